@@ -1,0 +1,52 @@
+"""Every error that we raise, by what happens next.
+
+The data's faults are no errors: they are `rows.Anomaly` values. Ours are assertions.
+"""
+
+from __future__ import annotations
+
+
+class ProjectorError(Exception):
+    """Something a person can act on: `message` says what and where, `hint` how to mend it."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep both parts; `str()` joins them into the one line that people see."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Give the one line that people see."""
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class TryAgain(ProjectorError):
+    """The world may heal by itself: wait, read the checkpoint from the store, repeat."""
+
+
+class StoreUnavailable(TryAgain):
+    """It is not known what was written. Read the checkpoint, go on from there."""
+
+
+class CheckpointMoved(TryAgain):
+    """Another writer moved this rollout's checkpoint. Nothing was written."""
+
+
+class SetAside(ProjectorError):
+    """This rollout cannot be read now; the others go on."""
+
+
+class Stop(ProjectorError):
+    """Going on could do harm, or can do no good: leave with a message."""
+
+
+class UsageError(Stop):
+    """A setting, option or argument is wrong. Exit code 2."""
+
+
+class StoreRefused(Stop):
+    """The database cannot be used as it is: newer schema, not a database, no permission."""
+
+
+class AlreadyRunning(Stop):
+    """Another daemon serves this database."""

@@ -1,0 +1,123 @@
+"""Where we stand: ids, offsets, and how far a rollout has been projected.
+
+Pure. Everyone may import this module; it imports only the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+#: A Codex conversation: a UUID, lower case with dashes.
+ThreadId = NewType("ThreadId", str)
+#: One rollout file of a thread: the thread's id for its first file, the file's own id after a
+#: revert. Codex's own database calls it `thread_id`.
+RolloutId = NewType("RolloutId", str)
+#: A turn, unique in its rollout only.
+TurnId = NewType("TurnId", str)
+#: An item, unique in its turn only.
+ItemId = NewType("ItemId", str)
+#: Bytes from the start of the uncompressed file.
+Offset = NewType("Offset", int)
+#: The number that Codex gave a record. Data, never used as a place.
+Ordinal = NewType("Ordinal", int)
+
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_NAME = re.compile(
+    rf"rollout-(?P<started>\d{{4}}-\d\d-\d\d(?:T\d\d-\d\d-\d\d)?)-(?P<thread>{_UUID})"
+    rf"(?:_(?P<rollout>{_UUID}))?\.jsonl(?P<compressed>\.zst)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutName:
+    """What a rollout's file name says."""
+
+    thread_id: ThreadId
+    rollout_id: RolloutId
+    started: str
+    """Local time of the thread's start as the name has it. Never used as a time: zones differ."""
+    compressed: bool
+
+    @classmethod
+    def parse(cls, name: str) -> RolloutName | None:
+        """Read a file name without its folder; None: not the name of a rollout.
+
+        Source: names as Codex 0.169.0 writes them, and the dates without time of mid 2025.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        thread = found["thread"].lower()
+        return cls(
+            thread_id=ThreadId(thread),
+            rollout_id=RolloutId((found["rollout"] or thread).lower()),
+            started=found["started"],
+            compressed=found["compressed"] is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutFile:
+    """A rollout as a scan found it on disk."""
+
+    name: RolloutName
+    home: str
+    """The CODEX_HOME it lies in, as given."""
+    path: str
+    archived: bool
+    """It lies under `archived_sessions/`."""
+    size: int
+    """Bytes on disk: of the compressed file, if it is compressed."""
+    mtime_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """Tells whether the bytes before a checkpoint are still the ones that were read.
+
+    Two short digests, so that going on after a move, a compression or a restart costs a few
+    bytes and never a second reading.
+    """
+
+    head: bytes
+    """Digest of the first bytes of the file, at most `HEAD_BYTES` and never past the offset."""
+    tail: bytes
+    """Digest of the last bytes before the offset, at most `TAIL_BYTES`."""
+
+
+#: How many bytes at the start of a file and before a checkpoint are fingerprinted.
+HEAD_BYTES = 512
+TAIL_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """How far a rollout has been projected; stored in the transaction of the rows before it."""
+
+    generation: int
+    """Counts how often the rollout was projected anew from its start; 0 the first time."""
+    offset: Offset
+    """Just behind a newline; 0: nothing was read yet."""
+    next_ordinal: Ordinal
+    """What Codex would expect next: one more than the last record that it takes; 0 for legacy."""
+    fingerprint: Fingerprint
+    state: bytes
+    """The reducer's state, JSON with a version in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One whole line of a rollout."""
+
+    offset: Offset
+    """Of its first byte."""
+    end: Offset
+    """Just behind its newline."""
+    data: bytes
+    """The line without its newline; empty when it was longer than the limit (`overlong`)."""
+    overlong: bool = False

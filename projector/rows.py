@@ -1,0 +1,324 @@
+"""What the store is told: rows, their globally unique ids, and the changes of a batch.
+
+Pure. Times of turns are seconds and of items milliseconds since 1970, as in Codex's own tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+import orjson
+
+from projector.place import ItemId, Offset, Ordinal, RolloutId, ThreadId, TurnId
+
+#: Namespace of every uid. Part of the public face: it never changes.
+UID_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "codex-projector:uid")
+
+_SEED = UID_NAMESPACE.bytes
+
+
+def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str | int) -> bytes:
+    """Give the 16 bytes of a UUIDv5 made from the data alone.
+
+    The name hashed under `UID_NAMESPACE` is the JSON array `[kind, *name]` without spaces, in
+    UTF-8: for a turn `["turn", rollout_id, turn_id]`, for an item
+    `["item", rollout_id, turn_id, item_id]`, for a realtime item
+    `["realtime", rollout_id, item_id]`, for a lifecycle event
+    `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage
+    `["usage", rollout_id, byte offset]`.
+    """
+    made = bytearray(hashlib.sha1(_SEED + orjson.dumps((kind, *name)), usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    return bytes(made)
+
+
+Status = Literal["inProgress", "completed", "failed", "interrupted"]
+#: Where an item comes from: Codex's own snapshot, an event, or the model's call rebuilt.
+Provenance = Literal["snapshot", "event", "response_item"]
+
+
+class TurnRow(NamedTuple):
+    """A turn, whole: it replaces the row of the same uid."""
+
+    uid: bytes
+    turn_id: TurnId
+    offset: Offset
+    """Of the line that made the row."""
+    ordinal: Ordinal | None
+    """None in legacy rollouts, which have no ordinals."""
+    status: Status
+    error_json: str | None
+    started_at: int | None
+    completed_at: int | None
+    duration_ms: int | None
+    first_user_item_id: ItemId | None
+    final_agent_item_id: ItemId | None
+    end_ordinal: Ordinal | None
+    end_offset: Offset | None
+    """Just behind the line that ended the turn."""
+    root_turn_id: TurnId | None
+    bare: bool = False
+    """Known only by its abort: Codex's turn list leaves it out."""
+    model: str | None = None
+    owner: int | None = None
+    """Legacy: key of the rollback frame that owns the row."""
+    end_owner: int | None = None
+    """Legacy: key of the frame that owns the record that ended the turn."""
+
+
+class ItemRow(NamedTuple):
+    """One record of an item: the first makes the row, later ones of the same uid update it.
+
+    On an update `json`, `type`, `updated_ordinal`, `provenance` are replaced; `started_at_ms` and
+    `completed_at_ms` fill what is still NULL; the place and `created_at_ms` stay
+    (docs: paginated rollouts, repeated items). With `completed_wins`, a new `completed_at_ms`
+    replaces the old one (legacy: the last line that changed the item).
+    """
+
+    uid: bytes
+    turn_id: TurnId
+    item_id: ItemId
+    offset: Offset
+    ordinal: Ordinal | None
+    created_at_ms: int
+    started_at_ms: int | None
+    completed_at_ms: int | None
+    type: str
+    json: str
+    """The snapshot: a `ThreadItem` of the app-server protocol."""
+    provenance: Provenance = "snapshot"
+    owner: int | None = None
+    completed_wins: bool = False
+
+
+class RealtimeRow(NamedTuple):
+    """A realtime item. The first record of an id makes the row; later ones change nothing."""
+
+    uid: bytes
+    item_id: ItemId
+    offset: Offset
+    ordinal: Ordinal
+    created_at_ms: int
+    type: str
+    json: str
+
+
+class UsageRow(NamedTuple):
+    """What one model response cost. One row a record that reports it; repeated lines keep one."""
+
+    uid: bytes
+    turn_id: TurnId | None
+    offset: Offset
+    ordinal: Ordinal | None
+    response_id: str | None
+    model: str | None
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    reasoning_output_tokens: int
+    total_tokens: int
+    recorded_at_ms: int | None
+
+
+EventType = Literal[
+    "thread.started", "thread.forked", "thread.renamed", "thread.reverted", "thread.rolled_back",
+    "thread.archived", "thread.unarchived", "thread.deleted",
+    "turn.started", "turn.completed", "turn.failed", "turn.cancelled",
+]  # fmt: skip
+
+
+class Event(NamedTuple):
+    """A lifecycle event, written in the transaction that changes the state it tells of."""
+
+    uid: bytes
+    type: EventType
+    turn_id: TurnId | None
+    payload: str
+    """JSON object."""
+    recorded_at_ms: int | None
+    """Time of the record; None where it has none that can be read."""
+
+
+class Anomaly(NamedTuple):
+    """A place in a rollout that could not be read as written. Never quotes content."""
+
+    kind: str
+    offset: Offset
+    length: int
+    detail: str
+
+
+class Frame(NamedTuple):
+    """Legacy: a user boundary that a rollback may pop."""
+
+    key: int
+    """Byte offset of the record that opened it; grows along the file."""
+    turn_id: TurnId | None
+    """The turn started last when it opened: records that name it belong to this frame."""
+    before: str | None
+    """JSON: the active turn before the first record that the frame owns."""
+    popped: bool = False
+
+
+class Own(NamedTuple):
+    """Legacy: rows made before their boundary opened go over to it."""
+
+    owner: int
+    turns: tuple[bytes, ...]
+    items: tuple[bytes, ...]
+
+
+class Bury(NamedTuple):
+    """Legacy rollback: tombstones for the living rows of frames `owner_from` and later.
+
+    The frames are marked popped. A surviving turn whose `end_owner` is one of theirs is
+    `inProgress` again, without `completed_at`, `duration_ms`, `error_json` and end place.
+    A row that is put again under the same uid lives again. Changes before and after a `Bury`
+    are never reordered across it.
+    """
+
+    at: Offset
+    owner_from: int
+
+
+class Drop(NamedTuple):
+    """Takes one row out of the history: a call that turned out never to have run."""
+
+    uid: bytes
+    at: Offset
+
+
+Change = TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | Frame | Own | Bury | Drop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a rollout continues: the records of another one before a cut."""
+
+    rollout_id: RolloutId
+    end_ordinal: Ordinal
+    """Of the first record that is not inherited."""
+    end_offset: Offset
+    """Just behind the last record that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What the first session_meta says of the rollout; of a file without one, what its name says."""
+
+    mode: Literal["paginated", "legacy"]
+    base: Base | None = None
+    attached: bool = False
+    """The base is context for the model only; not shown."""
+    subagent_start_ordinal: Ordinal | None = None
+    """Records below it are a copy of the parent's."""
+    created_at_ms: int | None = None
+    source: str | None = None
+    """The string, or the object as compact JSON."""
+    thread_source: str | None = None
+    originator: str | None = None
+    cli_version: str | None = None
+    parent_thread_id: ThreadId | None = None
+    forked_from_id: ThreadId | None = None
+    agent_nickname: str | None = None
+    agent_role: str | None = None
+    agent_path: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Meta:
+    """What the records so far say of the thread; the newest wins. Part of the reducer's state.
+
+    Source: docs on files, section 4 (state_5.sqlite `threads`), where "rebuilt" and "live"
+    differ over the visible history.
+    """
+
+    cwd: str | None = None
+    model: str | None = None
+    model_provider: str | None = None
+    reasoning_effort: str | None = None
+    git_branch: str | None = None
+    git_sha: str | None = None
+    git_origin_url: str | None = None
+    preview: str | None = None
+    """First user message with text, in this rollout; "[Image]" for one with only images."""
+    preview_offset: int | None = None
+    """Where it was said: behind a cut it is no preview of what continues this rollout."""
+    goal: str | None = None
+    """Objective of the first goal: the preview of a thread without a user message."""
+    name: str | None = None
+    """As the rollout itself says (old legacy rollouts only)."""
+    total_tokens: int | None = None
+    """`total_token_usage.total_tokens` of the last token_count."""
+    updated_at_ms: int | None = None
+    """Time of the last record with a readable time."""
+    last_turn_at_ms: int | None = None
+    """Time of the last record that started a turn."""
+
+
+class Message(NamedTuple):
+    """A user or agent message of a turn, as far as the turn's row depends on it."""
+
+    item_id: ItemId
+    ordinal: Ordinal | None
+    counts: Literal["user", "final", "plain", ""]
+    """user: userMessage; final: agentMessage with phase final_answer; plain: with phase null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTurn:
+    """What the store has of a turn."""
+
+    row: TurnRow | None
+    """None: it has items only, or nothing."""
+    buried: bool = False
+    messages: tuple[Message, ...] = ()
+    """By place; empty for a turn that has ended."""
+
+
+class KnownItem(NamedTuple):
+    """What the store has of an item: enough to go on with it."""
+
+    uid: bytes
+    turn_id: TurnId
+    item_id: ItemId
+    offset: Offset
+    type: str
+    json: str
+    provenance: Provenance
+    owner: int | None
+    created_at_ms: int
+    buried: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wants:
+    """What a reducer must know of earlier rows before it can take the next records."""
+
+    turns: frozenset[TurnId] = frozenset()
+    items: frozenset[ItemId] = frozenset()
+    """By item id, in any turn."""
+    frames: int = 0
+    """How many of the newest frames that are not popped."""
+    frames_of: frozenset[TurnId] = frozenset()
+    """The newest frame of each of these turns, popped or not."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is wanted."""
+        return bool(self.turns or self.items or self.frames or self.frames_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The store's answer to `Wants`. What is not in it does not exist."""
+
+    turns: dict[TurnId, KnownTurn] = field(default_factory=dict)
+    items: dict[ItemId, tuple[KnownItem, ...]] = field(default_factory=dict)
+    """By place."""
+    frames: tuple[Frame, ...] = ()
+    """Newest first."""
+    frames_of: dict[TurnId, Frame] = field(default_factory=dict)

@@ -1,0 +1,89 @@
+"""The store: what every backend promises. `run/` and `serve/` know no more of it than this.
+
+1. A batch is written whole or not at all, also under kill -9 and power loss.
+2. A rollout's checkpoint is the end of the last batch written; it never points past its rows.
+3. Two writers never both advance one rollout from the same place (compare and set).
+4. Readers see the rows of a rollout before or after a batch or a replacement, never between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
+from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What some lines of one rollout make of its rows, from `start` to `end`."""
+
+    file: RolloutFile
+    start: Checkpoint | None
+    """Where the rollout must stand in the store; None: it must not be there yet."""
+    end: Checkpoint
+    header: Header
+    meta: Meta
+    changes: Sequence[Change]
+    """In the order of the file."""
+    records: int
+    """Lines read, blank ones left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the store knows of a rollout, without its rows and its reducer's state."""
+
+    rollout_id: RolloutId
+    thread_id: ThreadId
+    generation: int
+    offset: Offset
+    file: RolloutFile | None
+    """Where it was seen last; None: it is gone."""
+
+
+class Store(Protocol):
+    """Rows, checkpoints and what readers see of them."""
+
+    async def standings(self) -> Mapping[RolloutId, Standing]:
+        """Give what is known of every rollout: one query, for the start of a run."""
+
+    async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
+        """Give the rollout's checkpoint with its reducer's state; None: never seen."""
+
+    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+        """Look up earlier rows of the rollout that a reducer asks for."""
+
+    async def commit(self, batches: Sequence[Batch]) -> None:
+        """Write the batches in one transaction; of one rollout at most one.
+
+        Raises:
+            CheckpointMoved: a rollout is not at its `start`. Nothing was written.
+            StoreUnavailable: it is not known what was written.
+        """
+
+    async def replace(self, start: Checkpoint, batches: AsyncIterator[Batch]) -> None:
+        """Project a rollout anew, in one transaction, from batches that are made on the way.
+
+        The batches have generation `start.generation + 1`, the first one begins at offset 0.
+        A row whose uid comes again keeps its uid and is replaced whole; living rows that do not
+        come again become tombstones.
+
+        Raises:
+            CheckpointMoved: the rollout is not at `start`. Nothing was written.
+            StoreUnavailable: it is not known what was written.
+        """
+
+    async def found_at(self, files: Sequence[RolloutFile]) -> None:
+        """Note where rollouts lie now (moved, archived, compressed). No row of theirs changes."""
+
+    async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
+        """Note that files are gone. With `purge` their rows go too; else they stay, marked."""
+
+    async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+        """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
+
+    async def close(self) -> None:
+        """Let go of the database. Safe to call twice."""
