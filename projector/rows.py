@@ -30,7 +30,9 @@ def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str 
     `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage
     `["usage", rollout_id, byte offset]`.
     """
-    made = bytearray(hashlib.sha1(_SEED + orjson.dumps((kind, *name)), usedforsecurity=False).digest()[:16])
+    made = bytearray(
+        hashlib.sha1(_SEED + orjson.dumps((kind, *name)), usedforsecurity=False).digest()[:16]
+    )
     made[6] = made[6] & 0x0F | 0x50
     made[8] = made[8] & 0x3F | 0x80
     return bytes(made)

@@ -1,0 +1,1 @@
+"""In: a rollout and its checkpoint. Out: whole lines with their places."""

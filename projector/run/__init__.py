@@ -1,0 +1,1 @@
+"""Where the steps meet: discover, read, decode, reduce, store, again and again."""

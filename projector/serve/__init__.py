@@ -1,0 +1,1 @@
+"""In: the database. Out: what people and ops tooling ask about it."""
