@@ -210,7 +210,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the first session_meta says of the rollout; of a file without one, what its name says."""
+    """What the first session_meta says of the rollout; without one, what the file name says."""
 
     mode: Literal["paginated", "legacy"]
     base: Base | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
@@ -44,8 +44,54 @@ class Standing:
     """Where it was seen last; None: it is gone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who follows a database: what a second daemon is told."""
+
+    pid: int
+    host: str
+    version: str
+    started_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What the daemon says of itself at least every `interval_s` seconds: the proof that it turns."""
+
+    holder: Holder
+    beat_at_ms: int
+    interval_s: float
+    phase: Literal["catching up", "following", "stopping"]
+    watching: Literal["events", "polling"]
+    watching_why: str
+    """Why it polls; empty while events come."""
+    behind_bytes: int
+    """Bytes on disk that were seen and are not committed; a torn last line is none of them."""
+    behind_since_ms: int | None
+    """Since when the oldest of them has waited; None: nothing waits."""
+    bytes_read: int
+    """Uncompressed bytes of rollouts read since the start, fingerprints included."""
+    records: int
+    batches: int
+    set_aside: int
+    """Rollouts that cannot be read now."""
+
+
 class Store(Protocol):
     """Rows, checkpoints and what readers see of them."""
+
+    async def hold(self, holder: Holder) -> None:
+        """Become the one daemon of this database, until `close` or the end of the process.
+
+        Raises:
+            AlreadyRunning: another daemon has it; the message says which, on which host, since when.
+        """
+
+    async def beat(self, heartbeat: Heartbeat) -> None:
+        """Store the sign of life; there is one row of it."""
+
+    async def name(self, names: Mapping[ThreadId, str]) -> None:
+        """Set the names of threads, also of threads that come later. Unchanged ones cost nothing."""
 
     async def standings(self) -> Mapping[RolloutId, Standing]:
         """Give what is known of every rollout: one query, for the start of a run."""
@@ -77,7 +123,11 @@ class Store(Protocol):
         """
 
     async def found_at(self, files: Sequence[RolloutFile]) -> None:
-        """Note where rollouts lie now (moved, archived, compressed). No row of theirs changes."""
+        """Note where rollouts lie now, and how long they were when read to their end.
+
+        For moves, archiving, compression, and for a torn last line that waits: no row of theirs
+        changes. A thread whose `archived` changes gets its lifecycle event.
+        """
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """Note that files are gone. With `purge` their rows go too; else they stay, marked."""
