@@ -56,7 +56,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What the daemon says of itself at least every `interval_s` seconds: the proof that it turns."""
+    """What the daemon says of itself, at least every `interval_s` seconds."""
 
     holder: Holder
     beat_at_ms: int
@@ -84,14 +84,14 @@ class Store(Protocol):
         """Become the one daemon of this database, until `close` or the end of the process.
 
         Raises:
-            AlreadyRunning: another daemon has it; the message says which, on which host, since when.
+            AlreadyRunning: another daemon has it; says which, where, since when.
         """
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Store the sign of life; there is one row of it."""
 
     async def name(self, names: Mapping[ThreadId, str]) -> None:
-        """Set the names of threads, also of threads that come later. Unchanged ones cost nothing."""
+        """Set names of threads, also of those that come later. Unchanged ones cost nothing."""
 
     async def standings(self) -> Mapping[RolloutId, Standing]:
         """Give what is known of every rollout: one query, for the start of a run."""
