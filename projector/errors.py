@@ -36,6 +36,10 @@ class SetAside(ProjectorError):
     """This rollout cannot be read now; the others go on."""
 
 
+class Vanished(SetAside):
+    """It was there when it was listed and is not any more: moved, compressed or deleted."""
+
+
 class Stop(ProjectorError):
     """Going on could do harm, or can do no good: leave with a message."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 #: A Codex conversation: a UUID, lower case with dashes.
 ThreadId = NewType("ThreadId", str)
@@ -110,8 +110,7 @@ class Checkpoint:
     """The reducer's state, JSON with a version in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """One whole line of a rollout."""
 
     offset: Offset
