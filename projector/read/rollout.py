@@ -1,0 +1,343 @@
+"""One rollout, from a checkpoint on: the way into `read`.
+
+A reader belongs to one path. It may stay open between calls, and never relies on it: `resume`
+looks at the path again, verifies the bytes before the place where it stands, and says what to
+do. A rollout that has moved gets a new reader with its checkpoint; that costs two short reads.
+
+1. `offset` is the end of the last line given out; what lies behind it and was read already (a
+   torn line, lines split and not given) is kept, and dropped as soon as the file disagrees.
+2. Bytes before `offset` are verified by digest before any byte behind it is read.
+3. Nothing is given twice, and nothing is passed over but with an anomaly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final, Self
+
+from projector.errors import SetAside
+from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Line, Offset
+from projector.read.chunks import (
+    CHUNK_BYTES,
+    File,
+    Identity,
+    Opener,
+    OpenFile,
+    Unpacked,
+    identity_of,
+)
+from projector.read.frames import unpacked_size
+from projector.read.lines import MAX_LINE, Splitter
+from projector.read.resume import Decision, Facts, StartOver, decide, digest, fingerprint
+from projector.rows import Anomaly
+
+#: How much one call of `read` gives, unless told.
+BUDGET_BYTES = 8 * 1024 * 1024
+BUDGET_LINES = 50_000
+#: A piece with more newlines than this is split in slices: a line costs more than its bytes.
+_DENSE: Final = 16 * 1024
+
+
+class RolloutReader:
+    """Reads one rollout at one path. Synchronous; not for two threads at once."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        compressed: bool,
+        at: Checkpoint | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+        max_line: int = MAX_LINE,
+        open_file: Opener = OpenFile,
+    ) -> None:
+        """Stand at a checkpoint; None: at the start. Touches nothing until `resume`."""
+        self.path = path
+        self.compressed = compressed
+        self._chunk_bytes = chunk_bytes
+        self._max_line = max_line
+        self._open_file = open_file
+        self._file: File | None = None
+        self._identity: Identity | None = None
+        self._stream: Unpacked | None = None
+        self._size = 0
+        self._known: Fingerprint | None = None if at is None else at.fingerprint
+        self._offset = Offset(0) if at is None else at.offset
+        self._head = b""
+        self._edge = self._tail = self._before = self._ahead = b""
+        self._ready: list[Line] = []
+        self._batch: list[Line] = []
+        self._drop(b"")
+        self.bytes_read = 0
+        """Uncompressed bytes read so far, those for fingerprints included."""
+
+    # Where it stands ------------------------------------------------------------------------
+
+    @property
+    def offset(self) -> Offset:
+        """The end of the last line given out; before any: the checkpoint's offset."""
+        return self._offset
+
+    @property
+    def at_end(self) -> bool:
+        """All whole lines that `resume` found are given out."""
+        return self._exhausted and not self._waiting
+
+    @property
+    def _waiting(self) -> bool:
+        """Bytes were read behind `offset` that may hold whole lines."""
+        return bool(self._ready or self._ahead)
+
+    @property
+    def torn(self) -> int:
+        """Bytes behind the last newline that were read, and wait for theirs."""
+        return self._splitter.torn
+
+    @property
+    def anomaly(self) -> Anomaly | None:
+        """Why a compressed file cannot be read to its end; None: nothing of the kind."""
+        return None if self._stream is None else self._stream.anomaly
+
+    def fingerprint(self, end: Offset | None = None) -> Fingerprint:
+        """Give the fingerprint of a line's end, of the last `read`; None: of `offset`."""
+        place = self._offset if end is None else end
+        if place == self._offset and self._known is not None:
+            return self._known
+        tail = self._tail if place == self._offset else self._tail_at(place)
+        return fingerprint(place, self._head, tail)
+
+    # Looking again --------------------------------------------------------------------------
+
+    def resume(self) -> Decision:
+        """Look at the file and decide whether reading may go on from `offset`.
+
+        After `GoOn`, `read` gives what there is; after `StartOver`, call `start_over` first.
+
+        Raises:
+            Vanished: the file is not there any more.
+            SetAside: it cannot be read, or is too damaged to tell.
+        """
+        file, identity = self._look()
+        return self._resume_packed(file) if self.compressed else self._resume_plain(identity.size)
+
+    def start_over(self) -> None:
+        """Go back to the start of the file that `resume` looked at."""
+        self._offset, self._known, self._head = Offset(0), None, b""
+        self._drop(b"")
+        self._exhausted = False
+        if self.compressed and self._file is not None:
+            self._stream = Unpacked(self._file)
+
+    def _look(self) -> tuple[File, Identity]:
+        """Open the file that the path leads to now, unless it is open already."""
+        if self._file is not None:
+            now = identity_of(self.path)
+            held = self._identity
+            if held is not None and now[:2] == held[:2] and (now == held or not self.compressed):
+                return self._file, now
+            self.close()
+            self._drop(self._tail)
+        self._file = self._open_file(self.path)
+        self._identity = self._file.identity()
+        return self._file, self._identity
+
+    def _resume_plain(self, size: int) -> Decision:
+        offset, known = self._offset, self._standing()
+        head = self._pread(min(HEAD_BYTES, offset), 0)
+        tail = self._pread(min(TAIL_BYTES, offset), max(0, offset - TAIL_BYTES))
+        if self._position > offset:
+            edge = self._pread(min(TAIL_BYTES, self._position), self._position - len(self._edge))
+            if size < self._position or edge != self._edge:
+                self._drop(tail)
+        decision = decide(
+            offset,
+            known,
+            Facts(
+                size=size,
+                head=digest(head),
+                tail=digest(tail),
+                read_to=None if self._position == offset or self._waiting else self._position,
+            ),
+        )
+        self._size = size
+        if not isinstance(decision, StartOver):
+            if len(self._head) < len(head):
+                self._head = head
+            if self._position == offset:
+                self._edge = tail
+            self._tail = tail
+            self._known = known
+            self._exhausted = self._position >= size
+        return decision
+
+    def _resume_packed(self, file: File) -> Decision:
+        """As above; the bytes before the checkpoint can be had only by unpacking them.
+
+        A file whose frames tell that it ends at the checkpoint is believed after its first
+        bytes; else all before the checkpoint is unpacked on the way, and its tail verified.
+        """
+        if self._stream is not None and self._stream.position >= self._offset:
+            return decide(
+                self._offset,
+                self._standing(),
+                Facts(
+                    size=self._position if self.at_end else None,
+                    read_to=self._position if self.at_end else None,
+                ),
+            )
+        offset, known = self._offset, self._standing()
+        stream = self._stream = Unpacked(file)
+        size = unpacked_size(file.pread)
+        head = self._unpack(stream, min(HEAD_BYTES, offset))
+        told = decide(offset, known, Facts(size=size, head=digest(head)))
+        if isinstance(told, StartOver):
+            self._stream = None
+            self._refuse_damage(stream)
+            return told
+        if size == offset and known is not None:
+            self._stream = None  # it stands at 512: a later resume begins again
+            self._head, self._tail, self._known, self._exhausted = head, b"", known, True
+            return told
+        tail = self._skip(stream, offset, head)
+        if stream.position < offset:
+            self._refuse_damage(stream)
+            size = stream.position
+        decision = decide(offset, known, Facts(size=size, tail=digest(tail)))
+        if isinstance(decision, StartOver):
+            self._stream = None
+        else:
+            self._head, self._known, self._tail, self._edge = head, known, tail, tail
+            self._exhausted = stream.ended
+        return decision
+
+    def _refuse_damage(self, stream: Unpacked) -> None:
+        """Not every byte before the checkpoint can be unpacked: that says nothing of the rows."""
+        if stream.anomaly is not None:
+            raise SetAside(
+                f"{self.path}: {stream.anomaly.detail}: {stream.position} of the {self._offset}"
+                " bytes projected from it can be read",
+                hint="Its rows stay. Restore the file, or run `projector rebuild` for this thread",
+            )
+
+    def _unpack(self, stream: Unpacked, length: int) -> bytes:
+        """Give the next `length` bytes, fewer only at the end."""
+        parts: list[bytes] = []
+        while length and not stream.ended:
+            part = stream.read(length)
+            parts.append(part)
+            length -= len(part)
+            self.bytes_read += len(part)
+        return b"".join(parts)
+
+    def _skip(self, stream: Unpacked, offset: int, tail: bytes) -> bytes:
+        """Go on to `offset`; give the last bytes before it."""
+        tail = tail[-TAIL_BYTES:]
+        while stream.position < offset and not stream.ended:
+            part = self._unpack(stream, min(self._chunk_bytes, offset - stream.position))
+            tail = (tail + part[-TAIL_BYTES:])[-TAIL_BYTES:]
+        return tail
+
+    # Reading --------------------------------------------------------------------------------
+
+    def read(self, max_bytes: int = BUDGET_BYTES, max_lines: int = BUDGET_LINES) -> list[Line]:
+        """Give the next whole lines: at most `max_lines`, from at most `max_bytes` newly read.
+
+        None at all while `at_end` is false: in the midst of a long line; call again.
+
+        Raises:
+            SetAside: the disk or the network failed.
+        """
+        assert self._file is not None, "resume() comes first"
+        lines = self._ready[:max_lines]
+        del self._ready[:max_lines]
+        while len(lines) < max_lines and (self._ahead or (max_bytes > 0 and not self._exhausted)):
+            piece, self._ahead = self._ahead, b""
+            if not piece:
+                piece = self._pull(min(max_bytes, self._chunk_bytes))
+                max_bytes -= max(1, len(piece))
+            if len(piece) > _DENSE and piece.count(b"\n") > _DENSE:
+                piece, self._ahead = piece[:_DENSE], piece[_DENSE:]
+            split = self._splitter.feed(piece)
+            room = max_lines - len(lines)
+            if len(split) > room:
+                self._ready = split[room:]
+                del split[room:]
+            lines += split
+        if lines:
+            self._splitter.forget(self._offset)
+            self._before, self._batch = self._tail, lines
+            self._tail = self._tail_at(lines[-1].end)
+            self._offset, self._known = lines[-1].end, None
+        return lines
+
+    def _pull(self, length: int) -> bytes:
+        """Read the next bytes, and keep what fingerprints need of them."""
+        if self.compressed:
+            assert self._stream is not None, "resume() said Wait"
+            piece = self._stream.read(length)
+            self.bytes_read += len(piece)
+            self._exhausted = self._stream.ended
+        else:
+            piece = self._pread(min(length, self._size - self._position), self._position)
+            self._exhausted = not piece or self._position + len(piece) >= self._size
+        if len(self._head) < HEAD_BYTES and len(self._head) == self._position:
+            self._head += piece[: HEAD_BYTES - self._position]
+        self._position += len(piece)
+        self._edge = (self._edge + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
+        return piece
+
+    def _pread(self, length: int, offset: int) -> bytes:
+        """Read from the plain file: all of it, fewer only at its end."""
+        assert self._file is not None
+        if length <= 0:
+            return b""
+        data = self._file.pread(length, offset)
+        self.bytes_read += len(data)
+        return data
+
+    def _standing(self) -> Fingerprint | None:
+        """Give what is known of the bytes before `offset`."""
+        if self._known is not None or not self._offset:
+            return self._known
+        return self.fingerprint()
+
+    def _tail_at(self, end: Offset) -> bytes:
+        """Give the last bytes before the end of a line of the last batch."""
+        at = bisect_left(self._batch, end, key=lambda line: line.end)
+        assert at < len(self._batch) and self._batch[at].end == end, "not a line just given"  # noqa: PT018
+        tail = b""
+        while at >= 0 and len(tail) < TAIL_BYTES:
+            line = self._batch[at]
+            if line.overlong:
+                tail = self._splitter.tails[line.end] + tail
+                if line.end - line.offset >= TAIL_BYTES:
+                    break
+            else:
+                tail = line.data[-TAIL_BYTES:] + b"\n" + tail
+            at -= 1
+        else:
+            tail = self._before + tail
+        return tail[-TAIL_BYTES:]
+
+    def _drop(self, tail: bytes) -> None:
+        """Forget what was read behind `offset`."""
+        self._head = self._head[: self._offset]
+        self._splitter = Splitter(self._offset, max_line=self._max_line)
+        self._position: int = self._offset
+        self._edge = self._tail = self._before = tail
+        self._ready, self._batch, self._ahead = [], [], b""
+        self._exhausted = True
+
+    def close(self) -> None:
+        """Let go of the file. Safe to call twice; `resume` opens it again."""
+        file, self._file, self._stream = self._file, None, None
+        if file is not None:
+            file.close()
+
+    def __enter__(self) -> Self:
+        """Use it for the length of a `with`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self.close()
