@@ -1,0 +1,185 @@
+"""JSON read and written with every number as it was spelled. Pure.
+
+orjson is fast, but turns integers beyond 64 bits into floats and `1.10` into `1.1`. Where that
+shows, lines are read again here; numbers that a double or 64 bits would change become
+`orjson.Fragment`, which orjson writes as it is.
+
+Source: docs on paginated rollouts, 1.4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import orjson
+
+#: Nesting beyond this is passed over. Codex stops at 127, orjson at 1024, Python near 1000.
+MAX_DEPTH: Final = 500
+#: Nesting that Codex takes, the line's own object being the first level.
+CODEX_DEPTH: Final = 127
+
+_INT64: Final = -(1 << 63)
+_UINT64: Final = (1 << 64) - 1
+_INT128: Final = -(1 << 127)
+_UINT128: Final = (1 << 128) - 1
+#: Digits of the longest integer with less than 128 bits.
+_DIGITS: Final = 40
+_EXPONENT = re.compile(r"[eE]([+-]?)")
+
+
+class TooDeep(ValueError):
+    """The value is nested too deeply to be read."""
+
+
+def spelled(number: str) -> str:
+    """Give a number as Codex writes it back: `1E3` becomes `1e+3`, `-0` becomes `0`."""
+    if number == "-0":
+        return "0"
+    return _EXPONENT.sub(lambda found: f"e{found[1] or '+'}", number)
+
+
+def _float(number: str) -> orjson.Fragment:
+    return orjson.Fragment(spelled(number))
+
+
+def _int(number: str) -> int | orjson.Fragment:
+    if len(number) <= _DIGITS:
+        value = int(number)
+        if _INT64 <= value <= _UINT64:
+            return value
+    return orjson.Fragment(number)
+
+
+def _no_number(_: str) -> None:
+    """NaN and infinities are no JSON; what is kept of them is that nothing was there."""
+
+
+_strict = json.JSONDecoder(parse_float=_float, parse_int=_int)
+_lenient = json.JSONDecoder(
+    parse_float=_float, parse_int=_int, parse_constant=_no_number, strict=False
+)
+
+
+def read(text: str, at: int = 0, *, strict: bool = True) -> tuple[Any, int]:
+    """Read the value that begins at `at`, and tell where it ends.
+
+    Raises:
+        ValueError: there is none. `TooDeep`: there may be, nested beyond `MAX_DEPTH`.
+    """
+    try:
+        value, end = (_strict if strict else _lenient).raw_decode(text, at)
+    except RecursionError:
+        raise TooDeep from None
+    if deeper(value, MAX_DEPTH):
+        raise TooDeep
+    return value, end
+
+
+def loads(data: bytes) -> Any:
+    """Read a line that orjson has read.
+
+    Raises:
+        ValueError: it is nested beyond `MAX_DEPTH`.
+    """
+    return read(data.decode().strip())[0]
+
+
+def dumps(value: Any) -> str:
+    """Write a value without spaces, however deep it is."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # deeper than orjson writes
+        return "".join(_written(value))
+
+
+def _written(value: Any) -> Iterator[str]:
+    """Write depth first, with a stack of what is still to come."""
+    waiting: list[Any] = [value]
+    as_is = _AsIs
+    while waiting:
+        held = waiting.pop()
+        if type(held) is as_is:
+            yield held.text
+        elif type(held) is list:
+            waiting.append(as_is("]"))
+            for at in range(len(held) - 1, -1, -1):
+                waiting.append(held[at])
+                waiting.append(as_is("," if at else "["))
+            if not held:
+                waiting.append(as_is("["))
+        elif type(held) is dict:
+            waiting.append(as_is("}"))
+            entries = list(held.items())
+            for at in range(len(entries) - 1, -1, -1):
+                key, inner = entries[at]
+                waiting.append(inner)
+                waiting.append(as_is(("," if at else "{") + orjson.dumps(key).decode() + ":"))
+            if not entries:
+                waiting.append(as_is("{"))
+        else:
+            yield orjson.dumps(held).decode()
+
+
+class _AsIs:
+    """Text between values."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def any_of(value: Any, test: Callable[[Any], bool]) -> bool:
+    """Tell whether `test` holds for a leaf of `value`, however deep it is."""
+    waiting = [value]
+    while waiting:
+        held = waiting.pop()
+        if type(held) is dict:
+            waiting.extend(held.values())
+        elif type(held) is list:
+            waiting.extend(held)
+        elif test(held):
+            return True
+    return False
+
+
+def deeper(value: Any, limit: int) -> bool:
+    """Tell whether `value` has more than `limit` levels of arrays and objects."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            inner
+            for held in level
+            if type(held) in (dict, list)
+            for inner in (held.values() if type(held) is dict else held)
+            if type(inner) in (dict, list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def has_float(value: Any) -> bool:
+    """Tell whether a number in `value` may have been spelled otherwise than orjson has it."""
+    return any_of(value, lambda held: type(held) is float)
+
+
+def refused_integer(data: bytes) -> bool:
+    """Tell whether a line has an integer that Codex does not take: beyond 64, below 128 bits."""
+    found = False
+
+    def look(number: str) -> int:
+        nonlocal found
+        if len(number) <= _DIGITS:
+            value = int(number)
+            found |= not _INT64 <= value <= _UINT64 and _INT128 <= value <= _UINT128
+        return 0
+
+    try:
+        json.loads(data.decode("utf-8", "replace"), parse_int=look, parse_float=lambda _: 0)
+    except (ValueError, RecursionError):
+        return True
+    return found

@@ -1,0 +1,252 @@
+"""One line → the JSON objects in it, and what is odd about it. Pure.
+
+Nearly every line is one object that orjson reads; callers try that themselves and come here
+with the others (`parse` gives both). What is done for those, in this order:
+
+1. A byte order mark at the start of the file goes; so do NULs, which file systems leave behind
+   after a crash; bytes that are not UTF-8 are replaced.
+2. The text is read leniently: raw control characters and lone surrogates (replaced) in strings,
+   numbers that no double holds; NaN and infinities become null.
+3. If it is still no JSON, records are looked for from each `{"timestamp":` on: two records on
+   one line are both read, and so is a whole one behind a torn one.
+
+Work on a hostile line is bounded: attempts are counted, and so are the characters they cost.
+
+Anomalies name places and lengths and never quote what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from projector.decode import exact
+from projector.place import Line, Offset
+from projector.rows import Anomaly
+
+#: What a record begins with as Codex writes it.
+RECORD_START: Final = '{"timestamp":'
+#: Bytes that make a blank line. U+000B is none of them.
+BLANK: Final = b" \t\r\x0c"
+#: What JSON takes as space around a value.
+_SPACE: Final = " \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+
+#: How often a line may disappoint before the rest of it is given up.
+_ATTEMPTS: Final = 256
+#: How many characters may be read in vain, for each character of the line.
+_IN_VAIN: Final = 8
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Found(NamedTuple):
+    """An object on a line, and its place in the file."""
+
+    value: dict[str, Any]
+    offset: Offset
+    end: Offset
+    """Just behind it; behind the newline for the last one of a line."""
+
+
+class Parsed(NamedTuple):
+    """What a line holds."""
+
+    objects: tuple[Found, ...]
+    anomalies: tuple[Anomaly, ...]
+    clean: bool
+    """The line is blank, or one object that orjson reads."""
+
+
+_NOTHING: Final = Parsed((), (), clean=True)
+
+
+def parse(line: Line) -> Parsed:
+    """Read one line. Never raises.
+
+    Kinds of anomalies: overlong, byte_order_mark, nul_bytes, not_utf8, lone_surrogate,
+    odd_json (read, but no strict reader would), torn (lost, or the part of a line that is lost),
+    joined (several records on a line), not_object, too_deep.
+    """
+    try:
+        value = orjson.loads(line.data)
+    except orjson.JSONDecodeError:
+        return salvage(line)
+    if type(value) is dict:
+        return Parsed((Found(value, line.offset, line.end),), (), clean=True)
+    return Parsed((), (_note("not_object", line, f"a JSON {_kind(value)}"),), clean=False)
+
+
+def salvage(line: Line) -> Parsed:
+    """Read a line that orjson refuses."""
+    if line.overlong:
+        length = line.end - line.offset
+        note = Anomaly("overlong", line.offset, length, "longer than the limit; passed over")
+        return Parsed((), (note,), clean=False)
+    if not line.data.strip(BLANK):
+        return _NOTHING
+    notes: list[Anomaly] = []
+    text = _text(line, notes)
+    if not text.strip(" \t\r\x0c"):  # what the NULs left
+        return Parsed((), tuple(notes), clean=False)
+    objects = _lenient(line, text, notes)
+    return Parsed(tuple(objects), tuple(notes), clean=False)
+
+
+def _text(line: Line, notes: list[Anomaly]) -> str:
+    """Give the line as text, without what cannot be in one."""
+    data = line.data
+    if line.offset == 0 and data.startswith(_BOM):
+        notes.append(Anomaly("byte_order_mark", line.offset, len(_BOM), "before the first record"))
+        data = data[len(_BOM) :]
+    nuls = data.count(b"\0")
+    if nuls:
+        first = line.offset + line.data.index(b"\0")
+        notes.append(Anomaly("nul_bytes", Offset(first), nuls, f"{nuls} NUL bytes left out"))
+        data = data.replace(b"\0", b"")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        at = line.offset + len(line.data) - len(data) + error.start
+        length = error.end - error.start
+        notes.append(Anomaly("not_utf8", Offset(at), length, "bytes that are not UTF-8 replaced"))
+        return data.decode("utf-8", "replace")
+
+
+def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
+    start = len(text) - len(text.lstrip(_SPACE))
+    strict = True
+    try:
+        try:
+            value, end = exact.read(text, start)
+        except exact.TooDeep:
+            raise
+        except ValueError:
+            strict = False
+            value, end = exact.read(text, start, strict=False)
+    except exact.TooDeep:
+        notes.append(_note("too_deep", line, f"nested deeper than {exact.MAX_DEPTH} levels"))
+        return []
+    except ValueError:
+        return _pieces(line, text, notes)
+    if text[end:].strip(_SPACE):
+        return _pieces(line, text, notes)
+    if type(value) is not dict:
+        notes.append(_note("not_object", line, f"a JSON {_kind(value)}"))
+        return []
+    value, replaced = without_surrogates(value)
+    if replaced:
+        notes.append(_note("lone_surrogate", line, "lone surrogates replaced"))
+    elif not strict and not notes:
+        notes.append(_note("odd_json", line, "not strict JSON; read leniently"))
+    return [Found(value, line.offset, line.end)]
+
+
+def _pieces(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
+    """Look for whole records on a line that is not one."""
+    pieces: list[tuple[dict[str, Any], int, int]] = []
+    lost: list[tuple[int, int]] = []
+    behind = at = attempts = 0
+    budget = _IN_VAIN * len(text) + 65_536
+    while attempts < _ATTEMPTS and budget > 0:
+        at = text.find(RECORD_START, at)
+        if at < 0:
+            break
+        try:
+            value, end = exact.read(text, at, strict=False)
+        except json.JSONDecodeError as error:
+            attempts += 1
+            budget -= error.pos - at
+            at += 1
+            continue
+        except ValueError:
+            attempts += 1
+            budget -= len(text) - at
+            at += 1
+            continue
+        if not (type(value) is dict and "type" in value and "payload" in value):
+            attempts += 1
+            at += 1
+            continue
+        if text[behind:at].strip(_SPACE):
+            lost.append((behind, at))
+        pieces.append((without_surrogates(value)[0], at, end))
+        behind = at = end
+    if text[behind:].strip(_SPACE):
+        lost.append((behind, len(text)))
+    places = _Places(line, text)
+    for start, stop in lost:
+        first, last = places.of(start), places.of(stop)
+        what = "no whole record" if pieces or start else "not JSON"
+        notes.append(Anomaly("torn", first, last - first, what))
+    if len(pieces) > 1:
+        notes.append(_note("joined", line, f"{len(pieces)} records on one line"))
+    found = [Found(value, places.of(start), places.of(stop)) for value, start, stop in pieces]
+    if found and found[-1].end == line.offset + len(line.data):
+        found[-1] = found[-1]._replace(end=line.end)
+    return found
+
+
+class _Places:
+    """From characters of a cleaned text to bytes of the file, asked for in growing order.
+
+    What was taken out or replaced before makes the text shorter or longer than the bytes: then
+    places are counted from the line's end, for what is whole stands behind what is torn.
+    """
+
+    def __init__(self, line: Line, text: str) -> None:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        self._text = text
+        self._line = line
+        self._shift = len(line.data) - size
+        self._at = self._bytes = 0
+
+    def of(self, at: int) -> Offset:
+        if at < self._at:
+            self._at = self._bytes = 0
+        self._bytes += len(self._text[self._at : at].encode("utf-8", "replace"))
+        self._at = at
+        place = self._bytes + self._shift if at else 0
+        return Offset(self._line.offset + min(max(place, 0), len(self._line.data)))
+
+
+def without_surrogates(value: Any) -> tuple[Any, bool]:
+    """Replace lone surrogates in every string of `value`, in place where it can be.
+
+    Gives the value, and whether there were any.
+    """
+    root: list[Any] = [value]
+    found = False
+    waiting: list[Any] = [root]
+    while waiting:
+        box = waiting.pop()
+        if type(box) is dict and any(_SURROGATE.search(key) for key in box):
+            found = True
+            renamed = {_SURROGATE.sub("\ufffd", key): held for key, held in box.items()}
+            box.clear()
+            box.update(renamed)
+        entries: Sequence[tuple[Any, Any]] = (
+            list(box.items()) if type(box) is dict else list(enumerate(box))
+        )
+        for key, held in entries:
+            if type(held) is str:
+                if _SURROGATE.search(held) is not None:
+                    found = True
+                    box[key] = _SURROGATE.sub("\ufffd", held)
+            elif type(held) in (dict, list):
+                waiting.append(held)
+    return root[0], found
+
+
+def _kind(value: Any) -> str:
+    if type(value) is list:
+        return "array"
+    return "string" if type(value) is str else "scalar"
+
+
+def _note(kind: str, line: Line, detail: str) -> Anomaly:
+    return Anomaly(kind, line.offset, len(line.data), detail)

@@ -1,0 +1,53 @@
+"""A review's output as the text that people read. Pure.
+
+Source: docs on paginated rollouts, 2.9, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+#: Shown for a review that says nothing at all.
+NOTHING: Final = "Reviewer failed to output a response."
+
+#: Unicode's White_Space. `str.strip` without it also takes U+001C to U+001F.
+WHITE_SPACE: Final = (
+    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+
+
+def review_text(output: Any) -> str:
+    """Give the text of a `review_output`; parts that are missing or odd are left out."""
+    if type(output) is not dict:
+        return NOTHING
+    parts: list[str] = []
+    explanation = output.get("overall_explanation")
+    if type(explanation) is str and (stripped := explanation.strip(WHITE_SPACE)):
+        parts.append(stripped)
+    findings = output.get("findings")
+    shown = [_finding(each) for each in findings if type(each) is dict] if findings else []
+    if shown:
+        parts.append("Review comment:" if len(shown) == 1 else "Full review comments:")
+        parts.extend(shown)
+    return "\n\n".join(parts).rstrip(WHITE_SPACE) or NOTHING
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    place = finding.get("code_location")
+    place = place if type(place) is dict else {}
+    lines = place.get("line_range")
+    lines = lines if type(lines) is dict else {}
+    title, path = finding.get("title", ""), place.get("absolute_file_path", "")
+    head = f"- {title} — {path}:{lines.get('start', '')}-{lines.get('end', '')}"
+    body = finding.get("body")
+    return "\n".join([head, *(f"  {line}" for line in _lines(body if type(body) is str else ""))])
+
+
+def _lines(body: str) -> list[str]:
+    """Split at line feeds; a carriage return before one goes, a final one adds no line."""
+    lines = body.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+        return [line.removesuffix("\r") for line in lines]
+    return [*(line.removesuffix("\r") for line in lines[:-1]), lines[-1]]

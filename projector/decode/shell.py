@@ -1,0 +1,77 @@
+"""A command's arguments as one line for a shell, quoted as Codex quotes them. Pure.
+
+An argument is written in chunks, from the left. A chunk grows while one style can hold all of
+it, and is written in the first style that can: bare, in single quotes, in double quotes. A
+caret can stand in single quotes alone, and there only as the first character: a chunk that
+begins with one has no other style to choose from.
+
+Source: docs on paginated rollouts, 2.5, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+#: What Codex shows for a command that no shell could be given.
+WITH_NUL: Final = "<command included NUL byte>"
+
+_BARE = re.compile(r"[A-Za-z0-9+\-./:@\]_]*")
+_SINGLE = re.compile(r"[^'\\^]*")
+_DOUBLE = re.compile(r"[^`$!^]*")
+_CARET = re.compile(r"\^[^'\\^]*")
+_ESCAPED = re.compile(r'(["\\])')
+
+_only_bare = re.compile(r"[A-Za-z0-9+\-./:@\]_]+").fullmatch
+_only_single = re.compile(r"[^'\\^]+").fullmatch
+
+
+def join(argv: Sequence[str]) -> str:
+    """Give the line for these arguments; "" for none."""
+    for argument in argv:
+        if "\0" in argument:
+            return WITH_NUL
+    return " ".join(
+        [
+            argument
+            if _only_bare(argument)
+            else f"'{argument}'"
+            if _only_single(argument)
+            else quote(argument)
+            for argument in argv
+        ]
+    )
+
+
+def quote(argument: str) -> str:
+    """Quote one argument that has no NUL in it."""
+    if not argument:
+        return "''"
+    written: list[str] = []
+    at = 0
+    while at < len(argument):
+        if argument[at] == "^":
+            end = _end(_CARET, argument, at)
+            written.append(f"'{argument[at:end]}'")
+        else:
+            bare, single, double = (
+                _end(style, argument, at) for style in (_BARE, _SINGLE, _DOUBLE)
+            )
+            end = max(single, double)  # whatever is bare can be quoted, too
+            chunk = argument[at:end]
+            if bare == end:
+                written.append(chunk)
+            elif single == end:
+                written.append(f"'{chunk}'")
+            else:
+                written.append('"' + _ESCAPED.sub(r"\\\1", chunk) + '"')
+        at = end
+    return "".join(written)
+
+
+def _end(style: re.Pattern[str], argument: str, at: int) -> int:
+    """Tell where the longest run of this style ends that begins at `at`."""
+    found = style.match(argument, at)
+    assert found is not None, "every style matches nothing at all, and a caret is one"
+    return found.end()

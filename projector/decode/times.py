@@ -1,0 +1,82 @@
+"""Times of records as milliseconds since 1970. Pure, and no `datetime`: it has no second 60.
+
+Source: docs on paginated rollouts, 2.3, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+_DAY_MS: Final = 86_400_000
+_MINUTE_MS: Final = 60_000
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?"
+    r"(?:[Zz]|([+-])(\d\d):(\d\d))",
+    re.ASCII,
+).fullmatch
+#: The one form that Codex writes: `2026-11-20T09:24:24.573Z`.
+_WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{3})Z", re.ASCII).fullmatch
+_MONTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_FEBRUARY: Final = 2
+
+
+def to_ms(text: object) -> int | None:
+    """Give the milliseconds since 1970 that an RFC 3339 time names; None: it is no such time.
+
+    A zone is required. The fraction may have any length and is cut after three digits; second 60
+    is second 59 and one second more; years go from 0000 to 9999.
+    """
+    if type(text) is not str:
+        return None
+    written = _WRITTEN(text)
+    if written is None:
+        return _any_form(text)
+    minute, second, fraction = written.groups()
+    start = _minute(minute)
+    if start is None or second > "60":
+        return None
+    return start + int(second) * 1000 + int(fraction)
+
+
+def _any_form(text: str) -> int | None:
+    found = _RFC3339(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = found.groups()
+    start = _minute(f"{year}-{month}-{day}T{hour}:{minute}")
+    if start is None or second > "60":
+        return None
+    at = start + int(second) * 1000
+    if fraction is not None:
+        at += int(fraction[:3].ljust(3, "0"))
+    if sign is not None:
+        if hours > "23" or minutes > "59":
+            return None
+        away = (int(hours) * 60 + int(minutes)) * _MINUTE_MS
+        at += away if sign == "-" else -away
+    return at
+
+
+@lru_cache(maxsize=512)
+def _minute(text: str) -> int | None:
+    """Give the start of a minute written `YYYY-MM-DDThh:mm`; None: there is no such minute."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    hour, minute = int(text[11:13]), int(text[14:16])
+    if not 1 <= month <= len(_MONTHS) or hour > 23 or minute > 59:  # noqa: PLR2004 - a clock's
+        return None
+    leap = month == _FEBRUARY and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if not 1 <= day <= _MONTHS[month - 1] + leap:
+        return None
+    return _days(year, month, day) * _DAY_MS + (hour * 60 + minute) * _MINUTE_MS
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Count the days from 1970-01-01 in the Gregorian calendar, also before it was in use."""
+    # Years that begin in March have the leap day at their end.
+    year -= month <= _FEBRUARY
+    era, of_era = divmod(year, 400)
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468

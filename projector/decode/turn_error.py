@@ -1,0 +1,116 @@
+"""What ended a turn, as the app-server protocol says it. Pure.
+
+Source: docs on paginated rollouts, section 3, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from projector.decode.refused import Refused
+
+#: `codex_error_info` as a plain name → `codexErrorInfo`.
+_NAMES: Final = {
+    "context_window_exceeded": "contextWindowExceeded",
+    "session_budget_exceeded": "sessionBudgetExceeded",
+    "usage_limit_exceeded": "usageLimitExceeded",
+    "rate_limit_exceeded": "rateLimitExceeded",
+    "flex_unavailable": "flexUnavailable",
+    "server_overloaded": "serverOverloaded",
+    "model_not_found": "modelNotFound",
+    "policy_capacity_unavailable": "policyCapacityUnavailable",
+    "cyber_policy": "cyberPolicy",
+    "misalignment_policy_violation": "misalignmentPolicyViolation",
+    "too_many_denials": "tooManyDenials",
+    "internal_server_error": "internalServerError",
+    "unauthorized": "unauthorized",
+    "bad_request": "badRequest",
+    "thread_rollback_failed": "threadRollbackFailed",
+    "sandbox_error": "sandboxError",
+    "other": "other",
+    "inference_hook_denied": "inferenceHookDenied",
+}
+#: Kinds that carry the status of an answer.
+_CONNECTIONS: Final = {
+    "http_connection_failed": "httpConnectionFailed",
+    "response_stream_connection_failed": "responseStreamConnectionFailed",
+    "response_stream_disconnected": "responseStreamDisconnected",
+    "response_too_many_failed_attempts": "responseTooManyFailedAttempts",
+}
+_NOT_STEERABLE: Final = "active_turn_not_steerable"
+_STATUS_MAX: Final = 65535
+
+#: Kinds of an `error` event that leave the turn as it is (docs on legacy rollouts, b5).
+HARMLESS: Final = frozenset({"thread_rollback_failed", _NOT_STEERABLE})
+
+
+def error_json(error: Any) -> str:
+    """Give a turn's `error_json` from the `error` of the record that ended it.
+
+    Raises:
+        Refused: Codex does not take the record that holds this error.
+    """
+    if type(error) is not dict:
+        raise Refused("error")
+    message = error.get("message")
+    if type(message) is not str:
+        raise Refused("error.message")
+    return orjson.dumps(
+        {
+            "message": message,
+            "codexErrorInfo": error_info(error.get("codex_error_info")),
+            "additionalDetails": None,
+            "misalignment": None,
+        }
+    ).decode()
+
+
+def error_info(info: Any) -> str | dict[str, Any] | None:
+    """Give `codexErrorInfo` for a `codex_error_info`; what is not known is "other".
+
+    Raises:
+        Refused: it has no form that Codex takes.
+    """
+    if info is None:
+        return None
+    if type(info) is str:
+        if info in _CONNECTIONS or info == _NOT_STEERABLE:
+            raise Refused("codex_error_info")
+        return _NAMES.get(info, "other")
+    if type(info) is not dict or len(info) != 1:
+        raise Refused("codex_error_info")
+    ((name, value),) = info.items()
+    if name in _CONNECTIONS:
+        return {_CONNECTIONS[name]: {"httpStatusCode": _status(value)}}
+    if name == _NOT_STEERABLE:
+        kind = value.get("turn_kind") if type(value) is dict else None
+        if kind not in ("review", "compact"):
+            raise Refused("codex_error_info.turn_kind")
+        return {"activeTurnNotSteerable": {"turnKind": kind}}
+    if name in _NAMES:
+        if value is not None:
+            raise Refused("codex_error_info")
+        return _NAMES[name]
+    return "other"
+
+
+def kind(info: Any) -> str | None:
+    """Give the name of a `codex_error_info`, whatever its form; None: it has none."""
+    if type(info) is str:
+        return info
+    if type(info) is dict and len(info) == 1:
+        return str(next(iter(info)))
+    return None
+
+
+def _status(value: Any) -> int | None:
+    if type(value) is not dict:
+        raise Refused("codex_error_info")
+    status = value.get("http_status_code")
+    if status is None:
+        return None
+    if type(status) is not int or not 0 <= status <= _STATUS_MAX:
+        raise Refused("codex_error_info.http_status_code")
+    return status
