@@ -1,0 +1,95 @@
+"""Where reading goes on."""
+
+import pytest
+
+from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset, Ordinal
+from projector.read.resume import (
+    Decision,
+    Facts,
+    GoOn,
+    StartOver,
+    Wait,
+    digest,
+    fingerprint,
+    resume,
+)
+
+HEAD, TAIL, OTHER = digest(b"head"), digest(b"tail"), digest(b"other")
+
+
+def at(offset: int) -> Checkpoint:
+    return Checkpoint(
+        generation=0,
+        offset=Offset(offset),
+        next_ordinal=Ordinal(0),
+        fingerprint=Fingerprint(head=HEAD, tail=TAIL),
+        state=b"",
+    )
+
+
+def facts(
+    size: int | None,
+    head: bytes | None = HEAD,
+    tail: bytes | None = TAIL,
+    read_to: int | None = None,
+) -> Facts:
+    return Facts(size=size, head=head, tail=tail, read_to=read_to)
+
+
+# fmt: off
+CASES = [
+    # what happened to the rollout             checkpoint facts                        decision
+    ("seen for the first time",                None,      facts(300),                  GoOn(Offset(0))),
+    ("seen for the first time, empty",         None,      facts(0),                    GoOn(Offset(0))),
+    ("seen for the first time, size untold",   None,      facts(None),                 GoOn(Offset(0))),
+    ("first line torn, read in this process",  None,      facts(300, read_to=300),     Wait()),
+    ("first line torn, has grown",             None,      facts(400, read_to=300),     GoOn(Offset(0))),
+    ("nothing was whole when it was read",     at(0),     facts(300, OTHER, OTHER),    GoOn(Offset(0))),
+    ("empty since it was read",                at(0),     facts(0),                    Wait()),
+    ("grown",                                  at(120),   facts(300),                  GoOn(Offset(120))),
+    ("nothing new",                            at(300),   facts(300),                  Wait()),
+    ("torn line read, nothing new",            at(300),   facts(310, read_to=310),     Wait()),
+    ("torn line read, has grown",              at(300),   facts(311, read_to=310),     GoOn(Offset(300))),
+    ("cut short",                              at(300),   facts(120, HEAD, None),      StartOver("cut to 120 of 300 bytes")),
+    ("emptied",                                at(300),   facts(0, None, None),        StartOver("cut to 0 of 300 bytes")),
+    ("replaced, other start",                  at(120),   facts(300, OTHER),           StartOver("other bytes at its start")),
+    ("replaced, same size",                    at(300),   facts(300, OTHER),           StartOver("other bytes at its start")),
+    ("migrated, same start",                   at(120),   facts(300, HEAD, OTHER),     StartOver("other bytes before byte 120")),
+    ("compressed, read to its end",            at(300),   facts(300, HEAD, None),      Wait()),
+    ("compressed, unread part",                at(120),   facts(300, HEAD, TAIL),      GoOn(Offset(120))),
+    ("compressed, size untold",                at(120),   facts(None, HEAD, TAIL),     GoOn(Offset(120))),
+    ("compressed, another rollout",            at(120),   facts(None, OTHER, None),    StartOver("other bytes at its start")),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "found", "decision"),
+    [pytest.param(*case[1:], id=case[0]) for case in CASES],
+)
+def test_resume(checkpoint: Checkpoint | None, found: Facts, decision: Decision):
+    """The checkpoint and the facts of the file, and nothing else, decide where reading starts."""
+    assert decision == resume(checkpoint, found)
+
+
+def test_a_fingerprint_is_of_the_first_bytes_and_the_last_before_the_offset():
+    data = bytes(range(256)) * 4
+
+    made = fingerprint(700, data[:HEAD_BYTES] + b"more", data[:700])
+
+    assert made == Fingerprint(
+        head=digest(data[:HEAD_BYTES]), tail=digest(data[700 - TAIL_BYTES : 700])
+    )
+
+
+def test_a_fingerprint_near_the_start_is_of_what_there_is():
+    assert fingerprint(3, b"abcdef", b"abc") == Fingerprint(
+        head=digest(b"abc"), tail=digest(b"abc")
+    )
+
+
+def test_a_fingerprint_is_refused_when_bytes_were_not_kept():
+    with pytest.raises(AssertionError):
+        fingerprint(700, b"short", b"x" * TAIL_BYTES)
+    with pytest.raises(AssertionError):
+        fingerprint(700, b"x" * HEAD_BYTES, b"short")
