@@ -148,36 +148,7 @@ def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
 
 def _pieces(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
     """Look for whole records on a line that is not one."""
-    pieces: list[tuple[dict[str, Any], int, int]] = []
-    lost: list[tuple[int, int]] = []
-    behind = at = attempts = 0
-    budget = _IN_VAIN * len(text) + 65_536
-    while attempts < _ATTEMPTS and budget > 0:
-        at = text.find(RECORD_START, at)
-        if at < 0:
-            break
-        try:
-            value, end = exact.read(text, at, strict=False)
-        except json.JSONDecodeError as error:
-            attempts += 1
-            budget -= error.pos - at
-            at += 1
-            continue
-        except ValueError:
-            attempts += 1
-            budget -= len(text) - at
-            at += 1
-            continue
-        if not (type(value) is dict and "type" in value and "payload" in value):
-            attempts += 1
-            at += 1
-            continue
-        if text[behind:at].strip(_SPACE):
-            lost.append((behind, at))
-        pieces.append((without_surrogates(value)[0], at, end))
-        behind = at = end
-    if text[behind:].strip(_SPACE):
-        lost.append((behind, len(text)))
+    pieces, lost = _search(text)
     places = _Places(line, text)
     for start, stop in lost:
         first, last = places.of(start), places.of(stop)
@@ -189,6 +160,32 @@ def _pieces(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
     if found and found[-1].end == line.offset + len(line.data):
         found[-1] = found[-1]._replace(end=line.end)
     return found
+
+
+def _search(text: str) -> tuple[list[tuple[dict[str, Any], int, int]], list[tuple[int, int]]]:
+    """Find the records in a text, and the stretches between them that are none."""
+    pieces: list[tuple[dict[str, Any], int, int]] = []
+    lost: list[tuple[int, int]] = []
+    behind = at = attempts = 0
+    budget = _IN_VAIN * len(text) + 65_536
+    while attempts < _ATTEMPTS and budget > 0 and (at := text.find(RECORD_START, at)) >= 0:
+        try:
+            value, end = exact.read(text, at, strict=False)
+        except ValueError as error:
+            read_to = error.pos if isinstance(error, json.JSONDecodeError) else len(text)
+            budget -= read_to - at
+            value, end = None, at + 1
+        if not (type(value) is dict and "type" in value and "payload" in value):
+            attempts += 1
+            at += 1
+            continue
+        if text[behind:at].strip(_SPACE):
+            lost.append((behind, at))
+        pieces.append((without_surrogates(value)[0], at, end))
+        behind = at = end
+    if text[behind:].strip(_SPACE):
+        lost.append((behind, len(text)))
+    return pieces, lost
 
 
 class _Places:

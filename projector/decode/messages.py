@@ -1,0 +1,276 @@
+"""Items that are said, written or thought: snapshots of them as `ThreadItem`s. Pure.
+
+Every function gives the fields behind `type` and `id` in the order in which Codex has them, or
+raises `Refused`. Source: docs on paginated rollouts, 2.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.fields import (
+    I32_MAX,
+    I32_MIN,
+    U32_MAX,
+    U64_MAX,
+    Object,
+    integer,
+    items,
+    obj,
+    opt_bool,
+    opt_choice,
+    opt_text,
+    same,
+    text,
+    texts,
+)
+from projector.decode.refused import Refused
+from projector.decode.review import review_text
+
+_DETAILS: Final = same("auto", "low", "high", "original")
+_PHASES: Final = same("commentary", "partial_answer", "final_answer")
+_DELIVERIES: Final = same("async")
+
+
+def user_message(item: Object) -> Object:
+    """UserMessage."""
+    return {
+        "type": "userMessage",
+        "id": item["id"],
+        "clientId": opt_text(item, "client_id"),
+        "content": [_input(part) for part in items(item.get("content"), "content")],
+    }
+
+
+def _input(part: Any) -> Object:
+    kind = part.get("type") if type(part) is dict else None
+    if kind == "text":
+        return {
+            "type": "text",
+            "text": text(part, "text"),
+            "text_elements": [
+                _element(each) for each in items(part.get("text_elements", []), "text_elements")
+            ],
+        }
+    if kind == "image":
+        found = _source(part, "image_url", "url", "fileId")
+        return {"type": "image", **found, "detail": opt_choice(part, "detail", _DETAILS)}
+    if kind == "local_image":
+        return {
+            "type": "localImage",
+            "detail": opt_choice(part, "detail", _DETAILS),
+            "path": text(part, "path"),
+        }
+    if kind == "audio":
+        return {"type": "audio", **_source(part, "audio_url", "url", "fileId")}
+    if kind == "local_audio":
+        return {"type": "localAudio", "path": text(part, "path")}
+    if kind in ("skill", "mention"):
+        return {"type": kind, "name": text(part, "name"), "path": text(part, "path")}
+    raise Refused("content.type")
+
+
+def _source(part: Object, url: str, url_as: str, file_as: str) -> Object:
+    """Give where an image or audio comes from; the address wins over the file."""
+    address = part.get(url)
+    if type(address) is str:
+        return {url_as: address}
+    file = part.get("file_id")
+    if type(file) is str:
+        return {file_as: file}
+    raise Refused(url)
+
+
+def _element(element: Any) -> Object:
+    element = obj(element, "text_elements")
+    place = obj(element.get("byte_range"), "byte_range")
+    return {
+        "byteRange": {
+            "start": integer(place, "start", 0, U64_MAX),
+            "end": integer(place, "end", 0, U64_MAX),
+        },
+        "placeholder": opt_text(element, "placeholder"),
+    }
+
+
+def function_call_output(item: Object) -> Object:
+    """FunctionCallOutput."""
+    name, namespace, output = text(item, "name"), opt_text(item, "namespace"), item.get("output")
+    if type(output) is not str:
+        output = [_output(part) for part in items(output, "output")]
+    return {
+        "type": "functionCallOutput",
+        "id": item["id"],
+        "name": name,
+        "namespace": namespace,
+        "output": output,
+    }
+
+
+def _output(part: Any) -> Object:
+    kind = part.get("type") if type(part) is dict else None
+    if kind == "input_text":
+        return {"type": kind, "text": text(part, "text")}
+    if kind == "input_image":
+        shown = {"type": kind, **_source(part, "image_url", "image_url", "file_id")}
+        detail = opt_choice(part, "detail", _DETAILS)
+        return shown if detail is None else {**shown, "detail": detail}
+    if kind == "input_audio":
+        return {"type": kind, **_source(part, "audio_url", "audio_url", "file_id")}
+    if kind == "encrypted_content":
+        return {"type": kind, "encrypted_content": text(part, "encrypted_content")}
+    raise Refused("output.type")
+
+
+def hook_prompt(item: Object) -> Object:
+    """HookPrompt."""
+    fragments = [obj(each, "fragments") for each in items(item.get("fragments"), "fragments")]
+    return {
+        "type": "hookPrompt",
+        "id": item["id"],
+        "fragments": [
+            {"text": text(each, "text"), "hookRunId": text(each, "hookRunId")} for each in fragments
+        ],
+    }
+
+
+def agent_message(item: Object) -> Object:
+    """AgentMessage."""
+    said: list[str] = []
+    for part in items(item.get("content"), "content"):
+        if type(part) is not dict or part.get("type") != "Text":
+            raise Refused("content.type")
+        said.append(text(part, "text"))
+    get = item.get
+    return {
+        "type": "agentMessage",
+        "moderation": None if get("moderation") is None else _moderation(item["moderation"]),
+        "id": item["id"],
+        "text": said[0] if len(said) == 1 else "".join(said),
+        "phase": opt_choice(item, "phase", _PHASES),
+        "memoryCitation": None if get("memory_citation") is None else _citation(item),
+        "delivery": opt_choice(item, "delivery", _DELIVERIES),
+        "questions": None if get("questions") is None else _questions(item["questions"]),
+    }
+
+
+def _moderation(moderation: Any) -> Object:
+    moderation = obj(moderation, "moderation")
+    moderated = moderation.get("moderated")
+    if type(moderated) is not bool:
+        raise Refused("moderated")
+    display = moderation.get("display")
+    if display is not None:
+        display = obj(display, "display")
+        display = {
+            "action": text(display, "action"),
+            "blockType": opt_text(display, "blockType"),
+            "cyberTrustedAccess": opt_bool(display, "cyberTrustedAccess"),
+            "checkTrustedContacts": opt_bool(display, "checkTrustedContacts"),
+        }
+    return {"moderated": moderated, "display": display}
+
+
+def _citation(item: Object) -> Object:
+    citation = obj(item["memory_citation"], "memory_citation")
+    entries = [obj(each, "entries") for each in items(citation.get("entries"), "entries")]
+    return {
+        "entries": [
+            {
+                "path": text(each, "path"),
+                "lineStart": integer(each, "lineStart", 0, U32_MAX),
+                "lineEnd": integer(each, "lineEnd", 0, U32_MAX),
+                "note": text(each, "note"),
+            }
+            for each in entries
+        ],
+        "threadIds": texts(citation.get("rolloutIds"), "rolloutIds"),
+    }
+
+
+def _questions(questions: Any) -> list[Object]:
+    shown: list[Object] = []
+    for each in items(questions, "questions"):
+        question = obj(each, "questions")
+        if not question.keys() <= {"title", "options"}:
+            raise Refused("questions")
+        options = question.get("options")
+        shown.append(
+            {
+                "title": text(question, "title"),
+                "options": None if options is None else texts(options, "options"),
+            }
+        )
+    return shown
+
+
+def plan(item: Object) -> Object:
+    """Plan."""
+    return {"type": "plan", "id": item["id"], "text": text(item, "text")}
+
+
+def reasoning(item: Object) -> Object:
+    """Reasoning."""
+    return {
+        "type": "reasoning",
+        "id": item["id"],
+        "summary": texts(item.get("summary_text"), "summary_text"),
+        "content": texts(item.get("raw_content", []), "raw_content"),
+    }
+
+
+def context_compaction(item: Object) -> Object:
+    """ContextCompaction."""
+    return {"type": "contextCompaction", "id": item["id"]}
+
+
+def entered_review(item: Object) -> Object:
+    """EnteredReviewMode."""
+    target = obj(item.get("target"), "target")
+    kind = target.get("type")
+    if kind == "baseBranch":
+        text(target, "branch")
+    elif kind == "commit":
+        text(target, "sha")
+        opt_text(target, "title")
+    elif kind == "custom":
+        text(target, "instructions")
+    elif kind != "uncommittedChanges":
+        raise Refused("target.type")
+    return {
+        "type": "enteredReviewMode",
+        "id": item["id"],
+        "review": text(item, "user_facing_hint"),
+    }
+
+
+def exited_review(item: Object) -> Object:
+    """ExitedReviewMode."""
+    output = item.get("review_output")
+    if output is not None:
+        check_review(output)
+    return {"type": "exitedReviewMode", "id": item["id"], "review": review_text(output)}
+
+
+def check_review(output: Any) -> None:
+    """Raise `Refused` unless Codex takes this `review_output`."""
+    output = obj(output, "review_output")
+    text(output, "overall_correctness")
+    text(output, "overall_explanation")
+    _number(output, "overall_confidence_score")
+    for each in items(output.get("findings"), "findings"):
+        finding = obj(each, "findings")
+        text(finding, "title")
+        text(finding, "body")
+        _number(finding, "confidence_score")
+        integer(finding, "priority", I32_MIN, I32_MAX)
+        place = obj(finding.get("code_location"), "code_location")
+        text(place, "absolute_file_path")
+        lines = obj(place.get("line_range"), "line_range")
+        integer(lines, "start", 0, U32_MAX)
+        integer(lines, "end", 0, U32_MAX)
+
+
+def _number(fields: Object, name: str) -> None:
+    if type(fields.get(name)) not in (int, float):
+        raise Refused(name)

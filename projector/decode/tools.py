@@ -1,0 +1,419 @@
+"""Items of tools, commands, agents, searches and patches as `ThreadItem`s. Pure.
+
+Every function gives the item whole, keys in the order in which Codex has them, or raises
+`Refused`. Source: docs on paginated rollouts, 2.4 to 2.8.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode import paths, shell
+from projector.decode.fields import (
+    I32_MAX,
+    I32_MIN,
+    I64_MAX,
+    I64_MIN,
+    U64_MAX,
+    Object,
+    agent_path,
+    choice,
+    integer,
+    items,
+    obj,
+    opt_bool,
+    opt_choice,
+    opt_duration_ms,
+    opt_integer,
+    opt_text,
+    same,
+    text,
+    texts,
+    thread_id,
+    words,
+)
+from projector.decode.refused import Refused
+
+_COMMAND_SOURCES: Final = words(
+    "agent", "user_shell", "unified_exec_startup", "unified_exec_interaction"
+)
+_COMMAND_STATUSES: Final = words("in_progress", "completed", "failed", "declined")
+_TOOL_STATUSES: Final = words("in_progress", "completed", "failed")
+_MCP_STATUSES: Final = same("inProgress", "completed", "failed")
+_MCP_MODES: Final = same("inline", "fullscreen")
+_COLLAB_TOOLS: Final = words(
+    "spawn_agent", "send_input", "resume_agent", "wait", "close_agent",
+    "send_message", "followup_task", "interrupt_agent", "list_agents",
+)  # fmt: skip
+_COLLAB_STATUSES: Final = words("in_progress", "completed", "failed", "interrupted")
+_AGENT_STATES: Final = words("pending_init", "running", "interrupted", "shutdown", "not_found")
+_ACTIVITIES: Final = same("started", "interacted", "interrupted", "completed")
+_PATCH_STATUSES: Final = same("completed", "failed", "declined")
+
+_MISSING: Final = object()
+
+
+def command_execution(item: Object) -> Object:
+    """CommandExecution."""
+    get = item.get
+    argv = texts(get("command"), "command")
+    uri = text(item, "cwd")
+    cwd = paths.from_uri(uri)
+    actions = items(get("parsed_cmd"), "parsed_cmd")
+    opt_text(item, "interaction_input")
+    return {
+        "type": "commandExecution",
+        "id": item["id"],
+        "pluginId": opt_text(item, "plugin_id"),
+        "scriptPath": opt_text(item, "script_path"),
+        "command": shell.join(argv),
+        "cwd": cwd,
+        "processId": opt_text(item, "process_id"),
+        "source": choice(item, "source", _COMMAND_SOURCES),
+        "status": choice(item, "status", _COMMAND_STATUSES),
+        "commandActions": command_actions(actions, cwd, opaque=paths.is_opaque(uri)),
+        "aggregatedOutput": opt_text(item, "aggregated_output") or None,
+        "exitCode": opt_integer(item, "exit_code", I32_MIN, I32_MAX),
+        "durationMs": opt_duration_ms(item, "duration"),
+    }
+
+
+def command_actions(parsed: list[Any], cwd: str, *, opaque: bool = False) -> list[Object]:
+    """Give `commandActions` for a `parsed_cmd`; `cwd` and `opaque` as in `paths.read_path`."""
+    shown: list[Object] = []
+    for action in parsed:
+        kind = action.get("type") if type(action) is dict else None
+        if kind == "read":
+            name, path = text(action, "name"), text(action, "path")
+            command = text(action, "cmd")
+            resolved = paths.read_path(cwd, path, opaque=opaque)
+            if resolved is not None:
+                shown.append({"type": "read", "command": command, "name": name, "path": resolved})
+        elif kind == "list_files":
+            path_shown = opt_text(action, "path")
+            shown.append({"type": "listFiles", "command": text(action, "cmd"), "path": path_shown})
+        elif kind == "search":
+            shown.append(
+                {
+                    "type": "search",
+                    "command": text(action, "cmd"),
+                    "query": opt_text(action, "query"),
+                    "path": opt_text(action, "path"),
+                }
+            )
+        elif kind == "unknown":
+            shown.append({"type": "unknown", "command": text(action, "cmd")})
+        else:
+            raise Refused("parsed_cmd.type")
+    return shown
+
+
+def dynamic_tool_call(item: Object) -> Object:
+    """DynamicToolCall."""
+    arguments = item.get("arguments", _MISSING)
+    if arguments is _MISSING:
+        raise Refused("arguments")
+    content = item.get("content_items")
+    opt_text(item, "error")
+    return {
+        "type": "dynamicToolCall",
+        "id": item["id"],
+        "namespace": opt_text(item, "namespace"),
+        "tool": text(item, "tool"),
+        "arguments": arguments,
+        "status": choice(item, "status", _TOOL_STATUSES),
+        "contentItems": None
+        if content is None
+        else [_content(part) for part in items(content, "content_items")],
+        "success": opt_bool(item, "success"),
+        "durationMs": opt_duration_ms(item, "duration"),
+    }
+
+
+def _content(part: Any) -> Object:
+    kind = part.get("type") if type(part) is dict else None
+    if kind == "inputText":
+        return {"type": kind, "text": text(part, "text")}
+    if kind == "inputImage":
+        return {"type": kind, "imageUrl": text(part, "imageUrl")}
+    if kind == "inputAudio":
+        return {"type": kind, "audioUrl": text(part, "audioUrl")}
+    raise Refused("content_items.type")
+
+
+def mcp_tool_call(item: Object) -> Object:
+    """McpToolCall."""
+    get = item.get
+    arguments = get("arguments", _MISSING)
+    if arguments is _MISSING:
+        raise Refused("arguments")
+    connector, link = opt_text(item, "connectorId"), opt_text(item, "linkId")
+    resource = opt_text(item, "mcpAppResourceUri")
+    app, action = opt_text(item, "appName"), opt_text(item, "actionName")
+    shown: Object = {
+        "type": "mcpToolCall",
+        "id": item["id"],
+        "server": text(item, "server"),
+        "tool": text(item, "tool"),
+        "status": choice(item, "status", _MCP_STATUSES),
+        "arguments": arguments,
+        "appContext": None
+        if connector is None
+        else {
+            "connectorId": connector,
+            "linkId": link,
+            "resourceUri": resource,
+            "appName": app,
+            "actionName": action,
+        },
+    }
+    if resource is not None:
+        shown["mcpAppResourceUri"] = resource
+    ui, result, error = get("mcpAppUi"), get("result"), get("error")
+    if ui is not None:
+        ui = obj(ui, "mcpAppUi")
+        ui = {
+            "resourceUri": text(ui, "resourceUri"),
+            "preferredModelDisplayMode": choice(ui, "preferredModelDisplayMode", _MCP_MODES),
+        }
+    if result is not None:
+        result = obj(result, "result")
+        opt_bool(result, "isError")
+        result = {
+            "content": items(result.get("content"), "result.content"),
+            "structuredContent": result.get("structuredContent"),
+            "_meta": result.get("_meta"),
+        }
+    if error is not None:
+        error = {"message": text(obj(error, "error"), "message")}
+    shown["mcpAppUi"] = ui
+    shown["pluginId"] = opt_text(item, "pluginId")
+    shown["readOnlyHint"] = opt_bool(item, "readOnlyHint")
+    shown["result"] = result
+    shown["error"] = error
+    shown["durationMs"] = opt_duration_ms(item, "duration")
+    return shown
+
+
+def collab_tool_call(item: Object) -> Object:
+    """CollabAgentToolCall."""
+    effort = opt_text(item, "reasoning_effort")
+    if effort == "":
+        raise Refused("reasoning_effort")
+    receivers = items(item.get("receiver_thread_ids", []), "receiver_thread_ids")
+    states = obj(item.get("agents_states", {}), "agents_states")
+    for each in items(item.get("receiver_agents", []), "receiver_agents"):
+        agent = obj(each, "receiver_agents")
+        thread_id(agent.get("thread_id"), "receiver_agents.thread_id")
+        opt_text(agent, "agent_nickname")
+        opt_text(agent, "agent_role")
+    return {
+        "type": "collabAgentToolCall",
+        "id": item["id"],
+        "tool": choice(item, "tool", _COLLAB_TOOLS),
+        "status": choice(item, "status", _COLLAB_STATUSES),
+        "senderThreadId": thread_id(item.get("sender_thread_id"), "sender_thread_id"),
+        "receiverThreadIds": [thread_id(each, "receiver_thread_ids") for each in receivers],
+        "prompt": opt_text(item, "prompt"),
+        "model": opt_text(item, "model"),
+        "reasoningEffort": effort,
+        # Codex has them in no order; sorted, the same item is always the same text.
+        "agentsStates": _states(states),
+    }
+
+
+def _states(states: Object) -> Object:
+    shown = {thread_id(key, "agents_states"): _state(value) for key, value in states.items()}
+    return dict(sorted(shown.items(), key=lambda entry: entry[0]))
+
+
+def _state(state: Any) -> Object:
+    if type(state) is str and state in _AGENT_STATES:
+        return {"status": _AGENT_STATES[state], "message": None}
+    if type(state) is dict and len(state) == 1:
+        ((name, held),) = state.items()
+        if name == "completed" and (held is None or type(held) is str):
+            return {"status": "completed", "message": held}
+        if name == "errored" and type(held) is str:
+            return {"status": "errored", "message": held}
+        if name in _AGENT_STATES and held is None:
+            return {"status": _AGENT_STATES[name], "message": None}
+    raise Refused("agents_states")
+
+
+def sub_agent_activity(item: Object) -> Object:
+    """SubAgentActivity."""
+    effort = opt_text(item, "reasoning_effort")
+    if effort == "":
+        raise Refused("reasoning_effort")
+    return {
+        "type": "subAgentActivity",
+        "model": opt_text(item, "model"),
+        "reasoningEffort": effort,
+        "id": item["id"],
+        "kind": choice(item, "kind", _ACTIVITIES),
+        "agentThreadId": thread_id(item.get("agent_thread_id"), "agent_thread_id"),
+        "agentPath": agent_path(item, "agent_path"),
+    }
+
+
+def web_search(item: Object) -> Object:
+    """WebSearch."""
+    action = item.get("action")
+    if action is None:
+        raise Refused("action")
+    return _web_search(item, _action(action, "open_page", "find_in_page"))
+
+
+def extension(item: Object) -> Object:
+    """Extension: its `kind` decides."""
+    kind = item.get("kind")
+    if kind == "clock.sleep":
+        slept = integer(item, "durationMs", 0, U64_MAX)
+        return {"type": "sleep", "id": item["id"], "durationMs": slept}
+    if kind == "web.search":
+        action = item.get("action")
+        if action is not None:
+            action = _action(action, "openPage", "findInPage")
+        return _web_search(item, action)
+    if kind == "image_gen.generation":
+        return _generated(item)
+    raise Refused("kind")
+
+
+def _web_search(item: Object, action: Object | None) -> Object:
+    results = item.get("results")
+    return {
+        "type": "webSearch",
+        "id": item["id"],
+        "query": text(item, "query"),
+        "action": action,
+        "results": None if results is None else items(results, "results"),
+    }
+
+
+def _action(action: Any, open_page: str, find_in_page: str) -> Object:
+    kind = text(obj(action, "action"), "type")
+    if kind == "search":
+        queries = action.get("queries")
+        return {
+            "type": "search",
+            "query": opt_text(action, "query"),
+            "queries": None if queries is None else texts(queries, "queries"),
+        }
+    if kind == open_page:
+        return {"type": "openPage", "url": opt_text(action, "url")}
+    if kind == find_in_page:
+        return {
+            "type": "findInPage",
+            "url": opt_text(action, "url"),
+            "pattern": opt_text(action, "pattern"),
+        }
+    return {"type": "other"}
+
+
+def _generated(item: Object) -> Object:
+    get = item.get
+    shown: Object = {
+        "type": "imageGeneration",
+        "id": item["id"],
+        "status": text(item, "status"),
+        "revisedPrompt": opt_text(item, "revisedPrompt"),
+    }
+    if type(get("fileId")) is str:
+        shown["fileId"] = get("fileId")
+    else:
+        shown["result"] = text(item, "result")
+    shown["transparentBackground"] = opt_bool(item, "transparentBackground")
+    failure = get("failure")
+    if failure is not None:
+        failure = obj(failure, "failure")
+        if failure.get("type") != "usageLimitExceeded":
+            raise Refused("failure.type")
+        failure = {
+            "type": "usageLimitExceeded",
+            "limitId": text(failure, "limitId"),
+            "resetsAt": opt_integer(failure, "resetsAt", I64_MIN, I64_MAX),
+        }
+    shown["failure"] = failure
+    saved = opt_text(item, "savedPath")
+    if saved is not None:
+        shown["savedPath"] = _absolute(saved)
+    inputs = [obj(each, "inputImages") for each in items(get("inputImages", []), "inputImages")]
+    if inputs:
+        shown["inputImages"] = [
+            {"path": _absolute(text(each, "path")), "sha256": text(each, "sha256")}
+            for each in inputs
+        ]
+    shown["generationId"] = opt_text(item, "generationId")
+    return shown
+
+
+def image_generation(item: Object) -> Object:
+    """ImageGeneration."""
+    saved = opt_text(item, "saved_path")
+    shown: Object = {
+        "type": "imageGeneration",
+        "id": item["id"],
+        "status": text(item, "status"),
+        "revisedPrompt": opt_text(item, "revised_prompt"),
+        "result": text(item, "result"),
+        "transparentBackground": None,
+        "failure": None,
+    }
+    if saved is not None:
+        shown["savedPath"] = _absolute(saved)
+    shown["generationId"] = None
+    return shown
+
+
+def _absolute(path: str) -> str:
+    found = paths.absolute(path)
+    if found is None:
+        raise Refused("path")
+    return found
+
+
+def image_view(item: Object) -> Object:
+    """ImageView."""
+    return {"type": "imageView", "id": item["id"], "path": paths.from_uri(text(item, "path"))}
+
+
+def file_change(item: Object) -> Object:
+    """FileChange."""
+    status = opt_choice(item, "status", _PATCH_STATUSES)
+    opt_bool(item, "auto_approved")
+    opt_text(item, "stdout")
+    opt_text(item, "stderr")
+    return {
+        "type": "fileChange",
+        "id": item["id"],
+        "changes": file_changes(obj(item.get("changes"), "changes")),
+        "status": status or "inProgress",
+    }
+
+
+def file_changes(changes: Object) -> list[Object]:
+    """Give the changes of a patch, sorted by the bytes of their paths."""
+    merged: dict[tuple[bool, tuple[str, ...]], tuple[str, Any]] = {}
+    for path, change in changes.items():
+        parts = path.split("/")
+        names = tuple(part for at, part in enumerate(parts) if part and (part != "." or at == 0))
+        key = (path.startswith("/"), names)
+        merged[key] = (merged[key][0] if key in merged else path, change)
+    ordered = sorted(merged.values(), key=lambda entry: entry[0].encode("utf-8", "replace"))
+    return [_change(path, change) for path, change in ordered]
+
+
+def _change(path: str, change: Any) -> Object:
+    kind = change.get("type") if type(change) is dict else None
+    if kind in ("add", "delete"):
+        return {"path": path, "kind": {"type": kind}, "diff": text(change, "content")}
+    if kind != "update":
+        raise Refused("changes.type")
+    diff, target = text(change, "unified_diff"), opt_text(change, "move_path")
+    return {
+        "path": path,
+        "kind": {"type": "update", "move_path": target},
+        "diff": diff if target is None else f"{diff}\n\nMoved to: {target}",
+    }
