@@ -45,6 +45,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What is in the store."""
+
+    rollouts: int
+    threads: int
+    turns: int
+    """Living ones, of all rollouts."""
+    items: int
+    """Living ones, of all rollouts."""
+    anomalies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
     """Who follows a database: what a second daemon is told."""
 
@@ -134,6 +147,9 @@ class Store(Protocol):
 
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
+
+    async def totals(self) -> Totals:
+        """Count what is there; cheap, whatever its size."""
 
     async def close(self) -> None:
         """Let go of the database. Safe to call twice."""

@@ -1,0 +1,101 @@
+"""One shot: all that is there now, projected to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from projector import log
+from projector.discover.names import read_names
+from projector.place import RolloutFile
+from projector.run.progress import Progress, Summary
+from projector.run.rounds import Rounds
+from projector.run.survey import Surveyor, notes_of
+from projector.run.tail import Limits
+from projector.settings import Settings
+from projector.store.contract import Store
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Give what the settings say of one rollout's batches."""
+    return Limits(
+        batch_bytes=settings.run.batch_bytes,
+        batch_records=settings.run.batch_records,
+        chunk_bytes=settings.read.chunk_bytes,
+        max_line_bytes=settings.read.max_line_bytes,
+    )
+
+
+async def backfill(
+    store: Store, settings: Settings, *, selection: Sequence[str], progress: Progress
+) -> Summary:
+    """Project every rollout of the homes, or those of `selection`, to its last whole line.
+
+    Args:
+        store: may be written by a daemon at the same time.
+        settings: which homes, and how much at a time.
+        selection: files, folders or thread ids; empty: everything.
+        progress: hears how far it is.
+
+    Raises:
+        StoreUnavailable: the database cannot be written. All that was committed stays.
+    """
+    began = time.monotonic()
+    surveyor = Surveyor(settings.codex_homes)
+    standings = await store.standings()
+    look = await asyncio.to_thread(
+        (lambda: surveyor.named(selection)) if selection else surveyor.everything
+    )
+    progress.start(len(look.files), sum(file.size for file in look.files.values()))
+
+    def done(file: RolloutFile) -> None:
+        progress.advance(1, file.size)
+
+    rounds = Rounds(store, limits_of(settings), on_done=done)
+    rounds.remember(standings)
+    # Oldest first: a base is projected before what continues it, as Codex wrote them.
+    rounds.news(sorted(look.files.values(), key=lambda file: file.name.rollout_id))
+    for file in look.files.values():
+        if rounds.seen.get(file.name.rollout_id) == file:
+            progress.advance(1, file.size)
+    try:
+        while rounds.waiting:
+            await rounds.round()
+    finally:
+        rounds.close()
+    for rollout_id, notes in notes_of(look.passed_over).items():
+        await store.note(rollout_id, notes)
+    for home in settings.codex_homes:
+        await store.name(await asyncio.to_thread(read_names, home))
+    if not selection:
+        known = {
+            rollout_id: standing.file
+            for rollout_id, standing in standings.items()
+            if standing.file is not None and standing.file.home in settings.codex_homes
+        }
+        await store.gone(look.gone(known), purge=settings.run.on_delete == "purge")
+    totals = await store.totals()
+    faults = [str(fault) for fault in look.faults]
+    faults += [str(reason) for reason in rounds.set_aside.values()]
+    summary = Summary(
+        rollouts=len(look.files),
+        records=rounds.counters.records,
+        items=totals.items,
+        turns=totals.turns,
+        anomalies=rounds.counters.anomalies,
+        bytes_read=rounds.counters.bytes_read,
+        seconds=time.monotonic() - began,
+        faults=tuple(faults),
+        unreadable=len(rounds.set_aside) + sum(fault.kind != "missing" for fault in look.faults),
+    )
+    log.event(
+        "backfill.finished",
+        rollouts=summary.rollouts,
+        records=summary.records,
+        bytes_read=summary.bytes_read,
+        anomalies=summary.anomalies,
+        unreadable=summary.unreadable,
+        seconds=round(summary.seconds, 3),
+    )
+    return summary

@@ -1,0 +1,303 @@
+"""All rollouts with news, fairly, in rounds: each gives one batch, and one transaction takes all.
+
+Backfill and daemon are the same rounds with different ends. The rules:
+
+1. A bounded number of rollouts is read side by side, in turn: a huge one starves none, and
+   however many stand in line, few are open.
+2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory.
+3. After any doubt about a write every tail of the round is thrown away, and read again from the
+   checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
+   rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
+4. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
+   line again when its file changes, or at the next full scan.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from projector import log
+from projector.errors import CheckpointMoved, SetAside
+from projector.place import Offset, RolloutFile, RolloutId
+from projector.read.resume import StartOver
+from projector.rows import Anomaly
+from projector.run.tail import Limits, Tail
+from projector.store.contract import Batch, Standing, Store
+
+#: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
+SIDE_BY_SIDE = 32
+#: Rollouts whose tails (state, open file) are kept for their next news.
+HOT_TAILS = 128
+#: Rounds with one rollout each, after another writer was met.
+CAUTIOUS_ROUNDS = 64
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was done since the start."""
+
+    records: int = 0
+    batches: int = 0
+    anomalies: int = 0
+    bytes_read: int = 0
+    replaced: int = 0
+    looked_at: set[RolloutId] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one rollout gave in this round."""
+
+    tail: Tail
+    batch: Batch
+
+
+class Rounds:
+    """Rollouts in line, and the tails of those that were read lately."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        on_bytes: Callable[[int], None] = lambda _: None,
+        on_done: Callable[[RolloutFile], None] = lambda _: None,
+    ) -> None:
+        """Begin with nobody in line.
+
+        Args:
+            store: where batches go.
+            limits: of one rollout's batch.
+            on_bytes: told how many bytes of a rollout were committed.
+            on_done: told that a rollout was read to its end, or set aside.
+        """
+        self._store = store
+        self._limits = limits
+        self._on_bytes = on_bytes
+        self._on_done = on_done
+        self._line: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
+        self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
+        self._fresh: set[RolloutId] = set()
+        self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
+        self._seen: dict[RolloutId, RolloutFile] = {}
+        self._cautious = 0
+        self.set_aside: dict[RolloutId, SetAside] = {}
+        self.counters = Counters()
+
+    # Who stands in line ---------------------------------------------------------------------
+
+    def remember(self, standings: Mapping[RolloutId, Standing]) -> None:
+        """Know what the store has, so that an unchanged file is not even opened.
+
+        Of a plain file that was read to its last byte the size tells; of others nothing does.
+        """
+        for rollout_id, standing in standings.items():
+            file = standing.file
+            if file is None or file.name.compressed or standing.offset != file.size:
+                continue
+            self._seen[rollout_id] = file
+
+    @property
+    def seen(self) -> Mapping[RolloutId, RolloutFile]:
+        """The rollouts read to their end, as they lay then."""
+        return self._seen
+
+    @property
+    def waiting(self) -> int:
+        """Rollouts in line."""
+        return len(self._line) + len(self._reading)
+
+    @property
+    def behind_bytes(self) -> int:
+        """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
+        behind = 0
+        for rollout_id, file in (self._reading | self._line).items():
+            tail, seen = self._hot.get(rollout_id), self._seen.get(rollout_id)
+            done = tail.offset if tail is not None else seen.size if seen is not None else 0
+            behind += max(0, file.size - done)
+        return behind
+
+    def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
+        """Put those in line that are not as they were; give how many. Urgent ones come first."""
+        added = 0
+        for file in files:
+            rollout_id = file.name.rollout_id
+            if self._seen.get(rollout_id) == file:
+                continue
+            added += 1
+            self._reading.pop(rollout_id, None)
+            self._line[rollout_id] = file
+            if urgent:
+                self._line.move_to_end(rollout_id, last=False)
+        return added
+
+    def forget(self, rollout_id: RolloutId) -> None:
+        """Know nothing of a rollout any more: its file is gone."""
+        self._line.pop(rollout_id, None)
+        self._reading.pop(rollout_id, None)
+        self._seen.pop(rollout_id, None)
+        self.set_aside.pop(rollout_id, None)
+        self._throw_away(rollout_id)
+
+    # A round --------------------------------------------------------------------------------
+
+    async def round(self) -> int:
+        """Take a batch of each of the first in line and commit them; give how many there were.
+
+        Raises:
+            StoreUnavailable: nothing is lost and nothing was forgotten; call again later.
+        """
+        turns: list[_Turn] = []
+        size = visited = 0
+        try:
+            for rollout_id in self._next():
+                turn = await self._turn(rollout_id, self._reading[rollout_id])
+                visited += 1
+                if turn is not None:
+                    turns.append(turn)
+                    size += turn.batch.end.offset - turn.tail.offset
+                if size >= self._limits.batch_bytes:
+                    break
+            if turns:
+                await self._commit(turns)
+        except CheckpointMoved as moved:
+            log.event("store.checkpoint_moved", why=moved.message)
+            self._cautious = CAUTIOUS_ROUNDS
+            self._read_again()
+        except BaseException:
+            self._read_again()
+            raise
+        return visited
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._throw_away(*list(self._hot))
+
+    def _next(self) -> list[RolloutId]:
+        """Choose whose turn it is: those in the midst of being read, filled up from the line."""
+        while self._line and len(self._reading) < SIDE_BY_SIDE:
+            rollout_id, file = self._line.popitem(last=False)
+            self._reading[rollout_id] = file
+            self._reading.move_to_end(rollout_id, last=False)
+            self._fresh.add(rollout_id)
+        room = 1 if self._cautious else SIDE_BY_SIDE
+        self._cautious = max(0, self._cautious - 1)
+        return list(self._reading)[:room]
+
+    def _read_again(self) -> None:
+        """What was written is in doubt: all that were being read begin at their checkpoints."""
+        for rollout_id, file in self._reading.items():
+            self._line.setdefault(rollout_id, file)
+        self._throw_away(*list(self._reading))
+
+    async def _turn(self, rollout_id: RolloutId, file: RolloutFile) -> _Turn | None:
+        """Give the next batch of one rollout; None: it is done, or set aside."""
+        tail = self._hot.get(rollout_id)
+        if tail is None:
+            tail = self._hot[rollout_id] = Tail(self._store, self._limits, file)
+        self._hot.move_to_end(rollout_id)
+        self.counters.looked_at.add(rollout_id)
+        before = tail.bytes_read
+        try:
+            if rollout_id in self._fresh:
+                why = await tail.look(file)
+                self._fresh.discard(rollout_id)
+                if why is not None:
+                    await self._replace(tail, why)
+                    return None
+            batch = await tail.next()
+            if batch is None:
+                await self._done(tail)
+                return None
+        except SetAside as reason:
+            self._aside(rollout_id, reason)
+            return None
+        finally:
+            self.counters.bytes_read += tail.bytes_read - before
+        return _Turn(tail, batch)
+
+    async def _commit(self, turns: list[_Turn]) -> None:
+        started = time.perf_counter()
+        await self._store.commit([turn.batch for turn in turns])
+        milliseconds = round((time.perf_counter() - started) * 1000)
+        for turn in turns:
+            self._count(turn.batch, turn.tail.offset, milliseconds)
+            turn.tail.committed(turn.batch)
+            if turn.tail.at_end:
+                await self._done(turn.tail)
+            else:
+                self._reading.move_to_end(turn.batch.file.name.rollout_id)
+
+    async def _replace(self, tail: Tail, why: StartOver) -> None:
+        """Project one rollout anew, in a transaction of its own."""
+        rollout_id = tail.file.name.rollout_id
+        log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why.reason)
+        start = await self._store.checkpoint(rollout_id)
+        assert start is not None, "a rollout never seen is not started over"
+        made: list[Batch] = []
+
+        async def batches() -> AsyncIterator[Batch]:
+            async for batch in tail.anew(why):
+                offset = made[-1].end.offset if made else Offset(0)
+                made.append(replace(batch, changes=()))
+                self._count(batch, offset, 0)
+                yield batch
+
+        await self._store.replace(start, batches())
+        tail.committed(made[-1])
+        self.counters.replaced += 1
+        await self._done(tail)
+
+    def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
+        anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
+        self.counters.records += batch.records
+        self.counters.batches += 1
+        self.counters.anomalies += anomalies
+        self._on_bytes(batch.end.offset - start)
+        log.event(
+            "batch.committed",
+            rollout=batch.file.name.rollout_id,
+            from_byte=start,
+            to_byte=batch.end.offset,
+            records=batch.records,
+            changes=len(batch.changes),
+            anomalies=anomalies,
+            ms=milliseconds,
+        )
+
+    async def _done(self, tail: Tail) -> None:
+        """A rollout was read to its end: note how it lay then."""
+        file, rollout_id = tail.file, tail.file.name.rollout_id
+        self._reading.pop(rollout_id, None)
+        if self._seen.get(rollout_id) != file and tail.offset:
+            await self._store.found_at([file])
+        odd = tail.anomalies()
+        if odd:
+            await self._store.note(rollout_id, odd)
+            self.counters.anomalies += len(odd)
+        self._seen[rollout_id] = file
+        if self.set_aside.pop(rollout_id, None) is not None:
+            log.event("rollout.back", rollout=rollout_id, path=file.path)
+        self._on_done(file)
+        while len(self._hot) > HOT_TAILS:
+            self._hot.popitem(last=False)[1].close()
+
+    def _aside(self, rollout_id: RolloutId, reason: SetAside) -> None:
+        file = self._reading[rollout_id]
+        self._throw_away(rollout_id)
+        before = self.set_aside.get(rollout_id)
+        self.set_aside[rollout_id] = reason
+        if before is None or before.message != reason.message:
+            log.event("rollout.set_aside", rollout=rollout_id, path=file.path, error=str(reason))
+        self._on_done(file)
+
+    def _throw_away(self, *rollout_ids: RolloutId) -> None:
+        for rollout_id in rollout_ids:
+            self._reading.pop(rollout_id, None)
+            self._fresh.discard(rollout_id)
+            tail = self._hot.pop(rollout_id, None)
+            if tail is not None:
+                tail.close()

@@ -1,0 +1,143 @@
+"""What lies on disk now, a file for each rollout: the look that backfill and daemon share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os.path import abspath
+
+from projector.discover.choose import PassedOver, choose
+from projector.discover.paths import scan_path
+from projector.discover.scan import (
+    ARCHIVED,
+    SESSIONS,
+    Fault,
+    Scan,
+    joined,
+    look,
+    scan,
+    scan_folder,
+)
+from projector.place import Offset, RolloutFile, RolloutId, RolloutName
+from projector.read.agree import Agreements
+from projector.rows import Anomaly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """One look at all homes, or at what was named."""
+
+    files: Mapping[RolloutId, RolloutFile]
+    passed_over: tuple[PassedOver, ...]
+    """Further files of rollouts that are in `files`."""
+    faults: tuple[Fault, ...]
+    scan: Scan
+
+    def gone(self, known: Mapping[RolloutId, RolloutFile]) -> tuple[RolloutId, ...]:
+        """Tell which known rollouts have no file any more, as far as this look can vouch for it."""
+        return tuple(
+            rollout_id
+            for rollout_id, file in known.items()
+            if rollout_id not in self.files and self.scan.vouches_for(file)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """What lies at the paths that file events named."""
+
+    files: Mapping[RolloutId, RolloutFile]
+    left: frozenset[RolloutId]
+    """Rollouts that are no longer at such a path: moved, or gone."""
+
+
+class Surveyor:
+    """Looks again and again, and remembers what it need not look at twice."""
+
+    def __init__(self, homes: Sequence[str]) -> None:
+        """Look at these CODEX_HOMEs."""
+        self.homes = tuple(homes)
+        self._agreements = Agreements()
+        self._known: dict[str, RolloutFile] = {}
+
+    def everything(self) -> Survey:
+        """Look at all homes. Blocks: call it in a thread."""
+        found = joined([scan(home, self._known) for home in self.homes])
+        self._known = {file.path: file for file in found.files}
+        return self._chosen(found)
+
+    def named(self, selection: Iterable[str]) -> Survey:
+        """Look at files, folders and thread ids that a person named."""
+        return self._chosen(joined([scan_path(named, self.homes) for named in selection]))
+
+    def rollout(self, file: RolloutFile) -> RolloutFile | None:
+        """Look for a known rollout where Codex may have put it: None: nowhere, it is gone.
+
+        Moved between its day and the archive, compressed or unpacked, a rollout keeps its name.
+        """
+        found = (look(path, file.home) for path in _places(file))
+        chosen = choose(
+            [one for one in found if isinstance(one, RolloutFile)], self._agreements.compare
+        )
+        choice = chosen.get(file.name.rollout_id)
+        return None if choice is None else choice.file
+
+    def _chosen(self, found: Scan) -> Survey:
+        chosen = choose(found.files, self._agreements.compare)
+        return Survey(
+            files={rollout_id: choice.file for rollout_id, choice in chosen.items()},
+            passed_over=tuple(over for choice in chosen.values() for over in choice.passed_over),
+            faults=found.faults,
+            scan=found,
+        )
+
+    def hinted(self, paths: Iterable[str], known: Mapping[RolloutId, RolloutFile]) -> Hinted:
+        """Look at the paths that file events named: rollouts, or folders that are looked into."""
+        found: dict[str, RolloutFile] = {}
+        left: set[RolloutId] = set()
+        for path in paths:
+            home = self._home_of(path)
+            name = RolloutName.parse(path.rpartition("/")[2])
+            if home is None:
+                continue
+            if name is None:
+                for file in scan_folder(path, home, self._known).files:
+                    found[file.path] = file
+                continue
+            one = look(path, home)
+            if isinstance(one, RolloutFile):
+                found[path] = one
+            else:
+                left.add(name.rollout_id)
+        for file in list(found.values()):
+            other = known.get(file.name.rollout_id)
+            if other is not None and other.path != file.path:
+                again = look(other.path, other.home)
+                if isinstance(again, RolloutFile):
+                    found.setdefault(again.path, again)
+        chosen = choose(found.values(), self._agreements.compare)
+        files = {rollout_id: choice.file for rollout_id, choice in chosen.items()}
+        return Hinted(files=files, left=frozenset(left - files.keys()))
+
+    def _home_of(self, path: str) -> str | None:
+        return next((home for home in self.homes if path.startswith(abspath(home) + "/")), None)
+
+
+def _places(file: RolloutFile) -> Iterable[str]:
+    """Every path that Codex may give this rollout. Source: docs on files, section 2."""
+    folder, _, base = file.path.rpartition("/")
+    plain = base.removesuffix(".zst")
+    day = "/".join(file.name.started[:10].split("-"))
+    home = abspath(file.home)
+    folders = dict.fromkeys((folder, f"{home}/{SESSIONS}/{day}", f"{home}/{ARCHIVED}"))
+    return [f"{where}/{plain}{suffix}" for where in folders for suffix in ("", ".zst")]
+
+
+def notes_of(passed_over: Iterable[PassedOver]) -> Mapping[RolloutId, tuple[Anomaly, ...]]:
+    """Write down the files that are not projected because another one of the rollout is."""
+    notes: dict[RolloutId, tuple[Anomaly, ...]] = {}
+    for over in passed_over:
+        rollout_id = over.file.name.rollout_id
+        note = Anomaly("second_file", Offset(0), 0, f"{over.file.path}: {over.reason}")
+        notes[rollout_id] = (*notes.get(rollout_id, ()), note)
+    return notes

@@ -1,0 +1,187 @@
+"""One rollout: read, decode, reduce, until there is no more.
+
+A tail never writes. It makes batches; `rounds` commits them and says so. After any doubt about a
+write the tail is thrown away, and a new one begins at the checkpoint that the store has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from projector.place import Checkpoint, Line, Offset, RolloutFile, RolloutId, ThreadId
+from projector.read.resume import StartOver
+from projector.read.rollout import RolloutReader
+from projector.reduce import start as reducers
+from projector.reduce.contract import Reducer
+from projector.rows import Anomaly, Change
+from projector.store.contract import Batch, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is held in memory of one rollout at a time."""
+
+    batch_bytes: int
+    batch_records: int
+    chunk_bytes: int
+    max_line_bytes: int
+
+
+class Tail:
+    """A rollout between its checkpoint and its last whole line."""
+
+    def __init__(self, store: Store, limits: Limits, file: RolloutFile) -> None:
+        """Know the file; touch nothing until `look`."""
+        self._store = store
+        self._limits = limits
+        self.file = file
+        self._checkpoint: Checkpoint | None = None
+        self._reader: RolloutReader | None = None
+        self._reducer: Reducer | None = None
+        self._bytes_of_closed = 0
+
+    @property
+    def offset(self) -> Offset:
+        """Up to here the rollout is committed."""
+        return Offset(0) if self._checkpoint is None else self._checkpoint.offset
+
+    @property
+    def bytes_read(self) -> int:
+        """Uncompressed bytes read by this tail, those for fingerprints included."""
+        return self._bytes_of_closed + (0 if self._reader is None else self._reader.bytes_read)
+
+    @property
+    def torn(self) -> int:
+        """Bytes of a last line that waits for its newline."""
+        return 0 if self._reader is None else self._reader.torn
+
+    @property
+    def at_end(self) -> bool:
+        """All whole lines that `look` found are in batches."""
+        return self._reader is None or self._reader.at_end
+
+    async def look(self, file: RolloutFile) -> StartOver | None:
+        """Look at the file as it lies now, and get ready to read on.
+
+        Gives `StartOver` when the bytes before the checkpoint are not those that were read: then
+        only `anew` may follow.
+
+        Raises:
+            SetAside: it cannot be read now.
+            StoreUnavailable: the checkpoint cannot be had.
+        """
+        if self._reader is None:
+            self._checkpoint = await self._store.checkpoint(file.name.rollout_id)
+            self._reducer = self._reducer_at(self._checkpoint)
+        elif (file.path, file.name.compressed) != (self._reader.path, self._reader.compressed):
+            self.close()
+        self.file = file
+        if self._reader is None:
+            self._reader = RolloutReader(
+                file.path,
+                compressed=file.name.compressed,
+                at=self._checkpoint,
+                chunk_bytes=self._limits.chunk_bytes,
+                max_line=self._limits.max_line_bytes,
+            )
+        decision = await asyncio.to_thread(self._reader.resume)
+        return decision if isinstance(decision, StartOver) else None
+
+    async def next(self) -> Batch | None:
+        """Give the next lines as a batch that begins where the last one ended; None: at the end.
+
+        Raises:
+            SetAside: the disk or the network failed.
+            StoreUnavailable: earlier rows that are needed cannot be had.
+        """
+        assert self._reader is not None, "look() comes first"
+        assert self._reducer is not None, "look() comes first"
+        while True:
+            lines = await asyncio.to_thread(
+                self._reader.read, self._limits.batch_bytes, self._limits.batch_records
+            )
+            if lines:
+                return await self._batch(self._checkpoint, lines, self._generation)
+            if self._reader.at_end:
+                return None
+
+    async def anew(self, why: StartOver) -> AsyncIterator[Batch]:
+        """Give the whole rollout again, a generation later. Needs a `look` that said so."""
+        assert self._reader is not None, "look() comes first"
+        assert self._checkpoint is not None, "a rollout never seen is not started over"
+        self._reader.start_over()
+        self._reducer = reducers.start(*self._ids)
+        generation = self._checkpoint.generation + 1
+        notes: tuple[Change, ...] = (Anomaly("replaced", Offset(0), 0, why.reason),)
+        before: Checkpoint | None = None
+        while True:
+            lines = await asyncio.to_thread(
+                self._reader.read, self._limits.batch_bytes, self._limits.batch_records
+            )
+            if lines or (self._reader.at_end and notes):
+                batch = await self._batch(before, lines, generation, notes)
+                before, notes = batch.end, ()
+                yield batch
+            if self._reader.at_end:
+                return
+
+    def committed(self, batch: Batch) -> None:
+        """Hear that the store has the batch."""
+        self._checkpoint = batch.end
+
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """What is odd about the file as a whole, as far as it was read."""
+        odd = None if self._reader is None else self._reader.anomaly
+        return () if odd is None else (odd,)
+
+    def close(self) -> None:
+        """Let go of the file. `look` opens it again."""
+        if self._reader is not None:
+            self._bytes_of_closed += self._reader.bytes_read
+            self._reader.close()
+            self._reader = None
+
+    @property
+    def _generation(self) -> int:
+        return 0 if self._checkpoint is None else self._checkpoint.generation
+
+    @property
+    def _ids(self) -> tuple[RolloutId, ThreadId]:
+        return self.file.name.rollout_id, self.file.name.thread_id
+
+    def _reducer_at(self, checkpoint: Checkpoint | None) -> Reducer:
+        if checkpoint is None or not checkpoint.offset:
+            return reducers.start(*self._ids)
+        return reducers.resume(*self._ids, checkpoint.state)
+
+    async def _batch(
+        self,
+        start: Checkpoint | None,
+        lines: list[Line],
+        generation: int,
+        notes: tuple[Change, ...] = (),
+    ) -> Batch:
+        """Reduce lines to what they change."""
+        reader, reducer = self._reader, self._reducer
+        assert reader is not None, "look() comes first"
+        assert reducer is not None, "look() comes first"
+        while wants := reducer.wants(lines):
+            reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
+        changes = [*notes, *reducer.take(lines)]
+        return Batch(
+            file=self.file,
+            start=start,
+            end=Checkpoint(
+                generation=generation,
+                offset=reader.offset,
+                next_ordinal=reducer.next_ordinal,
+                fingerprint=reader.fingerprint(),
+                state=reducer.save(),
+            ),
+            header=reducer.header,
+            meta=reducer.meta,
+            changes=changes,
+            records=sum(1 for line in lines if line.data or line.overlong),
+        )
