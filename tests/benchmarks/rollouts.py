@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -74,6 +75,10 @@ class Mix:
 TYPICAL: Final = Mix()
 #: Conversations of one question: for homes of thousands of files.
 SMALL: Final = Mix(steps=(0, 2), base_instructions=400, encrypted=200, output=200, said=120)
+#: As many items as can be in few bytes: for long threads.
+LEAN: Final = Mix(
+    steps=(10, 20), reasons=1, comments=1, said=60, reasoned=60, encrypted=20, output=60
+)
 #: With the records of several MB that a long conversation has, which no row comes from.
 GIANTS: Final = Mix(compacted_every=40)
 
@@ -202,6 +207,20 @@ class Rollout:
                 file.writelines(self.turn())
         return path
 
+    def told(self) -> dict[str, str | int]:
+        """Give what there is of it, as `--json` prints it."""
+        return {
+            "path": str(self.path),
+            "thread_id": self.thread_id,
+            "rollout_id": self.rollout_id,
+            "history": self.history,
+            "bytes": self.offset,
+            "records": self.records,
+            "items": self.items,
+            "ordinal": self.ordinal,
+            "turn": self._turn.decode(),
+        }
+
     def turn(self, *, steps: int | None = None) -> list[bytes]:
         """Give the lines of one more turn; the first has the header before it."""
         lines = [] if self.records else [self._header()]
@@ -227,6 +246,25 @@ class Rollout:
         # Whole texts only, so that no escape and no character is cut; dots fill the rest.
         body = chunk * (room // len(chunk))
         return self._command(call, body + b"." * (room - len(body)), 0)
+
+    @classmethod
+    def going_on(cls, told: Mapping[str, str | int], mix: Mix = TYPICAL) -> Rollout:
+        """Give a rollout that goes on behind what another process `told` of it.
+
+        Good for more lines, not for the same ones that the other would have given.
+        """
+        rollout = cls(f"going on {told['rollout_id']}", mix=mix)
+        rollout.rollout_id = str(told["rollout_id"])
+        rollout.thread_id = str(told["thread_id"])
+        rollout._thread = rollout.thread_id.encode()
+        rollout._turn = str(told["turn"]).encode()
+        rollout.ordinal = int(told["ordinal"])
+        rollout.offset = int(told["bytes"])
+        rollout.records = int(told["records"])
+        rollout.items = int(told["items"])
+        rollout.turns = 1
+        rollout._ms = EPOCH_MS + 300 * 24 * _HOUR_MS
+        return rollout
 
     def filler(self) -> bytes:
         """Give one line that makes no row: the model's words."""
@@ -486,26 +524,31 @@ def write_home(
     size: int = 0,
     seed: int | str = 0,
     history: History = "paginated",
+    items: int = 0,
     mix: Mix = TYPICAL,
-    told: Callable[[Rollout], None] = lambda _: None,
 ) -> list[Rollout]:
-    """Write `rollouts` of `size` bytes in all; 0: one turn each. `told` hears of each one."""
+    """Write `rollouts` of `size` bytes and `items` items in all; 0: one turn each."""
     made = []
     for rollout in conversations(rollouts, seed=seed, history=history, mix=mix):
-        rollout.write(home, size=size // rollouts)
-        told(rollout)
+        rollout.write(home, size=size // rollouts, items=items // rollouts)
         made.append(rollout)
     return made
 
 
 def write_chain(
-    home: Path, *, length: int, size: int = 0, items: int = 0, seed: int | str = 0
+    home: Path,
+    *,
+    length: int,
+    size: int = 0,
+    items: int = 0,
+    seed: int | str = 0,
+    mix: Mix = TYPICAL,
 ) -> list[Rollout]:
     """Write a thread of `length` rollouts: each reverts the last turn of the one before it.
 
     `size` and `items` are those of all together, reverted ones included.
     """
-    rollout = Rollout(seed)
+    rollout = Rollout(seed, mix=mix)
     made = []
     while True:
         rollout.write(home, size=size // length, items=items // length)
@@ -546,19 +589,31 @@ def main() -> None:
     parser.add_argument("--compacted", action="store_true", help="with compacted giants")
     parser.add_argument("--extended", action="store_true", help="legacy: events of commands too")
     parser.add_argument("--giant", type=parse_size, default=0, help="end with an item so long")
+    parser.add_argument("--lean", action="store_true", help="short texts, many items")
+    parser.add_argument("--items", type=int, default=0, metavar="N", help="in all, at least")
     parser.add_argument("--chain", type=int, default=0, metavar="N", help="one thread, N rollouts")
+    parser.add_argument("--json", action="store_true", help="tell of each rollout, as JSON")
     given = parser.parse_args()
     mix = dataclasses.replace(
-        SMALL if given.small else GIANTS if given.compacted else TYPICAL, extended=given.extended
+        SMALL if given.small else LEAN if given.lean else GIANTS if given.compacted else TYPICAL,
+        extended=given.extended,
     )
     began = time.monotonic()
     if given.chain:
-        made = write_chain(given.home, length=given.chain, size=given.size, seed=given.seed)
+        made = write_chain(
+            given.home,
+            length=given.chain,
+            size=given.size,
+            items=given.items,
+            seed=given.seed,
+            mix=mix,
+        )
     else:
         made = write_home(
             given.home,
             rollouts=given.rollouts,
             size=given.size,
+            items=given.items,
             seed=given.seed,
             history=given.history,
             mix=mix,
@@ -566,6 +621,9 @@ def main() -> None:
     if given.giant:
         with (given.home / made[-1].path).open("ab") as file:
             file.write(made[-1].giant(given.giant))
+    if given.json:
+        sys.stdout.write(json.dumps([rollout.told() for rollout in made]))
+        return
     size = sum(rollout.offset for rollout in made)
     sys.stderr.write(
         f"{len(made)} rollouts, {size / MB:,.1f} MB, {sum(one.records for one in made):,} records,"

@@ -1,0 +1,76 @@
+"""Backfill: what everyone does with the same rollouts, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks.bench import Home, Run, benchmark
+from tests.benchmarks.contestants import ALL, Contestant
+from tests.benchmarks.processes import Cost
+from tests.benchmarks.results import number
+
+
+def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
+    """Let everyone who is there project the home once a round, first one then another first."""
+    there = []
+    for contestant in contestants:
+        why = contestant.absent()
+        if why:
+            run.result.absent[contestant.name] = why
+        else:
+            there.append(contestant)
+    warm = run.home()
+    for contestant in there:
+        _once(run, warm, contestant)  # compiled bytecode, libraries in the page cache
+    for turn in run.rounds():
+        start = turn % len(there)
+        for contestant in there[start:] + there[:start]:
+            who = contestant.name
+            cost = _once(run, home, contestant)
+            run.result.sample(who, "wall", cost.wall, "s")
+            run.result.sample(who, "speed", home.megabytes / cost.wall, "MB/s")
+            run.result.sample(who, "CPU", cost.cpu, "s")
+            run.result.sample(who, "peak memory", cost.peak, "MiB")
+    run.result.notes.append(
+        f"{len(home.rollouts)} rollouts, {number(home.megabytes)} MB,"
+        f" {sum(one['records'] for one in home.rollouts):,} records, {home.items:,} items"
+    )
+
+
+def _once(run: Run, home: Home, contestant: Contestant) -> Cost:
+    with run.folder() as scratch:
+        own = run.copy(home, scratch / "home") if contestant.writes else home
+        _read(own.path)
+        return contestant.run(own, scratch)
+
+
+def _read(home: Path) -> None:
+    """Read every rollout once, so that all find it in the page cache."""
+    buffer = bytearray(1 << 20)
+    for path in home.glob("sessions/*/*/*/*"):
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+@benchmark("backfill-100mb", "one paginated rollout of 100 MB, whole process")
+def backfill_100mb(run: Run) -> None:
+    """Measure what the project was begun with."""
+    race(run, run.home("--size", run.scaled("100MB", "10MB")), ALL)
+    run.result.compare("codex", "projector", "wall", at_least=8)
+    run.result.compare("agentsview", "projector", "wall", at_least=2.5)
+    run.result.compare("bare loop", "projector", "wall", at_least=0.6)
+    run.result.promise("projector", "peak memory", at_most=150)
+
+
+@benchmark("backfill-1gb", "1 GB in 40 paginated rollouts, whole process")
+def backfill_1gb(run: Run) -> None:
+    """Measure what a second core is good for."""
+    options = ("--rollouts", "40", "--size", run.scaled("1GB", "40MB"))
+    race(run, run.home(*options), ALL)
+    run.forget(*options)
+    run.result.compare("codex", "projector", "wall", at_least=10)
+    run.result.compare("agentsview", "projector", "wall", at_least=3)
+    run.result.compare("bare loop", "projector", "wall")
+    run.result.promise("projector", "peak memory", at_most=150)
