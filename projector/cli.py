@@ -1,0 +1,316 @@
+"""Commands, options, exit codes: opens the store and hands it on.
+
+Every command imports what it needs when it runs: `projector health` is called each minute by
+monitoring systems, and what it does not need would be most of its time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from projector import __version__, config
+from projector.errors import AlreadyRunning, ProjectorError, UsageError
+
+if TYPE_CHECKING:
+    from projector.run.progress import Summary
+    from projector.serve.facts import Facts
+    from projector.settings import Settings
+
+FAILED: Final = 1
+USAGE: Final = 2
+HELD: Final = 3
+UNKNOWN: Final = 3
+INTERRUPTED: Final = 130
+"""As a shell says it of a program that SIGINT ended."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+EPILOG: Final = (
+    "Exit codes: 0 done, 1 could not be done (backfill: a rollout could not be read at all), 2 bad"
+    " usage, 3 another daemon has the database. health: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; gives the exit code. No traceback for what a user can cause."""
+    try:
+        code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as help_:
+        click.echo(help_.format_message(), err=True)
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read our output has left. Nothing more may be written to it, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (click.ClickException, click.Abort, KeyboardInterrupt, ProjectorError, OSError) as error:
+        message, failed = _explained(error)
+        click.echo(f"projector: {message}", err=True)
+        return failed
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """Give the line that people see, and the exit code."""
+    match error:
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "projector"
+            message = error.format_message()
+            stop = "" if message.endswith(("?", ".")) else "."
+            return f"{message}{stop} See: {command} --help", USAGE
+        case UsageError():
+            return str(error), USAGE
+        case AlreadyRunning():
+            return str(error), HELD
+        case ProjectorError():
+            return str(error), FAILED
+        case OSError():
+            return f"{error.filename or 'system'}: {error.strerror or error}", FAILED
+        case _:
+            return "interrupted; what is committed stays, the next run goes on there", INTERRUPTED
+
+
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click passes it so
+    if not wanted or context.resilient_parsing:
+        return
+    import sqlite3  # noqa: PLC0415 - only here
+
+    from projector.store.migrate import migrations  # noqa: PLC0415 - same
+
+    click.echo(
+        f"projector {__version__}, schema {len(migrations('sqlite'))},"
+        f" SQLite {sqlite3.sqlite_version}"
+    )
+    context.exit()
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "file",
+    metavar="FILE",
+    help="Settings, in TOML. Default: $PROJECTOR_CONFIG, else"
+    " $XDG_CONFIG_HOME/codex-projector/config.toml, else /etc/codex-projector/config.toml.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the versions of program, schema and SQLite, and leave.",
+)
+@click.pass_context
+def app(context: click.Context, file: str | None) -> None:
+    """Keep Codex's conversations as rows in SQL.
+
+    Follows the rollouts under CODEX_HOME and projects what they say into a database.
+    """
+    context.obj = file
+
+
+def _common(command: _Command) -> _Command:
+    """Give a command the options that all of them have."""
+    for option in (
+        click.option(
+            "--database",
+            metavar="URL",
+            help="sqlite:///path. Default: a file under $XDG_STATE_HOME/codex-projector.",
+        ),
+        click.option(
+            "--codex-home",
+            metavar="DIR",
+            multiple=True,
+            help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else"
+            " ~/.codex.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
+)
+
+
+def _settings(
+    context: click.Context, codex_home: tuple[str, ...], database: str | None
+) -> Settings:
+    given: dict[str, Any] = {}
+    if codex_home:
+        given["codex_homes"] = codex_home
+    if database is not None:
+        given["database"] = database
+    return config.load(given, file=context.obj)
+
+
+@app.command("run")
+@_common
+@click.pass_context
+def run_(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
+    """Catch up, then follow until SIGTERM or SIGINT. The daemon."""
+    import asyncio  # noqa: PLC0415 - see the module's docstring
+
+    from projector import log  # noqa: PLC0415
+    from projector.run.daemon import follow  # noqa: PLC0415
+    from projector.store.open import open_store  # noqa: PLC0415
+
+    settings = _settings(context, codex_home, database)
+    log.configure(settings.log.level, settings.log.format)
+
+    async def serve() -> None:
+        store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+        try:
+            await follow(store, settings)
+        finally:
+            await store.close()
+
+    asyncio.run(serve())
+
+
+@app.command()
+@click.argument("path", nargs=-1)
+@_common
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="For a first look: where no rollout is found, project the sample that comes with this"
+    " program.",
+)
+@_json
+@click.pass_context
+def backfill(
+    context: click.Context,
+    path: tuple[str, ...],
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    sample: bool,
+    as_json: bool,
+) -> int:
+    """Project all that is there now, or only some files, folders or thread ids; then leave."""
+    import asyncio  # noqa: PLC0415 - see the module's docstring
+
+    from projector import log  # noqa: PLC0415
+    from projector.run import progress  # noqa: PLC0415
+    from projector.run.backfill import backfill as project  # noqa: PLC0415
+    from projector.store.open import open_store  # noqa: PLC0415
+
+    settings = _settings(context, codex_home, database)
+    log.configure(settings.log.level, settings.log.format)
+    if sample and not path and not _any_rollout(settings.codex_homes):
+        homes = ", ".join(settings.codex_homes)
+        click.echo(f"no rollouts under {homes}: projecting the sample", err=True)
+        settings = _settings(context, (str(Path(__file__).parent / "sample"),), database)
+    talk = progress.choose(silent=as_json)
+
+    async def once() -> Summary:
+        store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+        try:
+            return await project(store, settings, selection=path, progress=talk)
+        finally:
+            talk.finish()
+            await store.close()
+
+    summary = asyncio.run(once())
+    for fault in summary.faults:
+        click.echo(f"projector: {fault}", err=True)
+    if as_json:
+        _print_json(_summary_document(summary))
+    else:
+        click.echo(summary.line())
+    if not summary.rollouts and not as_json:
+        click.echo(
+            f"projector: no rollouts under {', '.join(settings.codex_homes)}. Name Codex's home:"
+            " --codex-home DIR; or take a first look: projector backfill --sample",
+            err=True,
+        )
+    return FAILED if summary.unreadable else 0
+
+
+@app.command()
+@_common
+@click.option("--rollouts", is_flag=True, help="Of each rollout too.")
+@_json
+@click.pass_context
+def status(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    rollouts: bool,
+    as_json: bool,
+) -> None:
+    """Show what is projected, and how far behind it is."""
+    from projector.serve import status as shown  # noqa: PLC0415 - see the module's docstring
+
+    facts = _facts(_settings(context, codex_home, database))
+    if as_json:
+        _print_json(shown.document(facts, rollouts=rollouts))
+    else:
+        click.echo(shown.text(facts, rollouts=rollouts))
+
+
+@app.command()
+@_common
+@_json
+@click.pass_context
+def health(
+    context: click.Context, codex_home: tuple[str, ...], database: str | None, *, as_json: bool
+) -> int:
+    """Say in one line whether all is well, for monitoring. Exit codes: see `projector --help`.
+
+    Asks database and files, not the daemon: it answers when that is stopped or hung.
+    """
+    from projector.serve.health import Level, Verdict, judge  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        settings = _settings(context, codex_home, database)
+        missing = not Path(settings.database_path).exists()
+        verdict = (
+            Verdict(
+                level=Level.CRITICAL,
+                text=f"{settings.database_path}: no database there: nothing is projected",
+            )
+            if missing
+            else judge(_facts(settings), settings.health)
+        )
+    except (ProjectorError, OSError) as error:
+        # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
+        verdict = Verdict(level=Level.UNKNOWN, text=str(error))
+    if as_json:
+        _print_json(verdict.document())
+    else:
+        click.echo(verdict.line())
+    return verdict.level.value
+
+
+def _facts(settings: Settings) -> Facts:
+    from projector.serve.gather import gather  # noqa: PLC0415 - see the module's docstring
+
+    return gather(settings.database_path, settings.codex_homes, time.time_ns() // 1_000_000)
+
+
+def _any_rollout(homes: Sequence[str]) -> bool:
+    from projector.discover.scan import Fault, walk  # noqa: PLC0415 - see the module's docstring
+
+    return any(not isinstance(found, Fault) for home in homes for found in walk(home))
+
+
+def _summary_document(summary: Summary) -> dict[str, Any]:
+    return {name: getattr(summary, name) for name in type(summary).__dataclass_fields__}
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import json  # noqa: PLC0415 - see the module's docstring
+
+    click.echo(json.dumps(document, ensure_ascii=False))

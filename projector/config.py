@@ -1,0 +1,274 @@
+"""File, environment, options → Settings, or one message with all that is wrong.
+
+A later source wins over an earlier one, setting by setting: the defaults in `settings.py`, the
+TOML file, `PROJECTOR_*` variables, options of the command line. A name in the environment is
+the setting's in capitals, its section before two underscores: `PROJECTOR_DATABASE`,
+`PROJECTOR_RUN__RESCAN_S`; a list of folders is separated as in `PATH`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+import msgspec
+
+from projector.errors import UsageError
+from projector.settings import SQLITE, Settings, database_fault
+
+APP: Final = "codex-projector"
+ENV_PREFIX: Final = "PROJECTOR_"
+_TABLE = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
+_KEY = re.compile(r"\s*(?:([\w-]+)\s*\.\s*)?([\w-]+)\s*=")
+
+Key = tuple[str, str]
+"""Section, "" for none, and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A value that somebody set, and where."""
+
+    value: Any
+    origin: str
+    """`/etc/codex-projector/config.toml:12`, `PROJECTOR_DATABASE` or `--database`."""
+    text: bool = False
+    """It comes as a string whatever its type, from the environment."""
+
+
+def load(
+    options: Mapping[str, Any], *, file: str | None = None, env: Mapping[str, str] | None = None
+) -> Settings:
+    """Give the settings that hold, with `codex_homes` and `database` filled in and absolute.
+
+    `options` has the settings without section that were given on the command line, and only
+    those; `file` is the value of `--config`.
+
+    Raises:
+        UsageError: something is wrong; the message names every fault.
+    """
+    env = os.environ if env is None else env
+    faults: list[str] = []
+    given: dict[Key, Given] = {}
+    for key, value in (
+        *_from_file(_find_file(file, env), faults),
+        *_from_env(env, faults),
+        *_from_options(options),
+    ):
+        _settle_database(given, key, value, faults)
+        given[key] = value
+    settings = _build(given, faults)
+    homes = settings.codex_homes or (env.get("CODEX_HOME") or "~/.codex",)
+    database = _database(settings, given, env, faults)
+    if faults:
+        raise UsageError("; ".join(faults))
+    return msgspec.structs.replace(
+        settings,
+        codex_homes=tuple(dict.fromkeys(_absolute(home) for home in homes)),
+        database=database,
+    )
+
+
+def fields() -> dict[Key, tuple[Any, Any]]:
+    """Give the type, with its limits, and the default of every setting."""
+    found: dict[Key, tuple[Any, Any]] = {}
+    defaults = Settings()
+    for name, kind in get_type_hints(Settings, include_extras=True).items():
+        default = getattr(defaults, name)
+        if isinstance(default, msgspec.Struct):
+            inner = get_type_hints(type(default), include_extras=True)
+            found |= {(name, key): (value, getattr(default, key)) for key, value in inner.items()}
+        else:
+            found[("", name)] = (kind, default)
+    return found
+
+
+def variable(key: Key) -> str:
+    """Give the name of a setting in the environment."""
+    section, name = key
+    return ENV_PREFIX + (f"{section}__{name}" if section else name).upper()
+
+
+def _find_file(option: str | None, env: Mapping[str, str]) -> str:
+    """Give the configuration file's path; "": there is none."""
+    if named := option or env.get(ENV_PREFIX + "CONFIG"):
+        return named
+    user = _absolute(env.get("XDG_CONFIG_HOME") or "~/.config")
+    for folder in (f"{user}/{APP}", f"/etc/{APP}"):
+        if Path(path := f"{folder}/config.toml").exists():
+            return path
+    return ""
+
+
+def _from_file(path: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
+    if not path:
+        return
+    try:
+        text = Path(path).read_bytes().decode()
+        content = tomllib.loads(text)
+    except OSError as error:
+        faults.append(f"{path}: {(error.strerror or str(error)).lower()}")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: not TOML: {error}")
+        return
+    lines = _lines(text)
+    known = fields()
+    sections = {section for section, _ in known if section}
+    for name, value in content.items():
+        if name in sections and not isinstance(value, dict):
+            faults.append(f"{path}:{lines.get(('', name), 1)}: {name} is a section; write [{name}]")
+        elif isinstance(value, dict) and name not in sections:
+            where = f"{path}:{lines.get((name, ''), 1)}"
+            faults.append(f"{where}: unknown section [{name}]{_suggest(name, sections)}")
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                yield from _known((name, key), inner, f"{path}:{lines.get((name, key), 1)}", faults)
+        else:
+            yield from _known(("", name), value, f"{path}:{lines.get(('', name), 1)}", faults)
+
+
+def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[Key, Given]]:
+    for name, value in options.items():
+        yield ("", name), Given(value=value, origin="--" + name.removesuffix("s").replace("_", "-"))
+
+
+def _known(key: Key, value: Any, origin: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
+    known = fields()
+    if key in known:
+        yield key, Given(value=value, origin=origin)
+        return
+    section, name = key
+    other = next((s for s, n in known if n == name), None)
+    if other is not None:
+        hint = f"; it belongs in [{other}]" if other else "; it belongs before the first section"
+    else:
+        hint = _suggest(name, {n for s, n in known if s == section})
+    faults.append(f"{origin}: unknown setting {name}{hint}")
+
+
+def _from_env(env: Mapping[str, str], faults: list[str]) -> Iterator[tuple[Key, Given]]:
+    known = {variable(key): key for key in fields()}
+    for name in sorted(env):
+        if not name.startswith(ENV_PREFIX) or name == ENV_PREFIX + "CONFIG":
+            continue
+        if name not in known:
+            hint = _suggest(name, {*known, ENV_PREFIX + "CONFIG"})
+            faults.append(f"{name}: unknown setting{hint}")
+            continue
+        key, value = known[name], env[name]
+        if key == ("", "codex_homes"):
+            homes = [home for home in value.split(os.pathsep) if home]
+            yield key, Given(value=homes, origin=name)
+        else:
+            yield key, Given(value=value, origin=name, text=True)
+
+
+def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
+    known = fields()
+    values: dict[str, dict[str, Any]] = {"": {}}
+    for (section, name), one in given.items():
+        kind, _default = known[section, name]
+        try:
+            value = msgspec.convert(one.value, kind, strict=not one.text)
+        except msgspec.ValidationError as error:
+            faults.append(f"{one.origin}: {name}: {_say(error, one.value, kind)}")
+            continue
+        values.setdefault(section, {})[name] = value
+    top: dict[str, Any] = values.pop("")
+    defaults = Settings()
+    for section, inner in values.items():
+        top[section] = msgspec.structs.replace(getattr(defaults, section), **inner)
+    settings = msgspec.structs.replace(defaults, **top)
+    health = settings.health
+    for unit in ("bytes", "s"):
+        warning, critical = getattr(health, f"warning_{unit}"), getattr(health, f"critical_{unit}")
+        if warning > critical:
+            faults.append(
+                f"[health] warning_{unit} = {warning:g} is above critical_{unit} = {critical:g}"
+            )
+    return settings
+
+
+def _say(error: msgspec.ValidationError, value: Any, kind: Any) -> str:
+    """Say what is wrong with a value, and what would be right."""
+    info = msgspec.inspect.type_info(kind)
+    choices = getattr(getattr(info, "type", info), "values", None)
+    if choices:
+        right = "one of " + ", ".join(str(choice) for choice in choices)
+        guess = _suggest(str(value), {str(choice) for choice in choices})
+    else:
+        right = str(error).partition(" - ")[0].removeprefix("Expected ").partition(", got")[0]
+        right, guess = right.replace("`", ""), ""
+    return f"{value!r} is wrong, expected {right}{guess}"
+
+
+def _settle_database(given: dict[Key, Given], key: Key, value: Given, faults: list[str]) -> None:
+    """`database` and `database_file` are two ways to say one thing: the later source wins."""
+    twin = {"database": "database_file", "database_file": "database"}.get(key[1])
+    if twin is None or key[0] or ("", twin) not in given:
+        return
+    before = given.pop(("", twin))
+    same_file = before.origin.partition(":")[0] == value.origin.partition(":")[0]
+    if same_file or (before.text and value.text):
+        faults.append(f"{value.origin}: {key[1]} and {twin} exclude each other")
+
+
+def _database(
+    settings: Settings, given: Mapping[Key, Given], env: Mapping[str, str], faults: list[str]
+) -> str:
+    """Give the database with an absolute path, or "" and a fault."""
+    url, origin = settings.database, "database"
+    if settings.database_file:
+        origin = settings.database_file
+        try:
+            url = Path(_absolute(origin)).read_text("utf-8").partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            faults.append(f"database_file {origin}: {reason.lower()}")
+            return ""
+    elif ("", "database") in given:
+        origin = given["", "database"].origin
+    if not url:
+        if settings.database_file:
+            faults.append(f"database_file {origin}: its first line is empty")
+        state = env.get("XDG_STATE_HOME") or "~/.local/state"
+        # systemd separates several state directories by colons; ours has one.
+        folder = env.get("STATE_DIRECTORY", "").partition(":")[0] or f"{state}/{APP}"
+        return SQLITE + _absolute(f"{folder}/projector.db")
+    fault = database_fault(url)
+    if fault:
+        faults.append(f"{origin}: {fault}")
+        return ""
+    return SQLITE + _absolute(url.removeprefix(SQLITE))
+
+
+def _lines(text: str) -> dict[Key, int]:
+    """Find the line of each setting, and of each section under the name ""."""
+    found: dict[Key, int] = {}
+    section = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if table := _TABLE.match(line):
+            section = table[1]
+            found.setdefault((section, ""), number)
+        elif key := _KEY.match(line):
+            found.setdefault((key[1] or section, key[2]), number)
+    return found
+
+
+def _suggest(word: str, known: set[str]) -> str:
+    close = get_close_matches(word, sorted(known), n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _absolute(path: str) -> str:
+    with contextlib.suppress(RuntimeError):  # ~NAME of nobody stays as it is
+        path = str(Path(path).expanduser())
+    return str(Path(path).absolute())

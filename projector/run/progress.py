@@ -1,0 +1,186 @@
+"""What a backfill tells people while it runs, and what it comes to.
+
+On a terminal a bar: files, bytes, rate, time left. In a pipe a plain line every few seconds.
+With `--json`, or where nobody looks, nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from projector.figures import count, size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+#: Seconds between two lines of plain progress.
+PLAIN_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a backfill did."""
+
+    rollouts: int
+    """Looked at, also those in which nothing was new."""
+    records: int
+    """Lines read this time, blank ones left out."""
+    items: int
+    """Items in the database afterwards, of the rollouts looked at."""
+    turns: int
+    """Turns in the database afterwards, of the rollouts looked at."""
+    anomalies: int
+    """Noted this time."""
+    bytes_read: int
+    """Uncompressed bytes of rollouts read this time."""
+    seconds: float
+    faults: tuple[str, ...] = ()
+    """A line for each thing that could not be read; the command prints them at its end."""
+    unreadable: int = 0
+    """Rollouts that could not be read at all."""
+
+    def line(self) -> str:
+        """Give the one line for people."""
+        text = (
+            f"{count(self.rollouts, 'rollout')}, {count(self.records, 'record')},"
+            f" {count(self.items, 'item')} in {self.seconds:.1f} s"
+        )
+        if self.anomalies:
+            text += f"; {count(self.anomalies, 'anomaly', 'anomalies')} noted"
+        if self.unreadable:
+            text += f"; {self.unreadable:,} could not be read"
+        return text
+
+
+class Progress(Protocol):
+    """Hears how far a backfill is. Totals are bytes on disk."""
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        """There is this much to do. Called once, before the first file."""
+
+    def advance(self, files: int, nbytes: int) -> None:
+        """So many more files and bytes on disk are done."""
+
+    def note(self, line: str) -> None:
+        """Say something to people, without spoiling the bar."""
+
+    def finish(self, summary: Summary | None = None, /) -> None:
+        """Take the bar away; None: the backfill failed midway. Safe to call twice."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        """Ignore it."""
+
+    def advance(self, files: int, nbytes: int) -> None:
+        """Ignore it."""
+
+    def note(self, line: str) -> None:
+        """Ignore it."""
+
+    def finish(self, summary: Summary | None = None, /) -> None:
+        """Ignore it."""
+
+
+class Plain:
+    """A line every few seconds, for pipes and journals; none for what is done sooner."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to `out`; `clock` gives seconds that only grow."""
+        self._out = out
+        self._clock = clock
+        self._began = self._told = clock()
+        self._files = self._bytes = self._total_files = self._total_bytes = 0
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        """Keep the totals and begin to count time."""
+        self._total_files, self._total_bytes = total_files, total_bytes
+        self._began = self._told = self._clock()
+
+    def advance(self, files: int, nbytes: int) -> None:
+        """Count, and tell when the last line is long enough ago."""
+        self._files += files
+        self._bytes += nbytes
+        now = self._clock()
+        if now - self._told < PLAIN_INTERVAL_S:
+            return
+        self._told = now
+        rate = self._bytes / (now - self._began)
+        left = max(self._total_bytes - self._bytes, 0) / rate if rate else 0.0
+        self.note(
+            f"{self._files:,} of {self._total_files:,} files,"
+            f" {size(self._bytes)} of {size(self._total_bytes)}, {size(rate)}/s, {left:.0f} s left"
+        )
+
+    def note(self, line: str) -> None:
+        """Write the line."""
+        print(line, file=self._out, flush=True)
+
+    def finish(self, summary: Summary | None = None, /) -> None:
+        """Nothing to take away."""
+
+
+class Terminal:
+    """A bar that is gone when the backfill is done."""
+
+    def __init__(self, out: TextIO) -> None:
+        """Draw on `out`, a terminal."""
+        self._out = out
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._files = self._total_files = 0
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        """Draw the bar."""
+        from rich import progress  # noqa: PLC0415 - 50 ms that only a terminal pays
+        from rich.console import Console  # noqa: PLC0415 - same
+
+        self._total_files = total_files
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.fields[files]}"),
+            progress.BarColumn(),
+            progress.DownloadColumn(binary_units=True),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+            console=Console(file=self._out),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=total_bytes, files=self._count())
+        self._bar.start()
+
+    def advance(self, files: int, nbytes: int) -> None:
+        """Move the bar."""
+        if self._bar is None or self._task is None:
+            return
+        self._files += files
+        self._bar.update(self._task, advance=nbytes, files=self._count())
+
+    def note(self, line: str) -> None:
+        """Write the line above the bar."""
+        if self._bar is None:
+            print(line, file=self._out, flush=True)
+        else:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def finish(self, _: Summary | None = None, /) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _count(self) -> str:
+        return f"{self._files:,}/{self._total_files:,} files"
+
+
+def choose(*, silent: bool = False) -> Progress:
+    """Give what fits standard error: a bar on a terminal, lines in a pipe, or nothing."""
+    if silent:
+        return Silent()
+    return Terminal(sys.stderr) if sys.stderr.isatty() else Plain(sys.stderr)

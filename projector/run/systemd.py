@@ -1,0 +1,70 @@
+"""What we tell systemd: READY, WATCHDOG, STATUS, STOPPING, and more time.
+
+The protocol is a datagram to the socket in `$NOTIFY_SOCKET` (sd_notify(3)); a name with `@` in
+front lies in the abstract namespace. Without the variable nothing is sent. No library: the two
+that there are do no more than this and are without releases or wheels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+
+def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
+    """Send the lines as one message; whether it went out. Never raises."""
+    address = env.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.setblocking(False)  # a hung manager must not hang the daemon
+        out.sendto("\n".join(lines).encode(), address.replace("@", "\0", 1))
+        return True
+    return False
+
+
+def ready(status: str) -> bool:
+    """Say that the schema is migrated and watching has begun."""
+    return notify("READY=1", _status(status))
+
+
+def status(text: str) -> bool:
+    """Set the line that `systemctl status` shows."""
+    return notify(_status(text))
+
+
+def watchdog() -> bool:
+    """Say that the loop turns. Only the loop that does the work may say so."""
+    return notify("WATCHDOG=1")
+
+
+def stopping(status: str) -> bool:
+    """Say that we are about to leave."""
+    return notify("STOPPING=1", _status(status))
+
+
+def reloading() -> bool:
+    """Say that settings are being read again; `ready` must follow."""
+    return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def extend(seconds: float) -> bool:
+    """Ask for so much more time to start or stop, from now on: a migration, a long commit."""
+    return notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+
+def watchdog_interval_s(env: Mapping[str, str] = os.environ) -> float | None:
+    """Give how often `watchdog` must be called: half of the limit; None: nobody waits for it."""
+    try:
+        limit = int(env.get("WATCHDOG_USEC", "")) / 1_000_000
+        mine = int(env.get("WATCHDOG_PID", "") or os.getpid()) == os.getpid()
+    except ValueError:
+        return None
+    return limit / 2 if mine and limit > 0 else None
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + text.replace("\n", " ")

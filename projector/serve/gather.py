@@ -1,0 +1,192 @@
+"""Database and files → facts, read-only.
+
+Works with the daemon alive, stopped or hung: it asks neither it nor for any lock. The database
+is read in one short snapshot by plain sqlite3, which starts faster than what writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from projector.discover.scan import Fault, walk
+from projector.errors import StoreRefused, StoreUnavailable
+from projector.place import RolloutFile, RolloutId
+from projector.serve.facts import Database, Facts, Projected, Waiting
+from projector.store.contract import Heartbeat, Holder
+
+#: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
+LOCK_TIMEOUT_S: Final = 1.0
+_CHUNK: Final = 1 << 16
+#: Columns of the heartbeat that are named as its fields.
+_BEAT: Final = (
+    "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
+    "behind_since_ms", "bytes_read", "records", "batches", "set_aside",
+)  # fmt: skip
+
+
+def gather(path: str, homes: Iterable[str], now_ms: int) -> Facts:
+    """Read the database at `path` and look at the rollouts under `homes`.
+
+    Raises:
+        StoreRefused: there is no such database, or it is none of ours.
+        StoreUnavailable: it cannot be read now.
+    """
+    database = read_database(path)
+    files: dict[RolloutId, RolloutFile] = {}
+    faults: list[str] = []
+    for home in homes:
+        for found in walk(home):
+            if isinstance(found, Fault):
+                faults.append(str(found))
+                continue
+            name = found.name.rollout_id
+            if name not in files or _better(found, files[name]):
+                files[name] = found
+    waiting = []
+    for name, file in files.items():
+        behind = behind_bytes(file, database.rollouts.get(name))
+        if behind:
+            waiting.append(Waiting(file=file, behind=behind, since_ms=_since_ms(file)))
+    return Facts(now_ms=now_ms, database=database, files=len(files), waiting=waiting, faults=faults)
+
+
+def read_database(path: str) -> Database:
+    """Read what the database says. Raises as `gather` does."""
+    if not Path(path).exists():
+        raise StoreRefused(f"{path}: no database there", hint="Make it: projector backfill")
+    try:
+        with closing(_connect(path)) as connection:
+            return _read(connection, path)
+    except sqlite3.Error as error:
+        raise _explained(path, error) from error
+
+
+def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
+    """Give the bytes of a rollout on disk that hold whole lines and are not projected."""
+    if known is None:
+        return file.size if file.name.compressed or _has_line(file.path, 0) else 0
+    if file.name.compressed:
+        # Compressed since it was read: the bytes are the same ones.
+        return file.size if known.compressed and file.size != known.size else 0
+    if file.size < known.offset:
+        return file.size
+    return file.size - known.offset if _has_line(file.path, known.offset) else 0
+
+
+def _has_line(path: str, offset: int) -> bool:
+    """Whether a newline stands at or behind `offset`: without, all there is is a torn line.
+
+    A file that cannot be opened counts as one with lines: something waits in it.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as everywhere for rollouts
+            file.seek(offset)
+            while chunk := file.read(_CHUNK):
+                if b"\n" in chunk:
+                    return True
+    except OSError:
+        return True
+    return False
+
+
+def _since_ms(file: RolloutFile) -> int:
+    try:
+        changed = os.stat(file.path).st_ctime_ns  # noqa: PTH116
+    except OSError:
+        changed = 0
+    return max(file.mtime_ns, changed) // 1_000_000
+
+
+def _better(one: RolloutFile, other: RolloutFile) -> bool:
+    """Which of two files with one id counts: the plain one, then the longer."""
+    return (not one.name.compressed, one.size) > (not other.name.compressed, other.size)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """Open read-only; where the folder is not ours to write, as a database that rests.
+
+    SQLite needs the log's index beside a database in WAL mode, and cannot make it in a folder
+    without permission. Without a log nobody writes, and the file alone is the truth.
+    """
+    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(
+        f"file:{name}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except sqlite3.OperationalError:
+        if Path(path + "-wal").exists():
+            raise
+        connection.close()
+        connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _read(connection: sqlite3.Connection, path: str) -> Database:
+    connection.execute("BEGIN")
+    anomalies = dict(
+        connection.execute("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout")
+    )
+    rollouts = {
+        row[1]: Projected(
+            rollout_id=row[1],
+            thread_id=row[2],
+            path=row[3],
+            compressed=bool(row[4]),
+            size=row[5],
+            offset=row[6],
+            records=row[7],
+            items=row[8],
+            turns=row[9],
+            gone=row[10] is not None,
+            anomalies=anomalies.get(row[0], 0),
+        )
+        for row in connection.execute(
+            "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
+            " items, turns, gone_at_ms FROM rollouts"
+        )
+    }
+    (threads,) = connection.execute("SELECT count(*) FROM thread_states").fetchone()
+    beat = connection.execute(
+        f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"  # noqa: S608
+    ).fetchone()
+    return Database(
+        path=path,
+        size=_size(path),
+        wal_size=_size(path + "-wal"),
+        rollouts=rollouts,
+        threads=threads,
+        anomalies=sum(anomalies.values()),
+        heartbeat=None
+        if beat is None
+        else Heartbeat(
+            holder=Holder(pid=beat[0], host=beat[1], version=beat[2], started_at_ms=beat[3]),
+            **dict(zip(_BEAT, beat[4:], strict=True)),
+        ),
+    )
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+def _explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreUnavailable(f"{path}: locked by another program")
+    if "not a database" in text:
+        return StoreRefused(f"{path}: not a SQLite database", hint="Name another: --database")
+    if "no such table" in text or "no such column" in text:
+        return StoreRefused(
+            f"{path}: not a database of this version of projector",
+            hint="Bring it up to date, or make it: projector backfill",
+        )
+    return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")
