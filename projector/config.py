@@ -9,9 +9,9 @@ the setting's in capitals, its section before two underscores: `PROJECTOR_DATABA
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -76,6 +76,7 @@ def load(
     )
 
 
+@functools.cache
 def fields() -> dict[Key, tuple[Any, Any]]:
     """Give the type, with its limits, and the default of every setting."""
     found: dict[Key, tuple[Any, Any]] = {}
@@ -110,6 +111,8 @@ def _find_file(option: str | None, env: Mapping[str, str]) -> str:
 def _from_file(path: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
     if not path:
         return
+    import tomllib  # noqa: PLC0415 - only where there is a file: `health` has none to spare
+
     try:
         text = Path(path).read_bytes().decode()
         content = tomllib.loads(text)

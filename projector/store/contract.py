@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
-from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+if TYPE_CHECKING:  # `health` needs the heartbeat alone, at once: 10 ms less
+    from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
+    from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
