@@ -53,6 +53,10 @@ def _int(number: str) -> int | orjson.Fragment:
     return orjson.Fragment(number)
 
 
+def _refuse_constant(_: str) -> None:
+    raise ValueError
+
+
 def _no_number(_: str) -> None:
     """NaN and infinities are no JSON; what is kept of them is that nothing was there."""
 
@@ -85,6 +89,22 @@ def loads(data: bytes) -> Any:
         ValueError: it is nested beyond `MAX_DEPTH`.
     """
     return read(data.decode().strip())[0]
+
+
+def strict(data: bytes) -> Any:
+    """Read a line that holds numbers which orjson refuses, and is strict JSON else.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        value = json.loads(
+            data.decode(), parse_float=_float, parse_int=_int, parse_constant=_refuse_constant
+        )
+        orjson.dumps(value)  # not for lone surrogates, nor for what is nested beyond its depth
+    except (TypeError, RecursionError) as error:
+        raise ValueError from error
+    return value
 
 
 def dumps(value: Any) -> str:
