@@ -25,8 +25,8 @@ def scan_path(named: str, homes: Sequence[str]) -> Scan:
     A file: that one. A folder: all in it and below; a CODEX_HOME: all of its own. The id of a
     thread or of one rollout: its files in `homes`. Nothing of the kind is a fault.
     """
-    path = os.path.abspath(named)  # noqa: PTH100 - as in `scan`
-    if os.path.isdir(path):  # noqa: PTH112
+    path = os.path.abspath(named)
+    if os.path.isdir(path):
         if _is_home(path):
             return scan(_as_given(path, homes) or path)
         return scan_folder(path, _home_of(path, homes))
@@ -73,7 +73,7 @@ def _as_id(named: str) -> str | None:
 
 
 def _is_home(path: str) -> bool:
-    return any(os.path.isdir(f"{path}/{root}") for root in (SESSIONS, ARCHIVED))  # noqa: PTH112
+    return any(os.path.isdir(f"{path}/{root}") for root in (SESSIONS, ARCHIVED))
 
 
 def _as_given(path: str, homes: Sequence[str]) -> str | None:
@@ -84,12 +84,12 @@ def _as_given(path: str, homes: Sequence[str]) -> str | None:
 
 def _home_of(path: str, homes: Sequence[str]) -> str:
     """Tell the home of a path: one of `homes`, else what holds a folder named as Codex's roots."""
-    within = [home for home in homes if path.startswith(os.path.abspath(home) + os.sep)]  # noqa: PTH100
+    within = [home for home in homes if path.startswith(os.path.abspath(home) + os.sep)]
     if within:
         return max(within, key=len)
     at = path
-    while (above := os.path.dirname(at)) != at:  # noqa: PTH120
-        if os.path.basename(at) in (SESSIONS, ARCHIVED):  # noqa: PTH119
+    while (above := os.path.dirname(at)) != at:
+        if os.path.basename(at) in (SESSIONS, ARCHIVED):
             return _as_given(above, homes) or above
         at = above
-    return path if os.path.isdir(path) else os.path.dirname(path)  # noqa: PTH112, PTH120
+    return path if os.path.isdir(path) else os.path.dirname(path)

@@ -71,12 +71,12 @@ class Scan:
         """
         blind = {fault.path for fault in self.faults}
         path, lowest = file.path, None
-        home = os.path.abspath(file.home)  # noqa: PTH100 - as everywhere in this module
+        home = os.path.abspath(file.home)
         while True:
             if path in blind:
                 return False
             lowest = lowest or self.folders.get(path)
-            if path == home or path == (path := os.path.dirname(path)):  # noqa: PTH120
+            if path == home or path == (path := os.path.dirname(path)):
                 break
         if lowest is None:
             return False
@@ -96,7 +96,7 @@ def scan(home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
 
 def scan_folder(folder: str, home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
     """Find the rollouts in a folder of a home and below: what an event of the folder asks for."""
-    return _collect(_Walk(home, known), (os.path.abspath(folder),))  # noqa: PTH100
+    return _collect(_Walk(home, known), (os.path.abspath(folder),))
 
 
 def walk(
@@ -110,14 +110,14 @@ def walk(
 
 def look(path: str, home: str) -> RolloutFile | Fault | None:
     """Look at one path of a home; None: no rollout is there (any more)."""
-    path = os.path.abspath(path)  # noqa: PTH100
-    name = RolloutName.parse(os.path.basename(path))  # noqa: PTH119
+    path = os.path.abspath(path)
+    name = RolloutName.parse(os.path.basename(path))
     return None if name is None else _Walk(home, _NOTHING_KNOWN).file(path, name)
 
 
 def _home_roots(home: str) -> tuple[str, ...]:
     """Where to look: the home first, which is looked at and not walked, then its two roots."""
-    base = os.path.abspath(home)  # noqa: PTH100
+    base = os.path.abspath(home)
     return (base, f"{base}/{SESSIONS}", f"{base}/{ARCHIVED}")
 
 
@@ -138,7 +138,7 @@ class _Walk:
 
     def __init__(self, home: str, known: Mapping[str, RolloutFile]) -> None:
         self._home = home
-        self._base = os.path.abspath(home)  # noqa: PTH100
+        self._base = os.path.abspath(home)
         self._archive = f"{self._base}/{ARCHIVED}/"
         self._known = known
         self._seen: set[tuple[int, int]] = set()
@@ -156,7 +156,7 @@ class _Walk:
         while queue or links:
             folder, depth = (queue or links).popleft()
             try:
-                found = os.stat(folder)  # noqa: PTH116
+                found = os.stat(folder)
                 if (found.st_dev, found.st_ino) in self._seen:
                     continue
                 self._seen.add((found.st_dev, found.st_ino))
@@ -199,9 +199,9 @@ class _Walk:
     ) -> RolloutFile | Fault | None:
         """Look at one file with the name of a rollout; None: it has just gone."""
         try:
-            found = os.stat(path) if entry is None else entry.stat()  # noqa: PTH116
+            found = os.stat(path) if entry is None else entry.stat()
         except FileNotFoundError:
-            if os.path.islink(path):  # noqa: PTH114
+            if os.path.islink(path):
                 return Fault(path, "missing", "a link to nothing", "Remove it, or mend its target")
             return None
         except OSError as error:

@@ -131,7 +131,7 @@ def identity_of(path: str) -> Identity:
         SetAside: the folder cannot be read.
     """
     try:
-        return _identity(os.stat(path))  # noqa: PTH116 - pathlib costs three times as much
+        return _identity(os.stat(path))
     except OSError as error:
         raise _set_aside(path, error) from error
 

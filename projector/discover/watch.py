@@ -1,0 +1,276 @@
+"""Waits until there may be news of rollouts: by file events where they can be had, else by a clock.
+
+File events come from `watchfiles`, and are hints (`hints`). What it does not tell, and what is
+done about it:
+
+- A root that is missing, removed or made anew: every tick compares which folders are watched
+  with which are there, and an event in the home brings that tick forward.
+- No more watches or instances (a limit of the system), or a failure inside: poll, say why, try
+  again after `retry_s`.
+- Folders on network file systems: no error and no events. They are polled (`mounts`).
+- An overflow of the event queue: not told; the scan at `rescan_s` finds what was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Protocol, Self
+
+from watchfiles import Change, awatch
+
+from projector.discover.hints import Agenda, Hints, Spot, of_interest
+from projector.discover.mounts import MOUNT_TABLE, without_events
+from projector.discover.scan import ARCHIVED, SESSIONS
+
+#: Events in a home itself (its roots made or removed, names given) may take longer.
+_HOME_STEP_MS: Final = 50
+#: How often a home that is missing is looked for, at least.
+_MISSING_S: Final = 2.0
+
+
+class Mode(NamedTuple):
+    """How news are heard of."""
+
+    watching: Literal["events", "polling"]
+    why: str = ""
+    """Why it polls; empty while events come."""
+
+
+class Events(Protocol):
+    """Where file events come from; what tests put faults into."""
+
+    def __call__(
+        self, paths: Sequence[str], *, recursive: bool, step_ms: int, debounce_ms: int
+    ) -> AsyncGenerator[set[tuple[Change, str]], None]:
+        """Watch folders from the first `anext` on; give changes as they come."""
+
+
+def file_events(
+    paths: Sequence[str], *, recursive: bool, step_ms: int, debounce_ms: int
+) -> AsyncGenerator[set[tuple[Change, str]], None]:
+    """Give the events of the system.
+
+    Raises:
+        OSError: a folder is missing, or the system's limit of watches is reached.
+        RuntimeError: no more instances, or a failure inside.
+    """
+    return awatch(
+        *paths,
+        watch_filter=None,
+        debounce=debounce_ms,
+        step=step_ms,
+        recursive=recursive,
+        force_polling=False,  # decided here, by mount, not there, by the kernel's name
+        ignore_permission_denied=True,
+    )
+
+
+def mount_table() -> str:
+    """Read what is mounted; empty where the system does not tell."""
+    try:
+        return Path(MOUNT_TABLE).read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+class Watch:
+    """A `Waker` over the file system. `close` it, or use it in an `async with`."""
+
+    def __init__(
+        self,
+        homes: Sequence[str],
+        *,
+        rescan_s: float = 30.0,
+        poll_s: float = 2.0,
+        retry_s: float = 60.0,
+        step_ms: int = 2,
+        debounce_ms: int = 20,
+        force_polling: bool = False,
+        events: Events = file_events,
+        mounts: Callable[[], str] = mount_table,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Set it up; nothing is watched before the first `wait`.
+
+        Args:
+            homes: as given; hints name them so.
+            rescan_s: a home is due at least this often while its events come.
+            poll_s: the same, while they do not.
+            retry_s: after how long events that failed are tried again.
+            step_ms: how often the library looks whether events have come: half of what they
+                wait, and at 2 ms about 1 % of a CPU.
+            debounce_ms: how long events may keep coming before they are given all the same.
+            force_polling: do not try events at all.
+            events: where they come from.
+            mounts: what is mounted, as text.
+            clock: seconds, monotonic; None: the event loop's.
+        """
+        self._bases = {home: os.path.abspath(home) for home in homes}
+        self._rescan_s, self._poll_s, self._retry_s = rescan_s, poll_s, retry_s
+        self._step_ms, self._debounce_ms = step_ms, debounce_ms
+        self._force_polling = force_polling
+        self._events, self._mounts, self._clock = events, mounts, clock
+        self._agenda: Agenda | None = None
+        self._news = asyncio.Event()
+        self._followers: list[asyncio.Task[None]] = []
+        self._followed: frozenset[tuple[str, int, int]] = frozenset()
+        self._failure = ""
+        self._failed_at = 0.0
+        self.mode = Mode("events")
+        """How news are heard of now. May change at each `wait`."""
+
+    async def wait(self) -> Hints:
+        """Give the next hints, never none; the first time at once: all homes."""
+        while True:
+            self._news.clear()
+            now = self._now()
+            if self._agenda is None:
+                self._agenda = Agenda(self._bases, now)
+            await self._reconcile(self._agenda, now)
+            hints = self._agenda.due(now)
+            if hints is not None:
+                return hints
+            timeout = max(0.0, self._agenda.next_at() - self._now())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._news.wait()
+
+    def __aiter__(self) -> Self:
+        """Iterate over hints, without end."""
+        return self
+
+    async def __anext__(self) -> Hints:
+        """Give the next hints."""
+        return await self.wait()
+
+    # What is watched ------------------------------------------------------------------------
+
+    async def _reconcile(self, agenda: Agenda, now: float) -> None:
+        """Watch what is there now, and poll what gives no events; say which."""
+        whys: list[str] = []
+        wanted: set[tuple[str, int, int]] = set()
+        mounts = "" if self._force_polling else self._mounts()
+        for home, base in self._bases.items():
+            found = [_identity(path) for path in (base, f"{base}/{SESSIONS}", f"{base}/{ARCHIVED}")]
+            there = [one for one in found if one is not None]
+            if found[0] is None:
+                agenda.every(home, min(_MISSING_S, self._rescan_s), now)
+                continue
+            why = self._why_polling([path for path, _, _ in there], mounts, now)
+            if why:
+                whys.append(why)
+                agenda.every(home, min(self._poll_s, self._rescan_s), now)
+            else:
+                wanted.update(there)
+                agenda.every(home, self._rescan_s, now)
+        self.mode = Mode("polling", "; ".join(dict.fromkeys(whys))) if whys else Mode("events")
+        if wanted != self._followed:
+            await self._follow(frozenset(wanted))
+            for home in self._bases:
+                agenda.rescan(home, now)
+            if self._failure:
+                await self._reconcile(agenda, self._now())
+
+    def _why_polling(self, paths: Sequence[str], mounts: str, now: float) -> str | None:
+        if self._force_polling:
+            return "polling is asked for"
+        if self._failure and now < self._failed_at + self._retry_s:
+            return self._failure
+        return next(
+            (why for path in paths if (why := without_events(os.path.realpath(path), mounts))), None
+        )
+
+    async def _follow(self, wanted: frozenset[tuple[str, int, int]]) -> None:
+        """Let go of the watches there are, and set new ones."""
+        await self._unfollow()
+        self._failure, self._followed = "", wanted
+        bases = set(self._bases.values())
+        homes = sorted(path for path, _, _ in wanted if path in bases)
+        roots = sorted(path for path, _, _ in wanted if path not in bases)
+        for paths, recursive in ((roots, True), (homes, False)):
+            if paths:
+                task = asyncio.create_task(self._hear(paths, recursive=recursive))
+                self._followers.append(task)
+        await asyncio.sleep(0)  # each task runs up to its first wait: the watches are set
+
+    async def _hear(self, paths: Sequence[str], *, recursive: bool) -> None:
+        """Note events until told to stop; a failure is noted as the reason to poll."""
+        assert self._agenda is not None
+        step_ms = self._step_ms if recursive else max(self._step_ms, _HOME_STEP_MS)
+        events = self._events(
+            paths, recursive=recursive, step_ms=step_ms, debounce_ms=self._debounce_ms
+        )
+        try:
+            async with aclosing(events):
+                async for changes in events:
+                    self._note(self._agenda, changes)
+        except (OSError, RuntimeError) as error:  # what watchfiles raises; see file_events
+            self._failure = _failure(error)
+        else:
+            self._failure = "file events came to an end"
+        self._failed_at, self._followed = self._now(), frozenset()
+        self._news.set()
+
+    def _note(self, agenda: Agenda, changes: set[tuple[Change, str]]) -> None:
+        now, news = self._now(), False
+        watched = {path for path, _, _ in self._followed}
+        for change, path in changes:
+            if change is not Change.modified and path in watched:
+                # It was removed, and perhaps made again, perhaps with the same inode: the watch
+                # is dead, whatever the comparison of identities would say.
+                self._followed, news = frozenset(), True
+            for home, base in self._bases.items():
+                if not path.startswith(base + os.sep):
+                    continue
+                if os.path.dirname(path) == base and not of_interest(path, base):
+                    continue
+                folder = change is Change.added and os.path.isdir(path)
+                gone = change is Change.deleted
+                news |= agenda.changed(Spot(home, path), now, folder=folder, gone=gone)
+        if news:
+            self._news.set()
+
+    async def _unfollow(self) -> None:
+        followers, self._followers = self._followers, []
+        for task in followers:
+            task.cancel()
+        await asyncio.gather(*followers, return_exceptions=True)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
+
+    async def close(self) -> None:
+        """Let go of all watches. Safe to call twice."""
+        await self._unfollow()
+        self._followed = frozenset()
+
+    async def __aenter__(self) -> Self:
+        """Use it for the length of an `async with`."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of all watches."""
+        await self.close()
+
+
+def _identity(path: str) -> tuple[str, int, int] | None:
+    """Tell which folder a path leads to; None: to none that can be watched."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return path, found.st_dev, found.st_ino
+
+
+def _failure(error: OSError | RuntimeError) -> str:
+    """Say why there are no events, and how to mend it where that is known."""
+    text = str(error)
+    if "watch limit" in text or "No space left" in text:
+        return "no more file watches; raise the limit: sysctl fs.inotify.max_user_watches=524288"
+    if "Too many open files" in text:
+        return "no more watch instances; raise the limit: sysctl fs.inotify.max_user_instances=512"
+    return f"no file events: {text}"
