@@ -1,0 +1,119 @@
+"""Brings a schema to the version that this program knows, one `.sql` file at a time.
+
+Files are `sql/BACKEND/NNNN_name.sql`, numbered from 1 without a gap, applied in order and each
+once; one that was released never changes (its checksum is kept beside it), so that every
+database has gone through the same steps. There is no way back: a database of a newer version is
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from projector.errors import StoreRefused
+from projector.store.sqlite.file import APPLICATION_ID, writing
+
+_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
+
+_LOG = """
+CREATE TABLE IF NOT EXISTS migrations (
+  version       INTEGER PRIMARY KEY,
+  name          TEXT NOT NULL,
+  sha256        TEXT NOT NULL,   -- of the file that was applied
+  applied_at_ms INTEGER NOT NULL
+) STRICT
+"""
+
+
+class Migration(NamedTuple):
+    """One step of the schema."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """Give the checksum of its text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations(backend: str) -> tuple[Migration, ...]:
+    """Read the steps of a backend, in order."""
+    found = []
+    for file in resources.files("projector.store").joinpath("sql", backend).iterdir():
+        if named := _NAME.fullmatch(file.name):
+            text = file.read_text(encoding="utf-8")
+            found.append(Migration(int(named["version"]), named["name"], text))
+    found.sort()
+    assert [step.version for step in found] == list(range(1, len(found) + 1)), found
+    return tuple(found)
+
+
+def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
+    """Bring the schema to the last of `steps`. Several processes may do so at once.
+
+    Raises:
+        StoreRefused: the database is of a newer version, or another program's.
+    """
+    if _version(db, path, steps) == len(steps):
+        return
+    for step in steps:
+        with writing(db):
+            # Looked at again under the lock: another process may have been faster.
+            if _version(db, path, steps) >= step.version:
+                continue
+            db.execute(_LOG)
+            for statement in statements(step.sql):
+                db.execute(statement)
+            db.execute(
+                "INSERT INTO migrations VALUES (?, ?, ?, ?)",
+                (step.version, step.name, step.sha256, time.time_ns() // 1_000_000),
+            )
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {step.version}")
+
+
+def statements(sql: str) -> Iterator[str]:
+    """Split a script into statements; `executescript` would end the transaction."""
+    at = 0
+    for found in re.finditer(";", sql):
+        statement = sql[at : found.end()]
+        if sqlite3.complete_statement(statement):
+            yield statement
+            at = found.end()
+    assert not re.sub(r"--[^\n]*", "", sql[at:]).strip(), sql[at:]
+
+
+def _version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:
+    """Give the version of the schema, 0 for an empty database, or refuse it."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        (objects,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application or version or objects:
+            raise StoreRefused(
+                f"{path}: is another program's database", hint="Give another path for ours"
+            )
+        return 0
+    if version > len(steps):
+        raise StoreRefused(
+            f"{path}: has schema {version}, made by a newer codex-projector; "
+            f"this one knows up to {len(steps)}",
+            hint="Upgrade codex-projector, or give another path",
+        )
+    applied = db.execute("SELECT version, sha256 FROM migrations ORDER BY version").fetchall()
+    for step, (number, sha256) in zip(steps, applied, strict=False):
+        if (step.version, step.sha256) != (number, sha256):
+            raise StoreRefused(
+                f"{path}: its schema {number} is not that of any released codex-projector",
+                hint="Move it away and run backfill: it is made again from the rollouts",
+            )
+    return int(version)

@@ -1,0 +1,49 @@
+"""The front door: a database's URL to its store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from projector.errors import UsageError
+from projector.store.sqlite import SqliteStore
+
+
+async def open_store(url: str, *, busy_timeout_s: float = 30.0) -> SqliteStore:
+    """Open the database of a URL: made, private and brought to the present schema if need be.
+
+    `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
+    `busy_timeout_s`: how long a write waits for another program's before it gives up.
+
+    Raises:
+        UsageError: the URL is none that we know.
+        StoreRefused: the database cannot be used as it is.
+        StoreUnavailable: it cannot be used now.
+    """
+    return await SqliteStore.open(sqlite_path(url), busy_timeout_s=busy_timeout_s)
+
+
+def sqlite_path(url: str) -> Path:
+    """Give the file that a `sqlite:` URL names.
+
+    Raises:
+        UsageError: it names none; says what to write instead.
+    """
+    scheme, colon, rest = url.partition(":")
+    said = f"--database {url}"
+    if not colon or "/" in scheme:
+        raise UsageError(f"{said}: is no URL", hint=f"Write sqlite:///{url}")
+    if scheme != "sqlite":
+        near = {"postgres": "postgresql", "sqlite3": "sqlite", "file": "sqlite"}.get(scheme.lower())
+        mend = f"write {near}:{rest}" if near else "write sqlite:///path"
+        if scheme == "postgresql":
+            raise UsageError(f"{said}: PostgreSQL is not supported yet; write sqlite:///path")
+        raise UsageError(f'{said}: unknown scheme "{scheme}"; {mend}')
+    if not rest.startswith("///"):
+        mend = f"sqlite:///{rest.lstrip('/') or 'path'}"
+        raise UsageError(f"{said}: needs three slashes before a path; write {mend}")
+    name = rest[3:]
+    if not name or name.endswith("/"):
+        raise UsageError(f"{said}: names no file; write sqlite:///path/of/projector.db")
+    if "\0" in name:
+        raise UsageError("--database: a path has no NUL in it")
+    return Path(name).expanduser()

@@ -1,0 +1,239 @@
+-- Views: the public face. Names, columns and meaning are promises.
+--
+-- `uid` is the text of a UUID; times as in 0001.
+
+-- As Codex names them ---------------------------------------------------------------------------
+-- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
+-- rows that have an ordinal: Codex keeps none of legacy rollouts.
+
+CREATE VIEW codex_thread_items AS
+SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
+       i.created_at_ms, i.json AS item_json, i.type AS item_type,
+       i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
+FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+WHERE i.tombstone = 0 AND i.ordinal IS NOT NULL;
+
+CREATE VIEW codex_thread_turns AS
+SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.status, t.error_json,
+       t.started_at, t.completed_at, t.duration_ms, t.first_user_item_id, t.final_agent_item_id,
+       t.position - r.start_position AS rollout_byte_offset,
+       t.end_ordinal AS rollout_end_ordinal, t.end_offset AS rollout_end_byte_offset,
+       t.root_turn_id
+FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+WHERE t.tombstone = 0 AND t.ordinal IS NOT NULL;
+
+CREATE VIEW codex_thread_realtime_items AS
+SELECT r.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
+       i.type AS item_type, i.json AS item_json
+FROM rollouts AS r JOIN realtime_items AS i ON i.rollout = r.rollout
+WHERE i.tombstone = 0;
+
+CREATE VIEW codex_projection_state AS
+SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
+       next_ordinal AS next_rollout_ordinal
+FROM rollouts
+WHERE mode = 'paginated';
+
+-- For people ------------------------------------------------------------------------------------
+
+-- The items of each thread's visible history, through lineage. `position` sorts and is a stable
+-- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
+-- per rollout of the chain. Times in milliseconds.
+CREATE VIEW thread_history AS
+SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
+       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
+       i.ordinal, i.provenance
+FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position < p.upto
+WHERE i.tombstone = 0;
+
+-- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
+-- running turn) is shown as its newest part has it, there; one of which only an abort is known is
+-- not shown. `status` is the stored one: a turn that nobody ends stays inProgress. `started_at`
+-- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
+-- history; NULL where none was reported.
+CREATE VIEW thread_turn_history AS
+SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
+       lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
+    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+       t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model,
+       (SELECT sum(u.input_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+          AND q.rollout = u.rollout AND u.position < q.upto
+        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS input_tokens,
+       (SELECT sum(u.cached_input_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+          AND q.rollout = u.rollout AND u.position < q.upto
+        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS cached_input_tokens,
+       (SELECT sum(u.output_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+          AND q.rollout = u.rollout AND u.position < q.upto
+        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS output_tokens,
+       (SELECT sum(u.reasoning_output_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+          AND q.rollout = u.rollout AND u.position < q.upto
+        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS reasoning_output_tokens,
+       (SELECT sum(u.total_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+          AND q.rollout = u.rollout AND u.position < q.upto
+        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS total_tokens,
+       t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal
+FROM thread_parts AS p JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto
+WHERE t.tombstone = 0
+  AND (p.upto = 9223372036854775807 OR NOT EXISTS (
+    SELECT 1 FROM turns AS n JOIN thread_parts AS q ON q.thread_id = p.thread_id
+      AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
+    WHERE n.turn_id = t.turn_id AND n.tombstone = 0))
+  AND (t.bare = 0 OR EXISTS (
+    SELECT 1 FROM turns AS o JOIN thread_parts AS q ON q.thread_id = p.thread_id
+      AND q.rollout = o.rollout AND q.part < p.part AND o.position < q.upto
+    WHERE o.turn_id = t.turn_id AND o.tombstone = 0 AND o.bare = 0));
+
+-- One row a thread. Metadata is that of the visible history: what the current rollout does not
+-- say is taken from the next older part. `preview`: the first user message before the cut, else
+-- the first goal. `total_tokens`: as Codex last reported it for the whole conversation.
+-- `deleted`: 1 when none of its rollouts is on disk. `incomplete`: 1 when a base is missing.
+CREATE VIEW threads AS
+SELECT s.thread_id,
+       coalesce(n.name, c.name) AS name,
+       coalesce((SELECT r.preview FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
+                 WHERE p.thread_id = s.thread_id AND r.preview IS NOT NULL
+                   AND r.start_position + r.preview_offset < p.upto
+                 ORDER BY p.part LIMIT 1),
+                (SELECT r.goal FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
+                 WHERE p.thread_id = s.thread_id AND r.goal IS NOT NULL
+                 ORDER BY p.part LIMIT 1)) AS preview,
+       coalesce(c.cwd, (SELECT r.cwd FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.cwd IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS cwd,
+       coalesce(c.model, (SELECT r.model FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.model IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS model,
+       coalesce(c.model_provider, (SELECT r.model_provider FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.model_provider IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS model_provider,
+       coalesce(c.reasoning_effort, (SELECT r.reasoning_effort FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.reasoning_effort IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS reasoning_effort,
+       c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
+       c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
+       c.attached, s.archived, s.deleted, s.incomplete,
+       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id),
+                c.created_at_ms) AS created_at_ms,
+       coalesce(c.updated_at_ms, (SELECT r.updated_at_ms FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.updated_at_ms IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS updated_at_ms,
+       coalesce(c.last_turn_at_ms, (SELECT r.last_turn_at_ms FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.last_turn_at_ms IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS last_turn_at_ms,
+       (SELECT sum(p.turns) FROM thread_parts AS p WHERE p.thread_id = s.thread_id)
+         - s.repeated_turns AS turn_count,
+       (SELECT sum(p.items) FROM thread_parts AS p WHERE p.thread_id = s.thread_id) AS item_count,
+       coalesce(c.total_tokens, (SELECT r.total_tokens FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.total_tokens IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS total_tokens,
+       coalesce(c.git_branch, (SELECT r.git_branch FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.git_branch IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS git_branch,
+       coalesce(c.git_sha, (SELECT r.git_sha FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.git_sha IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS git_sha,
+       coalesce(c.git_origin_url, (SELECT r.git_origin_url FROM thread_parts AS p
+                  JOIN rollouts AS r ON r.rollout = p.rollout
+                  WHERE p.thread_id = s.thread_id AND r.git_origin_url IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS git_origin_url,
+       c.rollout_id, c.path
+FROM thread_states AS s
+JOIN rollouts AS c ON c.rollout = s.rollout
+LEFT JOIN names AS n ON n.thread_id = s.thread_id;
+
+-- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
+CREATE VIEW anomalies AS
+SELECT r.rollout_id, a.byte_offset, a.byte_length, a.kind, a.detail, a.noted_at_ms
+FROM anomaly_rows AS a JOIN rollouts AS r ON r.rollout = a.rollout;
+
+-- What happened to threads and turns, in the order of commits: `seq` grows and is never used
+-- again. `recorded_at_ms`: time of the record, NULL where there is none; `noted_at_ms`: when the
+-- event was first written here. `payload` is a JSON object.
+CREATE VIEW lifecycle_events AS
+SELECT e.seq, lower(substr(hex(e.uid), 1, 8) || '-' || substr(hex(e.uid), 9, 4) || '-' || substr(hex(e.uid), 13, 4)
+    || '-' || substr(hex(e.uid), 17, 4) || '-' || substr(hex(e.uid), 21)) AS uid,
+       e.thread_id, r.rollout_id, e.turn_id, e.type, e.payload, e.recorded_at_ms, e.noted_at_ms
+FROM events AS e LEFT JOIN rollouts AS r ON r.rollout = e.rollout
+WHERE e.tombstone = 0;
+
+-- What each model response cost, counted once: of the rows that tell of one response, in
+-- whatever rollouts, the one of the oldest rollout counts. Reverted responses count: they cost.
+CREATE VIEW token_usage AS
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
+       u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
+       u.recorded_at_ms, u.response_id,
+       lower(substr(hex(u.uid), 1, 8) || '-' || substr(hex(u.uid), 9, 4) || '-' || substr(hex(u.uid), 13, 4)
+    || '-' || substr(hex(u.uid), 17, 4) || '-' || substr(hex(u.uid), 21)) AS uid
+FROM usage AS u JOIN rollouts AS r ON r.rollout = u.rollout
+WHERE u.tombstone = 0
+  AND (u.response_id IS NULL OR NOT EXISTS (
+    SELECT 1 FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = u.response_id AND v.tombstone = 0
+      AND (o.rollout_id < r.rollout_id
+           OR o.rollout_id = r.rollout_id AND v.position < u.position)));
+
+-- Every item and every turn that was ever written, tombstones included. `visible`: 1 when its own
+-- thread shows it; `tombstone` says why not: replaced (the rollout's new content lacks it),
+-- rolled back, dropped, reverted (behind a cut of its own thread's history; a fork may still
+-- show it); NULL: visible.
+CREATE VIEW all_items AS
+SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
+       started_at_ms, completed_at_ms, ordinal, provenance, tombstone IS NULL AS visible, tombstone
+FROM (
+  SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
+         lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+         i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
+         i.ordinal, i.provenance,
+         CASE WHEN EXISTS (
+           SELECT 1 FROM thread_parts AS p
+           WHERE p.thread_id = r.thread_id AND p.rollout = i.rollout AND i.position < p.upto)
+         THEN NULL ELSE 'reverted' END AS tombstone
+  FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+  WHERE i.tombstone = 0
+  UNION ALL
+  SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
+         lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+         i.type, i.json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
+         i.ordinal, i.provenance,
+         CASE i.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
+  FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+  WHERE i.tombstone <> 0);
+
+CREATE VIEW all_turns AS
+SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, started_at,
+       completed_at, duration_ms, model, ordinal, bare, tombstone IS NULL AND NOT bare AS visible,
+       tombstone
+FROM (
+  SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
+         lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
+    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+         t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
+         t.bare,
+         CASE WHEN EXISTS (
+           SELECT 1 FROM thread_parts AS p
+           WHERE p.thread_id = r.thread_id AND p.rollout = t.rollout AND t.position < p.upto)
+         THEN NULL ELSE 'reverted' END AS tombstone
+  FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+  WHERE t.tombstone = 0
+  UNION ALL
+  SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
+         lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
+    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+         t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
+         t.bare,
+         CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
+  FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+  WHERE t.tombstone <> 0);

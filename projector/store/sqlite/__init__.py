@@ -1,0 +1,5 @@
+"""The store's promises on SQLite, by aiosqlite."""
+
+from projector.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,152 @@
+"""The database as a file: made private, opened, and its faults in words that help."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from projector.errors import ProjectorError, StoreRefused, StoreUnavailable
+
+#: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
+APPLICATION_ID: Final = 0x4378506A
+
+_PRIVATE_FILE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+
+
+def prepare(path: Path) -> None:
+    """Make the database file, if it is missing, and its folders, so that only we can read them.
+
+    Conversations hold secrets. SQLite gives -wal and -shm the mode of the database file, so
+    making that one first, whatever the umask, makes all three private. A file or folder that is
+    there already keeps its mode: its owner may have opened it to others.
+
+    Raises:
+        StoreRefused: it cannot be made, or is no file.
+    """
+    try:
+        for folder in reversed([*_missing(path.parent)]):
+            folder.mkdir(_PRIVATE_FOLDER)
+            folder.chmod(_PRIVATE_FOLDER)
+        if path.is_dir():
+            raise StoreRefused(f"{path}: is a folder", hint="Give a path that ends in a file name")
+        try:
+            made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_FILE)
+        except FileExistsError:
+            pass
+        else:
+            os.fchmod(made, _PRIVATE_FILE)
+            os.close(made)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreRefused(
+            f"{path}: {error.filename} is not a folder", hint="Give another path"
+        ) from error
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> StoreRefused:
+    """Say why the operating system does not let us use a file."""
+    reason = (error.strerror or "unknown fault").lower()
+    hint = {
+        "permission denied": "Run as its owner, or give another path",
+        "read-only file system": "Give a path on a disk that can be written",
+        "no space left on device": "Free some space",
+    }.get(reason, "Give another path")
+    return StoreRefused(f"{path}: {reason}", hint=hint)
+
+
+def _missing(folder: Path) -> Iterator[Path]:
+    """Give the folders that do not exist yet, innermost first."""
+    while not folder.exists():
+        yield folder
+        folder = folder.parent
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into our errors; ours pass.
+
+    Raises:
+        StoreUnavailable: it may heal by itself (locked, disk full, read error).
+        StoreRefused: it will not (not a database, damaged, not writable).
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # Broken constraints and wrong SQL are our own faults: no one else can act on them.
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+            raise
+        raise explained(path, error) from error
+
+
+#: What happens next after a fault of SQLite, what it means, and how to mend it.
+_FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
+    sqlite3.SQLITE_BUSY: (
+        StoreUnavailable,
+        "locked by another program",
+        "It is tried again; if this stays, end the program that holds it",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        StoreUnavailable,
+        "locked by another program",
+        "It is tried again; if this stays, end the program that holds it",
+    ),
+    sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full", "Free some space"),
+    sqlite3.SQLITE_NOTADB: (StoreRefused, "is not a SQLite database", "Give another path"),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreRefused,
+        "is damaged",
+        "Move it away and run backfill: it is made again from the rollouts",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        StoreRefused,
+        "cannot be written",
+        "Run as its owner, or give another path",
+    ),
+    sqlite3.SQLITE_PERM: (
+        StoreRefused,
+        "cannot be written",
+        "Run as its owner, or give another path",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreRefused,
+        "cannot be opened",
+        "Check that it and its folder can be read and written",
+    ),
+}
+
+
+def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
+    """Say what a fault of SQLite means for the one who runs us."""
+    # Extended codes (which of the I/O errors it is) have the plain one in their last byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind, what, hint = _FAULTS.get(code, (StoreUnavailable, f"cannot be used ({error})", ""))
+    return kind(f"{path}: {what}", hint=hint)
+
+
+@contextmanager
+def writing(db: sqlite3.Connection) -> Iterator[None]:
+    """Run one write transaction: all of it, or nothing.
+
+    BEGIN IMMEDIATE, because a transaction that reads first and then finds another writer fails
+    at once, whatever the timeout.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        # A full disk or an I/O error may have ended the transaction already.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    try:
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

@@ -1,0 +1,123 @@
+"""Looks up earlier rows of a rollout that a reducer asks for."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Literal, NamedTuple
+
+from projector.place import ItemId, RolloutId, TurnId
+from projector.rows import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants, uid
+from projector.store.sqlite.write import mended
+
+_TURN = """
+SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at, completed_at,
+  duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset, root_turn_id,
+  bare, model, owner, end_owner, tombstone
+FROM {new}turns WHERE uid = :uid
+"""
+
+# The phase decides whether a message of the agent counts; null counts as plain, absent too.
+_MESSAGES = """
+SELECT item_id, ordinal,
+  CASE WHEN type = 'userMessage' THEN 'user' ELSE coalesce(json_extract(json, '$.phase'), '') END
+FROM {new}items
+WHERE rollout = :rollout AND turn_id = :turn AND type IN ('userMessage', 'agentMessage')
+  AND tombstone = 0
+ORDER BY position
+"""
+
+# Legacy rollouts, which do ask by item id, have an index for it.
+_ITEM = """
+SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
+  tombstone <> 0, position
+FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NULL
+UNION ALL
+SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
+  tombstone <> 0, position
+FROM {new}items AS i
+WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL AND tombstone = 0
+UNION ALL
+SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
+  tombstone <> 0, position
+FROM {new}items AS i
+WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL AND tombstone <> 0
+ORDER BY position
+"""
+
+_FRAMES = """
+SELECT key, turn_id, before, popped FROM {new}frames
+WHERE rollout = :rollout AND popped = 0 ORDER BY key DESC LIMIT :many
+"""
+
+_FRAME_OF = """
+SELECT key, turn_id, before, popped FROM {new}frames
+WHERE rollout = :rollout AND turn_id = :turn ORDER BY key DESC LIMIT 1
+"""
+
+_COUNTS: dict[str, Literal["user", "final", "plain", ""]] = {
+    "user": "user",
+    "final_answer": "final",
+    "": "plain",
+}
+
+
+class Where(NamedTuple):
+    """Whose rows are looked up."""
+
+    rollout_id: RolloutId
+    rollout: int
+    start: int
+    """Position of the rollout's first byte."""
+    new: Literal["", "new_"]
+    """Prefix of the tables: `new_` while the rollout is made anew."""
+
+
+def find(db: sqlite3.Connection, where: Where, wants: Wants) -> Found:
+    """Answer all that is wanted."""
+    found = Found(frames=tuple(_frames(db, where, _FRAMES, many=wants.frames)))
+    for turn_id in wants.turns:
+        known = _turn(db, where, turn_id)
+        if known.row is not None or known.messages:
+            found.turns[turn_id] = known
+    for item_id in wants.items:
+        if rows := _items(db, where, item_id):
+            found.items[item_id] = rows
+    for turn_id in wants.frames_of:
+        for frame in _frames(db, where, _FRAME_OF, turn=mended(turn_id)):
+            found.frames_of[turn_id] = frame
+    return found
+
+
+def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
+    stored = _all(db, where, _TURN, uid=uid("turn", where.rollout_id, turn_id))
+    row = None
+    buried = False
+    for *values, tombstone in stored:
+        row = TurnRow._make(values)
+        row = row._replace(bare=bool(row.bare))
+        buried = bool(tombstone)
+    if row is not None and not buried and row.status != "inProgress":
+        return KnownTurn(row=row)
+    messages = _all(db, where, _MESSAGES, turn=mended(turn_id))
+    return KnownTurn(
+        row=row,
+        buried=buried,
+        messages=tuple(
+            Message(item, ordinal, _COUNTS.get(counts, "")) for item, ordinal, counts in messages
+        ),
+    )
+
+
+def _items(db: sqlite3.Connection, where: Where, item_id: ItemId) -> tuple[KnownItem, ...]:
+    rows = _all(db, where, _ITEM, item=mended(item_id))
+    return tuple(KnownItem._make((*row[:9], bool(row[9]))) for row in rows)
+
+
+def _frames(db: sqlite3.Connection, where: Where, sql: str, **values: object) -> list[Frame]:
+    rows = _all(db, where, sql, **values)
+    return [Frame(key, turn, before, bool(popped)) for key, turn, before, popped in rows]
+
+
+def _all(db: sqlite3.Connection, where: Where, sql: str, **values: object) -> list[tuple[Any, ...]]:
+    given = {"rollout": where.rollout, "start": where.start, **values}
+    return db.execute(sql.format(new=where.new), given).fetchall()

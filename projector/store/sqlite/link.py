@@ -1,0 +1,358 @@
+"""Keeps each thread's chain of parts, and what is counted over it, true to `rollouts`.
+
+Forking and reverting copy no rows: they cost a rollout and the few parts of its thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import orjson
+
+from projector.place import Offset, RolloutId, ThreadId, TurnId
+from projector.rows import Anomaly, EventType, uid
+from projector.store import lineage
+from projector.store.lineage import EVERYTHING, Chain, Link
+from projector.store.sqlite.write import Target, Touched, note
+
+
+class Thread(NamedTuple):
+    """What of a thread's state has events."""
+
+    archived: bool
+    deleted: bool
+
+
+class Links:
+    """The rollouts of one transaction as lineage sees them, each read once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._known: dict[RolloutId, Link | None] = {}
+
+    def __call__(self, rollout_id: RolloutId) -> Link | None:
+        """Look a rollout up; None: it is not here."""
+        if rollout_id not in self._known:
+            row = self._db.execute(
+                "SELECT rollout, rollout_id, thread_id, base_rollout_id,"
+                " coalesce(base_end_ordinal, 0), coalesce(base_end_offset, 0), attached"
+                " FROM rollouts WHERE rollout_id = ?",
+                (rollout_id,),
+            ).fetchone()
+            self._known[rollout_id] = Link._make((*row[:6], bool(row[6]))) if row else None
+        return self._known[rollout_id]
+
+    def below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
+        """Give these rollouts and all that continue them, bases before what continues them."""
+        order = list(dict.fromkeys(rollout_ids))
+        seen = set(order)
+        queue = deque(order)
+        while queue:
+            for (child,) in self._db.execute(
+                "SELECT rollout_id FROM rollouts WHERE base_rollout_id = ?", (queue.popleft(),)
+            ):
+                if child not in seen:
+                    seen.add(child)
+                    order.append(child)
+                    queue.append(child)
+        return order
+
+
+def relink(
+    db: sqlite3.Connection,
+    rollout_ids: Iterable[RolloutId],
+    now_ms: int,
+    threads: Iterable[ThreadId] = (),
+) -> None:
+    """Make positions and chains right again after rollouts came, went or changed their base.
+
+    `threads`: those that lost a rollout, which itself can no longer be asked for its thread.
+    """
+    links = Links(db)
+    below = links.below(rollout_ids)
+    _settle(db, links, below)
+    touched = dict.fromkeys(threads)
+    for rollout_id in below:
+        if link := links(rollout_id):
+            touched[link.thread_id] = None
+    for thread_id in touched:
+        _chain(db, links, thread_id, now_ms)
+
+
+def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
+    """Give rollouts their start positions; moves the rows of those that must move.
+
+    Nothing moves in what Codex writes: see rule 3 of `lineage`. A rollout that is reached over
+    two ways is settled again until its base is.
+    """
+    queue = deque(rollout_ids)
+    # Bases come before what continues them, except around cycles, which have no bases: so each
+    # rollout is settled after its base, or at most once more when that one moved.
+    while queue:
+        link = links(queue.popleft())
+        if link is None:
+            continue
+        base = lineage.base_of(link, links)
+        base_start = _start_of(db, base.rollout) if base else None
+        start = lineage.start(link.end_ordinal, link.end_offset, base_start)
+        moved = start - _start_of(db, link.rollout)
+        if moved:
+            for table in ("items", "turns"):
+                for which in ("tombstone = 0", "tombstone <> 0"):
+                    db.execute(
+                        f"UPDATE {table} SET position = position + ? WHERE rollout = ? AND {which}",
+                        (moved, link.rollout),
+                    )
+            for table in ("realtime_items", "usage"):
+                db.execute(
+                    f"UPDATE {table} SET position = position + ? WHERE rollout = ?",
+                    (moved, link.rollout),
+                )
+            db.execute(
+                "UPDATE rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
+            )
+            db.execute(
+                "UPDATE thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
+                (moved, link.rollout, EVERYTHING),
+            )
+            queue.extend(
+                child
+                for (child,) in db.execute(
+                    "SELECT rollout_id FROM rollouts WHERE base_rollout_id = ?", (link.rollout_id,)
+                )
+            )
+
+
+def _start_of(db: sqlite3.Connection, rollout: int) -> int:
+    (start,) = db.execute(
+        "SELECT start_position FROM rollouts WHERE rollout = ?", (rollout,)
+    ).fetchone()
+    return int(start)
+
+
+def _chain(db: sqlite3.Connection, links: Links, thread_id: ThreadId, now_ms: int) -> None:
+    """Write a thread's parts and state anew, where they changed."""
+    rollouts = db.execute(
+        "SELECT rollout_id, gone_at_ms IS NULL FROM rollouts WHERE thread_id = ?", (thread_id,)
+    ).fetchall()
+    if not rollouts:
+        _note_events(db, thread_id, None, Thread(archived=False, deleted=True), now_ms)
+        db.execute("DELETE FROM thread_parts WHERE thread_id = ?", (thread_id,))
+        db.execute("DELETE FROM thread_states WHERE thread_id = ?", (thread_id,))
+        return
+    newest = links(lineage.current((RolloutId(name), bool(there)) for name, there in rollouts))
+    assert newest is not None, thread_id
+    found = lineage.chain(newest, links)
+    if found.end == "cycle":
+        first = found.parts[0].link
+        note(
+            db,
+            Target("", first.rollout, first.thread_id, 0, now_ms),
+            [Anomaly("lineage.cycle", Offset(0), 0, f"its base {first.base_id} continues it")],
+            from_batch=False,
+        )
+    _put_parts(db, thread_id, found)
+    state = _state(db, newest.rollout, deleted=not any(there for _, there in rollouts))
+    _note_events(db, thread_id, newest.rollout, state, now_ms)
+    db.execute(
+        "INSERT INTO thread_states (thread_id, rollout, archived, deleted, incomplete)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET rollout = excluded.rollout,"
+        " archived = excluded.archived, deleted = excluded.deleted,"
+        " incomplete = excluded.incomplete",
+        (thread_id, newest.rollout, state.archived, state.deleted, found.end != "whole"),
+    )
+    _count_repeated(db, thread_id)
+
+
+def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> None:
+    rows = [
+        (
+            thread_id,
+            number,
+            part.link.rollout,
+            part.link.rollout_id,
+            EVERYTHING
+            if part.upto is None
+            else _start_of(db, part.link.rollout) + max(0, part.upto),
+        )
+        for number, part in enumerate(found.parts)
+    ]
+    old = db.execute(
+        "SELECT thread_id, part, rollout, rollout_id, upto FROM thread_parts WHERE thread_id = ?"
+        " ORDER BY part",
+        (thread_id,),
+    ).fetchall()
+    if rows == old:
+        return
+    db.execute("DELETE FROM thread_parts WHERE thread_id = ?", (thread_id,))
+    db.executemany(
+        "INSERT INTO thread_parts (thread_id, part, rollout, rollout_id, upto, items, turns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(*row, *_counted(db, row[2], row[4])) for row in rows],
+    )
+
+
+def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]:
+    """Count the living items, and turns that are not bare, of a rollout before a position."""
+    known = db.execute(
+        "SELECT items, turns FROM thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
+        (rollout, upto),
+    ).fetchone()
+    if known:
+        return int(known[0]), int(known[1])
+    return _count_items(db, rollout, -1, upto), _count_turns(db, rollout, upto)
+
+
+def _count_items(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> int:
+    (count,) = db.execute(
+        "SELECT count(*) FROM items WHERE rollout = ? AND position >= ? AND position < ?"
+        " AND tombstone = 0",
+        (rollout, since, upto),
+    ).fetchone()
+    return int(count)
+
+
+def _count_turns(db: sqlite3.Connection, rollout: int, upto: int) -> int:
+    (count,) = db.execute(
+        "SELECT count(*) FROM turns WHERE rollout = ? AND position < ? AND bare = 0"
+        " AND tombstone = 0",
+        (rollout, upto),
+    ).fetchone()
+    return int(count)
+
+
+def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
+    """Count the turns that more than one part has: its own turn of a fork of a running one."""
+    (parts,) = db.execute(
+        "SELECT count(*) FROM thread_parts WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    repeated = 0
+    if parts > 1:
+        (repeated,) = db.execute(
+            "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
+            " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
+            " WHERE p.thread_id = ? AND t.tombstone = 0 AND t.bare = 0",
+            (thread_id,),
+        ).fetchone()
+    db.execute(
+        "UPDATE thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
+        (repeated, thread_id, repeated),
+    )
+
+
+def tally(db: sqlite3.Connection, rollout: int, since: int, touched: Touched) -> None:
+    """Bring the counters up to date after a batch.
+
+    `since`: position of the first byte that the batch read. Rows there or later are new, since
+    a row's place is that of its first record; so it is enough to count those, unless older rows
+    were buried. A thread that continues this rollout from a cut before `since` is not touched.
+    """
+    if not (touched.rows or touched.older):
+        return
+    if touched.older:
+        since = -1
+    new = _count_items(db, rollout, since, EVERYTHING)
+    (turns,) = db.execute(
+        "SELECT count(*) FROM turns WHERE rollout = ? AND tombstone = 0", (rollout,)
+    ).fetchone()
+    db.execute(
+        "UPDATE rollouts SET items = iif(?, 0, items) + ?, turns = ? WHERE rollout = ?",
+        (touched.older, new, turns, rollout),
+    )
+    parts = db.execute(
+        "SELECT thread_id, part, upto FROM thread_parts WHERE rollout = ? AND upto > ?",
+        (rollout, since),
+    ).fetchall()
+    for thread_id, part, upto in parts:
+        more = new if upto == EVERYTHING else _count_items(db, rollout, since, upto)
+        db.execute(
+            "UPDATE thread_parts SET items = iif(?, 0, items) + ?, turns = ?"
+            " WHERE thread_id = ? AND part = ?",
+            (touched.older, more, _count_turns(db, rollout, upto), thread_id, part),
+        )
+        if touched.older or _repeats(db, thread_id, rollout, touched.turns):
+            _count_repeated(db, thread_id)
+
+
+def _repeats(
+    db: sqlite3.Connection, thread_id: ThreadId, rollout: int, turns: Iterable[TurnId]
+) -> bool:
+    """Tell whether another part of the thread has one of these turns."""
+    alone = db.execute(
+        "SELECT 1 FROM thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
+    ).fetchone()
+    if alone is None:
+        return False
+    return any(
+        db.execute(
+            "SELECT 1 FROM turns AS t JOIN thread_parts AS p"
+            " ON p.thread_id = ? AND p.rollout = t.rollout"
+            " WHERE t.turn_id = ? AND t.rollout <> ? LIMIT 1",
+            (thread_id, turn, rollout),
+        ).fetchone()
+        for turn in turns
+    )
+
+
+def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> Thread:
+    (archived,) = db.execute(
+        "SELECT archived FROM rollouts WHERE rollout = ?", (rollout,)
+    ).fetchone()
+    return Thread(archived=bool(archived), deleted=deleted)
+
+
+def _note_events(
+    db: sqlite3.Connection, thread_id: ThreadId, rollout: int | None, new: Thread, now_ms: int
+) -> None:
+    """Write the events of a thread's state that changes with this transaction."""
+    row = db.execute(
+        "SELECT archived, deleted FROM thread_states WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    old = Thread(bool(row[0]), bool(row[1])) if row else Thread(archived=False, deleted=False)
+    if new.deleted:
+        if not old.deleted:
+            event(db, thread_id, rollout, "thread.deleted", {}, now_ms=now_ms)
+    elif new.archived != old.archived:
+        kind: EventType = "thread.archived" if new.archived else "thread.unarchived"
+        event(db, thread_id, rollout, kind, {}, now_ms=now_ms)
+
+
+def event(
+    db: sqlite3.Connection,
+    thread_id: ThreadId,
+    rollout: int | None,
+    kind: EventType,
+    payload: dict[str, str | None],
+    *,
+    now_ms: int,
+) -> None:
+    """Write a lifecycle event that no record tells of, in the transaction of its change.
+
+    Its uid is made from `["event", thread_id, type, "", n]`, where n is a string and counts the
+    events of this kind that the thread had before: a thread may be archived again and again. It
+    is idempotent because it is written only when the stored state changes, and with that change.
+    """
+    (n,) = db.execute(
+        "SELECT count(*) FROM events WHERE thread_id = ? AND type = ? AND from_record = 0",
+        (thread_id, kind),
+    ).fetchone()
+    db.execute(
+        "INSERT INTO events (uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
+        " VALUES (?, ?, ?, 0, ?, ?, ?)",
+        (
+            uid("event", thread_id, kind, "", str(n)),
+            thread_id,
+            rollout,
+            kind,
+            orjson.dumps(payload).decode(),
+            now_ms,
+        ),
+    )
+
+
+def recount(db: sqlite3.Connection, rollout: int) -> None:
+    """Count a rollout, and all chains that it is part of, from its rows."""
+    tally(db, rollout, -1, Touched(rows=True, older=True, turns=frozenset()))

@@ -1,0 +1,127 @@
+"""A rollout that is not what it was: made anew aside, then put in the place of the old one.
+
+Its rows are written into temporary tables of the same columns, by the same code as any other
+batch; then, in one transaction, they come into the others by their uids. So readers see
+the rows before or after, and no writer is locked out while the rollout is read.
+
+Positions in the temporary tables are byte offsets: where the rollout begins among the others may
+change with its header.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from projector.place import Checkpoint
+from projector.store.contract import Batch
+from projector.store.sqlite import link, rollouts
+from projector.store.sqlite.file import writing
+from projector.store.sqlite.write import REPLACED, Target, write
+
+#: Tables that are made aside, with the columns that belong to a database and not to the data.
+_KEYED: Final = {
+    "items": "item",
+    "turns": "turn",
+    "realtime_items": "realtime_item",
+    "usage": "usage",
+    "events": "seq",
+}
+_ASIDE: Final = (*_KEYED, "anomaly_rows", "frames")
+
+
+def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
+    """Make empty tables aside, if the rollout is where it was thought to be.
+
+    Raises:
+        CheckpointMoved: it is not.
+    """
+    forget(db)
+    _standing(db, start, first)
+    for table in _ASIDE:
+        for kind, name, sql in db.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+            " AND type IN ('table', 'index') ORDER BY type DESC",
+            (table,),
+        ).fetchall():
+            made = sql.replace(f"CREATE TABLE {table}", f"CREATE TEMP TABLE new_{table}", 1)
+            if kind == "index":
+                made = sql.replace(
+                    f"INDEX {name} ON {table}", f"INDEX temp.new_{name} ON new_{table}", 1
+                )
+            assert made != sql, sql
+            db.execute(made)
+
+
+def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
+    """Write a batch aside. Locks nobody out: only temporary tables are written."""
+    row = rollouts.lookup(db, batch.file.name.rollout_id)
+    rollout = row.rollout if row else 0
+    db.execute("BEGIN")
+    try:
+        write(db, Target("new_", rollout, batch.file.name.thread_id, 0, now_ms), batch.changes)
+    finally:
+        if db.in_transaction:
+            db.execute("COMMIT")
+
+
+def finish(
+    db: sqlite3.Connection, start: Checkpoint, last: Batch, records: int, now_ms: int
+) -> None:
+    """Put what was made aside in the place of the rollout's rows.
+
+    Raises:
+        CheckpointMoved: the rollout is no longer where it was. Nothing was written.
+    """
+    with writing(db):
+        old = _standing(db, start, last)
+        row = rollouts.put(db, old, last, now_ms, anew=True)
+        db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
+        link.relink(db, [last.file.name.rollout_id], now_ms)
+        row = rollouts.lookup(db, last.file.name.rollout_id) or row
+        for table, key in _KEYED.items():
+            _merge(db, table, key, row)
+        db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
+        db.execute(
+            "INSERT INTO anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
+            " noted_at_ms, kind, detail) SELECT rollout, byte_offset, byte_length, from_batch,"
+            " noted_at_ms, kind, detail FROM new_anomaly_rows WHERE true ON CONFLICT DO NOTHING"
+        )
+        db.execute("DELETE FROM frames WHERE rollout = ?", (row.rollout,))
+        db.execute("INSERT INTO frames SELECT * FROM new_frames")
+        link.recount(db, row.rollout)
+
+
+def forget(db: sqlite3.Connection) -> None:
+    """Drop what was made aside."""
+    for table in _ASIDE:
+        db.execute(f"DROP TABLE IF EXISTS new_{table}")
+
+
+def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollouts.Row:
+    row = rollouts.lookup(db, batch.file.name.rollout_id)
+    stands = (row.generation, row.next_offset) if row else None
+    if row is None or stands != (start.generation, start.offset):
+        raise rollouts.moved(batch.file.name.rollout_id, (start.generation, start.offset), stands)
+    return row
+
+
+def _merge(db: sqlite3.Connection, table: str, key: str, row: rollouts.Row) -> None:
+    """Make tombstones of the rows that did not come again; replace the others whole."""
+    whose = " AND from_record" if table == "events" else ""
+    db.execute(
+        f"UPDATE {table} SET tombstone = {REPLACED} WHERE rollout = ? AND tombstone = 0{whose}"
+        f" AND uid NOT IN (SELECT uid FROM new_{table})",
+        (row.rollout,),
+    )
+    columns = [
+        name for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall() if name != key
+    ]
+    # When an event was first written here stays true.
+    new = [name for name in columns if name not in ("uid", "noted_at_ms")]
+    values = [f"position + {row.start_position:d}" if c == "position" else c for c in columns]
+    db.execute(
+        f"INSERT INTO {table} ({', '.join(columns)})"
+        f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {key}"
+        f" ON CONFLICT (uid) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in new)}"
+    )

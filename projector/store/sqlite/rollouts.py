@@ -1,0 +1,195 @@
+"""The row of a rollout: what it is, where it lies, and its checkpoint."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import fields
+from pathlib import PurePath
+from typing import Any, Final, NamedTuple
+
+from projector.errors import CheckpointMoved
+from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile, RolloutName
+from projector.rows import Header, Meta
+from projector.store.contract import Batch, Standing
+from projector.store.sqlite.write import many, mended
+
+#: Columns of the same name as the fields of the header; its base has columns of its own.
+HEADER: Final = tuple(field.name for field in fields(Header) if field.name != "base")
+META: Final = tuple(field.name for field in fields(Meta))
+_PLACE: Final = (
+    "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
+    "archived", "compressed", "size", "mtime_ns", "device", "inode", "gone_at_ms", "generation",
+    "next_offset", "next_ordinal", "head", "tail", "state", "read_at_ms",
+)  # fmt: skip
+_COLUMNS: Final = _PLACE + HEADER + META
+
+_INSERT: Final = (
+    f"INSERT INTO rollouts (rollout_id, start_position, records, {', '.join(_COLUMNS)})"
+    f" VALUES (?, 0, ?{', ?' * len(_COLUMNS)})"
+)
+_UPDATE: Final = (
+    f"UPDATE rollouts SET records = records * ? + ?, {', '.join(f'{c} = ?' for c in _COLUMNS)}"
+    " WHERE rollout = ?"
+)
+
+_STANDINGS: Final = """
+SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,
+  compressed, size, mtime_ns, device, inode
+FROM rollouts
+"""
+
+
+class Row(NamedTuple):
+    """What of a stored rollout a write must know."""
+
+    rollout: int
+    generation: int
+    next_offset: int
+    start_position: int
+    lineage: tuple[Any, ...]
+    """What its chain and those of others depend on."""
+
+
+def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
+    """Read a rollout; None: it is not here."""
+    row = db.execute(
+        "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
+        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL"
+        " FROM rollouts WHERE rollout_id = ?",
+        (rollout_id,),
+    ).fetchone()
+    return Row._make((*row[:4], tuple(row[4:]))) if row else None
+
+
+def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
+    """Read the rollout of a batch, which must stand where the batch begins.
+
+    Raises:
+        CheckpointMoved: it does not.
+    """
+    row = lookup(db, batch.file.name.rollout_id)
+    stands = (row.generation, row.next_offset) if row else None
+    begins = (batch.start.generation, batch.start.offset) if batch.start else None
+    if stands != begins:
+        raise moved(batch.file.name.rollout_id, begins, stands)
+    return row
+
+
+def moved(
+    rollout_id: str, expected: tuple[int, int] | None, found: tuple[int, int] | None
+) -> CheckpointMoved:
+    """Say where a rollout stands and where it was expected."""
+
+    def words(place: tuple[int, int] | None) -> str:
+        return f"byte {place[1]} of generation {place[0]}" if place else "not there"
+
+    return CheckpointMoved(
+        f"rollout {rollout_id}: expected {words(expected)}, found {words(found)}: another writer"
+    )
+
+
+def put(
+    db: sqlite3.Connection, row: Row | None, batch: Batch, now_ms: int, *, anew: bool = False
+) -> Row:
+    """Write the rollout of a batch: checkpoint, place, header and what its records say.
+
+    `anew`: records are counted from 0.
+    """
+    base, file, end = batch.header.base, batch.file, batch.end
+    values: tuple[Any, ...] = (
+        file.name.thread_id,
+        base and base.rollout_id,
+        base and base.end_ordinal,
+        base and base.end_offset,
+        *_lies(file),
+        None,
+        end.generation,
+        end.offset,
+        end.next_ordinal,
+        end.fingerprint.head,
+        end.fingerprint.tail,
+        end.state,
+        now_ms,
+        *(getattr(batch.header, name) for name in HEADER),
+        *(getattr(batch.meta, name) for name in META),
+    )
+    if row is None:
+        many(db, _INSERT, [(file.name.rollout_id, batch.records, *values)])
+    else:
+        many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
+    written = lookup(db, file.name.rollout_id)
+    assert written is not None, file
+    return written
+
+
+def lies(db: sqlite3.Connection, file: RolloutFile) -> None:
+    """Note where a rollout lies now; nothing if it is not here."""
+    db.execute(
+        "UPDATE rollouts SET home = ?, path = ?, archived = ?, compressed = ?, size = ?,"
+        " mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout_id = ?",
+        tuple(map(mended, (*_lies(file), file.name.rollout_id))),
+    )
+
+
+def _lies(file: RolloutFile) -> tuple[Any, ...]:
+    return (
+        file.home,
+        file.path,
+        file.archived,
+        file.name.compressed,
+        file.size,
+        file.mtime_ns,
+        file.device,
+        file.inode,
+    )
+
+
+def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
+    """Give a rollout's checkpoint; None: never seen."""
+    row = db.execute(
+        "SELECT generation, next_offset, next_ordinal, head, tail, state FROM rollouts"
+        " WHERE rollout_id = ?",
+        (rollout_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    generation, offset, ordinal, head, tail, state = row
+    return Checkpoint(
+        generation=generation,
+        offset=Offset(offset),
+        next_ordinal=Ordinal(ordinal),
+        fingerprint=Fingerprint(head=head, tail=tail),
+        state=state,
+    )
+
+
+def standings(db: sqlite3.Connection) -> list[Standing]:
+    """Give what is known of every rollout."""
+    return [
+        Standing(
+            rollout_id=rollout_id,
+            thread_id=thread_id,
+            generation=generation,
+            offset=offset,
+            file=None
+            if gone is not None
+            else RolloutFile(
+                name=RolloutName.parse(PurePath(path).name)
+                or RolloutName(
+                    thread_id=thread_id,
+                    rollout_id=rollout_id,
+                    started="",
+                    compressed=bool(compressed),
+                ),
+                home=home,
+                path=path,
+                archived=bool(archived),
+                size=size,
+                mtime_ns=mtime_ns,
+                device=device,
+                inode=inode,
+            ),
+        )
+        for rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed,
+        size, mtime_ns, device, inode in db.execute(_STANDINGS)
+    ]  # fmt: skip

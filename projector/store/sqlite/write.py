@@ -1,0 +1,332 @@
+"""Writes the changes of a batch: a few statements, each run over all rows that it fits.
+
+The same statements write a batch into the tables that people see, and a rollout that is made
+anew into temporary ones, whose names begin with `new_` (see `replace`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from projector.place import ThreadId, TurnId
+from projector.rows import (
+    Anomaly,
+    Bury,
+    Change,
+    Drop,
+    Event,
+    Frame,
+    ItemRow,
+    Own,
+    RealtimeRow,
+    TurnRow,
+    UsageRow,
+)
+
+#: Why a row is a tombstone.
+REPLACED: Final = 1
+ROLLED_BACK: Final = 2
+DROPPED: Final = 3
+
+
+class Target(NamedTuple):
+    """Where the changes of a batch go."""
+
+    new: Literal["", "new_"]
+    """Prefix of the tables: `new_` while a rollout is made anew."""
+    rollout: int
+    thread_id: ThreadId
+    start: int
+    """Position of the rollout's first byte."""
+    now_ms: int
+
+
+class Touched(NamedTuple):
+    """What a batch may have done to what was counted before."""
+
+    rows: bool
+    """There are items or turns in it."""
+    older: bool
+    """Rows of earlier batches may have become tombstones."""
+    turns: frozenset[TurnId]
+    """Turns that were put."""
+
+
+def write(db: sqlite3.Connection, to: Target, changes: Iterable[Change]) -> Touched:
+    """Apply changes in their order, as far as order matters.
+
+    Changes of different kinds touch different tables, so between two of those that look at rows
+    by their owner or uid (`Own`, `Bury`, `Drop`) they may be sorted by kind: one `executemany`
+    each.
+    """
+    kinds: dict[type, list[Any]] = {}
+    turns = set[TurnId]()
+    rows = older = False
+
+    def flush() -> None:
+        nonlocal rows
+        for kind, same in kinds.items():
+            WRITERS[kind](db, to, same)
+        rows = rows or TurnRow in kinds or ItemRow in kinds
+        turns.update(row.turn_id for row in kinds.get(TurnRow, ()))
+        kinds.clear()
+
+    for change in changes:
+        kind = type(change)
+        if kind in BARRIERS:
+            flush()
+            BARRIERS[kind](db, to, change)
+            older = older or kind is not Own
+        elif kind in kinds:
+            kinds[kind].append(change)
+        else:
+            kinds[kind] = [change]
+    flush()
+    return Touched(rows, older, frozenset(turns))
+
+
+def many(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement over rows, whatever texts and numbers they hold.
+
+    A rollout may name a turn with half a surrogate pair, or a time beyond 63 bits; SQLite takes
+    neither. Then the rows are written once more with those mended: all statements here may be
+    repeated.
+    """
+    try:
+        db.executemany(sql, rows)
+    except (OverflowError, UnicodeEncodeError):
+        db.executemany(sql, [tuple(map(mended, row)) for row in rows])
+
+
+def mended(value: object) -> object:
+    """Give what SQLite can store: half a surrogate pair is U+FFFD, integers end at 63 bits."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int):
+        return max(-(1 << 63), min(value, (1 << 63) - 1))
+    return value
+
+
+# A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
+# it were new. `excluded` is the row that comes, the bare names are the row that is there.
+_ITEM = """
+INSERT INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal, updated_ordinal,
+  created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+ON CONFLICT (uid) DO UPDATE SET
+  position = iif(tombstone, excluded.position, position),
+  ordinal = iif(tombstone, excluded.ordinal, ordinal),
+  created_at_ms = iif(tombstone, excluded.created_at_ms, created_at_ms),
+  started_at_ms = iif(tombstone, excluded.started_at_ms,
+                      coalesce(started_at_ms, excluded.started_at_ms)),
+  completed_at_ms = iif(tombstone, excluded.completed_at_ms,
+                        iif(?14, coalesce(excluded.completed_at_ms, completed_at_ms),
+                            coalesce(completed_at_ms, excluded.completed_at_ms))),
+  owner = iif(tombstone, excluded.owner, owner),
+  updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
+  provenance = excluded.provenance, tombstone = 0
+"""
+
+_TURN = """
+INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
+  started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,
+  end_offset, root_turn_id, bare, model, owner, end_owner)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (uid) DO UPDATE SET
+  position = excluded.position, ordinal = excluded.ordinal, status = excluded.status,
+  error_json = excluded.error_json, started_at = excluded.started_at,
+  completed_at = excluded.completed_at, duration_ms = excluded.duration_ms,
+  first_user_item_id = excluded.first_user_item_id,
+  final_agent_item_id = excluded.final_agent_item_id, end_ordinal = excluded.end_ordinal,
+  end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id, bare = excluded.bare,
+  model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, tombstone = 0
+"""
+
+_REALTIME = """
+INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
+  type, json)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (uid) DO UPDATE SET
+  position = excluded.position, ordinal = excluded.ordinal,
+  created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, tombstone = 0
+WHERE tombstone <> 0
+"""
+
+_USAGE = """
+INSERT INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, model,
+  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
+  recorded_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (uid) DO UPDATE SET
+  position = excluded.position, turn_id = excluded.turn_id, ordinal = excluded.ordinal,
+  response_id = excluded.response_id, model = excluded.model,
+  input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
+  output_tokens = excluded.output_tokens,
+  reasoning_output_tokens = excluded.reasoning_output_tokens,
+  total_tokens = excluded.total_tokens, recorded_at_ms = excluded.recorded_at_ms, tombstone = 0
+WHERE tombstone <> 0
+"""
+
+_EVENT = """
+INSERT INTO {new}events (uid, thread_id, rollout, from_record, type, turn_id, payload,
+  recorded_at_ms, noted_at_ms)
+VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)
+ON CONFLICT (uid) DO UPDATE SET
+  type = excluded.type, turn_id = excluded.turn_id, payload = excluded.payload,
+  recorded_at_ms = excluded.recorded_at_ms, tombstone = 0
+WHERE tombstone <> 0
+"""
+
+_ANOMALY = """
+INSERT INTO {new}anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,
+  noted_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (rollout, byte_offset, byte_length, kind, detail) DO UPDATE SET
+  from_batch = min(from_batch, excluded.from_batch)
+"""
+
+_FRAME = """
+INSERT INTO {new}frames (rollout, key, turn_id, before, popped) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (rollout, key) DO UPDATE SET
+  turn_id = excluded.turn_id, before = excluded.before, popped = excluded.popped
+"""
+
+
+def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
+    rollout, start = to.rollout, to.start
+    many(
+        db,
+        _ITEM.format(new=to.new),
+        [
+            (uid, rollout, start + offset, turn_id, item_id, ordinal, created, started, completed,
+             kind, json, provenance, owner, completed_wins)
+            for uid, turn_id, item_id, offset, ordinal, created, started, completed, kind, json,
+            provenance, owner, completed_wins in rows
+        ],
+    )  # fmt: skip
+
+
+def _turns(db: sqlite3.Connection, to: Target, rows: Sequence[TurnRow]) -> None:
+    many(
+        db,
+        _TURN.format(new=to.new),
+        [
+            (row.uid, to.rollout, to.start + row.offset, row.turn_id, row.ordinal, row.status,
+             row.error_json, row.started_at, row.completed_at, row.duration_ms,
+             row.first_user_item_id, row.final_agent_item_id, row.end_ordinal, row.end_offset,
+             row.root_turn_id, row.bare, row.model, row.owner, row.end_owner)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _realtime(db: sqlite3.Connection, to: Target, rows: Sequence[RealtimeRow]) -> None:
+    many(
+        db,
+        _REALTIME.format(new=to.new),
+        [
+            (row.uid, to.rollout, to.start + row.offset, row.item_id, row.ordinal,
+             row.created_at_ms, row.type, row.json)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None:
+    many(
+        db,
+        _USAGE.format(new=to.new),
+        [
+            (row.uid, to.rollout, to.start + row.offset, row.turn_id, row.ordinal,
+             row.response_id, row.model, row.input_tokens, row.cached_input_tokens,
+             row.output_tokens, row.reasoning_output_tokens, row.total_tokens, row.recorded_at_ms)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _events(db: sqlite3.Connection, to: Target, rows: Sequence[Event]) -> None:
+    many(
+        db,
+        _EVENT.format(new=to.new),
+        [
+            (row.uid, to.thread_id, to.rollout, row.type, row.turn_id, row.payload,
+             row.recorded_at_ms, to.now_ms)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _anomalies(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly]) -> None:
+    note(db, to, rows, from_batch=True)
+
+
+def note(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly], *, from_batch: bool) -> None:
+    """Write anomalies; `from_batch`: they go when the rollout is made anew."""
+    many(
+        db,
+        _ANOMALY.format(new=to.new),
+        [
+            (to.rollout, row.offset, row.length, row.kind, row.detail, from_batch, to.now_ms)
+            for row in rows
+        ],
+    )
+
+
+def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[Frame]) -> None:
+    many(
+        db,
+        _FRAME.format(new=to.new),
+        [(to.rollout, row.key, row.turn_id, row.before, row.popped) for row in rows],
+    )
+
+
+def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
+    for table, uids in (("turns", own.turns), ("items", own.items)):
+        db.executemany(
+            f"UPDATE {to.new}{table} SET owner = ? WHERE uid = ?",
+            [(own.owner, uid) for uid in uids],
+        )
+
+
+def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
+    frames = (to.rollout, bury.owner_from)
+    for table in ("items", "turns"):
+        db.execute(
+            f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}"
+            " WHERE rollout = ? AND owner >= ? AND owner IS NOT NULL AND tombstone = 0",
+            frames,
+        )
+    db.execute(
+        f"UPDATE {to.new}turns SET status = 'inProgress', completed_at = NULL,"
+        " duration_ms = NULL, error_json = NULL, end_ordinal = NULL, end_offset = NULL,"
+        " end_owner = NULL"
+        " WHERE rollout = ? AND end_owner >= ? AND end_owner IS NOT NULL AND tombstone = 0",
+        frames,
+    )
+    db.execute(f"UPDATE {to.new}frames SET popped = 1 WHERE rollout = ? AND key >= ?", frames)
+
+
+def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
+    for table in ("items", "turns", "realtime_items", "usage"):
+        db.execute(
+            f"UPDATE {to.new}{table} SET tombstone = {DROPPED} WHERE uid = ? AND tombstone = 0",
+            (drop.uid,),
+        )
+
+
+Writer = Callable[[sqlite3.Connection, Target, Any], None]
+
+WRITERS: Final[dict[type, Writer]] = {
+    ItemRow: _items,
+    TurnRow: _turns,
+    RealtimeRow: _realtime,
+    UsageRow: _usage,
+    Event: _events,
+    Anomaly: _anomalies,
+    Frame: _frames,
+}
+#: Nothing is moved across these.
+BARRIERS: Final[dict[type, Writer]] = {Own: _own, Bury: _bury, Drop: _drop}
