@@ -1,0 +1,210 @@
+"""What somebody set, where, and what comes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from projector import config
+from projector.errors import UsageError
+from projector.settings import Settings
+
+#: An environment without a configuration file of the machine that runs the tests.
+ALONE = {"PROJECTOR_CONFIG": os.devnull}
+
+IN_THE_FILE = [
+    # what is wrong, file, the message has
+    (
+        "an unknown setting",
+        'databse = "sqlite:///x"',
+        ':1: unknown setting databse; did you mean "database"?',
+    ),
+    (
+        "an unknown section",
+        "\n[rnu]\nrescan_s = 3",
+        ':2: unknown section [rnu]; did you mean "run"?',
+    ),
+    (
+        "in the wrong section",
+        "[store]\nrescan_s = 3",
+        ":2: unknown setting rescan_s; it belongs in [run]",
+    ),
+    ("outside its section", "rescan_s = 3", ":1: unknown setting rescan_s; it belongs in [run]"),
+    (
+        "a top setting in a section",
+        '[run]\ndatabase = "x"',
+        ":2: unknown setting database; it belongs before the first",
+    ),
+    ("a section that is a value", "run = 3", ":1: run is a section; write [run]"),
+    (
+        "a value of the wrong type",
+        '[run]\nworkers = "two"',
+        ":2: workers: 'two' is wrong, expected int",
+    ),
+    (
+        "a value below its limit",
+        "[run]\nrescan_s = 0.5",
+        ":2: rescan_s: 0.5 is wrong, expected float >= 1",
+    ),
+    (
+        "no choice of ours",
+        '[run]\nwatch = "pol"',
+        ":2: watch: 'pol' is wrong, expected one of auto, ",
+    ),
+    ("a dotted key", "run.workers = 0", ":1: workers: 0 is wrong"),
+    (
+        "limits the wrong way round",
+        "[health]\nwarning_s = 900",
+        "warning_s = 900 is above critical_s = 300",
+    ),
+    ("no TOML", "a = 1\nb = = 2", "c.toml: not TOML: Invalid value (at line 2"),
+    (
+        "two ways to name the database",
+        'database = "sqlite:///a"\ndatabase_file = "b"',
+        ":2: database_file and database exclude each other",
+    ),
+    ("a secret that is not there", 'database_file = "/no/b"', "database_file /no/b: no such file"),
+]
+
+ELSEWHERE = [
+    # what is wrong, variable or option, value, the message has
+    (
+        "an unknown variable",
+        "PROJECTOR_RUN__RESCAN",
+        "3",
+        'did you mean "PROJECTOR_RUN__RESCAN_S"?',
+    ),
+    (
+        "a word for a number",
+        "PROJECTOR_RUN__WORKERS",
+        "many",
+        "PROJECTOR_RUN__WORKERS: workers: 'many' is",
+    ),
+    ("no scheme", "database", "/srv/p.db", '--database: "/srv/p.db": no scheme; write'),
+    ("too few slashes", "PROJECTOR_DATABASE", "sqlite://p", "PROJECTOR_DATABASE: "),
+    ("an unknown scheme", "database", "mysql://u:pw@h/d", "--database: mysql://h/d"),
+    ("one that is to come", "database", "postgresql://h/d", "not in this version"),
+    ("a folder for a database", "database", "sqlite:///d/", "a file is needed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [pytest.param(*case[1:], id=case[0]) for case in IN_THE_FILE]
+)
+def test_faults_in_the_file(tmp_path: Path, text: str, words: str) -> None:
+    """What is wrong is refused in words that say where, what, and what is right."""
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+
+    with pytest.raises(UsageError, match=re.escape(words)):
+        config.load({}, file=str(file), env={})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"), [pytest.param(*case[1:], id=case[0]) for case in ELSEWHERE]
+)
+def test_faults_elsewhere(name: str, value: str, words: str) -> None:
+    """So it is in the environment and on the command line; a password is not shown again."""
+    given = {name: value}
+
+    with pytest.raises(UsageError, match=re.escape(words)) as refused:
+        config.load(
+            {} if name.isupper() else given, env={**ALONE, **(given if name.isupper() else {})}
+        )
+
+    assert "pw" not in str(refused.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[run]\nrescan_s = 0\nwach = 1\n")
+
+    with pytest.raises(UsageError) as refused:
+        config.load({"database": "x"}, file=str(file), env={"PROJECTOR_LOG__LEVEL": "loud"})
+
+    message = str(refused.value)
+    for part in ("c.toml:2: rescan_s", "c.toml:3: unknown setting wach", "LOG__LEVEL", "no scheme"):
+        assert part in message
+
+
+def test_options_stand_above_environment_above_file_above_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('database = "sqlite:///file"\n[run]\nworkers = 5\nrescan_s = 5\n')
+    env = {"PROJECTOR_RUN__WORKERS": "6", "PROJECTOR_DATABASE": "sqlite:///env"}
+
+    settings = config.load({"database": "sqlite:////option"}, file=str(file), env=env)
+
+    assert settings.database == "sqlite:////option"
+    assert settings.database_path == "/option"
+    assert settings.run.workers == 6
+    assert settings.run.rescan_s == 5
+    assert settings.run.batch_records == Settings().run.batch_records
+
+
+FILES = [
+    ("the user's own", {"XDG_CONFIG_HOME": "{t}/xdg"}, "xdg"),
+    (
+        "PROJECTOR_CONFIG before the user's own",
+        {"XDG_CONFIG_HOME": "{t}/xdg", "PROJECTOR_CONFIG": "{t}/own.toml"},
+        "own",
+    ),
+]
+
+
+@pytest.mark.parametrize(("env", "which"), [pytest.param(*case[1:], id=case[0]) for case in FILES])
+def test_which_file(tmp_path: Path, env: dict[str, str], which: str) -> None:
+    (tmp_path / "xdg/codex-projector").mkdir(parents=True)
+    for name, path in (("xdg", "xdg/codex-projector/config.toml"), ("own", "own.toml")):
+        (tmp_path / path).write_text(f'database = "sqlite:////{name}"')
+
+    settings = config.load({}, env={key: v.format(t=tmp_path) for key, v in env.items()})
+
+    assert settings.database_path == f"/{which}"
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"missing\.toml: no such file"):
+        config.load({}, file=str(tmp_path / "missing.toml"), env={})
+
+
+DATABASES = [
+    ("under XDG_STATE_HOME", {"XDG_STATE_HOME": "/s"}, "/s/codex-projector/projector.db"),
+    (
+        "under systemd's state folder",
+        {"XDG_STATE_HOME": "/s", "STATE_DIRECTORY": "/var/lib/cp"},
+        "/var/lib/cp/projector.db",
+    ),
+    ("as said", {"PROJECTOR_DATABASE": "sqlite:////d/p.db"}, "/d/p.db"),
+]
+
+
+@pytest.mark.parametrize(("env", "path"), [pytest.param(*c[1:], id=c[0]) for c in DATABASES])
+def test_where_the_database_is(env: dict[str, str], path: str) -> None:
+    assert config.load({}, env=ALONE | env).database_path == path
+
+
+def test_a_database_can_come_from_a_file_of_its_own(tmp_path: Path) -> None:
+    """An address with a password in it need not stand in settings that others read."""
+    (tmp_path / "secret").write_text("sqlite:////s/p.db\n")
+    env = {"PROJECTOR_DATABASE_FILE": str(tmp_path / "secret")}
+
+    env |= ALONE
+    assert config.load({}, env=env).database_path == "/s/p.db"
+    assert config.load({"database": "sqlite:////o"}, env=env).database_path == "/o"
+
+
+def test_homes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options, else settings, else CODEX_HOME, else ~/.codex; each once, absolute."""
+    monkeypatch.setenv("HOME", "/home/u")
+
+    def homes(env: dict[str, str], *options: str) -> tuple[str, ...]:
+        given = {"codex_homes": options} if options else {}
+        return config.load(given, env=ALONE | env).codex_homes
+
+    assert homes({}) == ("/home/u/.codex",)
+    assert homes({"CODEX_HOME": "/c"}) == ("/c",)
+    assert homes({"CODEX_HOME": "/c", "PROJECTOR_CODEX_HOMES": "/a:~/b"}) == ("/a", "/home/u/b")
+    assert homes({"PROJECTOR_CODEX_HOMES": "/a"}, "/x", "/y", "/x") == ("/x", "/y")
