@@ -145,6 +145,14 @@ class Daemon:
         """Its process."""
         return self._process.pid
 
+    def cpu(self) -> float:
+        """CPU seconds so far."""
+        return cpu_of(self.pid)
+
+    def peak(self) -> float:
+        """Largest resident memory so far, in MiB."""
+        return peak_of(self.pid)
+
     def wait_ready(self, seconds: float = 120) -> float:
         """Wait for its READY=1; seconds from its start to then.
 

@@ -222,7 +222,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:
         ]
         lines.append("  ".join(cells).rstrip())
         if place == 0:
-            lines.append("  ".join("-" * width for width in widths))
+            lines.append("  ".join("-" * width for width in widths).rstrip())
     return lines
 
 
