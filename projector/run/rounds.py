@@ -82,12 +82,18 @@ class Rounds:
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
         self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
+        self._stored: dict[RolloutId, RolloutFile] = {}
         self._seen: dict[RolloutId, RolloutFile] = {}
         self._cautious = 0
         self.set_aside: dict[RolloutId, SetAside] = {}
         self.counters = Counters()
 
     # Who stands in line ---------------------------------------------------------------------
+
+    @property
+    def following(self) -> Mapping[RolloutId, RolloutFile]:
+        """Every rollout that is known, as it lay when it was looked at last."""
+        return self._stored | self._seen | self._reading | self._line
 
     def remember(self, standings: Mapping[RolloutId, Standing]) -> None:
         """Know what the store has, so that an unchanged file is not even opened.
@@ -96,9 +102,11 @@ class Rounds:
         """
         for rollout_id, standing in standings.items():
             file = standing.file
-            if file is None or file.name.compressed or standing.offset != file.size:
+            if file is None:
                 continue
-            self._seen[rollout_id] = file
+            self._stored[rollout_id] = file
+            if not file.name.compressed and standing.offset == file.size:
+                self._seen[rollout_id] = file
 
     @property
     def seen(self) -> Mapping[RolloutId, RolloutFile]:
@@ -139,6 +147,7 @@ class Rounds:
         self._line.pop(rollout_id, None)
         self._reading.pop(rollout_id, None)
         self._seen.pop(rollout_id, None)
+        self._stored.pop(rollout_id, None)
         self.set_aside.pop(rollout_id, None)
         self._throw_away(rollout_id)
 

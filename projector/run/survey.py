@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from os.path import abspath
 
 from projector.discover.choose import PassedOver, choose
+from projector.discover.hints import Hints
 from projector.discover.paths import scan_path
 from projector.discover.scan import (
     ARCHIVED,
@@ -91,23 +92,19 @@ class Surveyor:
             scan=found,
         )
 
-    def hinted(self, paths: Iterable[str], known: Mapping[RolloutId, RolloutFile]) -> Hinted:
-        """Look at the paths that file events named: rollouts, or folders that are looked into."""
+    def hinted(self, hints: Hints, known: Mapping[RolloutId, RolloutFile]) -> Hinted:
+        """Look at what file events named: rollouts, and new folders."""
         found: dict[str, RolloutFile] = {}
         left: set[RolloutId] = set()
-        for path in paths:
-            home = self._home_of(path)
-            name = RolloutName.parse(path.rpartition("/")[2])
-            if home is None:
-                continue
-            if name is None:
-                for file in scan_folder(path, home, self._known).files:
-                    found[file.path] = file
-                continue
-            one = look(path, home)
+        for folder in hints.folders:
+            for file in scan_folder(folder.path, folder.home, self._known).files:
+                found[file.path] = file
+        for spot in hints.files:
+            one = look(spot.path, spot.home)
+            name = RolloutName.parse(spot.path.rpartition("/")[2])
             if isinstance(one, RolloutFile):
-                found[path] = one
-            else:
+                found[one.path] = one
+            elif name is not None:
                 left.add(name.rollout_id)
         for file in list(found.values()):
             other = known.get(file.name.rollout_id)
@@ -118,9 +115,6 @@ class Surveyor:
         chosen = choose(found.values(), self._agreements.compare)
         files = {rollout_id: choice.file for rollout_id, choice in chosen.items()}
         return Hinted(files=files, left=frozenset(left - files.keys()))
-
-    def _home_of(self, path: str) -> str | None:
-        return next((home for home in self.homes if path.startswith(abspath(home) + "/")), None)
 
 
 def _places(file: RolloutFile) -> Iterable[str]:

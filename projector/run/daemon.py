@@ -1,0 +1,292 @@
+"""The daemon: catches up, then follows until it is told to stop.
+
+One task does the work: hints in, rounds, commits, signs of life. A scan of all sizes runs in a
+thread beside it. So "the loop turns" means that work is being done, and the watchdog is fed by
+nothing else. What ends a wait is an event, never a cancellation: a commit is never cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from projector import __version__, log
+from projector.discover.hints import Hints
+from projector.discover.names import read_names
+from projector.discover.watch import Watch
+from projector.errors import StoreUnavailable
+from projector.place import RolloutFile, RolloutId
+from projector.run import systemd
+from projector.run.backfill import limits_of
+from projector.run.rounds import Rounds
+from projector.run.survey import Survey, Surveyor, notes_of
+from projector.settings import Settings
+from projector.store.contract import Heartbeat, Holder, Store
+
+#: While there is work, a sign of life at least this often, in seconds.
+BUSY_BEAT_S: Final = 5.0
+#: How long to wait for a store that cannot be written, in seconds: at first, and at most.
+STORE_WAIT_S: Final = (0.25, 30.0)
+
+
+async def follow(store: Store, settings: Settings) -> None:
+    """Follow the homes until SIGTERM or SIGINT; what was read is committed before it returns.
+
+    Raises:
+        AlreadyRunning: another daemon has this database.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    watch = Watch(
+        settings.codex_homes,
+        rescan_s=settings.run.rescan_s,
+        debounce_ms=settings.run.debounce_ms,
+        force_polling=settings.run.watch == "poll",
+    )
+    try:
+        async with watch:
+            await Daemon(store, settings, watch, stop).run()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, store: Store, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
+        """Get ready; `run` begins."""
+        self._store = store
+        self._settings = settings
+        self._watch = watch
+        self._stop = stop
+        self._rounds = Rounds(store, limits_of(settings))
+        self._surveyor = Surveyor(settings.codex_homes)
+        self._holder = Holder(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            version=__version__,
+            started_at_ms=time.time_ns() // 1_000_000,
+        )
+        self._inbox: list[Hints] = []
+        self._wake = asyncio.Event()
+        self._scanning: asyncio.Task[Survey] | None = None
+        self._rescan = False
+        self._caught_up = False
+        self._behind_since_ms: int | None = None
+        self._beaten = 0.0
+        self._beaten_phase = ""
+        self._missed: frozenset[str] = frozenset()
+        self._passed_over: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Hold the database, catch up, follow, leave."""
+        await self._store.hold(self._holder)
+        log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
+        self._rounds.remember(await self._store.standings())
+        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._heed_stop())]
+        try:
+            await self._until_ok(self._beat)
+            await self._wake.wait()  # the first hints: watching has begun
+            log.event("watch.started", watching=self._watch.mode.watching)
+            systemd.ready("catching up")
+            while not self._stop.is_set():
+                await self._until_ok(self._work)
+                if helpers[0].done():
+                    helpers[0].result()  # our own fault: nothing would ever be heard again
+        finally:
+            systemd.stopping("leaving")
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            if self._scanning is not None:
+                await asyncio.wait([self._scanning])
+            self._rounds.close()
+        with suppress(StoreUnavailable):
+            await self._beat("stopping")
+        log.event("daemon.stopped", records=self._rounds.counters.records)
+
+    # One turn of the loop -------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Hear hints, take a round, give a sign of life; wait where there is nothing to do."""
+        systemd.watchdog()
+        while self._inbox:
+            await self._heed(self._inbox[0])
+            del self._inbox[0]
+        await self._heed_scan()
+        if self._rounds.waiting:
+            await self._rounds.round()
+            self._note_backlog()
+            if time.monotonic() - self._beaten >= BUSY_BEAT_S:
+                await self._beat()
+            return
+        self._note_backlog()
+        if not self._caught_up and self._scanning is None and not self._rescan:
+            self._caught_up = True
+            log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
+        if self._phase != self._beaten_phase or self._overdue():
+            await self._beat()
+        await self._wait()
+
+    async def _wait(self) -> None:
+        """Sleep until a hint, the end of a scan, the order to stop, or time for a sign of life."""
+        if self._stop.is_set() or self._inbox:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._patience_s())
+        self._wake.clear()
+
+    def _patience_s(self) -> float:
+        interval = systemd.watchdog_interval_s()
+        rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten))
+        return rest if interval is None else min(rest, interval)
+
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._beaten >= self._settings.run.rescan_s
+
+    # News -----------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Put hints into the inbox as they come."""
+        while True:
+            self._inbox.append(await self._watch.wait())
+            self._wake.set()
+
+    async def _heed_stop(self) -> None:
+        await self._stop.wait()
+        self._wake.set()
+
+    async def _heed(self, hints: Hints) -> None:
+        """Put the rollouts that hints name in line, ahead of those that a scan found."""
+        for home in hints.names:
+            await self._store.name(await asyncio.to_thread(read_names, home))
+        if hints.homes:
+            self._rescan = True
+        if not hints.files and not hints.folders:
+            return
+        known = self._rounds.following
+        hinted = self._surveyor.hinted(hints, known)
+        self._rounds.news(hinted.files.values(), urgent=True)
+        for rollout_id in hinted.left:
+            file = known.get(rollout_id)
+            if file is None:
+                continue
+            elsewhere = self._surveyor.rollout(file)
+            if elsewhere is None:
+                self._rescan = True  # only a scan can vouch that it is gone
+            else:
+                self._rounds.news([elsewhere], urgent=True)
+
+    async def _heed_scan(self) -> None:
+        """Begin a scan that is due, and take what a finished one found."""
+        if self._scanning is None and self._rescan:
+            self._rescan = False
+            self._scanning = asyncio.create_task(asyncio.to_thread(self._surveyor.everything))
+            self._scanning.add_done_callback(lambda _: self._wake.set())
+        if self._scanning is None or not self._scanning.done():
+            return
+        look, self._scanning = self._scanning.result(), None
+        added = self._rounds.news(
+            sorted(look.files.values(), key=lambda file: file.name.rollout_id)
+        )
+        gone = [
+            rollout_id
+            for rollout_id, file in self._gone(look).items()
+            if self._surveyor.rollout(file) is None
+        ]
+        if gone:
+            await self._store.gone(gone, purge=self._settings.run.on_delete == "purge")
+            for rollout_id in gone:
+                log.event("rollout.vanished", rollout=rollout_id)
+                self._rounds.forget(rollout_id)
+        lasting = [over for over in look.passed_over if over.file.path in self._passed_over]
+        self._passed_over = frozenset(over.file.path for over in look.passed_over if over.passing)
+        fresh = [over for over in look.passed_over if not over.passing]
+        for rollout_id, notes in notes_of([*fresh, *lasting]).items():
+            await self._store.note(rollout_id, notes)
+        self._tell_of_homes(look)
+        log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
+
+    def _gone(self, look: Survey) -> dict[RolloutId, RolloutFile]:
+        known = self._rounds.following
+        return {rollout_id: known[rollout_id] for rollout_id in look.gone(known)}
+
+    def _tell_of_homes(self, look: Survey) -> None:
+        missed = frozenset(str(fault) for fault in look.faults)
+        for fault in sorted(missed - self._missed):
+            log.event("home.missed", error=fault)
+        for fault in sorted(self._missed - missed):
+            log.event("home.found", error=fault)
+        self._missed = missed
+
+    # Signs of life --------------------------------------------------------------------------
+
+    @property
+    def _phase(self) -> str:
+        return "following" if self._caught_up else "catching up"
+
+    def _note_backlog(self) -> None:
+        if not self._rounds.waiting:
+            self._behind_since_ms = None
+        elif self._behind_since_ms is None:
+            self._behind_since_ms = time.time_ns() // 1_000_000
+
+    async def _beat(self, phase: str | None = None) -> None:
+        counters = self._rounds.counters
+        mode = self._watch.mode
+        said = phase or self._phase
+        await self._store.beat(
+            Heartbeat(
+                holder=self._holder,
+                beat_at_ms=time.time_ns() // 1_000_000,
+                interval_s=self._settings.run.rescan_s,
+                phase=said,  # type: ignore[arg-type]
+                watching=mode.watching,
+                watching_why=mode.why,
+                behind_bytes=self._rounds.behind_bytes,
+                behind_since_ms=self._behind_since_ms,
+                bytes_read=counters.bytes_read,
+                records=counters.records,
+                batches=counters.batches,
+                set_aside=len(self._rounds.set_aside),
+            )
+        )
+        self._beaten, self._beaten_phase = time.monotonic(), said
+        systemd.status(
+            f"{said} {len(self._rounds.seen)} rollouts, {self._rounds.behind_bytes} bytes behind"
+        )
+
+    async def _until_ok(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step again and again while the store cannot be had, more and more seldom."""
+        wait = 0.0
+        while not self._stop.is_set():
+            try:
+                await step()
+            except StoreUnavailable as lost:
+                if not wait:
+                    log.event("store.lost", error=str(lost))
+                wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
+                systemd.status(f"waiting for the database: {lost.message}")
+                await self._sleep(wait)
+            else:
+                if wait:
+                    log.event("store.recovered")
+                return
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, with signs of life to the watchdog, until told to stop."""
+        interval = systemd.watchdog_interval_s() or seconds
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
+            systemd.watchdog()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), min(left, interval))

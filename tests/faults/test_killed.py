@@ -1,0 +1,103 @@
+"""SIGKILL at every write: the next start goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from tests.benchmarks.rollouts import Rollout
+from tests.projecting import backfilled
+from tests.rows import Rows, rows_of
+
+
+def small_home(folder: Path) -> Path:
+    """Three rollouts: a thread, its revert, and a legacy one."""
+    home = folder / "home"
+    thread = Rollout(seed=1)
+    path = thread.write(home, size=6_000)
+    cut = thread.cut()
+    with path.open("ab") as out:
+        out.writelines(thread.turn(steps=2))
+    thread.reverted(cut).write(home, size=4_000)
+    Rollout(seed=2, history="legacy").write(home, size=6_000)
+    return home
+
+
+def killed_at(number: int, home: Path, database: Path) -> bool:
+    """Backfill in a child process that dies before its `number`th statement; whether it died."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _die_at(number)
+            backfilled(home, database, batch_records=7)
+        except BaseException as error:  # noqa: BLE001 - a child must not go on with the tests
+            sys.stderr.write(f"child: {error!r}\n")
+            os._exit(70)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+def _die_at(number: int) -> None:
+    """Count the statements of every connection that this process opens from now on."""
+    statements = itertools.count(1)
+    connect = sqlite3.connect
+
+    def count(_statement: str) -> None:
+        if next(statements) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def connect_and_count(*args: object, **named: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **named)  # type: ignore[call-overload]
+        connection.set_trace_callback(count)
+        return connection
+
+    sqlite3.connect = connect_and_count  # type: ignore[assignment]
+    assert aiosqlite.core.sqlite3.connect is connect_and_count
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
+    """A home, and the rows of a backfill that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    home = small_home(folder)
+    backfilled(home, folder / "p.db", batch_records=7)
+    return home, rows_of(folder / "p.db")
+
+
+def test_killed_at_every_write(undisturbed: tuple[Path, Rows], tmp_path: Path) -> None:
+    """Killed before its 1st, 2nd, 3rd … statement and started again, it ends with the same rows."""
+    home, rows = undisturbed
+    for number in itertools.count(1):
+        database = tmp_path / f"{number}.db"
+        killed = killed_at(number, home, database)
+        backfilled(home, database, batch_records=7)
+
+        assert rows == rows_of(database), f"killed before statement {number}"
+
+        database.unlink()
+        if not killed:
+            assert number > 100, "the kills did not reach the writes"
+            return
+
+
+def test_killed_again_and_again(undisturbed: tuple[Path, Rows], tmp_path: Path) -> None:
+    """One database, killed a little later each time, comes to the same rows."""
+    home, rows = undisturbed
+    database = tmp_path / "p.db"
+    for number in itertools.count(1, 3):
+        if not killed_at(number, home, database):
+            break
+
+    assert rows == rows_of(database)
