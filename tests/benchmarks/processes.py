@@ -18,8 +18,8 @@ from tests.benchmarks.bench import ROOT, Failed
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 MIB: Final = 1 << 20
-#: How much of what a failed command said is shown.
-_SHOWN: Final = 600
+#: How many of the last lines of a failed command are shown.
+_SHOWN: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,11 @@ class Cost:
     """Seconds of all threads, user and system."""
     peak: float
     """Largest resident memory, in MiB."""
+
+
+def _last(said: bytes) -> str:
+    """Give the last lines of what a command said, as one."""
+    return " / ".join(said.decode(errors="replace").strip().splitlines()[-_SHOWN:])
 
 
 def environment(scratch: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -70,7 +75,7 @@ def measured(
             check=False,
         )
         said.seek(0)
-        words = said.read().decode(errors="replace").strip()[-_SHOWN:]
+        words = _last(said.read())
     if not report.exists():
         raise Failed(f"{command[0]} could not be started: {words}")
     cost = json.loads(report.read_text())
@@ -173,7 +178,7 @@ class Daemon:
     def check(self) -> None:
         """Raise `Failed` when it has ended by itself."""
         if self._process.poll() is not None:
-            said = (self._scratch / "daemon.log").read_text(errors="replace").strip()[-_SHOWN:]
+            said = _last((self._scratch / "daemon.log").read_bytes())
             raise Failed(f"projector run ended with {self._process.returncode}: {said}")
 
     def stop(self) -> None:

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.bench import Home, Run, benchmark
-from tests.benchmarks.contestants import ALL, Contestant
+from tests.benchmarks.bench import Failed, Home, Run, benchmark
+from tests.benchmarks.contestants import ALL, PROJECTOR, Contestant
 from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
 
 def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
-    """Let everyone who is there project the home once a round, first one then another first."""
+    """Let everyone who is there project the home once a round, first one then another first.
+
+    A peer that cannot do it leaves the race, with its reason; the others go on.
+
+    Raises:
+        Failed: the projector itself cannot do it.
+    """
     there = []
+    warm = run.home()
     for contestant in contestants:
         why = contestant.absent()
         if why:
             run.result.absent[contestant.name] = why
-        else:
+        elif _once(run, warm, contestant):  # bytecode compiled, libraries in the page cache
             there.append(contestant)
-    warm = run.home()
-    for contestant in there:
-        _once(run, warm, contestant)  # compiled bytecode, libraries in the page cache
     for turn in run.rounds():
         start = turn % len(there)
         for contestant in there[start:] + there[:start]:
             who = contestant.name
-            cost = _once(run, home, contestant)
+            cost = None if who in run.result.absent else _once(run, home, contestant)
+            if cost is None:
+                continue
             run.result.sample(who, "wall", cost.wall, "s")
             run.result.sample(who, "speed", home.megabytes / cost.wall, "MB/s")
             run.result.sample(who, "CPU", cost.cpu, "s")
@@ -38,11 +44,18 @@ def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
     )
 
 
-def _once(run: Run, home: Home, contestant: Contestant) -> Cost:
+def _once(run: Run, home: Home, contestant: Contestant) -> Cost | None:
+    """Let a contestant project a home; None: it could not, and its reason is noted."""
     with run.folder() as scratch:
         own = run.copy(home, scratch / "home") if contestant.writes else home
         _read(own.path)
-        return contestant.run(own, scratch)
+        try:
+            return contestant.run(own, scratch)
+        except Failed as error:
+            if contestant is PROJECTOR:
+                raise
+            run.result.absent[contestant.name] = str(error)
+            return None
 
 
 def _read(home: Path) -> None:
