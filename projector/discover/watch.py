@@ -7,6 +7,8 @@ done about it:
   with which are there, and an event in the home brings that tick forward.
 - No more watches or instances (a limit of the system), or a failure inside: poll, say why, try
   again after `retry_s`.
+- The limit of watches, when a folder is made while watching: not told. Two seconds after a new
+  folder the watches are set anew, which tells.
 - Folders on network file systems: no error and no events. They are polled (`mounts`).
 - An overflow of the event queue: not told; the scan at `rescan_s` finds what was lost.
 """
@@ -14,6 +16,7 @@ done about it:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
@@ -22,7 +25,7 @@ from typing import Final, Literal, NamedTuple, Protocol, Self
 
 from watchfiles import Change, awatch
 
-from projector.discover.hints import Agenda, Hints, Spot, of_interest
+from projector.discover.hints import LOOK_AGAIN_S, Agenda, Hints, Spot, of_interest
 from projector.discover.mounts import MOUNT_TABLE, without_events
 from projector.discover.scan import ARCHIVED, SESSIONS
 
@@ -65,7 +68,9 @@ def file_events(
         step=step_ms,
         recursive=recursive,
         force_polling=False,  # decided here, by mount, not there, by the kernel's name
-        ignore_permission_denied=True,
+        # If true, the library would stop at the first folder that it cannot watch, for want of
+        # permission or of watches, and leave all others unwatched without a word.
+        ignore_permission_denied=False,
     )
 
 
@@ -118,6 +123,7 @@ class Watch:
         self._news = asyncio.Event()
         self._followers: list[asyncio.Task[None]] = []
         self._followed: frozenset[tuple[str, int, int]] = frozenset()
+        self._renew_at = math.inf
         self._failure = ""
         self._failed_at = 0.0
         self.mode = Mode("events")
@@ -168,6 +174,8 @@ class Watch:
                 wanted.update(there)
                 agenda.every(home, self._rescan_s, now)
         self.mode = Mode("polling", "; ".join(dict.fromkeys(whys))) if whys else Mode("events")
+        if now >= self._renew_at:
+            self._followed = frozenset()
         if wanted != self._followed:
             await self._follow(frozenset(wanted))
             for home in self._bases:
@@ -187,7 +195,7 @@ class Watch:
     async def _follow(self, wanted: frozenset[tuple[str, int, int]]) -> None:
         """Let go of the watches there are, and set new ones."""
         await self._unfollow()
-        self._failure, self._followed = "", wanted
+        self._failure, self._followed, self._renew_at = "", wanted, math.inf
         bases = set(self._bases.values())
         homes = sorted(path for path, _, _ in wanted if path in bases)
         roots = sorted(path for path, _, _ in wanted if path not in bases)
@@ -229,6 +237,8 @@ class Watch:
                 if os.path.dirname(path) == base and not of_interest(path, base):
                     continue
                 folder = change is Change.added and os.path.isdir(path)
+                if folder:
+                    self._renew_at = min(self._renew_at, now + LOOK_AGAIN_S[-1])
                 gone = change is Change.deleted
                 news |= agenda.changed(Spot(home, path), now, folder=folder, gone=gone)
         if news:
@@ -273,4 +283,6 @@ def _failure(error: OSError | RuntimeError) -> str:
         return "no more file watches; raise the limit: sysctl fs.inotify.max_user_watches=524288"
     if "Too many open files" in text:
         return "no more watch instances; raise the limit: sysctl fs.inotify.max_user_instances=512"
+    if "ermission denied" in text:
+        return f"no file events: {text}; mend the permissions of that folder"
     return f"no file events: {text}"
