@@ -99,7 +99,7 @@ def batch(
 
 
 def continuing(base: int, end_offset: int, *, attached: bool = False) -> Header:
-    """Give the header of a rollout that continues rollout `base` up to a cut; 100 bytes a record."""
+    """Give the header of a rollout that continues another one up to a cut, 100 bytes a record."""
     cut = Base(
         rollout_id=rollout_id(base),
         end_ordinal=Ordinal(end_offset // 100),

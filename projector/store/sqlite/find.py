@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Literal, NamedTuple
 
-from projector.place import ItemId, RolloutId, TurnId
-from projector.rows import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants, uid
+from projector.place import ItemId, TurnId
+from projector.rows import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
 from projector.store.sqlite.write import mended
 
 _TURN = """
 SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at, completed_at,
   duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset, root_turn_id,
   bare, model, owner, end_owner, tombstone
-FROM {new}turns WHERE uid = :uid
+FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
 # The phase decides whether a message of the agent counts; null counts as plain, absent too.
@@ -26,7 +26,8 @@ WHERE rollout = :rollout AND turn_id = :turn AND type IN ('userMessage', 'agentM
 ORDER BY position
 """
 
-# Legacy rollouts, which do ask by item id, have an index for it.
+# Legacy rollouts, which do ask by item id, have an index for it; of others one is read that has
+# the item's id in it, to the rollout's end.
 _ITEM = """
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
@@ -34,13 +35,7 @@ FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NULL
 UNION ALL
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
-FROM {new}items AS i
-WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL AND tombstone = 0
-UNION ALL
-SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
-  tombstone <> 0, position
-FROM {new}items AS i
-WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL AND tombstone <> 0
+FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL
 ORDER BY position
 """
 
@@ -64,7 +59,6 @@ _COUNTS: dict[str, Literal["user", "final", "plain", ""]] = {
 class Where(NamedTuple):
     """Whose rows are looked up."""
 
-    rollout_id: RolloutId
     rollout: int
     start: int
     """Position of the rollout's first byte."""
@@ -89,7 +83,7 @@ def find(db: sqlite3.Connection, where: Where, wants: Wants) -> Found:
 
 
 def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
-    stored = _all(db, where, _TURN, uid=uid("turn", where.rollout_id, turn_id))
+    stored = _all(db, where, _TURN, turn=mended(turn_id))
     row = None
     buried = False
     for *values, tombstone in stored:

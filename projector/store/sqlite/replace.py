@@ -19,13 +19,13 @@ from projector.store.sqlite import link, rollouts
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import REPLACED, Target, write
 
-#: Tables that are made aside, with the columns that belong to a database and not to the data.
+#: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
-    "items": "item",
-    "turns": "turn",
-    "realtime_items": "realtime_item",
-    "usage": "usage",
-    "events": "seq",
+    "items": ("item", "rollout, turn_id, item_id"),
+    "turns": ("turn", "turn_id, rollout"),
+    "realtime_items": ("realtime_item", "rollout, item_id"),
+    "usage": ("usage", "rollout, uid"),
+    "events": ("seq", "thread_id, uid"),
 }
 _ASIDE: Final = (*_KEYED, "anomaly_rows", "frames")
 
@@ -79,8 +79,8 @@ def finish(
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         link.relink(db, [last.file.name.rollout_id], now_ms)
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
-        for table, key in _KEYED.items():
-            _merge(db, table, key, row)
+        for table in _KEYED:
+            _merge(db, table, row)
         db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
         db.execute(
             "INSERT INTO anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
@@ -106,22 +106,27 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
     return row
 
 
-def _merge(db: sqlite3.Connection, table: str, key: str, row: rollouts.Row) -> None:
+def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     """Make tombstones of the rows that did not come again; replace the others whole."""
+    number, key = _KEYED[table]
+    columns_of_key = key.split(", ")
     whose = " AND from_record" if table == "events" else ""
+    again = " AND ".join(f"n.{column} = {table}.{column}" for column in columns_of_key)
     db.execute(
         f"UPDATE {table} SET tombstone = {REPLACED} WHERE rollout = ? AND tombstone = 0{whose}"
-        f" AND uid NOT IN (SELECT uid FROM new_{table})",
+        f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
         (row.rollout,),
     )
     columns = [
-        name for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall() if name != key
+        name
+        for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall()
+        if name != number
     ]
     # When an event was first written here stays true.
-    new = [name for name in columns if name not in ("uid", "noted_at_ms")]
+    changed = [name for name in columns if name not in (*columns_of_key, "noted_at_ms")]
     values = [f"position + {row.start_position:d}" if c == "position" else c for c in columns]
     db.execute(
         f"INSERT INTO {table} ({', '.join(columns)})"
-        f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {key}"
-        f" ON CONFLICT (uid) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in new)}"
+        f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {number}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in changed)}"
     )

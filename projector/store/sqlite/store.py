@@ -21,7 +21,7 @@ import aiosqlite
 
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
-from projector.store.contract import Batch, Heartbeat, Holder, Standing
+from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import link, replace, rollouts
 from projector.store.sqlite.file import faults, prepare, writing
@@ -34,13 +34,16 @@ T = TypeVar("T")
 Work = Callable[Concatenate[sqlite3.Connection, P], T]
 
 _PRAGMAS: Final = (
+    # Of a new database. Items are about 1 KB: fewer bytes are left over at the ends of pages, and
+    # it is faster, than with 4096 (106 k against 73 k items/s); 16384 is no faster.
+    "PRAGMA page_size = 8192",
     "PRAGMA journal_mode = WAL",
     # At power loss the last commits may go, rows and checkpoint together; never consistency.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = OFF",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cache_size = -32768",  # KiB: the random uid index of a million items fits
-    "PRAGMA wal_autocheckpoint = 4000",  # pages: 16 MB
+    "PRAGMA wal_autocheckpoint = 2000",  # pages: 16 MB
     "PRAGMA journal_size_limit = 67108864",
 )
 
@@ -164,6 +167,10 @@ class SqliteStore:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         await self._run(_note, rollout_id, tuple(anomalies), self._now_ms())
 
+    async def totals(self) -> Totals:
+        """See `Store`."""
+        return await self._run(_totals)
+
     async def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Read: all rows of one query, in one short snapshot."""
         return await self._run(_query, sql, tuple(parameters))
@@ -183,9 +190,7 @@ class SqliteStore:
 
 
 def _set_up(db: sqlite3.Connection, path: Path) -> None:
-    (mode,) = db.execute(_PRAGMAS[0]).fetchone()
-    assert mode in ("wal", "memory"), mode
-    for pragma in _PRAGMAS[1:]:
+    for pragma in _PRAGMAS:
         db.execute(pragma)
     migrate(db, path, migrations("sqlite"))
 
@@ -194,13 +199,23 @@ def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> lis
     return db.execute(sql, parameters).fetchall()
 
 
+def _totals(db: sqlite3.Connection) -> Totals:
+    row = db.execute(
+        "SELECT count(*), (SELECT count(*) FROM thread_states), coalesce(sum(turns), 0),"
+        " coalesce(sum(items), 0), (SELECT count(*) FROM anomaly_rows) FROM rollouts"
+    ).fetchone()
+    return Totals(
+        **dict(zip(("rollouts", "threads", "turns", "items", "anomalies"), row, strict=True))
+    )
+
+
 def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: bool) -> Found:
     row = rollouts.lookup(db, rollout_id)
     if row is None:
         return Found()
-    where = Where(rollout_id, row.rollout, row.start_position, "")
+    where = Where(row.rollout, row.start_position, "")
     if anew:
-        where = Where(rollout_id, row.rollout, 0, "new_")
+        where = Where(row.rollout, 0, "new_")
     return find(db, where, wants)
 
 

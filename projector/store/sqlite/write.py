@@ -115,7 +115,7 @@ _ITEM = """
 INSERT INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal, updated_ordinal,
   created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-ON CONFLICT (uid) DO UPDATE SET
+ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
   ordinal = iif(tombstone, excluded.ordinal, ordinal),
   created_at_ms = iif(tombstone, excluded.created_at_ms, created_at_ms),
@@ -134,7 +134,7 @@ INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_
   started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,
   end_offset, root_turn_id, bare, model, owner, end_owner)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (uid) DO UPDATE SET
+ON CONFLICT (turn_id, rollout) DO UPDATE SET
   position = excluded.position, ordinal = excluded.ordinal, status = excluded.status,
   error_json = excluded.error_json, started_at = excluded.started_at,
   completed_at = excluded.completed_at, duration_ms = excluded.duration_ms,
@@ -148,7 +148,7 @@ _REALTIME = """
 INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
   type, json)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (uid) DO UPDATE SET
+ON CONFLICT (rollout, item_id) DO UPDATE SET
   position = excluded.position, ordinal = excluded.ordinal,
   created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, tombstone = 0
 WHERE tombstone <> 0
@@ -159,7 +159,7 @@ INSERT INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, m
   input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
   recorded_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (uid) DO UPDATE SET
+ON CONFLICT (rollout, uid) DO UPDATE SET
   position = excluded.position, turn_id = excluded.turn_id, ordinal = excluded.ordinal,
   response_id = excluded.response_id, model = excluded.model,
   input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
@@ -173,7 +173,7 @@ _EVENT = """
 INSERT INTO {new}events (uid, thread_id, rollout, from_record, type, turn_id, payload,
   recorded_at_ms, noted_at_ms)
 VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)
-ON CONFLICT (uid) DO UPDATE SET
+ON CONFLICT (thread_id, uid) DO UPDATE SET
   type = excluded.type, turn_id = excluded.turn_id, payload = excluded.payload,
   recorded_at_ms = excluded.recorded_at_ms, tombstone = 0
 WHERE tombstone <> 0
@@ -285,10 +285,19 @@ def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[Frame]) -> None:
 
 def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
     for table, uids in (("turns", own.turns), ("items", own.items)):
-        db.executemany(
-            f"UPDATE {to.new}{table} SET owner = ? WHERE uid = ?",
-            [(own.owner, uid) for uid in uids],
-        )
+        for uid in uids:
+            db.execute(
+                f"UPDATE {to.new}{table} SET owner = ? WHERE rowid = {_newest(to, table)}",
+                (own.owner, to.rollout, uid),
+            )
+
+
+def _newest(to: Target, table: str) -> str:
+    """Look for the living row of a uid from the rollout's end: such rows are among the last."""
+    return (
+        f"(SELECT rowid FROM {to.new}{table} WHERE rollout = ? AND tombstone = 0 AND uid = ?"
+        " ORDER BY position DESC LIMIT 1)"
+    )
 
 
 def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
@@ -310,10 +319,10 @@ def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
 
 
 def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
-    for table in ("items", "turns", "realtime_items", "usage"):
+    for table in ("items", "turns"):
         db.execute(
-            f"UPDATE {to.new}{table} SET tombstone = {DROPPED} WHERE uid = ? AND tombstone = 0",
-            (drop.uid,),
+            f"UPDATE {to.new}{table} SET tombstone = {DROPPED} WHERE rowid = {_newest(to, table)}",
+            (to.rollout, drop.uid),
         )
 
 

@@ -3,6 +3,10 @@
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
 --
+-- A uid is unique by the way it is made. No index begins with it: uids are spread evenly, so that
+-- every batch would write every page of such an index anew. Keys that begin with the rollout or
+-- with a turn's id, which grows with time, keep a batch's new entries together.
+--
 -- `position` sorts the rows of one rollout and, along a lineage chain, the rows of all its
 -- rollouts: it is the rollout's `start_position` plus the byte offset of the row's first record.
 
@@ -77,7 +81,7 @@ CREATE INDEX rollouts_by_base ON rollouts (base_rollout_id) WHERE base_rollout_i
 -- of these: that follows from thread_parts.
 CREATE TABLE items (
   item            INTEGER PRIMARY KEY,
-  uid             BLOB NOT NULL UNIQUE,
+  uid             BLOB NOT NULL,
   rollout         INTEGER NOT NULL,
   position        INTEGER NOT NULL,             -- of its first record
   ordinal         INTEGER,                      -- of its first record; NULL in legacy rollouts
@@ -91,19 +95,18 @@ CREATE TABLE items (
   type            TEXT NOT NULL,
   turn_id         TEXT NOT NULL,
   item_id         TEXT NOT NULL,
-  json            TEXT NOT NULL
+  json            TEXT NOT NULL,
+  UNIQUE (rollout, turn_id, item_id)            -- what the uid is made from
 ) STRICT;
 CREATE INDEX items_by_position ON items (rollout, position) WHERE tombstone = 0;
 CREATE INDEX items_buried ON items (rollout, position) WHERE tombstone <> 0;
-CREATE INDEX items_messages ON items (rollout, turn_id, position)
-  WHERE type IN ('userMessage', 'agentMessage');
 CREATE INDEX items_legacy ON items (rollout, item_id) WHERE ordinal IS NULL;
 CREATE INDEX items_by_owner ON items (rollout, owner) WHERE owner IS NOT NULL;
 
 -- Turns by rollout. `tombstone` as in items.
 CREATE TABLE turns (
   turn               INTEGER PRIMARY KEY,
-  uid                BLOB NOT NULL UNIQUE,
+  uid                BLOB NOT NULL,
   rollout            INTEGER NOT NULL,
   position           INTEGER NOT NULL,          -- of the line that made the row
   ordinal            INTEGER,
@@ -122,18 +125,18 @@ CREATE TABLE turns (
   final_agent_item_id TEXT,
   root_turn_id       TEXT,
   model              TEXT,
-  error_json         TEXT
+  error_json         TEXT,
+  UNIQUE (turn_id, rollout)                     -- what the uid is made from
 ) STRICT;
 CREATE INDEX turns_by_position ON turns (rollout, position, bare) WHERE tombstone = 0;
 CREATE INDEX turns_buried ON turns (rollout, position) WHERE tombstone <> 0;
-CREATE INDEX turns_by_id ON turns (turn_id, rollout);
 CREATE INDEX turns_by_owner ON turns (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
 
 -- Realtime items (voice) by rollout.
 CREATE TABLE realtime_items (
   realtime_item INTEGER PRIMARY KEY,
-  uid           BLOB NOT NULL UNIQUE,
+  uid           BLOB NOT NULL,
   rollout       INTEGER NOT NULL,
   position      INTEGER NOT NULL,
   ordinal       INTEGER NOT NULL,
@@ -141,14 +144,15 @@ CREATE TABLE realtime_items (
   tombstone     INTEGER NOT NULL DEFAULT 0,
   type          TEXT NOT NULL,
   item_id       TEXT NOT NULL,
-  json          TEXT NOT NULL
+  json          TEXT NOT NULL,
+  UNIQUE (rollout, item_id)                     -- what the uid is made from
 ) STRICT;
 CREATE INDEX realtime_items_by_position ON realtime_items (rollout, position);
 
 -- What each model response cost, by rollout.
 CREATE TABLE usage (
   usage                   INTEGER PRIMARY KEY,
-  uid                     BLOB NOT NULL UNIQUE,
+  uid                     BLOB NOT NULL,
   rollout                 INTEGER NOT NULL,
   position                INTEGER NOT NULL,
   ordinal                 INTEGER,
@@ -161,7 +165,8 @@ CREATE TABLE usage (
   tombstone               INTEGER NOT NULL DEFAULT 0,
   turn_id                 TEXT,
   response_id             TEXT,
-  model                   TEXT
+  model                   TEXT,
+  UNIQUE (rollout, uid)
 ) STRICT;
 CREATE INDEX usage_by_position ON usage (rollout, position);
 CREATE INDEX usage_by_turn ON usage (turn_id) WHERE turn_id IS NOT NULL;
@@ -170,7 +175,7 @@ CREATE INDEX usage_by_response ON usage (response_id) WHERE response_id IS NOT N
 -- Lifecycle events, in the order in which they were committed.
 CREATE TABLE events (
   seq            INTEGER PRIMARY KEY AUTOINCREMENT,
-  uid            BLOB NOT NULL UNIQUE,
+  uid            BLOB NOT NULL,
   thread_id      TEXT NOT NULL,
   rollout        INTEGER,                       -- NULL: of no rollout (a name)
   from_record    INTEGER NOT NULL,              -- 1: a record says it; 0: seen on disk
@@ -179,7 +184,8 @@ CREATE TABLE events (
   tombstone      INTEGER NOT NULL DEFAULT 0,    -- 1: the rollout's new content lacks it
   type           TEXT NOT NULL,
   turn_id        TEXT,
-  payload        TEXT NOT NULL                  -- JSON object
+  payload        TEXT NOT NULL,                 -- JSON object
+  UNIQUE (thread_id, uid)
 ) STRICT;
 CREATE INDEX events_by_thread ON events (thread_id, type);
 CREATE INDEX events_by_rollout ON events (rollout) WHERE rollout IS NOT NULL;
