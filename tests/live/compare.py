@@ -1,0 +1,259 @@
+"""Holds the projector's rows against Codex's own: every row, every column, every thread's history.
+
+Nothing passes but what the contract says is meant to differ. Of those, a session with a Codex in
+good order can show these; each is counted in `Report.meant`, so that none hides a fault:
+
+1. A turn's `started_at` that Codex lost, since the record that ended the turn lacks it.
+2. A turn that nobody runs any more: stored as `inProgress`, listed by Codex as `interrupted`.
+3. Rows of rollouts whose files are deleted: Codex forgets them, the projector keeps them.
+4. Rows of legacy rollouts: Codex projects none.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.live.model import Json
+from tests.live.shown import TABLES, THREAD_COLUMNS, History, Row, Shown, canonical
+
+_SHOWN_CHARACTERS: Final = 300
+
+#: What ended a turn, by the status that it left behind.
+_ENDS: Final[Mapping[str, str]] = {
+    "completed": "turn.completed",
+    "failed": "turn.failed",
+    "interrupted": "turn.cancelled",
+}
+
+
+@dataclass(slots=True)
+class Report:
+    """The outcome of a comparison."""
+
+    equal: Counter[str] = field(default_factory=Counter)
+    """How much was found equal, by table or list."""
+    meant: Counter[str] = field(default_factory=Counter)
+    """How much differs as the contract says."""
+    differences: list[str] = field(default_factory=list)
+    """What differs and must not, a line each."""
+
+
+def compare(shown: Shown, database: Path) -> Report:
+    """Compare everything."""
+    report = Report()
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        for table in TABLES:
+            _compare_table(shown, db, table, report)
+        for thread, history in shown.histories.items():
+            _compare_items(db, thread, history, report)
+            _compare_turns(db, thread, history, report)
+        _compare_threads(shown, db, report)
+        _check_uids(db, report)
+        _check_events(db, report)
+    return report
+
+
+def _compare_table(shown: Shown, db: sqlite3.Connection, table: str, report: Report) -> None:
+    view, key = TABLES[table]
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in db.execute(f"SELECT * FROM {view}"):
+        name = tuple(row[column] for column in key)
+        if name in found:
+            report.differences.append(f"{view} {name}: twice")
+        found[name] = dict(row)
+    for wanted in shown.rows[table]:
+        name = tuple(wanted[column] for column in key)
+        have = found.pop(name, None)
+        if have is None:
+            report.differences.append(f"{view} {name}: missing")
+            continue
+        wrong = [column for column in wanted if not _same(column, wanted, have, report)]
+        wrong += [f"+{column}" for column in have if column not in wanted]
+        if wrong:
+            said = "; ".join(_differs(column, wanted, have) for column in wrong)
+            report.differences.append(f"{view} {name}: {said}")
+        else:
+            report.equal[view] += 1
+    for name in found:
+        if name[0] in shown.gone:
+            report.meant[f"{view}: of a deleted rollout"] += 1
+        elif name[0] in shown.legacy:
+            report.meant[f"{view}: of a legacy rollout"] += 1
+        else:
+            report.differences.append(f"{view} {name}: Codex has no such row")
+
+
+def _same(column: str, wanted: Row, have: Row, report: Report) -> bool:
+    want, has = wanted[column], have.get(column)
+    if column.endswith("_json") and isinstance(want, str) and isinstance(has, str):
+        return canonical(want) == canonical(has)
+    if type(want) is type(has) and want == has:
+        return True
+    ended = wanted.get("rollout_end_ordinal") is not None
+    if column == "started_at" and want is None and ended and isinstance(has, int):
+        report.meant["codex_thread_turns: started_at that Codex lost"] += 1
+        return True
+    return False
+
+
+def _differs(column: str, wanted: Row, have: Row) -> str:
+    want, has = repr(wanted.get(column)), repr(have.get(column))
+    at = next((i for i, (a, b) in enumerate(zip(want, has, strict=False)) if a != b), 0)
+    start = max(0, at - 40)  # long items differ far behind their beginning
+    cut = slice(start, start + _SHOWN_CHARACTERS)
+    return f"{column}: {want[cut]} expected, {has[cut]} found"
+
+
+def _compare_items(db: sqlite3.Connection, thread: str, history: History, report: Report) -> None:
+    found = db.execute(
+        "SELECT turn_id, item_id, item_json FROM thread_history WHERE thread_id = ?"
+        " ORDER BY position",
+        (thread,),
+    ).fetchall()
+    want = [(turn, item["id"]) for turn, item in history.items]
+    have = [(row["turn_id"], row["item_id"]) for row in found]
+    if want != have:
+        report.differences.append(f"thread_history {thread}: {_order(want, have)}")
+        return
+    for (turn, item), row in zip(history.items, found, strict=True):
+        if _plain(item) != canonical(row["item_json"], spelling=False):
+            said = _differs("item", {"item": item}, {"item": json.loads(row["item_json"])})
+            report.differences.append(f"thread_history {thread} {turn} {item['id']}: {said}")
+        else:
+            report.equal["thread_history"] += 1
+
+
+def _compare_turns(db: sqlite3.Connection, thread: str, history: History, report: Report) -> None:
+    found = db.execute(
+        "SELECT turn_id, status, error_json, started_at, completed_at, duration_ms"
+        " FROM thread_turn_history WHERE thread_id = ? ORDER BY position",
+        (thread,),
+    ).fetchall()
+    want = [turn["id"] for turn in history.turns]
+    have = [row["turn_id"] for row in found]
+    if want != have:
+        report.differences.append(f"thread_turn_history {thread}: {_order(want, have)}")
+        return
+    items: dict[str, list[str]] = {}
+    for turn_id, item in db.execute(
+        "SELECT turn_id, item_id FROM thread_history WHERE thread_id = ? ORDER BY position",
+        (thread,),
+    ):
+        items.setdefault(turn_id, []).append(item)
+    for turn, row in zip(history.turns, found, strict=True):
+        wrong = _turn_differences(turn, row, report)
+        listed = [item["id"] for item in turn["items"]]
+        if listed != items.get(turn["id"], []):
+            wrong.append(f"items: {_order(listed, items.get(turn['id'], []))}")
+        if wrong:
+            name = f"thread_turn_history {thread} {turn['id']}"
+            report.differences.append(f"{name}: {'; '.join(wrong)}")
+        else:
+            report.equal["thread_turn_history"] += 1
+
+
+def _turn_differences(turn: Json, row: sqlite3.Row, report: Report) -> list[str]:
+    wrong = []
+    if (turn["status"], row["status"]) == ("interrupted", "inProgress"):
+        report.meant["thread_turn_history: nobody runs it any more"] += 1
+    elif turn["status"] != row["status"]:
+        wrong.append(f"status: {turn['status']} expected, {row['status']} found")
+    error = None if row["error_json"] is None else canonical(row["error_json"], spelling=False)
+    if (None if turn["error"] is None else _plain(turn["error"])) != error:
+        wrong.append(f"error: {turn['error']} expected, {row['error_json']} found")
+    for listed, column in _TURN_TIMES:
+        if turn[listed] == row[column]:
+            continue
+        if column == "started_at" and turn[listed] is None:
+            report.meant["thread_turn_history: started_at that Codex lost"] += 1
+            continue
+        wrong.append(f"{column}: {turn[listed]} expected, {row[column]} found")
+    return wrong
+
+
+_TURN_TIMES: Final = (
+    ("startedAt", "started_at"), ("completedAt", "completed_at"), ("durationMs", "duration_ms"),
+)  # fmt: skip
+
+
+def _compare_threads(shown: Shown, db: sqlite3.Connection, report: Report) -> None:
+    found = {row["thread_id"]: row for row in db.execute("SELECT * FROM threads")}
+    for thread, wanted in shown.threads.items():
+        have = found.get(thread)
+        if have is None:
+            if thread not in shown.unwritten:
+                report.differences.append(f"threads {thread}: missing")
+            continue
+        wrong = [
+            f"{column}: {wanted[column]!r} expected, {have[column]!r} found"
+            for column in THREAD_COLUMNS
+            if _loose(wanted[column]) != _loose(have[column])
+        ]
+        if have["deleted"]:
+            wrong.append("it is marked deleted, and is not")
+        if wrong:
+            report.differences.append(f"threads {thread}: {'; '.join(wrong)}")
+        else:
+            report.equal["threads"] += 1
+    for thread, row in found.items():
+        if thread not in shown.threads and not row["deleted"]:
+            report.differences.append(f"threads {thread}: Codex has no such thread")
+
+
+def _loose(value: object) -> object:
+    """Flags are 0 and 1 here and true and false there; a `source` may be JSON."""
+    if isinstance(value, str) and value.startswith("{"):
+        return canonical(value)
+    return int(value) if isinstance(value, bool) else value
+
+
+def _check_uids(db: sqlite3.Connection, report: Report) -> None:
+    """No two rows of a history share a uid, but by inheriting it: then they are one row."""
+    for view, columns in (
+        ("thread_history", "rollout_id, turn_id, item_id"),
+        ("thread_turn_history", "rollout_id, turn_id"),
+    ):
+        rows = db.execute(f"SELECT DISTINCT uid, {columns} FROM {view}").fetchall()
+        if len({row["uid"] for row in rows}) != len(rows):
+            report.differences.append(f"{view}: two rows share a uid")
+
+
+def _check_events(db: sqlite3.Connection, report: Report) -> None:
+    """Every turn's last change of status has its event."""
+    events: dict[tuple[str, str], list[str]] = {}
+    for row in db.execute(
+        "SELECT rollout_id, turn_id, type FROM lifecycle_events WHERE type LIKE 'turn.%'"
+        " ORDER BY seq"
+    ):
+        events.setdefault((row["rollout_id"], row["turn_id"]), []).append(row["type"])
+    for row in db.execute("SELECT thread_id, turn_id, status FROM codex_thread_turns"):
+        told = events.get((row["thread_id"], row["turn_id"]), [])
+        wanted = _ENDS.get(row["status"], "turn.started")
+        if not told or told[-1] != wanted:
+            name = f"{row['thread_id']} {row['turn_id']}"
+            report.differences.append(f"lifecycle_events {name}: {wanted} expected, {told} found")
+        else:
+            report.equal["lifecycle_events"] += 1
+
+
+def _plain(value: Json) -> str:
+    return canonical(json.dumps(value), spelling=False)
+
+
+def _order(want: list[Any], have: list[Any]) -> str:
+    at = next(
+        (i for i, pair in enumerate(zip(want, have, strict=False)) if pair[0] != pair[1]),
+        min(len(want), len(have)),
+    )
+    return (
+        f"{len(want)} expected, {len(have)} found; from place {at} on"
+        f" {want[at : at + 2]} expected, {have[at : at + 2]} found"
+    )

@@ -1,0 +1,164 @@
+"""The projector beside Codex: `projector run` as its own process, stopped or killed at will."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+#: The command as it is installed; a fault is injected by putting a script in its place.
+PROJECTOR: Final = (sys.executable, "-m", "projector")
+
+_LEAVE_SECONDS: Final = 30
+_LOOK_SECONDS: Final = 0.02
+
+
+class DaemonFault(Exception):
+    """The daemon did what it must not: it left by itself, hung, or did not catch up."""
+
+
+class Daemon:
+    """`projector run` over one CODEX_HOME into one SQLite file."""
+
+    def __init__(
+        self, home: Path, database: Path, log: Path, command: Sequence[str] = PROJECTOR
+    ) -> None:
+        self._words = [
+            *command, "run", "--codex-home", str(home), "--database", f"sqlite:///{database}",
+        ]  # fmt: skip
+        self.database = database
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.kills = 0
+
+    def start(self) -> None:
+        """Start it, if it is not there."""
+        if self._process is None:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env=self._environment(),
+                )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        """Nobody's settings but the defaults."""
+        kept = {name: value for name, value in os.environ.items() if "PROJECTOR" not in name}
+        return kept | {"XDG_CONFIG_HOME": str(self.database.parent / "no-config")}
+
+    def kill(self) -> None:
+        """SIGKILL: what it was in the middle of is lost."""
+        process = self._alive()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self._process = None
+        self.kills += 1
+
+    def stop(self) -> None:
+        """SIGTERM, as a service manager does; it must leave in good order."""
+        process = self._alive()
+        process.send_signal(signal.SIGTERM)
+        self._process = None
+        try:
+            code = process.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise DaemonFault(f"SIGTERM did not end it in {_LEAVE_SECONDS} s") from None
+        if code != 0:
+            raise DaemonFault(f"it left with {code}{self._last_words()}")
+
+    def discard(self) -> None:
+        """End it, in whatever state it is: for a session that has failed."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise AssertionError("the daemon was not started")
+        code = self._process.poll()
+        if code is not None:
+            self._process = None
+            raise DaemonFault(f"it left by itself with {code}{self._last_words()}")
+        return self._process
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return "".join(f"\n    {line}" for line in lines[-5:])
+
+    def wait_caught_up(self, sizes: Mapping[str, int], seconds: float) -> None:
+        """Wait until each rollout's checkpoint is at its end.
+
+        Args:
+            sizes: uncompressed bytes of each rollout, by its id.
+            seconds: how long it may take.
+
+        Raises:
+            DaemonFault: it left, or was not there in time.
+
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self._alive()
+            behind = {
+                rollout: (at, size)
+                for rollout, size in sizes.items()
+                if (at := self._checkpoints().get(rollout)) != size
+            }
+            if not behind:
+                return
+            if time.monotonic() > deadline:
+                shown = ", ".join(f"{rollout} at {at} of {size}" for rollout, (at, size) in
+                                  sorted(behind.items())[:5])  # fmt: skip
+                raise DaemonFault(f"not caught up after {seconds:g} s: {shown}{self._last_words()}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _checkpoints(self) -> dict[str, int]:
+        if not self.database.exists():
+            return {}
+        database = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
+        try:
+            found = database.execute(
+                "SELECT thread_id, next_rollout_byte_offset FROM codex_projection_state"
+            )
+            return dict(found.fetchall())
+        except sqlite3.OperationalError:
+            return {}  # its schema is not there yet
+        finally:
+            database.close()
+
+
+class Killer:
+    """Kills the daemon at a random moment of what is done inside `with`, and starts it again."""
+
+    def __init__(self, daemon: Daemon, dice: random.Random) -> None:
+        self._daemon = daemon
+        self._delay = dice.choice((0.0, dice.uniform(0, 0.05), dice.uniform(0, 0.6)))
+        self._timer = threading.Timer(self._delay, self._kill)
+        self._fault: DaemonFault | None = None
+
+    def __enter__(self) -> None:
+        """Arm it."""
+        self._timer.start()
+
+    def __exit__(self, *exc: object) -> None:
+        """Wait for the kill; what happened meanwhile the next daemon finds on disk."""
+        self._timer.join()
+        if self._fault is not None:
+            raise self._fault
+        self._daemon.start()
+
+    def _kill(self) -> None:
+        try:
+            self._daemon.kill()
+        except DaemonFault as fault:
+            self._fault = fault

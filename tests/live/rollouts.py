@@ -1,0 +1,59 @@
+"""What lies in the files themselves, read without the projector."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_NAME_HEAD = len("rollout-YYYY-MM-DDThh-mm-ss-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a rollout's name and first line say."""
+
+    thread: str
+    mode: str
+
+
+def rollout_id(path: Path) -> str:
+    """Give the id that Codex's tables call `thread_id`: the last one in the name."""
+    return path.name.split(".jsonl")[0][_NAME_HEAD:].split("_")[-1]
+
+
+def text(path: Path) -> bytes:
+    """Read a rollout, decoded if it is compressed."""
+    if path.suffix != ".zst":
+        return path.read_bytes()
+    return zstd.decompress(path.read_bytes())
+
+
+def decoded_sizes(paths: Iterable[Path]) -> Mapping[str, int]:
+    """Give the uncompressed bytes of each rollout."""
+    return {rollout_id(path): len(text(path)) for path in paths}
+
+
+def headers(paths: Iterable[Path]) -> Mapping[str, Head]:
+    """Give the head of each rollout."""
+    found = {}
+    for path in paths:
+        first = json.loads(text(path).split(b"\n", 1)[0])["payload"]
+        mode = first.get("history_mode") or "legacy"
+        found[rollout_id(path)] = Head(thread=first["id"], mode=mode)
+    return found
+
+
+def ids(database: Path) -> set[str]:
+    """Give every rollout that the projector knows."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        return {row[0] for row in opened.execute("SELECT thread_id FROM codex_projection_state")}

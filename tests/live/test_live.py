@@ -1,0 +1,83 @@
+"""The real Codex writes, the daemon follows, and at the end our rows equal Codex's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.live import drift, offline
+
+#: Of the short set: seed, kills. Long enough to meet most operations, short enough for each push.
+SHORT = ((1, False), (2, True), (3, False))
+SHORT_OPERATIONS = 25
+#: Of the long set, `pytest tests/live --long`: ten sessions, five with kills.
+LONG = tuple((seed, seed % 2 == 0) for seed in range(101, 111))
+LONG_OPERATIONS = 60
+
+#: A projector that has a fault: a script that changes one thing, then runs the real one.
+FAULTY = Path(__file__).parent / "faulty.py"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Draw the sessions by the options."""
+    if "session" not in metafunc.fixturenames:
+        return
+    option = metafunc.config.getoption
+    seed = option("--seed", default=None)
+    if seed is not None:
+        kills = bool(option("--kills"))
+        sessions = [(seed, option("--operations"), kills)]
+    elif option("--long", default=False):
+        sessions = [(number, LONG_OPERATIONS, kills) for number, kills in LONG]
+    else:
+        sessions = [(number, SHORT_OPERATIONS, kills) for number, kills in SHORT]
+    names = [f"seed {n}, {size} operations{', kills' * kills}" for n, size, kills in sessions]
+    metafunc.parametrize("session", sessions, ids=names)
+
+
+def play(
+    folder: Path, seed: int, *more: str, projector: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Play one session in a namespace of its own."""
+    words = [
+        *offline.prefix(), sys.executable, "-m", "tests.live.session",
+        "--seed", str(seed), "--folder", str(folder / "session"), *more,
+    ]  # fmt: skip
+    if projector:
+        words += ["--projector", json.dumps(projector)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("codex")
+def test_random_sessions_end_with_equal_rows(
+    session: tuple[int, int, bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a user does, and whenever the daemon is killed, the rows are Codex's own."""
+    seed, operations, kills = session
+    killed = ["--kills"] if kills else []
+    played = play(tmp_path, seed, "--operations", str(operations), *killed)
+    with capsys.disabled():  # the counts are the proof; they belong into every log
+        sys.stdout.write(f"\n{played.stdout}")
+    again = f"pytest tests/live --seed {seed} --operations {operations} {' '.join(killed)}"
+
+    assert played.returncode == 0, f"{played.stdout}{played.stderr}\nAgain with: {again}"
+
+
+@pytest.mark.usefixtures("codex")
+def test_every_operation_once_and_nothing_unknown(tmp_path: Path) -> None:
+    """Each operation of the book is done; Codex writes nothing that `known.json` does not have."""
+    played = play(tmp_path, 1, "--every")
+
+    assert played.returncode == 0, f"{played.stdout}{played.stderr}"
+
+    stage = tmp_path / "session"
+    schema = stage / "schema" / "codex_app_server_protocol.v2.schemas.json"
+    seen = drift.observe(stage / "home", json.loads(schema.read_text()))
+    lines, news = drift.differences(json.loads(drift.KNOWN.read_text()), seen)
+
+    assert not news, "\n".join(lines)
