@@ -1,5 +1,7 @@
 """Bytes in pieces → whole lines at their places."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -40,11 +42,11 @@ def expected_lines(data: bytes, start: int = 0, max_line: int = 10**9) -> list[L
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(at % (len(data) + 1) for at in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 @given(data=jsonl_bytes, cuts=st.lists(st.integers(min_value=0)), start=st.integers(0, 10**12))
-def test_cuts_are_invisible(data: bytes, cuts: list[int], start: int):
+def test_cuts_are_invisible(data: bytes, cuts: list[int], start: int) -> None:
     """However the bytes arrive, the same lines come out, at the same places."""
     splitter = Splitter(Offset(start))
 
@@ -62,7 +64,9 @@ def test_cuts_are_invisible(data: bytes, cuts: list[int], start: int):
 )
 @example(data=b"x" * 70 + b"\n", cuts=list(range(71)), max_line=69)
 @example(data=b"x" * 70 + b"\n", cuts=[], max_line=70)
-def test_a_line_too_long_is_passed_over_in_its_place(data: bytes, cuts: list[int], max_line: int):
+def test_a_line_too_long_is_passed_over_in_its_place(
+    data: bytes, cuts: list[int], max_line: int
+) -> None:
     """It keeps its offset and end, and its last bytes for the fingerprint; its bytes are gone."""
     splitter = Splitter(Offset(0), max_line=max_line)
 
@@ -74,7 +78,7 @@ def test_a_line_too_long_is_passed_over_in_its_place(data: bytes, cuts: list[int
     }
 
 
-def test_of_a_line_that_never_ends_only_its_last_bytes_are_kept():
+def test_of_a_line_that_never_ends_only_its_last_bytes_are_kept() -> None:
     splitter = Splitter(Offset(0), max_line=1000)
 
     for _ in range(1000):
@@ -84,7 +88,7 @@ def test_of_a_line_that_never_ends_only_its_last_bytes_are_kept():
     assert len(splitter._kept) <= 1000 + TAIL_BYTES
 
 
-def test_tails_of_lines_behind_are_forgotten():
+def test_tails_of_lines_behind_are_forgotten() -> None:
     splitter = Splitter(Offset(0), max_line=0)
     splitter.feed(b"a\nb\n")
 
@@ -94,7 +98,7 @@ def test_tails_of_lines_behind_are_forgotten():
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\r", "\v", "\f", "\x1c"])
-def test_only_a_newline_ends_a_line(separator: str):
+def test_only_a_newline_ends_a_line(separator: str) -> None:
     line = f'{{"text":"a{separator}b"}}'.encode()
 
     assert Splitter(Offset(0)).feed(line + b"\n") == [Line(Offset(0), Offset(len(line) + 1), line)]

@@ -36,29 +36,35 @@ def facts(
     return Facts(size=size, head=head, tail=tail, read_to=read_to)
 
 
+FROM_0, FROM_120, FROM_300 = GoOn(Offset(0)), GoOn(Offset(120)), GoOn(Offset(300))
+CUT_TO_120 = StartOver("cut to 120 of 300 bytes")
+EMPTIED = StartOver("cut to 0 of 300 bytes")
+START = StartOver("other bytes at its start")
+BEFORE_120 = StartOver("other bytes before byte 120")
+
 # fmt: off
 CASES = [
     # what happened to the rollout             checkpoint facts                        decision
-    ("seen for the first time",                None,      facts(300),                  GoOn(Offset(0))),
-    ("seen for the first time, empty",         None,      facts(0),                    GoOn(Offset(0))),
-    ("seen for the first time, size untold",   None,      facts(None),                 GoOn(Offset(0))),
-    ("first line torn, read in this process",  None,      facts(300, read_to=300),     Wait()),
-    ("first line torn, has grown",             None,      facts(400, read_to=300),     GoOn(Offset(0))),
-    ("nothing was whole when it was read",     at(0),     facts(300, OTHER, OTHER),    GoOn(Offset(0))),
-    ("empty since it was read",                at(0),     facts(0),                    Wait()),
-    ("grown",                                  at(120),   facts(300),                  GoOn(Offset(120))),
-    ("nothing new",                            at(300),   facts(300),                  Wait()),
-    ("torn line read, nothing new",            at(300),   facts(310, read_to=310),     Wait()),
-    ("torn line read, has grown",              at(300),   facts(311, read_to=310),     GoOn(Offset(300))),
-    ("cut short",                              at(300),   facts(120, HEAD, None),      StartOver("cut to 120 of 300 bytes")),
-    ("emptied",                                at(300),   facts(0, None, None),        StartOver("cut to 0 of 300 bytes")),
-    ("replaced, other start",                  at(120),   facts(300, OTHER),           StartOver("other bytes at its start")),
-    ("replaced, same size",                    at(300),   facts(300, OTHER),           StartOver("other bytes at its start")),
-    ("migrated, same start",                   at(120),   facts(300, HEAD, OTHER),     StartOver("other bytes before byte 120")),
-    ("compressed, read to its end",            at(300),   facts(300, HEAD, None),      Wait()),
-    ("compressed, unread part",                at(120),   facts(300, HEAD, TAIL),      GoOn(Offset(120))),
-    ("compressed, size untold",                at(120),   facts(None, HEAD, TAIL),     GoOn(Offset(120))),
-    ("compressed, another rollout",            at(120),   facts(None, OTHER, None),    StartOver("other bytes at its start")),
+    ("seen for the first time",                None,      facts(300), FROM_0),
+    ("seen for the first time, empty",         None,      facts(0), FROM_0),
+    ("seen for the first time, size untold",   None,      facts(None), FROM_0),
+    ("first line torn, read in this process",  None,      facts(300, read_to=300), Wait()),
+    ("first line torn, has grown",             None,      facts(400, read_to=300), FROM_0),
+    ("nothing was whole when it was read",     at(0),     facts(300, OTHER, OTHER), FROM_0),
+    ("empty since it was read",                at(0),     facts(0), Wait()),
+    ("grown",                                  at(120),   facts(300), FROM_120),
+    ("nothing new",                            at(300),   facts(300), Wait()),
+    ("torn line read, nothing new",            at(300),   facts(310, read_to=310), Wait()),
+    ("torn line read, has grown",              at(300),   facts(311, read_to=310), FROM_300),
+    ("cut short",                              at(300),   facts(120, HEAD, None), CUT_TO_120),
+    ("emptied",                                at(300),   facts(0, None, None), EMPTIED),
+    ("replaced, other start",                  at(120),   facts(300, OTHER), START),
+    ("replaced, same size",                    at(300),   facts(300, OTHER), START),
+    ("migrated, same start",                   at(120),   facts(300, HEAD, OTHER), BEFORE_120),
+    ("compressed, read to its end",            at(300),   facts(300, HEAD, None), Wait()),
+    ("compressed, unread part",                at(120),   facts(300, HEAD, TAIL), FROM_120),
+    ("compressed, size untold",                at(120),   facts(None, HEAD, TAIL), FROM_120),
+    ("compressed, another rollout",            at(120),   facts(None, OTHER, None), START),
 ]
 # fmt: on
 
@@ -67,12 +73,12 @@ CASES = [
     ("checkpoint", "found", "decision"),
     [pytest.param(*case[1:], id=case[0]) for case in CASES],
 )
-def test_resume(checkpoint: Checkpoint | None, found: Facts, decision: Decision):
+def test_resume(checkpoint: Checkpoint | None, found: Facts, decision: Decision) -> None:
     """The checkpoint and the facts of the file, and nothing else, decide where reading starts."""
     assert decision == resume(checkpoint, found)
 
 
-def test_a_fingerprint_is_of_the_first_bytes_and_the_last_before_the_offset():
+def test_a_fingerprint_is_of_the_first_bytes_and_the_last_before_the_offset() -> None:
     data = bytes(range(256)) * 4
 
     made = fingerprint(700, data[:HEAD_BYTES] + b"more", data[:700])
@@ -82,13 +88,13 @@ def test_a_fingerprint_is_of_the_first_bytes_and_the_last_before_the_offset():
     )
 
 
-def test_a_fingerprint_near_the_start_is_of_what_there_is():
+def test_a_fingerprint_near_the_start_is_of_what_there_is() -> None:
     assert fingerprint(3, b"abcdef", b"abc") == Fingerprint(
         head=digest(b"abc"), tail=digest(b"abc")
     )
 
 
-def test_a_fingerprint_is_refused_when_bytes_were_not_kept():
+def test_a_fingerprint_is_refused_when_bytes_were_not_kept() -> None:
     with pytest.raises(AssertionError):
         fingerprint(700, b"short", b"x" * TAIL_BYTES)
     with pytest.raises(AssertionError):
