@@ -1,0 +1,86 @@
+"""Makes the configuration file and the README's table of settings from the code.
+
+    python -m tests.docs
+
+Run it after a change of `projector/settings.py`; tests/test_docs.py tells when it was forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any, get_args
+
+from projector import config, settings
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CONFIG_FILE = ROOT / "config" / "projector.toml"
+TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+
+HEAD = """\
+# Settings of projector, all with their defaults: take the # away from what you change.
+#
+# Read from the first of: --config FILE, $PROJECTOR_CONFIG,
+# $XDG_CONFIG_HOME/codex-projector/config.toml, /etc/codex-projector/config.toml.
+# Each can be set in the environment too: PROJECTOR_DATABASE, PROJECTOR_RUN__RESCAN_S.
+"""
+
+
+def meta_of(kind: Any) -> tuple[str, str]:
+    """Give a setting's description and its unit, "" for none."""
+    (meta,) = kind.__metadata__
+    return meta.description, (meta.extra or {}).get("unit", "")
+
+
+def choices_of(kind: Any) -> str:
+    """Give the values that are allowed where there are only some."""
+    choices = get_args(get_args(kind)[0])
+    return ", ".join(choices) if all(isinstance(choice, str) for choice in choices) else ""
+
+
+def toml(value: Any) -> str:
+    """Write a value as TOML."""
+    match value:
+        case str():
+            return f'"{value}"'
+        case tuple():
+            return "[" + ", ".join(toml(one) for one in value) + "]"
+        case float() if value == int(value):
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+def config_file() -> str:
+    """Give the text of config/projector.toml."""
+    text, current = HEAD, ""
+    for (section, name), (kind, default) in config.fields().items():
+        if section != current:
+            current = section
+            about = getattr(settings, section.title()).__doc__ or ""
+            text += f"\n[{section}]\n# {about}\n"
+        description, unit = meta_of(kind)
+        choices = choices_of(kind)
+        extra = [f"In {unit}."] if unit else [f"One of {choices}."] if choices else []
+        lines = textwrap.wrap(" ".join([description, *extra]), 94, break_on_hyphens=False)
+        text += "\n" + "".join(f"# {line}\n" for line in lines) + f"# {name} = {toml(default)}\n"
+    return text
+
+
+def settings_table() -> str:
+    """Give the README's table."""
+    rows = ["| setting | default | unit | meaning |", "| --- | --- | --- | --- |"]
+    for (section, name), (kind, default) in config.fields().items():
+        description, unit = meta_of(kind)
+        unit = unit or choices_of(kind).replace(", ", " / ")
+        full = f"{section}.{name}" if section else name
+        rows.append(f"| `{full}` | `{toml(default)}` | {unit} | {description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    CONFIG_FILE.write_text(config_file(), "utf-8")
+    table = settings_table()
+    README.write_text(TABLE.sub(lambda _: table, README.read_text("utf-8")), "utf-8")
