@@ -74,20 +74,16 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(ge=1, description="A transaction holds no more lines.", extra={"unit": "records"}),
     ] = 2000
     watch: Annotated[
-        Literal["auto", "events", "poll"],
+        Literal["auto", "poll"],
         Meta(
-            description="How news is noticed: file events where they can be had (auto),"
-            " always file events, or by scans alone (network file systems)."
+            description="How news is noticed: by file events where they can be had, and by scans;"
+            " or by scans alone (poll), for network file systems that are not recognised."
         ),
     ] = "auto"
     on_delete: Annotated[
         Literal["keep", "purge"],
         Meta(description="The rows of a rollout whose file is gone stay, marked, or go too."),
     ] = "keep"
-    workers: Annotated[
-        int,
-        Meta(ge=1, le=64, description="Read at the same time.", extra={"unit": "rollouts"}),
-    ] = 4
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,13 +98,6 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"unit": "seconds"},
         ),
     ] = 30.0
-    synchronous: Annotated[
-        Literal["normal", "full"],
-        Meta(
-            description="After a power cut, normal reads the last commits again from the rollouts;"
-            " full loses none and writes slower. Neither loses a record."
-        ),
-    ] = "normal"
 
 
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

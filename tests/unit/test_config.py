@@ -41,8 +41,8 @@ IN_THE_FILE = [
     ("a section that is a value", "run = 3", ":1: run is a section; write [run]"),
     (
         "a value of the wrong type",
-        '[run]\nworkers = "two"',
-        ":2: workers: 'two' is wrong, expected int",
+        '[run]\nbatch_records = "two"',
+        ":2: batch_records: 'two' is wrong, expected int",
     ),
     (
         "a value below its limit",
@@ -52,9 +52,9 @@ IN_THE_FILE = [
     (
         "no choice of ours",
         '[run]\nwatch = "pol"',
-        ":2: watch: 'pol' is wrong, expected one of auto, ",
+        ":2: watch: 'pol' is wrong, expected one of auto, poll; ",
     ),
-    ("a dotted key", "run.workers = 0", ":1: workers: 0 is wrong"),
+    ("a dotted key", "run.batch_records = 0", ":1: batch_records: 0 is wrong"),
     (
         "limits the wrong way round",
         "[health]\nwarning_s = 900",
@@ -79,9 +79,9 @@ ELSEWHERE = [
     ),
     (
         "a word for a number",
-        "PROJECTOR_RUN__WORKERS",
+        "PROJECTOR_RUN__BATCH_RECORDS",
         "many",
-        "PROJECTOR_RUN__WORKERS: workers: 'many' is",
+        "PROJECTOR_RUN__BATCH_RECORDS: batch_records: 'many' is",
     ),
     ("no scheme", "database", "/srv/p.db", '--database: "/srv/p.db": no scheme; write'),
     ("too few slashes", "PROJECTOR_DATABASE", "sqlite://p", "PROJECTOR_DATABASE: "),
@@ -132,16 +132,16 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 def test_options_stand_above_environment_above_file_above_defaults(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text('database = "sqlite:///file"\n[run]\nworkers = 5\nrescan_s = 5\n')
-    env = {"PROJECTOR_RUN__WORKERS": "6", "PROJECTOR_DATABASE": "sqlite:///env"}
+    file.write_text('database = "sqlite:///file"\n[run]\nbatch_records = 5\nrescan_s = 5\n')
+    env = {"PROJECTOR_RUN__BATCH_RECORDS": "6", "PROJECTOR_DATABASE": "sqlite:///env"}
 
     settings = config.load({"database": "sqlite:////option"}, file=str(file), env=env)
 
     assert settings.database == "sqlite:////option"
     assert settings.database_path == "/option"
-    assert settings.run.workers == 6
+    assert settings.run.batch_records == 6
     assert settings.run.rescan_s == 5
-    assert settings.run.batch_records == Settings().run.batch_records
+    assert settings.run.batch_bytes == Settings().run.batch_bytes
 
 
 FILES = [
