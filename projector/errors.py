@@ -54,3 +54,7 @@ class StoreRefused(Stop):
 
 class AlreadyRunning(Stop):
     """Another daemon serves this database."""
+
+
+class StateUnknown(SetAside):
+    """A reducer's saved state was made by another version: the rollout must be projected anew."""

@@ -83,11 +83,15 @@ def within_bounds(record: dict[str, Any], data: bytes) -> bool:
     return not (odd and exact.refused_integer(data))
 
 
+def takes_envelope(record: dict[str, Any]) -> bool:
+    """Tell whether what is around a record's payload has the shape that Codex decodes."""
+    ordinal = record.get("ordinal")
+    return type(record.get("timestamp")) is str and (ordinal is None or u64(ordinal))
+
+
 def takes(record: dict[str, Any]) -> bool:
     """Tell whether an object has the shape of a record that Codex decodes."""
-    if type(record.get("timestamp")) is not str:
-        return False
-    if record.get("ordinal") is not None and not u64(record["ordinal"]):
+    if not takes_envelope(record):
         return False
     kind = record.get("type")
     shape = _RECORDS.get(kind) if type(kind) is str else None

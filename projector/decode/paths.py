@@ -206,7 +206,7 @@ def _read_posix(cwd: str, path: str, *, opaque: bool) -> str | None:
     if not path.startswith("/"):
         if opaque:
             return None
-        return _shown(_walk(cwd.split("/")[1:], path.split("/")) or [""])
+        return _shown(_walk(_walk([], cwd.split("/")), path.split("/")) or [""])
     names = _walk([], path.split("/"))
     if path.endswith("/") and names:
         names.append("")

@@ -1,0 +1,144 @@
+"""What session_meta records say of a rollout and its thread. Pure.
+
+Read as far as it can be read: a header that Codex refuses still tells where the history began.
+Source: docs on paginated rollouts, 1.7, and on files, 3.1 and 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from projector.decode import exact
+from projector.decode.fields import I64_MAX, Object, thread_id
+from projector.decode.refused import Refused
+from projector.decode.times import to_ms
+from projector.place import Offset, Ordinal, RolloutId, ThreadId
+from projector.rows import Base, EventType, Header, Meta
+
+#: Where threads come from that do not say it.
+_DEFAULT_SOURCE: Final = "vscode"
+_LINES: Final = ("cwd", "model_provider")
+_GIT: Final = {
+    "git_sha": "commit_hash",
+    "git_branch": "branch",
+    "git_origin_url": "repository_url",
+}
+
+
+def header(payload: Object, recorded_at_ms: int | None) -> Header:
+    """Give the header of a paginated rollout from its first session_meta."""
+    created = to_ms(payload.get("timestamp"))
+    return Header(
+        mode="paginated",
+        base=_base(payload.get("history_base")),
+        attached=payload.get("attached_thread") is True,
+        subagent_start_ordinal=_ordinal(payload.get("subagent_history_start_ordinal")),
+        created_at_ms=recorded_at_ms if created is None else created,
+        source=_source(payload),
+        thread_source=_text(payload, "thread_source"),
+        originator=_text(payload, "originator"),
+        cli_version=_text(payload, "cli_version"),
+        parent_thread_id=_thread(payload.get("parent_thread_id")),
+        forked_from_id=_thread(payload.get("forked_from_id")),
+        agent_nickname=_text(payload, "agent_nickname"),
+        agent_role=_text(payload, "agent_role"),
+        agent_path=_text(payload, "agent_path"),
+    )
+
+
+def renewed(header: Header, payload: Object) -> Header:
+    """Give the header after a later session_meta of the same thread: two of its fields win."""
+    return replace(
+        header,
+        source=_source(payload) if "source" in payload else header.source,
+        cli_version=_text(payload, "cli_version") or header.cli_version,
+    )
+
+
+def is_of(payload: Object, thread: ThreadId) -> bool:
+    """Tell whether a session_meta is this thread's, and not one copied from another."""
+    return _thread(payload.get("id")) == thread
+
+
+def describe(meta: Meta, payload: Object) -> None:
+    """Take over what a session_meta says of the thread."""
+    for name in _LINES:
+        value = _text(payload, name)
+        if value is not None:
+            setattr(meta, name, value)
+    git = payload.get("git")
+    if type(git) is dict:
+        for name, key in _GIT.items():
+            value = _text(git, key)
+            if value is not None:
+                setattr(meta, name, value)
+
+
+def _text(fields: Object, name: str) -> str | None:
+    value = fields.get(name)
+    return value if type(value) is str else None
+
+
+def _ordinal(value: Any) -> Ordinal | None:
+    return Ordinal(value) if type(value) is int and 0 <= value <= I64_MAX else None
+
+
+def _thread(value: Any) -> ThreadId | None:
+    try:
+        return ThreadId(thread_id(value, ""))
+    except Refused:
+        return None
+
+
+def _base(value: Any) -> Base | None:
+    if type(value) is not dict:
+        return None
+    rollout = _thread(value.get("thread_id"))
+    ordinal = _ordinal(value.get("end_ordinal_exclusive"))
+    offset = _ordinal(value.get("end_byte_offset"))
+    if rollout is None or ordinal is None or offset is None:
+        return None
+    return Base(rollout_id=RolloutId(rollout), end_ordinal=ordinal, end_offset=Offset(offset))
+
+
+def _source(payload: Object) -> str | None:
+    source = payload.get("source", _DEFAULT_SOURCE)
+    if type(source) is str:
+        return source
+    return None if source is None else exact.dumps(source)
+
+
+def events(
+    header: Header, rollout: RolloutId, thread: ThreadId
+) -> tuple[tuple[EventType, Object], ...]:
+    """Give the events that the beginning of a rollout tells of, each with its payload.
+
+    A thread's first file starts it, and forks it if it says so; a later one is a revert.
+    """
+    base = header.base
+    told = {
+        "rollout_id": rollout,
+        "base": None
+        if base is None
+        else {
+            "rollout_id": base.rollout_id,
+            "end_ordinal": base.end_ordinal,
+            "end_offset": base.end_offset,
+        },
+    }
+    if str(rollout) != str(thread):
+        return (("thread.reverted", told),)
+    started: tuple[EventType, Object] = (
+        "thread.started",
+        {
+            "created_at_ms": header.created_at_ms,
+            "source": header.source,
+            "thread_source": header.thread_source,
+            "parent_thread_id": header.parent_thread_id,
+            "forked_from_id": header.forked_from_id,
+        },
+    )
+    if header.forked_from_id is None:
+        return (started,)
+    return started, ("thread.forked", {"forked_from_id": header.forked_from_id, **told})

@@ -1,0 +1,133 @@
+"""Which reducer a rollout gets. Pure.
+
+The first record that can be read decides: a session_meta says it, and without one ordinals do.
+Lines before it hold nothing but what is noted here; none is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from projector.decode.parse import parse
+from projector.errors import StateUnknown
+from projector.place import Line, Ordinal, RolloutId, ThreadId
+from projector.reduce.contract import Reducer
+from projector.reduce.paginated import PaginatedReducer
+from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+
+_UNDECIDED: Final = b'{"reducer":"undecided","state":null}'
+_PAGINATED: Final = b'{"reducer":"paginated","state":'
+_LEGACY: Final = b'{"reducer":"legacy","state":'
+
+
+def start(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
+    """Give the reducer of a rollout that is read from its first byte."""
+    return _Chosen(rollout_id, thread_id, None)
+
+
+def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
+    """Give the reducer of a rollout as `save` left it.
+
+    Raises:
+        StateUnknown: the state is of another version.
+    """
+    if state == _UNDECIDED:
+        return _Chosen(rollout_id, thread_id, None)
+    inner = state[state.find(b":", len(b'{"reducer":')) + 1 : -1]
+    if state.startswith(_PAGINATED):
+        return _Chosen(rollout_id, thread_id, PaginatedReducer.resume(rollout_id, thread_id, inner))
+    if state.startswith(_LEGACY):
+        from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
+
+        return _Chosen(rollout_id, thread_id, LegacyReducer.resume(rollout_id, thread_id, inner))
+    raise StateUnknown(
+        "a saved state of another version", hint="`projector rebuild` projects the thread anew"
+    )
+
+
+def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
+    from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
+
+    return LegacyReducer(rollout_id, thread_id)
+
+
+class _Chosen:
+    """A reducer that becomes one kind or the other at the first record."""
+
+    def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, chosen: Reducer | None) -> None:
+        self._rollout = rollout_id
+        self._thread = thread_id
+        self._chosen = chosen
+        self._header = Header(mode="paginated")
+        self._meta = Meta()
+
+    @property
+    def header(self) -> Header:
+        """What the first session_meta said."""
+        return self._header if self._chosen is None else self._chosen.header
+
+    @property
+    def meta(self) -> Meta:
+        """What the records so far say of the thread."""
+        return self._meta if self._chosen is None else self._chosen.meta
+
+    @property
+    def next_ordinal(self) -> Ordinal:
+        """What Codex would expect next; 0 for legacy rollouts."""
+        return Ordinal(0) if self._chosen is None else self._chosen.next_ordinal
+
+    def wants(self, lines: Sequence[Line]) -> Wants:
+        """Tell which earlier rows must be known; before the first record there are none."""
+        return Wants() if self._chosen is None else self._chosen.wants(lines)
+
+    def learn(self, found: Found) -> None:
+        """Hear what the store has."""
+        if self._chosen is not None:
+            self._chosen.learn(found)
+
+    def save(self) -> bytes:
+        """Give the state, under the name of the reducer that made it."""
+        if self._chosen is None:
+            return _UNDECIDED
+        kind = _PAGINATED if isinstance(self._chosen, PaginatedReducer) else _LEGACY
+        return kind + self._chosen.save() + b"}"
+
+    def take(self, lines: Sequence[Line]) -> list[Change]:
+        """Take whole lines, and give what they change."""
+        if self._chosen is not None:
+            return self._chosen.take(lines)
+        changes: list[Change] = []
+        for at, line in enumerate(lines):
+            parsed = parse(line)
+            records = [found.value for found in parsed.objects if _decides(found.value)]
+            if not records:
+                changes.extend(parsed.anomalies)
+                changes.extend(
+                    Anomaly(
+                        "not_record", line.offset, len(line.data), "an object that is no record"
+                    )
+                    for _ in parsed.objects
+                )
+                continue
+            self._chosen = self._choose(records[0])
+            changes.extend(self._chosen.take(lines[at:]))
+            break
+        return changes
+
+    def _choose(self, record: dict[str, Any]) -> Reducer:
+        if _is_paginated(record):
+            return PaginatedReducer(self._rollout, self._thread)
+        return _legacy(self._rollout, self._thread)
+
+
+def _decides(record: dict[str, Any]) -> bool:
+    """Tell whether an object is a record of either kind, the bare ones of 2025 included."""
+    return bool(record.keys() & {"type", "record_type", "id"})
+
+
+def _is_paginated(record: dict[str, Any]) -> bool:
+    payload = record.get("payload")
+    if record.get("type") == "session_meta" and type(payload) is dict:
+        return payload.get("history_mode") in ("paginated", {"paginated": None})
+    return type(record.get("ordinal")) is int

@@ -1,0 +1,122 @@
+"""What records say of the thread besides its turns and items. Pure.
+
+Source: docs on files, section 4: metadata as Codex keeps it, over the records of one rollout.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.fields import I64_MAX, I64_MIN, Object
+from projector.decode.review import WHITE_SPACE
+from projector.place import Offset, Ordinal, TurnId
+from projector.rows import Meta, UsageRow
+
+#: Codex's editor plugins put their context before this line.
+_REQUEST: Final = "## My request for Codex:"
+#: Preview of a message that is only images.
+IMAGE: Final = "[Image]"
+#: The state is written with every batch; a preview need not be a whole book.
+_PREVIEW_MAX: Final = 65_536
+_TOKENS: Final = (
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "total_tokens",
+)
+
+
+def preview(shown: Object) -> str | None:
+    """Give the preview that a `userMessage` makes; None: it says and shows nothing."""
+    said: list[str] = []
+    image = False
+    content = shown.get("content")
+    if type(content) is not list:
+        return None
+    for part in content:
+        kind = part.get("type") if type(part) is dict else None
+        if kind == "text" and type(part.get("text")) is str:
+            said.append(part["text"])
+        image = image or kind in ("image", "localImage", "local_image")
+    text = "".join(said)
+    _, marked, request = text.partition(_REQUEST)
+    text = (request if marked else text).strip(WHITE_SPACE)[:_PREVIEW_MAX]
+    return text or (IMAGE if image else None)
+
+
+def settings(meta: Meta, payload: Object) -> None:
+    """Take over a `thread_settings_applied`."""
+    applied = payload.get("thread_settings")
+    if type(applied) is not dict:
+        return
+    _model(meta, applied, "reasoning_effort")
+    if type(applied.get("model_provider_id")) is str:
+        meta.model_provider = applied["model_provider_id"]
+    if type(applied.get("cwd")) is str:
+        meta.cwd = applied["cwd"]
+
+
+def context(meta: Meta, payload: Object) -> None:
+    """Take over a `turn_context`. Its cwd is the turn's, not the thread's."""
+    _model(meta, payload, "effort")
+
+
+def _model(meta: Meta, fields: Object, effort: str) -> None:
+    if type(fields.get("model")) is str:
+        meta.model = fields["model"]
+        held = fields.get(effort)
+        meta.reasoning_effort = held if type(held) is str else None
+
+
+def goal(meta: Meta, payload: Object) -> None:
+    """Take over a `thread_goal_updated`: the first objective stays."""
+    told = payload.get("goal")
+    if meta.goal is None and type(told) is dict and type(told.get("objective")) is str:
+        meta.goal = told["objective"][:_PREVIEW_MAX]
+
+
+def total_tokens(payload: Object) -> int | None:
+    """Give the thread's tokens by a `token_count`; None: it does not say."""
+    info = payload.get("info")
+    total = info.get("total_token_usage") if type(info) is dict else None
+    tokens = total.get("total_tokens") if type(total) is dict else None
+    return tokens if _is_i64(tokens) else None
+
+
+def usage(
+    payload: Object,
+    *,
+    uid: bytes,
+    offset: Offset,
+    ordinal: Ordinal | None,
+    model: str | None,
+    at_ms: int | None,
+) -> UsageRow | None:
+    """Give what a `token_usage_record` says that one response cost; None: it says nothing."""
+    cost = payload.get("usage")
+    if type(cost) is not dict:
+        return None
+    counts = [cost.get(name, 0) for name in _TOKENS]
+    if not all(map(_is_i64, counts)) or not any(name in cost for name in _TOKENS):
+        return None
+    turn, response = payload.get("turn_id"), payload.get("response_id")
+    spent, cached, given, reasoned, total = counts
+    return UsageRow(
+        uid=uid,
+        turn_id=TurnId(turn) if type(turn) is str else None,
+        offset=offset,
+        ordinal=ordinal,
+        response_id=response if type(response) is str else None,
+        model=model,
+        input_tokens=spent,
+        cached_input_tokens=cached,
+        output_tokens=given,
+        reasoning_output_tokens=reasoned,
+        total_tokens=total,
+        recorded_at_ms=at_ms,
+    )
+
+
+def _is_i64(value: Any) -> bool:
+    return type(value) is int and I64_MIN <= value <= I64_MAX

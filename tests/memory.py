@@ -1,0 +1,199 @@
+"""A store in memory: what changes do to rows, and what a reducer is told of them.
+
+As plain as can be, after the promises in `rows.py` and `store/contract.py`: tests hold it
+against every way of cutting a rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+import orjson
+
+from projector.place import ItemId, TurnId
+from projector.rows import (
+    Anomaly,
+    Bury,
+    Change,
+    Drop,
+    Event,
+    Found,
+    Frame,
+    ItemRow,
+    KnownItem,
+    KnownTurn,
+    Message,
+    Own,
+    RealtimeRow,
+    TurnRow,
+    UsageRow,
+    Wants,
+)
+
+
+class Memory:
+    """The rows of one rollout."""
+
+    def __init__(self) -> None:
+        self.turns: dict[bytes, TurnRow] = {}
+        self.items: dict[bytes, dict[str, Any]] = {}
+        self.realtime: dict[bytes, RealtimeRow] = {}
+        self.usage: dict[bytes, UsageRow] = {}
+        self.events: dict[bytes, Event] = {}
+        self.anomalies: dict[Anomaly, None] = {}
+        self.frames: dict[int, Frame] = {}
+        self.buried: set[bytes] = set()
+        self.dropped: set[bytes] = set()
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Do what the changes say, in their order."""
+        for change in changes:
+            self._apply(change)
+
+    def _apply(self, change: Change) -> None:  # noqa: C901 - one case a kind of change
+        match change:
+            case TurnRow():
+                self.turns[change.uid] = change
+                self.buried.discard(change.uid)
+            case ItemRow():
+                self._put_item(change)
+            case RealtimeRow():
+                self.realtime.setdefault(change.uid, change)
+            case UsageRow():
+                self.usage.setdefault(change.uid, change)
+            case Event():
+                self.events.setdefault(change.uid, change)
+            case Anomaly():
+                self.anomalies[change] = None
+            case Frame():
+                self.frames[change.key] = change
+            case Own():
+                self._own(change)
+            case Bury():
+                self._bury(change)
+            case Drop():
+                self.dropped.add(change.uid)
+            case _:
+                assert_never(change)
+
+    def _put_item(self, row: ItemRow) -> None:
+        new = row._asdict()
+        new["updated_ordinal"] = row.ordinal
+        old = self.items.get(row.uid)
+        if old is not None and row.uid not in self.buried | self.dropped:
+            for name in ("offset", "ordinal", "created_at_ms", "owner"):
+                new[name] = old[name]
+            for name in ("started_at_ms", "completed_at_ms"):
+                wins = row.completed_wins and name == "completed_at_ms"
+                if old[name] is not None and not (wins and new[name] is not None):
+                    new[name] = old[name]
+        self.items[row.uid] = new
+        self.buried.discard(row.uid)
+        self.dropped.discard(row.uid)
+
+    def _own(self, change: Own) -> None:
+        for uid in change.turns:
+            self.turns[uid] = self.turns[uid]._replace(owner=change.owner)
+        for uid in change.items:
+            self.items[uid]["owner"] = change.owner
+
+    def _bury(self, change: Bury) -> None:
+        for key, frame in self.frames.items():
+            if key >= change.owner_from:
+                self.frames[key] = frame._replace(popped=True)
+        for uid, turn in self.turns.items():
+            if turn.owner is not None and turn.owner >= change.owner_from:
+                self.buried.add(uid)
+            elif turn.end_owner is not None and turn.end_owner >= change.owner_from:
+                self.turns[uid] = turn._replace(
+                    status="inProgress",
+                    completed_at=None,
+                    duration_ms=None,
+                    error_json=None,
+                    end_ordinal=None,
+                    end_offset=None,
+                    end_owner=None,
+                )
+        for uid, item in self.items.items():
+            if item["owner"] is not None and item["owner"] >= change.owner_from:
+                self.buried.add(uid)
+
+    def find(self, wants: Wants) -> Found:
+        """Look up what a reducer asks for."""
+        frames = sorted(self.frames.values(), key=lambda frame: -frame.key)
+        return Found(
+            turns={
+                turn: known for turn in wants.turns if (known := self._known_turn(turn)) is not None
+            },
+            items={item: same for item in wants.items if (same := self._known_items(item))},
+            frames=tuple([frame for frame in frames if not frame.popped][: wants.frames]),
+            frames_of={
+                turn: next(frame for frame in frames if frame.turn_id == turn)
+                for turn in wants.frames_of
+                if any(frame.turn_id == turn for frame in frames)
+            },
+        )
+
+    def _by_place(self) -> list[dict[str, Any]]:
+        # The order in which they were put first is the order of the file.
+        return [row for uid, row in self.items.items() if uid not in self.dropped]
+
+    def _known_turn(self, turn_id: TurnId) -> KnownTurn | None:
+        rows = [row for row in self.turns.values() if row.turn_id == turn_id]
+        items = [row for row in self._by_place() if row["turn_id"] == turn_id]
+        if not rows and not items:
+            return None
+        row = rows[0] if rows else None
+        messages: tuple[Message, ...] = ()
+        if row is None or row.end_offset is None:
+            messages = tuple(
+                Message(item["item_id"], item["ordinal"], _counts(item["json"]))
+                for item in items
+                if item["uid"] not in self.buried
+            )
+        return KnownTurn(
+            row=row, buried=row is not None and row.uid in self.buried, messages=messages
+        )
+
+    def _known_items(self, item_id: ItemId) -> tuple[KnownItem, ...]:
+        return tuple(
+            KnownItem(
+                uid=row["uid"],
+                turn_id=row["turn_id"],
+                item_id=row["item_id"],
+                offset=row["offset"],
+                type=row["type"],
+                json=row["json"],
+                provenance=row["provenance"],
+                owner=row["owner"],
+                created_at_ms=row["created_at_ms"],
+                buried=row["uid"] in self.buried,
+            )
+            for row in self._by_place()
+            if row["item_id"] == item_id
+        )
+
+    def rows(self) -> dict[str, Any]:
+        """Give all that is there, for comparing. Later changes leave it as it is."""
+        return {
+            "turns": dict(self.turns),
+            "items": {uid: dict(row) for uid, row in self.items.items()},
+            "realtime": dict(self.realtime),
+            "usage": dict(self.usage),
+            "events": dict(self.events),
+            "anomalies": set(self.anomalies),
+            "frames": dict(self.frames),
+            "buried": set(self.buried),
+            "dropped": set(self.dropped),
+        }
+
+
+def _counts(text: str) -> Any:
+    shown = orjson.loads(text)
+    if shown["type"] == "userMessage":
+        return "user"
+    if shown["type"] == "agentMessage":
+        phase = shown.get("phase")
+        return "final" if phase == "final_answer" else "plain" if phase is None else ""
+    return ""
