@@ -119,10 +119,11 @@ def _connect(path: str) -> sqlite3.Connection:
     )
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema")
-    except sqlite3.OperationalError:
-        if Path(path + "-wal").exists():
-            raise
+    except sqlite3.OperationalError as error:
         connection.close()
+        denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not denied or Path(path + "-wal").exists():
+            raise
         connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
     return connection
 

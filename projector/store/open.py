@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from projector.errors import UsageError
-from projector.store.sqlite import SqliteStore
+from projector.store.sqlite.store import SqliteStore
 
 
 async def open_store(url: str, *, busy_timeout_s: float = 30.0) -> SqliteStore:

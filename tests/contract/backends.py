@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from projector.store.contract import Store
-from projector.store.sqlite import SqliteStore
+from projector.store.sqlite.store import SqliteStore
 
 #: Runs a coroutine to its end, in the loop of the test.
 Run = Callable[[Awaitable[Any]], Any]

@@ -1,5 +1,1 @@
-"""The store's promises on SQLite, by aiosqlite."""
-
-from projector.store.sqlite.store import SqliteStore
-
-__all__ = ["SqliteStore"]
+"""The store's promises on SQLite, by aiosqlite: `store.py` is the way in."""

@@ -1,0 +1,226 @@
+"""Database and files, as they are found."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from projector.errors import StoreRefused, StoreUnavailable
+from projector.place import RolloutId
+from projector.serve import gather
+from projector.serve.facts import Facts
+from projector.store.migrate import migrate, migrations
+
+ONE = "019b8d62-7a80-7000-8000-000000000002"
+NOW = 1_767_600_000_000
+LINES = b'{"a":1}\n{"b":2}\n'
+#: All columns of a rollout that must hold something.
+ROW = {
+    "rollout": 1, "rollout_id": ONE, "thread_id": ONE, "mode": "paginated", "attached": 0,
+    "start_position": 0, "home": "", "path": "", "archived": 0, "compressed": 0, "size": 0,
+    "mtime_ns": 0, "device": 0, "inode": 0, "generation": 0, "next_offset": 0, "next_ordinal": 0,
+    "head": b"", "tail": b"", "read_at_ms": 0, "records": 2, "items": 3, "turns": 1, "state": b"",
+}  # fmt: skip
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Make a database of ours, with nothing in it."""
+    path = tmp_path / "state/p.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        migrate(connection, path, migrations("sqlite"))
+        yield connection
+
+
+def known(connection: sqlite3.Connection, **columns: object) -> None:
+    """Put a rollout into the database."""
+    row = ROW | columns
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO rollouts ({names}) VALUES ({marks})", tuple(row.values()))
+
+
+def rollout(tmp_path: Path, data: bytes, suffix: str = "") -> Path:
+    """Put a rollout into the home."""
+    folder = tmp_path / "home/sessions/2026/01/05"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"rollout-2026-01-05T09-00-00-{ONE}.jsonl{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def found(tmp_path: Path) -> Facts:
+    return gather.gather(str(tmp_path / "state/p.db"), [str(tmp_path / "home")], NOW)
+
+
+BEHIND = [
+    # what happened, known (offset, size, compressed) or None, on disk (bytes, suffix), behind
+    ("never seen", None, (LINES, ""), 16),
+    ("never seen, and not a whole line yet", None, (b'{"a":1}', ""), 0),
+    ("never seen, compressed", None, (b"\x28\xb5zst", ".zst"), 5),
+    ("all read", (16, 16, 0), (LINES, ""), 0),
+    ("grown by a line", (8, 8, 0), (LINES, ""), 8),
+    ("read in part, the database knows its size", (8, 16, 0), (LINES, ""), 8),
+    ("its last line is torn", (8, 15, 0), (LINES[:-1], ""), 0),
+    ("its torn last line grows", (8, 10, 0), (LINES[:-1], ""), 0),
+    ("a line behind which another is torn", (8, 8, 0), (LINES + b"{", ""), 9),
+    ("shorter than it was", (99, 99, 0), (LINES, ""), 16),
+    ("compressed since", (16, 16, 0), (b"\x28\xb5zst", ".zst"), 0),
+    ("compressed and read", (16, 5, 1), (b"\x28\xb5zst", ".zst"), 0),
+    ("decompressed since", (16, 5, 1), (LINES, ""), 0),
+    ("decompressed since, and grown", (8, 5, 1), (LINES, ""), 8),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "disk", "behind"), [pytest.param(*case[1:], id=case[0]) for case in BEHIND]
+)
+def test_behind(
+    database: sqlite3.Connection,
+    tmp_path: Path,
+    before: tuple[int, int, int] | None,
+    disk: tuple[bytes, str],
+    behind: int,
+) -> None:
+    """Behind are bytes on disk that hold whole lines and are not projected."""
+    rollout(tmp_path, *disk)
+    if before is not None:
+        offset, size, compressed = before
+        known(database, next_offset=offset, size=size, compressed=compressed)
+
+    facts = found(tmp_path)
+
+    assert facts.behind_bytes == behind
+    assert facts.files == 1
+    assert len(facts.database.rollouts) == (before is not None)
+
+
+def test_a_plain_file_counts_before_its_compressed_twin(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Codex has both for an instant; they are one rollout."""
+    known(database, next_offset=16, size=16)
+    rollout(tmp_path, b"zzzzzzzzzzzzzzzzzzzzzzzzzzzz", ".zst")
+    rollout(tmp_path, LINES)
+
+    facts = found(tmp_path)
+
+    assert (facts.files, facts.behind_bytes) == (1, 0)
+
+
+def test_counts(database: sqlite3.Connection, tmp_path: Path) -> None:
+    known(database, next_offset=16, size=16)
+    (tmp_path / "home").mkdir()
+    for offset in (1, 2):
+        database.execute(
+            "INSERT INTO anomaly_rows VALUES (?, 1, ?, 1, 1, 0, 'x', '')", [offset] * 2
+        )
+
+    facts = found(tmp_path)
+
+    one = facts.database.rollouts[RolloutId(ONE)]
+    assert facts.database.anomalies == one.anomalies == 2
+    assert (one.records, one.items, one.turns) == (2, 3, 1)
+    assert facts.database.size > 0
+    assert facts.database.heartbeat is None
+
+
+def test_the_heartbeat(database: sqlite3.Connection, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    database.execute(
+        "INSERT INTO heartbeat (id, pid, host, version, started_at_ms, beat_at_ms, interval_s,"
+        " phase, watching, watching_why, behind_bytes, behind_since_ms, bytes_read, records,"
+        " batches, set_aside) VALUES (1, 7, 'h', '0.1', 5, 6, 30.0, 'following', 'polling',"
+        " 'why', 8, 9, 10, 11, 12, 13)"
+    )
+
+    beat = found(tmp_path).database.heartbeat
+
+    assert beat is not None
+    assert (beat.holder.pid, beat.holder.host, beat.holder.version) == (7, "h", "0.1")
+    assert (beat.beat_at_ms, beat.interval_s, beat.phase) == (6, 30.0, "following")
+    assert (beat.watching, beat.watching_why) == ("polling", "why")
+    assert (beat.behind_bytes, beat.behind_since_ms, beat.bytes_read) == (8, 9, 10)
+    assert (beat.records, beat.batches, beat.set_aside) == (11, 12, 13)
+
+
+def test_a_missing_home_is_told(database: sqlite3.Connection, tmp_path: Path) -> None:
+    assert database
+
+    (fault,) = found(tmp_path).faults
+
+    assert fault.startswith(f"{tmp_path}/home: not there")
+
+
+def test_a_writer_does_not_hold_up_a_look(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """A daemon that hangs in a transaction cannot silence monitoring."""
+    (tmp_path / "home").mkdir()
+    database.execute("BEGIN IMMEDIATE")
+    known(database)
+
+    assert len(found(tmp_path).database.rollouts) == 0
+
+
+def test_a_look_changes_nothing(database: sqlite3.Connection, tmp_path: Path) -> None:
+    known(database)
+    database.close()
+    (tmp_path / "home").mkdir()
+    before = (tmp_path / "state/p.db").read_bytes()
+
+    found(tmp_path)
+
+    assert (tmp_path / "state/p.db").read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_database_at_rest_in_a_folder_of_others(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Monitoring may run as a user who cannot write beside the database."""
+    known(database)
+    database.close()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "state").chmod(0o500)
+    try:
+        assert len(found(tmp_path).database.rollouts) == 1
+    finally:
+        (tmp_path / "state").chmod(0o700)
+
+
+def test_no_database(tmp_path: Path) -> None:
+    with pytest.raises(StoreRefused, match=r"p\.db: no database there\. Make it: projector back"):
+        found(tmp_path)
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/p.db").write_bytes(b"no database at all, but some words" * 100)
+
+    with pytest.raises(StoreRefused, match="not a SQLite database"):
+        found(tmp_path)
+
+
+def test_a_database_of_another_program(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with closing(sqlite3.connect(tmp_path / "state/p.db")) as other:
+        other.execute("CREATE TABLE cups (handle)")
+
+    with pytest.raises(StoreRefused, match="not a database of this version"):
+        found(tmp_path)
+
+
+def test_a_locked_database(
+    database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "LOCK_TIMEOUT_S", 0)
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(StoreUnavailable, match="locked by another program"):
+        found(tmp_path)

@@ -1,0 +1,211 @@
+"""What is seen decides how it stands, and the line says why."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import msgspec
+import pytest
+
+from projector.place import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.serve import status
+from projector.serve.facts import Database, Facts, Projected, Waiting
+from projector.serve.health import Level, Verdict, judge
+from projector.settings import Health
+from projector.store.contract import Heartbeat, Holder
+
+NOW = 1_767_600_000_000
+LIMITS = Health(
+    warning_bytes=1000, critical_bytes=10_000, warning_s=60, critical_s=300, heartbeat_s=90
+)
+ONE = RolloutId("019b8d62-7a80-7000-8000-000000000002")
+NAME = RolloutName(
+    thread_id=ThreadId(ONE), rollout_id=ONE, started="2026-01-05T09-00-00", compressed=False
+)
+
+
+def beat(ago_s: float = 1, **more: object) -> Heartbeat:
+    """Give a sign of life of a daemon that started an hour ago."""
+    sign = Heartbeat(
+        holder=Holder(pid=7, host="h", version="1", started_at_ms=NOW - 3_600_000),
+        beat_at_ms=int(NOW - ago_s * 1000),
+        interval_s=30,
+        phase="following",
+        watching="events",
+        watching_why="",
+        behind_bytes=0,
+        behind_since_ms=None,
+        bytes_read=4096,
+        records=10,
+        batches=2,
+        set_aside=0,
+    )
+    return dataclasses.replace(sign, **more)  # type: ignore[arg-type]
+
+
+def facts(
+    sign: Heartbeat | None,
+    behind: int = 0,
+    waited_s: float = 0,
+    faults: tuple[str, ...] = (),
+) -> Facts:
+    """Give facts with one rollout, so many bytes of which wait since so long."""
+    file = RolloutFile(
+        name=NAME, home="/c", path="/c/r", archived=False, size=90, mtime_ns=0, device=1, inode=1
+    )
+    waiting = Waiting(file=file, behind=behind, since_ms=int(NOW - waited_s * 1000))
+    known = Projected(
+        rollout_id=ONE,
+        thread_id=ThreadId(ONE),
+        path="/c/r",
+        compressed=False,
+        size=90,
+        offset=Offset(90),
+        records=5,
+        items=3,
+        turns=1,
+        gone=False,
+        anomalies=2,
+    )
+    return Facts(
+        now_ms=NOW,
+        database=Database(
+            path="/d/p.db",
+            size=8192,
+            wal_size=0,
+            rollouts={ONE: known},
+            threads=1,
+            anomalies=2,
+            heartbeat=sign,
+        ),
+        files=1,
+        waiting=[waiting] if behind else [],
+        faults=faults,
+    )
+
+
+CASES = [
+    ("nothing waits", facts(beat()), "OK: nothing waits"),
+    ("a little waits", facts(beat(), 200, 2), "OK: 200 B behind, the oldest for 2 s"),
+    ("much waits", facts(beat(), 1000, 2), "WARNING: 1000 B behind"),
+    ("very much waits", facts(beat(), 10_000, 2), "CRITICAL: 9.8 KiB behind"),
+    ("it waits long", facts(beat(), 1, 60), "WARNING: 1 B behind, the oldest for 60 s"),
+    ("it waits too long", facts(beat(), 1, 300), "CRITICAL: 1 B behind, the oldest for 300 s"),
+    (
+        "the daemon knows of older bytes than the file's time tells",
+        facts(beat(behind_since_ms=NOW - 400_000), 1, 2),
+        "CRITICAL: 1 B behind, the oldest for 400 s",
+    ),
+    (
+        "what the daemon knew of has been read since",
+        facts(beat(behind_since_ms=NOW - 400_000), 0),
+        "OK: nothing waits",
+    ),
+    (
+        "a daemon that has just begun is not late for old files",
+        facts(beat(holder=Holder(pid=7, host="h", version="1", started_at_ms=NOW - 5000)), 1, 9e6),
+        "OK: 1 B behind, the oldest for 5 s",
+    ),
+    (
+        "the sign of life grows old",
+        facts(beat(45)),
+        "WARNING: the daemon (pid 7 on h) has given no sign of life for 45 s",
+    ),
+    (
+        "the daemon hangs, or was killed",
+        facts(beat(90)),
+        "CRITICAL: the daemon (pid 7 on h) has given no sign of life for 90 s",
+    ),
+    (
+        "the daemon was stopped",
+        facts(beat(100, phase="stopping")),
+        "CRITICAL: nobody follows: the daemon (pid 7 on h) stopped 100 s ago",
+    ),
+    ("the daemon is being restarted", facts(beat(3, phase="stopping")), "OK: nothing waits"),
+    ("there was never a daemon", facts(None), "CRITICAL: nobody follows: no daemon ever"),
+    ("the clock was set back", facts(beat(-500)), "OK: nothing waits"),
+    (
+        "a rollout cannot be read",
+        facts(beat(set_aside=1)),
+        "WARNING: 1 of the rollouts cannot be read",
+    ),
+    (
+        "a folder cannot be read",
+        facts(beat(), faults=("/c: permission denied",)),
+        "WARNING: /c: permission denied",
+    ),
+    (
+        "the worst is told alone",
+        facts(beat(90), 1000, 2, ("/c: x",)),
+        "CRITICAL: the daemon (pid 7 on h) has given no sign of life for 90 s",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "line"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
+def test_judge(found: Facts, line: str) -> None:
+    assert judge(found, LIMITS).line().partition(" | ")[0].startswith(line)
+
+
+def test_without_a_daemon_by_a_timer_only_bytes_count() -> None:
+    limits = msgspec.structs.replace(LIMITS, heartbeat_s=0.0)
+
+    assert judge(facts(None), limits).level is Level.OK
+    assert judge(facts(None, 1, 300), limits).level is Level.CRITICAL
+
+
+def test_numbers_for_graphs() -> None:
+    """In the form of a monitoring plugin: label=value[unit];warning;critical."""
+    line = judge(facts(beat(), 200, 1.5), LIMITS).line()
+
+    assert line.partition(" | ")[2] == (
+        "behind_bytes=200B;1000;10000 behind_seconds=1.5s;60;300 rollouts=1 anomalies=2"
+    )
+
+
+def test_one_line_whatever_the_text() -> None:
+    """A bar or a line break in a path cannot begin what a monitoring system takes for numbers."""
+    line = Verdict(level=Level.UNKNOWN, text="/a|b\nc: d").line()
+
+    assert line == "UNKNOWN: /a/b c: d"
+
+
+def test_json() -> None:
+    assert judge(facts(beat(), 200, 1), LIMITS).document() == {
+        "status": "OK",
+        "text": "200 B behind, the oldest for 1 s",
+        "behind_bytes": 200,
+        "behind_seconds": 1.0,
+        "rollouts": 1,
+        "anomalies": 2,
+    }
+
+
+def test_exit_codes_are_those_of_plugins() -> None:
+    assert [(level.name, level.value) for level in Level] == [
+        ("OK", 0),
+        ("WARNING", 1),
+        ("CRITICAL", 2),
+        ("UNKNOWN", 3),
+    ]
+
+
+def test_status_counts_what_is_projected() -> None:
+    found = status.document(facts(beat(), 200, 3), rollouts=True)
+
+    assert found["rollouts"] == found["threads"] == found["turns"] == 1
+    assert (found["items"], found["records"], found["anomalies"]) == (3, 5, 2)
+    assert (found["behind_bytes"], found["behind_seconds"]) == (200, 3.0)
+    assert found["bytes_read"] == found["daemon"]["bytes_read"] == 4096
+    (one,) = found["per_rollout"]
+    assert (one["rollout_id"], one["behind_bytes"], one["anomalies"]) == (ONE, 200, 2)
+
+
+def test_status_for_people() -> None:
+    text = status.text(facts(None, 200, 3), rollouts=True)
+
+    assert text.startswith("1 rollout, 1 thread, 1 turn, 3 items; 2 anomalies noted\n")
+    assert "200 B behind in 1 rollout, the oldest for 3 s" in text
+    assert "no daemon has served this database" in text
+    assert re.search(rf"{ONE} .* 5 records .* 2 anomalies  /c/r$", text)
