@@ -19,7 +19,7 @@ NOISE = b"".join(
 
 def frame(data: bytes, **options: bool) -> bytes:
     """Compress into one frame; `size=False` leaves its content's size out."""
-    parameters = {
+    parameters: dict[int, int] = {
         zstd.CompressionParameter.content_size_flag: int(options.get("size", True)),
         zstd.CompressionParameter.checksum_flag: int(options.get("checksum", False)),
     }

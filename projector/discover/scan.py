@@ -91,21 +91,21 @@ def scan(home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
 
     `known`: path → rollout of the scan before; one that did not change comes out as it went in.
     """
-    return _collect(_Walk(home, known), _home_roots(home))
+    step = _Walk(home, known)
+    return _collect(step, step.home())
 
 
 def scan_folder(folder: str, home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
     """Find the rollouts in a folder of a home and below: what an event of the folder asks for."""
-    return _collect(_Walk(home, known), (os.path.abspath(folder),))
+    step = _Walk(home, known)
+    return _collect(step, step.below(os.path.abspath(folder)))
 
 
 def walk(
     home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN
 ) -> Iterator[RolloutFile | Fault]:
     """Find all rollouts of a CODEX_HOME, one by one, within bounded memory."""
-    step = _Walk(home, known)
-    for root in _home_roots(home):
-        yield from step.below(root)
+    return _Walk(home, known).home()
 
 
 def look(path: str, home: str) -> RolloutFile | Fault | None:
@@ -115,21 +115,14 @@ def look(path: str, home: str) -> RolloutFile | Fault | None:
     return None if name is None else _Walk(home, _NOTHING_KNOWN).file(path, name)
 
 
-def _home_roots(home: str) -> tuple[str, ...]:
-    """Where to look: the home first, which is looked at and not walked, then its two roots."""
-    base = os.path.abspath(home)
-    return (base, f"{base}/{SESSIONS}", f"{base}/{ARCHIVED}")
-
-
-def _collect(step: _Walk, roots: Iterable[str]) -> Scan:
+def _collect(step: _Walk, found: Iterable[RolloutFile | Fault]) -> Scan:
     files: list[RolloutFile] = []
     faults: list[Fault] = []
-    for root in roots:
-        for found in step.below(root):
-            if isinstance(found, Fault):
-                faults.append(found)
-            else:
-                files.append(found)
+    for one in found:
+        if isinstance(one, Fault):
+            faults.append(one)
+        else:
+            files.append(one)
     return Scan(files=tuple(files), faults=tuple(faults), folders=step.folders)
 
 
@@ -144,13 +137,28 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
 
-    def below(self, root: str) -> Iterator[RolloutFile | Fault]:
-        """Give the rollouts in and below a folder; of the home itself, only whether it is there.
+    def home(self) -> Iterator[RolloutFile | Fault]:
+        """Give the rollouts below the two roots of the home; of itself, only whether it is there.
+
+        A root that is missing is none of a fault: Codex makes it when it needs it.
+        """
+        try:
+            found = os.stat(self._base)
+            self._seen.add((found.st_dev, found.st_ino))
+            with os.scandir(self._base) as listing:
+                self.folders[self._base] = _Folder(found.st_dev, any(True for _ in listing))
+        except OSError as error:
+            yield _fault(self._base, error, home=True)
+            return
+        for root in (SESSIONS, ARCHIVED):
+            yield from self.below(f"{self._base}/{root}", optional=True)
+
+    def below(self, root: str, *, optional: bool = False) -> Iterator[RolloutFile | Fault]:
+        """Give the rollouts in and below a folder.
 
         Folders before links, so that a linked folder is known by its own path if it has one
         here. None is looked into twice: links in a circle end.
         """
-        optional = root in (f"{self._base}/{SESSIONS}", f"{self._base}/{ARCHIVED}")
         queue = deque([(root, 0)])
         links: deque[tuple[str, int]] = deque()
         while queue or links:
@@ -164,7 +172,9 @@ class _Walk:
             except OSError as error:
                 vanished = isinstance(error, FileNotFoundError)
                 if not vanished or (folder == root and not optional):
-                    yield _fault(folder, error, home=folder == self._base)
+                    yield _fault(folder, error)
+                elif os.path.islink(folder):
+                    yield _dead_link(folder)
 
     def _entries(
         self,
@@ -176,12 +186,9 @@ class _Walk:
     ) -> Iterator[RolloutFile | Fault]:
         """Give the rollouts of one folder, and queue the folders in it."""
         entries = False
-        walked = folder != self._base
         with os.scandir(folder) as listing:
             for entry in listing:
                 entries = True
-                if not walked:
-                    break
                 name = RolloutName.parse(entry.name)
                 if name is not None:
                     rollout = self.file(entry.path, name, entry)
@@ -192,6 +199,9 @@ class _Walk:
                         (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
                     else:
                         yield Fault(entry.path, "too deep", "too many folders deep; passed over")
+                elif entry.is_symlink() and not entry.name.startswith("."):
+                    if not os.path.exists(entry.path):  # what it led to may be full of rollouts
+                        yield _dead_link(entry.path)
         self.folders[folder] = _Folder(device, entries)
 
     def file(
@@ -202,7 +212,7 @@ class _Walk:
             found = os.stat(path) if entry is None else entry.stat()
         except FileNotFoundError:
             if os.path.islink(path):
-                return Fault(path, "missing", "a link to nothing", "Remove it, or mend its target")
+                return _dead_link(path)
             return None
         except OSError as error:
             return _fault(path, error)
@@ -236,6 +246,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle
         return False
+
+
+def _dead_link(path: str) -> Fault:
+    return Fault(path, "missing", "a link to nothing", "Remove it, or mend its target")
 
 
 def _fault(path: str, error: OSError, *, home: bool = False) -> Fault:
