@@ -1,0 +1,123 @@
+"""One line of a legacy rollout → the records on it, in every form since 2025. Pure.
+
+The form is told line by line: a record in its envelope, a bare header or bare response item of
+the first months, or a line of the program's own state, which is nothing to us.
+
+Lines that make no rows and can be large (reasoning as the model keeps it, its answers, the
+copies of history that compaction writes) are told by their first bytes and not parsed: Codex
+writes the keys of an envelope in one order. Any other order is parsed, and means the same.
+
+Source: docs on legacy rollouts, a1 to a3.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from projector.decode.legacy_fields import Json
+from projector.decode.parse import BLANK, parse
+from projector.decode.times import to_ms
+from projector.place import Line
+from projector.rows import Anomaly
+
+Form = Literal["record", "bare header", "bare item", "nothing"]
+
+#: `{"timestamp":"2026-11-20T09:24:24.573Z","type":"` as Codex writes it.
+_TIME: Final = slice(14, 38)
+_TYPE: Final = 48
+_BETWEEN: Final = b'","type":"'
+_PAYLOAD: Final = b'response_item","payload":{"type":"'
+_KIND: Final = _TYPE + len(_PAYLOAD)
+_MESSAGE: Final = b'message"'
+_ROLE: Final = slice(_KIND, _KIND + 160)
+_UNREAD_ITEMS: Final = (b'reasoning"', b'compaction"', b'ghost_snapshot"')
+_UNREAD_ROLES: Final = (b'"role":"assistant"', b'"role":"developer"')
+_UNREAD_RECORDS: Final = (b'compacted"', b'world_state"', b'token_usage_record"')
+
+#: What the reader of damaged lines may have done to a record that legacy history then skips
+#: (docs, a3): such bytes are no JSON to Codex, and the rules say to skip the line.
+_SKIPPED: Final = frozenset({"lone_surrogate", "not_utf8", "odd_json"})
+_PIECES: Final = frozenset({"torn", "joined"})
+
+
+class Record(NamedTuple):
+    """One record of a legacy rollout."""
+
+    form: Form
+    type: str
+    """Of the record; of the response item, in a bare item."""
+    payload: Json
+    offset: int
+    end: int
+    time: str | None
+    """Of the envelope, as written."""
+
+    @property
+    def at_ms(self) -> int | None:
+        """Time in milliseconds; None: there is none that can be read."""
+        return None if self.time is None else to_ms(self.time)
+
+
+_NO_PAYLOAD: Final[Json] = {}
+
+
+def read(line: Line, notes: list[Anomaly]) -> tuple[Record, ...]:
+    """Give the records on a line: nearly always one. Never raises."""
+    data = line.data
+    if data[38:_TYPE] == _BETWEEN and _unread(data):
+        time = data[_TIME].decode("ascii", "replace")
+        return (Record("nothing", "", _NO_PAYLOAD, line.offset, line.end, time),)
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _damaged(line, notes)
+    record = record_of(value, line.offset, line.end) if type(value) is dict else None
+    if record is None:
+        notes.append(Anomaly("malformed", line.offset, len(data), "not a record"))
+        return ()
+    return (record,)
+
+
+def _unread(data: bytes) -> bool:
+    if not data.endswith((b"}", b"}\r")):
+        return False
+    if not data.startswith(_PAYLOAD, _TYPE):
+        return data.startswith(_UNREAD_RECORDS, _TYPE)
+    if data.startswith(_MESSAGE, _KIND):
+        head = data[_ROLE]
+        return _UNREAD_ROLES[0] in head or _UNREAD_ROLES[1] in head
+    return data.startswith(_UNREAD_ITEMS, _KIND)
+
+
+def _damaged(line: Line, notes: list[Anomaly]) -> tuple[Record, ...]:
+    if not line.overlong and not line.data.strip(BLANK):
+        return ()
+    parsed = parse(line)
+    notes.extend(parsed.anomalies)
+    kinds = {note.kind for note in parsed.anomalies}
+    if kinds & _SKIPPED and not kinds & _PIECES:
+        return ()
+    records = [record_of(found.value, found.offset, found.end) for found in parsed.objects]
+    if None in records:
+        notes.append(Anomaly("malformed", line.offset, len(line.data), "not a record"))
+    return tuple(record for record in records if record is not None)
+
+
+def record_of(value: dict[str, Any], offset: int, end: int) -> Record | None:
+    """Tell the form of an object; None: it has no form that we know."""
+    kind = value.get("type")
+    if "record_type" in value:
+        return Record("nothing", "", _NO_PAYLOAD, offset, end, None)
+    time = value.get("timestamp")
+    if type(kind) is str:
+        if "payload" in value:
+            payload = value["payload"]
+            if type(payload) is not dict or type(time) is not str:
+                return None
+            return Record("record", kind, payload, offset, end, time)
+        return Record("bare item", kind, value, offset, end, None)
+    if "type" not in value and type(value.get("id")) is str and type(time) is str:
+        return Record("bare header", "session_meta", value, offset, end, time)
+    return None

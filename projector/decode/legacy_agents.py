@@ -1,0 +1,113 @@
+"""What legacy records say of other agents, as `collabAgentToolCall` items. Pure.
+
+Source: docs on legacy rollouts, b2 and e6.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.legacy_fields import Json, text, text_or_none
+from projector.decode.refused import Refused
+
+#: Event → the tool that it ends.
+ENDED: Final = {
+    "collab_agent_spawn_end": "spawnAgent",
+    "collab_agent_interaction_end": "sendInput",
+    "collab_waiting_end": "wait",
+    "collab_close_end": "closeAgent",
+    "collab_resume_end": "resumeAgent",
+}
+#: States that make the call a failed one.
+_BAD: Final = frozenset({"errored", "notFound"})
+
+
+def camel(name: str) -> str:
+    """Give a snake_case name in camelCase."""
+    head, *tail = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
+
+
+def state(value: Any) -> Json:
+    """Give an agent's state as `{status, message}`.
+
+    Raises:
+        Refused: it has no form of a state.
+    """
+    if type(value) is str:
+        return {"status": camel(value), "message": None}
+    if type(value) is dict and len(value) == 1:
+        ((name, message),) = value.items()
+        if message is None or type(message) is str:
+            return {"status": camel(name), "message": message}
+    raise Refused("agent status")
+
+
+def failed(states: dict[str, Json]) -> bool:
+    """Tell whether any of these states makes the call a failed one."""
+    return any(each["status"] in _BAD for each in states.values())
+
+
+def call(
+    item_id: str,
+    tool: str,
+    sender: str,
+    *,
+    status: str = "inProgress",
+    receivers: list[str] | None = None,
+    prompt: str | None = None,
+    model: str | None = None,
+    effort: str | None = None,
+    states: dict[str, Json] | None = None,
+) -> Json:
+    """Give the item of one call."""
+    return {
+        "type": "collabAgentToolCall",
+        "id": item_id,
+        "tool": tool,
+        "status": status,
+        "senderThreadId": sender,
+        "receiverThreadIds": receivers or [],
+        "prompt": prompt,
+        "model": model,
+        "reasoningEffort": effort,
+        "agentsStates": states or {},
+    }
+
+
+def ended(payload: Json, tool: str) -> Json:
+    """Give the item of a `collab_*_end` event.
+
+    Raises:
+        Refused: the event lacks what it must have.
+    """
+    item_id = text(payload, "call_id")
+    sender = text(payload, "sender_thread_id")
+    prompt = text_or_none(payload, "prompt")
+    lost = False
+    receivers: list[str]
+    states: dict[str, Json]
+    if tool == "wait":
+        statuses = payload.get("statuses")
+        if type(statuses) is not dict:
+            raise Refused("statuses")
+        receivers = sorted(statuses)
+        states = {each: state(statuses[each]) for each in receivers}
+    else:
+        now = state(payload.get("status"))
+        key = "new_thread_id" if tool == "spawnAgent" else "receiver_thread_id"
+        receiver = text_or_none(payload, key)
+        lost = tool == "spawnAgent" and receiver is None
+        receivers = [] if receiver is None else [receiver]
+        states = {} if receiver is None else {receiver: now}
+    return call(
+        item_id,
+        tool,
+        sender,
+        status="failed" if lost or failed(states) else "completed",
+        receivers=receivers,
+        prompt=prompt,
+        model=text_or_none(payload, "model"),
+        effort=text_or_none(payload, "reasoning_effort"),
+        states=states,
+    )

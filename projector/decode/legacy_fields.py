@@ -1,0 +1,125 @@
+"""Fields of legacy records, taken as strictly as Codex takes them. Pure.
+
+Each function gives a field's value or raises `Refused`: the record that holds it is skipped
+(docs on legacy rollouts, a3: a required field missing or of the wrong type).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.refused import Refused
+
+_I64: Final = 2**63
+_I32: Final = 2**31
+_MS: Final = 1000
+_NANOS_PER_MS: Final = 1_000_000
+
+Json = dict[str, Any]
+
+
+def text(source: Json, key: str) -> str:
+    """Give a required string."""
+    value = source.get(key)
+    if type(value) is not str:
+        raise Refused(key)
+    return value
+
+
+def text_or_none(source: Json, key: str) -> str | None:
+    """Give a string that may be absent or null."""
+    value = source.get(key)
+    if value is None or type(value) is str:
+        return value
+    raise Refused(key)
+
+
+def flag(source: Json, key: str) -> bool:
+    """Give a required boolean."""
+    value = source.get(key)
+    if type(value) is not bool:
+        raise Refused(key)
+    return value
+
+
+def flag_or_none(source: Json, key: str) -> bool | None:
+    """Give a boolean that may be absent or null."""
+    value = source.get(key)
+    if value is None or type(value) is bool:
+        return value
+    raise Refused(key)
+
+
+def integer_or_none(source: Json, key: str) -> int | None:
+    """Give a 64-bit integer that may be absent or null."""
+    value = source.get(key)
+    if value is None or (type(value) is int and -_I64 <= value < _I64):
+        return value
+    raise Refused(key)
+
+
+def small_integer(source: Json, key: str) -> int:
+    """Give a required 32-bit integer."""
+    value = source.get(key)
+    if type(value) is not int or not -_I32 <= value < _I32:
+        raise Refused(key)
+    return value
+
+
+def unsigned(source: Json, key: str) -> int:
+    """Give a required integer that is not negative."""
+    value = source.get(key)
+    if type(value) is not int or value < 0:
+        raise Refused(key)
+    return value
+
+
+def mapping(source: Json, key: str) -> Json:
+    """Give a required object."""
+    value = source.get(key)
+    if type(value) is not dict:
+        raise Refused(key)
+    return value
+
+
+def entries(source: Json, key: str) -> list[Any]:
+    """Give a list; [] where it is absent or null."""
+    value = source.get(key)
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise Refused(key)
+    return value
+
+
+def texts(source: Json, key: str) -> list[str]:
+    """Give a list of strings; [] where it is absent or null."""
+    value = entries(source, key)
+    for each in value:
+        if type(each) is not str:
+            raise Refused(key)
+    return value
+
+
+def required_texts(source: Json, key: str) -> list[str]:
+    """Give a required list of strings."""
+    if type(source.get(key)) is not list:
+        raise Refused(key)
+    return texts(source, key)
+
+
+def duration_ms(source: Json, key: str) -> int | None:
+    """Give a required duration `{secs, nanos}` in milliseconds, floored; None: more than i64."""
+    value = mapping(source, key)
+    if len(value) != 2:  # noqa: PLR2004 - seconds and nanoseconds, and nothing else
+        raise Refused(key)
+    ms = unsigned(value, "secs") * _MS + unsigned(value, "nanos") // _NANOS_PER_MS
+    return ms if ms < _I64 else None
+
+
+def one_of(source: Json, key: str, names: dict[str, str]) -> str:
+    """Give what one of these names means; another one is refused."""
+    found = names.get(text(source, key))
+    if found is None:
+        raise Refused(key)
+    return found

@@ -1,0 +1,453 @@
+"""Legacy events → the `ThreadItem`s that they make. Pure.
+
+Each function gives the item of one event, with its id; what the event must have and has not
+raises `Refused`, and the event is skipped. Nulls are written out.
+
+Source: docs on legacy rollouts, a4 and b2, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from projector.decode import shell
+from projector.decode.legacy_fields import (
+    Json,
+    duration_ms,
+    entries,
+    flag,
+    flag_or_none,
+    mapping,
+    one_of,
+    required_texts,
+    small_integer,
+    text,
+    text_or_none,
+    texts,
+    unsigned,
+)
+from projector.decode.item import convert
+from projector.decode.paths import absolute, from_uri, read_path
+from projector.decode.refused import Refused
+
+_PHASES: Final = frozenset({None, "commentary", "partial_answer", "final_answer"})
+_DETAILS: Final = frozenset({None, "auto", "low", "high", "original"})
+_STATUSES: Final = {"completed": "completed", "failed": "failed", "declined": "declined"}
+_SOURCES: Final = {
+    "agent": "agent",
+    "user_shell": "userShell",
+    "unified_exec_startup": "unifiedExecStartup",
+    "unified_exec_interaction": "unifiedExecInteraction",
+}
+_ACTIVITIES: Final = {kind: kind for kind in ("started", "interacted", "interrupted", "completed")}
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\").match
+
+
+def user_message(payload: Json, item_id: str) -> Json:
+    """Give the userMessage; its content may be empty."""
+    message = text(payload, "message")
+    content: list[Json] = []
+    elements = [_element(each) for each in entries(payload, "text_elements")]
+    if message.strip():
+        content.append({"type": "text", "text": message, "text_elements": elements})
+    content.extend(_pictures(payload))
+    details = _details(payload, "local_image_details")
+    content.extend(
+        {"type": "localImage", "detail": detail, "path": path}
+        for path, detail in _paired(texts(payload, "local_images"), details)
+    )
+    content.extend({"type": "audio", "url": url} for url in texts(payload, "audio"))
+    content.extend({"type": "localAudio", "path": path} for path in texts(payload, "local_audio"))
+    client_id = text_or_none(payload, "client_id")
+    return {"type": "userMessage", "id": item_id, "clientId": client_id, "content": content}
+
+
+def images_only(payload: Json) -> bool:
+    """Tell whether a user message has no text, and images."""
+    message = payload.get("message")
+    return (
+        type(message) is str
+        and not message.strip()
+        and any(payload.get(key) for key in ("images", "local_images", "file_ids"))
+    )
+
+
+def _element(value: Any) -> Json:
+    if type(value) is not dict:
+        raise Refused("text_elements")
+    place = mapping(value, "byte_range")
+    return {
+        "byteRange": {"start": unsigned(place, "start"), "end": unsigned(place, "end")},
+        "placeholder": text_or_none(value, "placeholder"),
+    }
+
+
+def _pictures(payload: Json) -> list[Json]:
+    """Give inline images and files: in `image_order` if it counts them exactly."""
+    inline = [
+        {"type": "image", "url": url, "detail": detail}
+        for url, detail in _paired(texts(payload, "images"), _details(payload, "image_details"))
+    ]
+    files = [
+        {"type": "image", "fileId": file_id, "detail": detail}
+        for file_id, detail in _paired(
+            texts(payload, "file_ids"), _details(payload, "file_id_details")
+        )
+    ]
+    order = entries(payload, "image_order")
+    if order.count("inline") != len(inline) or order.count("file") != len(files):
+        return inline + files
+    if len(order) != len(inline) + len(files):
+        return inline + files
+    of = {"inline": iter(inline), "file": iter(files)}
+    return [next(of[each]) for each in order]
+
+
+def _details(payload: Json, key: str) -> list[str | None]:
+    details = entries(payload, key)
+    for detail in details:
+        if (detail is not None and type(detail) is not str) or detail not in _DETAILS:
+            raise Refused(key)
+    return details
+
+
+def _paired(names: list[str], details: list[str | None]) -> list[tuple[str, str | None]]:
+    missing = len(names) - len(details)
+    return list(zip(names, details + [None] * missing, strict=False))
+
+
+def agent_message(payload: Json, item_id: str) -> Json | None:
+    """Give the agentMessage; None: its text is empty."""
+    message = text(payload, "message")
+    phase = text_or_none(payload, "phase")
+    if phase not in _PHASES:
+        raise Refused("phase")
+    delivery = text_or_none(payload, "delivery")
+    item = {
+        "type": "agentMessage",
+        "moderation": None,
+        "id": item_id,
+        "text": message,
+        "phase": phase,
+        "memoryCitation": _citation(payload.get("memory_citation")),
+        "delivery": delivery,
+        "questions": _questions(payload.get("questions")),
+    }
+    return item if message else None
+
+
+def _citation(value: Any) -> Json | None:
+    if value is None:
+        return None
+    if type(value) is not dict or type(value.get("entries")) is not list:
+        raise Refused("memory_citation")
+    return {"entries": value["entries"], "threadIds": required_texts(value, "rolloutIds")}
+
+
+def _questions(value: Any) -> list[Json] | None:
+    if value is None:
+        return None
+    if type(value) is not list or any(type(each) is not dict for each in value):
+        raise Refused("questions")
+    return [{"title": text(each, "title"), "options": each.get("options")} for each in value]
+
+
+def command(payload: Json) -> Json:
+    """Give the commandExecution of an `exec_command_end`."""
+    item_id = text(payload, "call_id")
+    argv = required_texts(payload, "command")
+    cwd = _folder(text(payload, "cwd"))
+    parsed = payload.get("parsed_cmd")
+    if type(parsed) is not list:
+        raise Refused("parsed_cmd")
+    text(payload, "stdout")
+    text(payload, "stderr")
+    output = text_or_none(payload, "aggregated_output")
+    source = "agent" if "source" not in payload else one_of(payload, "source", _SOURCES)
+    actions = [_action(each, cwd) for each in parsed]
+    return {
+        "type": "commandExecution",
+        "id": item_id,
+        "pluginId": text_or_none(payload, "plugin_id"),
+        "scriptPath": text_or_none(payload, "script_path"),
+        "command": shell.join(argv),
+        "cwd": cwd,
+        "processId": text_or_none(payload, "process_id"),
+        "source": source,
+        "status": one_of(payload, "status", _STATUSES),
+        "commandActions": [action for action in actions if action is not None],
+        "aggregatedOutput": output or None,
+        "exitCode": small_integer(payload, "exit_code"),
+        "durationMs": duration_ms(payload, "duration"),
+    }
+
+
+def _folder(cwd: str) -> str:
+    if cwd[:5].lower() == "file:":
+        return from_uri(cwd)
+    resolved = absolute(cwd)
+    if resolved is not None:
+        return resolved
+    if _WINDOWS(cwd):
+        return cwd
+    raise Refused("cwd")
+
+
+def _action(value: Any, cwd: str) -> Json | None:
+    """Give one action of a command; None: its path is none."""
+    if type(value) is not dict:
+        raise Refused("parsed_cmd")
+    kind, line = text(value, "type"), text(value, "cmd")
+    if kind == "read":
+        name, path = text(value, "name"), read_path(cwd, text(value, "path"))
+        if path is None:
+            return None
+        return {"type": "read", "command": line, "name": name, "path": path}
+    if kind == "list_files":
+        return {"type": "listFiles", "command": line, "path": text_or_none(value, "path")}
+    if kind == "search":
+        return {
+            "type": "search",
+            "command": line,
+            "query": text_or_none(value, "query"),
+            "path": text_or_none(value, "path"),
+        }
+    if kind == "unknown":
+        return {"type": "unknown", "command": line}
+    raise Refused("parsed_cmd")
+
+
+def file_change(payload: Json) -> Json:
+    """Give the fileChange of a `patch_apply_end`. `success` is required and says nothing."""
+    item_id = text(payload, "call_id")
+    text(payload, "stdout")
+    text(payload, "stderr")
+    flag(payload, "success")
+    # "changes" may be absent: `patch_apply_end` of the first releases has none.
+    changes = payload.get("changes") if "changes" in payload else {}
+    if type(changes) is not dict:
+        raise Refused("changes")
+    return {
+        "type": "fileChange",
+        "id": item_id,
+        "changes": [_change(path, changes[path]) for path in sorted(changes, key=_bytes)],
+        "status": one_of(payload, "status", _STATUSES),
+    }
+
+
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogatepass")
+
+
+def _change(path: str, value: Any) -> Json:
+    if type(value) is not dict:
+        raise Refused("changes")
+    kind = text(value, "type")
+    if kind in ("add", "delete"):
+        return {"path": path, "kind": {"type": kind}, "diff": text(value, "content")}
+    if kind != "update":
+        raise Refused("changes")
+    moved = text_or_none(value, "move_path")
+    return change_of(path, text(value, "unified_diff"), moved)
+
+
+def change_of(path: str, diff: str, moved: str | None) -> Json:
+    """Give the entry of an updated file; `moved` is where it went."""
+    if moved is not None:
+        diff += f"\n\nMoved to: {moved}"
+    return {"path": path, "kind": {"type": "update", "move_path": moved}, "diff": diff}
+
+
+def mcp_call(payload: Json) -> Json:
+    """Give the mcpToolCall of an `mcp_tool_call_end`."""
+    item_id = text(payload, "call_id")
+    invocation = mapping(payload, "invocation")
+    outcome = mapping(payload, "result")
+    result: Json | None = None
+    error: Json | None = None
+    failed = False
+    if "Ok" in outcome:
+        result, failed = mcp_result(outcome["Ok"])
+    else:
+        error, failed = {"message": text(outcome, "Err")}, True
+    item = mcp_item(item_id, text(invocation, "server"), text(invocation, "tool"))
+    connector = text_or_none(payload, "connector_id")
+    resource = text_or_none(payload, "mcp_app_resource_uri")
+    item.update(
+        status="failed" if failed else "completed",
+        arguments=invocation.get("arguments"),
+        pluginId=text_or_none(payload, "plugin_id"),
+        readOnlyHint=flag_or_none(payload, "read_only_hint"),
+        result=result,
+        error=error,
+        durationMs=duration_ms(payload, "duration"),
+    )
+    if connector is not None:
+        item["appContext"] = {
+            "connectorId": connector,
+            "linkId": text_or_none(payload, "link_id"),
+            "resourceUri": resource,
+            "appName": text_or_none(payload, "app_name"),
+            "actionName": text_or_none(payload, "action_name"),
+        }
+    if resource is not None:
+        item["mcpAppResourceUri"] = resource
+    return item
+
+
+def mcp_item(item_id: str, server: str, tool: str) -> Json:
+    """Give an mcpToolCall that nothing is known of yet."""
+    return {
+        "type": "mcpToolCall",
+        "id": item_id,
+        "server": server,
+        "tool": tool,
+        "status": "inProgress",
+        "arguments": None,
+        "appContext": None,
+        "mcpAppUi": None,
+        "pluginId": None,
+        "readOnlyHint": None,
+        "result": None,
+        "error": None,
+        "durationMs": None,
+    }
+
+
+def mcp_result(value: Any) -> tuple[Json, bool]:
+    """Give the result of an MCP call, and whether it is an error."""
+    if type(value) is not dict or type(value.get("content")) is not list:
+        raise Refused("result")
+    result = {
+        "content": value["content"],
+        "structuredContent": value.get("structuredContent"),
+        "_meta": value.get("_meta"),
+    }
+    return result, flag_or_none(value, "isError") is True
+
+
+def web_search(payload: Json) -> Json:
+    """Give the webSearch of a `web_search_end`."""
+    results = payload.get("results")
+    if results is not None and type(results) is not list:
+        raise Refused("results")
+    return {
+        "type": "webSearch",
+        "id": text(payload, "call_id"),
+        "query": text(payload, "query"),
+        "action": search_action(mapping(payload, "action")),
+        "results": results,
+    }
+
+
+def search_action(action: Json) -> Json:
+    """Give what a search did."""
+    kind = text(action, "type")
+    if kind == "search":
+        queries = None if action.get("queries") is None else texts(action, "queries")
+        return {"type": "search", "query": text_or_none(action, "query"), "queries": queries}
+    if kind == "open_page":
+        return {"type": "openPage", "url": text_or_none(action, "url")}
+    if kind == "find_in_page":
+        url, pattern = text_or_none(action, "url"), text_or_none(action, "pattern")
+        return {"type": "findInPage", "url": url, "pattern": pattern}
+    return {"type": "other"}
+
+
+def image(payload: Json) -> Json:
+    """Give the imageGeneration of an `image_generation_end`."""
+    saved = text_or_none(payload, "saved_path")
+    resolved = None if saved is None else absolute(saved)
+    if saved is not None and resolved is None:
+        raise Refused("saved_path")
+    return image_item(
+        text(payload, "call_id"),
+        text(payload, "status"),
+        text(payload, "result"),
+        text_or_none(payload, "revised_prompt"),
+        resolved,
+    )
+
+
+def image_item(
+    item_id: str, status: str, result: str, prompt: str | None, saved: str | None = None
+) -> Json:
+    """Give an imageGeneration; an image that was not saved has no `savedPath`."""
+    item = {
+        "type": "imageGeneration",
+        "id": item_id,
+        "status": status,
+        "revisedPrompt": prompt,
+        "result": result,
+        "transparentBackground": None,
+        "failure": None,
+        "generationId": None,
+    }
+    if saved is not None:
+        item["savedPath"] = saved
+    return item
+
+
+def dynamic_call(payload: Json) -> Json:
+    """Give the dynamicToolCall of a `dynamic_tool_call_response`."""
+    success = flag(payload, "success")
+    content = payload.get("content_items")
+    if type(content) is not list or any(type(part) is not dict for part in content):
+        raise Refused("content_items")
+    text_or_none(payload, "error")
+    return {
+        "type": "dynamicToolCall",
+        "id": text(payload, "call_id"),
+        "namespace": text_or_none(payload, "namespace"),
+        "tool": text(payload, "tool"),
+        "arguments": payload.get("arguments"),
+        "status": "completed" if success else "failed",
+        "contentItems": content,
+        "success": success,
+        "durationMs": duration_ms(payload, "duration"),
+    }
+
+
+def activity(payload: Json) -> Json:
+    """Give the subAgentActivity of a `sub_agent_activity`."""
+    return {
+        "type": "subAgentActivity",
+        "model": text_or_none(payload, "model"),
+        "reasoningEffort": text_or_none(payload, "reasoning_effort"),
+        "id": text(payload, "event_id"),
+        "kind": one_of(payload, "kind", _ACTIVITIES),
+        "agentThreadId": text(payload, "agent_thread_id"),
+        "agentPath": text(payload, "agent_path"),
+    }
+
+
+def image_view(payload: Json) -> Json:
+    """Give the imageView of a `view_image_tool_call`."""
+    return {"type": "imageView", "id": text(payload, "call_id"), "path": _seen(payload)}
+
+
+def _seen(payload: Json) -> str:
+    path = text(payload, "path")
+    return from_uri(path) if path[:5].lower() == "file:" else path
+
+
+def entered_review(payload: Json, item_id: str) -> Json:
+    """Give the enteredReviewMode; the prompt of old releases stands for a target."""
+    if type(payload.get("target")) is not dict and type(payload.get("prompt")) is not str:
+        raise Refused("target")
+    hint = text_or_none(payload, "user_facing_hint")
+    review = "Review requested." if hint is None else hint
+    return {"type": "enteredReviewMode", "id": item_id, "review": review}
+
+
+def completed(item: Json) -> Json | None:
+    """Give the item of an `item_completed`; None: an empty plan.
+
+    Legacy history holds plans and sleeps only; what else there may be is taken, too.
+
+    Raises:
+        Refused: its type is not known, or it lacks what it must have.
+    """
+    shown = convert(item)
+    return None if shown["type"] == "plan" and not shown["text"] else shown

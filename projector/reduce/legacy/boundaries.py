@@ -1,0 +1,168 @@
+"""User boundaries: what a rollback counts, and what it takes.
+
+A frame is pushed at each boundary. It lives in a row: the newest are remembered, older ones are
+asked for when a rollback reaches them.
+
+Source: docs on legacy rollouts, b6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from projector.decode.legacy_fields import Json
+from projector.decode.refused import Refused
+from projector.place import TurnId
+from projector.reduce.legacy.desk import Desk
+from projector.reduce.legacy.state import Pair, active_json, active_of
+from projector.reduce.legacy.turns import Turns
+from projector.rows import Frame
+
+#: Frames that are remembered, and how many of them are forgotten at once.
+FRAMES_MAX: Final = 4_096
+FRAMES_FORGOTTEN: Final = 2_048
+
+
+class Boundaries:
+    """The frames of one rollout."""
+
+    def __init__(self, desk: Desk, turns: Turns, *, whole: bool) -> None:
+        self._desk = desk
+        self._turns = turns
+        self._frames: list[Frame] = []
+        """The newest that are not popped, oldest first."""
+        self._floor: int | None = None if whole else _EVERYTHING
+        """Frames with lesser keys are not remembered; None: there are none."""
+
+    # Memory
+
+    def missing(self, count: int) -> bool:
+        """Tell whether a rollback of so many may reach frames that are not remembered."""
+        return self._floor is not None and count > len(self._frames)
+
+    def learn(self, frames: Sequence[Frame], asked: int) -> None:
+        """Take the newest frames of the store, newest first."""
+        floor = self._floor
+        if floor is None:
+            return
+        older = [frame for frame in frames if frame.key < floor]
+        older.reverse()
+        self._frames[:0] = older
+        if len(frames) < asked:
+            self._floor = None
+        elif older:
+            self._floor = older[0].key
+
+    def forget(self) -> None:
+        """Forget the oldest, if there are too many."""
+        if len(self._frames) > FRAMES_MAX:
+            del self._frames[:FRAMES_FORGOTTEN]
+            self._floor = self._frames[0].key
+
+    def before_turns(self) -> set[str]:
+        """Give the turns that a rollback may go back to."""
+        turns: set[str] = set()
+        for frame in self._frames:
+            before = active_of(frame.before)
+            if before is not None:
+                turns.add(before.turn)
+        return turns
+
+    # Records
+
+    def open(self, *, by_message: bool) -> None:
+        """Open a boundary at this record; `by_message`: the next record may belong to it."""
+        state = self._desk.state
+        before = state.active if state.start is None else state.before_start
+        key = self._desk.record.offset if state.start is None else state.start
+        frame = Frame(key, _id(state.started_last), active_json(before))
+        state.start = state.before_start = None
+        self._frames.append(frame)
+        self._desk.ledger.add(frame)
+        if state.started_last is not None:
+            self._desk.ledger.turn(state.started_last).frame = key
+        if by_message:
+            state.pair = Pair(key=key, before=frame.before)
+
+    def bind(self, pair: Pair, turn_id: str) -> None:
+        """Tell which implicit turn the user's message opened, for people who read frames."""
+        frame = Frame(pair.key, TurnId(turn_id), pair.before)
+        if self._frames and self._frames[-1].key == pair.key:
+            self._frames[-1] = frame
+        self._desk.ledger.add(frame)
+        self._desk.ledger.turn(turn_id).frame = pair.key
+
+    def roll_back(self, payload: Json) -> None:
+        """Take a `thread_rolled_back`."""
+        count = rollback_of(payload)
+        if count is None:
+            raise Refused("num_turns")
+        state, ledger = self._desk.state, self._desk.ledger
+        if count == 0:
+            return
+        self._desk.end_reasoning()
+        popped = self._frames[-count:]
+        at = self._desk.record.offset
+        turn_ids = list(dict.fromkeys(f.turn_id for f in popped if f.turn_id is not None))
+        told = {"num_turns": count, "turn_ids": turn_ids}
+        ledger.event("thread.rolled_back", None, at, told, self._desk.now_ms)
+        state.started_last = state.start = state.before_start = None
+        state.last_search = None
+        if not popped:
+            return
+        del self._frames[-len(popped) :]
+        first = popped[0]
+        if self._floor is not None:
+            self._floor = min(self._floor, first.key)
+        ledger.bury(at, first.key)
+        self._forget_from(first.key)
+        self._go_back(first)
+
+    def _forget_from(self, key: int) -> None:
+        """Forget what the frames from `key` on have left open."""
+        state = self._desk.state
+        for calls in (state.calls, state.sessions):
+            for call_id in [each for each, call in calls.items() if call.offset >= key]:
+                del calls[call_id]
+        state.told.clear()
+        meta = state.meta
+        if meta.preview_offset is not None and meta.preview_offset >= key:
+            meta.preview = meta.preview_offset = None
+
+    def _go_back(self, frame: Frame) -> None:
+        """Make the turn active that was so before the frame, if it is still there."""
+        state, ledger = self._desk.state, self._desk.ledger
+        state.active = None
+        before = active_of(frame.before)
+        if before is None:
+            return
+        turn = ledger.turn(before.turn)
+        if not turn.made:
+            return
+        state.active = before
+        turn.first, turn.final = before.first, before.final
+        if not before.explicit:
+            turn.final = before.final or before.plain
+            turn.completed_at, turn.end_offset = before.last_at, None
+            if turn.status == "inProgress":
+                turn.status = "completed"
+        elif turn.status == "inProgress":
+            ledger.event(
+                "turn.started", turn.turn_id, self._desk.record.offset, {}, self._desk.now_ms
+            )
+        ledger.change_turn(turn)
+
+
+#: No offset is greater: nothing is remembered.
+_EVERYTHING: Final = 2**63 - 1
+
+
+def rollback_of(payload: Json) -> int | None:
+    """Give how many boundaries a `thread_rolled_back` takes; None: it does not say."""
+    count = payload.get("num_turns")
+    return count if type(count) is int and 0 <= count < 2**32 else None
+
+
+def _id(turn_id: str | None) -> TurnId | None:
+    return None if turn_id is None else TurnId(turn_id)

@@ -1,0 +1,262 @@
+"""The reducer of legacy rollouts: lines in, changes of rows out, a small state in between.
+
+Source: docs on legacy rollouts; the laws of `reduce.contract` hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from projector.decode import legacy
+from projector.decode.acceptance import KNOWN_EVENTS, KNOWN_RECORDS
+from projector.decode.legacy import Record
+from projector.decode.refused import Refused
+from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.reduce.legacy.boundaries import rollback_of
+from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
+from projector.reduce.legacy.ledger import Ledger
+from projector.reduce.legacy.state import State, dumped, loaded
+from projector.reduce.legacy.story import Story
+from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+
+#: Records and events that were retired before the release whose list we have.
+_RETIRED: Final = frozenset(
+    {"session_state", "undo_started", "undo_completed", "thread_name_updated", "background_event"}
+)
+
+
+class LegacyReducer:
+    """One legacy rollout in one process. See `reduce.contract.Reducer`."""
+
+    def __init__(
+        self, rollout_id: RolloutId, thread_id: ThreadId, *, state: State | None = None
+    ) -> None:
+        whole = state is None
+        self._state = State(thread_id=str(thread_id)) if state is None else state
+        self._ledger = Ledger(rollout_id, whole=whole)
+        self._desk = Desk(rollout_id, self._state, self._ledger)
+        self._story = Story(self._desk, whole=whole)
+        self._read: list[Record | Anomaly] = []
+        self._read_for: tuple[int, int, int] | None = None
+        self._asked_frames = 0
+        self._asked_items: frozenset[str] = frozenset()
+        self._lost: set[bytes] = set()
+        """Items of open calls that the store does not have."""
+
+    @classmethod
+    def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> LegacyReducer:
+        """Go on from what `save` gave.
+
+        Raises:
+                StateUnknown: it is of another version.
+        """
+        return cls(rollout_id, thread_id, state=loaded(state))
+
+    @property
+    def header(self) -> Header:
+        """What the first session_meta said."""
+        return self._state.header
+
+    @property
+    def meta(self) -> Meta:
+        """What the records so far say of the thread."""
+        return self._state.meta
+
+    @property
+    def next_ordinal(self) -> Ordinal:
+        """Nothing: legacy records have no ordinals."""
+        return Ordinal(0)
+
+    def save(self) -> bytes:
+        """Give the state after the last `take`."""
+        return dumped(self._state)
+
+    # What must be known
+
+    def wants(self, lines: Sequence[Line]) -> Wants:
+        """Tell which earlier rows must be known before `lines` are taken."""
+        if not lines:
+            return Wants()
+        self._decode(lines)
+        turns = self._missing_turns()
+        items = self._missing_items()
+        frames = self._missing_frames()
+        self._asked_frames = max(self._asked_frames, frames)
+        self._asked_items = frozenset(items)
+        return Wants(
+            turns=frozenset(map(TurnId, turns)),
+            items=frozenset(map(ItemId, items)),
+            frames=frames,
+            frames_of=frozenset(map(TurnId, turns)),
+        )
+
+    def learn(self, found: Found) -> None:
+        """Hear what the store has."""
+        if self._asked_frames:
+            self._story.boundaries.learn(found.frames, self._asked_frames)
+        for turn_id in self._missing_turns(asked=True):
+            known = found.turns.get(TurnId(turn_id))
+            self._ledger.learn_turn(turn_id, known)
+            frame = found.frames_of.get(TurnId(turn_id))
+            if frame is not None:
+                turn = self._ledger.turn(turn_id)
+                turn.frame, turn.popped = frame.key, frame.popped
+        for item in (each for known in found.items.values() for each in known):
+            self._ledger.learn_item(item)
+        if self._asked_items:
+            self._lost.update(uid for uid in self._open_items() if uid not in self._ledger.items)
+            self._asked_items = frozenset()
+
+    def _missing_turns(self, *, asked: bool = False) -> set[str]:
+        if self._ledger.whole:
+            return set()
+        known, state = self._ledger.turns, self._state
+        if not asked:
+            needed = {each for each in self._named() if each not in known}
+            if state.active is not None:
+                needed.add(state.active.turn)
+            if state.started_last is not None:
+                needed.add(state.started_last)
+            needed.update(call.turn for call in state.calls.values())
+            needed.update(each.turn for each in state.sessions.values())
+            if self._rolls_back():
+                needed |= self._story.boundaries.before_turns()
+            self._wanted_turns = needed - known.keys()
+        return self._wanted_turns
+
+    def _named(self) -> set[str]:
+        """Give the turns that the records name."""
+        named: set[str] = set()
+        for record in self._read:
+            if isinstance(record, Anomaly):
+                continue
+            turn_id = named_turn(record.payload) or passed_turn(record.payload)
+            if turn_id is not None:
+                named.add(turn_id)
+        return named
+
+    def _open_items(self) -> dict[bytes, str]:
+        state, uid_of = self._state, self._ledger.uid_of
+        open_items = {
+            uid_of(call.turn, call_id): call_id
+            for call_id, call in state.calls.items()
+            if call.shown
+        }
+        for session in state.sessions.values():
+            open_items[uid_of(session.turn, session.item)] = session.item
+        if state.reasoning is not None:
+            open_items[uid_of(*state.reasoning)] = state.reasoning[1]
+        return open_items
+
+    def _missing_items(self) -> set[str]:
+        if self._ledger.whole:
+            return set()
+        known = self._ledger.items
+        return {
+            item_id
+            for uid, item_id in self._open_items().items()
+            if uid not in known and uid not in self._lost
+        }
+
+    def _rolls_back(self) -> int:
+        """Give how many boundaries the records take back at most."""
+        return sum(
+            (rollback_of(record.payload) or 0)
+            for record in self._read
+            if not isinstance(record, Anomaly)
+            and record.type == "event_msg"
+            and record.payload.get("type") == "thread_rolled_back"
+        )
+
+    def _missing_frames(self) -> int:
+        count = self._rolls_back()
+        if count <= self._asked_frames or not self._story.boundaries.missing(count):
+            return 0
+        return count
+
+    # Taking lines
+
+    def _decode(self, lines: Sequence[Line]) -> None:
+        place = (lines[0].offset, lines[-1].end, len(lines))
+        if place == self._read_for:
+            return
+        self._read_for = place
+        self._asked_frames = 0
+        notes: list[Anomaly] = []
+        read = self._read = []
+        for line in lines:
+            records = legacy.read(line, notes)
+            if notes:
+                read.extend(notes)
+                notes.clear()
+            read.extend(records)
+
+    def take(self, lines: Sequence[Line]) -> list[Change]:
+        """Take whole lines, in the order of the file, and give what they change."""
+        if lines:
+            self._decode(lines)
+            self._take()
+            self._read_for = None
+            self._read = []
+        changes = self._ledger.handed_out()
+        state = self._state
+        self._ledger.keep_items(self._open_items().keys())
+        active = None if state.active is None else state.active.turn
+        self._ledger.forget_turns((active, state.started_last))
+        self._story.boundaries.forget()
+        if self._lost:
+            self._lost &= self._open_items().keys()
+        return changes
+
+    def _take(self) -> None:
+        desk, state = self._desk, self._state
+        for record in self._read:
+            if isinstance(record, Anomaly):
+                self._ledger.add(record)
+                continue
+            desk.take(record)
+            if not state.begun and record.form != "nothing":
+                self._story.thread.begin(record)
+            pair = state.pair
+            try:
+                self._dispatch(record)
+            except Refused as error:
+                desk.note("malformed", f"{error} is missing or not as it should be")
+            if state.pair is pair:
+                state.pair = None
+
+    def _dispatch(self, record: Record) -> None:
+        payload, kind = record.payload, record.type
+        if record.form == "nothing":
+            return
+        if kind == "event_msg" and record.form == "record":
+            self._event(payload)
+        elif kind == "response_item" and record.form == "record":
+            inner = payload.get("type")
+            if type(inner) is not str:
+                raise Refused("type")
+            self._story.response_item(inner, payload)
+        elif record.form == "bare item":
+            self._story.bare_item(kind, payload)
+        elif kind == "session_meta":
+            self._state.bare |= record.form == "bare header"
+            self._story.thread.head(payload)
+        elif kind == "turn_context":
+            model = self._story.thread.context(payload)
+            if model is not None:
+                self._story.turns.model(model)
+        elif kind == "inter_agent_communication":
+            self._story.boundaries.open(by_message=False)
+        elif kind not in KNOWN_RECORDS and kind not in _RETIRED:
+            self._desk.note_unknown("record", kind)
+
+    def _event(self, payload: dict[str, object]) -> None:
+        kind = payload.get("type")
+        if type(kind) is not str:
+            raise Refused("type")
+        take = self._story.events.get(kind)
+        if take is not None:
+            take(payload)
+        elif kind not in KNOWN_EVENTS and kind not in _RETIRED:
+            self._desk.note_unknown("event", kind)

@@ -1,0 +1,249 @@
+"""What a legacy rollout says of its thread: header, metadata, what its responses cost.
+
+Tokens: a `token_count` has the thread's totals so far. What a response cost is the difference
+to the totals before; the same totals again are no response; totals that fall were set back, and
+then the record's own `last_token_usage` counts.
+
+A fork's file begins with a copy of its source, which was paid for there. Turn ids are UUIDv7:
+turns older than the child's own id are inherited, and what is counted before its first own turn
+only moves the totals. A copy without turn ids (0.88 to 0.99) cannot be told and is counted.
+
+Source: docs on legacy rollouts, b7 and b8; docs on rollout files, section 4.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any, Final
+
+from projector.decode.legacy import Record
+from projector.decode.legacy_calls import plain_mcp
+from projector.decode.legacy_fields import Json
+from projector.place import Offset, ThreadId, TurnId
+from projector.reduce import header as headers
+from projector.reduce import thread as meta
+from projector.reduce.legacy.desk import Desk, named_turn
+from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX, Totals
+from projector.rows import UsageRow, uid
+
+_TOOL_MAX: Final = 128
+_NAME_MAX: Final = 1_024
+_V7: Final = 7
+
+
+class Thread:
+    """Header, metadata and tokens of one rollout."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._state = desk.state
+
+    @property
+    def plain_mcp(self) -> bool:
+        """MCP tools are named SERVER__TOOL in this thread."""
+        return self._state.bare or plain_mcp(self._state.header.cli_version)
+
+    # Header
+
+    def begin(self, record: Record) -> None:
+        """Take the first record: it begins the thread, with a header or without one."""
+        self._state.begun = True
+        if record.type != "session_meta" or record.form == "bare item":
+            self._tell()
+
+    def head(self, payload: Json) -> None:
+        """Take a `session_meta`: the first one is the thread's."""
+        state = self._state
+        first = not state.headed
+        if not first and not headers.is_of(payload, ThreadId(state.thread_id)):
+            return
+        if first:
+            state.headed = True
+            header = headers.header(payload, self._desk.now_ms)
+            state.header = replace(
+                header, mode="legacy", base=None, attached=False, subagent_start_ordinal=None
+            )
+            thread_id = _thread_id(payload.get("id"))
+            if thread_id is not None:
+                state.thread_id = thread_id
+            state.tools = _tools(payload.get("dynamic_tools"))
+            if not self._copies():
+                state.inherited = False
+            if not state.told_of:
+                self._tell()
+        headers.describe(state.meta, payload)
+        state.cwd = _path(payload.get("cwd")) or state.cwd
+
+    def _tell(self) -> None:
+        state, desk = self._state, self._desk
+        state.told_of = True
+        thread_id = ThreadId(desk.rollout_id)
+        for kind, told in headers.events(state.header, desk.rollout_id, thread_id):
+            known = {key: held for key, held in told.items() if held is not None}
+            desk.ledger.event(kind, None, desk.record.offset, known, desk.now_ms)
+
+    def _copies(self) -> bool:
+        """Tell whether the file may begin with a copy of another thread's."""
+        header = self._state.header
+        subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
+        return header.forked_from_id is not None or subagent
+
+    # Settings
+
+    def context(self, payload: Json) -> str | None:
+        """Take a `turn_context`, and give the model that counts from now on."""
+        self._state.cwd = _path(payload.get("cwd")) or self._state.cwd
+        meta.context(self._state.meta, payload)
+        return self._state.meta.model
+
+    def settings(self, payload: Json) -> None:
+        """Take a `thread_settings_applied`."""
+        meta.settings(self._state.meta, payload)
+
+    def folder(self, cwd: str) -> None:
+        """Take the folder that an environment context names."""
+        if len(cwd) > PATH_MAX:
+            return
+        self._state.cwd = cwd
+        if self._state.meta.cwd is None:
+            self._state.meta.cwd = cwd
+
+    def goal(self, payload: Json) -> None:
+        """Take a `thread_goal_updated`: the first objective counts."""
+        meta.goal(self._state.meta, payload)
+
+    def named(self, payload: Json) -> None:
+        """Take a `thread_name_updated`."""
+        name = payload.get("thread_name")
+        if type(name) is str:
+            self._state.meta.name = name[:_NAME_MAX]
+
+    def said(self, item: Json) -> None:
+        """Note what the user said: the first text is the thread's preview, or else an image."""
+        known = self._state.meta
+        if known.preview is not None and known.preview != meta.IMAGE:
+            return
+        preview = meta.preview(item)
+        if preview is not None and preview != known.preview:
+            known.preview, known.preview_offset = preview, Offset(self._desk.record.offset)
+
+    # Tokens
+
+    def turn_began(self, payload: Json) -> None:
+        """Note a `task_started`: it tells whether the records are a fork's copy."""
+        state = self._state
+        if state.inherited is False:
+            return
+        turn_id = named_turn(payload)
+        born, own = _v7(turn_id), _v7(state.thread_id)
+        state.inherited = born is not None and own is not None and born < own
+
+    def turn_implied(self) -> None:
+        """Note a record that opens a turn without one of its own: it cannot be told."""
+        if self._state.inherited is None:
+            self._state.inherited = False
+
+    def tokens(self, payload: Json) -> None:
+        """Take a `token_count`."""
+        info = payload.get("info")
+        if type(info) is not dict:
+            return
+        now = _totals(info.get("total_token_usage"))
+        if now is None:
+            return
+        state = self._state
+        before, state.totals = state.totals, now
+        state.meta.total_tokens = now.total
+        if now == before or state.inherited:
+            return
+        spent: Totals | None
+        if before is not None and now.total < before.total:
+            spent = _totals(info.get("last_token_usage"))
+        else:
+            spent = _difference(now, before or Totals())
+        if spent is None:
+            return
+        desk = self._desk
+        active = state.active
+        desk.ledger.add(
+            UsageRow(
+                uid("usage", desk.rollout_id, desk.record.offset),
+                None if active is None else TurnId(active.turn),
+                Offset(desk.record.offset),
+                None,
+                None,
+                state.meta.model,
+                spent.input,
+                spent.cached,
+                spent.output,
+                spent.reasoning,
+                spent.total,
+                desk.now_ms,
+            )
+        )
+
+
+def _totals(usage: Any) -> Totals | None:
+    if type(usage) is not dict:
+        return None
+    numbers = [usage.get(key, 0) for key in _COUNTED]
+    if any(type(number) is not int or not 0 <= number < 2**62 for number in numbers):
+        return None
+    return Totals(
+        input=numbers[0],
+        cached=numbers[1],
+        output=numbers[2],
+        reasoning=numbers[3],
+        total=numbers[4],
+    )
+
+
+_COUNTED: Final = (
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "total_tokens",
+)
+
+
+def _difference(now: Totals, before: Totals) -> Totals:
+    return Totals(
+        input=max(0, now.input - before.input),
+        cached=max(0, now.cached - before.cached),
+        output=max(0, now.output - before.output),
+        reasoning=max(0, now.reasoning - before.reasoning),
+        total=now.total - before.total,
+    )
+
+
+def _v7(text: str | None) -> int | None:
+    """Give a UUIDv7 as a number, which grows with its time; None: it is none."""
+    if text is None:
+        return None
+    try:
+        value = uuid.UUID(text)
+    except ValueError:
+        return None
+    return value.int if value.version == _V7 else None
+
+
+def _thread_id(value: Any) -> str | None:
+    if type(value) is not str or len(value) > ID_MAX:
+        return None
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        return None
+
+
+def _path(value: Any) -> str | None:
+    return value if type(value) is str and 0 < len(value) <= PATH_MAX else None
+
+
+def _tools(value: Any) -> tuple[str, ...]:
+    if type(value) is not list:
+        return ()
+    names = [tool.get("name") for tool in value[:TOOLS_MAX] if type(tool) is dict]
+    return tuple(name for name in names if type(name) is str and len(name) <= _TOOL_MAX)

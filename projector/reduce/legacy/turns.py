@@ -1,0 +1,381 @@
+"""Turns of a legacy rollout: who opens them, what belongs to them, how they end.
+
+One turn is active at most. Records of its own open it (`explicit`, since 0.100), or the first
+record that needs one does. An implicit turn is completed from the start, for its end is no
+record; its `completed_at` is the time of its last line so far.
+
+A row's owner is a byte offset: that of the line that made it, unless the line names a turn that
+a user boundary binds: then that boundary's frame. A rollback to a frame takes the rows whose
+owner is not below the frame's key. This needs no re-owning when a boundary opens late in its
+turn: its frame's key is the offset of the turn's start.
+
+Source: docs on legacy rollouts, b1, b3, b5 and b6.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from projector.decode import turn_error
+from projector.decode.legacy_fields import Json, integer_or_none, text_or_none
+from projector.decode.refused import Refused
+from projector.reduce.legacy.desk import Desk, named_turn
+from projector.reduce.legacy.ledger import Turn
+from projector.reduce.legacy.state import ID_MAX, Active, copied
+
+_REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
+
+
+class Turns:
+    """The turns of one rollout."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._state = desk.state
+        self._ledger = desk.ledger
+
+    # What belongs where
+
+    def for_item(self, named: str | None) -> Turn | None:
+        """Give the turn of an item, opened or made if need be; None: a rollback took it."""
+        active = self._state.active
+        if named is None or (active is not None and active.turn == named):
+            turn = self.active_or_opened()
+            return None if turn.popped and named is not None else turn
+        turn = self._ledger.turn(named)
+        if turn.popped:
+            return None
+        if active is None and not turn.made:
+            return self._open(named)
+        return self.named(turn)
+
+    def named(self, turn: Turn) -> Turn:
+        """Give a turn that an item names: it opens nothing, but it is known from now on."""
+        if not turn.made:
+            self._make(turn)
+            turn.status = "completed"
+            self._tell("turn.completed", turn, {})
+        return turn
+
+    def active_or_opened(self) -> Turn:
+        """Give the active turn; without one, an implicit turn opens."""
+        active = self._state.active
+        return self._open(None) if active is None else self._ledger.turn(active.turn)
+
+    def for_call(self, passed: str | None) -> Turn | None:
+        """Give the turn of what only the model's input holds; None: it has none."""
+        active = self._state.active
+        if active is not None:
+            return self._ledger.turn(active.turn)
+        if passed is None:
+            return None
+        turn = self._ledger.turn(passed)
+        return turn if turn.made and not turn.popped else None
+
+    def touch(self, turn: Turn) -> None:
+        """Note that an item of a turn changed: an implicit turn lasts until now."""
+        active = self._state.active
+        if active is None or active.explicit or active.turn != turn.turn_id:
+            return
+        now = self._desk.now_s
+        if turn.completed_at != now:
+            turn.completed_at = active.last_at = now
+            self._ledger.change_turn(turn)
+
+    def user_said(self, turn: Turn, item_id: str) -> None:
+        """Note a user message of the active turn."""
+        active = self._state.active
+        assert active is not None, "a user message opens a turn"
+        active.saw_user = True
+        if active.first is None:
+            active.first = turn.first = item_id
+            self._ledger.change_turn(turn)
+
+    def agent_said(self, turn: Turn, item_id: str, phase: str | None) -> None:
+        """Note an agent message of the active turn."""
+        active = self._state.active
+        assert active is not None, "an agent message opens a turn"
+        if len(item_id) > ID_MAX:
+            return
+        if phase == "final_answer":
+            active.final = item_id
+        elif phase is None:
+            active.plain = item_id
+        else:
+            return
+        ended = not active.explicit or turn.end_offset is not None
+        final = active.final or (active.plain if ended else None)
+        if final != turn.final and final is not None:
+            turn.final = final
+            self._ledger.change_turn(turn)
+
+    # Beginnings
+
+    def _make(self, turn: Turn) -> None:
+        """Make the turn's row at this line."""
+        frame, popped = turn.frame, turn.popped
+        turn.clear()
+        turn.frame, turn.popped = frame, popped
+        turn.made = True
+        turn.offset = turn.owner = self._desk.record.offset
+        turn.model = self._state.meta.model
+        self._ledger.change_turn(turn)
+
+    def _open(self, named: str | None) -> Turn:
+        turn_id = self._desk.made_id("turn") if named is None else named
+        turn = self._ledger.turn(turn_id)
+        now = self._desk.now_s
+        self._make(turn)
+        turn.status = "completed"
+        turn.started_at = turn.completed_at = now
+        self._state.active = Active(turn=turn_id, explicit=False, last_at=now)
+        self._state.told.clear()
+        self._state.meta.last_turn_at_ms = self._desk.now_ms
+        self._desk.end_reasoning()
+        self._tell("turn.started", turn, {})
+        self._tell("turn.completed", turn, {})
+        return turn
+
+    def start(self, payload: Json) -> None:
+        """Take a `task_started`."""
+        turn_id = self._needed(payload)
+        started_at = integer_or_none(payload, "started_at")
+        root = _root(payload)
+        turn = self._ledger.turn(turn_id)
+        if turn.popped:
+            return
+        before = copied(self._state.active)
+        self._desk.end_reasoning()
+        again = before is not None and before.explicit and before.turn == turn_id
+        if not again:
+            self._leave()
+        if not turn.made or turn.bystander:
+            self._make(turn)
+            turn.started_at = self._desk.now_s if started_at is None else started_at
+            turn.root = root
+            self._tell("turn.started", turn, {})
+        state = self._state
+        if not again:
+            state.active = Active(
+                turn=turn_id,
+                explicit=True,
+                saw_user=turn.first is not None,
+                root=root,
+                first=turn.first,
+                final=turn.final,
+            )
+            state.told.clear()
+        state.started_last, state.start = turn_id, self._desk.record.offset
+        state.before_start = before
+        state.meta.last_turn_at_ms = self._desk.now_ms
+
+    def _leave(self) -> None:
+        """Make room for another turn: an implicit one closes, an explicit one stays open."""
+        active = self._state.active
+        if active is None:
+            return
+        if not active.explicit:
+            self.close_implicit()
+            return
+        turn = self._ledger.turn(active.turn)
+        if turn.made and turn.final is None and active.plain is not None:
+            turn.final = active.plain
+            self._ledger.change_turn(turn)
+        self._state.active = None
+
+    def close_implicit(self) -> None:
+        """Let the active turn, an implicit one, end before this line."""
+        active = self._state.active
+        assert active is not None, "there is a turn to close"
+        assert not active.explicit, "only an implicit turn closes so"
+        turn = self._ledger.turn(active.turn)
+        if turn.end_offset is None:
+            turn.end_offset = self._desk.record.offset
+            self._ledger.change_turn(turn)
+        self._state.active = None
+        self._desk.end_reasoning()
+        self.fail_calls(turn.turn_id)
+
+    # Ends
+
+    def complete(self, payload: Json) -> None:
+        """Take a `task_complete`."""
+        turn_id = self._needed(payload)
+        error = payload.get("error")
+        error_json = None if error is None else turn_error.error_json(error)
+        self._end(turn_id, "failed" if error_json else "completed", error_json, payload)
+
+    def abort(self, payload: Json) -> None:
+        """Take a `turn_aborted`, of a turn or of the active one."""
+        if payload.get("reason") not in _REASONS:
+            raise Refused("reason")
+        text_or_none(payload, "turn_id")
+        turn_id = named_turn(payload)
+        if turn_id is None:
+            active = self._state.active
+            self._desk.end_reasoning()
+            if active is None:
+                return
+            self._end(active.turn, "interrupted", None, payload, named=False)
+        else:
+            self._end(turn_id, "interrupted", None, payload)
+
+    def _end(
+        self,
+        turn_id: str,
+        status: str,
+        error_json: str | None,
+        payload: Json,
+        *,
+        named: bool = True,
+    ) -> None:
+        times = _Times(payload)
+        turn = self._ledger.turn(turn_id)
+        if turn.popped and named:
+            return
+        state = self._state
+        self._desk.end_reasoning()
+        active = state.active
+        if active is not None and active.turn == turn_id:
+            self._ended(turn, status, error_json, times, over=active.soft)
+            self.fail_calls(turn_id)
+            state.active = None
+        elif turn.made:
+            self._ended(turn, status, error_json, times)
+            self.fail_calls(turn_id)
+            if active is not None and active.root == turn_id:
+                self._end_soft(active, status, error_json, times)
+        elif active is not None and active.explicit:
+            self._end_soft(active, status, error_json, times)
+        if state.started_last == turn_id:
+            state.started_last = state.start = state.before_start = None
+
+    def _end_soft(self, active: Active, status: str, error_json: str | None, times: _Times) -> None:
+        """End the active turn by the end of another one, as reviews do.
+
+        It stays active, for Codex puts what follows there, and its own end still counts.
+        """
+        turn = self._ledger.turn(active.turn)
+        if turn.end_offset is None:
+            self._ended(turn, status, error_json, times)
+            active.soft = True
+            self.fail_calls(turn.turn_id)
+            if self._state.started_last == active.turn:
+                self._state.started_last = self._state.start = self._state.before_start = None
+
+    def _ended(
+        self,
+        turn: Turn,
+        status: str,
+        error_json: str | None,
+        times: _Times,
+        *,
+        over: bool = False,
+    ) -> None:
+        if not turn.made or (turn.end_offset is not None and not over):
+            return
+        before = turn.status
+        if status == "completed" and before == "failed" and not over:
+            status = "failed"  # an error event said so
+        turn.status = status  # type: ignore[assignment]  # one of three literals
+        if error_json is not None:
+            turn.error_json = error_json
+        elif over and status == "completed":
+            turn.error_json = None
+        record = self._desk.record
+        turn.end_offset = record.end
+        turn.end_owner = self._owner(turn)
+        if times.started_at is not None:
+            turn.started_at = times.started_at
+        completed = times.completed_at
+        turn.completed_at = self._desk.now_s if completed is None else completed
+        turn.duration_ms = times.duration_ms
+        active = self._state.active
+        if active is not None and active.turn == turn.turn_id and turn.final is None:
+            turn.final = active.plain
+        self._ledger.change_turn(turn)
+        if before != turn.status or over:
+            self._tell_end(turn, times)
+
+    def _owner(self, turn: Turn) -> int:
+        frame, offset = turn.frame, self._desk.record.offset
+        active = self._state.active
+        if frame is None or (active is not None and active.turn == turn.turn_id):
+            return offset
+        return min(frame, offset)
+
+    def _tell_end(self, turn: Turn, times: _Times) -> None:
+        payload: Json = {"duration_ms": turn.duration_ms}
+        if turn.status == "completed":
+            self._tell("turn.completed", turn, payload)
+        elif turn.status == "failed":
+            error = None if turn.error_json is None else orjson.loads(turn.error_json)
+            self._tell("turn.failed", turn, {"error": error})
+        else:
+            self._tell("turn.cancelled", turn, payload | {"reason": times.reason})
+
+    def fail(self, payload: Json) -> None:
+        """Take an `error` event: the active turn has failed, if the error is one of the turn."""
+        info = payload.get("codex_error_info")
+        error_json = turn_error.error_json(payload)
+        active = self._state.active
+        if active is None or turn_error.kind(info) in turn_error.HARMLESS:
+            return
+        turn = self._ledger.turn(active.turn)
+        if turn.end_offset is not None:
+            return
+        before, turn.status, turn.error_json = turn.status, "failed", error_json
+        self._ledger.change_turn(turn)
+        if before != "failed":
+            self._tell("turn.failed", turn, {"error": orjson.loads(error_json)})
+
+    def fail_calls(self, turn_id: str) -> None:
+        """Let the items of a turn's calls without output fail: the turn has ended."""
+        now = self._desk.row_ms
+        for call_id, call in self._state.calls.items():
+            if call.turn != turn_id or call.failed:
+                continue
+            call.failed = True
+            item = self._ledger.item(turn_id, call_id) if call.shown else None
+            if item is not None and item.json.get("status") == "inProgress":
+                self._ledger.change_item(item, item.json | {"status": "failed"}, now)
+
+    # Settings
+
+    def model(self, model: str) -> None:
+        """Note the model of the active turn."""
+        active = self._state.active
+        if active is None:
+            return
+        turn = self._ledger.turn(active.turn)
+        if turn.made and turn.model != model:
+            turn.model = model
+            self._ledger.change_turn(turn)
+
+    def _needed(self, payload: Json) -> str:
+        turn_id = named_turn(payload)
+        if turn_id is None:
+            raise Refused("turn_id")
+        return turn_id
+
+    def _tell(self, kind: Any, turn: Turn, payload: Json) -> None:
+        self._ledger.event(kind, turn.turn_id, self._desk.record.offset, payload, self._desk.now_ms)
+
+
+class _Times:
+    """The times of a record that ends a turn."""
+
+    __slots__ = ("completed_at", "duration_ms", "reason", "started_at")
+
+    def __init__(self, payload: Json) -> None:
+        self.started_at = integer_or_none(payload, "started_at")
+        self.completed_at = integer_or_none(payload, "completed_at")
+        self.duration_ms = integer_or_none(payload, "duration_ms")
+        self.reason = payload.get("reason")
+
+
+def _root(payload: Json) -> str | None:
+    root = text_or_none(payload, "root_turn_id")
+    return root if root and len(root) <= ID_MAX else None
