@@ -85,30 +85,32 @@ def base_of(link: Link, lookup: Lookup) -> Link | None:
     if link.base_id is None:
         return None
     base = lookup(link.base_id)
-    return None if base is None or on_cycle(link, lookup) else base
+    return None if base is None or link.rollout_id in cycle(link, lookup) else base
 
 
-def on_cycle(link: Link, lookup: Lookup) -> bool:
-    """Tell whether the bases of a rollout lead back to itself."""
-    seen = set[RolloutId]()
+def cycle(link: Link, lookup: Lookup) -> frozenset[RolloutId]:
+    """Give the rollouts on the cycle that a rollout's bases lead into; empty: they lead to none."""
+    walked: dict[RolloutId, int] = {}
     at: Link | None = link
     while at is not None and at.base_id is not None:
-        if at.base_id == link.rollout_id:
-            return True
-        if at.base_id in seen:
-            return False  # a cycle further back, which this rollout is not on
-        seen.add(at.base_id)
+        walked[at.rollout_id] = len(walked)
+        if at.base_id in walked:
+            first = walked[at.base_id]
+            return frozenset(one for one, place in walked.items() if place >= first)
         at = lookup(at.base_id)
-    return False
+    return frozenset()
 
 
 def chain(newest: Link, lookup: Lookup) -> Chain:
     """Walk from a thread's current rollout back to where its history begins (rule 2)."""
+    looped = cycle(newest, lookup)
     parts = [Part(newest, None)]
-    walked = {newest.rollout_id}
     own = newest
     end: End = "whole"
     while own.base_id is not None:
+        if own.rollout_id in looped:
+            end = "cycle"
+            break
         if len(parts) == MAX_PARTS:
             end = "deep"
             break
@@ -120,15 +122,6 @@ def chain(newest: Link, lookup: Lookup) -> Chain:
         if own.attached and base.thread_id != own.thread_id:
             break
         parts.append(Part(base, own.end_offset))
-        if base.rollout_id in walked:
-            # Rule 2: nothing behind the first rollout that lies on the cycle is shown.
-            first = next(
-                n for n, part in enumerate(parts) if part.link.rollout_id == base.rollout_id
-            )
-            del parts[first + 1 :]
-            end = "cycle"
-            break
-        walked.add(base.rollout_id)
         own = base
     return Chain(tuple(reversed(parts)), end)
 

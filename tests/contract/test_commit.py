@@ -9,7 +9,7 @@ import pytest
 
 from projector.errors import CheckpointMoved
 from projector.place import ItemId, Offset, Ordinal
-from projector.rows import Anomaly, Meta, RealtimeRow, uid
+from projector.rows import Anomaly, Change, Meta, RealtimeRow, uid
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,
@@ -230,7 +230,7 @@ def test_a_uid_is_the_text_of_a_uuid(store: Queried, run: Run) -> None:
 def test_counts_follow_every_batch(store: Queried, run: Run) -> None:
     """Promise: Count what is there; cheap, whatever its size."""
     run(store.commit([batch(file_of(1), [turn(1, "t", 0), item(1, "a", 10)], end=100)]))
-    again = [item(1, "a", 100), item(1, "b", 110), turn(1, "t", 0), turn(1, "u", 120)]
+    again: list[Change] = [item(1, "a", 100), item(1, "b", 110), turn(1, "t", 0), turn(1, "u", 120)]
     run(store.commit([batch(file_of(1), again, start=at(100), end=200)]))
     run(store.commit([batch(file_of(2), [item(2, "a", 10)])]))
 

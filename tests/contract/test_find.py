@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from projector.place import ItemId, TurnId
-from projector.rows import Found, KnownTurn, Message, Wants
+from projector.rows import Change, Found, KnownTurn, Message, Wants
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import batch, continuing, file_of, item, rollout_id, turn
 
@@ -72,7 +72,7 @@ def test_a_turn_of_which_only_items_are_known_has_no_row(store: Queried, run: Ru
 
 def test_offsets_are_those_of_the_file_whatever_the_position(store: Queried, run: Run) -> None:
     row = turn(2, "t", 150)
-    changes = [row, item(2, "a", 250, turn="t")]
+    changes: list[Change] = [row, item(2, "a", 250, turn="t")]
     run(store.commit([batch(file_of(2), changes, header=continuing(1, 900))]))
 
     wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}))
@@ -83,7 +83,7 @@ def test_offsets_are_those_of_the_file_whatever_the_position(store: Queried, run
 
 
 def test_other_rollouts_are_not_looked_at(store: Queried, run: Run) -> None:
-    changes = [turn(1, "t", 0), item(1, "a", 100)]
+    changes: list[Change] = [turn(1, "t", 0), item(1, "a", 100)]
     run(store.commit([batch(file_of(1), changes), batch(file_of(2))]))
 
     wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=1)
