@@ -43,7 +43,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "daemon.started":       Known("info",    "the daemon has the database and begins to catch up"),
     "daemon.caught_up":     Known("info",    "all that was there at the start is projected"),
     "daemon.stopped":       Known("info",    "what was read is committed, the daemon leaves"),
-    "backfill.finished":    Known("info",    "a one-shot run has come to its end"),
+    "backfill.finished":    Known("debug",   "a one-shot run has come to its end; its result is printed"),
     "store.opened":         Known("debug",   "the database is open"),
     "store.migrated":       Known("info",    "the database was brought to the present schema"),
     "store.lost":           Known("warning", "the database cannot be written; tried again"),

@@ -84,7 +84,7 @@ def _has_line(path: str, offset: int) -> bool:
     A file that cannot be opened counts as one with lines: something waits in it.
     """
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as everywhere for rollouts
+        with open(path, "rb", buffering=0) as file:
             file.seek(offset)
             while chunk := file.read(_CHUNK):
                 if b"\n" in chunk:
@@ -96,7 +96,7 @@ def _has_line(path: str, offset: int) -> bool:
 
 def _since_ms(file: RolloutFile) -> int:
     try:
-        changed = os.stat(file.path).st_ctime_ns  # noqa: PTH116
+        changed = os.stat(file.path).st_ctime_ns
     except OSError:
         changed = 0
     return max(file.mtime_ns, changed) // 1_000_000
@@ -174,7 +174,7 @@ def _read(connection: sqlite3.Connection, path: str) -> Database:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size  # noqa: PTH116
+        return os.stat(path).st_size
     except OSError:
         return 0
 

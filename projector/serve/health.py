@@ -36,7 +36,7 @@ class Measure:
 
     def __str__(self) -> str:
         """Write it as perfdata."""
-        limits = [f"{limit:g}" for limit in (self.warning, self.critical) if limit is not None]
+        limits = [_plain(limit) for limit in (self.warning, self.critical) if limit is not None]
         return ";".join([f"{self.label}={_plain(self.value)}{self.unit}", *limits])
 
 

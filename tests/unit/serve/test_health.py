@@ -157,10 +157,11 @@ def test_without_a_daemon_by_a_timer_only_bytes_count() -> None:
 
 def test_numbers_for_graphs() -> None:
     """In the form of a monitoring plugin: label=value[unit];warning;critical."""
-    line = judge(facts(beat(), 200, 1.5), LIMITS).line()
+    limits = msgspec.structs.replace(LIMITS, critical_bytes=10_000_000_000)
+    line = judge(facts(beat(), 200, 1.5), limits).line()
 
     assert line.partition(" | ")[2] == (
-        "behind_bytes=200B;1000;10000 behind_seconds=1.5s;60;300 rollouts=1 anomalies=2"
+        "behind_bytes=200B;1000;10000000000 behind_seconds=1.5s;60;300 rollouts=1 anomalies=2"
     )
 
 

@@ -1,0 +1,299 @@
+"""Commands, options, exit codes: what people and scripts rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from projector import cli, errors
+from projector.run import backfill, daemon
+from projector.run.progress import Progress, Summary
+
+SAMPLE = Path(cli.__file__).parent / "sample"
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shut out the settings, the database and the rollouts of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("PROJECTOR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PROJECTOR_CONFIG", os.devnull)
+    monkeypatch.setenv("PROJECTOR_DATABASE", f"sqlite:///{tmp_path}/p.db")
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+
+
+def run(capsys: Capture, *arguments: str) -> tuple[int, str, str]:
+    """Run a command: exit code, standard output, standard error."""
+    code = cli.run(arguments)
+    return (code, *capsys.readouterr())
+
+
+def rows(tmp_path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(tmp_path / "p.db")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+USAGE = [
+    ("no such command", ["bakfill"], "Did you mean 'backfill'? See: projector --help"),
+    ("no such option", ["status", "--rolouts"], "Did you mean '--rollouts'"),
+    ("an option without its value", ["run", "--database"], "requires an argument"),
+    ("one argument too many", ["status", "all"], "unexpected extra argument"),
+    ("a database without scheme", ["status", "--database", "p.db"], "write sqlite:///p.db"),
+    ("a configuration that is not there", ["--config", "/no/c.toml", "status"], "no such file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [pytest.param(*c[1:], id=c[0]) for c in USAGE])
+def test_bad_usage(capsys: Capture, arguments: list[str], words: str) -> None:
+    """Bad usage exits with 2 and one line that says what is wrong and how to mend it."""
+    code, out, err = run(capsys, *arguments)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("projector: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_without_a_command_the_help_goes_to_standard_error(capsys: Capture) -> None:
+    code, out, err = run(capsys)
+
+    assert (code, out) == (2, "")
+    assert "Usage: projector" in err
+
+
+def test_version(capsys: Capture) -> None:
+    code, out, _ = run(capsys, "--version")
+
+    assert code == 0
+    assert out.startswith("projector ")
+    assert ", schema " in out
+    assert f"SQLite {sqlite3.sqlite_version}" in out
+
+
+def test_backfill(capsys: Capture, tmp_path: Path) -> None:
+    """Projects what is there; the result, and nothing else, is on standard output."""
+    code, out, _ = run(capsys, "backfill", "--codex-home", str(SAMPLE))
+
+    assert code == 0
+    assert out.startswith("4 rollouts, ")
+    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(3,)]
+
+
+def test_backfill_as_json(capsys: Capture) -> None:
+    code, out, err = run(capsys, "backfill", "--codex-home", str(SAMPLE), "--json")
+
+    assert (code, err) == (0, "")
+    assert json.loads(out)["rollouts"] == 4
+
+
+def test_backfill_of_some(capsys: Capture, tmp_path: Path) -> None:
+    (thread,) = (SAMPLE / "archived_sessions").iterdir()
+
+    code, _, _ = run(capsys, "backfill", str(thread), "--codex-home", str(SAMPLE))
+
+    assert code == 0
+    assert rows(tmp_path, "SELECT archived FROM threads") == [(1,)]
+
+
+def test_backfill_of_nothing_says_how_to_go_on(capsys: Capture) -> None:
+    code, out, err = run(capsys, "backfill")
+
+    assert code == 0
+    assert out.startswith("0 rollouts")
+    assert "projector backfill --sample" in err
+
+
+def test_the_sample_where_there_are_no_rollouts(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, "backfill", "--sample")
+
+    assert code == 0
+    assert out.startswith("4 rollouts")
+    assert f"no rollouts under {tmp_path}/home: projecting the sample" in err
+
+
+def test_no_sample_where_there_are_rollouts(capsys: Capture, tmp_path: Path) -> None:
+    shutil.copytree(SAMPLE / "archived_sessions", tmp_path / "home/archived_sessions")
+
+    code, out, _ = run(capsys, "backfill", "--sample")
+
+    assert code == 0
+    assert out.startswith("1 rollout, ")
+
+
+def test_backfill_tells_what_it_could_not_read(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unlucky(*_: object, selection: object, progress: Progress) -> Summary:
+        assert selection == ()
+        progress.start(1, 1)
+        return Summary(
+            rollouts=2, records=0, items=0, turns=0, anomalies=1, bytes_read=0, seconds=0.5,
+            faults=("/c/r: permission denied. Mend: chmod u+r /c/r",), unreadable=1,
+        )  # fmt: skip
+
+    monkeypatch.setattr(backfill, "backfill", unlucky)
+
+    code, out, err = run(capsys, "backfill")
+
+    assert code == 1
+    assert out == (
+        "2 rollouts, 0 records, 0 items in 0.5 s; 1 anomaly noted; 1 could not be read\n"
+    )
+    assert err == "projector: /c/r: permission denied. Mend: chmod u+r /c/r\n"
+
+
+RAISED = [
+    (
+        "cannot be done",
+        errors.StoreUnavailable("p.db: locked", hint="Wait"),
+        1,
+        "p.db: locked. Wait",
+    ),
+    ("refused", errors.StoreRefused("p.db: newer", hint="Upgrade"), 1, "p.db: newer. Upgrade"),
+    ("held by another", errors.AlreadyRunning("p.db: pid 7 has it"), 3, "p.db: pid 7 has it"),
+    ("a setting", errors.UsageError("x is wrong"), 2, "x is wrong"),
+    ("the system", OSError(28, "No space left on device", "p.db"), 1, "p.db: No space left"),
+    ("Ctrl-C", KeyboardInterrupt(), 130, "interrupted; what is committed stays"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in RAISED]
+)
+def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
+) -> None:
+    async def fail(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(daemon, "follow", fail)
+
+    found, out, err = run(capsys, "run")
+
+    assert (found, out) == (code, "")
+    line = err.lstrip("\n")  # the ^C of a terminal has its own line
+    assert line.startswith(f"projector: {words}")
+    assert line.count("\n") == 1
+
+
+def test_run_hands_on_what_was_said(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[str, ...]] = []
+
+    async def follow(_store: object, settings: object) -> None:
+        heard.append((settings.database_path, *settings.codex_homes))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(daemon, "follow", follow)
+
+    arguments = ["--codex-home", "/a", "--codex-home", "/b"]
+    assert run(capsys, "run", *arguments, "--database", f"sqlite:///{tmp_path}/q.db")[0] == 0
+    assert heard == [(f"{tmp_path}/q.db", "/a", "/b")]
+
+
+def test_status(capsys: Capture) -> None:
+    run(capsys, "backfill", "--codex-home", str(SAMPLE))
+
+    code, out, err = run(capsys, "status", "--codex-home", str(SAMPLE), "--json", "--rollouts")
+
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["rollouts"], found["threads"], found["behind_bytes"]) == (4, 3, 0)
+    assert len(found["per_rollout"]) == 4
+
+
+def test_status_without_a_database(capsys: Capture) -> None:
+    code, out, err = run(capsys, "status")
+
+    assert (code, out) == (1, "")
+    assert err.endswith("p.db: no database there. Make it: projector backfill\n")
+
+
+def test_health_without_a_database(capsys: Capture) -> None:
+    """Nothing was ever projected: monitoring must hear that, not that it cannot be told."""
+    code, out, err = run(capsys, "health")
+
+    assert (code, err) == (2, "")
+    assert out.startswith("CRITICAL: ")
+    assert "no database there" in out
+
+
+def test_health_of_something_else(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "p.db").write_text("cups, not tables" * 100)
+
+    code, out, err = run(capsys, "health")
+
+    assert (code, err) == (3, "")
+    assert out.startswith("UNKNOWN: ")
+    assert out.endswith("not a SQLite database. Name another: --database\n")
+
+
+def test_health_with_wrong_settings_is_unknown(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a monitoring system 2 would say CRITICAL; it reads the line on standard output."""
+    monkeypatch.setenv("PROJECTOR_HEALTH__WARNING_S", "soon")
+
+    code, out, err = run(capsys, "health")
+
+    assert (code, err) == (3, "")
+    assert out.startswith("UNKNOWN: PROJECTOR_HEALTH__WARNING_S: ")
+
+
+def test_health_after_a_backfill(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROJECTOR_HEALTH__HEARTBEAT_S", "0")
+    run(capsys, "backfill", "--codex-home", str(SAMPLE))
+
+    code, out, _ = run(capsys, "health", "--codex-home", str(SAMPLE))
+
+    assert code == 0
+    assert out.startswith("OK: nothing waits | behind_bytes=0B;")
+    assert (
+        json.loads(run(capsys, "health", "--codex-home", str(SAMPLE), "--json")[1])["rollouts"] == 4
+    )
+
+
+def test_health_imports_nothing_that_is_slow(tmp_path: Path) -> None:
+    """It starts in under 100 ms: monitoring runs it each minute on each host."""
+    code = (
+        "import sys; from projector import cli; cli.run(['health']);"
+        "print([m for m in ('asyncio', 'aiosqlite', 'structlog', 'watchfiles', 'rich', 'orjson')"
+        " if m in sys.modules])"
+    )
+    database = tmp_path / "p.db"
+    cli.run(["backfill", "--codex-home", str(SAMPLE), "--json"])
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert database.exists()
+    assert done.stdout.endswith("[]\n"), done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_fault() -> None:
+    """`projector status | head -1` ends without a word."""
+    code = (
+        "import os, sys; from projector import cli; os.dup2({w}, 1); sys.exit(cli.run(['--help']))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(w=writing)],
+        pass_fds=[writing],
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+
+    assert done.stderr == b""
