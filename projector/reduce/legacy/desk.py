@@ -75,21 +75,18 @@ class Desk:
         created_ms: int | None = None,
     ) -> Item:
         """Make or replace an item of a turn."""
-        item_id: str = json["id"]
         record = self.record
         owner = record.offset if offset is None else offset
         if turn.frame is not None and turn.frame < owner and not self._is_newest(turn):
             owner = turn.frame
         now = self.row_ms
         item = Item(
-            turn.turn_id,
-            item_id,
-            self.ledger.uid_of(turn.turn_id, item_id),
+            (turn.turn_id, json["id"]),
             json,
             provenance,
-            record.offset if offset is None else offset,
-            owner,
-            now if created_ms is None else created_ms,
+            offset=record.offset if offset is None else offset,
+            owner=owner,
+            created_ms=now if created_ms is None else created_ms,
         )
         item.completed_ms = now
         return self.ledger.put(item)

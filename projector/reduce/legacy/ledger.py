@@ -38,6 +38,10 @@ TURNS_MAX: Final = 8_192
 TURNS_FORGOTTEN: Final = 4_096
 
 
+#: Turn and id of an item.
+Key = tuple[str, str]
+
+
 class Turn:
     """A turn that a record has named or opened."""
 
@@ -151,23 +155,19 @@ class Item:
         "provenance",
         "started_ms",
         "turn_id",
-        "uid",
     )
 
     def __init__(
         self,
-        turn_id: str,
-        item_id: str,
-        item_uid: bytes,
+        key: Key,
         json: Json,
         provenance: Provenance,
+        *,
         offset: int,
         owner: int,
         created_ms: int,
     ) -> None:
-        self.turn_id = turn_id
-        self.item_id = item_id
-        self.uid = item_uid
+        self.turn_id, self.item_id = key
         self.json = json
         self.provenance: Provenance = provenance
         self.offset = offset
@@ -176,7 +176,12 @@ class Item:
         self.started_ms: int | None = None
         self.completed_ms: int | None = None
 
-    def row(self) -> ItemRow:
+    @property
+    def key(self) -> Key:
+        """Turn and id: what tells it from other items of the rollout."""
+        return self.turn_id, self.item_id
+
+    def row(self, rollout_id: RolloutId) -> ItemRow:
         """Give the row as it stands."""
         json = self.json
         try:
@@ -184,7 +189,7 @@ class Item:
         except TypeError:  # deeper than orjson writes
             text = exact.dumps(json)
         return ItemRow(
-            self.uid,
+            uid("item", rollout_id, self.turn_id, self.item_id),
             TurnId(self.turn_id),
             ItemId(self.item_id),
             Offset(self.offset),
@@ -208,9 +213,9 @@ class Ledger:
         self.whole = whole
         """Every turn of the rollout is remembered: another one does not exist."""
         self.turns: dict[str, Turn] = {}
-        self.items: dict[bytes, Item] = {}
+        self.items: dict[Key, Item] = {}
         self._changed_turns: dict[bytes, Turn] = {}
-        self._changed_items: dict[bytes, Item] = {}
+        self._changed_items: dict[Key, Item] = {}
         self._out: list[Change] = []
 
     # Turns
@@ -246,17 +251,14 @@ class Ledger:
 
     # Items
 
-    def uid_of(self, turn_id: str, item_id: str) -> bytes:
-        """Give an item's uid."""
-        return uid("item", self._rollout, turn_id, item_id)
-
     def item(self, turn_id: str, item_id: str) -> Item | None:
         """Give an item that is remembered."""
-        return self.items.get(self.uid_of(turn_id, item_id))
+        return self.items.get((turn_id, item_id))
 
     def put(self, item: Item) -> Item:
         """Make an item, or replace the one of its id in its turn: that one keeps its place."""
-        old = self._changed_items.get(item.uid)
+        key = item.key
+        old = self._changed_items.get(key)
         if old is not None:
             old.json, old.provenance = item.json, item.provenance
             old.completed_ms = item.completed_ms
@@ -264,44 +266,40 @@ class Ledger:
                 old.started_ms = item.started_ms
             item = old
         else:
-            self._changed_items[item.uid] = item
-        self.items[item.uid] = item
+            self._changed_items[key] = item
+        self.items[key] = item
         return item
 
     def change_item(self, item: Item, json: Json, now_ms: int) -> None:
         """Give a remembered item another snapshot."""
         item.json = json
         item.completed_ms = now_ms
-        self._changed_items[item.uid] = item
+        self._changed_items[item.key] = item
 
     def learn_item(self, known: KnownItem) -> None:
         """Take what the store has of an item, unless it is remembered."""
-        if known.buried or known.uid in self.items:
+        key = (str(known.turn_id), str(known.item_id))
+        if known.buried or key in self.items:
             return
-        json = orjson.loads(known.json)
-        owner = known.offset if known.owner is None else known.owner
-        self.items[known.uid] = Item(
-            known.turn_id,
-            known.item_id,
-            known.uid,
-            json,
+        self.items[key] = Item(
+            key,
+            orjson.loads(known.json),
             known.provenance,
-            known.offset,
-            owner,
-            known.created_at_ms,
+            offset=known.offset,
+            owner=known.offset if known.owner is None else known.owner,
+            created_ms=known.created_at_ms,
         )
 
-    def keep_items(self, kept: Collection[bytes]) -> None:
+    def keep_items(self, kept: Collection[Key]) -> None:
         """Forget all items but these."""
         if len(self.items) > len(kept):
             self.items = {each: item for each, item in self.items.items() if each in kept}
 
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
         """Take an item out of the history."""
-        item_uid = self.uid_of(turn_id, item_id)
         self.flush()
-        self.items.pop(item_uid, None)
-        self._out.append(Drop(item_uid, Offset(at)))
+        self.items.pop((turn_id, item_id), None)
+        self._out.append(Drop(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
     # Changes
 
@@ -352,7 +350,7 @@ class Ledger:
         for turn in self._changed_turns.values():
             yield turn.row()
         for item in self._changed_items.values():
-            yield item.row()
+            yield item.row(self._rollout)
 
     def handed_out(self) -> list[Change]:
         """Give all changes since the last time, in order."""

@@ -15,7 +15,7 @@ from projector.decode.refused import Refused
 from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.legacy.boundaries import rollback_of
 from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
-from projector.reduce.legacy.ledger import Ledger
+from projector.reduce.legacy.ledger import Key, Ledger
 from projector.reduce.legacy.state import State, dumped, loaded
 from projector.reduce.legacy.story import Story
 from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
@@ -41,7 +41,7 @@ class LegacyReducer:
         self._read_for: tuple[int, int, int] | None = None
         self._asked_frames = 0
         self._asked_items: frozenset[str] = frozenset()
-        self._lost: set[bytes] = set()
+        self._lost: set[Key] = set()
         """Items of open calls that the store does not have."""
 
     @classmethod
@@ -105,7 +105,7 @@ class LegacyReducer:
         for item in (each for known in found.items.values() for each in known):
             self._ledger.learn_item(item)
         if self._asked_items:
-            self._lost.update(uid for uid in self._open_items() if uid not in self._ledger.items)
+            self._lost |= self._open_items() - self._ledger.items.keys()
             self._asked_items = frozenset()
 
     def _missing_turns(self, *, asked: bool = False) -> set[str]:
@@ -136,28 +136,19 @@ class LegacyReducer:
                 named.add(turn_id)
         return named
 
-    def _open_items(self) -> dict[bytes, str]:
-        state, uid_of = self._state, self._ledger.uid_of
-        open_items = {
-            uid_of(call.turn, call_id): call_id
-            for call_id, call in state.calls.items()
-            if call.shown
-        }
-        for session in state.sessions.values():
-            open_items[uid_of(session.turn, session.item)] = session.item
+    def _open_items(self) -> set[Key]:
+        state = self._state
+        keys = {(call.turn, call_id) for call_id, call in state.calls.items() if call.shown}
+        keys.update((session.turn, session.item) for session in state.sessions.values())
         if state.reasoning is not None:
-            open_items[uid_of(*state.reasoning)] = state.reasoning[1]
-        return open_items
+            keys.add(state.reasoning)
+        return keys
 
     def _missing_items(self) -> set[str]:
         if self._ledger.whole:
             return set()
         known = self._ledger.items
-        return {
-            item_id
-            for uid, item_id in self._open_items().items()
-            if uid not in known and uid not in self._lost
-        }
+        return {key[1] for key in self._open_items() if key not in known and key not in self._lost}
 
     def _rolls_back(self) -> int:
         """Give how many boundaries the records take back at most."""
@@ -201,12 +192,12 @@ class LegacyReducer:
             self._read = []
         changes = self._ledger.handed_out()
         state = self._state
-        self._ledger.keep_items(self._open_items().keys())
+        open_items = self._open_items()
+        self._ledger.keep_items(open_items)
         active = None if state.active is None else state.active.turn
         self._ledger.forget_turns((active, state.started_last))
         self._story.boundaries.forget()
-        if self._lost:
-            self._lost &= self._open_items().keys()
+        self._lost &= open_items
         return changes
 
     def _take(self) -> None:
