@@ -86,8 +86,10 @@ def _measure(one: Benchmark, run: Run) -> None:
     began = time.monotonic()
     try:
         one.measure(run)
-    except (Failed, sqlite3.Error, OSError) as error:
-        run.result.failure = f"{error}"
+    except Failed as error:
+        run.result.failure = str(error)
+    except Exception as error:  # noqa: BLE001 - a fault in one must not lose what others found
+        run.result.failure = f"{type(error).__name__}: {error}"
     run.result.seconds = time.monotonic() - began
 
 

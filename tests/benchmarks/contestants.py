@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.bench import ROOT, Failed, Home
-from tests.benchmarks.processes import Cost, environment, measured, projector
+from tests.benchmarks.processes import Cost, backfill, environment, measured
 from tests.live import install, offline
 
 #: The agentsview that the figures of the README were measured with.
@@ -55,10 +55,7 @@ def _expect(who: str, rows: int, home: Home) -> None:
 def run_projector(home: Home, scratch: Path) -> Cost:
     """Run `projector backfill`, whole process, into a new database."""
     database = scratch / "projector.sqlite"
-    cost = measured(
-        projector("backfill", "--codex-home", home.path, "--database", f"sqlite:///{database}"),
-        scratch,
-    )
+    cost = measured(backfill(home.path, database), scratch)
     _expect("the projector", _count(database, "SELECT count(*) FROM codex_thread_items"), home)
     return cost
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.benchmarks.bench import ROOT, Failed, Home, Run
-from tests.benchmarks.processes import Daemon, environment, measured, projector
+from tests.benchmarks.processes import Daemon, backfill, environment, measured, projector
 from tests.benchmarks.rollouts import Rollout
 from tests.benchmarks.watching import Watch
 
@@ -71,6 +71,8 @@ class Followed:
     def bytes_read(self) -> int:
         """Give what the daemon has read since its start, everything committed by now included.
 
+        Waits for its next sign of life, which may be half a minute off.
+
         Raises:
             Failed: it gives no sign of life.
         """
@@ -101,9 +103,7 @@ def status(home: Path, database: Path, scratch: Path) -> dict[str, Any]:
 def backfilled(home: Path, scratch: Path) -> Path:
     """Project a home into a new database; its path."""
     database = scratch / "projector.sqlite"
-    measured(
-        projector("backfill", "--codex-home", home, "--database", f"sqlite:///{database}"), scratch
-    )
+    measured(backfill(home, database), scratch)
     return database
 
 

@@ -51,6 +51,11 @@ def projector(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "projector", *map(str, words)]
 
 
+def backfill(home: Path, database: Path) -> list[str]:
+    """Give the command line of a backfill into a SQLite file."""
+    return projector("backfill", "--codex-home", home, "--database", f"sqlite:///{database}")
+
+
 def measured(
     command: Sequence[str],
     scratch: Path,

@@ -259,6 +259,8 @@ def render(result: Result) -> str:
         lines += ["", *table(rows, right=(1, 3))]
     said = [f"absent: {who}: {why}" for who, why in result.absent.items()]
     said += [f"note: {note}" for note in result.notes]
+    if result.seconds:
+        said.append(f"all of it took {result.seconds:.0f} s")
     if result.failure:
         said.append(f"FAILED: {result.failure}")
     if said:

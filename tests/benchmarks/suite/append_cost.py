@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Mapping
 
 from tests.benchmarks.bench import Home, Run, benchmark
-from tests.benchmarks.following import Appender, following
-from tests.benchmarks.processes import measured, projector
+from tests.benchmarks.following import Appender, Followed, following
+from tests.benchmarks.processes import backfill, measured
 from tests.benchmarks.rollouts import KB
 
 _SLACK_BYTES = 64 * 1024
@@ -29,48 +30,72 @@ def _both(run: Run, large: str, *options: str) -> Home:
 
 def compare(run: Run, home: Home) -> None:
     """Append to both in turn, under a daemon and between one-shot runs."""
-    appends = run.scaled(50, 10)
     names = [f"{one['bytes'] / 1e6:,.0f} MB" for one in home.rollouts]
     with following(run, home) as followed:
-        both = [Appender(followed.home.path, told) for told in home.rollouts]
-        for appender in both:
+        both = {
+            name: Appender(followed.home.path, told)
+            for name, told in zip(names, home.rollouts, strict=True)
+        }
+        for appender in both.values():  # the first append of each: settles what follows it
             appender.item()
             followed.landed(appender)
+        _bytes(run, followed, both)
         for _ in run.rounds():
-            for name, appender in zip(names, both, strict=True):
-                read, cpu, size = followed.bytes_read(), followed.daemon.cpu(), 0
-                waits = []
-                for _ in range(appends):
-                    time.sleep(0.03)
-                    at = appender.rollout.offset
-                    began = appender.item()
-                    waits.append(followed.landed(appender) - began)
-                    size += appender.rollout.offset - at
-                spent = followed.daemon.cpu() - cpu
-                more = followed.bytes_read() - read - size
-                run.result.sample(name, "latency", sum(waits) / appends * 1000, "ms")
-                run.result.sample(name, "CPU an append", spent / appends * 1000, "ms")
-                run.result.sample(name, "read beyond it", more / appends / KB, "kB")
+            _live(run, followed, both)
         run.result.sample("run", "peak memory", followed.daemon.peak(), "MiB")
         followed.daemon.stop()
         for _ in run.rounds():
-            for name, appender in zip(names, both, strict=True):
-                appender.item()
-                cost = measured(
-                    projector(
-                        "backfill", "--codex-home", followed.home.path,
-                        "--database", f"sqlite:///{followed.database}",
-                    ),
-                    followed.scratch,
-                )  # fmt: skip
-                followed.landed(appender)
-                run.result.sample(name, "one-shot process", cost.wall * 1000, "ms")
-        for appender in both:
+            _one_shot(run, followed, both)
+        for appender in both.values():
             appender.close()
     for what in ("latency", "CPU an append", "one-shot process"):
         run.result.compare(names[1], names[0], what, at_most=1.25)
     for name in names:
         run.result.promise(name, "read beyond it", at_most=_SLACK_BYTES / KB)
+
+
+def _bytes(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
+    """Count what is read beyond the appended bytes.
+
+    Once, not in rounds: a count does not vary, and the daemon tells it twice a minute.
+    """
+    appends = run.scaled(50, 10)
+    read = followed.bytes_read()
+    for name, appender in both.items():
+        size = appender.rollout.offset
+        for _ in range(appends):
+            appender.item()
+            followed.landed(appender)
+        size = appender.rollout.offset - size
+        before, read = read, followed.bytes_read()
+        run.result.sample(
+            name, "read beyond it", (read - before - size) / appends / KB, "kB an append"
+        )
+
+
+def _live(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
+    """Append some lines to each, one at a time, while the daemon follows."""
+    appends = run.scaled(50, 10)
+    for name, appender in both.items():
+        cpu, waits = followed.daemon.cpu(), []
+        for _ in range(appends):
+            time.sleep(0.03)
+            began = appender.item()
+            waits.append(followed.landed(appender) - began)
+        spent = followed.daemon.cpu() - cpu
+        run.result.sample(name, "latency", sum(waits) / appends * 1000, "ms")
+        run.result.sample(name, "CPU an append", spent / appends * 1000, "ms")
+
+
+def _one_shot(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
+    """Append a line to each, and project it by a process of its own."""
+    for name, appender in both.items():
+        appender.item()
+        cost = measured(backfill(followed.home.path, followed.database), followed.scratch)
+        followed.watch.wait(
+            appender.rollout.rollout_id, appender.rollout.offset, check=lambda: None, seconds=1
+        )
+        run.result.sample(name, "one-shot process", cost.wall * 1000, "ms")
 
 
 @benchmark("append-cost", "an append to a rollout of 1 MB and to one of 2 GB")

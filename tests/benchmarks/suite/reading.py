@@ -124,7 +124,7 @@ def questions(run: Run) -> None:
     with run.folder() as scratch:
         database = backfilled(home.path, scratch)
         db = read_only(database)
-        newest = _one(db, "SELECT max(updated_at_ms) FROM threads")
+        newest = _one(db, "SELECT max(created_at_ms) FROM codex_thread_items")
         values = {"thread": home.rollouts[0]["thread_id"], "since": newest - _WEEK_MS}
         for _ in run.rounds():
             for question, query in QUESTIONS.items():
