@@ -6,7 +6,6 @@ good order can show these; each is counted in `Report.meant`, so that none hides
 1. A turn's `started_at` that Codex lost, since the record that ended the turn lacks it.
 2. A turn that nobody runs any more: stored as `inProgress`, listed by Codex as `interrupted`.
 3. Rows of rollouts whose files are deleted: Codex forgets them, the projector keeps them.
-4. Rows of legacy rollouts: Codex projects none.
 """
 
 from __future__ import annotations
@@ -85,8 +84,6 @@ def _compare_table(shown: Shown, db: sqlite3.Connection, table: str, report: Rep
     for name in found:
         if name[0] in shown.gone:
             report.meant[f"{view}: of a deleted rollout"] += 1
-        elif name[0] in shown.legacy:
-            report.meant[f"{view}: of a legacy rollout"] += 1
         else:
             report.differences.append(f"{view} {name}: Codex has no such row")
 

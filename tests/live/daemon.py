@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,7 +18,7 @@ from typing import Final
 PROJECTOR: Final = (sys.executable, "-m", "projector")
 
 _LEAVE_SECONDS: Final = 30
-_LOOK_SECONDS: Final = 0.02
+_LOOK_SECONDS: Final = 0.1
 
 
 class DaemonFault(Exception):
@@ -31,9 +31,8 @@ class Daemon:
     def __init__(
         self, home: Path, database: Path, log: Path, command: Sequence[str] = PROJECTOR
     ) -> None:
-        self._words = [
-            *command, "run", "--codex-home", str(home), "--database", f"sqlite:///{database}",
-        ]  # fmt: skip
+        self._command = command
+        self._where = ["--codex-home", str(home), "--database", f"sqlite:///{database}"]
         self.database = database
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,9 +43,12 @@ class Daemon:
         if self._process is None:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    [*self._command, "run", *self._where],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
                     env=self._environment(),
-                )  # fmt: skip
+                )
 
     def _environment(self) -> dict[str, str]:
         """Nobody's settings but the defaults."""
@@ -109,32 +111,27 @@ class Daemon:
         deadline = time.monotonic() + seconds
         while True:
             self._alive()
-            behind = {
-                rollout: (at, size)
-                for rollout, size in sizes.items()
-                if (at := self._checkpoints().get(rollout)) != size
-            }
+            at = self._checkpoints()
+            behind = {name: size for name, size in sizes.items() if at.get(name) != size}
             if not behind:
                 return
             if time.monotonic() > deadline:
-                shown = ", ".join(f"{rollout} at {at} of {size}" for rollout, (at, size) in
-                                  sorted(behind.items())[:5])  # fmt: skip
+                some = sorted(behind.items())[:5]
+                shown = ", ".join(f"{name} at {at.get(name)} of {size}" for name, size in some)
                 raise DaemonFault(f"not caught up after {seconds:g} s: {shown}{self._last_words()}")
             time.sleep(_LOOK_SECONDS)
 
     def _checkpoints(self) -> dict[str, int]:
-        if not self.database.exists():
-            return {}
-        database = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
-        try:
-            found = database.execute(
-                "SELECT thread_id, next_rollout_byte_offset FROM codex_projection_state"
-            )
-            return dict(found.fetchall())
-        except sqlite3.OperationalError:
-            return {}  # its schema is not there yet
-        finally:
-            database.close()
+        words = [*self._command, "status", "--json", "--rollouts", *self._where]
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, env=self._environment()
+        )
+        if done.returncode != 0:
+            return {}  # the database is not there yet
+        return {
+            rollout["rollout_id"]: rollout["next_byte_offset"]
+            for rollout in json.loads(done.stdout)["per_rollout"]
+        }
 
 
 class Killer:

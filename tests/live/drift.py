@@ -23,7 +23,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from tests.live import install, offline
+from tests.live import install, offline, schema
 from tests.live.model import Json
 from tests.live.rollouts import text
 
@@ -46,9 +46,9 @@ Facts = dict[str, list[str]]
 """Names of things, sorted, under the name of what holds them."""
 
 
-def observe(home: Path, schema: Json) -> Mapping[str, Facts]:
+def observe(home: Path, bundle: Json) -> Mapping[str, Facts]:
     """Collect all that one release was seen to write and says of itself."""
-    return {"schema": _schema(schema), "records": _records(home), "tables": _tables(home)}
+    return {"schema": _schema(bundle), "records": _records(home), "tables": _tables(home)}
 
 
 def _schema(bundle: Json) -> Facts:
@@ -123,7 +123,9 @@ def _shape(line: bytes) -> Iterator[tuple[str, set[str]]]:
         kind = f"{kind} {tag}"
     item = payload.get("item")
     if isinstance(item, dict):
-        name = " ".join(str(item[key]) for key in ("type", "kind") if key in item)
+        name = item.get("type")
+        if name == "Extension":
+            name = f"{name} {item.get('kind')}"
         yield f"item {name}", set(_fields(item, "", 3))
         payload = {name: value for name, value in payload.items() if name != "item"}
     yield kind, set(_fields(payload, "", 2))
@@ -189,16 +191,15 @@ def drive(version: str, folder: Path, seed: int = 1) -> tuple[Mapping[str, Facts
         install.Unavailable: the release cannot be had, or there is no network namespace.
 
     """
-    install.codex(version)
+    codex: list[str | Path] = [*offline.prefix(), install.codex(version)]
+    said = schema.bundle(codex, folder / "schema")
     stage = folder / "session"
     words = [
         *offline.prefix(), sys.executable, "-m", "tests.live.session", "--seed", str(seed),
         "--every", "--folder", str(stage), "--codex-version", version,
     ]  # fmt: skip
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    written = stage / "schema" / "codex_app_server_protocol.v2.schemas.json"
-    schema = json.loads(written.read_text()) if written.exists() else {"definitions": {}}
-    return observe(stage / "home", schema), done.stdout + done.stderr
+    return observe(stage / "home", said), done.stdout + done.stderr
 
 
 def main() -> None:

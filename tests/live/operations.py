@@ -6,6 +6,7 @@ returns, the threads are at rest again, but for commands that outlive their turn
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -94,6 +95,10 @@ _PLAYS: Final = (
     "view", "tools", "tools", "several", "talk", "linger", "fail", "cut", "refuse", "break",
     "empty", "unknown", "cite", "loud",
 )  # fmt: skip
+
+
+#: Turns that need nothing but their message.
+PLAIN: Final = tuple(sorted(set(_PLAYS)))
 
 
 @_operation(24, _awake)
@@ -377,6 +382,16 @@ def _delete(stage: Stage, thread: Thread) -> None:
 @_operation(1, _awake)
 def _restart_codex(stage: Stage, _thread: Thread) -> None:
     stage.restart()
+
+
+@_operation(1, _awake)
+def _switch_agents(stage: Stage, _thread: Thread) -> None:
+    """Start Codex anew with the other form of agents."""
+    stage.end()
+    features = {**stage.home.features, "multi_agent_v2": not stage.agents_v2}
+    stage.home = dataclasses.replace(stage.home, features=features)
+    stage.home.write()
+    stage.codex = Codex(stage.home)
 
 
 @_operation(1, _awake)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from tests.live.codex import Home, Refused
+from tests.live.codex import Refused
 from tests.live.compare import Report
 from tests.live.model import Json
 from tests.live.shown import Row
@@ -21,15 +23,23 @@ _BUNDLE: Final = "codex_app_server_protocol.v2.schemas.json"
 ITEM: Final = "ThreadItem"
 
 
-def bundle(home: Home, folder: Path) -> Json:
+def bundle(codex: Sequence[str | Path], folder: Path) -> Json:
     """Have Codex write its schemas into this folder; the one with all definitions.
+
+    Args:
+        codex: the words that run Codex.
+        folder: made here; also serves as its home for this command.
 
     Raises:
         Refused: it does not know the command any more.
 
     """
+    folder.mkdir(parents=True)
     words = ("app-server", "generate-json-schema", "--experimental", "--out", str(folder))
-    done = home.command(*words)
+    environment = {**os.environ, "CODEX_HOME": str(folder)}
+    done = subprocess.run(
+        [*codex, *words], capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode != 0:
         raise Refused(f"generate-json-schema left with {done.returncode}: {done.stderr[-300:]}")
     read: Json = json.loads((folder / _BUNDLE).read_text())
@@ -39,8 +49,8 @@ def bundle(home: Home, folder: Path) -> Json:
 class Schema:
     """What a `ThreadItem` is, as this Codex has it."""
 
-    def __init__(self, home: Home, folder: Path) -> None:
-        definitions: Json = bundle(home, folder)["definitions"]
+    def __init__(self, binary: Path, folder: Path) -> None:
+        definitions: Json = bundle([binary], folder)["definitions"]
         whole = {"$ref": f"#/definitions/{ITEM}", "definitions": definitions}
         self._validator = jsonschema_rs.validator_for(whole)
 

@@ -24,7 +24,7 @@ from tests.live.codex import Codex, Home, Refused, Silent
 from tests.live.compare import Report, compare
 from tests.live.daemon import PROJECTOR, Daemon, DaemonFault, Killer
 from tests.live.model import Model
-from tests.live.operations import OPERATIONS, Operation, kill_in_a_turn, start
+from tests.live.operations import OPERATIONS, PLAIN, Operation, kill_in_a_turn, start
 from tests.live.plays import PLAYS
 from tests.live.rollouts import decoded_sizes, headers, ids
 from tests.live.schema import Schema
@@ -112,9 +112,9 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
 def _perform(stage: Stage, daemon: Daemon, plan: Plan, outcome: Outcome) -> None:
     stage.turn(start(stage, "paginated"), "run")
     stage.turn(start(stage, "paginated"), "patch")
+    planned = OPERATIONS * 2 if plan.every else []
     if plan.every:
-        stage.turn(start(stage, "legacy"), "tools")
-    planned = [one for one in OPERATIONS for _ in range(2)] if plan.every else []
+        _every_play(stage)
     crash = plan.operations // 2 if plan.kills else None
     for number in range(len(planned) or plan.operations):
         operation = planned[number] if planned else None
@@ -127,6 +127,15 @@ def _perform(stage: Stage, daemon: Daemon, plan: Plan, outcome: Outcome) -> None
                 kill_in_a_turn(stage, thread, "hold")
             else:
                 _act(stage, operation, outcome)
+    if plan.every:
+        _every_play(stage)  # again: a migration came between
+
+
+def _every_play(stage: Stage) -> None:
+    for mode in ("paginated", "legacy"):
+        thread = start(stage, mode)
+        for play in PLAIN:
+            stage.turn(thread, play)
 
 
 def _act(stage: Stage, wanted: Operation | None, outcome: Outcome) -> None:
@@ -164,14 +173,13 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
         histories=histories,
         threads=everything,
         gone=frozenset(ids(daemon.database) - set(sizes)),
-        legacy=frozenset(name for name, head in heads.items() if head.mode == "legacy"),
         unwritten=frozenset(set(everything) - {head.thread for head in heads.values()}),
     )
     outcome.threads = len(everything)
     outcome.rollouts = len(sizes)
     outcome.report = compare(seen, daemon.database)
-    Schema(stage.home, folder / "schema").check(daemon.database, rows, outcome.report)
-    if seen.legacy:
+    Schema(stage.home.binary, folder / "schema").check(daemon.database, rows, outcome.report)
+    if any(head.mode == "legacy" for head in heads.values()):
         legacy.compare_with_migration(
             stage.home, folder / "migrated", daemon.database, outcome.report
         )

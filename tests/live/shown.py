@@ -48,8 +48,6 @@ class Shown:
     """By thread: `THREAD_COLUMNS`."""
     gone: frozenset[str]
     """Rollouts whose files are deleted: Codex forgets their rows, the projector keeps them."""
-    legacy: frozenset[str]
-    """Rollouts of threads that Codex does not project."""
     unwritten: frozenset[str] = frozenset()
     """Threads of which there is no file: nothing was said in them yet."""
 

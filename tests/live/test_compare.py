@@ -87,7 +87,6 @@ def shown() -> Shown:
         },
         threads={THREAD: {"id": THREAD, **about}},
         gone=frozenset({GONE}),
-        legacy=frozenset(),
     )  # fmt: skip
 
 
@@ -230,13 +229,11 @@ def test_a_start_that_codex_lost_is_meant(shown: Shown, database: Path) -> None:
     assert report.meant["codex_thread_turns: started_at that Codex lost"] == 1
 
 
-def test_rows_of_deleted_and_legacy_rollouts_are_meant(shown: Shown, database: Path) -> None:
+def test_rows_of_deleted_rollouts_are_meant(shown: Shown, database: Path) -> None:
     with closing(sqlite3.connect(database)) as db, db:
         db.execute("INSERT INTO codex_projection_state VALUES (?, 1, 1)", (GONE,))
-        db.execute("INSERT INTO codex_projection_state VALUES (?, 1, 0)", (OTHER,))
 
-    report = compare(dataclasses.replace(shown, legacy=frozenset({OTHER})), database)
+    report = compare(shown, database)
 
     assert report.differences == []
     assert report.meant["codex_projection_state: of a deleted rollout"] == 1
-    assert report.meant["codex_projection_state: of a legacy rollout"] == 1
