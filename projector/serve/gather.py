@@ -10,17 +10,14 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 from projector.discover.scan import Fault, walk
-from projector.errors import StoreRefused, StoreUnavailable
 from projector.place import RolloutFile, RolloutId
+from projector.serve.connect import connect, explained
 from projector.serve.facts import Database, Facts, Projected, Waiting
 from projector.store.contract import Heartbeat, Holder
 
-#: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
-LOCK_TIMEOUT_S: Final = 1.0
 _CHUNK: Final = 1 << 16
 #: Columns of the heartbeat that are named as its fields.
 _BEAT: Final = (
@@ -57,13 +54,11 @@ def gather(path: str, homes: Iterable[str], now_ms: int) -> Facts:
 
 def read_database(path: str) -> Database:
     """Read what the database says. Raises as `gather` does."""
-    if not Path(path).exists():
-        raise StoreRefused(f"{path}: no database there", hint="Make it: projector backfill")
     try:
-        with closing(_connect(path)) as connection:
+        with closing(connect(path)) as connection:
             return _read(connection, path)
     except sqlite3.Error as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
@@ -105,27 +100,6 @@ def _since_ms(file: RolloutFile) -> int:
 def _better(one: RolloutFile, other: RolloutFile) -> bool:
     """Which of two files with one id counts: the plain one, then the longer."""
     return (not one.name.compressed, one.size) > (not other.name.compressed, other.size)
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    """Open read-only; where the folder is not ours to write, as a database that rests.
-
-    SQLite needs the log's index beside a database in WAL mode, and cannot make it in a folder
-    without permission. Without a log nobody writes, and the file alone is the truth.
-    """
-    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(
-        f"file:{name}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
-    )
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if not denied or Path(path + "-wal").exists():
-            raise
-        connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
-    return connection
 
 
 def _read(connection: sqlite3.Connection, path: str) -> Database:
@@ -177,17 +151,3 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
-
-
-def _explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return StoreUnavailable(f"{path}: locked by another program")
-    if "not a database" in text:
-        return StoreRefused(f"{path}: not a SQLite database", hint="Name another: --database")
-    if "no such table" in text or "no such column" in text:
-        return StoreRefused(
-            f"{path}: not a database of this version of projector",
-            hint="Bring it up to date, or make it: projector backfill",
-        )
-    return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")

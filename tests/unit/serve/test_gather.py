@@ -12,7 +12,7 @@ import pytest
 
 from projector.errors import StoreRefused, StoreUnavailable
 from projector.place import RolloutId
-from projector.serve import gather
+from projector.serve import connect, gather
 from projector.serve.facts import Facts
 from projector.store.migrate import migrate, migrations
 
@@ -218,7 +218,7 @@ def test_a_database_of_another_program(tmp_path: Path) -> None:
 def test_a_locked_database(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gather, "LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr(connect, "LOCK_TIMEOUT_S", 0)
     database.execute("PRAGMA journal_mode = DELETE")
     database.execute("BEGIN EXCLUSIVE")
 
