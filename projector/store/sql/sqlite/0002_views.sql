@@ -52,7 +52,8 @@ WHERE i.tombstone = 0;
 -- running turn) is shown as its newest part has it, there; one of which only an abort is known is
 -- not shown. `status` is the stored one: a turn that nobody ends stays inProgress. `started_at`
 -- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
--- history; NULL where none was reported.
+-- history; NULL where none was reported. `end_position`: just behind the record that ended the
+-- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
@@ -73,7 +74,9 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        (SELECT sum(u.total_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
         WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS total_tokens,
-       t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal
+       t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
+       (SELECT min(r.start_position + t.end_offset, p.upto) FROM rollouts AS r
+        WHERE r.rollout = p.rollout) AS end_position
 FROM thread_parts AS p JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto
 WHERE t.tombstone = 0
   AND (p.upto = 9223372036854775807 OR NOT EXISTS (
