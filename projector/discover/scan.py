@@ -199,9 +199,12 @@ class _Walk:
                         (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
                     else:
                         yield Fault(entry.path, "too deep", "too many folders deep; passed over")
-                elif entry.is_symlink() and not entry.name.startswith("."):
-                    if not os.path.exists(entry.path):  # what it led to may be full of rollouts
-                        yield _dead_link(entry.path)
+                elif (
+                    entry.is_symlink()
+                    and not entry.name.startswith(".")
+                    and not os.path.exists(entry.path)
+                ):
+                    yield _dead_link(entry.path)  # what it led to may be full of rollouts
         self.folders[folder] = _Folder(device, entries)
 
     def file(

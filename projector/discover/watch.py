@@ -207,7 +207,8 @@ class Watch:
 
     async def _hear(self, paths: Sequence[str], *, recursive: bool) -> None:
         """Note events until told to stop; a failure is noted as the reason to poll."""
-        assert self._agenda is not None
+        agenda = self._agenda
+        assert agenda is not None
         step_ms = self._step_ms if recursive else max(self._step_ms, _HOME_STEP_MS)
         events = self._events(
             paths, recursive=recursive, step_ms=step_ms, debounce_ms=self._debounce_ms
@@ -215,12 +216,14 @@ class Watch:
         try:
             async with aclosing(events):
                 async for changes in events:
-                    self._note(self._agenda, changes)
+                    self._note(agenda, changes)
         except (OSError, RuntimeError) as error:  # what watchfiles raises; see file_events
             self._failure = _failure(error)
         else:
             self._failure = "file events came to an end"
         self._failed_at, self._followed = self._now(), frozenset()
+        for home in self._bases:  # what happened before it failed may not have been told
+            agenda.rescan(home, self._failed_at)
         self._news.set()
 
     def _note(self, agenda: Agenda, changes: set[tuple[Change, str]]) -> None:
