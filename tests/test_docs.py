@@ -1,0 +1,183 @@
+"""README, settings file, units and sample say what the code does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from projector import cli, config
+from projector.serve import health
+from projector.settings import Settings
+from tests import docs
+from tests.sample import make
+
+README = docs.README.read_text("utf-8")
+UNITS = sorted((docs.ROOT / "systemd").glob("*.service"))
+FENCED = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_settings_file_holds_every_setting_with_its_default() -> None:
+    """Else: python -m tests.docs."""
+    assert docs.CONFIG_FILE.read_text("utf-8") == docs.config_file()
+
+
+def test_the_readme_holds_every_setting() -> None:
+    """Else: python -m tests.docs."""
+    assert docs.settings_table() in README
+
+
+def test_the_settings_file_taken_at_its_word_changes_nothing(tmp_path: Path) -> None:
+    """Every line can be uncommented as it is."""
+    text = re.sub(r"^# (\w+ = )", r"\1", docs.CONFIG_FILE.read_text("utf-8"), flags=re.MULTILINE)
+    file = tmp_path / "all.toml"
+    # Two names for one thing: both may not be given, not even empty.
+    file.write_text(text.replace('database_file = ""\n', ""))
+
+    settings = config.load({}, file=str(file), env={"HOME": "/"})
+
+    values = tomllib.loads(text)
+    assert {section for section, value in values.items() if isinstance(value, dict)} == {
+        section for section, _ in config.fields() if section
+    }
+    for name in ("read", "run", "store", "health", "log"):
+        assert getattr(settings, name) == getattr(Settings(), name)
+
+
+def test_every_setting_is_heeded_by_somebody() -> None:
+    code = "\n".join(
+        path.read_text("utf-8")
+        for path in (docs.ROOT / "projector").rglob("*.py")
+        if path.name != "settings.py"
+    )
+    used = {
+        key
+        for key in config.fields()
+        if re.search(rf"\b{'limits' if key[0] == 'health' else key[0]}\.{key[1]}\b", code)
+        or (not key[0] and re.search(rf"\bsettings\.{key[1]}\b", code))
+    }
+
+    assert set(config.fields()) - used == set()
+
+
+def test_the_readme_names_every_command_and_option() -> None:
+    for name, command in cli.app.commands.items():
+        assert re.search(rf"^\| `{name}[ `\[]", README, re.MULTILINE), name
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert f"`{option.opts[0]}" in README, (name, option.opts)
+
+
+def test_the_readme_names_every_exit_code() -> None:
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+
+    assert documented == {
+        0, cli.FAILED, cli.USAGE, cli.HELD, cli.INTERRUPTED, *(one.value for one in health.Level)
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def first_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the README's first command in a new folder, but for the installing."""
+    folder = tmp_path_factory.mktemp("first-look")
+    command = next(text for kind, text in FENCED if kind == "sh" and "backfill" in text)
+    setting_up, installing, *steps = command.strip().split(" && ")
+    assert (setting_up, installing) == ("python3 -m venv .venv", ".venv/bin/pip install -q .")
+    env = {"PATH": os.defpath, "HOME": str(folder), "PYTHONPATH": str(docs.ROOT)}
+    for step in steps:
+        program, *arguments = shlex.split(step)
+        assert program == ".venv/bin/projector"
+        subprocess.run(
+            [sys.executable, "-m", "projector", *arguments],
+            cwd=folder,
+            env=env,
+            check=True,
+            capture_output=True,
+        )
+    return folder / "threads.db"
+
+
+def test_the_first_command_shows_something(first_look: Path) -> None:
+    with sqlite3.connect(first_look) as database:
+        assert database.execute("SELECT count(*) FROM threads").fetchone() == (3,)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        query
+        for kind, text in FENCED
+        if kind == "sql"
+        for query in re.split(r"(?<=;)\n", text.strip())
+    ]
+    + re.findall(r"sqlite3 threads\.db '(.*)'", README),
+)
+def test_the_queries_run(first_look: Path, query: str) -> None:
+    database = sqlite3.connect(first_look)
+    (thread,) = database.execute("SELECT max(thread_id) FROM threads").fetchone()
+    found = database.execute(query, {"thread": thread}).fetchall()
+    database.close()
+
+    assert found or "anomalies" in query
+
+
+def test_the_second_command_runs_the_tests() -> None:
+    command = next(text for kind, text in FENCED if kind == "sh" and "pytest" in text)
+
+    assert command.strip().split(" && ")[1:] == [
+        ".venv/bin/pip install -q -e '.[dev]'",
+        ".venv/bin/pytest -q",
+    ]
+    assert '"$env/bin/pytest" -q\n' in (docs.ROOT / ".ci/run").read_text("utf-8")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units(tmp_path: Path, unit: Path) -> None:
+    """Of these systemd says nothing, and that they are little exposed."""
+    text = unit.read_text("utf-8")
+    # The program is not installed here.
+    copy = tmp_path / unit.name
+    copy.write_text(re.sub(r"(?<=ExecStart=)\S+", sys.executable, text))
+
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--recursive-errors=no", copy],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    security = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", copy],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    exposure = re.search(r"exposure level for \S+: ([\d.]+)", security.stdout)
+    assert exposure
+    assert float(exposure[1]) <= 1.5
+
+
+def test_units_call_commands_that_there_are() -> None:
+    called = {re.search(r"^ExecStart=\S+ (\w+)", u.read_text(), re.MULTILINE) for u in UNITS}
+
+    assert {found[1] for found in called if found} == {"run", "backfill"}
+    assert f"RestartPreventExitStatus={cli.USAGE}\n" in UNITS[-1].read_text("utf-8")
+
+
+def test_the_sample_is_what_its_script_makes(tmp_path: Path) -> None:
+    """Else: python tests/sample/make.py."""
+    make.make(tmp_path)
+
+    def files(folder: Path) -> dict[str, bytes]:
+        found = (path for path in folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+    assert files(tmp_path) == files(make.SHIPPED)
