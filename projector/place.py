@@ -25,7 +25,7 @@ Ordinal = NewType("Ordinal", int)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAME = re.compile(
-    rf"rollout-(?P<started>\d{{4}}-\d\d-\d\d(?:T\d\d-\d\d-\d\d)?)-(?P<thread>{_UUID})"
+    rf"rollout-(?:(?P<started>\d{{4}}-\d\d-\d\d(?:T\d\d-\d\d-\d\d)?)-)?(?P<thread>{_UUID})"
     rf"(?:_(?P<rollout>{_UUID}))?\.jsonl(?P<compressed>\.zst)?",
     re.ASCII | re.IGNORECASE,
 )
@@ -38,14 +38,18 @@ class RolloutName:
     thread_id: ThreadId
     rollout_id: RolloutId
     started: str
-    """Local time of the thread's start as the name has it. Never used as a time: zones differ."""
+    """Local time of the thread's start as the name has it, or empty.
+
+    Never used as a time: zones differ.
+    """
     compressed: bool
 
     @classmethod
     def parse(cls, name: str) -> RolloutName | None:
         """Read a file name without its folder; None: not the name of a rollout.
 
-        Source: names as Codex 0.169.0 writes them, and the dates without time of mid 2025.
+        Source: names as Codex 0.169.0 writes them, the dates without time of mid 2025, and names
+        without either, which other tools leave.
         """
         found = _NAME.fullmatch(name)
         if found is None:
@@ -54,7 +58,7 @@ class RolloutName:
         return cls(
             thread_id=ThreadId(thread),
             rollout_id=RolloutId((found["rollout"] or thread).lower()),
-            started=found["started"],
+            started=found["started"] or "",
             compressed=found["compressed"] is not None,
         )
 

@@ -65,6 +65,12 @@ class Splitter:
             self._keep(rest)
         return lines
 
+    def unfinished(self) -> Line | None:
+        """Give the line whose newline has not come, as it would be if it came now."""
+        if not self.torn or self._overlong:
+            return None
+        return Line(self.offset, Offset(self.offset + self.torn + 1), bytes(self._kept))
+
     def forget(self, before: Offset) -> None:
         """Drop the tails of lines that end at or before a place."""
         if self.tails:

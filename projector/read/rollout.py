@@ -94,6 +94,11 @@ class RolloutReader:
         return self._splitter.torn
 
     @property
+    def unfinished(self) -> Line | None:
+        """The last line, whose newline has not come, as if it had; None: none, or too long."""
+        return self._splitter.unfinished() if self.at_end else None
+
+    @property
     def anomaly(self) -> Anomaly | None:
         """Why a compressed file cannot be read to its end; None: nothing of the kind."""
         return None if self._stream is None else self._stream.anomaly
@@ -186,16 +191,14 @@ class RolloutReader:
                 ),
             )
         offset, known = self._offset, self._standing()
-        stream = self._stream = Unpacked(file)
+        self._stream, stream = None, Unpacked(file)
         size = unpacked_size(file.pread)
         head = self._unpack(stream, min(HEAD_BYTES, offset))
         told = decide(offset, known, Facts(size=size, head=digest(head)))
         if isinstance(told, StartOver):
-            self._stream = None
             self._refuse_damage(stream)
             return told
         if size == offset and known is not None:
-            self._stream = None  # it stands at 512: a later resume begins again
             self._head, self._tail, self._known, self._exhausted = head, b"", known, True
             return told
         tail = self._skip(stream, offset, head)
@@ -203,9 +206,8 @@ class RolloutReader:
             self._refuse_damage(stream)
             size = stream.position
         decision = decide(offset, known, Facts(size=size, tail=digest(tail)))
-        if isinstance(decision, StartOver):
-            self._stream = None
-        else:
+        if not isinstance(decision, StartOver):
+            self._stream = stream
             self._head, self._known, self._tail, self._edge = head, known, tail, tail
             self._exhausted = stream.ended
         return decision
@@ -253,7 +255,12 @@ class RolloutReader:
         while len(lines) < max_lines and (self._ahead or (max_bytes > 0 and not self._exhausted)):
             piece, self._ahead = self._ahead, b""
             if not piece:
-                piece = self._pull(min(max_bytes, self._chunk_bytes))
+                try:
+                    piece = self._pull(min(max_bytes, self._chunk_bytes))
+                except SetAside:
+                    if lines:
+                        break  # give what was read; if it is no passing fault it comes again
+                    raise
                 max_bytes -= max(1, len(piece))
             if len(piece) > _DENSE and piece.count(b"\n") > _DENSE:
                 piece, self._ahead = piece[:_DENSE], piece[_DENSE:]

@@ -217,7 +217,7 @@ class Rounds:
                 if why is not None:
                     await self._replace(tail, why)
                     return None
-            batch = await tail.next()
+            batch = await tail.next() or await tail.unfinished()
             if batch is None:
                 await self._done(tail)
                 return None
@@ -235,7 +235,7 @@ class Rounds:
         for turn in turns:
             self._count(turn.batch, turn.tail.offset, milliseconds)
             turn.tail.committed(turn.batch)
-            if turn.tail.at_end:
+            if turn.tail.at_end and not turn.tail.torn:
                 await self._done(turn.tail)
             else:
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)

@@ -10,7 +10,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from projector.place import Checkpoint, Line, Offset, RolloutFile, RolloutId, ThreadId
+import orjson
+
+from projector.place import (
+    Checkpoint,
+    Fingerprint,
+    Line,
+    Offset,
+    Ordinal,
+    RolloutFile,
+    RolloutId,
+    ThreadId,
+)
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
 from projector.reduce import start as reducers
@@ -41,6 +52,7 @@ class Tail:
         self._reader: RolloutReader | None = None
         self._reducer: Reducer | None = None
         self._bytes_of_closed = 0
+        self._unfinished: Line | None = None
 
     @property
     def offset(self) -> Offset:
@@ -106,6 +118,42 @@ class Tail:
                 return await self._batch(self._checkpoint, lines, self._generation)
             if self._reader.at_end:
                 return None
+
+    async def unfinished(self) -> Batch | None:
+        """Give what a last line without newline says, if it is a whole record; None: nothing new.
+
+        A crash between a record and its newline must not hide the record until somebody resumes
+        the thread. The checkpoint stays before the line: when the newline comes the line is taken
+        again, and makes the same rows. Paginated rollouts only: a legacy record may count
+        (rollbacks), and taking it twice would not be the same.
+        """
+        line = None if self._reader is None else self._reader.unfinished
+        if line is None or line == self._unfinished or not _whole(line):
+            return None
+        start = self._checkpoint
+        reducer = self._reducer_at(start)
+        while wants := reducer.wants([line]):
+            reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
+        changes = [one for one in reducer.take([line]) if not isinstance(one, Anomaly)]
+        self._unfinished = line
+        if reducer.header.mode != "paginated" or not changes:
+            return None
+        here = Checkpoint(
+            generation=self._generation,
+            offset=self.offset,
+            next_ordinal=Ordinal(0),
+            fingerprint=Fingerprint(head=b"", tail=b""),
+            state=b"",
+        )
+        return Batch(
+            file=self.file,
+            start=start,
+            end=start or here,
+            header=reducer.header,
+            meta=reducer.meta,
+            changes=changes,
+            records=0,
+        )
 
     async def anew(self, why: StartOver) -> AsyncIterator[Batch]:
         """Give the whole rollout again, a generation later. Needs a `look` that said so."""
@@ -185,3 +233,13 @@ class Tail:
             changes=changes,
             records=sum(1 for line in lines if line.data or line.overlong),
         )
+
+
+def _whole(line: Line) -> bool:
+    """Whether a line without newline is a whole record, and no beginning of one."""
+    if not line.data.rstrip().endswith(b"}"):
+        return False
+    try:
+        return isinstance(orjson.loads(line.data), dict)
+    except ValueError:
+        return False
