@@ -1,0 +1,57 @@
+"""A rollout is compressed: both files for an instant, then another inode with the old time."""
+
+from pathlib import Path
+
+from projector.discover.choose import choose
+from projector.discover.scan import scan
+from projector.read.agree import Agreements
+from projector.read.resume import GoOn, Wait
+from tests.homes import DAY, NAME, Follower, put, records
+
+
+def test_nothing_is_read_again(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{DAY}/{NAME}", records(0, 5000))
+    follower = Follower(path)
+    follower.follow()
+    packed = put(tmp_path, f"{DAY}/{NAME}.zst", records(0, 5000))
+    path.unlink()
+
+    follower.restart(packed)
+
+    assert follower.follow() == Wait()
+    assert follower.bytes_read <= 512
+    assert follower.checkpoint is not None
+    assert follower.checkpoint.offset == len(records(0, 5000))
+
+
+def test_what_was_not_read_before_is_read_from_the_compressed_one(tmp_path: Path) -> None:
+    path = put(tmp_path, NAME, records(0, 50))
+    follower = Follower(path)
+    follower.follow()
+    follower.restart(put(tmp_path, f"{NAME}.zst", records(0, 80)))
+    path.unlink()
+
+    assert isinstance(follower.follow(), GoOn)
+    assert follower.text == records(0, 80)
+
+
+def test_while_both_are_there_the_plain_one_is_it(tmp_path: Path) -> None:
+    """And nobody is told of the other: it passes."""
+    path = put(tmp_path, f"{DAY}/{NAME}", records(0, 5), mtime_ns=5)
+    put(tmp_path, f"{DAY}/{NAME}.zst", records(0, 5), mtime_ns=5)
+
+    (choice,) = choose(scan(str(tmp_path)).files, Agreements().compare).values()
+
+    assert choice.file.path == str(path)
+    assert [over.passing for over in choice.passed_over] == [True]
+
+
+def test_a_checkpoint_of_the_compressed_one_holds_for_the_plain_one(tmp_path: Path) -> None:
+    follower = Follower(put(tmp_path, f"{NAME}.zst", records(0, 50)))
+    follower.follow()
+    follower.restart(put(tmp_path, NAME, records(0, 60)))
+
+    follower.follow()
+
+    assert follower.text == records(0, 60)
+    assert follower.bytes_read <= 512 + 64 + len(records(50, 10))

@@ -1,0 +1,57 @@
+"""A rollout goes: between listing and reading, or while it is open."""
+
+from pathlib import Path
+
+import pytest
+
+from projector.discover.scan import look, scan
+from projector.errors import Vanished
+from projector.read.resume import StartOver
+from tests.homes import DAY, NAME, Follower, put, records
+
+
+def test_between_listing_and_reading(tmp_path: Path) -> None:
+    path = put(tmp_path, f"{DAY}/{NAME}")
+    (file,) = scan(str(tmp_path)).files
+    path.unlink()
+
+    with pytest.raises(Vanished, match="not there any more"):
+        Follower(Path(file.path)).follow()
+    assert look(file.path, str(tmp_path)) is None
+    assert scan(str(tmp_path)).vouches_for(file)
+
+
+def test_while_it_is_open(tmp_path: Path) -> None:
+    """The open file would still give its bytes; they are nobody's."""
+    path = put(tmp_path, NAME, records(0, 3))
+    follower = Follower(path)
+    follower.follow()
+    path.unlink()
+
+    with pytest.raises(Vanished):
+        follower.follow()
+
+
+def test_another_file_under_its_name_is_seen(tmp_path: Path) -> None:
+    path = put(tmp_path, NAME, records(0, 3))
+    follower = Follower(path)
+    follower.follow()
+    path.unlink()
+    put(tmp_path, NAME, records(7, 9))
+
+    assert isinstance(follower.follow(), StartOver)
+    assert follower.text == records(7, 9)
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = put(tmp_path, NAME, records(0, 30))
+    follower = Follower(path)
+    follower.follow()
+    path.unlink()
+    with pytest.raises(Vanished):
+        follower.follow()
+    put(tmp_path, NAME, records(0, 31))
+
+    follower.follow()
+
+    assert follower.text == records(0, 31)
