@@ -18,7 +18,6 @@ import orjson
 
 from projector.decode.legacy_fields import Json
 from projector.decode.parse import BLANK, parse
-from projector.decode.times import to_ms
 from projector.place import Line
 from projector.rows import Anomaly
 
@@ -54,30 +53,27 @@ class Record(NamedTuple):
     time: str | None
     """Of the envelope, as written."""
 
-    @property
-    def at_ms(self) -> int | None:
-        """Time in milliseconds; None: there is none that can be read."""
-        return None if self.time is None else to_ms(self.time)
-
 
 _NO_PAYLOAD: Final[Json] = {}
 
 
-def read(line: Line, notes: list[Anomaly]) -> tuple[Record, ...]:
-    """Give the records on a line: nearly always one. Never raises."""
+def read_into(records: list[Record | Anomaly], line: Line) -> None:
+    """Add the records on a line, nearly always one, and what is odd about it. Never raises."""
     data = line.data
     if data[38:_TYPE] == _BETWEEN and _unread(data):
         time = data[_TIME].decode("ascii", "replace")
-        return (Record("nothing", "", _NO_PAYLOAD, line.offset, line.end, time),)
+        records.append(Record("nothing", "", _NO_PAYLOAD, line.offset, line.end, time))
+        return
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return _damaged(line, notes)
+        _add_damaged(records, line)
+        return
     record = record_of(value, line.offset, line.end) if type(value) is dict else None
     if record is None:
-        notes.append(Anomaly("malformed", line.offset, len(data), "not a record"))
-        return ()
-    return (record,)
+        records.append(Anomaly("malformed", line.offset, len(data), "not a record"))
+    else:
+        records.append(record)
 
 
 def _unread(data: bytes) -> bool:
@@ -91,32 +87,33 @@ def _unread(data: bytes) -> bool:
     return data.startswith(_UNREAD_ITEMS, _KIND)
 
 
-def _damaged(line: Line, notes: list[Anomaly]) -> tuple[Record, ...]:
+def _add_damaged(records: list[Record | Anomaly], line: Line) -> None:
     if not line.overlong and not line.data.strip(BLANK):
-        return ()
+        return
     parsed = parse(line)
-    notes.extend(parsed.anomalies)
+    records.extend(parsed.anomalies)
     kinds = {note.kind for note in parsed.anomalies}
     if kinds & _SKIPPED and not kinds & _PIECES:
-        return ()
-    records = [record_of(found.value, found.offset, found.end) for found in parsed.objects]
-    if None in records:
-        notes.append(Anomaly("malformed", line.offset, len(line.data), "not a record"))
-    return tuple(record for record in records if record is not None)
+        return
+    for found in parsed.objects:
+        record = record_of(found.value, found.offset, found.end)
+        if record is None:
+            length = found.end - found.offset
+            records.append(Anomaly("malformed", found.offset, length, "not a record"))
+        else:
+            records.append(record)
 
 
 def record_of(value: dict[str, Any], offset: int, end: int) -> Record | None:
     """Tell the form of an object; None: it has no form that we know."""
-    kind = value.get("type")
+    kind, time, payload = value.get("type"), value.get("timestamp"), value.get("payload")
     if "record_type" in value:
         return Record("nothing", "", _NO_PAYLOAD, offset, end, None)
-    time = value.get("timestamp")
+    if type(payload) is dict and type(kind) is str and type(time) is str:
+        return Record("record", kind, payload, offset, end, time)
     if type(kind) is str:
         if "payload" in value:
-            payload = value["payload"]
-            if type(payload) is not dict or type(time) is not str:
-                return None
-            return Record("record", kind, payload, offset, end, time)
+            return None
         return Record("bare item", kind, value, offset, end, None)
     if "type" not in value and type(value.get("id")) is str and type(time) is str:
         return Record("bare header", "session_meta", value, offset, end, time)

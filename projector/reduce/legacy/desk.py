@@ -7,6 +7,7 @@ from typing import Final
 
 from projector.decode.legacy import Record
 from projector.decode.legacy_fields import Json
+from projector.decode.times import to_ms
 from projector.place import Offset, RolloutId
 from projector.reduce.legacy.ledger import Item, Ledger, Turn
 from projector.reduce.legacy.state import ID_MAX, UNKNOWN_MAX, State
@@ -14,6 +15,9 @@ from projector.rows import Anomaly, Provenance
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
+#: Of a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
+_TIME_LENGTH: Final = 24
+_MINUTE_MS: Final = "60000"
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
 
@@ -28,6 +32,8 @@ class Desk:
         self.now_ms: int | None = None
         """Time of the record, else the last good one; None: bare lines have none."""
         self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}")
+        self._minute = ""
+        self._minute_ms = 0
         self._born_ms = _born_ms(rollout_id)
 
     @property
@@ -49,13 +55,27 @@ class Desk:
         if record.form == "bare item":
             self.now_ms = None
             return
-        at_ms = record.at_ms
         state = self.state
-        if at_ms is not None:
-            state.last_ms = state.meta.updated_at_ms = at_ms
-        elif record.time is not None:
-            self.note("bad_timestamp", "not a time; the last good one counts")
+        if record.time is not None:
+            at_ms = self._ms(record.time)
+            if at_ms is None:
+                self.note("bad_timestamp", "not a time; the last good one counts")
+            else:
+                self.now_ms = state.last_ms = state.meta.updated_at_ms = at_ms
+                return
         self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
+
+    def _ms(self, time: str) -> int | None:
+        """Read a time, at once if it is in the minute of the one before."""
+        written = len(time) == _TIME_LENGTH and time[10] == "T" and time[23] == "Z"
+        if written and time[:17] == self._minute and time[19] == ".":
+            rest = time[17:19] + time[20:23]
+            if rest.isascii() and rest.isdigit() and rest < _MINUTE_MS:
+                return self._minute_ms + int(rest)
+        at_ms = to_ms(time)
+        if at_ms is not None and written and time[17:19] < "60":
+            self._minute, self._minute_ms = time[:17], at_ms - at_ms % int(_MINUTE_MS)
+        return at_ms
 
     def made_id(self, kind: str) -> str:
         """Give the id of what this line makes, where the file has none.

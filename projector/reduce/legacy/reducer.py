@@ -174,14 +174,9 @@ class LegacyReducer:
             return
         self._read_for = place
         self._asked_frames = 0
-        notes: list[Anomaly] = []
         read = self._read = []
         for line in lines:
-            records = legacy.read(line, notes)
-            if notes:
-                read.extend(notes)
-                notes.clear()
-            read.extend(records)
+            legacy.read_into(read, line)
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
@@ -207,9 +202,12 @@ class LegacyReducer:
                 self._ledger.add(record)
                 continue
             desk.take(record)
-            if not state.begun and record.form != "nothing":
-                self._story.thread.begin(record)
             pair = state.pair
+            if record.form == "nothing":
+                state.pair = None
+                continue
+            if not state.begun:
+                self._story.thread.begin(record)
             try:
                 self._dispatch(record)
             except Refused as error:
@@ -219,8 +217,6 @@ class LegacyReducer:
 
     def _dispatch(self, record: Record) -> None:
         payload, kind = record.payload, record.type
-        if record.form == "nothing":
-            return
         if kind == "event_msg" and record.form == "record":
             self._event(payload)
         elif kind == "response_item" and record.form == "record":

@@ -188,8 +188,9 @@ def _totals(usage: Any) -> Totals | None:
     if type(usage) is not dict:
         return None
     numbers = [usage.get(key, 0) for key in _COUNTED]
-    if any(type(number) is not int or not 0 <= number < 2**62 for number in numbers):
-        return None
+    for number in numbers:
+        if type(number) is not int or not 0 <= number < _TOKENS_MAX:
+            return None
     return Totals(
         input=numbers[0],
         cached=numbers[1],
@@ -199,6 +200,7 @@ def _totals(usage: Any) -> Totals | None:
     )
 
 
+_TOKENS_MAX: Final = 1 << 62
 _COUNTED: Final = (
     "input_tokens",
     "cached_input_tokens",
