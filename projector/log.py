@@ -21,12 +21,9 @@ from projector.settings import Format, Level
 
 Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
-    "store.opened", "store.migrated", "store.lost", "store.recovered",
-    "store.checkpoint_moved",
-    "home.missed", "home.found",
-    "watch.started", "watch.fell_back", "scan.finished",
-    "rollout.resumed", "rollout.replaced", "rollout.moved", "rollout.vanished",
-    "rollout.set_aside", "rollout.back", "rollout.finished",
+    "store.lost", "store.recovered", "store.checkpoint_moved",
+    "home.missed", "home.found", "watch.started", "scan.finished",
+    "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back",
     "batch.committed",
 ]  # fmt: skip
 
@@ -40,28 +37,22 @@ class Known(NamedTuple):
 
 #: All events, with their level and what they tell.
 EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
-    "daemon.started":       Known("info",    "the daemon has the database and begins to catch up"),
-    "daemon.caught_up":     Known("info",    "all that was there at the start is projected"),
-    "daemon.stopped":       Known("info",    "what was read is committed, the daemon leaves"),
-    "backfill.finished":    Known("debug",   "a one-shot run has come to its end; its result is printed"),
-    "store.opened":         Known("debug",   "the database is open"),
-    "store.migrated":       Known("info",    "the database was brought to the present schema"),
-    "store.lost":           Known("warning", "the database cannot be written; tried again"),
-    "store.recovered":      Known("info",    "the database can be written again"),
+    "daemon.started":         Known("info",    "it has the database and begins to catch up"),
+    "daemon.caught_up":       Known("info",    "all that was there at the start is projected"),
+    "daemon.stopped":         Known("info",    "what was read is committed, the daemon leaves"),
+    "backfill.finished":      Known("debug",   "a one-shot run is at its end; its result is printed"),
+    "store.lost":             Known("warning", "the database cannot be written; tried again"),
+    "store.recovered":        Known("info",    "the database can be written again"),
     "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),
-    "home.missed":          Known("warning", "a CODEX_HOME is not there or cannot be listed"),
-    "home.found":           Known("info",    "a CODEX_HOME that was missed can be listed"),
-    "watch.started":        Known("info",    "file events come"),
-    "watch.fell_back":      Known("warning", "no file events can be had; scans find what is new"),
-    "scan.finished":        Known("debug",   "all sizes have been compared"),
-    "rollout.resumed":      Known("debug",   "reading goes on at the checkpoint"),
-    "rollout.replaced":     Known("warning", "not what it was; projected anew"),
-    "rollout.moved":        Known("debug",   "archived, compressed or renamed; nothing is read"),
-    "rollout.vanished":     Known("info",    "its file is gone"),
-    "rollout.set_aside":    Known("error",   "cannot be read; the others go on"),
-    "rollout.back":         Known("info",    "set aside before, can be read again"),
-    "rollout.finished":     Known("info",    "projected to its end"),
-    "batch.committed":      Known("debug",   "rows and checkpoint are in the database"),
+    "home.missed":            Known("warning", "a CODEX_HOME is not there or cannot be listed"),
+    "home.found":             Known("info",    "a CODEX_HOME that was missed can be listed"),
+    "watch.started":          Known("info",    "news is waited for: by file events or by scans"),
+    "scan.finished":          Known("debug",   "all sizes have been compared"),
+    "rollout.replaced":       Known("warning", "not what it was; projected anew"),
+    "rollout.vanished":       Known("info",    "its file is gone"),
+    "rollout.set_aside":      Known("error",   "cannot be read; the others go on"),
+    "rollout.back":           Known("info",    "set aside before, can be read again"),
+    "batch.committed":        Known("debug",   "rows and checkpoint are in the database"),
 })  # fmt: skip
 
 #: Levels by weight, and by the priorities of syslog (RFC 5424).
