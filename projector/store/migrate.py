@@ -63,12 +63,12 @@ def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> N
     Raises:
         StoreRefused: the database is of a newer version, or another program's.
     """
-    if _version(db, path, steps) == len(steps):
+    if version(db, path, steps) == len(steps):
         return
     for step in steps:
         with writing(db):
             # Looked at again under the lock: another process may have been faster.
-            if _version(db, path, steps) >= step.version:
+            if version(db, path, steps) >= step.version:
                 continue
             db.execute(_LOG)
             for statement in statements(step.sql):
@@ -92,20 +92,24 @@ def statements(sql: str) -> Iterator[str]:
     assert not re.sub(r"--[^\n]*", "", sql[at:]).strip(), sql[at:]
 
 
-def _version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:
-    """Give the version of the schema, 0 for an empty database, or refuse it."""
+def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:
+    """Give the version of the schema, 0 for an empty database. Changes nothing.
+
+    Raises:
+        StoreRefused: the database is of a newer version, or another program's.
+    """
     (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (found,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         (objects,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application or version or objects:
+        if application or found or objects:
             raise StoreRefused(
                 f"{path}: is another program's database", hint="Give another path for ours"
             )
         return 0
-    if version > len(steps):
+    if found > len(steps):
         raise StoreRefused(
-            f"{path}: has schema {version}, made by a newer codex-projector; "
+            f"{path}: has schema {found}, made by a newer codex-projector; "
             f"this one knows up to {len(steps)}",
             hint="Upgrade codex-projector, or give another path",
         )
@@ -116,4 +120,4 @@ def _version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> 
                 f"{path}: its schema {number} is not that of any released codex-projector",
                 hint="Move it away and run backfill: it is made again from the rollouts",
             )
-    return int(version)
+    return int(found)

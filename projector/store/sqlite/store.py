@@ -22,7 +22,7 @@ import aiosqlite
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
-from projector.store.migrate import migrate, migrations
+from projector.store.migrate import migrate, migrations, version
 from projector.store.sqlite import link, replace, rollouts
 from projector.store.sqlite.file import faults, prepare, writing
 from projector.store.sqlite.find import Where, find
@@ -190,9 +190,11 @@ class SqliteStore:
 
 
 def _set_up(db: sqlite3.Connection, path: Path) -> None:
+    steps = migrations("sqlite")
+    version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
         db.execute(pragma)
-    migrate(db, path, migrations("sqlite"))
+    migrate(db, path, steps)
 
 
 def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -1,0 +1,247 @@
+"""Where rollouts lie, what threads are called, who follows the database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from projector.errors import AlreadyRunning
+from projector.place import Offset
+from projector.rows import Anomaly, Change, Header, Meta
+from projector.store.contract import Heartbeat, Holder
+from tests.contract.backends import Backend, Queried, Run
+from tests.contract.makers import (
+    PAGINATED,
+    at,
+    batch,
+    continuing,
+    event,
+    file_of,
+    item,
+    rollout_id,
+    thread_id,
+    turn,
+    usage,
+)
+
+HOLDER = Holder(pid=4711, host="here", version="9.9", started_at_ms=1_700_000_000_000)
+
+
+def events(store: Queried, run: Run) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = run(
+        store.query("SELECT type, thread_id FROM lifecycle_events ORDER BY seq")
+    )
+    return found
+
+
+def test_moves_change_no_row(store: Queried, run: Run) -> None:
+    """Promise: for moves, archiving, compression: no row of theirs changes."""
+    end = at(1000, state=b"{}")
+    run(store.commit([batch(file_of(1), [item(1, "a", 100)], end=end)]))
+    before = run(store.query("SELECT * FROM thread_history"))
+    moved = replace(file_of(1, archived=True, size=77), inode=5, mtime_ns=9)
+
+    run(store.found_at([moved, file_of(9)]))
+
+    assert run(store.query("SELECT * FROM thread_history")) == before
+    assert run(store.checkpoint(rollout_id(1))) == end
+    standings = run(store.standings())
+    assert {one: standing.file for one, standing in standings.items()} == {rollout_id(1): moved}
+
+
+def test_archiving_is_told_each_time_it_happens(store: Queried, run: Run) -> None:
+    """Promise: a thread whose `archived` changes gets its lifecycle event."""
+    run(store.commit([batch(file_of(1))]))
+    for archived in (True, True, False, False, True):
+        run(store.found_at([file_of(1, archived=archived)]))
+
+    kinds = ["thread.archived", "thread.unarchived", "thread.archived"]
+    assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
+    assert run(store.query("SELECT count(DISTINCT uid) FROM lifecycle_events")) == [(3,)]
+    assert run(store.query("SELECT archived FROM threads")) == [(1,)]
+
+
+def test_a_rollout_first_seen_archived_is_told_too(store: Queried, run: Run) -> None:
+    run(store.commit([batch(file_of(1, archived=True))]))
+    run(store.commit([batch(file_of(1, archived=True), start=at(1000), end=1100)]))
+
+    assert events(store, run) == [("thread.archived", thread_id(1))]
+
+
+def test_a_thread_of_several_rollouts_is_archived_once(store: Queried, run: Run) -> None:
+    run(store.commit([batch(file_of(1))]))
+    run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
+    run(store.found_at([file_of(1, archived=True)]))
+    run(store.found_at([file_of(2, thread=1, archived=True)]))
+
+    assert events(store, run) == [("thread.archived", thread_id(1))]
+
+
+def test_a_thread_without_files_is_deleted_and_keeps_its_rows(store: Queried, run: Run) -> None:
+    """Promise: else they stay, marked."""
+    run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
+    for _ in range(2):
+        run(store.gone([rollout_id(1), rollout_id(7)], purge=False))
+
+    assert events(store, run) == [("thread.deleted", thread_id(1))]
+    assert run(store.query("SELECT deleted, item_count FROM threads")) == [(1, 1)]
+    assert run(store.query("SELECT item_id FROM thread_history")) == [("a",)]
+
+    run(store.found_at([file_of(1)]))
+    assert run(store.query("SELECT deleted FROM threads")) == [(0,)]
+    run(store.gone([rollout_id(1)], purge=False))
+    assert events(store, run) == [("thread.deleted", thread_id(1))] * 2
+
+
+def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
+    """Promise: with `purge` their rows go too."""
+    changes: list[Change] = [
+        item(1, "a", 100), turn(1, "t", 50), usage(1, 60, 5), event(1, "turn.started", 50),
+        Anomaly("torn", Offset(1), 1, ""),
+    ]  # fmt: skip
+    run(store.commit([batch(file_of(1), changes), batch(file_of(2), [item(2, "x", 0)])]))
+
+    run(store.gone([rollout_id(1)], purge=True))
+
+    for view in ("all_items", "all_turns", "token_usage", "anomalies", "codex_projection_state"):
+        rows = run(store.query(f"SELECT * FROM {view}"))
+        assert all(rollout_id(1) not in row for row in rows), view
+    assert events(store, run) == [("thread.deleted", thread_id(1))]
+    assert run(store.query("SELECT thread_id FROM threads")) == [(thread_id(2),)]
+    assert run(store.checkpoint(rollout_id(1))) is None
+
+    run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
+    assert run(store.query("SELECT count(*) FROM thread_history")) == [(2,)]
+
+
+def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> None:
+    """Promise: set names of threads, also of those that come later."""
+    run(store.name({thread_id(1): "first", thread_id(2): "other"}))
+    run(store.commit([batch(file_of(1), meta=Meta(name="own"))]))
+    run(store.commit([batch(file_of(3), meta=Meta(name="own"))]))
+
+    rows = run(store.query("SELECT name FROM threads ORDER BY thread_id"))
+    assert rows == [("first",), ("own",)]
+
+
+def test_a_new_name_is_told_each_time_it_changes(store: Queried, run: Run) -> None:
+    """Promise: unchanged ones cost nothing."""
+    for name in ("a", "a", "b", "a"):
+        run(store.name({thread_id(1): name}))
+
+    found = run(store.query("SELECT type, payload FROM lifecycle_events ORDER BY seq"))
+    assert found == [("thread.renamed", f'{{"name":"{name}"}}') for name in "aba"]
+    assert run(store.query("SELECT count(DISTINCT uid) FROM lifecycle_events")) == [(3,)]
+
+
+def test_metadata_is_that_of_the_visible_history(store: Queried, run: Run) -> None:
+    """What the current rollout does not say is taken from the next older part."""
+    first = Meta(
+        preview="hello", preview_offset=100, goal="win", model="old", cwd="/old", total_tokens=5,
+        updated_at_ms=50,
+    )  # fmt: skip
+    run(store.commit([batch(file_of(1), meta=first, header=replace(PAGINATED, created_at_ms=3))]))
+    second = replace(continuing(1, 500), created_at_ms=9, cli_version="2")
+    later = Meta(preview="later", preview_offset=0, cwd="/new", updated_at_ms=60)
+    run(store.commit([batch(file_of(2, thread=1), meta=later, header=second)]))
+
+    columns = (
+        "preview, cwd, model, total_tokens, created_at_ms, updated_at_ms, cli_version, rollout_id"
+    )
+    found = run(store.query(f"SELECT {columns} FROM threads"))
+    assert found == [("hello", "/new", "old", 5, 3, 60, "2", rollout_id(2))]
+
+
+def test_a_message_behind_the_cut_is_no_preview(store: Queried, run: Run) -> None:
+    run(store.commit([batch(file_of(1), meta=Meta(preview="late", preview_offset=600))]))
+    run(store.commit([batch(file_of(2), meta=Meta(goal="win"), header=continuing(1, 500))]))
+
+    rows = run(store.query("SELECT preview FROM threads ORDER BY thread_id"))
+    assert rows == [("late",), ("win",)]
+
+
+def test_header_columns_of_threads(store: Queried, run: Run) -> None:
+    header = Header(
+        mode="legacy", source="cli", parent_thread_id=thread_id(8), forked_from_id=thread_id(9)
+    )
+    run(store.commit([batch(file_of(1), header=header)]))
+
+    columns = "source, history_mode, parent_thread_id, forked_from_id"
+    assert run(store.query(f"SELECT {columns} FROM threads")) == [
+        ("cli", "legacy", thread_id(8), thread_id(9))
+    ]
+
+
+def test_a_response_told_of_in_two_rollouts_costs_once(store: Queried, run: Run) -> None:
+    """The oldest rollout's row counts, in whatever order they came."""
+    run(store.commit([batch(file_of(2), [usage(2, 100, 10, response="r")])]))
+    run(store.commit([batch(file_of(1), [usage(1, 300, 10, response="r"), usage(1, 400, 1)])]))
+
+    rows = run(store.query("SELECT rollout_id, input_tokens FROM token_usage ORDER BY 2"))
+    assert rows == [(rollout_id(1), 1), (rollout_id(1), 10)]
+
+
+def test_a_turns_tokens_are_those_before_the_cut(store: Queried, run: Run) -> None:
+    changes: list[Change] = [
+        turn(1, "t", 0),
+        usage(1, 100, 10),
+        usage(1, 200, 20),
+        usage(1, 900, 40),
+    ]
+    run(store.commit([batch(file_of(1), changes)]))
+    run(store.commit([batch(file_of(2), [usage(2, 50, 80)], header=continuing(1, 500))]))
+
+    rows = run(
+        store.query("SELECT input_tokens, total_tokens FROM thread_turn_history ORDER BY thread_id")
+    )
+    assert rows == [(70, 73), (110, 113)]
+
+
+def test_there_is_one_daemon_a_database(backend: Backend, run: Run) -> None:
+    """Promise: another daemon has it; says which, where, since when."""
+
+    async def two() -> str:
+        async with backend.open() as one, backend.open() as other:
+            await one.hold(HOLDER)
+            with pytest.raises(AlreadyRunning) as refused:
+                await other.hold(replace(HOLDER, pid=1))
+            return str(refused.value)
+
+    said = run(two())
+
+    assert "process 4711 on here" in said
+    assert "since 2023-11-14 22:13:20 UTC" in said
+
+
+def test_the_hold_ends_with_close(backend: Backend, run: Run) -> None:
+    """Promise: until `close` or the end of the process."""
+
+    async def after() -> None:
+        for _ in range(2):
+            async with backend.open() as store:
+                await store.hold(HOLDER)
+
+    run(after())
+
+
+def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
+    """Promise: store the sign of life; there is one row of it."""
+    beat = Heartbeat(
+        holder=HOLDER, beat_at_ms=5, interval_s=1.5, phase="following", watching="polling",
+        watching_why="network home", behind_bytes=1, behind_since_ms=None, bytes_read=2,
+        records=3, batches=4, set_aside=0,
+    )  # fmt: skip
+    run(store.beat(replace(beat, beat_at_ms=4)))
+    run(store.beat(beat))
+
+    columns = "pid, host, beat_at_ms, interval_s, phase, watching_why, behind_since_ms, set_aside"
+    rows = run(store.query(f"SELECT {columns} FROM heartbeat"))
+    assert rows == [(4711, "here", 5, 1.5, "following", "network home", None, 0)]
+
+
+def test_close_is_safe_to_call_twice(store: Queried, run: Run) -> None:
+    """Promise: let go of the database. Safe to call twice."""
+    run(store.close())
+    run(store.close())
