@@ -16,7 +16,7 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
     "thread_turn_history": frozenset(),
     "threads": frozenset(),
     "token_usage": frozenset(),
-    "lifecycle_events": frozenset({"seq"}),
+    "lifecycle_events": frozenset({"seq", "noted_at_ms"}),
     "anomalies": frozenset({"noted_at_ms"}),
 }
 

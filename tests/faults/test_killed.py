@@ -36,7 +36,7 @@ def killed_at(number: int, home: Path, database: Path) -> bool:
     if child == 0:
         try:
             _die_at(number)
-            backfilled(home, database, batch_records=7)
+            backfilled(home, database, batch_records=30)
         except BaseException as error:  # noqa: BLE001 - a child must not go on with the tests
             sys.stderr.write(f"child: {error!r}\n")
             os._exit(70)
@@ -72,7 +72,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
     """A home, and the rows of a backfill that nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     home = small_home(folder)
-    backfilled(home, folder / "p.db", batch_records=7)
+    backfilled(home, folder / "p.db", batch_records=30)
     return home, rows_of(folder / "p.db")
 
 
@@ -82,7 +82,7 @@ def test_killed_at_every_write(undisturbed: tuple[Path, Rows], tmp_path: Path) -
     for number in itertools.count(1):
         database = tmp_path / f"{number}.db"
         killed = killed_at(number, home, database)
-        backfilled(home, database, batch_records=7)
+        backfilled(home, database, batch_records=30)
 
         assert rows == rows_of(database), f"killed before statement {number}"
 
