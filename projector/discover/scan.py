@@ -189,7 +189,8 @@ class _Walk:
         with os.scandir(folder) as listing:
             for entry in listing:
                 entries = True
-                name = RolloutName.parse(entry.name)
+                before = self._known.get(entry.path)
+                name = RolloutName.parse(entry.name) if before is None else before.name
                 if name is not None:
                     rollout = self.file(entry.path, name, entry)
                     if rollout is not None:
