@@ -40,6 +40,9 @@ EPILOG: Final = (
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; gives the exit code. No traceback for what a user can cause."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: nobody listens
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for good
     try:
         code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
         sys.stdout.flush()
@@ -228,13 +231,13 @@ def backfill(
         _print_json(_summary_document(summary))
     else:
         click.echo(summary.line())
-    if not summary.rollouts and not as_json:
+    if not (summary.rollouts or summary.faults or path or as_json):
         click.echo(
             f"projector: no rollouts under {', '.join(settings.codex_homes)}. Name Codex's home:"
             " --codex-home DIR; or take a first look: projector backfill --sample",
             err=True,
         )
-    return FAILED if summary.unreadable else 0
+    return FAILED if summary.faults or summary.unreadable else 0
 
 
 @app.command()

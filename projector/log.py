@@ -40,7 +40,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "daemon.started":         Known("info",    "it has the database and begins to catch up"),
     "daemon.caught_up":       Known("info",    "all that was there at the start is projected"),
     "daemon.stopped":         Known("info",    "what was read is committed, the daemon leaves"),
-    "backfill.finished":      Known("debug",   "a one-shot run is at its end; its result is printed"),
+    "backfill.finished":      Known("debug",   "a one-shot run is at its end"),
     "store.lost":             Known("warning", "the database cannot be written; tried again"),
     "store.recovered":        Known("info",    "the database can be written again"),
     "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),

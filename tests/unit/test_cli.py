@@ -154,6 +154,24 @@ def test_backfill_tells_what_it_could_not_read(
     assert err == "projector: /c/r: permission denied. Mend: chmod u+r /c/r\n"
 
 
+def test_a_home_that_is_missing_is_told(capsys: Capture, tmp_path: Path) -> None:
+    """The rollouts of the other homes are projected all the same; the exit code says it."""
+    homes = ["--codex-home", str(tmp_path / "gone"), "--codex-home", str(SAMPLE)]
+
+    code, out, err = run(capsys, "backfill", *homes)
+
+    assert code == 1
+    assert out.startswith("4 rollouts, ")
+    assert err.startswith(f"projector: {tmp_path}/gone: not there")
+
+
+def test_a_selection_that_is_nowhere_is_told(capsys: Capture) -> None:
+    code, _, err = run(capsys, "backfill", "/nowhere", "--codex-home", str(SAMPLE))
+
+    assert code == 1
+    assert err.startswith("projector: /nowhere: ")
+
+
 RAISED = [
     (
         "cannot be done",
@@ -279,6 +297,16 @@ def test_health_imports_nothing_that_is_slow(tmp_path: Path) -> None:
 
     assert database.exists()
     assert done.stdout.endswith("[]\n"), done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
+    command = f"{sys.executable} -m projector backfill --codex-home {SAMPLE} {closed}"
+
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(3,)]
 
 
 def test_a_reader_that_leaves_early_is_no_fault() -> None:
