@@ -109,7 +109,6 @@ class Run:
                 [*command, *options], cwd=ROOT, capture_output=True, text=True, check=True
             )
             self.homes[key] = Home(path, tuple(json.loads(done.stdout)))
-            os.sync()
         return self.homes[key]
 
     def copy(self, home: Home, into: Path) -> Home:

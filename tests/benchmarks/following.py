@@ -64,6 +64,19 @@ class Followed:
             rollout.rollout_id, rollout.offset, check=self.daemon.check, seconds=seconds
         )
 
+    def append(self, appender: Appender) -> float:
+        """Append one item; seconds until it is committed.
+
+        The database tells no offsets of legacy rollouts: there the next commit counts. A sign of
+        life is a commit too, but one in half a minute.
+        """
+        if appender.rollout.history == "paginated":
+            began = appender.item()
+            return self.landed(appender) - began
+        before = self.watch.version()
+        began = appender.item()
+        return self.watch.moved(before, check=self.daemon.check) - began
+
     def status(self) -> dict[str, Any]:
         """Give `projector status --json`."""
         return status(self.home.path, self.database, self.scratch)

@@ -253,7 +253,8 @@ class Rollout:
 
         Good for more lines, not for the same ones that the other would have given.
         """
-        rollout = cls(f"going on {told['rollout_id']}", mix=mix)
+        history: History = "legacy" if told["history"] == "legacy" else "paginated"
+        rollout = cls(f"going on {told['rollout_id']}", history=history, mix=mix)
         rollout.rollout_id = str(told["rollout_id"])
         rollout.thread_id = str(told["thread_id"])
         rollout._thread = rollout.thread_id.encode()

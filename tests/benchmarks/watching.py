@@ -15,6 +15,8 @@ from tests.benchmarks.bench import Failed
 
 #: Between two looks; what is measured is not finer than this.
 _LOOK_S: Final = 0.0002
+#: Between two looks whether there still is someone who writes.
+_CHECK_S: Final = 0.5
 
 
 def read_only(database: Path) -> sqlite3.Connection:
@@ -58,6 +60,24 @@ class Watch:
         row = self._db.execute(query, values).fetchone()
         return row[0] if row else None
 
+    def moved(self, before: int, *, check: Callable[[], None], seconds: float = 60) -> float:
+        """Wait until something was committed since `version` was `before`; the time then.
+
+        Raises:
+            Failed: nothing was, or `check` says that nobody writes any more.
+        """
+        deadline = time.perf_counter() + seconds
+        next_check = 0.0
+        while self.version() == before:
+            now = time.perf_counter()
+            if now > next_check:
+                check()
+                next_check = now + _CHECK_S
+            if now > deadline:
+                raise Failed(f"nothing was committed in {seconds:.0f} s")
+            time.sleep(_LOOK_S)
+        return time.perf_counter()
+
     def wait(
         self, rollout_id: str, offset: int, *, check: Callable[[], None], seconds: float = 60
     ) -> float:
@@ -66,22 +86,17 @@ class Watch:
         Raises:
             Failed: it did not come, or `check` says that nobody writes any more.
         """
-        seen = -1
         deadline = time.perf_counter() + seconds
-        next_check = 0.0
         while True:
-            version = self.version()
-            now = time.perf_counter()
-            if version != seen:
-                seen = version
-                if self.offset(rollout_id) >= offset:
-                    return now
-            if now > next_check:
+            version, now = self.version(), time.perf_counter()
+            if self.offset(rollout_id) >= offset:
+                return now
+            left = deadline - time.perf_counter()
+            try:
+                self.moved(version, check=check, seconds=left)
+            except Failed:
                 check()
-                next_check = now + 0.5
-            if now > deadline:
                 raise Failed(
                     f"rollout {rollout_id}: at {self.offset(rollout_id)} of {offset} bytes"
                     f" after {seconds:.0f} s"
-                )
-            time.sleep(_LOOK_S)
+                ) from None

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 
-from tests.benchmarks.bench import Home, Run, benchmark
+from tests.benchmarks.bench import Failed, Home, Run, benchmark
 from tests.benchmarks.following import Appender, Followed, following
 from tests.benchmarks.processes import backfill, measured
 from tests.benchmarks.rollouts import KB
@@ -37,8 +37,7 @@ def compare(run: Run, home: Home) -> None:
             for name, told in zip(names, home.rollouts, strict=True)
         }
         for appender in both.values():  # the first append of each: settles what follows it
-            appender.item()
-            followed.landed(appender)
+            followed.append(appender)
         _bytes(run, followed, both)
         for _ in run.rounds():
             _live(run, followed, both)
@@ -64,8 +63,7 @@ def _bytes(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
     for name, appender in both.items():
         size = appender.rollout.offset
         for _ in range(appends):
-            appender.item()
-            followed.landed(appender)
+            followed.append(appender)
         size = appender.rollout.offset - size
         before, read = read, followed.bytes_read()
         run.result.sample(
@@ -80,8 +78,7 @@ def _live(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
         cpu, waits = followed.daemon.cpu(), []
         for _ in range(appends):
             time.sleep(0.03)
-            began = appender.item()
-            waits.append(followed.landed(appender) - began)
+            waits.append(followed.append(appender))
         spent = followed.daemon.cpu() - cpu
         run.result.sample(name, "latency", sum(waits) / appends * 1000, "ms")
         run.result.sample(name, "CPU an append", spent / appends * 1000, "ms")
@@ -90,11 +87,11 @@ def _live(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
 def _one_shot(run: Run, followed: Followed, both: Mapping[str, Appender]) -> None:
     """Append a line to each, and project it by a process of its own."""
     for name, appender in both.items():
+        before = followed.watch.version()
         appender.item()
         cost = measured(backfill(followed.home.path, followed.database), followed.scratch)
-        followed.watch.wait(
-            appender.rollout.rollout_id, appender.rollout.offset, check=lambda: None, seconds=1
-        )
+        if followed.watch.version() == before:
+            raise Failed("a backfill has not committed what was appended")
         run.result.sample(name, "one-shot process", cost.wall * 1000, "ms")
 
 
