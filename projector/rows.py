@@ -63,8 +63,6 @@ class TurnRow(NamedTuple):
     end_offset: Offset | None
     """Just behind the line that ended the turn."""
     root_turn_id: TurnId | None
-    bare: bool = False
-    """Known only by its abort: Codex's turn list leaves it out."""
     model: str | None = None
     owner: int | None = None
     """Legacy: key of the rollback frame that owns the row."""

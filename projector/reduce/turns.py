@@ -160,7 +160,6 @@ def end(
             end_ordinal=ordinal,
             end_offset=end_offset,
             root_turn_id=record.root_turn_id,
-            bare=record.status == "interrupted",
             model=model,
         )
     else:

@@ -18,7 +18,6 @@ class Told(NamedTuple):
     turn: str
     item: str | None
     """None: it is a turn."""
-    bare: bool = False
 
 
 @dataclass
@@ -55,14 +54,11 @@ def shown(rollouts: Mapping[int, Rollout], thread: int) -> Shown:
         if row.item is not None and (upto is None or row.offset < upto)
     ]
     found: dict[str, tuple[int, int, int]] = {}
-    known = set[str]()
     for place, (one, upto) in enumerate(parts):
         for row in one.rows:
             if row.item is None and (upto is None or row.offset < upto):
                 found[row.turn] = (place, row.offset, one.number)
-                if not row.bare:
-                    known.add(row.turn)
-    ordered = sorted((where, turn) for turn, where in found.items() if turn in known)
+    ordered = sorted((where, turn) for turn, where in found.items())
     return Shown(items, [(where[2], turn) for where, turn in ordered], incomplete)
 
 

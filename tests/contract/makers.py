@@ -148,7 +148,6 @@ def turn(
     status: Status = "inProgress",
     ordinal: int | None = -1,
     end_offset: int | None = None,
-    bare: bool = False,
     owner: int | None = None,
     end_owner: int | None = None,
     error: str | None = None,
@@ -170,7 +169,6 @@ def turn(
         end_ordinal=None if end_offset is None else Ordinal(end_offset // 100 - 1),
         end_offset=None if end_offset is None else Offset(end_offset),
         root_turn_id=None,
-        bare=bare,
         owner=owner,
         end_owner=end_owner,
     )

@@ -62,7 +62,7 @@ def tree_of(count: int, chance: Random) -> dict[int, Rollout]:
             if chance.random() < 0.5:
                 one.rows.append(Told(100 * place, name, f"i{place}"))
             elif not any(row.turn == name and row.item is None for row in one.rows):
-                one.rows.append(Told(100 * place, name, None, chance.random() < 0.3))
+                one.rows.append(Told(100 * place, name, None))
         made[number] = one
     return made
 
@@ -85,7 +85,7 @@ def batches(one: Rollout, cuts: list[int]) -> Iterator[Batch]:
         changes: list[Change] = [
             item(one.number, row.item, row.offset, turn=row.turn)
             if row.item is not None
-            else turn(one.number, row.turn, row.offset, bare=row.bare)
+            else turn(one.number, row.turn, row.offset)
             for row in one.rows
             if low <= row.offset < high
         ]
@@ -219,10 +219,10 @@ def test_a_late_base_makes_the_fork_whole(store: Queried, run: Run) -> None:
 
 
 def test_a_turn_that_a_fork_ended_stands_in_the_fork(store: Queried, run: Run) -> None:
-    """The newest part's row wins, though it is known by its abort only."""
+    """The newest part's row wins, though it is known by its abort only; so does one known by nothing else."""
     run(store.commit([batch(file_of(1), [turn(1, "t", 100), item(1, "a", 200)])]))
-    own = turn(2, "t", 100, status="interrupted", bare=True)
-    alone = turn(2, "u", 200, status="interrupted", bare=True)
+    own = turn(2, "t", 100, status="interrupted")
+    alone = turn(2, "u", 200, status="interrupted")
     run(store.commit([batch(file_of(2), [own, alone], header=continuing(1, 300))]))
 
     found = run(
@@ -231,9 +231,26 @@ def test_a_turn_that_a_fork_ended_stands_in_the_fork(store: Queried, run: Run) -
             (thread_id(2),),
         )
     )
-    assert found == [("t", "interrupted", rollout_id(2))]
+    assert found == [("t", "interrupted", rollout_id(2)), ("u", "interrupted", rollout_id(2))]
     counts = run(store.query("SELECT turn_count FROM threads ORDER BY thread_id"))
-    assert counts == [(1,), (1,)]
+    assert counts == [(1,), (2,)]
+
+
+def test_a_turn_that_ended_behind_a_cut_is_open_before_it(store: Queried, run: Run) -> None:
+    run(store.commit([batch(file_of(1), [turn(1, "t", 100, status="completed", end_offset=900)])]))
+    run(store.commit([batch(file_of(2), header=continuing(1, 300))]))
+
+    found = run(
+        store.query(
+            "SELECT thread_id, status, completed_at, duration_ms FROM thread_turn_history"
+            " ORDER BY thread_id"
+        )
+    )
+    assert [row[:2] for row in found] == [
+        (thread_id(1), "completed"),
+        (thread_id(2), "inProgress"),
+    ]
+    assert found[1][2:] == (None, None)
 
 
 def test_a_turn_counted_in_two_parts_counts_once(store: Queried, run: Run) -> None:

@@ -12,7 +12,7 @@ from projector.store.sqlite.write import mended
 _TURN = """
 SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at, completed_at,
   duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset, root_turn_id,
-  bare, model, owner, end_owner, tombstone
+  model, owner, end_owner, tombstone
 FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
@@ -88,7 +88,6 @@ def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
     buried = False
     for *values, tombstone in stored:
         row = TurnRow._make(values)
-        row = row._replace(bare=bool(row.bare))
         buried = bool(tombstone)
     if row is not None and not buried and row.status != "inProgress":
         return KnownTurn(row=row)

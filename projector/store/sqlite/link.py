@@ -196,7 +196,7 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
 
 
 def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]:
-    """Count the living items, and turns that are not bare, of a rollout before a position."""
+    """Count the living items and turns of a rollout before a position."""
     known = db.execute(
         "SELECT items, turns FROM thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
         (rollout, upto),
@@ -217,8 +217,7 @@ def _count_items(db: sqlite3.Connection, rollout: int, since: int, upto: int) ->
 
 def _count_turns(db: sqlite3.Connection, rollout: int, upto: int) -> int:
     (count,) = db.execute(
-        "SELECT count(*) FROM turns WHERE rollout = ? AND position < ? AND bare = 0"
-        " AND tombstone = 0",
+        "SELECT count(*) FROM turns WHERE rollout = ? AND position < ? AND tombstone = 0",
         (rollout, upto),
     ).fetchone()
     return int(count)
@@ -234,7 +233,7 @@ def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
         (repeated,) = db.execute(
             "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
             " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
-            " WHERE p.thread_id = ? AND t.tombstone = 0 AND t.bare = 0",
+            " WHERE p.thread_id = ? AND t.tombstone = 0",
             (thread_id,),
         ).fetchone()
     db.execute(

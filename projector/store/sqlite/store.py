@@ -41,7 +41,6 @@ _PRAGMAS: Final = (
     # At power loss the last commits may go, rows and checkpoint together; never consistency.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = OFF",
-    "PRAGMA trusted_schema = OFF",
     "PRAGMA cache_size = -32768",  # KiB: the random uid index of a million items fits
     "PRAGMA wal_autocheckpoint = 2000",  # pages: 16 MB
     "PRAGMA journal_size_limit = 67108864",

@@ -132,15 +132,15 @@ ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
 _TURN = """
 INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
   started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,
-  end_offset, root_turn_id, bare, model, owner, end_owner)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  end_offset, root_turn_id, model, owner, end_owner)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (turn_id, rollout) DO UPDATE SET
   position = excluded.position, ordinal = excluded.ordinal, status = excluded.status,
   error_json = excluded.error_json, started_at = excluded.started_at,
   completed_at = excluded.completed_at, duration_ms = excluded.duration_ms,
   first_user_item_id = excluded.first_user_item_id,
   final_agent_item_id = excluded.final_agent_item_id, end_ordinal = excluded.end_ordinal,
-  end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id, bare = excluded.bare,
+  end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id,
   model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, tombstone = 0
 """
 
@@ -216,7 +216,7 @@ def _turns(db: sqlite3.Connection, to: Target, rows: Sequence[TurnRow]) -> None:
             (row.uid, to.rollout, to.start + row.offset, row.turn_id, row.ordinal, row.status,
              row.error_json, row.started_at, row.completed_at, row.duration_ms,
              row.first_user_item_id, row.final_agent_item_id, row.end_ordinal, row.end_offset,
-             row.root_turn_id, row.bare, row.model, row.owner, row.end_owner)
+             row.root_turn_id, row.model, row.owner, row.end_owner)
             for row in rows
         ],
     )  # fmt: skip

@@ -116,7 +116,6 @@ CREATE TABLE turns (
   duration_ms        INTEGER,
   end_ordinal        INTEGER,
   end_offset         INTEGER,                   -- just behind the line that ended it
-  bare               INTEGER NOT NULL,          -- 1: known only by its abort, not shown
   owner              INTEGER,
   end_owner          INTEGER,                   -- legacy: frame that owns the end of the turn
   tombstone          INTEGER NOT NULL DEFAULT 0,
@@ -128,7 +127,7 @@ CREATE TABLE turns (
   error_json         TEXT,
   UNIQUE (turn_id, rollout)                     -- what the uid is made from
 ) STRICT;
-CREATE INDEX turns_by_position ON turns (rollout, position, bare) WHERE tombstone = 0;
+CREATE INDEX turns_by_position ON turns (rollout, position) WHERE tombstone = 0;
 CREATE INDEX turns_buried ON turns (rollout, position) WHERE tombstone <> 0;
 CREATE INDEX turns_by_owner ON turns (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
@@ -234,7 +233,7 @@ CREATE TABLE thread_parts (
   rollout_id TEXT NOT NULL,
   upto       INTEGER NOT NULL,                  -- of the current rollout: the greatest integer
   items      INTEGER NOT NULL,                  -- living items before upto
-  turns      INTEGER NOT NULL,                  -- living turns before upto that are not bare
+  turns      INTEGER NOT NULL,                  -- living turns before upto
   PRIMARY KEY (thread_id, part)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX thread_parts_by_rollout ON thread_parts (rollout, upto);

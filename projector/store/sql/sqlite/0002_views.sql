@@ -4,14 +4,14 @@
 
 -- As Codex names them ---------------------------------------------------------------------------
 -- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
--- rows that have an ordinal: Codex keeps none of legacy rollouts.
+-- those of paginated rollouts: Codex keeps none of legacy ones.
 
 CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
        i.created_at_ms, i.json AS item_json, i.type AS item_type,
        i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
 FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
-WHERE i.tombstone = 0 AND i.ordinal IS NOT NULL;
+WHERE i.tombstone = 0 AND r.mode = 'paginated';
 
 CREATE VIEW codex_thread_turns AS
 SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.status, t.error_json,
@@ -20,7 +20,7 @@ SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.sta
        t.end_ordinal AS rollout_end_ordinal, t.end_offset AS rollout_end_byte_offset,
        t.root_turn_id
 FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
-WHERE t.tombstone = 0 AND t.ordinal IS NOT NULL;
+WHERE t.tombstone = 0 AND r.mode = 'paginated';
 
 CREATE VIEW codex_thread_realtime_items AS
 SELECT r.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
@@ -49,8 +49,8 @@ FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position <
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
--- running turn) is shown as its newest part has it, there; one of which only an abort is known is
--- not shown. `status` is the stored one: a turn that nobody ends stays inProgress. `started_at`
+-- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
+-- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
 -- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
 -- history; NULL where none was reported. `end_position`: just behind the record that ended the
 -- turn, at most the cut of its part; items with a lower position came before the end.
@@ -58,7 +58,11 @@ CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
     || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
-       t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model,
+       iif(r.start_position + t.end_offset > p.upto, 'inProgress', t.status) AS status,
+       iif(r.start_position + t.end_offset > p.upto, NULL, t.error_json) AS error_json,
+       t.started_at,
+       iif(r.start_position + t.end_offset > p.upto, NULL, t.completed_at) AS completed_at,
+       iif(r.start_position + t.end_offset > p.upto, NULL, t.duration_ms) AS duration_ms, t.model,
        (SELECT sum(u.input_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
         WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS input_tokens,
@@ -75,18 +79,14 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
           AND q.rollout = u.rollout AND u.position < q.upto
         WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS total_tokens,
        t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
-       (SELECT min(r.start_position + t.end_offset, p.upto) FROM rollouts AS r
-        WHERE r.rollout = p.rollout) AS end_position
-FROM thread_parts AS p JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto
+       min(r.start_position + t.end_offset, p.upto) AS end_position
+FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
+JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto
 WHERE t.tombstone = 0
   AND (p.upto = 9223372036854775807 OR NOT EXISTS (
     SELECT 1 FROM turns AS n JOIN thread_parts AS q ON q.thread_id = p.thread_id
       AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
-    WHERE n.turn_id = t.turn_id AND n.tombstone = 0))
-  AND (t.bare = 0 OR EXISTS (
-    SELECT 1 FROM turns AS o JOIN thread_parts AS q ON q.thread_id = p.thread_id
-      AND q.rollout = o.rollout AND q.part < p.part AND o.position < q.upto
-    WHERE o.turn_id = t.turn_id AND o.tombstone = 0 AND o.bare = 0));
+    WHERE n.turn_id = t.turn_id AND n.tombstone = 0));
 
 -- One row a thread. Metadata is that of the visible history: what the current rollout does not
 -- say is taken from the next older part. `preview`: the first user message before the cut, else
@@ -217,14 +217,13 @@ FROM (
 
 CREATE VIEW all_turns AS
 SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, started_at,
-       completed_at, duration_ms, model, ordinal, bare, tombstone IS NULL AND NOT bare AS visible,
+       completed_at, duration_ms, model, ordinal, tombstone IS NULL AS visible,
        tombstone
 FROM (
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
          lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
     || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
-         t.bare,
          CASE WHEN EXISTS (
            SELECT 1 FROM thread_parts AS p
            WHERE p.thread_id = r.thread_id AND p.rollout = t.rollout AND t.position < p.upto)
@@ -236,7 +235,6 @@ FROM (
          lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
     || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
-         t.bare,
          CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
   FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
   WHERE t.tombstone <> 0);
