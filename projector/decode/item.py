@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from projector.decode import exact, messages, paths, shell, tools
 from projector.decode.fields import Object, camel, opt_duration_ms
 from projector.decode.refused import Refused
+from projector.decode.review import review_text
 
 _CONVERTERS: Final[dict[str, Callable[[Object], Object]]] = {
     "UserMessage": messages.user_message,
@@ -136,10 +137,20 @@ def _patched(item: Object, shown: Object) -> None:
     shown["changes"] = sorted(mended, key=lambda each: str(each["path"]))
 
 
+def _reviewed(item: Object, shown: Object) -> None:
+    if item["type"] == "ExitedReviewMode":
+        shown["review"] = review_text(item.get("review_output"))
+        shown.pop("reviewOutput", None)
+    elif type(item.get("user_facing_hint")) is str:
+        shown["review"] = shown.pop("userFacingHint")
+
+
 _MENDED: Final[dict[str, Callable[[Object, Object], None]]] = {
     "AgentMessage": _said,
     "CommandExecution": _ran,
     "DynamicToolCall": _took,
     "McpToolCall": _took,
     "FileChange": _patched,
+    "EnteredReviewMode": _reviewed,
+    "ExitedReviewMode": _reviewed,
 }

@@ -7,27 +7,51 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from projector.decode.refused import Refused
 
 _EDGES: Final = "".join(map(chr, range(0x21)))
+#: A URI's parser passes over these wherever they stand.
 _DROPPED = str.maketrans("", "", "\t\r\n")
 _SCHEME = re.compile(r"file:", re.IGNORECASE).match
 _DRIVE = re.compile(r"[A-Za-z]:").fullmatch
+_DRIVE_OR_BAR = re.compile(r"[A-Za-z][:|]").fullmatch
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _DOTS: Final = {".": 1, "%2e": 1, "..": 2, ".%2e": 2, "%2e.": 2, "%2e%2e": 2}
-_PLAIN = re.compile(r"file://(/[A-Za-z0-9_+@=~,;&!$'()*\-]+(?:\.[A-Za-z0-9_+@=~,;&!$'()*\-]+)*)+")
-_PLAIN_START: Final = len("file://")
+_LONGEST_DOTS: Final = 6
+_UP: Final = 2
+_NAME = r"[A-Za-z0-9_+@=~,;&!$'()*\-]+"
+_PLAIN = re.compile(rf"file://((?:/{_NAME}(?:\.{_NAME})*)+)").fullmatch
 #: Where Codex hides a path that no URI can hold.
 _HIDDEN: Final = "%00/bad/path/"
 #: What may not stand in a host.
 _NO_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]").search
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII).fullmatch
 _URI_ESCAPED = re.compile(r"[^!$-;=@-Z\[-\]_a-z|~]")
-_WINDOWS = re.compile(r"([A-Za-z]:)[\\/]|(\\\\[^\\/]+[\\/]+[^\\/]+)")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\/]+[\\/]+[^\\/]+")
+_SEPARATORS = re.compile(r"[\\/]")
 _CACHED_MAX: Final = 1024
+
+_Kind = Literal["posix", "drive", "share", "none"]
+
+
+class Folder(NamedTuple):
+    """A path as its parts, to resolve others against it."""
+
+    shown: str
+    """As people read it."""
+    kind: _Kind
+    """What it begins with. `none`: it has no readable form."""
+    root: str
+    """Drive with its colon, or host; empty for POSIX."""
+    names: tuple[str, ...]
+    """Behind the root; a final empty one for a final separator."""
+    opaque: bool = False
+    """Its URI hid it: nothing is relative to it."""
 
 
 def from_uri(uri: str) -> str:
@@ -38,36 +62,41 @@ def from_uri(uri: str) -> str:
     Raises:
         Refused: it is no such URI.
     """
-    return _cached(uri) if len(uri) <= _CACHED_MAX else _from_uri(uri)
+    return folder(uri).shown
 
 
-def _from_uri(uri: str) -> str:
-    if _PLAIN.fullmatch(uri) is not None and ":" not in uri[_PLAIN_START:]:
-        return uri[_PLAIN_START:]
+def folder(uri: str) -> Folder:
+    """Give the path that a `file:` URI names, in its parts.
+
+    Raises:
+        Refused: it is no such URI.
+    """
+    return _cached(uri) if len(uri) <= _CACHED_MAX else _folder(uri)
+
+
+def _folder(uri: str) -> Folder:
+    plain = _PLAIN(uri)
+    if plain is not None:
+        return Folder(plain[1], "posix", "", tuple(plain[1][1:].split("/")))
     host, segments = _parts(uri)
+    while len(segments) > 1 and segments[0] == "":
+        del segments[0]
     if not host:
-        while len(segments) > 1 and segments[0] == "":
-            del segments[0]
         joined = "/".join(segments)
         if joined.startswith(_HIDDEN):
-            return _hidden(joined[len(_HIDDEN) :]) or f"file:///{_normal(joined)}"
-    if any("%00" in segment for segment in segments):
+            return _hidden(joined)
+    if any("%00" in segment or "\0" in segment for segment in segments):
         raise Refused("uri with NUL")
     names = [_decoded(segment) for segment in segments]
-    if not host:
-        return _shown(names)
-    if not names[0]:
-        return f"file://{host}/" + _normal("/".join(segments))
-    return "\\\\" + "\\".join([host, *names])
+    if host and not names[0]:
+        shown = f"file://{host}/" + _normal("/".join(segments))
+        return Folder(shown, "share", host, ())
+    if _DRIVE(names[0]) is not None:
+        return _made("drive", names[0].upper(), names[1:] or [""])
+    return _made("share", host, names) if host else _made("posix", "", names)
 
 
-def is_opaque(uri: str) -> bool:
-    """Tell whether a URI that `from_uri` takes hides a path that no URI can hold."""
-    return (
-        _HIDDEN in uri
-        and not (split := _parts(uri))[0]
-        and "/".join(split[1]).lstrip("/").startswith(_HIDDEN)
-    )
+_cached = lru_cache(maxsize=512)(_folder)
 
 
 def _parts(uri: str) -> tuple[str, list[str]]:
@@ -82,28 +111,27 @@ def _parts(uri: str) -> tuple[str, list[str]]:
     host = ""
     if rest.startswith("//"):
         host, slash, rest = rest[2:].partition("/")
-        if _DRIVE(host) is not None:
-            host, rest = "", f"{host}{slash}{rest}"
-        else:
-            rest = slash + rest
-    return _host(host) if host else "", _resolved(rest.split("/"))
-
-
-_cached = lru_cache(maxsize=512)(_from_uri)
+        rest = slash + rest
+        if _DRIVE_OR_BAR(host) is not None:
+            host, rest = "", f"{host[0]}:{rest}"
+    elif _DRIVE_OR_BAR(rest[:2]) is not None and rest[2:3] in ("", "/"):
+        rest = f"{rest[0]}:{rest[2:]}"
+    segments = _resolved(rest.split("/"))
+    return _host(host) if host else "", segments
 
 
 def _resolved(segments: list[str]) -> list[str]:
     """Resolve `.` and `..`, not above the root or a drive."""
-    if segments and segments[0] == "" and len(segments) > 1:
+    if segments[0] == "" and len(segments) > 1:
         del segments[0]  # before the first slash stands nothing
     out: list[str] = []
     last = len(segments) - 1
     for at, segment in enumerate(segments):
-        dots = _DOTS.get(segment.lower()) if len(segment) <= 6 else None  # noqa: PLR2004 - %2e%2e
+        dots = _DOTS.get(segment.lower()) if len(segment) <= _LONGEST_DOTS else None
         if dots is None:
             out.append(segment)
             continue
-        if dots == 2 and out and not (len(out) == 1 and _DRIVE(out[0])):  # noqa: PLR2004 - ..
+        if dots == _UP and out and not (len(out) == 1 and _DRIVE(out[0])):
             out.pop()
         if at == last:
             out.append("")
@@ -123,6 +151,8 @@ def _host(host: str) -> str:
     Raises:
         Refused: it cannot be one, or comes with a user or a port.
     """
+    if host.startswith("[") and host.endswith("]"):
+        return _ipv6(host)
     name = _decoded(host)
     if _NO_HOST(name) is not None:
         raise Refused("uri host")
@@ -132,22 +162,60 @@ def _host(host: str) -> str:
         except UnicodeError:
             raise Refused("uri host") from None
     name = name.lower()
+    if _NUMERIC(name.removesuffix(".").rpartition(".")[2]) is not None:
+        return _ipv4(name)
     return "" if name == "localhost" else name
 
 
-def _hidden(text: str) -> str | None:
-    """Decode a path that no URI can hold; None: it is none."""
+def _ipv4(name: str) -> str:
+    """Give an address with four decimal numbers; a URI may spell it in other ways."""
+    parts = name.removesuffix(".").split(".")
+    numbers: list[int] = []
+    for part in parts:
+        if _NUMERIC(part) is None:
+            raise Refused("uri host")
+        hexadecimal, octal = part.startswith("0x"), part.startswith("0") and len(part) > 1
+        try:
+            numbers.append(
+                int(part[2:] or "0", 16) if hexadecimal else int(part, 8 if octal else 10)
+            )
+        except ValueError:
+            raise Refused("uri host") from None
+    *small, last = numbers
+    if len(numbers) > 4 or any(n > 255 for n in small) or last >= 256 ** (5 - len(numbers)):  # noqa: PLR2004 - four bytes
+        raise Refused("uri host")
+    value = last + sum(n << 8 * (3 - at) for at, n in enumerate(small))
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _ipv6(host: str) -> str:
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+    except ValueError:
+        raise Refused("uri host") from None
+
+
+def _hidden(joined: str) -> Folder:
+    """Give a path that no URI can hold.
+
+    Raises:
+        Refused: there is none.
+    """
+    text = joined[len(_HIDDEN) :]
+    if "/" in text or "+" in text:  # the alphabet of URLs has neither
+        raise Refused("uri of a hidden path")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        return None
+        raise Refused("uri of a hidden path") from None
+    if not raw:
+        raise Refused("uri of a hidden path")
     if raw.startswith(b"/"):
-        return raw.decode("utf-8", "replace")
-    try:
-        wide = raw.decode("utf-16-le", "replace")
-    except UnicodeDecodeError:
-        return None
-    return wide if _WINDOWS.match(wide) else None
+        return Folder(raw.decode("utf-8", "replace"), "posix", "", (), opaque=True)
+    wide = raw.decode("utf-16-le", "replace")
+    if _WINDOWS.match(wide) is not None:
+        return Folder(wide, "drive", "", (), opaque=True)
+    return Folder(f"file:///{_normal(joined)}", "none", "", (), opaque=True)
 
 
 def _normal(path: str) -> str:
@@ -157,12 +225,26 @@ def _normal(path: str) -> str:
     )
 
 
-def _shown(names: list[str]) -> str:
-    """Join the names of a path on this machine; one that begins with a drive is Windows'."""
-    if _DRIVE(names[0]) is not None:
-        rest = "\\".join(names[1:])
-        return f"{names[0].upper()}\\{rest}"
-    return "/" + "/".join(names)
+def _made(kind: _Kind, root: str, names: list[str]) -> Folder:
+    if kind == "posix":
+        return Folder("/" + "/".join(names), kind, root, tuple(names))
+    if kind == "drive":
+        return Folder(f"{root}\\" + "\\".join(names), kind, root, tuple(names))
+    if not names:
+        return Folder(f"file://{root}/", kind, root, ())
+    return Folder(f"\\\\{root}\\" + "\\".join(names), kind, root, tuple(names))
+
+
+def of_path(path: str) -> Folder:
+    """Give a path's parts, as they are: absolute ones of POSIX and of Windows."""
+    if path.startswith("/"):
+        return _made("posix", "", path[1:].split("/"))
+    if _WINDOWS.match(path) is None:
+        return Folder(path, "none", "", ())
+    if path.startswith("\\\\"):
+        host, *names = _SEPARATORS.split(path[2:])
+        return _made("share", host, names)._replace(shown=path)
+    return _made("drive", path[:2].upper(), _SEPARATORS.split(path[3:]))._replace(shown=path)
 
 
 def absolute(path: str) -> str | None:
@@ -172,77 +254,75 @@ def absolute(path: str) -> str | None:
     return "/" + "/".join(_walk([], path.split("/")))
 
 
-def _walk(names: list[str], steps: list[str]) -> list[str]:
+def _walk(names: list[str], steps: list[str], floor: int = 0) -> list[str]:
+    """Follow steps from `names`, never above the first `floor` of them."""
     for step in steps:
         if step == "..":
-            if names:
+            if len(names) > floor:
                 names.pop()
         elif step not in ("", "."):
             names.append(step)
     return names
 
 
-def read_path(cwd: str, path: str, *, opaque: bool = False) -> str | None:
+def read_path(cwd: Folder | str, path: str) -> str | None:
     """Resolve the path of a read action against the command's folder.
 
-    `cwd` is what `from_uri` gave; `opaque`: its URI hid a path that no URI can hold.
     None: there is no such path, and Codex leaves the action out.
     """
+    if type(cwd) is str:
+        cwd = of_path(cwd)
+    assert isinstance(cwd, Folder)
     if "\0" in path:
         return None
     if path == "":
-        return cwd
-    if cwd.startswith("/"):
-        return _read_posix(cwd, path, opaque=opaque)
-    if opaque:
+        return cwd.shown
+    if cwd.kind == "none":
         return None
-    windows = _WINDOWS.match(cwd)
-    if windows is None:
-        return None
-    return _read_windows(cwd, path)
+    return _read_posix(cwd, path) if cwd.kind == "posix" else _read_windows(cwd, path)
 
 
-def _read_posix(cwd: str, path: str, *, opaque: bool) -> str | None:
-    if not path.startswith("/"):
-        if opaque:
+def _read_posix(cwd: Folder, path: str) -> str | None:
+    if path.startswith("/"):
+        names = _walk([], path.split("/"))
+        return "/" + "/".join([*names, ""] if path.endswith("/") and names else names)
+    if cwd.opaque:
+        return None
+    names = _joined(cwd, path.split("/"), 0)
+    if names and _DRIVE(names[0]) is not None:  # the URI in between makes it Windows'
+        return _made("drive", names[0].upper(), names[1:] or [""]).shown
+    return "/" + "/".join(names)
+
+
+def _joined(cwd: Folder, steps: list[str], floor: int) -> list[str]:
+    names = list(cwd.names)
+    if names and names[-1] == "":
+        names.pop()
+    return [name.translate(_DROPPED) for name in _walk(names, steps, floor)]
+
+
+def _read_windows(cwd: Folder, path: str) -> str | None:
+    path = path.removeprefix("\\\\?\\")
+    steps = _SEPARATORS.split(path)
+    rooted = steps[0] == "" and len(steps) > 1
+    if rooted and steps[1] == "" and len(steps) > 3 and steps[2] and steps[3]:  # noqa: PLR2004 - \\host\share
+        return _whole("share", steps[2], _walk([steps[3]], steps[4:], 1), steps)
+    if _DRIVE(path[:2]) is not None and path[2:3] in ("\\", "/") and path[2:3]:
+        return _whole("drive", path[:2].upper(), _walk([], steps[1:]), steps)
+    if cwd.opaque:
+        return None
+    floor = 1 if cwd.kind == "share" else 0
+    if _DRIVE(path[:2]) is not None:
+        if path[:2].upper() != cwd.root:
             return None
-        return _shown(_walk(_walk([], cwd.split("/")), path.split("/")) or [""])
-    names = _walk([], path.split("/"))
-    if path.endswith("/") and names:
-        names.append("")
-    return _shown(names or [""])
+        steps[0] = steps[0][2:]
+    elif rooted and (steps[1] != "" or len(steps) == 2):  # noqa: PLR2004 - the root itself
+        cwd = cwd._replace(names=cwd.names[:floor])
+    return _made(cwd.kind, cwd.root, _joined(cwd, steps, floor)).shown
 
 
-def _read_windows(cwd: str, path: str) -> str | None:
-    root, names = _windows_parts(cwd)
-    if path.startswith("\\\\"):
-        absolute_root, parts = _windows_parts(path)
-        return None if not absolute_root else _windows(absolute_root, parts)
-    drive = path[:2] if _DRIVE(path[:2]) else ""
-    rest = path[len(drive) :]
-    if ":" in rest:
-        return None
-    steps = re.split(r"[\\/]", rest)
-    if drive and rest[:1] in ("\\", "/") and rest[:1]:
-        return _windows(drive.upper(), _walk([], steps))
-    if drive and drive.upper() != root:
-        return None
-    if not drive and rest[:1] in ("\\", "/") and not rest.startswith("//"):
-        return _windows(root, _walk([], steps))
-    return _windows(root, _walk(names, steps))
-
-
-def _windows_parts(path: str) -> tuple[str, list[str]]:
-    r"""Split a Windows path into its drive or share and the names behind."""
-    if path.startswith("\\\\"):
-        parts = [part for part in re.split(r"[\\/]", path[2:]) if part]
-        if len(parts) < 2:  # noqa: PLR2004 - host and share
-            return "", []
-        return "\\\\" + "\\".join(parts[:2]), _walk([], parts[2:])
-    return path[:2].upper(), _walk([], re.split(r"[\\/]", path[2:]))
-
-
-def _windows(root: str, names: list[str]) -> str:
-    if not names:
-        return root if root.startswith("\\\\") else f"{root}\\"
-    return "\\".join([root, *names])
+def _whole(kind: _Kind, root: str, names: list[str], steps: list[str]) -> str:
+    """Give an absolute path; it keeps a final separator."""
+    if steps[-1] == "" and names:
+        names = [*names, ""]
+    return _made(kind, root, names).shown

@@ -14,7 +14,7 @@ _MINUTE_MS: Final = 60_000
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?"
-    r"(?:[Zz]|([+-])(\d\d):(\d\d))",
+    r"(?:[Zz]|([+\-\u2212])(\d\d):(\d\d))",
     re.ASCII,
 ).fullmatch
 #: The one form that Codex writes: `2026-11-20T09:24:24.573Z`.
@@ -56,7 +56,7 @@ def _any_form(text: str) -> int | None:
         if hours > "23" or minutes > "59":
             return None
         away = (int(hours) * 60 + int(minutes)) * _MINUTE_MS
-        at += away if sign == "-" else -away
+        at += -away if sign == "+" else away
     return at
 
 

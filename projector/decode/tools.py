@@ -57,8 +57,7 @@ def command_execution(item: Object) -> Object:
     """CommandExecution."""
     get = item.get
     argv = texts(get("command"), "command")
-    uri = text(item, "cwd")
-    cwd = paths.from_uri(uri)
+    cwd = paths.folder(text(item, "cwd"))
     actions = items(get("parsed_cmd"), "parsed_cmd")
     opt_text(item, "interaction_input")
     return {
@@ -67,26 +66,26 @@ def command_execution(item: Object) -> Object:
         "pluginId": opt_text(item, "plugin_id"),
         "scriptPath": opt_text(item, "script_path"),
         "command": shell.join(argv),
-        "cwd": cwd,
+        "cwd": cwd.shown,
         "processId": opt_text(item, "process_id"),
         "source": choice(item, "source", _COMMAND_SOURCES),
         "status": choice(item, "status", _COMMAND_STATUSES),
-        "commandActions": command_actions(actions, cwd, opaque=paths.is_opaque(uri)),
+        "commandActions": command_actions(actions, cwd) if actions else actions,
         "aggregatedOutput": opt_text(item, "aggregated_output") or None,
         "exitCode": opt_integer(item, "exit_code", I32_MIN, I32_MAX),
         "durationMs": opt_duration_ms(item, "duration"),
     }
 
 
-def command_actions(parsed: list[Any], cwd: str, *, opaque: bool = False) -> list[Object]:
-    """Give `commandActions` for a `parsed_cmd`; `cwd` and `opaque` as in `paths.read_path`."""
+def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
+    """Give `commandActions` for a `parsed_cmd`."""
     shown: list[Object] = []
     for action in parsed:
         kind = action.get("type") if type(action) is dict else None
         if kind == "read":
             name, path = text(action, "name"), text(action, "path")
             command = text(action, "cmd")
-            resolved = paths.read_path(cwd, path, opaque=opaque)
+            resolved = paths.read_path(cwd, path)
             if resolved is not None:
                 shown.append({"type": "read", "command": command, "name": name, "path": resolved})
         elif kind == "list_files":
