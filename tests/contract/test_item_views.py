@@ -25,8 +25,10 @@ def rows(store: Queried, run: Run, view: str, columns: str) -> list[tuple[Any, .
 
 def test_messages(store: Queried, run: Run) -> None:
     content = [
-        {"type": "text", "text": "hel"}, {"type": "image", "url": "x"}, {"type": "text", "text": "lo"},
-    ]  # fmt: skip
+        {"type": "text", "text": "hel"},
+        {"type": "image", "url": "x"},
+        {"type": "text", "text": "lo"},
+    ]
     said = [
         snapshot("u", 1, "userMessage", content=content),
         snapshot("v", 2, "userMessage", content=[{"type": "image", "url": "x"}]),
