@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from projector.place import RolloutFile, RolloutId, ThreadId
 from projector.store.contract import Heartbeat
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projected:
+class Projected(NamedTuple):
     """A rollout as the database has it."""
 
     rollout_id: RolloutId

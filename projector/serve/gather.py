@@ -68,9 +68,10 @@ def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
     if file.name.compressed:
         # Compressed since it was read: the bytes are the same ones.
         return file.size if known.compressed and file.size != known.size else 0
-    if file.size < known.offset:
+    behind = file.size - known.offset
+    if behind < 0:
         return file.size
-    return file.size - known.offset if _has_line(file.path, known.offset) else 0
+    return behind if behind and _has_line(file.path, known.offset) else 0
 
 
 def _has_line(path: str, offset: int) -> bool:
@@ -104,26 +105,13 @@ def _better(one: RolloutFile, other: RolloutFile) -> bool:
 
 def _read(connection: sqlite3.Connection, path: str) -> Database:
     connection.execute("BEGIN")
-    anomalies = dict(
-        connection.execute("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout")
-    )
+    (anomalies,) = connection.execute("SELECT count(*) FROM anomaly_rows").fetchone()
     rollouts = {
-        row[1]: Projected(
-            rollout_id=row[1],
-            thread_id=row[2],
-            path=row[3],
-            compressed=bool(row[4]),
-            size=row[5],
-            offset=row[6],
-            records=row[7],
-            items=row[8],
-            turns=row[9],
-            gone=row[10] is not None,
-            anomalies=anomalies.get(row[0], 0),
-        )
+        row[0]: Projected._make(row)
         for row in connection.execute(
-            "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
-            " items, turns, gone_at_ms FROM rollouts"
+            "SELECT rollout_id, thread_id, path, compressed, size, next_offset, records, items,"
+            " turns, gone_at_ms IS NOT NULL, (SELECT count(*) FROM anomaly_rows AS a"
+            " WHERE a.rollout = r.rollout) FROM rollouts AS r"
         )
     }
     (threads,) = connection.execute("SELECT count(*) FROM thread_states").fetchone()
@@ -136,7 +124,7 @@ def _read(connection: sqlite3.Connection, path: str) -> Database:
         wal_size=_size(path + "-wal"),
         rollouts=rollouts,
         threads=threads,
-        anomalies=sum(anomalies.values()),
+        anomalies=anomalies,
         heartbeat=None
         if beat is None
         else Heartbeat(
