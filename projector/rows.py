@@ -211,6 +211,9 @@ class Header:
     """What the first session_meta says of the rollout; without one, what the file name says."""
 
     mode: Literal["paginated", "legacy"]
+    thread_id: ThreadId | None = None
+    """Whose rollout it is; None: it does not say, the file name does. Codex lists a rollout under
+    this id even where its name has another one."""
     base: Base | None = None
     attached: bool = False
     """The base is context for the model only; not shown."""

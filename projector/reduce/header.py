@@ -31,6 +31,7 @@ def header(payload: Object, recorded_at_ms: int | None) -> Header:
     created = to_ms(payload.get("timestamp"))
     return Header(
         mode="paginated",
+        thread_id=_thread(payload.get("id")),
         base=_base(payload.get("history_base")),
         attached=payload.get("attached_thread") is True,
         subagent_start_ordinal=_ordinal(payload.get("subagent_history_start_ordinal")),

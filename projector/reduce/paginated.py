@@ -317,7 +317,7 @@ class PaginatedReducer:
     ) -> None:
         """Take a later session_meta: one of another thread came with copied history."""
         saved = self._saved
-        if not headers.is_of(payload, self._thread):
+        if not headers.is_of(payload, saved.header.thread_id or self._thread):
             return
         if saved.orphan:
             saved.orphan = False

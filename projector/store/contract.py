@@ -32,6 +32,11 @@ class Batch:
     records: int
     """Lines read, blank ones left out."""
 
+    @property
+    def thread_id(self) -> ThreadId:
+        """Whose rollout it is."""
+        return self.header.thread_id or self.file.name.thread_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

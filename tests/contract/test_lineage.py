@@ -219,7 +219,7 @@ def test_a_late_base_makes_the_fork_whole(store: Queried, run: Run) -> None:
 
 
 def test_a_turn_that_a_fork_ended_stands_in_the_fork(store: Queried, run: Run) -> None:
-    """The newest part's row wins, though it is known by its abort only; so does one known by nothing else."""
+    """The newest part's row wins, though only its abort is known; so for one known by nothing else."""
     run(store.commit([batch(file_of(1), [turn(1, "t", 100), item(1, "a", 200)])]))
     own = turn(2, "t", 100, status="interrupted")
     alone = turn(2, "u", 200, status="interrupted")

@@ -59,7 +59,7 @@ def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
     rollout = row.rollout if row else 0
     db.execute("BEGIN")
     try:
-        write(db, Target("new_", rollout, batch.file.name.thread_id, 0, now_ms), batch.changes)
+        write(db, Target("new_", rollout, batch.thread_id, 0, now_ms), batch.changes)
     finally:
         if db.in_transaction:
             db.execute("COMMIT")

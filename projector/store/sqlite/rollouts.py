@@ -97,7 +97,7 @@ def put(
     """
     base, file, end = batch.header.base, batch.file, batch.end
     values: tuple[Any, ...] = (
-        file.name.thread_id,
+        batch.thread_id,
         base and base.rollout_id,
         base and base.end_ordinal,
         base and base.end_offset,

@@ -228,7 +228,7 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             if old is None or old.lineage != row.lineage:
                 link.relink(db, [batch.file.name.rollout_id], now_ms)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
-            to = Target("", row.rollout, batch.file.name.thread_id, row.start_position, now_ms)
+            to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
             touched = write(db, to, batch.changes)
             read_from = batch.start.offset if batch.start else 0
             link.tally(db, row.rollout, row.start_position + read_from, touched)
