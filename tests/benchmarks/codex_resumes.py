@@ -45,6 +45,7 @@ def main() -> None:
         mcp=scratch / "none.py",
     )
     of_codex.write()
+    started = time.perf_counter()
     codex = Codex(of_codex)
     began = time.perf_counter()
     for rollout_id, size in sizes.items():
@@ -56,7 +57,7 @@ def main() -> None:
             time.sleep(0.002)
     wall = time.perf_counter() - began
     pid = codex._process.pid
-    cost = {"wall": wall, "cpu": cpu_of(pid), "peak": peak_of(pid)}
+    cost = {"wall": wall, "cpu": cpu_of(pid), "peak": peak_of(pid), "start": began - started}
     codex.kill()
     report.write_text(json.dumps(cost))
 

@@ -32,6 +32,8 @@ class Cost:
     """Seconds of all threads, user and system."""
     peak: float
     """Largest resident memory, in MiB."""
+    start: float = 0.0
+    """Seconds of its start that `wall` leaves out."""
 
 
 def _last(said: bytes) -> str:

@@ -38,6 +38,8 @@ def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
             run.result.sample(who, "speed", home.megabytes / cost.wall, "MB/s")
             run.result.sample(who, "CPU", cost.cpu, "s")
             run.result.sample(who, "peak memory", cost.peak, "MiB")
+            if cost.start:
+                run.result.sample(who, "start, not counted", cost.start, "s")
     run.result.notes.append(
         f"{len(home.rollouts)} rollouts, {number(home.megabytes)} MB,"
         f" {sum(one['records'] for one in home.rollouts):,} records, {home.items:,} items"
