@@ -88,10 +88,10 @@ def _daemon(facts: Facts) -> str:
         return "no daemon has served this database"
     age = max(facts.now_ms - beat.beat_at_ms, 0) / 1000
     why = f" ({beat.watching_why})" if beat.watching_why else ""
+    doing = "stopped" if beat.phase == "stopping" else f"{beat.phase} by {beat.watching}{why}"
     return (
-        f"daemon {beat.holder.version}, pid {beat.holder.pid} on {beat.holder.host}:"
-        f" {beat.phase} by {beat.watching}{why}, {size(beat.bytes_read)} read,"
-        f" last sign of life {age:.0f} s ago"
+        f"daemon {beat.holder.version}, pid {beat.holder.pid} on {beat.holder.host}: {doing},"
+        f" {size(beat.bytes_read)} read, last sign of life {age:.0f} s ago"
     )
 
 

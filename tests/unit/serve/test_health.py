@@ -210,3 +210,19 @@ def test_status_for_people() -> None:
     assert "200 B behind in 1 rollout, the oldest for 3 s" in text
     assert "no daemon has served this database" in text
     assert re.search(rf"{ONE} .* 5 records .* 2 anomalies  /c/r$", text)
+
+
+DAEMONS = [
+    ("following", beat(3), "h: following by events, 4.0 KiB read, last sign of life 3 s ago"),
+    (
+        "polling, and why",
+        beat(watching="polling", watching_why="watch limit"),
+        "h: following by polling (watch limit), ",
+    ),
+    ("stopped", beat(phase="stopping"), "h: stopped, "),
+]
+
+
+@pytest.mark.parametrize(("sign", "words"), [pytest.param(*c[1:], id=c[0]) for c in DAEMONS])
+def test_status_tells_of_the_daemon(sign: Heartbeat, words: str) -> None:
+    assert f"daemon 1, pid 7 on {words}" in status.text(facts(sign))
