@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from projector import __version__, config
+from projector import __version__
+from projector.commands import threads as thread_commands
+from projector.commands.options import as_json as _json
+from projector.commands.options import common as _common
+from projector.commands.options import settings_of as _settings
 from projector.errors import AlreadyRunning, ProjectorError, UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +33,6 @@ HELD: Final = 3
 UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
 """As a shell says it of a program that SIGINT ended."""
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 could not be done (backfill: a rollout could not be read at all), 2 bad"
@@ -120,40 +122,8 @@ def app(context: click.Context, file: str | None) -> None:
     context.obj = file
 
 
-def _common(command: _Command) -> _Command:
-    """Give a command the options that all of them have."""
-    for option in (
-        click.option(
-            "--database",
-            metavar="URL",
-            help="sqlite:///path. Default: a file under $XDG_STATE_HOME/codex-projector.",
-        ),
-        click.option(
-            "--codex-home",
-            metavar="DIR",
-            multiple=True,
-            help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else"
-            " ~/.codex.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
-)
-
-
-def _settings(
-    context: click.Context, codex_home: tuple[str, ...], database: str | None
-) -> Settings:
-    given: dict[str, Any] = {}
-    if codex_home:
-        given["codex_homes"] = codex_home
-    if database is not None:
-        given["database"] = database
-    return config.load(given, file=context.obj)
+app.add_command(thread_commands.threads)
+app.add_command(thread_commands.show)
 
 
 @app.command("run")

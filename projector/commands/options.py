@@ -1,0 +1,56 @@
+"""Options that all commands have, and the settings that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from projector.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def common(command: _Command) -> _Command:
+    """Give a command the options that all of them have."""
+    for option in (
+        click.option(
+            "--database",
+            metavar="URL",
+            help="sqlite:///path. Default: a file under $XDG_STATE_HOME/codex-projector.",
+        ),
+        click.option(
+            "--codex-home",
+            metavar="DIR",
+            multiple=True,
+            help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else"
+            " ~/.codex.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
+)
+
+
+def settings_of(
+    context: click.Context, codex_home: tuple[str, ...], database: str | None
+) -> Settings:
+    """Load the settings; `context.obj` is the configuration file that was named, or None.
+
+    Raises:
+        UsageError: something in them is wrong.
+    """
+    from projector import config  # noqa: PLC0415 - see the package's docstring
+
+    given: dict[str, Any] = {}
+    if codex_home:
+        given["codex_homes"] = codex_home
+    if database is not None:
+        given["database"] = database
+    return config.load(given, file=context.obj)

@@ -1,0 +1,227 @@
+"""`projector threads` and `projector show`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+from projector.commands.options import as_json, common, settings_of
+from projector.errors import ProjectorError, UsageError
+
+if TYPE_CHECKING:
+    from projector.serve.reader import Reader
+
+#: Threads in a table on a terminal, if nothing else is said: what fits on a screen.
+LIMIT: Final = 30
+#: Candidates that a message lists.
+_CANDIDATES: Final = 10
+#: Bytes that are written at once.
+_CHUNK: Final = 1 << 16
+
+
+@click.command()
+@common
+@click.option(
+    "--cwd", "folder", metavar="DIR", help="Only of this folder and those below. Default: all."
+)
+@click.option(
+    "--archived/--no-archived",
+    default=None,
+    help="Only archived ones, or none of them (default).",
+)
+@click.option("--deleted", is_flag=True, help="Only those whose files are gone.")
+@click.option("--all", "every", is_flag=True, help="Archived, deleted and sub-agents too.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Changed since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
+)
+@click.option(
+    "--source",
+    metavar="KIND",
+    multiple=True,
+    help="Only from: cli, vscode, exec, mcp, ..., subagent (all of them), review, compact, ...;"
+    " may be repeated. Sub-agents and reviewers are hidden unless asked for, here or by --all.",
+)
+@click.option("--name", "text", metavar="TEXT", default="", help="TEXT in the name or preview.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"At most N; 0: all. Default: {LIMIT} in a table on a terminal, else all.",
+)
+@as_json
+@click.pass_context
+def threads(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    folder: str | None,
+    since: str | None,
+    source: tuple[str, ...],
+    text: str,
+    limit: int | None,
+    archived: bool | None,
+    deleted: bool,
+    every: bool,
+    as_json: bool,
+) -> None:
+    """List threads, the one that changed last first.
+
+    Archived and deleted threads, sub-agents and reviewers are hidden unless asked for.
+    """
+    from projector.serve import table  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.reader import Reader  # noqa: PLC0415
+    from projector.serve.threads import Wanted, choose, document  # noqa: PLC0415
+
+    terminal = sys.stdout.isatty() and not as_json
+    if limit is None and terminal:
+        limit = LIMIT
+    wanted = Wanted(
+        folders=() if folder is None else _spellings(folder),
+        archived=_shown(archived, every=every or deleted),
+        deleted="only" if deleted else "show" if every else "hide",
+        agents=every,
+        sources=source,
+        since_ms=None if since is None else _moment(since),
+        text=text,
+        limit=limit or None,
+    )
+    with Reader(settings_of(context, codex_home, database).database_path) as reader:
+        listed = choose(reader.threads(), wanted)
+    if as_json:
+        import orjson  # noqa: PLC0415 - see the package's docstring
+
+        _write([orjson.dumps([document(row) for row in listed.rows]) + b"\n"])
+        return
+    if listed.rows:
+        width = shutil.get_terminal_size().columns if terminal else None
+        head, lines = table.table(listed, width=width)
+        click.secho(head, bold=True)
+        click.echo("\n".join(lines))
+    else:
+        click.echo("no threads" + (" like that" if wanted != Wanted() else ""), err=True)
+    note = table.footnote(listed)
+    if note is not None:
+        click.echo(note, err=True)
+
+
+@click.command()
+@click.argument("thread")
+@common
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json", "events"]),
+    default="text",
+    show_default=True,
+    help="json: one document. events: JSON lines, the notifications that a live session would"
+    " have sent.",
+)
+@click.option("--full", is_flag=True, help="Outputs and diffs whole, and reasoning.")
+@click.option("--reasoning", is_flag=True, help="The model's reasoning too.")
+@click.pass_context
+def show(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    thread: str,
+    form: str,
+    *,
+    full: bool,
+    reasoning: bool,
+) -> None:
+    """Print a thread's visible history: THREAD is its id, the start of one, or its name.
+
+    Text and Markdown are for reading: long outputs are cut, and control characters shown instead
+    of obeyed. JSON and events are exact and whole.
+    """
+    from projector.serve import history as shown  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.reader import Reader  # noqa: PLC0415
+    from projector.serve.replay import line, replay  # noqa: PLC0415
+
+    with Reader(settings_of(context, codex_home, database).database_path) as reader:
+        history = reader.history(_meant(reader, thread))
+        detail = shown.Detail(full=full, reasoning=reasoning)
+        match form:
+            case "json":
+                _write(shown.as_json(history))
+            case "events":
+                _write(map(line, replay(history)))
+            case "markdown":
+                _write(piece.encode() for piece in shown.as_markdown(history, detail))
+            case _:
+                _write(piece.encode() for piece in shown.as_text(history, detail))
+
+
+def _meant(reader: Reader, text: str) -> str:
+    from projector.serve.harmless import one_line  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.threads import PREFIX, resolve  # noqa: PLC0415
+
+    found = resolve(text, reader.names())
+    if not found:
+        raise ProjectorError(
+            f"no thread {text!r}",
+            hint=f"Give its id, {PREFIX} or more characters of its start, or its whole name;"
+            " see: projector threads --all",
+        )
+    if len(found) > 1:
+        listed = ", ".join(
+            thread_id + (f" ({one_line(name)})" if name else "")
+            for thread_id, name in found[:_CANDIDATES]
+        )
+        beside = len(found) - _CANDIDATES
+        more = f" and {beside:,} more" if beside > 0 else ""
+        raise UsageError(
+            f"{text!r} could be any of {len(found):,} threads: {listed}{more}",
+            hint="Give more of the id",
+        )
+    return found[0][0]
+
+
+def _spellings(folder: str) -> tuple[str, ...]:
+    """Give a folder as it was named and as it is without links: threads may have either."""
+    if folder[1:3] in {":\\", ":/"}:  # of another system
+        return (folder,)
+    named = os.path.abspath(os.path.expanduser(folder))
+    return tuple(dict.fromkeys((named, os.path.realpath(named))))
+
+
+def _shown(asked: bool | None, *, every: bool) -> Literal["hide", "only", "show"]:  # noqa: FBT001 - as click has it
+    if asked is None:
+        return "show" if every else "hide"
+    return "only" if asked else "hide"
+
+
+def _moment(text: str) -> int:
+    from datetime import datetime  # noqa: PLC0415 - see the package's docstring
+
+    from projector.serve.threads import since  # noqa: PLC0415
+
+    try:
+        return since(text, datetime.now().astimezone())
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since {text}: not a point in time", hint="Write 7d, 12h, today or 2026-11-01"
+        ) from None
+
+
+def _write(pieces: Iterable[bytes]) -> None:
+    """Write to standard output as it is: UTF-8, whatever the terminal's encoding."""
+    out = sys.stdout.buffer
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            out.write(b"".join(held))
+            held, size = [], 0
+    out.write(b"".join(held))
+    out.flush()
