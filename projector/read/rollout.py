@@ -36,6 +36,8 @@ BUDGET_BYTES = 8 * 1024 * 1024
 BUDGET_LINES = 50_000
 #: A piece with more newlines than this is split in slices: a line costs more than its bytes.
 _DENSE: Final = 16 * 1024
+#: How a rollout begins, and no zstd frame does: some tools rename without packing.
+_PLAIN: Final = b"{"
 
 
 class RolloutReader:
@@ -54,6 +56,8 @@ class RolloutReader:
         """Stand at a checkpoint; None: at the start. Touches nothing until `resume`."""
         self.path = path
         self.compressed = compressed
+        """It is named so. What it holds decides how it is read."""
+        self._packed = compressed
         self._chunk_bytes = chunk_bytes
         self._max_line = max_line
         self._open_file = open_file
@@ -101,6 +105,8 @@ class RolloutReader:
     @property
     def anomaly(self) -> Anomaly | None:
         """Why a compressed file cannot be read to its end; None: nothing of the kind."""
+        if self.compressed and not self._packed:
+            return Anomaly("zst_not", Offset(0), 0, "named .zst, and holds plain text")
         return None if self._stream is None else self._stream.anomaly
 
     def fingerprint(self, end: Offset | None = None) -> Fingerprint:
@@ -123,14 +129,14 @@ class RolloutReader:
             SetAside: it cannot be read, or is too damaged to tell.
         """
         file, identity = self._look()
-        return self._resume_packed(file) if self.compressed else self._resume_plain(identity.size)
+        return self._resume_packed(file) if self._packed else self._resume_plain(identity.size)
 
     def start_over(self) -> None:
         """Go back to the start of the file that `resume` looked at."""
         self._offset, self._known, self._head = Offset(0), None, b""
         self._drop(b"")
         self._exhausted = False
-        if self.compressed and self._file is not None:
+        if self._packed and self._file is not None:
             self._stream = Unpacked(self._file)
 
     def _look(self) -> tuple[File, Identity]:
@@ -144,6 +150,7 @@ class RolloutReader:
             self._drop(self._tail)
         self._file = self._open_file(self.path)
         self._identity = self._file.identity()
+        self._packed = self.compressed and self._file.pread(1, 0) != _PLAIN
         return self._file, self._identity
 
     def _resume_plain(self, size: int) -> Decision:
@@ -279,7 +286,7 @@ class RolloutReader:
 
     def _pull(self, length: int) -> bytes:
         """Read the next bytes, and keep what fingerprints need of them."""
-        if self.compressed:
+        if self._packed:
             assert self._stream is not None, "resume() said Wait"
             piece = self._stream.read(length)
             self.bytes_read += len(piece)
