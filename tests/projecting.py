@@ -13,7 +13,7 @@ from projector.settings import Run, Settings
 from projector.store.open import open_store
 
 
-def settings_for(home: Path, database: Path, **run: int | float | str) -> Settings:
+def settings_for(home: Path, database: Path, **run: float | str) -> Settings:
     """Give settings for one home and a SQLite file; `run` sets what differs in [run]."""
     return Settings(
         codex_homes=(str(home),),
@@ -22,9 +22,7 @@ def settings_for(home: Path, database: Path, **run: int | float | str) -> Settin
     )
 
 
-async def backfill_once(
-    home: Path, database: Path, *selection: str, **run: int | float | str
-) -> Summary:
+async def backfill_once(home: Path, database: Path, *selection: str, **run: float | str) -> Summary:
     """Open the store, backfill, close."""
     settings = settings_for(home, database, **run)
     store = await open_store(settings.database)
@@ -34,8 +32,6 @@ async def backfill_once(
         await store.close()
 
 
-def backfilled(
-    home: Path, database: Path, *selection: str, **run: int | float | str
-) -> Summary:
+def backfilled(home: Path, database: Path, *selection: str, **run: float | str) -> Summary:
     """Backfill a home in this process."""
     return asyncio.run(backfill_once(home, database, *selection, **run))

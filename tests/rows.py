@@ -14,7 +14,7 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
     "codex_projection_state": frozenset(),
     "thread_history": frozenset(),
     "thread_turn_history": frozenset(),
-    "threads": frozenset(),
+    "threads": frozenset({"path"}),
     "token_usage": frozenset(),
     "lifecycle_events": frozenset({"seq", "noted_at_ms"}),
     "anomalies": frozenset({"noted_at_ms"}),
