@@ -22,7 +22,7 @@ from projector.settings import Format, Level
 Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
     "store.lost", "store.recovered", "store.checkpoint_moved",
-    "home.missed", "home.found", "watch.started", "scan.finished",
+    "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back",
     "batch.committed",
 ]  # fmt: skip
@@ -47,6 +47,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "home.missed":            Known("warning", "a CODEX_HOME is not there or cannot be listed"),
     "home.found":             Known("info",    "a CODEX_HOME that was missed can be listed"),
     "watch.started":          Known("info",    "news is waited for: by file events or by scans"),
+    "watch.fell_back":        Known("warning", "no file events can be had; scans find what is new"),
     "scan.finished":          Known("debug",   "all sizes have been compared"),
     "rollout.replaced":       Known("warning", "not what it was; projected anew"),
     "rollout.vanished":       Known("info",    "its file is gone"),

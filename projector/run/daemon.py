@@ -19,7 +19,7 @@ from typing import Final
 from projector import __version__, log
 from projector.discover.hints import Hints
 from projector.discover.names import read_names
-from projector.discover.watch import Watch
+from projector.discover.watch import Mode, Watch
 from projector.errors import StoreUnavailable
 from projector.place import RolloutFile, RolloutId
 from projector.run import systemd
@@ -85,6 +85,7 @@ class Daemon:
         self._beaten = 0.0
         self._beaten_phase = ""
         self._missed: frozenset[str] = frozenset()
+        self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
 
     async def run(self) -> None:
@@ -96,7 +97,6 @@ class Daemon:
         try:
             await self._until_ok(self._beat)
             await self._wake.wait()  # the first hints: watching has begun
-            log.event("watch.started", watching=self._watch.mode.watching)
             systemd.ready("catching up")
             while not self._stop.is_set():
                 await self._until_ok(self._work)
@@ -123,6 +123,7 @@ class Daemon:
             await self._heed(self._inbox[0])
             del self._inbox[0]
         await self._heed_scan()
+        self._tell_of_watching()
         if self._rounds.waiting:
             await self._rounds.round()
             self._note_backlog()
@@ -219,6 +220,17 @@ class Daemon:
     def _gone(self, look: Survey) -> dict[RolloutId, RolloutFile]:
         known = self._rounds.following
         return {rollout_id: known[rollout_id] for rollout_id in look.gone(known)}
+
+    def _tell_of_watching(self) -> None:
+        """Say how news are heard of, whenever that changes."""
+        mode = self._watch.mode
+        if mode == self._told_mode:
+            return
+        self._told_mode = mode
+        if mode.watching == "events":
+            log.event("watch.started")
+        else:
+            log.event("watch.fell_back", why=mode.why)
 
     def _tell_of_homes(self, look: Survey) -> None:
         missed = frozenset(str(fault) for fault in look.faults)

@@ -131,7 +131,7 @@ async def _follow_while_written(whole: Path, home: Path, database: Path, chance:
             append(home / path, piece)
             await asyncio.sleep(0 if chance.random() < 0.8 else 0.005)
         async with asyncio.timeout(60):
-            while not _read_to_the_end(await store.standings()):
+            while not _read_to_the_end(await store.standings()):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         stop.set()
         await daemon
