@@ -148,9 +148,14 @@ def opt_duration_ms(fields: Object, name: str) -> int | None:
         value = {"secs": value[0], "nanos": value[1]}
     if type(value) is not dict or len(value) != 2:  # noqa: PLR2004 - its two fields, no other
         raise Refused(name)
-    secs = integer(value, "secs", 0, U64_MAX)
-    nanos = integer(value, "nanos", 0, U32_MAX)
-    if secs + nanos // 1_000_000_000 > U64_MAX:
+    secs, nanos = value.get("secs"), value.get("nanos")
+    if not (
+        type(secs) is int
+        and type(nanos) is int
+        and 0 <= secs <= U64_MAX
+        and 0 <= nanos <= U32_MAX
+        and secs + nanos // 1_000_000_000 <= U64_MAX
+    ):
         raise Refused(name)
     ms = secs * 1000 + nanos // 1_000_000
     return ms if ms <= I64_MAX else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from projector.decode.fields import (
+    I64_MAX,
     I64_MIN,
     U64_MAX,
     Object,
@@ -120,14 +121,21 @@ def _ended(payload: Object, turn: str | None, status: Status, reason: str | None
     )
 
 
-def check_item_completed(payload: Object) -> None:
-    """Raise `Refused` unless Codex takes this `item_completed`, but for its item."""
-    thread_id(payload.get("thread_id"), "thread_id")
-    if type(payload.get("turn_id")) is not str:
+def check_item_completed(payload: Object, own: str = "") -> None:
+    """Raise `Refused` unless Codex takes this `item_completed`, but for its item.
+
+    `own` is the id of the thread that it most likely names.
+    """
+    get = payload.get
+    told = get("thread_id")
+    if told != own:
+        thread_id(told, "thread_id")
+    if type(get("turn_id")) is not str:
         raise Refused("turn_id")
-    if payload.get("started_at_ms") is not None:
-        opt_integer(payload, "started_at_ms")
-    if "completed_at_ms" in payload:
-        integer(payload, "completed_at_ms", I64_MIN, -I64_MIN - 1)
-    if payload.get("content_token_count") is not None:
+    started, completed = get("started_at_ms"), get("completed_at_ms", 0)
+    if started is not None and not (type(started) is int and I64_MIN <= started <= I64_MAX):
+        raise Refused("started_at_ms")
+    if not (type(completed) is int and I64_MIN <= completed <= I64_MAX):
+        raise Refused("completed_at_ms")
+    if get("content_token_count") is not None:
         integer(payload, "content_token_count", 0, U64_MAX)

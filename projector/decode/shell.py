@@ -24,24 +24,21 @@ _CARET = re.compile(r"\^[^'\\^]*")
 _ESCAPED = re.compile(r'(["\\])')
 
 _only_bare = re.compile(r"[A-Za-z0-9+\-./:@\]_]+").fullmatch
-_only_single = re.compile(r"[^'\\^]+").fullmatch
 
 
 def join(argv: Sequence[str]) -> str:
     """Give the line for these arguments; "" for none."""
+    written: list[str] = []
     for argument in argv:
         if "\0" in argument:
             return WITH_NUL
-    return " ".join(
-        [
-            argument
-            if _only_bare(argument)
-            else f"'{argument}'"
-            if _only_single(argument)
-            else quote(argument)
-            for argument in argv
-        ]
-    )
+        if "'" in argument or "\\" in argument or "^" in argument or not argument:
+            written.append(quote(argument))
+        elif _only_bare(argument):
+            written.append(argument)
+        else:
+            written.append(f"'{argument}'")
+    return " ".join(written)
 
 
 def quote(argument: str) -> str:

@@ -6,7 +6,6 @@ Source: docs on paginated rollouts, 2.3, checked against Codex 0.169.0.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 _DAY_MS: Final = 86_400_000
@@ -17,8 +16,6 @@ _RFC3339 = re.compile(
     r"(?:[Zz]|([+\-\u2212])(\d\d):(\d\d))",
     re.ASCII,
 ).fullmatch
-#: The one form that Codex writes: `2026-11-20T09:24:24.573Z`.
-_WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{3})Z", re.ASCII).fullmatch
 _MONTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FEBRUARY: Final = 2
 
@@ -31,14 +28,10 @@ def to_ms(text: object) -> int | None:
     """
     if type(text) is not str:
         return None
-    written = _WRITTEN(text)
-    if written is None:
+    try:  # the one form that Codex writes: 2026-11-20T09:24:24.573Z
+        return _minutes[text[:17]] + _SECONDS[text[17:20]] + _FRACTIONS[text[20:]]
+    except KeyError:
         return _any_form(text)
-    minute, second, fraction = written.groups()
-    start = _minute(minute)
-    if start is None or second > "60":
-        return None
-    return start + int(second) * 1000 + int(fraction)
 
 
 def _any_form(text: str) -> int | None:
@@ -46,7 +39,7 @@ def _any_form(text: str) -> int | None:
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, sign, hours, minutes = found.groups()
-    start = _minute(f"{year}-{month}-{day}T{hour}:{minute}")
+    start = _minute(f"{year}-{month}-{day}T{hour}:{minute}:")
     if start is None or second > "60":
         return None
     at = start + int(second) * 1000
@@ -60,9 +53,18 @@ def _any_form(text: str) -> int | None:
     return at
 
 
-@lru_cache(maxsize=512)
+_SECONDS: Final = {f"{second:02}.": second * 1000 for second in range(61)}
+_FRACTIONS: Final = {f"{ms:03}Z": ms for ms in range(1000)}
+#: Minutes that were asked for, as `YYYY-MM-DDThh:mm:`. Emptied when there are many.
+_minutes: Final[dict[str, int]] = {}
+_MINUTES_MAX: Final = 4096
+
+
 def _minute(text: str) -> int | None:
-    """Give the start of a minute written `YYYY-MM-DDThh:mm`; None: there is no such minute."""
+    """Give the start of a minute written `YYYY-MM-DDThh:mm:`; None: there is no such minute."""
+    known = _minutes.get(text)
+    if known is not None:
+        return known
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     hour, minute = int(text[11:13]), int(text[14:16])
     if not 1 <= month <= len(_MONTHS) or hour > 23 or minute > 59:  # noqa: PLR2004 - a clock's
@@ -70,7 +72,11 @@ def _minute(text: str) -> int | None:
     leap = month == _FEBRUARY and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if not 1 <= day <= _MONTHS[month - 1] + leap:
         return None
-    return _days(year, month, day) * _DAY_MS + (hour * 60 + minute) * _MINUTE_MS
+    start = _days(year, month, day) * _DAY_MS + (hour * 60 + minute) * _MINUTE_MS
+    if len(_minutes) >= _MINUTES_MAX:
+        _minutes.clear()
+    _minutes[text] = start
+    return start
 
 
 def _days(year: int, month: int, day: int) -> int:

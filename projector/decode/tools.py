@@ -54,25 +54,35 @@ _MISSING: Final = object()
 
 
 def command_execution(item: Object) -> Object:
-    """CommandExecution."""
+    """CommandExecution. The most frequent item by far: fields are looked at in place."""
     get = item.get
-    argv = texts(get("command"), "command")
+    argv, actions, exit_code = get("command"), get("parsed_cmd"), get("exit_code")
+    process, output = get("process_id"), get("aggregated_output")
+    for optional in (
+        process,
+        output,
+        get("plugin_id"),
+        get("script_path"),
+        get("interaction_input"),
+    ):
+        if optional is not None and type(optional) is not str:
+            raise Refused("a field of text")
+    if exit_code is not None and not (type(exit_code) is int and I32_MIN <= exit_code <= I32_MAX):
+        raise Refused("exit_code")
     cwd = paths.folder(text(item, "cwd"))
-    actions = items(get("parsed_cmd"), "parsed_cmd")
-    opt_text(item, "interaction_input")
     return {
         "type": "commandExecution",
         "id": item["id"],
-        "pluginId": opt_text(item, "plugin_id"),
-        "scriptPath": opt_text(item, "script_path"),
-        "command": shell.join(argv),
+        "pluginId": get("plugin_id"),
+        "scriptPath": get("script_path"),
+        "command": shell.join(texts(argv, "command")),
         "cwd": cwd.shown,
-        "processId": opt_text(item, "process_id"),
+        "processId": process,
         "source": choice(item, "source", _COMMAND_SOURCES),
         "status": choice(item, "status", _COMMAND_STATUSES),
-        "commandActions": command_actions(actions, cwd) if actions else actions,
-        "aggregatedOutput": opt_text(item, "aggregated_output") or None,
-        "exitCode": opt_integer(item, "exit_code", I32_MIN, I32_MAX),
+        "commandActions": command_actions(items(actions, "parsed_cmd"), cwd),
+        "aggregatedOutput": output or None,
+        "exitCode": exit_code,
         "durationMs": opt_duration_ms(item, "duration"),
     }
 

@@ -71,7 +71,7 @@ class Numbers:
         note: Anomaly | None = None
         if ordinal > saved.highest:
             missing = ordinal - saved.highest - 1 - saved.lost
-            if missing > 0:
+            if missing > 0 and not (saved.orphan and saved.highest < 0):
                 detail = f"{ordinal} after {saved.highest}" if saved.highest >= 0 else f"{ordinal}"
                 note = _note("ordinal_gap", offset, length, detail)
             if ordinal >= saved.next:

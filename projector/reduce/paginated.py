@@ -42,6 +42,7 @@ from projector.rows import (
     TurnRow,
     Wants,
     uid,
+    uids,
 )
 
 #: How many turns are remembered; beyond that the store is asked for older ones.
@@ -49,6 +50,8 @@ _TURNS_MAX: Final = 4096
 _TURNS_KEPT: Final = 2048
 #: How many unknown kinds are noted for one rollout.
 _STRANGE_MAX: Final = 256
+#: Characters of a timestamp as Codex writes it: others are looked at.
+_STAMP: Final = 24
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
 
 _TURN_EVENTS: Final[dict[str, EventType]] = {
@@ -87,6 +90,8 @@ class PaginatedReducer:
         """`saved`: where an earlier process left off; None: at the start of the file."""
         self._rollout = rollout_id
         self._thread = thread_id
+        self._item_uid = uids("item", rollout_id)
+        self._usage_uid = uids("usage", rollout_id)
         self._saved = Saved() if saved is None else saved
         self._numbers = Numbers(self._saved)
         self._strange = set(self._saved.strange)
@@ -207,7 +212,7 @@ class PaginatedReducer:
                     payload = record["payload"]
                     kind = record["type"]
                     handle = _EVENTS[payload["type"]] if kind == "event_msg" else _RECORDS[kind]
-                    known = payload.__class__ is dict and record["timestamp"].__class__ is str
+                    known = payload.__class__ is dict and len(record["timestamp"]) == _STAMP
             except (KeyError, TypeError):
                 pass  # not as Codex writes it
             if known:
@@ -250,8 +255,8 @@ class PaginatedReducer:
             if is_meta and record.get("ordinal") is None:
                 return
         self._number(record, place, index)
-        if type(record.get("timestamp")) is not str:
-            self._note("bad_time", place, "a record without a timestamp")
+        if _is_unlike_a_stamp(record.get("timestamp")) and to_ms(record.get("timestamp")) is None:
+            self._note("bad_time", place, "a record whose time cannot be read")
         if self._is_inherited(record.get("ordinal")):
             return
         if type(kind) is not str or "payload" not in record:
@@ -461,7 +466,7 @@ class PaginatedReducer:
 
     def _item(self, payload: Object, record: Object, place: _Place, index: int) -> None:
         try:
-            lifecycle.check_item_completed(payload)
+            lifecycle.check_item_completed(payload, self._thread)
             shown = item.convert(payload.get("item"))
         except Refused as error:
             self._kept_item(payload, record, place, index, error)
@@ -514,14 +519,14 @@ class PaginatedReducer:
         if created is None:
             created = to_ms(record.get("timestamp"))
             if created is None:
-                created = self._some_time(place, index, completed)
+                created = self._some_time(record, place, index, completed)
         try:
             text = orjson.dumps(shown).decode()
         except TypeError:
             text = exact.dumps(shown)
         self._changes.append(
             ItemRow(
-                uid("item", self._rollout, turn_id, item_id),
+                self._item_uid(turn_id, item_id),
                 turn_id,
                 item_id,
                 place.offset,
@@ -538,8 +543,8 @@ class PaginatedReducer:
             meta.preview = thread.preview(shown)
             if meta.preview is not None:
                 meta.preview_offset = place.offset
-        turn = self._turn(turn_id)
-        if turns.item_counts(turn, item_id, turns.counts_as(shown)):
+        turn = self._turns.get(turn_id) or self._turn(turn_id)
+        if turn.items is not None and turns.item_counts(turn, item_id, turns.counts_as(shown)):
             self._put(turn)
 
     def _realtime(self, payload: Object, record: Object, place: _Place, index: int) -> None:
@@ -553,7 +558,7 @@ class PaginatedReducer:
             self._note("refused_item", place, f"Codex refuses it: {error}")
         created = to_ms(record.get("timestamp"))
         if created is None:
-            created = self._some_time(place, index, None)
+            created = self._some_time(record, place, index, None)
         ordinal = _ordinal(record)
         self._changes.append(
             RealtimeRow(
@@ -591,11 +596,16 @@ class PaginatedReducer:
         total = thread.total_tokens(payload)
         if total is not None:
             self._saved.meta.total_tokens = total
+        if type(place) is Line:  # what has stopped whole histories: docs on files, section 5
+            data = place.data
+            odd = total is None and payload.get("info") is not None
+            if (odd or b"e-" in data) and acceptance.ordinal_taken(data) is None:
+                self._note("refused_record", place, "a token_count that Codex refuses")
 
     def _usage(self, payload: Object, record: Object, place: _Place, index: int) -> None:  # noqa: ARG002
         row = thread.usage(
             payload,
-            uid=uid("usage", self._rollout, place.offset),
+            uid=self._usage_uid(place.offset),
             offset=place.offset,
             ordinal=_ordinal(record),
             model=self._saved.meta.model,
@@ -608,9 +618,10 @@ class PaginatedReducer:
 
     # --- times, events, notes ------------------------------------------------------------------
 
-    def _some_time(self, place: _Place, index: int, completed: int | None) -> int:
+    def _some_time(self, record: Object, place: _Place, index: int, completed: int | None) -> int:
         """Give a time for an item that has none: of the record before, or the best there is."""
-        self._note("bad_time", place, "an item whose time cannot be read")
+        if not _is_unlike_a_stamp(record.get("timestamp")):  # else it was noted
+            self._note("bad_time", place, "an item whose time cannot be read")
         before = self._time_before(index)
         for known in (before, completed, self._saved.header.created_at_ms):
             if known is not None:
@@ -663,6 +674,10 @@ class PaginatedReducer:
 
     def _refused(self, what: str, error: Refused, place: _Place) -> None:
         self._note("refused_record", place, f"{what}: {error}")
+
+
+def _is_unlike_a_stamp(stamp: Any) -> bool:
+    return type(stamp) is not str or len(stamp) != _STAMP
 
 
 def _ordinal(record: Object) -> Ordinal | None:

@@ -97,24 +97,45 @@ def usage(
     cost = payload.get("usage")
     if type(cost) is not dict:
         return None
-    counts = [cost.get(name, 0) for name in _TOKENS]
-    if not all(map(_is_i64, counts)) or not any(name in cost for name in _TOKENS):
-        return None
+    get = cost.get
+    spent: Any = get("input_tokens")
+    cached: Any = get("cached_input_tokens")
+    given: Any = get("output_tokens")
+    reasoned: Any = get("reasoning_output_tokens")
+    total: Any = get("total_tokens")
+    for count in (spent, cached, given, reasoned, total):
+        if not (type(count) is int and I64_MIN <= count <= I64_MAX):
+            return _partial(payload, cost, uid, offset, ordinal, model, at_ms)
     turn, response = payload.get("turn_id"), payload.get("response_id")
-    spent, cached, given, reasoned, total = counts
     return UsageRow(
+        uid,
+        TurnId(turn) if type(turn) is str else None,
+        offset,
+        ordinal,
+        response if type(response) is str else None,
+        model,
+        spent,
+        cached,
+        given,
+        reasoned,
+        total,
+        at_ms,
+    )
+
+
+def _partial(payload: Object, cost: Object, *place: Any) -> UsageRow | None:
+    """Give the cost of a response of which some counts are not told: they are 0."""
+    counts = {name: cost.get(name, 0) for name in _TOKENS}
+    if not all(map(_is_i64, counts.values())) or not cost.keys() & counts.keys():
+        return None
+    uid, offset, ordinal, model, at_ms = place
+    return usage(
+        {**payload, "usage": counts},
         uid=uid,
-        turn_id=TurnId(turn) if type(turn) is str else None,
         offset=offset,
         ordinal=ordinal,
-        response_id=response if type(response) is str else None,
         model=model,
-        input_tokens=spent,
-        cached_input_tokens=cached,
-        output_tokens=given,
-        reasoning_output_tokens=reasoned,
-        total_tokens=total,
-        recorded_at_ms=at_ms,
+        at_ms=at_ms,
     )
 
 
