@@ -15,7 +15,7 @@ from projector.decode.legacy_fields import Json
 from projector.decode.refused import Refused
 from projector.place import TurnId
 from projector.reduce.legacy.desk import Desk
-from projector.reduce.legacy.state import Pair, active_json, active_of
+from projector.reduce.legacy.state import Active, Pair, active_json, active_of
 from projector.reduce.legacy.turns import Turns
 from projector.rows import Frame
 
@@ -60,28 +60,24 @@ class Boundaries:
             del self._frames[:FRAMES_FORGOTTEN]
             self._floor = self._frames[0].key
 
-    def before_turns(self) -> set[str]:
-        """Give the turns that a rollback may go back to."""
-        turns: set[str] = set()
-        for frame in self._frames:
-            before = active_of(frame.before)
-            if before is not None:
-                turns.add(before.turn)
-        return turns
+    def before(self, count: int) -> list[Active]:
+        """Give the turns that a rollback of so many may go back to."""
+        befores = [active_of(frame.before) for frame in self._frames[-count:]] if count else []
+        return [before for before in befores if before is not None]
 
     # Records
 
     def open(self, *, by_message: bool) -> None:
         """Open a boundary at this record; `by_message`: the next record may belong to it."""
         state = self._desk.state
-        before = state.active if state.start is None else state.before_start
+        before = self._turns.snapshot() if state.start is None else state.before_start
         key = self._desk.record.offset if state.start is None else state.start
         frame = Frame(key, _id(state.started_last), active_json(before))
         state.start = state.before_start = None
         self._frames.append(frame)
         self._desk.ledger.add(frame)
         if state.started_last is not None:
-            self._desk.ledger.turn(state.started_last).frame = key
+            self._desk.ledger.turn(state.started_last).bind(frame)
         if by_message:
             state.pair = Pair(key=key, before=frame.before)
 
@@ -91,7 +87,7 @@ class Boundaries:
         if self._frames and self._frames[-1].key == pair.key:
             self._frames[-1] = frame
         self._desk.ledger.add(frame)
-        self._desk.ledger.turn(turn_id).frame = pair.key
+        self._desk.ledger.turn(turn_id).bind(frame)
 
     def roll_back(self, payload: Json) -> None:
         """Take a `thread_rolled_back`."""
@@ -99,18 +95,18 @@ class Boundaries:
         if count is None:
             raise Refused("num_turns")
         state, ledger = self._desk.state, self._desk.ledger
-        if count == 0:
-            return
-        self._desk.end_reasoning()
-        popped = self._frames[-count:]
+        popped = self._frames[-count:] if count else []
         at = self._desk.record.offset
         turn_ids = list(dict.fromkeys(f.turn_id for f in popped if f.turn_id is not None))
         told = {"num_turns": count, "turn_ids": turn_ids}
         ledger.event("thread.rolled_back", None, at, told, self._desk.now_ms)
+        if count == 0:
+            return
         state.started_last = state.start = state.before_start = None
-        state.last_search = None
         if not popped:
             return
+        self._desk.end_reasoning()
+        state.last_search = None
         del self._frames[-len(popped) :]
         first = popped[0]
         if self._floor is not None:
@@ -140,6 +136,10 @@ class Boundaries:
         turn = ledger.turn(before.turn)
         if not turn.made:
             return
+        if before.reasoning is not None:
+            # Codex goes back to all that it had in hand, the open reasoning too.
+            state.reasoning = (before.turn, before.reasoning)
+            before.reasoning = None
         state.active = before
         turn.first, turn.final = before.first, before.final
         if not before.explicit:

@@ -24,6 +24,7 @@ from projector.rows import (
     Drop,
     Event,
     EventType,
+    Frame,
     ItemRow,
     KnownItem,
     KnownTurn,
@@ -91,6 +92,10 @@ class Turn:
         self.model: str | None = None
         self.owner = 0
         self.end_owner: int | None = None
+
+    def bind(self, frame: Frame) -> None:
+        """Take the newest frame of the turn."""
+        self.frame, self.popped = frame.key, frame.popped
 
     @property
     def bystander(self) -> bool:

@@ -16,7 +16,7 @@ from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.legacy.boundaries import rollback_of
 from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
 from projector.reduce.legacy.ledger import Key, Ledger
-from projector.reduce.legacy.state import State, dumped, loaded
+from projector.reduce.legacy.state import Active, State, dumped, loaded
 from projector.reduce.legacy.story import Story
 from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
@@ -40,7 +40,7 @@ class LegacyReducer:
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[int, int, int] | None = None
         self._asked_frames = 0
-        self._asked_items: frozenset[str] = frozenset()
+        self._asked_items: set[Key] = set()
         self._lost: set[Key] = set()
         """Items of open calls that the store does not have."""
 
@@ -83,7 +83,6 @@ class LegacyReducer:
         items = self._missing_items()
         frames = self._missing_frames()
         self._asked_frames = max(self._asked_frames, frames)
-        self._asked_items = frozenset(items)
         return Wants(
             turns=frozenset(map(TurnId, turns)),
             items=frozenset(map(ItemId, items)),
@@ -100,13 +99,11 @@ class LegacyReducer:
             self._ledger.learn_turn(turn_id, known)
             frame = found.frames_of.get(TurnId(turn_id))
             if frame is not None:
-                turn = self._ledger.turn(turn_id)
-                turn.frame, turn.popped = frame.key, frame.popped
+                self._ledger.turn(turn_id).bind(frame)
         for item in (each for known in found.items.values() for each in known):
             self._ledger.learn_item(item)
-        if self._asked_items:
-            self._lost |= self._open_items() - self._ledger.items.keys()
-            self._asked_items = frozenset()
+        self._lost |= self._asked_items - self._ledger.items.keys()
+        self._asked_items = set()
 
     def _missing_turns(self, *, asked: bool = False) -> set[str]:
         if self._ledger.whole:
@@ -120,8 +117,7 @@ class LegacyReducer:
                 needed.add(state.started_last)
             needed.update(call.turn for call in state.calls.values())
             needed.update(each.turn for each in state.sessions.values())
-            if self._rolls_back():
-                needed |= self._story.boundaries.before_turns()
+            needed.update(each.turn for each in self._goes_back_to())
             self._wanted_turns = needed - known.keys()
         return self._wanted_turns
 
@@ -145,10 +141,16 @@ class LegacyReducer:
         return keys
 
     def _missing_items(self) -> set[str]:
-        if self._ledger.whole:
-            return set()
+        # Those of open calls are remembered from the first byte on, an old reasoning is not.
+        open_items = set() if self._ledger.whole else self._open_items()
+        for back in self._goes_back_to():
+            if back.reasoning is not None:
+                open_items.add((back.turn, back.reasoning))
         known = self._ledger.items
-        return {key[1] for key in self._open_items() if key not in known and key not in self._lost}
+        self._asked_items = {
+            key for key in open_items if key not in known and key not in self._lost
+        }
+        return {item_id for _, item_id in self._asked_items}
 
     def _rolls_back(self) -> int:
         """Give how many boundaries the records take back at most."""
@@ -159,6 +161,14 @@ class LegacyReducer:
             and record.type == "event_msg"
             and record.payload.get("type") == "thread_rolled_back"
         )
+
+    def _goes_back_to(self) -> list[Active]:
+        """Give the turns that the rollbacks among the records may bring back."""
+        count = self._rolls_back()
+        back = self._story.boundaries.before(count)
+        if count and self._state.before_start is not None:
+            back.append(self._state.before_start)
+        return back
 
     def _missing_frames(self) -> int:
         count = self._rolls_back()

@@ -10,7 +10,7 @@ Source: docs on legacy rollouts, c.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import orjson
@@ -56,6 +56,8 @@ class Active:
     """Its last agent message without a phase."""
     last_at: int | None = None
     """Implicit: time of its last line so far, in seconds."""
+    reasoning: str | None = None
+    """In a frame: the item that further texts joined then."""
     soft: bool = False
     """The end of another turn ended it: its own end may still come."""
 
@@ -186,11 +188,6 @@ def active_json(active: Active | None) -> str | None:
 def active_of(text: str | None) -> Active | None:
     """Give the active turn that a frame kept."""
     return None if text is None else Active(**orjson.loads(text))
-
-
-def copied(active: Active | None) -> Active | None:
-    """Give a copy that later records do not change."""
-    return None if active is None else replace(active)
 
 
 def dumped(state: State) -> bytes:

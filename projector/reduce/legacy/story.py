@@ -194,10 +194,6 @@ class Story:
         item_id = text_or_none(payload, "item_id")
         json["id"] = item_id or self._desk.made_id(kind)
         named = _turn_of(payload)
-        active = self._state.active
-        if kind == "entered" and named is None and active is not None and not active.explicit:
-            # A review is a turn of its own (0.35 to 0.99: no turn records).
-            self.turns.close_implicit()
         turn = self.turns.for_item(named)
         if turn is not None:
             self._put(turn, json, "event")

@@ -14,6 +14,7 @@ Source: docs on legacy rollouts, b1, b3, b5 and b6.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ from projector.decode.legacy_fields import Json, integer_or_none, text_or_none
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.ledger import Turn
-from projector.reduce.legacy.state import ID_MAX, Active, copied
+from projector.reduce.legacy.state import ID_MAX, Active
 
 _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
 
@@ -47,7 +48,7 @@ class Turns:
         turn = self._ledger.turn(named)
         if turn.popped:
             return None
-        if active is None and not turn.made:
+        if active is None and (not turn.made or turn.bystander):
             return self._open(named)
         return self.named(turn)
 
@@ -89,7 +90,7 @@ class Turns:
         active = self._state.active
         assert active is not None, "a user message opens a turn"
         active.saw_user = True
-        if active.first is None:
+        if active.first is None and not self._is_over(turn):
             active.first = turn.first = item_id
             self._ledger.change_turn(turn)
 
@@ -97,7 +98,7 @@ class Turns:
         """Note an agent message of the active turn."""
         active = self._state.active
         assert active is not None, "an agent message opens a turn"
-        if len(item_id) > ID_MAX:
+        if len(item_id) > ID_MAX or self._is_over(turn):
             return
         if phase == "final_answer":
             active.final = item_id
@@ -105,11 +106,23 @@ class Turns:
             active.plain = item_id
         else:
             return
-        ended = not active.explicit or turn.end_offset is not None
-        final = active.final or (active.plain if ended else None)
+        final = active.final or (None if active.explicit else active.plain)
         if final != turn.final and final is not None:
             turn.final = final
             self._ledger.change_turn(turn)
+
+    def snapshot(self) -> Active | None:
+        """Give the active turn as a rollback may bring it back."""
+        active, reasoning = self._state.active, self._state.reasoning
+        if active is None:
+            return None
+        joined = reasoning[1] if reasoning is not None and reasoning[0] == active.turn else None
+        return replace(active, reasoning=joined)
+
+    def _is_over(self, turn: Turn) -> bool:
+        """Tell whether the turn has ended: its items no longer change its row."""
+        active = self._state.active
+        return turn.end_offset is not None and active is not None and not active.soft
 
     # Beginnings
 
@@ -144,9 +157,7 @@ class Turns:
         started_at = integer_or_none(payload, "started_at")
         root = _root(payload)
         turn = self._ledger.turn(turn_id)
-        if turn.popped:
-            return
-        before = copied(self._state.active)
+        before = self.snapshot()
         self._desk.end_reasoning()
         again = before is not None and before.explicit and before.turn == turn_id
         if not again:
@@ -249,7 +260,7 @@ class Turns:
                 self._end_soft(active, status, error_json, times)
         elif active is not None and active.explicit:
             self._end_soft(active, status, error_json, times)
-        if state.started_last == turn_id:
+        if named and state.started_last == turn_id:
             state.started_last = state.start = state.before_start = None
 
     def _end_soft(self, active: Active, status: str, error_json: str | None, times: _Times) -> None:
@@ -293,8 +304,8 @@ class Turns:
         turn.completed_at = self._desk.now_s if completed is None else completed
         turn.duration_ms = times.duration_ms
         active = self._state.active
-        if active is not None and active.turn == turn.turn_id and turn.final is None:
-            turn.final = active.plain
+        if active is not None and active.turn == turn.turn_id:
+            turn.final = active.final or active.plain
         self._ledger.change_turn(turn)
         if before != turn.status or over:
             self._tell_end(turn, times)
