@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from projector.decode import shell
+from projector.decode.item import convert
 from projector.decode.legacy_fields import (
     Json,
     duration_ms,
@@ -27,7 +28,6 @@ from projector.decode.legacy_fields import (
     texts,
     unsigned,
 )
-from projector.decode.item import convert
 from projector.decode.paths import absolute, from_uri, read_path
 from projector.decode.refused import Refused
 
@@ -451,3 +451,21 @@ def completed(item: Json) -> Json | None:
     """
     shown = convert(item)
     return None if shown["type"] == "plan" and not shown["text"] else shown
+
+
+def search_query(action: Json) -> str:
+    """Give the query that a search's action stands for."""
+    kind = action["type"]
+    if kind == "search":
+        if action["query"]:
+            return str(action["query"])
+        queries = action["queries"] or []
+        return f"{queries[0]} ..." if len(queries) > 1 else "".join(queries)
+    if kind == "openPage":
+        return action["url"] or ""
+    if kind == "findInPage":
+        pattern, url = action["pattern"], action["url"]
+        if pattern is not None and url is not None:
+            return f"'{pattern}' in {url}"
+        return f"'{pattern}'" if pattern is not None else url or ""
+    return ""

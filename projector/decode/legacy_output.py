@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from projector.decode import exact
 from projector.decode.legacy_fields import Json
 
 _MS: Final = 1000
@@ -32,6 +33,7 @@ _HEADERS: Final = (
     "Total output lines: ",
     "Warning: truncated output (original token count: ",
 )
+_SESSION_KEYS: Final = frozenset({"chunk_id", "wall_time_seconds", "session_id"})
 _NEVER_RAN: Final = (
     "unsupported call:",
     "unsupported custom tool call:",
@@ -71,22 +73,18 @@ class Output(NamedTuple):
 
 
 def joined(output: Any) -> str:
-    """Give the text of an output: a string, or parts whose texts are joined by newlines."""
+    """Give the text of an output: a string, or parts whose texts are joined by newlines.
+
+    What is neither is kept whole, as JSON.
+    """
     if type(output) is str:
         return output
     if type(output) is list:
-        return "\n".join(
-            part["text"] for part in output if type(part) is dict and type(part.get("text")) is str
-        )
-    if type(output) is dict:
-        # The first releases' `{content, success}`.
-        content = output.get("content")
-        if type(content) is str:
-            return content
-    try:
-        return "" if output is None else orjson.dumps(output).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""
+        texts = [part.get("text") for part in output if type(part) is dict]
+        return "\n".join(text for text in texts if type(text) is str)
+    if type(output) is dict and type(output.get("content")) is str:
+        return str(output["content"])  # the first releases' `{content, success}`
+    return "" if output is None else exact.dumps(output)
 
 
 def never_ran(text: str) -> bool:
@@ -117,71 +115,74 @@ def read_output(text: str, depth: int = 0) -> Output:
 
 
 def _of_json(value: Json) -> Output | None:
-    text = value.get("output")
+    text, metadata = value.get("output"), value.get("metadata")
     if type(text) is not str:
         return None
-    metadata = value.get("metadata")
     if type(metadata) is dict:
         code = _code(metadata.get("exit_code"))
-        if code is None:
-            return None
-        return _ended(code, text, _ms(metadata.get("duration_seconds")))
-    if "chunk_id" in value or "wall_time_seconds" in value:
-        code = _code(value.get("exit_code"))
-        ms = _ms(value.get("wall_time_seconds"))
-        session = _session(value.get("session_id"))
-        if code is not None:
-            return _ended(code, text, ms)
-        if session is not None:
-            return Output("running", text, None, ms, session)
-        return Output("completed", text, None, ms)
-    if "session_id" in value:
-        session = _session(value["session_id"])
-        if session is None:
-            return Output("completed", text)
-        return Output("running", text, None, None, session)
-    return None
+        return None if code is None else _ended(code, text, _ms(metadata.get("duration_seconds")))
+    if not value.keys() & _SESSION_KEYS:
+        return None
+    ms = _ms(value.get("wall_time_seconds"))
+    code = _code(value.get("exit_code"))
+    if code is not None:
+        return _ended(code, text, ms)
+    session = _session(value.get("session_id"))
+    return Output("completed" if session is None else "running", text, None, ms, session)
+
+
+class _Headers:
+    """The lines before `Output:`, read one by one."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.ms: int | None = None
+        self.session: str | None = None
+        self.command: str | None = None
+
+    def take(self, line: str) -> bool:
+        """Read one line, and tell whether it is a header."""
+        if line.startswith("Wall time: "):
+            self.ms = _ms_of(line[11:])
+        elif line.startswith("Process exited with code "):
+            self.code = _code_of(line[25:])
+        elif line.startswith("Exit code: "):
+            self.code = _code_of(line[11:])
+        elif line.startswith("Process running with session ID "):
+            self.session = line[32:].strip() or None
+        elif line.startswith("Command: "):
+            self.command = line[9:]
+        elif not line.startswith(_HEADERS):
+            if self.command is None or self.ms is not None:
+                return False
+            self.command += "\n" + line  # a command of several lines stands there as it is
+        return True
 
 
 def _of_headers(text: str, depth: int) -> Output | None:
-    code: int | None = None
-    ms: int | None = None
-    session: str | None = None
-    command: str | None = None
+    headers = _Headers()
     at = 0
     while True:
         end = text.find("\n", at)
         line = text[at:] if end < 0 else text[at:end]
         if line == "Output:":
             break
-        if end < 0 or not line.startswith(_HEADERS):
-            # A command of several lines stands as it is behind "Command: ".
-            if command is None or end < 0 or ms is not None:
-                return _aborted(text)
-            command += "\n" + line
-        elif line.startswith("Command: "):
-            command = line[9:]
-        elif line.startswith("Wall time: "):
-            ms = _ms_of(line[11:])
-        elif line.startswith("Process exited with code "):
-            code = _code_of(line[25:])
-        elif line.startswith("Exit code: "):
-            code = _code_of(line[11:])
-        elif line.startswith("Process running with session ID "):
-            session = line[32:].strip() or None
+        if end < 0 or not headers.take(line):
+            return _aborted(text)
         at = end + 1
     rest = "" if end < 0 else text[end + 1 :]
-    if code is not None:
-        return _ended(code, rest, ms, command)
-    if session is not None:
-        return Output("running", rest, None, ms, session, command)
-    if depth < _NESTED_MAX:
-        inner = read_output(rest, depth + 1)
-        return inner._replace(
-            duration_ms=inner.duration_ms if inner.duration_ms is not None else ms,
-            command=inner.command or command,
-        )
-    return Output("completed", rest, None, ms, None, command)
+    ms, command = headers.ms, headers.command
+    if headers.code is not None:
+        return _ended(headers.code, rest, ms, command)
+    if headers.session is not None:
+        return Output("running", rest, None, ms, headers.session, command)
+    if depth >= _NESTED_MAX:
+        return Output("completed", rest, None, ms, None, command)
+    inner = read_output(rest, depth + 1)
+    return inner._replace(
+        duration_ms=inner.duration_ms if inner.duration_ms is not None else ms,
+        command=inner.command or command,
+    )
 
 
 def _aborted(text: str) -> Output | None:

@@ -135,7 +135,7 @@ def _character(found: re.Match[str]) -> str:
     name = found[1]
     if not name.startswith("#"):
         return _NAMED[name]
-    code = int(name[2:], 16) if name[1] == "x" else int(name[1:])
+    code = int(f"0{name[1:]}" if name[1] == "x" else name[1:], 0 if name[1] == "x" else 10)
     surrogate = 0xD800 <= code < 0xE000  # noqa: PLR2004 - they are no characters
     return "\ufffd" if surrogate or code > _CODEPOINT_MAX else chr(code)
 

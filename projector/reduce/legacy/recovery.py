@@ -12,16 +12,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projector.decode import legacy_items
-from projector.decode.legacy_calls import (
-    BadArguments,
-    Called,
-    Setting,
-    answered,
-    called,
-    command_item,
-    polled,
-    search_query,
-)
+from projector.decode.legacy_answers import answered, polled
+from projector.decode.legacy_calls import BadArguments, Called, Setting, called, command_item
 from projector.decode.legacy_fields import Json, text, text_or_none
 from projector.decode.legacy_output import joined, read_output
 from projector.decode.legacy_prompt import ShellCommand
@@ -194,7 +186,7 @@ class Recovery:
         item = {
             "type": "webSearch",
             "id": item_id if named else self._desk.made_id("search"),
-            "query": search_query(done),
+            "query": legacy_items.search_query(done),
             "action": done,
             "results": None,
         }

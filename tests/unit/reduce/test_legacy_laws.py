@@ -1,5 +1,7 @@
-"""The laws of a reducer, over legacy rollouts of every kind: cuts and restarts are invisible,
-nothing raises, and what is saved stays small."""
+"""The laws of a reducer, over legacy rollouts of every kind.
+
+Cuts and restarts are invisible, nothing raises, and what is saved stays small.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,7 @@ SHELL = (
 ERRORS = st.sampled_from([None, "other", "thread_rollback_failed"])
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(lambda text: event("user_message", message=text), WORDS),
-    st.builds(lambda text: message(text), WORDS),
+    st.builds(message, WORDS),
     st.builds(
         lambda text, phase: event("agent_message", message=text, phase=phase),
         WORDS,
@@ -200,8 +202,10 @@ ODD = st.sampled_from(
         b'{"timestamp":"2026-03-01T10:00:00.000Z","type":"compacted","payload":{"a":1}}',
         b'{"timestamp":"none","type":"event_msg","payload":{"type":"user_message","message":"z"}}',
         b"\xff\xfe",
-        b'{"timestamp":"2026-03-01T1{"timestamp":"2026-03-01T10:00:00.000Z","type":"event_msg",'
-        b'"payload":{"type":"user_message","message":"glued"}}',
+        (
+            b'{"timestamp":"2026-03-01T1{"timestamp":"2026-03-01T10:00:00.000Z",'
+            b'"type":"event_msg","payload":{"type":"user_message","message":"glued"}}'
+        ),
     ]
 )
 
