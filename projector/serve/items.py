@@ -45,10 +45,10 @@ def shown(item_json: str, kind: str) -> Shown:
         write = _KINDS.get(kind)
         if write is not None:
             return _checked(write(item))
+        rest = {key: value for key, value in item.items() if key not in {"type", "id"}}
+        return Shown(kind, _facts(item), _json(rest))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return Shown(kind, (), (Part("json", item_json),))
-    rest = {key: value for key, value in item.items() if key not in {"type", "id"}}
-    return Shown(kind, _facts(item), _json(rest))
 
 
 def _checked(found: Shown) -> Shown:

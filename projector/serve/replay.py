@@ -75,6 +75,8 @@ class _Replay:
         yield from self._ended(None)
 
     def _start_before(self, item: Item) -> Iterator[Event]:
+        if item.turn_id in self._early:
+            return
         if item.turn_id in self._recent:
             self._recent.move_to_end(item.turn_id)
             return
