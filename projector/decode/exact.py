@@ -66,7 +66,7 @@ def _no_number(_: str) -> None:
     """NaN and infinities are no JSON; what is kept of them is that nothing was there."""
 
 
-_strict = json.JSONDecoder(parse_float=_float, parse_int=_int)
+_strict = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_refuse_constant)
 _lenient = json.JSONDecoder(
     parse_float=_float, parse_int=_int, parse_constant=_no_number, strict=False
 )

@@ -132,9 +132,9 @@ def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
         notes.append(_note("too_deep", line, f"nested deeper than {exact.MAX_DEPTH} levels"))
         return []
     except ValueError:
-        return _pieces(line, text, notes)
+        return _pieces(line, notes)
     if text[end:].strip(_SPACE):
-        return _pieces(line, text, notes)
+        return _pieces(line, notes)
     if type(value) is not dict:
         notes.append(_note("not_object", line, f"a JSON {_kind(value)}"))
         return []
@@ -146,8 +146,12 @@ def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
     return [Found(value, line.offset, line.end)]
 
 
-def _pieces(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
+def _pieces(line: Line, notes: list[Anomaly]) -> list[Found]:
     """Look for whole records on a line that is not one."""
+    data = line.data.replace(b"\0", b" ")
+    if line.offset == 0 and data.startswith(_BOM):
+        data = data.replace(_BOM, b" " * len(_BOM), 1)
+    text = data.decode("utf-8", "surrogateescape")  # and so every place is a place in the file
     pieces, lost = _search(text)
     places = _Places(line, text)
     for start, stop in lost:
@@ -189,26 +193,19 @@ def _search(text: str) -> tuple[list[tuple[dict[str, Any], int, int]], list[tupl
 
 
 class _Places:
-    """From characters of a cleaned text to bytes of the file, asked for in growing order.
-
-    What was taken out or replaced before makes the text shorter or longer than the bytes: then
-    places are counted from the line's end, for what is whole stands behind what is torn.
-    """
+    """From characters of a line's text to bytes of the file; asked for in growing order."""
 
     def __init__(self, line: Line, text: str) -> None:
-        size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
         self._text = text
         self._line = line
-        self._shift = len(line.data) - size
         self._at = self._bytes = 0
 
     def of(self, at: int) -> Offset:
         if at < self._at:
             self._at = self._bytes = 0
-        self._bytes += len(self._text[self._at : at].encode("utf-8", "replace"))
+        self._bytes += len(self._text[self._at : at].encode("utf-8", "surrogateescape"))
         self._at = at
-        place = self._bytes + self._shift if at else 0
-        return Offset(self._line.offset + min(max(place, 0), len(self._line.data)))
+        return Offset(self._line.offset + self._bytes)
 
 
 def without_surrogates(value: Any) -> tuple[Any, bool]:
