@@ -6,7 +6,6 @@ Cuts and restarts are invisible, nothing raises, and what is saved stays small.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,9 +14,18 @@ from hypothesis import strategies as st
 from projector.errors import StateUnknown
 from projector.place import Offset, RolloutId, ThreadId
 from projector.reduce.legacy import LegacyReducer
+from tests.legacy_records import (
+    PATCH,
+    Record,
+    call,
+    event,
+    item,
+    lines_from,
+    message,
+    ran,
+    tokens,
+)
 from tests.memory_legacy import ROLLOUT, MemoryStore, lines_of, project, step
-
-Record = dict[str, Any]
 
 TURNS = st.sampled_from(["t1", "t2", "01a30000-0000-7000-8000-00000000e001", ""])
 CALLS = st.sampled_from(["c1", "c2", "c3"])
@@ -42,7 +50,6 @@ OUTPUTS = st.sampled_from(
         5,
     ]
 )
-PATCH = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
 COMMANDS = st.sampled_from(
     [
         ("shell", {"command": ["bash", "-lc", "ls"]}),
@@ -61,47 +68,6 @@ COMMANDS = st.sampled_from(
         ("shell", "{no json"),
     ]
 )
-
-
-def event(kind: str, **fields: Any) -> Record:
-    return {"type": "event_msg", "payload": {"type": kind, **fields}}
-
-
-def item(kind: str, **fields: Any) -> Record:
-    return {"type": "response_item", "payload": {"type": kind, **fields}}
-
-
-def message(text: str, **fields: Any) -> Record:
-    content = [{"type": "input_text", "text": text}]
-    return item("message", role="user", content=content, **fields)
-
-
-def call(call_id: str, command: tuple[str, Any]) -> Record:
-    name, arguments = command
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return item("function_call", name=name, arguments=text, call_id=call_id)
-
-
-def ran(call_id: str, turn: str, source: str) -> Record:
-    return event(
-        "exec_command_end",
-        call_id=call_id,
-        turn_id=turn,
-        command=["ls"],
-        cwd="/w",
-        parsed_cmd=[],
-        stdout="",
-        stderr="",
-        exit_code=0,
-        duration={"secs": 1, "nanos": 0},
-        status="completed",
-        source=source,
-    )
-
-
-def tokens(total: int) -> Record:
-    usage = {"input_tokens": total, "total_tokens": total}
-    return event("token_count", info={"total_token_usage": usage, "last_token_usage": usage})
 
 
 SHELL = (
@@ -210,26 +176,13 @@ ODD = st.sampled_from(
 )
 
 
-def lines_from(records: list[Record | bytes]) -> bytes:
-    out: list[bytes] = []
-    for at, record in enumerate(records):
-        if isinstance(record, bytes):
-            out.append(record)
-            continue
-        timed = record
-        if "payload" in record:
-            timed = {"timestamp": f"2026-03-01T10:{at // 60:02}:{at % 60:02}.250Z", **record}
-        out.append(json.dumps(timed, separators=(",", ":")).encode())
-    return b"".join(line + b"\n" for line in out)
-
-
 ROLLOUTS = st.lists(RECORDS | ODD, max_size=40).map(lines_from)
 CUTS = st.lists(st.integers(0, 40), max_size=12)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=ROLLOUTS, cuts=CUTS)
-def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]):
+def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]) -> None:
     """However the lines are cut, and wherever it is made anew, the same rows come out."""
     whole, reducer = project(data)
 
@@ -242,9 +195,9 @@ def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]):
         assert again.header == reducer.header
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=ROLLOUTS)
-def test_a_restart_behind_every_line_is_invisible(data: bytes):
+def test_a_restart_behind_every_line_is_invisible(data: bytes) -> None:
     """A daemon that is killed after each line ends with the rows of one that never was."""
     whole, _ = project(data)
 
@@ -280,7 +233,7 @@ KINDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     records=st.lists(
         st.tuples(
@@ -291,7 +244,7 @@ KINDS = st.sampled_from(
         max_size=8,
     )
 )
-def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]):
+def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]) -> None:
     """Fields of any type, in any record: rows or anomalies, never an exception."""
     lines: list[Record | bytes] = []
     for kind, inner, payload in records:
@@ -305,12 +258,12 @@ def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]):
     assert LegacyReducer.resume(ROLLOUT, ThreadId(ROLLOUT), reducer.save()).save() == (
         reducer.save()
     )
-    assert all(json.loads(row.json)["type"] == row.type for row in store.items.values())
+    assert all(json.loads(row.json)["type"] == row.type for row in store.living_items())
 
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=300))
-def test_no_bytes_make_it_raise(data: bytes):
+def test_no_bytes_make_it_raise(data: bytes) -> None:
     """Lines of any bytes."""
     project(data + b"\n", range(10), resume=True)
 
@@ -318,7 +271,7 @@ def test_no_bytes_make_it_raise(data: bytes):
 LONG = "x" * 200_000
 
 
-def test_what_is_saved_stays_small_however_long_the_rollout_is():
+def test_what_is_saved_stays_small_however_long_the_rollout_is() -> None:
     """Calls without outputs, running processes, turns, boundaries, long ids and long patches."""
     sizes: list[int] = []
     store = MemoryStore()
@@ -354,7 +307,7 @@ def test_what_is_saved_stays_small_however_long_the_rollout_is():
     assert sizes[-1] < sizes[2] * 1.2
 
 
-def test_calls_that_wait_too_long_age_out_with_an_anomaly():
+def test_calls_that_wait_too_long_age_out_with_an_anomaly() -> None:
     """The oldest of more than 256 open calls makes room; its item stays as it is known."""
     records: list[Record | bytes] = [event("task_started", turn_id="t1")]
     records += [call(f"c{each}", ("exec_command", {"cmd": "top"})) for each in range(258)]
@@ -367,7 +320,7 @@ def test_calls_that_wait_too_long_age_out_with_an_anomaly():
     assert json.loads(store.living_items()[0].json)["status"] == "inProgress"
 
 
-def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.MonkeyPatch):
+def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a memory of two turns and two frames the same rows come out."""
     records: list[Record | bytes] = []
     for each in range(12):
@@ -400,7 +353,7 @@ def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.Monke
     assert [turn.turn_id for turn in whole.living_turns()][:1] == ["t0"]
 
 
-def test_a_state_of_another_version_is_refused():
+def test_a_state_of_another_version_is_refused() -> None:
     """The rollout is then projected anew."""
     with pytest.raises(StateUnknown):
         LegacyReducer.resume(RolloutId(ROLLOUT), ThreadId(ROLLOUT), b'{"version":0,"state":{}}')
