@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import platform
+import signal
 import sqlite3
 import statistics
 import sys
@@ -118,6 +119,8 @@ def main() -> None:
     chosen = _chosen(given.names)
     if given.install_peers:
         contestants.install_peers()
+    # Stopped from outside, it stops what it started and removes what it wrote, as at its end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found = []
     host = machine()
     sys.stdout.write(_said(host))
