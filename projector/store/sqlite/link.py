@@ -203,24 +203,23 @@ def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]
     ).fetchone()
     if known:
         return int(known[0]), int(known[1])
-    return _count_items(db, rollout, -1, upto), _count_turns(db, rollout, upto)
+    return _count(db, rollout, -1, upto)
 
 
-def _count_items(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> int:
-    (count,) = db.execute(
+def _count(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
+    """Count the living items and turns of a rollout from a position to before another."""
+    place = (rollout, since, upto)
+    (items,) = db.execute(
         "SELECT count(*) FROM items WHERE rollout = ? AND position >= ? AND position < ?"
         " AND tombstone = 0",
-        (rollout, since, upto),
+        place,
     ).fetchone()
-    return int(count)
-
-
-def _count_turns(db: sqlite3.Connection, rollout: int, upto: int) -> int:
-    (count,) = db.execute(
-        "SELECT count(*) FROM turns WHERE rollout = ? AND position < ? AND tombstone = 0",
-        (rollout, upto),
+    (turns,) = db.execute(
+        "SELECT count(*) FROM turns WHERE rollout = ? AND position >= ? AND position < ?"
+        " AND tombstone = 0",
+        place,
     ).fetchone()
-    return int(count)
+    return int(items), int(turns)
 
 
 def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
@@ -242,37 +241,62 @@ def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
     )
 
 
-def tally(db: sqlite3.Connection, rollout: int, since: int, touched: Touched) -> None:
-    """Bring the counters up to date after a batch.
+class Before(NamedTuple):
+    """What was counted behind a place before a batch was written."""
 
-    `since`: position of the first byte that the batch read. Rows there or later are new, since
-    a row's place is that of its first record; so it is enough to count those, unless older rows
-    were buried. A thread that continues this rollout from a cut before `since` is not touched.
+    rollout: int
+    since: int
+    """Position of the first byte that the batch read: new rows are there or later."""
+    rows: dict[int, tuple[int, int]]
+    """End of a part that reaches behind `since` → its items and turns behind `since`."""
+
+
+def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
+    """Count what a batch will add to, so that `tally` need not count what was there before.
+
+    As a rule that is nothing. It is something when a last line without newline was taken ahead.
+    """
+    uptos = db.execute(
+        "SELECT DISTINCT upto FROM thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
+    ).fetchall()
+    ends = {EVERYTHING, *(upto for (upto,) in uptos)}
+    return Before(rollout, since, {upto: _count(db, rollout, since, upto) for upto in ends})
+
+
+def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
+    """Bring the counters up to date after a batch; costs what the batch holds.
+
+    Only where older rows were buried, all are counted again. A thread that continues this
+    rollout from a cut before the batch is not touched.
     """
     if not (touched.rows or touched.older):
         return
-    if touched.older:
-        since = -1
-    new = _count_items(db, rollout, since, EVERYTHING)
-    (turns,) = db.execute(
-        "SELECT count(*) FROM turns WHERE rollout = ? AND tombstone = 0", (rollout,)
-    ).fetchone()
+    since = -1 if touched.older else old.since
+    more: dict[int, tuple[int, int]] = {}
+
+    def added(upto: int) -> tuple[int, int]:
+        if upto not in more:
+            items, turns = _count(db, old.rollout, since, upto)
+            known = (0, 0) if touched.older else old.rows.get(upto, (0, 0))
+            more[upto] = items - known[0], turns - known[1]
+        return more[upto]
+
     db.execute(
-        "UPDATE rollouts SET items = iif(?, 0, items) + ?, turns = ? WHERE rollout = ?",
-        (touched.older, new, turns, rollout),
+        "UPDATE rollouts SET items = iif(?1, 0, items) + ?2, turns = iif(?1, 0, turns) + ?3"
+        " WHERE rollout = ?4",
+        (touched.older, *added(EVERYTHING), old.rollout),
     )
     parts = db.execute(
         "SELECT thread_id, part, upto FROM thread_parts WHERE rollout = ? AND upto > ?",
-        (rollout, since),
+        (old.rollout, since),
     ).fetchall()
     for thread_id, part, upto in parts:
-        more = new if upto == EVERYTHING else _count_items(db, rollout, since, upto)
         db.execute(
-            "UPDATE thread_parts SET items = iif(?, 0, items) + ?, turns = ?"
-            " WHERE thread_id = ? AND part = ?",
-            (touched.older, more, _count_turns(db, rollout, upto), thread_id, part),
+            "UPDATE thread_parts SET items = iif(?1, 0, items) + ?2,"
+            " turns = iif(?1, 0, turns) + ?3 WHERE thread_id = ?4 AND part = ?5",
+            (touched.older, *added(upto), thread_id, part),
         )
-        if touched.older or _repeats(db, thread_id, rollout, touched.turns):
+        if touched.older or _repeats(db, thread_id, old.rollout, touched.turns):
             _count_repeated(db, thread_id)
 
 
@@ -354,4 +378,4 @@ def event(
 
 def recount(db: sqlite3.Connection, rollout: int) -> None:
     """Count a rollout, and all chains that it is part of, from its rows."""
-    tally(db, rollout, -1, Touched(rows=True, older=True, turns=frozenset()))
+    tally(db, Before(rollout, -1, {}), Touched(rows=True, older=True, turns=frozenset()))

@@ -13,8 +13,11 @@ from projector.rows import Header, Meta
 from projector.store.contract import Batch, Standing
 from projector.store.sqlite.write import many, mended
 
-#: Columns of the same name as the fields of the header; its base has columns of its own.
-HEADER: Final = tuple(field.name for field in fields(Header) if field.name != "base")
+#: Columns of the same name as the fields of the header; its base has columns of its own, and its
+#: thread is the batch's.
+HEADER: Final = tuple(
+    field.name for field in fields(Header) if field.name not in ("base", "thread_id")
+)
 META: Final = tuple(field.name for field in fields(Meta))
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",

@@ -229,9 +229,10 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
                 link.relink(db, [batch.file.name.rollout_id], now_ms)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
-            touched = write(db, to, batch.changes)
             read_from = batch.start.offset if batch.start else 0
-            link.tally(db, row.rollout, row.start_position + read_from, touched)
+            counted = link.before(db, row.rollout, row.start_position + read_from)
+            touched = write(db, to, batch.changes)
+            link.tally(db, counted, touched)
 
 
 def _found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
