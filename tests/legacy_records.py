@@ -11,11 +11,11 @@ Record = dict[str, Any]
 PATCH = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
 
 
-def event(kind: str, **fields: Any) -> Record:
+def event(kind: str, /, **fields: Any) -> Record:
     return {"type": "event_msg", "payload": {"type": kind, **fields}}
 
 
-def item(kind: str, **fields: Any) -> Record:
+def item(kind: str, /, **fields: Any) -> Record:
     return {"type": "response_item", "payload": {"type": kind, **fields}}
 
 

@@ -52,6 +52,30 @@ class MemoryStore(Memory):
         return list(self.anomalies)
 
 
+def story(store: MemoryStore) -> str:
+    """Tell the history in a line: turns in letters (or by their ids), items by what they say."""
+    letters: dict[str, str] = {}
+    told: list[str] = []
+    for turn_id, shown in store.history():
+        name = turn_id
+        if len(turn_id) == len(ROLLOUT):
+            name = letters.setdefault(turn_id, "ABCDEFGH"[len(letters)])
+        told.append(f"{name}:{_words(shown)}")
+    return " ".join(told)
+
+
+def _words(shown: dict[str, Any]) -> str:
+    match shown["type"]:
+        case "userMessage":
+            return "".join(part.get("text", "") for part in shown["content"])
+        case "agentMessage" | "plan":
+            return str(shown["text"])
+        case "reasoning":
+            return "+".join(shown["summary"] + shown["content"])
+        case _:
+            return str(shown["id"])
+
+
 def lines_of(data: bytes) -> list[Line]:
     lines: list[Line] = []
     at = 0
