@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -106,13 +105,19 @@ class Home:
         (self.home / "config.toml").write_text(config)
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of a Codex process: nobody's keys, nobody's home."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("OPENAI_", "CODEX_", "PROJECTOR_"))
+        """Give the environment of a Codex process: nothing of the person who runs the tests.
+
+        Codex runs commands in a login shell, and kills some: with a home of its own none of them
+        runs (or tears) what that person's profile does.
+        """
+        return {
+            "CODEX_HOME": str(self.home),
+            "HOME": str(self.workspace),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "RUST_LOG": "error",
         }
-        return kept | {"CODEX_HOME": str(self.home), "RUST_LOG": "error", "NO_COLOR": "1"}
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of Codex to its end; its exit code is for the caller to judge."""
@@ -255,6 +260,11 @@ class Codex:
                 if left <= 0 or self._over:
                     raise Silent(f"{method} did not come")
                 self._told.wait(left)
+
+    def notes(self, method: str, since: int) -> list[Json]:
+        """Give the parameters of the notifications of this method that came so far."""
+        with self._told:
+            return [note["params"] for note in self._notes[since:] if note["method"] == method]
 
     # --- what a user does ---
 

@@ -204,7 +204,12 @@ def _run_a_command_of_the_user(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     command = stage.dice.choice(("echo 'hi  there'; exit 4", "cat story.txt", "ls parts"))
     stage.codex.call("thread/shellCommand", threadId=thread.id, command=command)
-    stage.codex.ended(thread.id, since=since)
+    ran = _user_command_ended(stage, thread, since)
+    # Codex runs it in a turn of its own; but in the turn before, if that is told to have ended
+    # and has not left the stage yet (seen under load). Then there is no further end to wait for.
+    began = stage.codex.notes("turn/started", since)
+    if any(note["turn"]["id"] == ran["turnId"] for note in began):
+        stage.codex.ended(thread.id, ran["turnId"], since=since)
 
 
 @_operation(1, _awake)
@@ -212,14 +217,16 @@ def _run_a_command_in_a_turn(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     with stage.held(thread) as turn:
         stage.codex.call("thread/shellCommand", threadId=thread.id, command="echo amid")
-        stage.codex.wait(
-            "item/completed",
-            lambda note: (
-                note["threadId"] == thread.id and note["item"].get("source") == "userShell"
-            ),
-            since=since,
-        )
+        _user_command_ended(stage, thread, since)
     stage.codex.ended(thread.id, turn, since=since)
+
+
+def _user_command_ended(stage: Stage, thread: Thread, since: int) -> Json:
+    return stage.codex.wait(
+        "item/completed",
+        lambda note: note["threadId"] == thread.id and note["item"].get("source") == "userShell",
+        since=since,
+    )
 
 
 @_operation(2, _has_spoken)

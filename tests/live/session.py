@@ -96,7 +96,13 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
     try:
         stage = Stage(home, model, dice)
         _perform(stage, daemon, plan, outcome)
+        outcome.did.append("the conclusion")
         _conclude(stage, daemon, outcome, folder)
+        outcome.did.pop()
+    except (DaemonFault, Silent, Refused, AssertionError) as fault:
+        number, last = len(outcome.did), outcome.did[-1:] or ["the start"]
+        fault.add_note(f"in operation {number}: {last[0]}")
+        raise
     finally:
         if stage is not None:
             with contextlib.suppress(OSError, Silent):
@@ -204,7 +210,8 @@ def main() -> None:
     try:
         outcome = play(plan, options.folder, install.codex(options.codex_version), words)
     except (DaemonFault, Silent, Refused, AssertionError) as fault:
-        raise SystemExit(f"seed {plan.seed}: {type(fault).__name__}: {fault}") from fault
+        where = "; ".join(getattr(fault, "__notes__", ()))
+        raise SystemExit(f"seed {plan.seed}: {type(fault).__name__} {where}: {fault}") from fault
     sys.stdout.write("\n".join((*outcome.lines(), "")))
     raise SystemExit(1 if outcome.report.differences else 0)
 

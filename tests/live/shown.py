@@ -56,7 +56,9 @@ def ask(codex: Codex) -> Mapping[str, History]:
     """Have Codex open, and so project, every thread that is not archived; list all histories."""
     shown: dict[str, History] = {}
     for archived in (False, True):
-        for thread in codex.threads(archived=archived):
+        listed = codex.threads(archived=archived)
+        # By age: an agent cannot be opened before the thread that spawned it.
+        for thread in sorted(listed, key=lambda one: str(one["id"])):
             if thread["historyMode"] != "paginated":
                 continue
             if not archived:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import drift, offline
+from tests.live.faulty import FAULTS
 
 #: Of the short set: seed, kills. Long enough to meet most operations, short enough for each push.
 SHORT = ((1, False), (2, True), (3, False))
@@ -18,9 +19,6 @@ SHORT_OPERATIONS = 25
 #: Of the long set, `pytest tests/live --long`: ten sessions, five with kills.
 LONG = tuple((seed, seed % 2 == 0) for seed in range(101, 111))
 LONG_OPERATIONS = 60
-
-#: A projector that has a fault: a script that changes one thing, then runs the real one.
-FAULTY = Path(__file__).parent / "faulty.py"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,3 +79,15 @@ def test_every_operation_once_and_nothing_unknown(tmp_path: Path) -> None:
     lines, news = drift.differences(json.loads(drift.KNOWN.read_text()), seen)
 
     assert not news, "\n".join(lines)
+
+
+@pytest.mark.usefixtures("codex")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_projection_is_found(fault: str, tmp_path: Path) -> None:
+    """The same session that passes fails when the projector has a fault."""
+    faulty = [sys.executable, "-m", "tests.live.faulty", fault]
+    played = play(tmp_path, 1, "--operations", "2", projector=faulty)
+
+    assert played.returncode == 1
+    assert "DIFFERS codex_thread_" in played.stdout
+    assert "Fault" not in played.stderr
