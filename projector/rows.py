@@ -29,7 +29,9 @@ def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str 
     `["item", rollout_id, turn_id, item_id]`, for a realtime item
     `["realtime", rollout_id, item_id]`, for a lifecycle event
     `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage
-    `["usage", rollout_id, byte offset]`.
+    `["usage", rollout_id, byte offset]`. An event that no record tells of (archived, unarchived,
+    deleted, renamed) is the thread's n-th of its type: `["event", thread_id, type, "", "n"]`, with
+    n as a string, counted from "0".
     """
     made = bytearray(
         hashlib.sha1(_SEED + orjson.dumps((kind, *name)), usedforsecurity=False).digest()[:16]
@@ -99,7 +101,8 @@ class ItemRow(NamedTuple):
     On an update `json`, `type`, `updated_ordinal`, `provenance` are replaced; `started_at_ms` and
     `completed_at_ms` fill what is still NULL; the place and `created_at_ms` stay
     (docs: paginated rollouts, repeated items). With `completed_wins`, a new `completed_at_ms`
-    replaces the old one (legacy: the last line that changed the item).
+    replaces the old one (legacy: the last line that changed the item). A tombstone that is put
+    again is no update: it lives again as if it were new, place and times included.
     """
 
     uid: bytes
@@ -209,7 +212,10 @@ class Bury(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Takes one row out of the history: a call that turned out never to have run."""
+    """Takes one turn or item out of the history: a call that turned out never to have run.
+
+    Cheap for one of the rollout's newest rows, as those of `Own` are too.
+    """
 
     uid: bytes
     at: Offset

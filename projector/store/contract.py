@@ -134,7 +134,9 @@ class Store(Protocol):
 
         The batches have generation `start.generation + 1`, the first one begins at offset 0.
         A row whose uid comes again keeps its uid and is replaced whole; living rows that do not
-        come again become tombstones.
+        come again become tombstones, its anomalies that batches told of go. `find` of this rollout
+        answers from the new rows only, from the first batch on. Others may write meanwhile. Without
+        any batch nothing is written.
 
         Raises:
             CheckpointMoved: the rollout is not at `start`. Nothing was written.

@@ -219,7 +219,7 @@ def test_a_late_base_makes_the_fork_whole(store: Queried, run: Run) -> None:
 
 
 def test_a_turn_that_a_fork_ended_stands_in_the_fork(store: Queried, run: Run) -> None:
-    """The newest part's row wins, though only its abort is known; so for one known by nothing else."""
+    """The newest part's row wins, though only its abort is known there."""
     run(store.commit([batch(file_of(1), [turn(1, "t", 100), item(1, "a", 200)])]))
     own = turn(2, "t", 100, status="interrupted")
     alone = turn(2, "u", 200, status="interrupted")
@@ -296,3 +296,17 @@ def test_the_newest_rollout_on_disk_is_the_current_one(store: Queried, run: Run)
     run(store.gone([rollout_id(1)], purge=False))
     assert history(store, run, 1) == ["a", "x"]
     assert run(store.query("SELECT rollout_id, deleted FROM threads")) == [(rollout_id(2), 1)]
+
+
+def test_a_rollout_that_turns_out_to_be_of_another_thread_leaves_the_first(
+    store: Queried, run: Run
+) -> None:
+    """Its name said one thread, its first whole line says another."""
+    put(store, run, 1, "a")
+    put(store, run, 2, "b", thread=1, end=500)
+    rows = [item(2, "c", 600)]
+    moved = replace(PAGINATED, thread_id=thread_id(7))
+    run(store.commit([batch(file_of(2, thread=1), rows, start=at(500), end=700, header=moved)]))
+
+    assert (history(store, run, 1), history(store, run, 7)) == (["a"], ["b", "c"])
+    assert run(store.query("SELECT count(*) FROM threads")) == [(2,)]

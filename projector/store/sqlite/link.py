@@ -69,7 +69,7 @@ def relink(
 ) -> None:
     """Make positions and chains right again after rollouts came, went or changed their base.
 
-    `threads`: those that lost a rollout, which itself can no longer be asked for its thread.
+    `threads`: those that lost a rollout: it is gone, or says now that it is of another thread.
     """
     links = Links(db)
     below = links.below(rollout_ids)

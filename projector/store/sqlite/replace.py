@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from projector.place import Checkpoint
+from projector.place import Checkpoint, ThreadId
 from projector.store.contract import Batch
 from projector.store.sqlite import link, rollouts
 from projector.store.sqlite.file import writing
@@ -77,7 +77,7 @@ def finish(
         old = _standing(db, start, last)
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
-        link.relink(db, [last.file.name.rollout_id], now_ms)
+        link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
         for table in _KEYED:
             _merge(db, table, row)

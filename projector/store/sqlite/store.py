@@ -19,6 +19,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
+from projector.errors import ProjectorError
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
@@ -152,7 +153,10 @@ class SqliteStore:
                     await self._run(replace.finish, start, last, records, self._now_ms())
             finally:
                 self._replacing = None
-                await self._run(replace.forget)
+                # What is left behind goes with the connection, and before the next replacement;
+                # a fault here must not hide the one that ended this.
+                with suppress(ProjectorError):
+                    await self._run(replace.forget)
 
     async def found_at(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
@@ -226,7 +230,8 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)
             if old is None or old.lineage != row.lineage:
-                link.relink(db, [batch.file.name.rollout_id], now_ms)
+                left = [ThreadId(old.lineage[0])] if old else []
+                link.relink(db, [batch.file.name.rollout_id], now_ms, left)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
             read_from = batch.start.offset if batch.start else 0
