@@ -197,7 +197,7 @@ def any_of(value: Any, test: Callable[[Any], bool]) -> bool:
 def deeper(value: Any, limit: int) -> bool:
     """Tell whether `value` has more than `limit` levels of arrays and objects."""
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [
             inner
             for held in level

@@ -26,7 +26,8 @@ def review_text(output: Any) -> str:
     if type(explanation) is str and (stripped := explanation.strip(WHITE_SPACE)):
         parts.append(stripped)
     findings = output.get("findings")
-    shown = [_finding(each) for each in findings if type(each) is dict] if findings else []
+    found = findings if type(findings) is list else []
+    shown = [_finding(each) for each in found if type(each) is dict]
     if shown:
         parts.append("Review comment:" if len(shown) == 1 else "Full review comments:")
         parts.extend(shown)

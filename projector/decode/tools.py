@@ -404,14 +404,16 @@ def file_change(item: Object) -> Object:
 
 def file_changes(changes: Object) -> list[Object]:
     """Give the changes of a patch, sorted by the bytes of their paths."""
-    merged: dict[tuple[bool, tuple[str, ...]], tuple[str, Any]] = {}
+    merged: dict[tuple[bool, tuple[str, ...]], Object] = {}
     for path, change in changes.items():
         parts = path.split("/")
         names = tuple(part for at, part in enumerate(parts) if part and (part != "." or at == 0))
         key = (path.startswith("/"), names)
-        merged[key] = (merged[key][0] if key in merged else path, change)
-    ordered = sorted(merged.values(), key=lambda entry: entry[0].encode("utf-8", "replace"))
-    return [_change(path, change) for path, change in ordered]
+        first = merged.get(key)
+        merged[key] = _change(path if first is None else first["path"], change)
+    if len(merged) == 1:
+        return list(merged.values())
+    return sorted(merged.values(), key=lambda each: each["path"].encode("utf-8", "replace"))
 
 
 def _change(path: str, change: Any) -> Object:

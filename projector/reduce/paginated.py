@@ -473,6 +473,8 @@ class PaginatedReducer:
             return
         if item.needs_exact(shown):
             shown = self._exactly(shown, index)
+            if exact.refused_integer(self._lines[index].data):
+                self._note("refused_item", place, "Codex refuses it: an integer too large")
         self._put_item(payload, shown, record, place, index)
 
     def _kept_item(
