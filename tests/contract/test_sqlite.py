@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
 from projector.store.migrate import Migration, migrate, migrations, statements
 from projector.store.open import open_store, sqlite_path
+from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Queried, Run
@@ -284,6 +286,37 @@ def test_killed_at_a_statement_it_is_whole(tmp_path: Path, kill_at: int) -> None
 def plan(store: Queried, run: Run, sql: str, *parameters: Any) -> str:
     rows = run(store.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
     return "\n".join(row[3] for row in rows)
+
+
+# fmt: off
+ASKED = [
+    # what a reducer asks      SQL              its search is narrowed by
+    ("a turn",                 find._TURN,      "turn_id=? AND rollout=?"),
+    ("the messages of a turn", find._MESSAGES,  "rollout=? AND turn_id=?"),
+    ("the newest frames",      find._FRAMES,    "rollout=?"),
+    ("the frame of a turn",    find._FRAME_OF,  "rollout=? AND turn_id=?"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("sql", "narrowed"), [case[1:] for case in ASKED], ids=[case[0] for case in ASKED]
+)
+def test_a_look_up_reads_what_it_asks_for(tmp_path: Path, sql: str, narrowed: str) -> None:
+    """However long the rollout: none walks it by position."""
+
+    async def made() -> None:
+        await (await SqliteStore.open(tmp_path / "p.db")).close()
+
+    asyncio.run(made())
+    given = {"rollout": 1, "start": 0, "turn": "t", "item": "i", "many": 3}
+    with closing(sqlite3.connect(tmp_path / "p.db")) as db:
+        rows = db.execute(f"EXPLAIN QUERY PLAN {sql.format(new='')}", given).fetchall()
+
+    searches = [row[3] for row in rows if "SEARCH" in row[3]]
+    assert searches
+    assert all(narrowed in search for search in searches)
+    assert not any("SCAN" in row[3] for row in rows)
 
 
 HISTORY = "SELECT * FROM thread_history WHERE thread_id = ? AND position"

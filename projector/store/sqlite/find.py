@@ -17,13 +17,14 @@ FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
 # The phase decides whether a message of the agent counts; null counts as plain, absent too.
+# The `+` keeps SQLite from walking the whole rollout by position to save itself a short sort.
 _MESSAGES = """
 SELECT item_id, ordinal,
   CASE WHEN type = 'userMessage' THEN 'user' ELSE coalesce(json_extract(json, '$.phase'), '') END
 FROM {new}items
 WHERE rollout = :rollout AND turn_id = :turn AND type IN ('userMessage', 'agentMessage')
   AND tombstone = 0
-ORDER BY position
+ORDER BY +position
 """
 
 # Legacy rollouts, which do ask by item id, have an index for it; of others one is read that has
