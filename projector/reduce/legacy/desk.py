@@ -29,6 +29,8 @@ class Desk:
         self.state = state
         self.ledger = ledger
         self.record: Record = _NOWHERE
+        self.batch = 0
+        """Offset of the first line that is taken with it."""
         self.now_ms: int | None = None
         """Time of the record, else the last good one; None: bare lines have none."""
         self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}")

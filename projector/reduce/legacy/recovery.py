@@ -108,6 +108,9 @@ class Recovery:
         elif made is not None:
             at_ms = self._desk.row_ms if call.at_ms is None else call.at_ms
             turn = ledger.turn(call.turn)
+            if call.offset < self._desk.batch:
+                # A store counts on new rows where the batch is, unless older ones change.
+                ledger.drop(call.turn, call_id, self._desk.record.offset)
             self._desk.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
         self._touch(call.turn)
 

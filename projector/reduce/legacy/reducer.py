@@ -192,6 +192,7 @@ class LegacyReducer:
         """Take whole lines, in the order of the file, and give what they change."""
         if lines:
             self._decode(lines)
+            self._desk.batch = lines[0].offset
             self._take()
             self._read_for = None
             self._read = []

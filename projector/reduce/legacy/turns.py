@@ -128,11 +128,11 @@ class Turns:
 
     def _make(self, turn: Turn) -> None:
         """Make the turn's row at this line."""
-        frame, popped = turn.frame, turn.popped
+        # One that an item has named before keeps its place.
+        place = turn.offset if turn.made else self._desk.record.offset
         turn.clear()
-        turn.frame, turn.popped = frame, popped
         turn.made = True
-        turn.offset = turn.owner = self._desk.record.offset
+        turn.offset, turn.owner = place, self._desk.record.offset
         turn.model = self._state.meta.model
         self._ledger.change_turn(turn)
 
