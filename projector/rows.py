@@ -179,19 +179,25 @@ class Anomaly(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Legacy: a user boundary that a rollback may pop."""
+    """Legacy: a user boundary that a rollback may pop. One of the same key replaces it."""
 
     key: int
-    """Byte offset of the record that opened it; grows along the file."""
+    """Byte offset of the first record that it owns; grows along the file.
+
+    That of the turn's start, if the boundary is the first one in its turn. A row's owner is an
+    offset, too: that of the record that made it, or the key of the frame of the turn that this
+    record named. So what was made between a turn's start and its boundary is the frame's.
+    """
     turn_id: TurnId | None
-    """The turn started last when it opened: records that name it belong to this frame."""
+    """The turn started last when it opened: records that name it belong to this frame. Without
+    one the implicit turn that the user's message opened, once it has."""
     before: str | None
     """JSON: the active turn before the first record that the frame owns."""
     popped: bool = False
 
 
 class Own(NamedTuple):
-    """Legacy: rows made before their boundary opened go over to it."""
+    """Legacy: rows made before their boundary opened go over to it. No reducer makes it now."""
 
     owner: int
     turns: tuple[bytes, ...]
