@@ -98,15 +98,8 @@ class Pair:
     before: str | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Totals:
-    """`total_token_usage` of the last token_count."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-    reasoning: int = 0
-    total: int = 0
+#: Input, cached input, output, reasoning and total tokens.
+Totals = tuple[int, int, int, int, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +136,7 @@ class State:
     last_search: str | None = None
     user_shells: int = 0
     totals: Totals | None = None
+    """`total_token_usage` of the last token_count."""
     inherited: bool | None = None
     """The records are a fork's copy of its source; None: cannot be told yet."""
     unknown: dict[str, None] = field(default_factory=dict)
@@ -213,7 +207,7 @@ def loaded(data: bytes) -> State:
     values["active"] = _maybe(Active, raw["active"])
     values["before_start"] = _maybe(Active, raw["before_start"])
     values["pair"] = _maybe(Pair, raw["pair"])
-    values["totals"] = _maybe(Totals, raw["totals"])
+    values["totals"] = None if raw["totals"] is None else tuple(raw["totals"])
     values["reasoning"] = None if raw["reasoning"] is None else tuple(raw["reasoning"])
     values["calls"] = {key: OpenCall(**value) for key, value in raw["calls"].items()}
     values["sessions"] = {key: Session(**value) for key, value in raw["sessions"].items()}

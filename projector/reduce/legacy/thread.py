@@ -152,19 +152,20 @@ class Thread:
         now = _totals(info.get("total_token_usage"))
         if now is None:
             return
-        state = self._state
+        state, desk = self._state, self._desk
         before, state.totals = state.totals, now
-        state.meta.total_tokens = now.total
+        state.meta.total_tokens = now[_TOTAL]
         if now == before or state.inherited:
             return
-        spent: Totals | None
-        if before is not None and now.total < before.total:
-            spent = _totals(info.get("last_token_usage"))
-        else:
-            spent = _difference(now, before or Totals())
+        spent: Totals | None = now
+        if before is not None:
+            if now[_TOTAL] < before[_TOTAL]:
+                spent = _totals(info.get("last_token_usage"))
+            else:
+                more = [max(0, one - other) for one, other in zip(now, before, strict=True)]
+                spent = (more[0], more[1], more[2], more[3], more[4])
         if spent is None:
             return
-        desk = self._desk
         active = state.active
         desk.ledger.add(
             UsageRow(
@@ -174,30 +175,10 @@ class Thread:
                 None,
                 None,
                 state.meta.model,
-                spent.input,
-                spent.cached,
-                spent.output,
-                spent.reasoning,
-                spent.total,
+                *spent,
                 desk.now_ms,
             )
         )
-
-
-def _totals(usage: Any) -> Totals | None:
-    if type(usage) is not dict:
-        return None
-    numbers = [usage.get(key, 0) for key in _COUNTED]
-    for number in numbers:
-        if type(number) is not int or not 0 <= number < _TOKENS_MAX:
-            return None
-    return Totals(
-        input=numbers[0],
-        cached=numbers[1],
-        output=numbers[2],
-        reasoning=numbers[3],
-        total=numbers[4],
-    )
 
 
 _TOKENS_MAX: Final = 1 << 62
@@ -208,16 +189,17 @@ _COUNTED: Final = (
     "reasoning_output_tokens",
     "total_tokens",
 )
+_TOTAL: Final = _COUNTED.index("total_tokens")
 
 
-def _difference(now: Totals, before: Totals) -> Totals:
-    return Totals(
-        input=max(0, now.input - before.input),
-        cached=max(0, now.cached - before.cached),
-        output=max(0, now.output - before.output),
-        reasoning=max(0, now.reasoning - before.reasoning),
-        total=now.total - before.total,
-    )
+def _totals(usage: Any) -> Totals | None:
+    if type(usage) is not dict:
+        return None
+    numbers = [usage.get(key, 0) for key in _COUNTED]
+    for number in numbers:
+        if type(number) is not int or not 0 <= number < _TOKENS_MAX:
+            return None
+    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 
 
 def _v7(text: str | None) -> int | None:
