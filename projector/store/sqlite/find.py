@@ -47,7 +47,7 @@ WHERE rollout = :rollout AND popped = 0 ORDER BY key DESC LIMIT :many
 
 _FRAME_OF = """
 SELECT key, turn_id, before, popped FROM {new}frames
-WHERE rollout = :rollout AND turn_id = :turn ORDER BY key DESC LIMIT 1
+WHERE rollout = :rollout AND turn_id = :turn ORDER BY +key DESC LIMIT 1
 """
 
 _COUNTS: dict[str, Literal["user", "final", "plain", ""]] = {
