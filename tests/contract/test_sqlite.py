@@ -294,7 +294,7 @@ ASKED = [
     ("a turn",                 find._TURN,      "turn_id=? AND rollout=?"),
     ("the messages of a turn", find._MESSAGES,  "rollout=? AND turn_id=?"),
     ("the newest frames",      find._FRAMES,    "rollout=?"),
-    ("the frame of a turn",    find._FRAME_OF,  "rollout=? AND turn_id=?"),
+    ("the frame of a turn",    find._FRAME_OF,  "rollout=? AND "),
 ]
 # fmt: on
 

@@ -45,9 +45,11 @@ SELECT key, turn_id, before, popped FROM {new}frames
 WHERE rollout = :rollout AND popped = 0 ORDER BY key DESC LIMIT :many
 """
 
+# The newest by the index of turns alone; asked for in one step, SQLite walks all frames by key.
 _FRAME_OF = """
 SELECT key, turn_id, before, popped FROM {new}frames
-WHERE rollout = :rollout AND turn_id = :turn ORDER BY +key DESC LIMIT 1
+WHERE rollout = :rollout
+  AND key = (SELECT max(key) FROM {new}frames WHERE rollout = :rollout AND turn_id = :turn)
 """
 
 _COUNTS: dict[str, Literal["user", "final", "plain", ""]] = {
