@@ -598,11 +598,10 @@ class PaginatedReducer:
         total = thread.total_tokens(payload)
         if total is not None:
             self._saved.meta.total_tokens = total
-        if type(place) is Line:  # what has stopped whole histories: docs on files, section 5
-            data = place.data
-            odd = total is None and payload.get("info") is not None
-            if (odd or b"e-" in data) and acceptance.ordinal_taken(data) is None:
-                self._note("refused_record", place, "a token_count that Codex refuses")
+        # Refused ones have stopped whole histories: docs on files, section 5.
+        odd = (total is None and payload.get("info") is not None) or thread.has_odd_rate(payload)
+        if odd and acceptance.ordinal_taken(self._lines[index].data) is None:
+            self._note("refused_record", place, "a token_count that Codex refuses")
 
     def _usage(self, payload: Object, record: Object, place: _Place, index: int) -> None:  # noqa: ARG002
         row = thread.usage(

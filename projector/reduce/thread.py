@@ -18,6 +18,9 @@ _REQUEST: Final = "## My request for Codex:"
 IMAGE: Final = "[Image]"
 #: The state is written with every batch; a preview need not be a whole book.
 _PREVIEW_MAX: Final = 65_536
+#: Rates within these are written without an exponent.
+_PLAIN_MIN: Final = 1e-5
+_PLAIN_MAX: Final = 1e16
 _TOKENS: Final = (
     "input_tokens",
     "cached_input_tokens",
@@ -82,6 +85,20 @@ def total_tokens(payload: Object) -> int | None:
     total = info.get("total_token_usage") if type(info) is dict else None
     tokens = total.get("total_tokens") if type(total) is dict else None
     return tokens if _is_i64(tokens) else None
+
+
+def has_odd_rate(payload: Object) -> bool:
+    """Tell whether a `token_count` has a rate that is spelled with an exponent, most likely."""
+    limits = payload.get("rate_limits")
+    if type(limits) is not dict:
+        return False
+    for name in ("primary", "secondary"):
+        window = limits.get(name)
+        if type(window) is dict:
+            used = window.get("used_percent")
+            if type(used) is float and used != 0 and not _PLAIN_MIN <= used < _PLAIN_MAX:
+                return True
+    return False
 
 
 def usage(

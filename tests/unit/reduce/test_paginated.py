@@ -34,6 +34,7 @@ from tests.paginated import (
     tool,
     usage,
     user,
+    written,
 )
 
 
@@ -358,3 +359,43 @@ def test_a_turn_is_put_once_a_call_however_often_it_changes() -> None:
 
     assert [type(change) for change in changes].count(TurnRow) == 1
     assert [type(change) for change in changes].count(ItemRow) == 1
+
+
+def test_a_token_count_that_codex_refuses_is_noted_and_the_rest_goes_on() -> None:
+    odd = written([meta(), event("token_count", rate_limits={"primary": {"used_percent": 7}})])[1]
+    after = (said("x") | {"ordinal": 2}, said("y"))
+    projected = Projected(meta(), odd.replace(b":7}", b":1e-07}"), *after)
+
+    assert projected.notes == [("refused_record", 1)]
+    assert projected.reducer.next_ordinal == 4
+
+
+def test_a_time_that_cannot_be_read_is_noted_where_it_is_not_needed_either() -> None:
+    projected = Projected(meta(), said("x") | {"timestamp": "soon"}, said("y"))
+
+    assert projected.notes == [("bad_time", 1)]
+    assert projected.reducer.meta.updated_at_ms == 1793527202000
+
+
+def test_what_a_torn_header_leaves_is_projected_without_a_word_on_its_gap() -> None:
+    projected = Projected(
+        b'{"timestamp":"t","ordinal":0,"type":"session_', started("A") | {"ordinal": 1}
+    )
+
+    assert projected.notes == [("torn", 0), ("no_header", 1)]
+    assert projected.turns["A"].status == "inProgress"
+
+
+def test_changes_of_status_tell_what_is_known() -> None:
+    ended = complete("A", error=FAILED, duration_ms=5)
+    told = Projected(meta(), started("A", started_at=3), ended).memory.events.values()
+
+    assert [orjson.loads(each.payload) for each in told if each.turn_id] == [
+        {"status": "inProgress", "started_at": 3},
+        {
+            "status": "failed",
+            "started_at": 3,
+            "duration_ms": 5,
+            "error": {"message": "busy", "kind": "server_overloaded"},
+        },
+    ]
