@@ -302,13 +302,6 @@ class Codex:
         """Give the turns with their items as `thread/turns/list` pages them, oldest first."""
         return self._pages("thread/turns/list", threadId=thread, itemsView="full")
 
-    def threads(self, *, archived: bool) -> list[Json]:
-        """Give every thread that Codex lists: the archived ones, or the others."""
-        kinds = ["cli", "vscode", "exec", "appServer", "subAgent", "unknown"]
-        # In the list's own order: it knows no other for all of its sorts.
-        asked = {"archived": archived, "sourceKinds": kinds, "sortDirection": None}
-        return self._pages("thread/list", **asked)
-
     def _pages(self, method: str, /, **params: Any) -> list[Json]:
         shown: list[Json] = []
         cursor: str | None = None

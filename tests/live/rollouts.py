@@ -24,6 +24,9 @@ class Head:
 
     thread: str
     mode: str
+    archived: bool
+    agent: bool
+    """It is the thread of an agent or a reviewer."""
 
 
 def rollout_id(path: Path) -> str:
@@ -49,8 +52,21 @@ def headers(paths: Iterable[Path]) -> Mapping[str, Head]:
     for path in paths:
         first = json.loads(text(path).split(b"\n", 1)[0])["payload"]
         mode = first.get("history_mode") or "legacy"
-        found[rollout_id(path)] = Head(thread=first["id"], mode=mode)
+        found[rollout_id(path)] = Head(
+            thread=first["id"],
+            mode=mode,
+            archived="archived_sessions" in path.parts,
+            agent=isinstance(first.get("source"), dict),
+        )
     return found
+
+
+def names(home: Path) -> Mapping[str, str]:
+    """Give the names that were given to threads: the last one counts."""
+    index = home / "session_index.jsonl"
+    lines = index.read_bytes().split(b"\n") if index.exists() else []
+    given = [json.loads(line) for line in lines if line]
+    return {one["id"]: one["thread_name"] for one in given}
 
 
 def ids(database: Path) -> set[str]:

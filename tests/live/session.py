@@ -165,7 +165,7 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
     """Bring all to rest, ask Codex what it shows, wait for the projector, compare."""
     stage.end()
     stage.codex = Codex(stage.home)
-    histories = shown.ask(stage.codex)
+    histories = shown.ask(stage.codex, headers(stage.home.rollouts()).values())
     stage.codex.close()
     home = stage.home.home
     sizes = decoded_sizes(stage.home.rollouts())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tests.live.codex import Codex
 from tests.live.model import Json
+from tests.live.rollouts import Head, names
 
 Row = Mapping[str, Any]
 
@@ -52,18 +53,19 @@ class Shown:
     """Threads of which there is no file: nothing was said in them yet."""
 
 
-def ask(codex: Codex) -> Mapping[str, History]:
-    """Have Codex open, and so project, every thread that is not archived; list all histories."""
+def ask(codex: Codex, heads: Iterable[Head]) -> Mapping[str, History]:
+    """Have Codex open, and so project, every thread that is not archived; give all histories.
+
+    The threads are taken from the files: Codex's own list hides those without a first message
+    and those that are attached to another.
+    """
+    archived = {head.thread: head.archived for head in heads if head.mode == "paginated"}
     shown: dict[str, History] = {}
-    for archived in (False, True):
-        listed = codex.threads(archived=archived)
-        # By age: an agent cannot be opened before the thread that spawned it.
-        for thread in sorted(listed, key=lambda one: str(one["id"])):
-            if thread["historyMode"] != "paginated":
-                continue
-            if not archived:
-                codex.call("thread/resume", threadId=thread["id"], excludeTurns=True)
-            shown[thread["id"]] = history(codex, thread["id"])
+    # By age: an agent cannot be opened before the thread that spawned it.
+    for thread in sorted(archived):
+        if not archived[thread]:
+            codex.call("thread/resume", threadId=thread, excludeTurns=True)
+        shown[thread] = history(codex, thread)
     return shown
 
 
@@ -92,10 +94,14 @@ def rows(home: Path) -> Mapping[str, Sequence[Row]]:
 
 
 def threads(home: Path) -> Mapping[str, Row]:
-    """Read what Codex's state database says of each thread."""
+    """Read what Codex's state database says of each thread.
+
+    It has no names of legacy threads: these are in Codex's index only.
+    """
     columns = ", ".join(("id", *THREAD_COLUMNS))
     found = _read(home / "state_5.sqlite", f"SELECT {columns} FROM threads")
-    return {row["id"]: row for row in found}
+    given = names(home)
+    return {row["id"]: {**row, "name": row["name"] or given.get(row["id"])} for row in found}
 
 
 def _read(database: Path, query: str) -> list[Row]:
