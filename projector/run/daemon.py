@@ -88,6 +88,11 @@ class Daemon:
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
 
+    @property
+    def bytes_read(self) -> int:
+        """Uncompressed bytes of rollouts read so far, those for fingerprints included."""
+        return self._rounds.counters.bytes_read
+
     async def run(self) -> None:
         """Hold the database, catch up, follow, leave."""
         await self._store.hold(self._holder)

@@ -19,7 +19,7 @@ from projector.run.daemon import Daemon
 from projector.store.contract import Standing
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
-from tests.projecting import backfilled, settings_for
+from tests.projecting import backfill_once, backfilled, settings_for
 from tests.rows import Rows, rows_of
 
 #: Rollouts of a home.
@@ -136,6 +136,26 @@ async def _follow_while_written(whole: Path, home: Path, database: Path, chance:
         stop.set()
         await daemon
     await store.close()
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_backfills_beside_the_daemon_double_nothing(tmp_path: Path, seed: int) -> None:
+    """Three writers on one database, all after the same rollouts: the rows of one."""
+    whole = home_of(tmp_path, seed)
+    home, database = tmp_path / "home", tmp_path / "live.db"
+
+    async def all_at_once() -> None:
+        following = asyncio.create_task(_follow_while_written(whole, home, database, Random(seed)))
+        while not following.done():
+            await asyncio.gather(
+                backfill_once(home, database, batch_records=5),
+                backfill_once(home, database, batch_records=11),
+            )
+        await following
+
+    asyncio.run(all_at_once())
+
+    assert in_one_go(whole, tmp_path) == rows_of(database)
 
 
 def _read_to_the_end(standings: Mapping[RolloutId, Standing]) -> bool:
