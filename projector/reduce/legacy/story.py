@@ -132,7 +132,7 @@ class Story:
                 self.turns.close_implicit()
         opens = state.active is None
         turn = self.turns.active_or_opened()
-        if opens and pair is not None:
+        if opens and pair is not None and state.started_last is None:
             self.boundaries.bind(pair, turn.turn_id)
         self._put(turn, json, "event")
         self.turns.user_said(turn, item_id)
@@ -228,12 +228,12 @@ class Story:
         json = legacy_items.completed(item)
         started = integer_or_none(payload, "started_at_ms")
         completed = integer_or_none(payload, "completed_at_ms")
-        self._desk.end_reasoning()
         named = _turn_of(payload)
-        if json is None or named is None:
+        turn = None if named is None else self._desk.ledger.turn(named)
+        if turn is not None and turn.popped:
             return
-        turn = self._desk.ledger.turn(named)
-        if turn.popped:
+        self._desk.end_reasoning()
+        if json is None or turn is None:
             return
         self.recovery.told(turn, json["id"])
         turn = self.turns.named(turn)
@@ -243,7 +243,7 @@ class Story:
             row.completed_ms = completed
         self.turns.touch(turn)
         active = self._state.active
-        if active is not None and active.turn == named:
+        if active is not None and active.turn == turn.turn_id:
             if json["type"] == "agentMessage":
                 self.turns.agent_said(turn, json["id"], json["phase"])
             elif json["type"] == "userMessage":
