@@ -89,12 +89,12 @@ _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
     sqlite3.SQLITE_BUSY: (
         StoreUnavailable,
         "locked by another program",
-        "It is tried again; if this stays, end the program that holds it",
+        "End the program that holds it; `projector run` tries again by itself",
     ),
     sqlite3.SQLITE_LOCKED: (
         StoreUnavailable,
         "locked by another program",
-        "It is tried again; if this stays, end the program that holds it",
+        "End the program that holds it; `projector run` tries again by itself",
     ),
     sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full", "Free some space"),
     sqlite3.SQLITE_NOTADB: (StoreRefused, "is not a SQLite database", "Give another path"),
