@@ -2,7 +2,9 @@
 
 One task does the work: hints in, rounds, commits, signs of life. A scan of all sizes runs in a
 thread beside it. So "the loop turns" means that work is being done, and the watchdog is fed by
-nothing else. What ends a wait is an event, never a cancellation: a commit is never cut off.
+nothing else: by each turn of the loop, each piece of a rollout, and by the database while it gets
+on with a long statement. What ends a wait is an event, never a cancellation: a commit is never
+cut off.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,12 +23,15 @@ from projector import __version__, log
 from projector.discover.hints import Hints
 from projector.discover.names import read_names
 from projector.discover.watch import Mode, Watch
-from projector.errors import StoreUnavailable
+from projector.errors import StoreUnavailable, UsageError
+from projector.meters import Audience, Meters, Nobody
 from projector.place import RolloutFile, RolloutId
 from projector.run import systemd
 from projector.run.backfill import limits_of
+from projector.run.reload import changed
 from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
+from projector.run.systemd import Pulse
 from projector.settings import Settings
 from projector.store.contract import Heartbeat, Holder, Store
 
@@ -35,40 +41,67 @@ BUSY_BEAT_S: Final = 5.0
 STORE_WAIT_S: Final = (0.25, 30.0)
 
 
-async def follow(store: Store, settings: Settings) -> None:
+async def follow(
+    store: Store,
+    settings: Settings,
+    *,
+    load: Callable[[], Settings] | None = None,
+    pulse: Pulse | None = None,
+    audience: Audience | None = None,
+) -> None:
     """Follow the homes until SIGTERM or SIGINT; what was read is committed before it returns.
+
+    `load`: gives the settings anew at SIGHUP, or raises UsageError; None: SIGHUP changes nothing.
+    `pulse`: is given the signs of life of the work. `audience`: is told how it goes.
 
     Raises:
         AlreadyRunning: another daemon has this database.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     watch = Watch(
         settings.codex_homes,
         rescan_s=settings.run.rescan_s,
         debounce_ms=settings.run.debounce_ms,
         force_polling=settings.run.watch == "poll",
     )
+    daemon = Daemon(store, settings, watch, stop, load=load, pulse=pulse, audience=audience)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # A terminal that is closed sends it too: then nobody is there to stop us later.
+    loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else daemon.reload)
     try:
         async with watch:
-            await Daemon(store, settings, watch, stop).run()
+            await daemon.run()
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
 
 
 class Daemon:
     """One run of the daemon."""
 
-    def __init__(self, store: Store, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        watch: Watch,
+        stop: asyncio.Event,
+        *,
+        load: Callable[[], Settings] | None = None,
+        pulse: Pulse | None = None,
+        audience: Audience | None = None,
+    ) -> None:
         """Get ready; `run` begins."""
         self._store = store
         self._settings = settings
         self._watch = watch
         self._stop = stop
-        self._rounds = Rounds(store, limits_of(settings))
+        self._load = load
+        self._to_reload = False
+        self._pulse = pulse or Pulse()
+        self._audience = audience or Nobody()
+        self._rounds = Rounds(store, limits_of(settings), on_step=self._pulse)
         self._surveyor = Surveyor(settings.codex_homes)
         self._holder = Holder(
             pid=os.getpid(),
@@ -84,6 +117,10 @@ class Daemon:
         self._behind_since_ms: int | None = None
         self._beaten = 0.0
         self._beaten_phase = ""
+        self._beaten_at_ms = 0
+        self._ready = False
+        self._scans = 0
+        self._store_faults = 0
         self._missed: frozenset[str] = frozenset()
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
@@ -98,11 +135,15 @@ class Daemon:
         await self._store.hold(self._holder)
         log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
         self._rounds.remember(await self._store.standings())
+        self._fit_watchdog()
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._heed_stop())]
         try:
+            await self._audience.begin(self._settings, self.meters)
             await self._until_ok(self._beat)
             await self._wake.wait()  # the first hints: watching has begun
-            systemd.ready("catching up")
+            self._ready = True
+            systemd.ready(self._said())
+            self._pulse.enter("running")
             while not self._stop.is_set():
                 await self._until_ok(self._work)
                 if helpers[0].done():
@@ -115,6 +156,7 @@ class Daemon:
             if self._scanning is not None:
                 await asyncio.wait([self._scanning])
             self._rounds.close()
+            await self._audience.end()
         with suppress(StoreUnavailable):
             await self._beat("stopping")
         log.event("daemon.stopped", records=self._rounds.counters.records)
@@ -123,7 +165,9 @@ class Daemon:
 
     async def _work(self) -> None:
         """Hear hints, take a round, give a sign of life; wait where there is nothing to do."""
-        systemd.watchdog()
+        self._pulse()
+        if self._to_reload:
+            self._reload()
         while self._inbox:
             await self._heed(self._inbox[0])
             del self._inbox[0]
@@ -145,7 +189,7 @@ class Daemon:
 
     async def _wait(self) -> None:
         """Sleep until a hint, the end of a scan, the order to stop, or time for a sign of life."""
-        if self._stop.is_set() or self._inbox:
+        if self._stop.is_set() or self._inbox or self._to_reload:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self._patience_s())
@@ -169,7 +213,31 @@ class Daemon:
 
     async def _heed_stop(self) -> None:
         await self._stop.wait()
+        self._pulse.enter("stopping")
         self._wake.set()
+
+    def reload(self) -> None:
+        """Read the settings again, between two rounds."""
+        self._to_reload = True
+        self._wake.set()
+
+    def _reload(self) -> None:
+        """Take the settings as they are now, as far as that goes without a new start."""
+        self._to_reload = False
+        systemd.reloading()
+        try:
+            found = changed(self._settings, self._settings if self._load is None else self._load())
+        except UsageError as wrong:
+            log.event("settings.refused", error=str(wrong))
+        else:
+            self._settings = found.settings
+            log.configure(found.settings.log.level, found.settings.log.format)
+            log.event("settings.reloaded", changed=" ".join(found.taken) or "nothing")
+            if found.left:
+                log.event("settings.left", need_restart=" ".join(found.left))
+            self._rounds.limit(limits_of(found.settings))
+            self._watch.rescan_every(found.settings.run.rescan_s)
+        systemd.ready(self._said())
 
     async def _heed(self, hints: Hints) -> None:
         """Put the rollouts that hints name in line, ahead of those that a scan found."""
@@ -179,11 +247,10 @@ class Daemon:
             self._rescan = True
         if not hints.files and not hints.folders:
             return
-        known = self._rounds.following
-        hinted = self._surveyor.hinted(hints, known)
+        hinted = self._surveyor.hinted(hints, self._rounds.where)
         self._rounds.news(hinted.files.values(), urgent=True)
         for rollout_id in hinted.left:
-            file = known.get(rollout_id)
+            file = self._rounds.where(rollout_id)
             if file is None:
                 continue
             elsewhere = self._surveyor.rollout(file)
@@ -201,9 +268,7 @@ class Daemon:
         if self._scanning is None or not self._scanning.done():
             return
         look, self._scanning = self._scanning.result(), None
-        added = self._rounds.news(
-            sorted(look.files.values(), key=lambda file: file.name.rollout_id)
-        )
+        added = self._rounds.news(look.files.values())
         gone = [
             rollout_id
             for rollout_id, file in self._gone(look).items()
@@ -220,6 +285,7 @@ class Daemon:
         for rollout_id, notes in notes_of([*fresh, *lasting]).items():
             await self._store.note(rollout_id, notes)
         self._tell_of_homes(look)
+        self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
 
     def _gone(self, look: Survey) -> dict[RolloutId, RolloutFile]:
@@ -278,9 +344,47 @@ class Daemon:
             )
         )
         self._beaten, self._beaten_phase = time.monotonic(), said
-        systemd.status(
-            f"{said} {len(self._rounds.seen)} rollouts, {self._rounds.behind_bytes} bytes behind"
+        self._beaten_at_ms = time.time_ns() // 1_000_000
+        systemd.status(self._said(said))
+        await self._audience.beat(self._settings)
+
+    def _said(self, phase: str | None = None) -> str:
+        """Give the line that `systemctl status` shows."""
+        rollouts, behind = len(self._rounds.seen), self._rounds.behind_bytes
+        return f"{phase or self._phase} {rollouts} rollouts, {behind} bytes behind"
+
+    def meters(self) -> Meters:
+        """Give the numbers of now."""
+        rounds, counters = self._rounds, self._rounds.counters
+        return Meters(
+            started_at_ms=self._holder.started_at_ms,
+            turned_at_ms=self._pulse.at_ms,
+            beat_at_ms=self._beaten_at_ms,
+            ready=self._ready,
+            following=self._caught_up,
+            by_events=self._watch.mode.watching == "events",
+            records=counters.records,
+            batches=counters.batches,
+            read_bytes=counters.bytes_read,
+            replaced=counters.replaced,
+            scans=self._scans,
+            file_events=self._watch.events,
+            store_faults=self._store_faults,
+            set_aside=len(rounds.set_aside),
+            behind_bytes=rounds.behind_bytes,
+            behind_since_ms=self._behind_since_ms,
+            commit_counts=tuple(counters.commits.counts),
+            commit_total_s=counters.commits.total_s,
         )
+
+    def _fit_watchdog(self) -> None:
+        """Have the watchdog wait longer than we may wait for another program's lock.
+
+        While it waits for a lock the work shows no sign of life, and a new start would not help.
+        """
+        interval, patience = systemd.watchdog_interval_s(), self._settings.store.busy_timeout_s
+        if interval is not None and interval <= patience:
+            systemd.widen_watchdog(2 * interval + patience)
 
     async def _until_ok(self, step: Callable[[], Awaitable[None]]) -> None:
         """Take a step again and again while the store cannot be had, more and more seldom."""
@@ -291,6 +395,7 @@ class Daemon:
             except StoreUnavailable as lost:
                 if not wait:
                     log.event("store.lost", error=str(lost))
+                self._store_faults += 1
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")
                 await self._sleep(wait)
@@ -304,6 +409,6 @@ class Daemon:
         interval = systemd.watchdog_interval_s() or seconds
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
-            systemd.watchdog()
+            self._pulse()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), min(left, interval))

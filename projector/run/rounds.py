@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from projector import log
 from projector.errors import CheckpointMoved, SetAside
+from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
 from projector.rows import Anomaly
@@ -45,6 +46,7 @@ class Counters:
     bytes_read: int = 0
     replaced: int = 0
     looked_at: set[RolloutId] = field(default_factory=set)
+    commits: Durations = field(default_factory=Durations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Rounds:
         *,
         on_bytes: Callable[[int], None] = lambda _: None,
         on_done: Callable[[RolloutFile], None] = lambda _: None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with nobody in line.
 
@@ -73,11 +76,13 @@ class Rounds:
             limits: of one rollout's batch.
             on_bytes: told how many bytes of a rollout were committed.
             on_done: told that a rollout was read to its end, or set aside.
+            on_step: told of each step of the work: a piece of a rollout, read or committed.
         """
         self._store = store
         self._limits = limits
         self._on_bytes = on_bytes
         self._on_done = on_done
+        self._on_step = on_step
         self._line: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
         self._fresh: set[RolloutId] = set()
@@ -89,6 +94,13 @@ class Rounds:
         self.counters = Counters()
 
     # Who stands in line ---------------------------------------------------------------------
+
+    def where(self, rollout_id: RolloutId) -> RolloutFile | None:
+        """Tell where a rollout lay when it was looked at last; None: it is not known."""
+        for known in (self._line, self._reading, self._seen, self._stored):
+            if rollout_id in known:
+                return known[rollout_id]
+        return None
 
     @property
     def following(self) -> Mapping[RolloutId, RolloutFile]:
@@ -133,7 +145,8 @@ class Rounds:
         added = 0
         for file in files:
             rollout_id = file.name.rollout_id
-            if self._seen.get(rollout_id) == file:
+            seen = self._seen.get(rollout_id)
+            if seen is file or seen == file:  # a scan gives what did not change as the same object
                 continue
             added += 1
             self._reading.pop(rollout_id, None)
@@ -151,6 +164,10 @@ class Rounds:
         self.set_aside.pop(rollout_id, None)
         self._throw_away(rollout_id)
 
+    def limit(self, limits: Limits) -> None:
+        """Read rollouts by these limits from now on; those being read keep theirs."""
+        self._limits = limits
+
     # A round --------------------------------------------------------------------------------
 
     async def round(self) -> int:
@@ -165,6 +182,7 @@ class Rounds:
             for rollout_id in self._next():
                 turn = await self._turn(rollout_id, self._reading[rollout_id])
                 visited += 1
+                self._on_step()
                 if turn is not None:
                     turns.append(turn)
                     size += turn.batch.end.offset - turn.tail.offset
@@ -231,7 +249,9 @@ class Rounds:
     async def _commit(self, turns: list[_Turn]) -> None:
         started = time.perf_counter()
         await self._store.commit([turn.batch for turn in turns])
-        milliseconds = round((time.perf_counter() - started) * 1000)
+        took = time.perf_counter() - started
+        self.counters.commits.add(took)
+        milliseconds = round(took * 1000)
         for turn in turns:
             self._count(turn.batch, turn.tail.offset, milliseconds)
             turn.tail.committed(turn.batch)
@@ -253,6 +273,7 @@ class Rounds:
                 offset = made[-1].end.offset if made else Offset(0)
                 made.append(replace(batch, changes=()))
                 self._count(batch, offset, 0)
+                self._on_step()
                 yield batch
 
         await self._store.replace(start, batches())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import abspath
 
@@ -92,8 +92,11 @@ class Surveyor:
             scan=found,
         )
 
-    def hinted(self, hints: Hints, known: Mapping[RolloutId, RolloutFile]) -> Hinted:
-        """Look at what file events named: rollouts, and new folders."""
+    def hinted(self, hints: Hints, where: Callable[[RolloutId], RolloutFile | None]) -> Hinted:
+        """Look at what file events named: rollouts, and new folders.
+
+        `where` tells where a rollout was seen last: if it is still there too, one is chosen.
+        """
         found: dict[str, RolloutFile] = {}
         left: set[RolloutId] = set()
         for folder in hints.folders:
@@ -107,7 +110,7 @@ class Surveyor:
             elif name is not None:
                 left.add(name.rollout_id)
         for file in list(found.values()):
-            other = known.get(file.name.rollout_id)
+            other = where(file.name.rollout_id)
             if other is not None and other.path != file.path:
                 again = look(other.path, other.home)
                 if isinstance(again, RolloutFile):
