@@ -135,15 +135,21 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
 
     from projector import log  # noqa: PLC0415
     from projector.run.daemon import follow  # noqa: PLC0415
+    from projector.run.systemd import Pulse  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
     log.configure(settings.log.level, settings.log.format)
+    pulse = Pulse()
 
     async def serve() -> None:
-        store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+        store = await open_store(
+            settings.database, busy_timeout_s=settings.store.busy_timeout_s, on_progress=pulse
+        )
         try:
-            await follow(store, settings)
+            await follow(
+                store, settings, load=lambda: _settings(context, codex_home, database), pulse=pulse
+            )
         finally:
             await store.close()
 

@@ -24,7 +24,7 @@ Name = Literal[
     "store.lost", "store.recovered", "store.checkpoint_moved",
     "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back",
-    "batch.committed",
+    "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
 ]  # fmt: skip
 
 
@@ -54,6 +54,9 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "rollout.set_aside":      Known("error",   "cannot be read; the others go on"),
     "rollout.back":           Known("info",    "set aside before, can be read again"),
     "batch.committed":        Known("debug",   "rows and checkpoint are in the database"),
+    "settings.reloaded":      Known("info",    "SIGHUP: what is different holds from now on"),
+    "settings.refused":       Known("error",   "SIGHUP: they are wrong; the old ones hold"),
+    "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
 })  # fmt: skip
 
 #: Levels by weight, and by the priorities of syslog (RFC 5424).

@@ -128,6 +128,8 @@ class Watch:
         self._failed_at = 0.0
         self.mode = Mode("events")
         """How news are heard of now. May change at each `wait`."""
+        self.events = 0
+        """Changes of files that were told of, since the start."""
 
     async def wait(self) -> Hints:
         """Give the next hints, never none; the first time at once: all homes."""
@@ -144,6 +146,11 @@ class Watch:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._news.wait()
+
+    def rescan_every(self, seconds: float) -> None:
+        """Have homes due at least this often from now on, while their events come."""
+        self._rescan_s = seconds
+        self._news.set()
 
     def __aiter__(self) -> Self:
         """Iterate over hints, without end."""
@@ -227,6 +234,7 @@ class Watch:
         self._news.set()
 
     def _note(self, agenda: Agenda, changes: set[tuple[Change, str]]) -> None:
+        self.events += len(changes)
         now, news = self._now(), False
         watched = {path for path, _, _ in self._followed}
         for change, path in changes:

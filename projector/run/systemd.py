@@ -11,7 +11,13 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+#: At most so often a `Pulse` sends, in seconds.
+PULSE_S: Final = 0.25
+#: How much time a `Pulse` asks for at start and stop, in seconds: longer than any one step.
+EXTEND_S: Final = 60.0
 
 
 def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
@@ -54,6 +60,42 @@ def reloading() -> bool:
 def extend(seconds: float) -> bool:
     """Ask for so much more time to start or stop, from now on: a migration, a long commit."""
     return notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+
+def widen_watchdog(seconds: float) -> bool:
+    """Make the watchdog's limit so long, for work that may rightly stand still for a while."""
+    return notify(f"WATCHDOG_USEC={int(seconds * 1_000_000)}")
+
+
+class Pulse:
+    """Signs of life of the work loop, as systemd wants them in each phase.
+
+    Called whenever a piece of work is done, however small, from any thread: it asks for more time
+    while we start or stop, and feeds the watchdog in between. Only work may call it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with the start."""
+        self._clock = clock
+        self._phase: Literal["starting", "running", "stopping"] = "starting"
+        self._sent = -PULSE_S
+        self.at_ms = time.time_ns() // 1_000_000
+        """When it was called last, by the clock of the day."""
+
+    def enter(self, phase: Literal["starting", "running", "stopping"]) -> None:
+        """Go on to the next phase; the next call sends at once."""
+        self._phase, self._sent = phase, -PULSE_S
+
+    def __call__(self) -> None:
+        """Say that the work goes on."""
+        now = self._clock()
+        if now - self._sent < PULSE_S:
+            return
+        self._sent, self.at_ms = now, time.time_ns() // 1_000_000
+        if self._phase == "running":
+            watchdog()
+        else:
+            extend(EXTEND_S)
 
 
 def watchdog_interval_s(env: Mapping[str, str] = os.environ) -> float | None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from projector.errors import UsageError
 from projector.store.sqlite.store import SqliteStore
 
 
-async def open_store(url: str, *, busy_timeout_s: float = 30.0) -> SqliteStore:
+async def open_store(
+    url: str, *, busy_timeout_s: float = 30.0, on_progress: Callable[[], None] | None = None
+) -> SqliteStore:
     """Open the database of a URL: made, private and brought to the present schema if need be.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
     `busy_timeout_s`: how long a write waits for another program's before it gives up.
+    `on_progress`: called now and then while the database works, also on its thread.
 
     Raises:
         UsageError: the URL is none that we know.
         StoreRefused: the database cannot be used as it is.
         StoreUnavailable: it cannot be used now.
     """
-    return await SqliteStore.open(sqlite_path(url), busy_timeout_s=busy_timeout_s)
+    return await SqliteStore.open(
+        sqlite_path(url), busy_timeout_s=busy_timeout_s, on_progress=on_progress
+    )
 
 
 def sqlite_path(url: str) -> Path:

@@ -48,6 +48,9 @@ _PRAGMAS: Final = (
 )
 
 
+#: Steps of SQLite's machine between two calls of `on_progress`: some milliseconds.
+_PROGRESS_STEPS: Final = 200_000
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -66,13 +69,20 @@ class SqliteStore:
 
     @classmethod
     async def open(
-        cls, path: Path, *, busy_timeout_s: float = 30.0, now_ms: Callable[[], int] = _now_ms
+        cls,
+        path: Path,
+        *,
+        busy_timeout_s: float = 30.0,
+        now_ms: Callable[[], int] = _now_ms,
+        on_progress: Callable[[], None] | None = None,
     ) -> Self:
         """Open a database file: made, private and brought to the present schema if need be.
 
         `busy_timeout_s`: how long to wait for another program's write; then StoreUnavailable.
         `now_ms`: the clock of `noted_at_ms` and its like.
 
+        `on_progress`: called every few milliseconds while SQLite is at work, on its thread; not
+        while it waits for a lock or a disk. Must not raise.
         Raises:
             StoreRefused: it cannot be used as it is.
             StoreUnavailable: it cannot be used now.
@@ -85,6 +95,9 @@ class SqliteStore:
         store = cls(path, db, now_ms)
         try:
             await store._run(_set_up, path)
+            if on_progress is not None:
+                # What it gives is an order to stop, if it is not 0.
+                await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
         except BaseException:
             await store.close()
             raise

@@ -1,0 +1,58 @@
+"""Old settings + new ones → those that hold without a new start. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from projector.settings import Settings
+
+#: What is fixed for the life of a process: what it holds open or has promised to watch.
+NEED_RESTART: Final = frozenset({
+    ("", "codex_homes"),
+    ("", "database"),
+    ("", "database_file"),
+    ("run", "watch"),
+    ("run", "debounce_ms"),
+    ("store", "busy_timeout_s"),
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The settings that hold from now on."""
+
+    settings: Settings
+    taken: tuple[str, ...]
+    """Names of those that are different now: `run.rescan_s`."""
+    left: tuple[str, ...]
+    """Names of those that would be different after a new start."""
+
+
+def changed(old: Settings, new: Settings) -> Changed:
+    """Take of the new settings what can be taken without a new start."""
+    taken: list[str] = []
+    left: list[str] = []
+    top: dict[str, object] = {}
+    for name in Settings.__struct_fields__:
+        before, after = getattr(old, name), getattr(new, name)
+        if not isinstance(before, msgspec.Struct):
+            if before != after:
+                (left if ("", name) in NEED_RESTART else taken).append(name)
+            top[name] = before if ("", name) in NEED_RESTART else after
+            continue
+        kept: dict[str, object] = {}
+        for key in before.__struct_fields__:
+            if getattr(before, key) == getattr(after, key):
+                continue
+            if (name, key) in NEED_RESTART:
+                left.append(f"{name}.{key}")
+                kept[key] = getattr(before, key)
+            else:
+                taken.append(f"{name}.{key}")
+        top[name] = msgspec.structs.replace(after, **kept)
+    return Changed(
+        settings=msgspec.structs.replace(new, **top), taken=tuple(taken), left=tuple(left)
+    )
