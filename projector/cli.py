@@ -17,6 +17,7 @@ import click
 
 from projector import __version__
 from projector.commands import threads as thread_commands
+from projector.commands import verify as verify_commands
 from projector.commands.options import as_json as _json
 from projector.commands.options import common as _common
 from projector.commands.options import settings_of as _settings
@@ -124,6 +125,7 @@ def app(context: click.Context, file: str | None) -> None:
 
 app.add_command(thread_commands.threads)
 app.add_command(thread_commands.show)
+app.add_command(verify_commands.verify)
 
 
 @app.command("run")

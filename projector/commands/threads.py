@@ -147,7 +147,7 @@ def show(
     from projector.serve.replay import line, replay  # noqa: PLC0415
 
     with Reader(settings_of(context, codex_home, database).database_path) as reader:
-        history = reader.history(_meant(reader, thread))
+        history = reader.history(meant(reader, thread))
         detail = shown.Detail(full=full, reasoning=reasoning)
         match form:
             case "json":
@@ -160,7 +160,32 @@ def show(
                 _write(piece.encode() for piece in shown.as_text(history, detail))
 
 
-def _meant(reader: Reader, text: str) -> str:
+def chosen_threads(path: str, named: Iterable[str]) -> tuple[str, ...]:
+    """Give the ids of the threads that are meant; a whole id stands for itself.
+
+    Raises as `meant` does.
+    """
+    import uuid  # noqa: PLC0415 - see the package's docstring
+
+    from projector.serve.reader import Reader  # noqa: PLC0415
+
+    chosen: list[str] = []
+    for name in named:
+        try:
+            chosen.append(str(uuid.UUID(name)))
+        except ValueError:
+            with Reader(path) as reader:
+                chosen.append(meant(reader, name))
+    return tuple(dict.fromkeys(chosen))
+
+
+def meant(reader: Reader, text: str) -> str:
+    """Give the thread that is meant by its id, the start of one, or its name.
+
+    Raises:
+        ProjectorError: there is none.
+        UsageError: it could be several.
+    """
     from projector.serve.harmless import one_line  # noqa: PLC0415 - see the package's docstring
     from projector.serve.threads import PREFIX, resolve  # noqa: PLC0415
 

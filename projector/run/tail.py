@@ -91,13 +91,7 @@ class Tail:
             self.close()
         self.file = file
         if self._reader is None:
-            self._reader = RolloutReader(
-                file.path,
-                compressed=file.name.compressed,
-                at=self._checkpoint,
-                chunk_bytes=self._limits.chunk_bytes,
-                max_line=self._limits.max_line_bytes,
-            )
+            self._reader = self._reader_at(self._checkpoint)
         decision = await asyncio.to_thread(self._reader.resume)
         return decision if isinstance(decision, StartOver) else None
 
@@ -130,12 +124,16 @@ class Tail:
         line = None if self._reader is None else self._reader.unfinished
         if line is None or line == self._unfinished or not _whole(line):
             return None
+        self._unfinished = line
+        return await self._ahead(line)
+
+    async def _ahead(self, line: Line) -> Batch | None:
+        """Give what the line at the checkpoint says, without moving the checkpoint."""
         start = self._checkpoint
         reducer = self._reducer_at(start)
         while wants := reducer.wants([line]):
             reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
         changes = [one for one in reducer.take([line]) if not isinstance(one, Anomaly)]
-        self._unfinished = line
         if reducer.header.mode != "paginated" or not changes:
             return None
         here = Checkpoint(
@@ -155,20 +153,36 @@ class Tail:
             records=0,
         )
 
-    async def anew(self, why: StartOver) -> AsyncIterator[Batch]:
-        """Give the whole rollout again, a generation later. Needs a `look` that said so."""
+    async def again(self, file: RolloutFile, start: Checkpoint) -> None:
+        """Get ready for `anew` without a reason in the file, and whatever a saved state says.
+
+        Raises:
+            SetAside: it cannot be read now.
+        """
+        self.close()
+        self.file, self._checkpoint = file, start
+        self._reader = self._reader_at(None)
+        await asyncio.to_thread(self._reader.resume)
+
+    async def anew(self, why: StartOver | None) -> AsyncIterator[Batch]:
+        """Give the whole rollout again, a generation later. `look` or `again` comes first.
+
+        `why`: noted, as an anomaly; None: the file is what it was.
+        """
         assert self._reader is not None, "look() comes first"
         assert self._checkpoint is not None, "a rollout never seen is not started over"
         self._reader.start_over()
         self._reducer = reducers.start(*self._ids)
         generation = self._checkpoint.generation + 1
-        notes: tuple[Change, ...] = (Anomaly("replaced", Offset(0), 0, why.reason),)
+        notes: tuple[Change, ...] = ()
+        if why is not None:
+            notes = (Anomaly("replaced", Offset(0), 0, why.reason),)
         before: Checkpoint | None = None
         while True:
             lines = await asyncio.to_thread(
                 self._reader.read, self._limits.batch_bytes, self._limits.batch_records
             )
-            if lines or (self._reader.at_end and notes):
+            if lines or (self._reader.at_end and (notes or before is None)):
                 batch = await self._batch(before, lines, generation, notes)
                 before, notes = batch.end, ()
                 yield batch
@@ -204,6 +218,15 @@ class Tail:
             return reducers.start(*self._ids)
         return reducers.resume(*self._ids, checkpoint.state)
 
+    def _reader_at(self, checkpoint: Checkpoint | None) -> RolloutReader:
+        return RolloutReader(
+            self.file.path,
+            compressed=self.file.name.compressed,
+            at=checkpoint,
+            chunk_bytes=self._limits.chunk_bytes,
+            max_line=self._limits.max_line_bytes,
+        )
+
     async def _batch(
         self,
         start: Checkpoint | None,
@@ -211,21 +234,22 @@ class Tail:
         generation: int,
         notes: tuple[Change, ...] = (),
     ) -> Batch:
-        """Reduce lines to what they change."""
+        """Reduce lines, those read last or their beginning, to what they change."""
         reader, reducer = self._reader, self._reducer
         assert reader is not None, "look() comes first"
         assert reducer is not None, "look() comes first"
         while wants := reducer.wants(lines):
             reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
         changes = [*notes, *reducer.take(lines)]
+        end = lines[-1].end if lines else reader.offset
         return Batch(
             file=self.file,
             start=start,
             end=Checkpoint(
                 generation=generation,
-                offset=reader.offset,
+                offset=end,
                 next_ordinal=reducer.next_ordinal,
-                fingerprint=reader.fingerprint(),
+                fingerprint=reader.fingerprint(end),
                 state=reducer.save(),
             ),
             header=reducer.header,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import orjson
@@ -66,20 +66,23 @@ def relink(
     rollout_ids: Iterable[RolloutId],
     now_ms: int,
     threads: Iterable[ThreadId] = (),
+    *,
+    left: Collection[ThreadId] = (),
 ) -> None:
     """Make positions and chains right again after rollouts came, went or changed their base.
 
-    `threads`: those that lost a rollout: it is gone, or says now that it is of another thread.
+    `threads`: those that lost a rollout: it is gone. `left`: a rollout says now, further down in
+    the same file, that it is of another thread: if it was the only one, there was no such thread.
     """
     links = Links(db)
     below = links.below(rollout_ids)
     _settle(db, links, below)
-    touched = dict.fromkeys(threads)
+    touched = dict.fromkeys((*threads, *left))
     for rollout_id in below:
         if link := links(rollout_id):
             touched[link.thread_id] = None
     for thread_id in touched:
-        _chain(db, links, thread_id, now_ms)
+        _chain(db, links, thread_id, now_ms, was=thread_id not in left)
 
 
 def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
@@ -133,13 +136,16 @@ def _start_of(db: sqlite3.Connection, rollout: int) -> int:
     return int(start)
 
 
-def _chain(db: sqlite3.Connection, links: Links, thread_id: ThreadId, now_ms: int) -> None:
-    """Write a thread's parts and state anew, where they changed."""
+def _chain(
+    db: sqlite3.Connection, links: Links, thread_id: ThreadId, now_ms: int, *, was: bool
+) -> None:
+    """Write a thread's parts and state anew, where they changed; `was`: its end is an event."""
     rollouts = db.execute(
         "SELECT rollout_id, gone_at_ms IS NULL FROM rollouts WHERE thread_id = ?", (thread_id,)
     ).fetchall()
     if not rollouts:
-        _note_events(db, thread_id, None, Thread(archived=False, deleted=True), now_ms)
+        if was:
+            _note_events(db, thread_id, None, Thread(archived=False, deleted=True), now_ms)
         db.execute("DELETE FROM thread_parts WHERE thread_id = ?", (thread_id,))
         db.execute("DELETE FROM thread_states WHERE thread_id = ?", (thread_id,))
         return
@@ -203,10 +209,10 @@ def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]
     ).fetchone()
     if known:
         return int(known[0]), int(known[1])
-    return _count(db, rollout, -1, upto)
+    return counts(db, rollout, -1, upto)
 
 
-def _count(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
+def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
     """Count the living items and turns of a rollout from a position to before another."""
     place = (rollout, since, upto)
     (items,) = db.execute(
@@ -223,22 +229,28 @@ def _count(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple
 
 
 def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
-    """Count the turns that more than one part has: its own turn of a fork of a running one."""
+    """Store how many turns more than one part has: its own turn of a fork of a running one."""
+    twice = repeated(db, thread_id)
+    db.execute(
+        "UPDATE thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
+        (twice, thread_id, twice),
+    )
+
+
+def repeated(db: sqlite3.Connection, thread_id: ThreadId) -> int:
+    """Count the turns that more than one part of a thread has."""
     (parts,) = db.execute(
         "SELECT count(*) FROM thread_parts WHERE thread_id = ?", (thread_id,)
     ).fetchone()
-    repeated = 0
+    twice = 0
     if parts > 1:
-        (repeated,) = db.execute(
+        (twice,) = db.execute(
             "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
             " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
             " WHERE p.thread_id = ? AND t.tombstone = 0",
             (thread_id,),
         ).fetchone()
-    db.execute(
-        "UPDATE thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
-        (repeated, thread_id, repeated),
-    )
+    return int(twice)
 
 
 class Before(NamedTuple):
@@ -260,7 +272,7 @@ def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
         "SELECT DISTINCT upto FROM thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
     ).fetchall()
     ends = {EVERYTHING, *(upto for (upto,) in uptos)}
-    return Before(rollout, since, {upto: _count(db, rollout, since, upto) for upto in ends})
+    return Before(rollout, since, {upto: counts(db, rollout, since, upto) for upto in ends})
 
 
 def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
@@ -276,7 +288,7 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
 
     def added(upto: int) -> tuple[int, int]:
         if upto not in more:
-            items, turns = _count(db, old.rollout, since, upto)
+            items, turns = counts(db, old.rollout, since, upto)
             known = (0, 0) if touched.older else old.rows.get(upto, (0, 0))
             more[upto] = items - known[0], turns - known[1]
         return more[upto]

@@ -1,0 +1,182 @@
+"""`projector verify`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from projector.commands.options import as_json, common, settings_of
+from projector.commands.threads import chosen_threads
+
+if TYPE_CHECKING:
+    from projector.run.verify import Report, Scratch
+    from projector.store.compare import Difference, Field
+
+#: Differences that are told to people; with --json all that are listed.
+_TOLD: Final = 50
+
+
+@click.command()
+@click.argument("thread", nargs=-1)
+@common
+@as_json
+@click.pass_context
+def verify(
+    context: click.Context,
+    thread: tuple[str, ...],
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Project again, aside, and compare with the database row by row. Changes nothing.
+
+    THREAD is an id, the start of one, or a name; without, everything is compared. May run beside
+    the daemon. What it has not read yet is told apart and is no difference. Needs as much space in
+    $TMPDIR (else /var/tmp) as the largest rollout takes in the database. Exit code 0: equal, 1:
+    different, or not all could be read.
+    """
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import sqlite3  # noqa: PLC0415
+
+    import orjson  # noqa: PLC0415
+
+    from projector.run import progress  # noqa: PLC0415
+    from projector.run.verify import verify as compare  # noqa: PLC0415
+    from projector.serve.connect import connect, explained  # noqa: PLC0415
+    from projector.store.sqlite.rows import SqliteRows  # noqa: PLC0415
+
+    settings = settings_of(context, codex_home, database)
+    path = settings.database_path
+    chosen = chosen_threads(path, thread)
+    talk = progress.choose(silent=as_json)
+    try:
+        with closing(SqliteRows(connect(path))) as rows:
+            report = asyncio.run(compare(rows, _scratch, settings, threads=chosen, progress=talk))
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+    finally:
+        talk.finish()
+    if as_json:
+        click.echo(orjson.dumps(document(report), default=repr).decode())
+    else:
+        click.echo(text(report))
+    return 0 if report.equal else 1
+
+
+@asynccontextmanager
+async def _scratch() -> AsyncIterator[Scratch]:
+    """Make a database to project into, in a private folder, and take both away."""
+    from projector.run.verify import Scratch  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.connect import connect  # noqa: PLC0415
+    from projector.store.open import open_store  # noqa: PLC0415
+    from projector.store.sqlite.rows import SqliteRows  # noqa: PLC0415
+
+    # /tmp is in memory on many systems, and a rollout may be larger than that.
+    named = os.environ.get("TMPDIR")
+    large = "/var/tmp"  # noqa: S108 - a private folder is made in it
+    where = named or (large if os.access(large, os.W_OK) else None)
+    folder = tempfile.mkdtemp(prefix="codex-projector-verify-", dir=where)
+    try:
+        path = str(Path(folder, "scratch.db"))
+        store = await open_store(f"sqlite:///{path}")
+        try:
+            with closing(SqliteRows(connect(path))) as rows:
+                yield Scratch(store, rows)
+        finally:
+            await store.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Give the report for `--json`."""
+    return {
+        "equal": report.equal,
+        "rollouts_compared": report.compared,
+        "rows_compared": report.rows,
+        "rollouts_gone": report.gone,
+        "rollouts_behind": [
+            {"rollout_id": one.rollout_id, "path": one.path, "behind_bytes": one.bytes}
+            for one in report.behind
+        ],
+        "unreadable": report.unreadable,
+        "difference_count": report.count,
+        "differences": [_difference(one) for one in report.differences],
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    return {
+        "thread_id": one.thread_id,
+        "rollout_id": one.rollout_id,
+        "kind": one.kind,
+        **{name: value.hex() if isinstance(value, bytes) else value for name, value in one.where},
+        "what": one.what,
+        "fields": [
+            {"name": told.name, "files": told.files, "database": told.database}
+            for told in one.fields
+        ],
+    }
+
+
+def text(report: Report) -> str:
+    """Give the report for people: a line for each difference, and what it comes to."""
+    from projector.figures import count, size  # noqa: PLC0415 - see the package's docstring
+
+    lines = [line(one) for one in report.differences[:_TOLD]]
+    if report.count > len(lines):
+        lines.append(f"and {report.count - len(lines):,} more differences; see --json")
+    lines += [f"not compared: {reason}" for reason in report.unreadable]
+    end = (
+        f"{count(report.compared, 'rollout')}, {count(report.rows, 'row')} compared"
+        f" in {report.seconds:.1f} s: "
+    )
+    if report.count:
+        end += f"{count(report.count, 'difference')}. Mend: projector rebuild"
+    else:
+        end += "all that could be read is equal" if report.unreadable else "equal"
+    lines.append(end)
+    if report.behind:
+        waits = sum(one.bytes for one in report.behind)
+        lines.append(
+            f"behind, and not compared there: {count(len(report.behind), 'rollout')}"
+            f" ({size(waits)} in plain files); projector backfill reads it"
+        )
+    if report.gone:
+        lines.append(
+            f"passed over, for they have no file under the homes: {count(report.gone, 'rollout')}"
+        )
+    return "\n".join(lines)
+
+
+def line(one: Difference) -> str:
+    """Give the one line of a difference."""
+    from projector.serve.harmless import one_line  # noqa: PLC0415 - see the package's docstring
+
+    where = " ".join(
+        f"{name} {value.hex() if isinstance(value, bytes) else value}" for name, value in one.where
+    )
+    whose = f"thread {one.thread_id}" if one.thread_id else "no thread"
+    if one.rollout_id is not None and str(one.rollout_id) != one.thread_id:
+        whose += f" rollout {one.rollout_id}"
+    what = {
+        "missing": "is missing in the database",
+        "extra": "is in the database, not in the files",
+        "changed": ", ".join(_changed(told) for told in one.fields),
+    }[one.what]
+    return one_line(f"{whose}: {one.kind}{' ' if where else ''}{where}: {what}")
+
+
+def _changed(told: Field) -> str:
+    if told.files is None and told.database is None:
+        return f"{told.name} differs"
+    return f"{told.name} is {told.database}, should be {told.files}"

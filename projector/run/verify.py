@@ -1,0 +1,324 @@
+"""Projects again, aside, and compares with the database row by row.
+
+The database is only read. Each rollout is projected from its first byte, by the code that the
+daemon runs, into a scratch database, as far as the database under test has it; what lies behind
+is *behind*, and no difference. Then both are read in one snapshot each, sorted, and merged.
+
+1. A daemon may write meanwhile. Where it has moved the checkpoint, the scratch follows before the
+   rows are compared; where it has projected anew, all is done again.
+2. No snapshot is held while files are read: it would keep the database's log from being reset.
+3. A record without a newline may or may not have been taken ahead of the checkpoint: both are
+   right (`Tail.unfinished`).
+4. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from projector.discover.names import read_names
+from projector.errors import SetAside, Vanished
+from projector.place import Offset, RolloutFile, RolloutId, ThreadId
+from projector.read.resume import StartOver
+from projector.read.rollout import RolloutReader
+from projector.run.backfill import limits_of
+from projector.run.progress import Progress
+from projector.run.survey import Surveyor
+from projector.run.tail import Limits
+from projector.run.upto import UpTo
+from projector.settings import Settings
+from projector.store.compare import Difference, Differences, Field, Rollout, Rows
+from projector.store.contract import Store
+
+#: A new scratch database is begun when this much was projected into the one at hand.
+SCRATCH_BYTES: Final = 64 << 20
+#: How often a rollout that the daemon moves on is followed before it is left for what it is.
+_TRIES: Final = 50
+#: Differences that are listed in all; the others are counted.
+_LISTED: Final = 10_000
+
+
+class Scratch(NamedTuple):
+    """A database to project into, and the same to read from."""
+
+    store: Store
+    rows: Rows
+
+
+OpenScratch = Callable[[], AbstractAsyncContextManager[Scratch]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """A rollout of which the database does not have all whole lines yet."""
+
+    rollout_id: RolloutId
+    path: str
+    bytes: int
+    """On disk; of a compressed file 0, for it does not say."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a comparison came to."""
+
+    compared: int = 0
+    """Rollouts."""
+    rows: int = 0
+    """Rows that are as they follow from the files, of all kinds."""
+    gone: int = 0
+    """Rollouts without a file: not compared."""
+    seconds: float = 0.0
+    behind: list[Behind] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Rollouts and folders that cannot be read: not compared."""
+    differences: list[Difference] = field(default_factory=list)
+    """At most `_LISTED`."""
+    count: int = 0
+    """Of all differences."""
+
+    @property
+    def equal(self) -> bool:
+        """All that was to be compared was, and nothing differs."""
+        return not self.count and not self.unreadable
+
+    def add(self, differences: Iterable[Difference], count: int | None = None) -> None:
+        """Take differences; `count`: of which these are some."""
+        listed = list(differences)
+        self.count += len(listed) if count is None else count
+        self.differences += listed[: _LISTED - len(self.differences)]
+
+
+async def verify(
+    rows: Rows,
+    open_scratch: OpenScratch,
+    settings: Settings,
+    *,
+    threads: tuple[str, ...],
+    progress: Progress,
+) -> Report:
+    """Compare every rollout, or those that make up `threads` (ids of threads or rollouts).
+
+    Raises:
+        StoreUnavailable: the scratch database cannot be written.
+    """
+    began = time.monotonic()
+    report = Report()
+    surveyor = Surveyor(settings.codex_homes)
+    look = await asyncio.to_thread(surveyor.everything)
+    files = dict(look.files)
+    wanted: Iterable[RolloutId] = rows.rollouts()
+    if threads:
+        chosen = rows.chains(threads)
+        wanted = sorted(chosen)
+        files = {
+            rollout_id: file
+            for rollout_id, file in files.items()
+            if rollout_id in chosen or {rollout_id, file.name.thread_id} & set(threads)
+        }
+    else:
+        report.unreadable += [str(fault) for fault in look.faults if fault.kind != "missing"]
+    for one_id in threads:
+        if not rows.chains([one_id]) and all(
+            one_id not in (rollout_id, file.name.thread_id) for rollout_id, file in files.items()
+        ):
+            raise SetAside(f"no thread {one_id}", hint="See: projector threads --all")
+    known = set(wanted)
+    progress.start(len(files), sum(file.size for file in files.values()))
+    one = _Comparison(rows, limits_of(settings), report, surveyor.rollout)
+    rest = sorted(known)
+    while rest:
+        async with open_scratch() as scratch:
+            used = 0
+            while rest and used < SCRATCH_BYTES:
+                file = files.get(rest[-1])
+                rollout_id = rest.pop()
+                if file is None:
+                    report.gone += 1
+                    continue
+                used += await one.compare(scratch, rollout_id, file)
+                progress.advance(1, file.size)
+    for rollout_id in sorted(files.keys() - known):
+        await one.unknown(files[rollout_id])
+        progress.advance(1, files[rollout_id].size)
+    await _whole(rows, settings, threads, report)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+async def _whole(rows: Rows, settings: Settings, threads: tuple[str, ...], report: Report) -> None:
+    """Compare what belongs to threads and not to one rollout: lineage, names."""
+    chosen = frozenset(ThreadId(one) for one in threads) if threads else None
+    with rows.snapshot():
+        report.add(rows.lineage(chosen))
+    names: dict[ThreadId, str] = {}
+    for home in settings.codex_homes:
+        names |= await asyncio.to_thread(read_names, home)
+    with rows.snapshot():
+        stored = rows.names()
+    for thread_id, name in names.items():
+        mended = name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if stored.get(thread_id) != mended and (chosen is None or thread_id in chosen):
+            fields = (Field("name", None, None),)
+            report.add([Difference(thread_id, None, "thread", (), "changed", fields)])
+
+
+class _Comparison:
+    """Holds rollouts of the database against their files."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        limits: Limits,
+        report: Report,
+        look: Callable[[RolloutFile], RolloutFile | None],
+    ) -> None:
+        self._rows = rows
+        self._look = look
+        self._limits = limits
+        self._report = report
+
+    async def compare(self, scratch: Scratch, rollout_id: RolloutId, file: RolloutFile) -> int:
+        """Compare one rollout; gives how many bytes were projected."""
+        found: RolloutFile | None = file
+        while found is not None:
+            try:
+                return await self._compare(scratch, rollout_id, found)
+            except Vanished:
+                await scratch.store.gone([rollout_id], purge=True)
+                before, found = found, await asyncio.to_thread(self._look, found)
+                if found == before:
+                    break
+            except SetAside as reason:
+                self._report.unreadable.append(f"rollout {rollout_id}: {reason}")
+                return 0
+        self._report.gone += 1
+        return 0
+
+    async def _compare(self, scratch: Scratch, rollout_id: RolloutId, file: RolloutFile) -> int:
+        with closing(UpTo(scratch.store, self._limits, file)) as tail:
+            return await self._follow(scratch, rollout_id, tail)
+
+    async def _follow(self, scratch: Scratch, rollout_id: RolloutId, tail: UpTo) -> int:
+        generation: int | None = None
+        for _ in range(_TRIES):
+            stands = self._rows.rollout(rollout_id)
+            if stands is None:
+                self._report.gone += 1
+                return 0
+            if generation is None:
+                await tail.look(tail.file)
+            elif stands.generation != generation or stands.offset < tail.offset:
+                # Projected anew meanwhile: what was made of it here is of other bytes.
+                await scratch.store.gone([rollout_id], purge=True)
+                tail.forget()
+                await tail.look(tail.file)
+            generation = stands.generation
+            await self._project(scratch, tail, Offset(stands.offset))
+            if tail.offset < stands.offset and (short := await self._grown(tail)) is not None:
+                self._short(stands, tail, short)
+                return tail.offset
+            if tail.offset == stands.offset and await self._held(scratch, tail, stands):
+                return tail.offset
+        self._report.unreadable.append(f"rollout {rollout_id}: it does not stand still")
+        return tail.offset
+
+    async def _project(self, scratch: Scratch, tail: UpTo, upto: Offset) -> None:
+        async for batch in tail.upto(upto):
+            await scratch.store.commit([batch])
+            tail.committed(batch)
+
+    async def _grown(self, tail: UpTo) -> str | None:
+        """Look again at a file that was shorter than the checkpoint; None: it has grown."""
+        if await tail.more():
+            return "other bytes than were projected: no line ends there"
+        decision = await tail.look(tail.file)
+        if isinstance(decision, StartOver):
+            return decision.reason
+        return None if not tail.at_end else "shorter than what was projected of it"
+
+    def _short(self, stands: Rollout, tail: UpTo, why: str) -> None:
+        fields = (Field("bytes", tail.offset, stands.offset), Field(f"file: {why}", None, None))
+        self._report.compared += 1
+        self._report.add(
+            [Difference(stands.thread_id, stands.rollout_id, "rollout", (), "changed", fields)]
+        )
+
+    async def _held(self, scratch: Scratch, tail: UpTo, stands: Rollout) -> bool:
+        """Hold the rows against the scratch's; False: the daemon has moved on, do it again."""
+        if not stands.offset:
+            await scratch.store.commit([await tail.nothing()])
+        found = self._differences(scratch, stands)
+        if found is None:
+            return False
+        if found.count and (ahead := await tail.ahead()) is not None:
+            await scratch.store.commit([ahead])
+            with_it = self._differences(scratch, stands)
+            if with_it is None:
+                # The scratch is ahead of its checkpoint now, which does no harm: the line is
+                # taken again when the checkpoint passes it.
+                return False
+            found = min(found, with_it, key=lambda one: one.count)
+        self._report.compared += 1
+        self._report.add(found.listed(), found.count)
+        if await tail.more():
+            size = 0 if tail.file.name.compressed else tail.file.size - stands.offset
+            behind = Behind(rollout_id=stands.rollout_id, path=tail.file.path, bytes=max(0, size))
+            self._report.behind.append(behind)
+        return True
+
+    def _differences(self, scratch: Scratch, stands: Rollout) -> Differences | None:
+        """Compare all rows; None: the database is not where it stood."""
+        mine = scratch.rows.rollout(stands.rollout_id)
+        assert mine is not None, "projected before"
+        found = Differences(stands)
+        with self._rows.snapshot(), scratch.rows.snapshot():
+            now = self._rows.rollout(stands.rollout_id)
+            if now is None or now[3:5] != stands[3:5]:
+                return None
+            for kind in self._rows.kinds():
+                if (kind.sequence and now.generation) or (
+                    kind.name == "rollout" and not now.offset
+                ):
+                    continue
+                found.take(
+                    kind, scratch.rows.rows(mine, kind), self._counted(self._rows.rows(now, kind))
+                )
+        return found
+
+    def _counted(self, rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[object, ...]]:
+        for row in rows:
+            self._report.rows += 1
+            yield row
+
+    async def unknown(self, file: RolloutFile) -> None:
+        """Tell of a rollout that the database does not know, if it has a whole line."""
+        try:
+            if await asyncio.to_thread(_has_line, file, self._limits):
+                size = 0 if file.name.compressed else file.size
+                behind = Behind(rollout_id=file.name.rollout_id, path=file.path, bytes=size)
+                self._report.behind.append(behind)
+        except Vanished:
+            pass
+        except SetAside as reason:
+            self._report.unreadable.append(f"rollout {file.name.rollout_id}: {reason}")
+
+
+def _has_line(file: RolloutFile, limits: Limits) -> bool:
+    reader = RolloutReader(
+        file.path,
+        compressed=file.name.compressed,
+        chunk_bytes=limits.chunk_bytes,
+        max_line=limits.max_line_bytes,
+    )
+    with reader:
+        reader.resume()
+        while not reader.at_end:
+            if reader.read(limits.batch_bytes, 1):
+                return True
+    return False
