@@ -19,6 +19,8 @@ SQLITE: Final = "sqlite:///"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MIB: Final = 1 << 20
+_LOOPBACK = re.compile(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}")
+_PORTS: Final = 65535
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -100,6 +102,27 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 30.0
 
 
+class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What full-text search finds."""
+
+    index: Annotated[
+        Literal["all", "messages", "off"],
+        Meta(
+            description="Items whose words are indexed: all; messages and plans alone; none (off:"
+            " what was indexed is dropped). Where it changes, the index is made anew."
+        ),
+    ] = "all"
+    max_text_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Indexed of an item's outputs, diffs, arguments and results; messages,"
+            " reasoning, commands and paths are indexed whole.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 8192
+
+
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From where on `projector health` warns."""
 
@@ -139,6 +162,37 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"unit": "seconds"},
         ),
     ] = 90.0
+
+
+class Serve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The daemon's endpoint: /livez, /readyz, /healthz and /metrics. Needs the extra `serve`."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            description="unix:/path or 127.0.0.1:9464. Empty: no endpoint. It tells numbers and"
+            " names of files, never what a thread says."
+        ),
+    ] = ""
+    allow_remote: Annotated[
+        bool,
+        Meta(
+            description="Addresses that other hosts reach are allowed too. There is no"
+            " password: whoever reaches them reads them."
+        ),
+    ] = False
+
+
+class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Numbers for Prometheus without an endpoint. Needs the extra `serve`."""
+
+    textfile: Annotated[
+        str,
+        Meta(
+            description="Written at each sign of life, for the node exporter's textfile collector;"
+            " its name ends in .prom. Empty: none."
+        ),
+    ] = ""
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,13 +238,44 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     read: Read = Read()
     run: Run = Run()
     store: Store = Store()
+    search: Search = Search()
     health: Health = Health()
+    serve: Serve = Serve()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @property
     def database_path(self) -> str:
         """Path of the SQLite file."""
         return self.database.removeprefix(SQLITE)
+
+
+def listen_fault(serve: Serve) -> str:
+    """Say what is wrong with where the endpoint listens; "": nothing."""
+    listen = serve.listen
+    if listen.startswith("unix:"):
+        path = listen.removeprefix("unix:")
+        return "" if path.startswith("/") else f"{listen}: needs a whole path; write unix:/{path}"
+    host, port = listen_address(listen)
+    if not host or not port:
+        return f"{listen}: no address; write unix:/path or 127.0.0.1:9464"
+    if serve.allow_remote or host in ("localhost", "::1") or _LOOPBACK.fullmatch(host):
+        return ""
+    return (
+        f"{listen}: other hosts reach that address, and there is no password;"
+        " write 127.0.0.1, or allow_remote = true as well"
+    )
+
+
+def listen_address(listen: str) -> tuple[str, int]:
+    """Split `host:port`; ("", 0): it is none."""
+    host, _, port = listen.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return "", 0
+    number = int(port) if port.isascii() and port.isdigit() else 0
+    return (host, number) if 0 < number <= _PORTS else ("", 0)
 
 
 def database_fault(url: str) -> str:

@@ -43,6 +43,7 @@ async def backfill(
     """
     began = time.monotonic()
     surveyor = Surveyor(settings.codex_homes)
+    await store.index(settings.search.index, settings.search.max_text_bytes)
     standings = await store.standings()
     look = await asyncio.to_thread(
         (lambda: surveyor.named(selection)) if selection else surveyor.everything
@@ -75,6 +76,8 @@ async def backfill(
             if standing.file is not None and standing.file.home in settings.codex_homes
         }
         await store.gone(look.gone(known), purge=settings.run.on_delete == "purge")
+    while await store.fill_index():
+        pass
     totals = await store.totals()
     faults = [str(fault) for fault in look.faults]
     faults += [str(reason) for reason in rounds.set_aside.values()]

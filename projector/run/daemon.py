@@ -121,6 +121,8 @@ class Daemon:
         self._ready = False
         self._scans = 0
         self._store_faults = 0
+        self._filling = True
+        """Items that were there before are not in the full-text index yet."""
         self._missed: frozenset[str] = frozenset()
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
@@ -134,6 +136,8 @@ class Daemon:
         """Hold the database, catch up, follow, leave."""
         await self._store.hold(self._holder)
         log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
+        search = self._settings.search
+        await self._store.index(search.index, search.max_text_bytes)
         self._rounds.remember(await self._store.standings())
         self._fit_watchdog()
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._heed_stop())]
@@ -185,6 +189,10 @@ class Daemon:
             log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
         if self._phase != self._beaten_phase or self._overdue():
             await self._beat()
+        if self._filling and not self._inbox:
+            # A step at a time, and none while there is news.
+            self._filling = await self._store.fill_index()
+            return
         await self._wait()
 
     async def _wait(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:  # `health` needs the heartbeat alone, at once: 10 ms less
     from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
     from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+    from projector.words import Extent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +156,16 @@ class Store(Protocol):
 
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
+
+    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+        """Say what full-text search finds: the words of items written from now on are indexed.
+
+        `max_text_bytes`: of what an item holds beside words that were said. What was indexed
+        otherwise before is forgotten, all at once, and comes back with `fill_index`.
+        """
+
+    async def fill_index(self) -> bool:
+        """Index some of the items that were there before `index`; True: there are more."""
 
     async def totals(self) -> Totals:
         """Count what is there; cheap, whatever its size."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from projector.place import Checkpoint, ThreadId
 from projector.store.contract import Batch
-from projector.store.sqlite import link, rollouts
+from projector.store.sqlite import index, link, rollouts
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import REPLACED, Target, write
 
@@ -73,7 +73,7 @@ def finish(
     Raises:
         CheckpointMoved: the rollout is no longer where it was. Nothing was written.
     """
-    with writing(db):
+    with writing(db), index.following(db):
         old = _standing(db, start, last)
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))

@@ -24,11 +24,12 @@ from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import link, replace, rollouts
+from projector.store.sqlite import index, link, replace, rollouts
 from projector.store.sqlite.file import faults, prepare, writing
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.hold import hold
 from projector.store.sqlite.write import Target, mended, note, write
+from projector.words import Extent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -183,6 +184,14 @@ class SqliteStore:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         await self._run(_note, rollout_id, tuple(anomalies), self._now_ms())
 
+    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+        """See `Store`."""
+        await self._run(index.choose, extent, max_text_bytes)
+
+    async def fill_index(self) -> bool:
+        """See `Store`."""
+        return await self._run(index.fill)
+
     async def totals(self) -> Totals:
         """See `Store`."""
         return await self._run(_totals)
@@ -210,7 +219,9 @@ def _set_up(db: sqlite3.Connection, path: Path) -> None:
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
         db.execute(pragma)
+    index.teach(db)
     migrate(db, path, steps)
+    index.keep(db)
 
 
 def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -238,7 +249,7 @@ def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: 
 
 
 def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> None:
-    with writing(db):
+    with writing(db), index.following(db):
         for batch in batches:
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)
@@ -268,7 +279,7 @@ def _found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int)
 def _gone(
     db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
 ) -> None:
-    with writing(db):
+    with writing(db), index.following(db):
         changed = []
         threads = []
         for rollout_id in rollout_ids:

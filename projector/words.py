@@ -1,0 +1,275 @@
+"""The words of an item: what full-text search finds it by, and how words are asked for.
+
+Pure. One place for both sides: the store indexes `indexed`, as the SQL function `item_words`, and
+`serve/` asks for `query`. Both break up text in the same way, so they agree on what a word is.
+
+SQLite's tokenizer takes a run of letters for one word. Scripts that put no space between words
+would have a sentence a word, so a zero-width space is put around each of their characters; a
+word of several of them is asked for as a phrase. Tried and dropped: the trigram tokenizer, which
+needs four times the time and six times the space, and finds no word of two characters, which most
+Chinese ones are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import orjson
+
+#: How much is indexed: all items; what people and agents said, as MESSAGES has it; nothing.
+Extent = Literal["all", "messages", "off"]
+
+#: Stands between characters that are words of their own. No letter for SQLite, invisible to people.
+GAP: Final = "\u200b"
+
+MESSAGES: Final = frozenset(
+    {"userMessage", "agentMessage", "plan", "enteredReviewMode", "exitedReviewMode"}
+)
+
+# Scripts without spaces between words, and Hangul, whose words carry their particles: Thai, Lao,
+# Tibetan, Myanmar, Khmer, kana and bopomofo, ideographs, their compatibility forms.
+_ALONE: Final = re.compile(
+    "["
+    "\u0e00-\u0eff\u0f00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"
+    "\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001aff0-\U0001b16f"
+    "\U00020000-\U000323af"
+    "]"
+)
+
+Snapshot = Mapping[str, Any]
+
+
+def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
+    """Give the text that an item is indexed by: the SQL function `item_words`. Total.
+
+    `extent`: see `Extent`. `max_text_bytes`: how much is taken of what an item holds beside words
+    that were said: outputs, diffs, arguments and results, in UTF-8.
+    """
+    if extent == "off" or (extent == "messages" and kind not in MESSAGES):
+        return ""
+    return spaced(text_of(kind, item_json, max_text_bytes))
+
+
+def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
+    """Give the words of an item as they are written in it; "" where there are none."""
+    try:
+        item = orjson.loads(item_json)
+    except ValueError:
+        return _text_of_odd(kind, item_json, max_text_bytes)
+    text = _text(kind, item, max_text_bytes)
+    return text.replace("\0", " ") if "\0" in text else text
+
+
+def spaced(text: str) -> str:
+    """Put gaps around characters that are words of their own."""
+    if text.isascii():
+        return text
+    return _ALONE.sub(f"{GAP}\\g<0>{GAP}", text)
+
+
+def query(asked: Sequence[str]) -> str:
+    """Write what a person asks for in FTS5's language; "": nothing that could be looked for.
+
+    Words, "phrases in quotes" and beginnings* of words; all must be there. Whatever stands in them,
+    it is no operator.
+    """
+    parts = []
+    for found in _ASKED.finditer(" ".join(asked).replace("\0", " ")):
+        words = spaced(found["phrase"] or found["word"] or "").replace('"', " ")
+        if any(character.isalnum() for character in words):
+            parts.append(f'"{words}"{" *" if found["more"] else ""}')
+    return " ".join(parts)
+
+
+# A quote that nobody closed ends with the text.
+_ASKED: Final = re.compile(r'(?:"(?P<phrase>[^"]*)(?:"|$)|(?P<word>[^\s"*]+))(?P<more>\*?)|\S')
+
+
+def _text_of_odd(kind: str, item_json: str, max_text_bytes: int) -> str:
+    """Read what orjson refuses: half a surrogate pair, too deep, or no JSON at all."""
+    try:
+        text = _text(kind, json.loads(item_json), max_text_bytes)
+    except (ValueError, RecursionError):
+        return ""
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def _text(kind: str, item: Any, max_text_bytes: int) -> str:
+    """Join an item's words; where its fields are not as expected, all texts that are in it."""
+    write = _KINDS.get(kind)
+    if write is not None:
+        try:
+            said, beside = write(item)
+            return _joined(said, beside, max_text_bytes)
+        except (KeyError, TypeError, AttributeError):
+            pass
+    return _joined((), list(_strings(item)), max_text_bytes)
+
+
+def _joined(said: Iterable[str | None], beside: Sequence[str | None], max_text_bytes: int) -> str:
+    words = "\n".join([text for text in said if text])
+    for text in beside:
+        if not text:
+            continue
+        if max_text_bytes <= 0:
+            break
+        part = _cut(text, max_text_bytes)
+        max_text_bytes -= len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
+        words = f"{words}\n{part}" if words else part
+    return words
+
+
+def _cut(text: str, size: int) -> str:
+    """Give the first characters of a text that take no more than `size` bytes."""
+    if len(text) * 4 <= size:
+        return text
+    if text.isascii():
+        return text[:size]
+    return text[:size].encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Give all texts in a value, but for the type and the id of an item."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            waiting += [one[key] for key in reversed(one) if key not in {"type", "id"}]
+        elif isinstance(one, list):
+            waiting += reversed(one)
+
+
+Words = tuple[Iterable[str | None], Sequence[str | None]]
+"""What was said, always whole; and what is indexed up to a bound."""
+
+
+def _user(item: Snapshot) -> Words:
+    return [
+        part["text"] if part.get("type") == "text" else part.get("name") for part in item["content"]
+    ], ()
+
+
+def _agent(item: Snapshot) -> Words:
+    said = [item["text"]]
+    for asked in item.get("questions") or ():
+        said += [asked["title"], *(asked["options"] or ())]
+    return said, ()
+
+
+def _reasoning(item: Snapshot) -> Words:
+    return [*item["summary"], *item["content"]], ()
+
+
+def _text_field(item: Snapshot) -> Words:
+    return [item["text"]], ()
+
+
+def _review(item: Snapshot) -> Words:
+    return [item["review"]], ()
+
+
+def _hook(item: Snapshot) -> Words:
+    return [one["text"] for one in item["fragments"]], ()
+
+
+def _command(item: Snapshot) -> Words:
+    return [item["command"]], [item.get("aggregatedOutput")]
+
+
+def _files(item: Snapshot) -> Words:
+    names: list[str | None] = []
+    for change in item["changes"]:
+        names += [change["path"], change["kind"].get("move_path")]
+    return names, [change["diff"] for change in item["changes"]]
+
+
+def _mcp(item: Snapshot) -> Words:
+    result = item.get("result") or {}
+    error = item.get("error") or {}
+    beside = [*_value(item["arguments"]), *_contents(result.get("content"))]
+    beside += _value(result.get("structuredContent"))
+    return [item["server"], item["tool"], error.get("message")], beside
+
+
+def _tool(item: Snapshot) -> Words:
+    beside = [*_value(item["arguments"]), *_contents(item.get("contentItems"))]
+    return [item.get("namespace"), item["tool"]], beside
+
+
+def _output(item: Snapshot) -> Words:
+    output = item["output"]
+    beside = [output] if isinstance(output, str) else [*_contents(output)]
+    return [item.get("namespace"), item["name"]], beside
+
+
+def _agents(item: Snapshot) -> Words:
+    states = (item.get("agentsStates") or {}).values()
+    return [item["tool"], item.get("prompt")], [state.get("message") for state in states if state]
+
+
+def _sub_agent(item: Snapshot) -> Words:
+    return [item["agentPath"]], ()
+
+
+def _web(item: Snapshot) -> Words:
+    action = item.get("action") or {}
+    said = [item["query"], *(action.get("queries") or ())]
+    said += [action.get(key) for key in ("url", "pattern")]
+    return dict.fromkeys(said), ()
+
+
+def _image_view(item: Snapshot) -> Words:
+    return [item["path"]], ()
+
+
+def _image_made(item: Snapshot) -> Words:
+    return [item.get("savedPath"), item.get("revisedPrompt")], ()
+
+
+def _nothing(_item: Snapshot) -> Words:
+    return (), ()
+
+
+_KINDS: Final[Mapping[str, Callable[[Snapshot], Words]]] = {
+    "userMessage": _user,
+    "agentMessage": _agent,
+    "reasoning": _reasoning,
+    "plan": _text_field,
+    "commandExecution": _command,
+    "fileChange": _files,
+    "mcpToolCall": _mcp,
+    "dynamicToolCall": _tool,
+    "functionCallOutput": _output,
+    "collabAgentToolCall": _agents,
+    "subAgentActivity": _sub_agent,
+    "webSearch": _web,
+    "imageView": _image_view,
+    "imageGeneration": _image_made,
+    "sleep": _nothing,
+    "hookPrompt": _hook,
+    "enteredReviewMode": _review,
+    "exitedReviewMode": _review,
+    "contextCompaction": _nothing,
+}
+
+
+def _value(value: Any) -> Iterable[str]:
+    """Give a JSON value's words: its keys are words too."""
+    if value is None or value in ({}, []):
+        return ()
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),)
+
+
+def _contents(content: Any) -> Iterator[str]:
+    """Give the texts of what a tool answered; images and other data have none."""
+    for one in content or ():
+        if isinstance(one, dict) and isinstance(one.get("text"), str):
+            yield one["text"]
+        elif isinstance(one, str):
+            yield one
