@@ -153,3 +153,38 @@ def obj(
         )
 
     return shape
+
+
+def tagged(**kinds: Shape) -> Shape:
+    """Take objects whose `type` is one of these and whose fields fit it."""
+
+    def shape(value: Any) -> bool:
+        kind = value.get("type") if type(value) is dict else None
+        return type(kind) is str and kind in kinds and kinds[kind](value)
+
+    return shape
+
+
+def more_than_type(value: Any) -> bool:
+    """Take objects with more than a type: what else they require is not known."""
+    return len(value) > 1
+
+
+def filled(value: Any) -> bool:
+    """Take lists and objects that are not empty: what they require is not known."""
+    return type(value) in (list, dict) and bool(value)
+
+
+def unrefused(check: Callable[[dict[str, Any]], object]) -> Shape:
+    """Take objects for which `check` raises no `Refused`."""
+
+    def shape(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        try:
+            check(value)
+        except Refused:
+            return False
+        return True
+
+    return shape

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from projector.decode import legacy
-from projector.decode.acceptance import KNOWN_EVENTS, KNOWN_RECORDS
+from projector.decode.acceptance.events import KNOWN_EVENTS
+from projector.decode.acceptance.records import KNOWN_RECORDS
 from projector.decode.legacy import Record
 from projector.decode.refused import Refused
 from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId

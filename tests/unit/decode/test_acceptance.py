@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.decode.acceptance import ordinal_taken
+from projector.decode.acceptance.lines import ordinal_taken
 from tests.paginated import THREAD, context, event, item, meta, plan, realtime, said, started, usage
 
 # fmt: off

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from projector.errors import StateUnknown
 from projector.place import Line
-from projector.reduce import paginated
 from projector.reduce.contract import Reducer
+from projector.reduce.paginated import reducer
 from projector.reduce.start import resume, start
 from projector.rows import Header, Meta
 from tests.memory import Memory
@@ -148,8 +148,8 @@ def test_forgotten_turns_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     records += [complete(name) for name in reversed(names)]
     lines = lines_of(written(records))
     expected = facts(*fold(lines, [], []))
-    monkeypatch.setattr(paginated, "_TURNS_MAX", 4)
-    monkeypatch.setattr(paginated, "_TURNS_KEPT", 2)
+    monkeypatch.setattr(reducer, "_TURNS_MAX", 4)
+    monkeypatch.setattr(reducer, "_TURNS_KEPT", 2)
 
     assert expected == facts(*fold(lines, list(range(len(lines))), []))
 

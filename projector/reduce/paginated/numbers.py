@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector.decode.acceptance import ordinal_taken
+from projector.decode.acceptance.lines import ordinal_taken
 from projector.decode.fields import I64_MAX
 from projector.place import Offset
-from projector.reduce.saved import Saved
+from projector.reduce.paginated.saved import Saved
 from projector.rows import Anomaly
 
 #: No record is due: the next one is looked at, whatever its ordinal.

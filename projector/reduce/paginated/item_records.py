@@ -1,0 +1,142 @@
+"""Records about items, as rows. Pure."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import orjson
+
+from projector.decode import exact, lifecycle
+from projector.decode import item as items
+from projector.decode import realtime as voices
+from projector.decode.fields import I64_MAX, I64_MIN, Object
+from projector.decode.refused import Refused
+from projector.decode.times import to_ms
+from projector.place import ItemId, Ordinal, TurnId
+from projector.reduce import thread
+from projector.reduce.paginated import turns
+from projector.reduce.paginated.desk import Desk, Place, ordinal_of
+from projector.rows import ItemRow, RealtimeRow, uid
+
+
+def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
+    """Take an `item_completed`."""
+    try:
+        lifecycle.check_item_completed(payload, desk.thread)
+        shown = items.convert(payload.get("item"))
+    except Refused as error:
+        _keep(desk, payload, record, place, index, error=error)
+        return
+    if items.needs_exact(shown):
+        shown = _exactly(desk, shown, index)
+        if exact.refused_integer(desk.lines[index].data):
+            desk.note("refused_item", place, "Codex refuses it: an integer too large")
+    _put(desk, payload, record, place, index, shown=shown)
+
+
+def _keep(
+    desk: Desk, payload: Object, record: Object, place: Place, index: int, *, error: Refused
+) -> None:
+    """Keep an item that Codex's decoder refuses, where it can be told which one it is."""
+    body = payload.get("item")
+    kept = items.keep(body)
+    if kept is None or type(payload.get("turn_id")) is not str:
+        desk.note("lost_item", place, f"an item that cannot be told: {error}")
+        return
+    shown = kept.shown
+    if not kept.known:
+        desk.note_strange("item", shown["type"], place)
+    else:
+        desk.note("refused_item", place, f"Codex refuses it: {error}")
+        with contextlib.suppress(Refused):  # only the record around it is odd
+            shown = items.convert(body)
+    if exact.has_float(shown):
+        shown = _exactly(desk, shown, index)
+    _put(desk, payload, record, place, index, shown=shown)
+
+
+def _exactly(desk: Desk, shown: Object, index: int) -> Object:
+    """Give an item once more, with all numbers spelled as they are in the file."""
+    try:
+        body = exact.loads(desk.lines[index].data)["payload"]["item"]
+    except (ValueError, KeyError, TypeError):  # from a damaged line: exact already
+        return shown
+    try:
+        return items.convert(body)
+    except Refused:
+        kept = items.keep(body)
+        return shown if kept is None else kept.shown
+
+
+def _put(
+    desk: Desk, payload: Object, record: Object, place: Place, index: int, *, shown: Object
+) -> None:
+    """Put an item's row, and say so to its turn and its thread. `shown`: its snapshot."""
+    turn_id: TurnId = payload["turn_id"]
+    item_id: ItemId = shown["id"]
+    kind: str = shown["type"]
+    started = _i64(payload.get("started_at_ms"))
+    completed = _i64(payload.get("completed_at_ms"))
+    created = started
+    if created is None:
+        created = to_ms(record.get("timestamp"))
+        if created is None:
+            created = desk.some_time(record, place, index, completed)
+    try:
+        text = orjson.dumps(shown).decode()
+    except TypeError:
+        text = exact.dumps(shown)
+    desk.changes.append(
+        ItemRow(
+            desk.item_uid(turn_id, item_id),
+            turn_id,
+            item_id,
+            place.offset,
+            ordinal_of(record),
+            created,
+            started,
+            completed or None,
+            kind,
+            text,
+        )
+    )
+    meta = desk.saved.meta
+    if kind == "userMessage" and meta.preview is None:
+        meta.preview = thread.preview(shown)
+        if meta.preview is not None:
+            meta.preview_offset = place.offset
+    turn = desk.turns.get(turn_id) or desk.turn(turn_id)
+    if turn.items is not None and turns.item_counts(turn, item_id, turns.counts_as(shown)):
+        desk.put(turn)
+
+
+def realtime(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
+    """Take a `realtime_item`."""
+    try:
+        shown = voices.convert(payload)
+    except Refused as error:
+        shown = payload
+        if type(shown.get("id")) is not str or type(shown.get("type")) is not str:
+            desk.note("lost_item", place, f"a realtime item that cannot be told: {error}")
+            return
+        desk.note("refused_item", place, f"Codex refuses it: {error}")
+    created = to_ms(record.get("timestamp"))
+    if created is None:
+        created = desk.some_time(record, place, index, None)
+    ordinal = ordinal_of(record)
+    desk.changes.append(
+        RealtimeRow(
+            uid("realtime", desk.rollout, shown["id"]),
+            ItemId(shown["id"]),
+            place.offset,
+            Ordinal(max(desk.saved.seen, 0)) if ordinal is None else ordinal,
+            created,
+            shown["type"],
+            exact.dumps(shown),
+        )
+    )
+
+
+def _i64(value: Any) -> int | None:
+    return value if type(value) is int and I64_MIN <= value <= I64_MAX else None

@@ -1,0 +1,175 @@
+"""Lines of a paginated rollout → changes of its rows: the way in. Pure.
+
+The loop in `take` is hot: a record that changes no row costs its parsing, four look-ups and a
+comparison. Everything that is rare stands behind a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import orjson
+
+from projector.decode.fields import Object
+from projector.decode.parse import parse
+from projector.place import Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.reduce.paginated import odd_lines
+from projector.reduce.paginated.desk import STAMP, Desk
+from projector.reduce.paginated.kinds import EVENTS, RECORDS, Handler
+from projector.reduce.paginated.saved import Saved, load
+from projector.reduce.paginated.turns import Turn
+from projector.rows import Change, Found, Header, Meta, Wants
+
+#: How many turns are remembered; beyond that the store is asked for older ones.
+_TURNS_MAX: Final = 4096
+_TURNS_KEPT: Final = 2048
+#: Events whose payload names a turn that the reducer must know.
+_NAMES_TURN: Final = frozenset(
+    (
+        "task_started",
+        "turn_started",
+        "task_complete",
+        "turn_complete",
+        "turn_aborted",
+        "item_completed",
+    )
+)
+
+
+def _loads(line: Line) -> Any:
+    """Read a line; None: it needs more thought."""
+    try:
+        return orjson.loads(line.data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+class PaginatedReducer:
+    """One paginated rollout (`reduce/contract.py`)."""
+
+    def __init__(
+        self, rollout_id: RolloutId, thread_id: ThreadId, saved: Saved | None = None
+    ) -> None:
+        """`saved`: where an earlier process left off; None: at the start of the file."""
+        self._desk = Desk(rollout_id, thread_id, Saved() if saved is None else saved)
+        self._remembers_all = saved is None
+        self._asked: frozenset[TurnId] = frozenset()
+        self._decoded: tuple[Sequence[Line], list[Any]] | None = None
+
+    @classmethod
+    def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> PaginatedReducer:
+        """Make it anew from what `save` gave.
+
+        Raises:
+            StateUnknown: the state is of another version.
+        """
+        return cls(rollout_id, thread_id, load(state))
+
+    @property
+    def header(self) -> Header:
+        """What the first session_meta said."""
+        return self._desk.saved.header
+
+    @property
+    def meta(self) -> Meta:
+        """What the records so far say of the thread."""
+        return self._desk.saved.meta
+
+    @property
+    def next_ordinal(self) -> Ordinal:
+        """What Codex would expect next."""
+        return Ordinal(self._desk.saved.next)
+
+    def save(self) -> bytes:
+        """Give the state after the last `take`.
+
+        Turns beyond a bound are forgotten here and nowhere else: what is forgotten is in the
+        rows that are committed with this state.
+        """
+        turns = self._desk.turns
+        if len(turns) > _TURNS_MAX:
+            for name in list(turns)[: len(turns) - _TURNS_KEPT]:
+                del turns[name]
+            self._remembers_all = False
+        return self._desk.saved.dump()
+
+    def wants(self, lines: Sequence[Line]) -> Wants:
+        """Tell which turns must be known before `lines` are taken."""
+        if self._remembers_all:
+            return Wants()
+        if self._decoded is None or self._decoded[0] is not lines:
+            self._decoded = (lines, [_loads(line) for line in lines])
+        named: set[TurnId] = set()
+        for line, record in zip(lines, self._decoded[1], strict=True):
+            records = (
+                (record,)
+                if type(record) is dict
+                else [found.value for found in parse(line).objects]
+            )
+            for each in records:
+                name = self._names(each)
+                if name is not None and name not in self._desk.turns:
+                    named.add(TurnId(name))
+        self._asked = frozenset(named)
+        return Wants(turns=self._asked)
+
+    def _names(self, record: Object) -> str | None:
+        """Give the turn that must be known to take a record."""
+        payload = record.get("payload")
+        if type(payload) is not dict:
+            return None
+        kind = record.get("type")
+        if kind == "event_msg":
+            event = payload.get("type")
+            if event == "error":
+                return self._desk.saved.active
+            if type(event) is not str or event not in _NAMES_TURN:
+                return None
+        elif kind != "turn_context":
+            return None
+        name = payload.get("turn_id")
+        if type(name) is str:
+            return name
+        return self._desk.saved.active
+
+    def learn(self, found: Found) -> None:
+        """Hear what the store has of the turns that were asked for."""
+        for name in self._asked:
+            self._desk.turns[name] = Turn.known(found.turns.get(name))
+        self._asked = frozenset()
+
+    def take(self, lines: Sequence[Line]) -> list[Change]:
+        """Take whole lines, in the order of the file, and give what they change."""
+        desk = self._desk
+        desk.begin(lines)
+        decoded, self._decoded = self._decoded, None
+        records: Iterable[Any] = (
+            decoded[1] if decoded is not None and decoded[0] is lines else map(_loads, lines)
+        )
+        numbers = desk.numbers
+        wait = numbers.waiting.append
+        plain = desk.is_plain()
+        handle: Handler | None = None
+        ordinal: Any = None
+        payload: Any = None
+        for index, (line, record) in enumerate(zip(lines, records, strict=True)):
+            known = False
+            try:
+                ordinal = record["ordinal"]
+                if plain and ordinal == numbers.due and ordinal.__class__ is int:
+                    payload = record["payload"]
+                    kind = record["type"]
+                    handle = EVENTS[payload["type"]] if kind == "event_msg" else RECORDS[kind]
+                    known = payload.__class__ is dict and len(record["timestamp"]) == STAMP
+            except (KeyError, TypeError):
+                pass  # not as Codex writes it
+            if known:
+                wait(line.data)
+                numbers.due = ordinal + 1
+                if handle is not None:
+                    handle(desk, payload, record, line, index)
+            else:
+                odd_lines.take(desk, line, record, index)
+                plain = desk.is_plain()
+        return desk.end()
