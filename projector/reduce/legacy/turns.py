@@ -220,7 +220,8 @@ class Turns:
 
     def abort(self, payload: Json) -> None:
         """Take a `turn_aborted`, of a turn or of the active one."""
-        if payload.get("reason") not in _REASONS:
+        reason = payload.get("reason")
+        if type(reason) is not str or reason not in _REASONS:
             raise Refused("reason")
         text_or_none(payload, "turn_id")
         turn_id = named_turn(payload)

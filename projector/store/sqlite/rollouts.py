@@ -120,6 +120,12 @@ def put(
         many(db, _INSERT, [(file.name.rollout_id, batch.records, *values)])
     else:
         many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
+        if batch.thread_id != row.lineage[0]:
+            # What its records told so far was told of the thread that it says now.
+            db.execute(
+                "UPDATE OR REPLACE events SET thread_id = ? WHERE rollout = ? AND from_record",
+                (mended(batch.thread_id), row.rollout),
+            )
     written = lookup(db, file.name.rollout_id)
     assert written is not None, file
     return written

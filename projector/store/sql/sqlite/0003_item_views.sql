@@ -1,6 +1,7 @@
 -- Views of what was said, run and changed, over the visible history of each thread. A fork shows
 -- what it inherits too: to count over several threads, count each uid once. Times and durations in
--- milliseconds.
+-- milliseconds. An item that Codex refuses is kept as written: where it has a word in the place of
+-- an object, one such item must not make a whole view unreadable, hence the CASEs.
 
 -- What the user and the agent said. `role`: user, assistant; `text`: the text parts of a user's
 -- message joined; `phase` of an agent's message: commentary, partial_answer, final_answer or NULL.
@@ -8,9 +9,10 @@ CREATE VIEW messages AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
        iif(type = 'userMessage', 'user', 'assistant') AS role,
        iif(type = 'userMessage',
-           (SELECT coalesce(group_concat(json_extract(part.value, '$.text'), ''), '')
-            FROM json_each(item_json, '$.content') AS part
-            WHERE json_extract(part.value, '$.type') = 'text'),
+           (SELECT coalesce(group_concat(
+              CASE WHEN part.type = 'object' AND json_extract(part.value, '$.type') = 'text'
+              THEN json_extract(part.value, '$.text') END, ''), '')
+            FROM json_each(item_json, '$.content') AS part),
            json_extract(item_json, '$.text')) AS text,
        iif(type = 'userMessage', NULL, json_extract(item_json, '$.phase')) AS phase,
        created_at_ms
@@ -36,10 +38,10 @@ WHERE type = 'commandExecution';
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
 CREATE VIEW file_changes AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
-       json_extract(change.value, '$.path') AS path,
-       json_extract(change.value, '$.kind.type') AS kind,
-       json_extract(change.value, '$.kind.move_path') AS move_path,
-       json_extract(change.value, '$.diff') AS diff,
+       CASE WHEN change.type = 'object' THEN json_extract(change.value, '$.path') END AS path,
+       CASE WHEN change.type = 'object' THEN json_extract(change.value, '$.kind.type') END AS kind,
+       CASE WHEN change.type = 'object' THEN json_extract(change.value, '$.kind.move_path') END AS move_path,
+       CASE WHEN change.type = 'object' THEN json_extract(change.value, '$.diff') END AS diff,
        json_extract(item_json, '$.status') AS status,
        created_at_ms
 FROM thread_history, json_each(item_json, '$.changes') AS change

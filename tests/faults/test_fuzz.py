@@ -1,0 +1,73 @@
+"""The fuzzer in its short form, and what the long one has found."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from projector.reduce.start import start
+from projector.store.sqlite.store import SqliteStore
+from tests import legacy_records as old
+from tests import paginated as new
+from tests.faults.fuzz import Projection, fuzzed
+from tests.rows import rows_of
+
+
+@pytest.mark.parametrize("seed", ["a", "b"])
+def test_mutated_lines_bytes_and_archives_do_no_harm(seed: str) -> None:
+    tally = fuzzed(seed, range(60))
+
+    assert (tally.faults, tally.inputs) == ([], 60 * 76)
+
+
+async def _view(folder: Path, view: str, lines: list[bytes], *, pieces: bool = False) -> object:
+    store = await SqliteStore.open(folder / f"{pieces}.db")
+    projection = Projection(store, 1)
+    taken = new.lines_of(lines)
+    for piece in [[line] for line in taken] if pieces else [taken]:
+        await projection.take(piece)
+    rows = await store.query(f"SELECT * FROM {view}")
+    await store.close()
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("view", "body"),
+    [
+        ("file_changes", {"type": "FileChange", "id": "x", "changes": ["{"], "status": 5}),
+        ("messages", {"type": "UserMessage", "id": "x", "content": ["{"]}),
+    ],
+)
+def test_an_item_that_is_kept_as_written_spoils_no_view(
+    tmp_path: Path, view: str, body: new.Json
+) -> None:
+    """A word where an object should be made the whole view "malformed JSON"."""
+    lines = new.written([new.meta(), new.started("A"), new.item("A", body)])
+
+    assert len(asyncio.run(_view(tmp_path, view, lines))) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", [{}, [], 5, None])
+def test_a_turn_that_ends_for_a_reason_that_is_no_word(reason: object) -> None:
+    lines = [old.header(), old.started("t"), old.event("turn_aborted", turn_id="t", reason=reason)]
+    data = old.lines_from(lines).splitlines()
+
+    changes = start(new.ROLLOUT, new.THREAD).take(new.lines_of(data))
+
+    assert "malformed" in {getattr(change, "kind", "") for change in changes}
+
+
+def test_a_header_that_comes_late_takes_its_events_along(tmp_path: Path) -> None:
+    """What was told before is of the thread that the header names; no other thread ever was."""
+    records = [*old.said("x"), old.started("A"), old.completed("A"), old.header(id=new.OTHER)]
+    lines = old.lines_from(records).splitlines()
+    name = "01a50000-0000-7000-8000-000000000001"
+    for pieces in (False, True):
+        asyncio.run(_view(tmp_path, "threads", lines, pieces=pieces))
+
+    whole, cut = (rows_of(tmp_path / f"{pieces}.db") for pieces in (False, True))
+
+    assert whole == cut
+    assert name not in {row[1] for row in cut["lifecycle_events"]}
