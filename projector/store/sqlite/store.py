@@ -255,7 +255,7 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             row = rollouts.put(db, old, batch, now_ms)
             if old is None or old.lineage != row.lineage:
                 left = [ThreadId(old.lineage[0])] if old else []
-                link.relink(db, [batch.file.name.rollout_id], now_ms, left)
+                link.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
             read_from = batch.start.offset if batch.start else 0
