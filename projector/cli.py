@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector import __version__
+from projector.commands import install as install_commands
+from projector.commands import search as search_command
 from projector.commands import threads as thread_commands
 from projector.commands import verify as verify_commands
 from projector.commands.options import as_json as _json
@@ -125,6 +127,9 @@ def app(context: click.Context, file: str | None) -> None:
 
 app.add_command(thread_commands.threads)
 app.add_command(thread_commands.show)
+app.add_command(search_command.search)
+app.add_command(install_commands.install)
+app.add_command(install_commands.uninstall)
 app.add_command(verify_commands.verify)
 
 

@@ -21,9 +21,11 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from projector.errors import UsageError
-from projector.settings import SQLITE, Settings, database_fault
+from projector.settings import SQLITE, Settings, database_fault, listen_fault
 
 APP: Final = "codex-projector"
+#: Name of the credential that holds the database's address (systemd.exec(5), LoadCredential=).
+CREDENTIAL: Final = f"{APP}.database"
 ENV_PREFIX: Final = "PROJECTOR_"
 _TABLE = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
 _KEY = re.compile(r"\s*(?:([\w-]+)\s*\.\s*)?([\w-]+)\s*=")
@@ -197,6 +199,10 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
             faults.append(
                 f"[health] warning_{unit} = {warning:g} is above critical_{unit} = {critical:g}"
             )
+    if settings.serve.listen and (fault := listen_fault(settings.serve)):
+        faults.append(f"[serve] listen = {fault}")
+    if settings.metrics.textfile and not settings.metrics.textfile.endswith(".prom"):
+        faults.append(f"[metrics] textfile = {settings.metrics.textfile}: must end in .prom")
     return settings
 
 
@@ -229,8 +235,9 @@ def _database(
 ) -> str:
     """Give the database with an absolute path, or "" and a fault."""
     url, origin = settings.database, "database"
-    if settings.database_file:
-        origin = settings.database_file
+    secret = settings.database_file or ("" if url else _credential(env))
+    if secret:
+        origin = secret
         try:
             url = Path(_absolute(origin)).read_text("utf-8").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -240,7 +247,7 @@ def _database(
     elif ("", "database") in given:
         origin = given["", "database"].origin
     if not url:
-        if settings.database_file:
+        if secret:
             faults.append(f"database_file {origin}: its first line is empty")
         state = env.get("XDG_STATE_HOME") or "~/.local/state"
         # systemd separates several state directories by colons; ours has one.
@@ -251,6 +258,13 @@ def _database(
         faults.append(f"{origin}: {fault}")
         return ""
     return SQLITE + _absolute(url.removeprefix(SQLITE))
+
+
+def _credential(env: Mapping[str, str]) -> str:
+    """Give the file in which systemd hands us the database's address; "": it does not."""
+    folder = env.get("CREDENTIALS_DIRECTORY", "")
+    path = f"{folder}/{CREDENTIAL}"
+    return path if folder and Path(path).exists() else ""
 
 
 def _lines(text: str) -> dict[Key, int]:

@@ -1,4 +1,4 @@
-"""Makes the configuration file and the README's table of settings from the code.
+"""Makes the configuration file, the units and the README's table of settings from the code.
 
     python -m tests.docs
 
@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 from projector import config, settings
+from projector.install.render import UNITS, Host, render
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 CONFIG_FILE = ROOT / "config" / "projector.toml"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+
+UNITS_FOLDER = ROOT / "systemd"
+#: For whom the units in the repository are: `projector install` makes them for one host.
+ANY_HOST = Host(
+    command=["/usr/local/bin/projector"],
+    user="projector",
+    environment={"PROJECTOR_CODEX_HOMES": "/home/projector/.codex"},
+)
 
 HEAD = """\
 # Settings of projector, all with their defaults: take the # away from what you change.
@@ -45,6 +54,8 @@ def toml(value: Any) -> str:
     match value:
         case str():
             return f'"{value}"'
+        case bool():
+            return str(value).lower()
         case tuple():
             return "[" + ", ".join(toml(one) for one in value) + "]"
         case float() if value == int(value):
@@ -80,7 +91,14 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def units() -> dict[str, str]:
+    """Give the text of each file in systemd/."""
+    return {name: render(name, ANY_HOST) for name in UNITS}
+
+
 if __name__ == "__main__":
+    for name, text in units().items():
+        (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")
     table = settings_table()
     README.write_text(TABLE.sub(lambda _: table, README.read_text("utf-8")), "utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from tests import docs
 from tests.sample import make
 
 README = docs.README.read_text("utf-8")
-UNITS = sorted((docs.ROOT / "systemd").glob("*.service"))
 FENCED = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
@@ -141,35 +139,10 @@ def test_the_second_command_runs_the_tests() -> None:
     assert '"$env/bin/pytest" -q\n' in (docs.ROOT / ".ci/run").read_text("utf-8")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_units(tmp_path: Path, unit: Path) -> None:
-    """Of these systemd says nothing, and that they are little exposed."""
-    text = unit.read_text("utf-8")
-    # The program is not installed here.
-    copy = tmp_path / unit.name
-    copy.write_text(re.sub(r"(?<=ExecStart=)\S+", sys.executable, text))
-
-    verified = subprocess.run(
-        ["systemd-analyze", "verify", "--recursive-errors=no", copy],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    security = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", copy],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-
-    assert (verified.returncode, verified.stderr) == (0, "")
-    exposure = re.search(r"exposure level for \S+: ([\d.]+)", security.stdout)
-    assert exposure
-    assert float(exposure[1]) <= 1.5
-
-
-def test_units_call_commands_that_there_are() -> None:
-    called = {re.search(r"^ExecStart=\S+ (\w+)", u.read_text(), re.MULTILINE) for u in UNITS}
-
-    assert {found[1] for found in called if found} == {"run", "backfill"}
-    assert f"RestartPreventExitStatus={cli.USAGE}\n" in UNITS[-1].read_text("utf-8")
+@pytest.mark.parametrize("name", docs.units())
+def test_the_units_are_what_install_would_write(name: str) -> None:
+    """Else: python -m tests.docs."""
+    assert (docs.UNITS_FOLDER / name).read_text("utf-8") == docs.units()[name]
 
 
 def test_the_sample_is_what_its_script_makes(tmp_path: Path) -> None:

@@ -48,9 +48,14 @@ def settings_of(
     """
     from projector import config  # noqa: PLC0415 - see the package's docstring
 
+    return config.load(options_of(codex_home, database), file=context.obj)
+
+
+def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, Any]:
+    """Give the settings among the options that were given."""
     given: dict[str, Any] = {}
     if codex_home:
         given["codex_homes"] = codex_home
     if database is not None:
         given["database"] = database
-    return config.load(given, file=context.obj)
+    return given

@@ -16,6 +16,8 @@ NEED_RESTART: Final = frozenset({
     ("", "database_file"),
     ("run", "watch"),
     ("run", "debounce_ms"),
+    ("serve", "listen"),
+    ("serve", "allow_remote"),
     ("store", "busy_timeout_s"),
 })  # fmt: skip
 

@@ -193,7 +193,7 @@ RAISED = [
 def test_what_goes_wrong_is_one_line_and_an_exit_code(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
 ) -> None:
-    async def fail(*_: object) -> NoReturn:
+    async def fail(*_: object, **_more: object) -> NoReturn:
         raise error
 
     monkeypatch.setattr(daemon, "follow", fail)
@@ -211,7 +211,7 @@ def test_run_hands_on_what_was_said(
 ) -> None:
     heard: list[tuple[str, ...]] = []
 
-    async def follow(_store: object, settings: object) -> None:
+    async def follow(_store: object, settings: object, **_: object) -> None:
         heard.append((settings.database_path, *settings.codex_homes))  # type: ignore[attr-defined]
 
     monkeypatch.setattr(daemon, "follow", follow)

@@ -1,0 +1,131 @@
+"""Templates + what is known of host and settings → units. Pure but for reading the templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final, Literal
+
+#: The units, in the order in which people read them; those that are enabled.
+UNITS: Final = (
+    "projector.service",
+    "projector-backfill.service",
+    "projector-health.service",
+    "projector-health.timer",
+)
+ENABLED: Final = ("projector.service", "projector-health.timer")
+
+#: How a unit begins that we may overwrite and remove.
+MARK: Final = "# Made by `projector install`"
+
+#: Versions of systemd from which on it knows what we would use.
+_NOTIFY_RELOAD: Final = 253
+_BACK_OFF: Final = 254
+
+_PLACE = re.compile(r"@([A-Z_]+)@")
+_PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the units must know."""
+
+    command: Sequence[str]
+    """The program and the options that stand before a command."""
+    user: str = ""
+    """As whom a unit of the system runs; "": a unit of the user's own manager."""
+    environment: Mapping[str, str]
+    writable: str = ""
+    """Folder of the database; "": the state directory that systemd makes."""
+    network: Literal["none", "loopback", "any"] = "none"
+    """What the endpoint listens on, if it does."""
+    version: int = 0
+    """Of systemd; 0: not known, so nothing new is used."""
+
+
+def render(name: str, host: Host) -> str:
+    """Give the text of a unit."""
+    head = f"{MARK}; `projector uninstall` takes it away.\n"
+    return head + _filled(template(name), _values(host))
+
+
+def template(name: str) -> str:
+    """Read a template."""
+    return resources.files(__package__).joinpath("units", name).read_text("utf-8")
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Put values in; a line that would be empty goes."""
+    lines = []
+    for line in text.splitlines():
+        done = _PLACE.sub(lambda found: values[found[1]], line)
+        if done or not line:
+            lines.append(done)
+    return "\n".join(lines) + "\n"
+
+
+def _values(host: Host) -> dict[str, str]:
+    system = bool(host.user)
+    reloads = host.version >= _NOTIFY_RELOAD
+    values = {
+        "TYPE": "Type=notify-reload"
+        if reloads
+        else "Type=notify\nExecReload=/bin/kill -HUP $MAINPID",
+        "EXEC": " ".join(word(part) for part in host.command),
+        "USER": f"User={host.user}" if system else "",
+        "ENVIRONMENT": "\n".join(
+            f"Environment={quoted(f'{name}={value}')}" for name, value in host.environment.items()
+        ),
+        "STATE": _state(host),
+        "RESTART": "RestartSec=1\nRestartSteps=8\nRestartMaxDelaySec=300"
+        if host.version >= _BACK_OFF
+        else "RestartSec=15",
+        "NETWORK": _NETWORK[host.network],
+        "WANTED_BY": "multi-user.target" if system else "default.target",
+        # Of `SystemCallFilter=@system-service` nothing is a place to fill.
+    }
+    sandbox = template("sandbox.conf" if system else "sandbox-user.conf")
+    return values | {"SANDBOX": _filled(sandbox, values).rstrip("\n")}
+
+
+#: A daemon that only writes a file needs no network; the watch of files needs none either.
+_NETWORK: Final = {
+    "none": "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any",
+    "loopback": "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\nIPAddressDeny=any\n"
+    "IPAddressAllow=localhost",
+    "any": "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+}
+
+
+def _state(host: Host) -> str:
+    writable = f"ReadWritePaths={quoted(host.writable)}" if host.writable else ""
+    if not host.user:
+        return writable
+    return "\n".join(
+        line
+        for line in (
+            "StateDirectory=codex-projector",
+            "StateDirectoryMode=0700",
+            "RuntimeDirectory=codex-projector",
+            "ConfigurationDirectory=codex-projector",
+            "# The database's address, if it is a secret: /etc/credstore/codex-projector.database",
+            "LoadCredential=codex-projector.database:codex-projector.database",
+            writable,
+        )
+        if line
+    )
+
+
+def quoted(text: str) -> str:
+    """Write a value as systemd reads it: specifiers and quotes taken literally."""
+    text = text.replace("%", "%%")
+    if _PLAIN.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def word(text: str) -> str:
+    """Write one word of a command line: as `quoted`, and no variable is expanded."""
+    return quoted(text.replace("$", "$$"))
