@@ -167,7 +167,7 @@ def tagged(**kinds: Shape) -> Shape:
 
 def more_than_type(value: Any) -> bool:
     """Take objects with more than a type: what else they require is not known."""
-    return len(value) > 1
+    return type(value) is dict and len(value) > 1
 
 
 def filled(value: Any) -> bool:

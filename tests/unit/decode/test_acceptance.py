@@ -34,6 +34,7 @@ CASES: list[tuple[str, Any, bool]] = [
     ("a start with a float for a time",      started("A", started_at=5.0),                                   False),
     ("a realtime item",                      realtime("r"),                                                  True),
     ("a realtime item of unknown type",      realtime("r", type="later"),                                    False),
+    ("a limit that is a number",             event("token_count", rate_limits={"individual_limit": 5}),           False),
     ("a goal without its thread",            event("thread_goal_updated", threadId=THREAD, goal={}),         False),
     ("no timestamp",                         said("x") | {"timestamp": None},                                False),
     ("an ordinal of 2^63-1",                 said("x") | {"ordinal": (1 << 63) - 1},                         False),
