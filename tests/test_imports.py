@@ -1,0 +1,225 @@
+"""Who may import whom. The imports are read from the sources; nothing is run.
+
+A module touches the world when it imports one of `WORLD`. Those that do are named in `STARRED`;
+all others are pure, and stay so. Exceptions are named with their reasons, and an exception that
+nobody needs any more fails as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1] / "projector"
+
+#: What can read or change anything but the values that it is given, or is not the same twice.
+WORLD: Final = frozenset(
+    "aiosqlite asyncio click concurrent fcntl glob io logging multiprocessing os pathlib psycopg"
+    " random rich secrets select shutil signal socket sqlite3 stat structlog subprocess sys"
+    " tempfile threading time tzlocal urllib watchfiles".split()
+)
+#: What only compares words, though it lies beside what touches the world.
+HARMLESS: Final = frozenset({"os.path"})
+
+#: Modules that touch the world; a folder stands for all in it. New ones are named here.
+STARRED: Final = frozenset(
+    """
+    __main__ cli commands config log
+    discover.names discover.paths discover.scan discover.watch
+    install.host
+    read.chunks
+    run
+    serve.connect serve.gather serve.reader
+    store.migrate store.open store.sqlite
+    """.split()
+)
+
+#: Pure modules that import one that is not: what they take from it is a value.
+BORROWED: Final[Mapping[tuple[str, str], str]] = {
+    ("discover.hints", "discover.scan"): "the folders of a home, by name",
+    ("read.rollout", "read.chunks"): "the only way to bytes; a test gives another opener",
+    ("read.agree", "read.chunks"): "the same",
+}
+
+NOUNS: Final = frozenset("errors figures place rows words".split())
+STEPS: Final = ("discover", "read", "decode", "reduce", "store")
+#: Steps that do import another one.
+MEETINGS: Final[Mapping[tuple[str, str], str]] = {
+    ("reduce", "decode"): "most records change nothing: decoding stops where that shows",
+}
+
+#: Who may import a library that is somebody's job.
+JOBS: Final[Mapping[str, str]] = {
+    "aiosqlite": "store.sqlite",
+    "click": "cli commands",
+    "rich": "run.progress commands",
+    "structlog": "log",
+    "watchfiles": "discover.watch",
+}
+
+
+class _Module:
+    """A module of the package, and all that it imports, also where only a function needs it."""
+
+    def __init__(self, path: Path) -> None:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        self.name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        self.tree = ast.parse(path.read_text())
+        self.imports = frozenset(self._imports())
+
+    def _imports(self) -> Iterator[str]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}: a relative import"
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    yield whole if _is_module(whole) else str(node.module)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Modules of the package that it imports."""
+        return frozenset(
+            name.removeprefix("projector.") for name in self.imports if name.startswith("projector")
+        )
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """All others, by their whole names."""
+        return frozenset(name for name in self.imports if not name.startswith("projector"))
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """What of the world it imports."""
+        return frozenset(
+            name for name in self.foreign - HARMLESS if name.partition(".")[0] in WORLD
+        )
+
+
+def _is_module(name: str) -> bool:
+    if name == "os.path":
+        return True
+    at = ROOT.parent.joinpath(*name.split("."))
+    return at.with_suffix(".py").exists() or at.joinpath("__init__.py").exists()
+
+
+MODULES: Final = tuple(
+    sorted(
+        (_Module(path) for path in ROOT.rglob("*.py")),
+        key=lambda module: module.name,
+    )
+)
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or "-")
+
+
+def _in(name: str, folders: str | frozenset[str] | tuple[str, ...]) -> bool:
+    """Tell whether a module is one of these, or in one of these folders."""
+    among = folders.split() if isinstance(folders, str) else folders
+    return any(name == one or name.startswith(f"{one}.") for one in among)
+
+
+@every_module
+def test_what_is_not_starred_is_pure(module: _Module) -> None:
+    """It imports nothing that touches the world, and opens and prints nothing."""
+    if _in(module.name, STARRED):
+        return
+    called = {
+        node.func.id
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+    assert not module.touches
+    assert not called & {"open", "print", "input", "breakpoint", "exec", "eval", "__import__"}
+
+
+@every_module
+def test_what_is_pure_borrows_from_what_is_not_only_by_name(module: _Module) -> None:
+    if _in(module.name, STARRED):
+        return
+    impure = {name for name in module.own if _in(name, STARRED)}
+
+    assert {name for name in impure if (module.name, name) not in BORROWED} == set()
+
+
+def test_nothing_is_starred_without_need() -> None:
+    needed = {
+        star
+        for star in STARRED
+        if any(module.touches for module in MODULES if _in(module.name, (star,)))
+    }
+
+    assert needed | {"__main__"} == STARRED
+
+
+@every_module
+def test_nouns_know_only_nouns(module: _Module) -> None:
+    """They are the words of the project: everyone may import them."""
+    if module.name in NOUNS:
+        assert module.own <= NOUNS
+
+
+@every_module
+def test_steps_meet_in_run(module: _Module) -> None:
+    """A step imports nouns and itself."""
+    step = module.name.partition(".")[0]
+    if step not in STEPS:
+        return
+    others = {name.partition(".")[0] for name in module.own - NOUNS} - {step, ""}
+
+    assert {name for name in others if (step, name) not in MEETINGS} == set()
+
+
+@every_module
+def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> None:
+    """The store is its contract."""
+    part = module.name.partition(".")[0]
+    if part not in ("run", "serve"):
+        return
+    stores = {name for name in module.own if _in(name, "store")}
+
+    assert stores <= {"store.contract", "store.compare"}
+    assert not {name for name in module.own if _in(name, {"run": "serve", "serve": "run"}[part])}
+
+
+@every_module
+def test_a_backend_is_opened_in_one_place(module: _Module) -> None:
+    """`store.open` chooses it; what it is made of is known to nobody else."""
+    if not _in(module.name, "store commands cli"):
+        assert not {name for name in module.own if _in(name, "store.open store.sqlite")}
+
+
+@every_module
+def test_logs_are_written_by_run_and_the_front_door(module: _Module) -> None:
+    if not _in(module.name, "run cli commands store.sqlite log"):
+        assert "log" not in module.own
+
+
+@every_module
+def test_nobody_imports_the_front_door(module: _Module) -> None:
+    """`__main__` imports `cli`, `cli` the commands, and only these the configuration."""
+    if module.name != "__main__":
+        assert "cli" not in module.own
+    if not _in(module.name, "cli commands"):
+        assert not {name for name in module.own if _in(name, "commands")}
+        assert "config" not in module.own
+
+
+@every_module
+def test_a_library_is_one_modules_job(module: _Module) -> None:
+    used = {name.partition(".")[0] for name in module.foreign}
+
+    assert {name for name in used & JOBS.keys() if not _in(module.name, JOBS[name])} == set()
+
+
+def test_every_exception_is_needed() -> None:
+    borrowed = {(module.name, name) for module in MODULES for name in module.own}
+    met = {(one.partition(".")[0], other.partition(".")[0]) for one, other in borrowed}
+
+    assert borrowed >= BORROWED.keys()
+    assert met >= MEETINGS.keys()
