@@ -84,12 +84,12 @@ def threads(
     if limit is None and terminal:
         limit = LIMIT
     wanted = Wanted(
-        folders=() if folder is None else _spellings(folder),
+        folders=() if folder is None else spellings(folder),
         archived=_shown(archived, every=every or deleted),
         deleted="only" if deleted else "show" if every else "hide",
         agents=every,
         sources=source,
-        since_ms=None if since is None else _moment(since),
+        since_ms=None if since is None else moment(since),
         text=text,
         limit=limit or None,
     )
@@ -210,7 +210,7 @@ def meant(reader: Reader, text: str) -> str:
     return found[0][0]
 
 
-def _spellings(folder: str) -> tuple[str, ...]:
+def spellings(folder: str) -> tuple[str, ...]:
     """Give a folder as it was named and as it is without links: threads may have either."""
     if folder[1:3] in {":\\", ":/"}:  # of another system
         return (folder,)
@@ -224,7 +224,12 @@ def _shown(asked: bool | None, *, every: bool) -> Literal["hide", "only", "show"
     return "only" if asked else "hide"
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
+    """Read `--since`; gives milliseconds since 1970.
+
+    Raises:
+        UsageError: it is no point in time.
+    """
     from datetime import datetime  # noqa: PLC0415 - see the package's docstring
 
     from projector.serve.threads import since  # noqa: PLC0415

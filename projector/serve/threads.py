@@ -128,7 +128,7 @@ def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
 def _matches(row: Row, wanted: Wanted) -> bool:
     if wanted.since_ms is not None and (row["updated_at_ms"] or 0) < wanted.since_ms:
         return False
-    if wanted.folders and not _within(row["cwd"], wanted.folders):
+    if wanted.folders and not within(row["cwd"], wanted.folders):
         return False
     if wanted.text:
         said = f"{row['name'] or ''}\n{row['preview'] or ''}".casefold()
@@ -152,7 +152,8 @@ def _hidden(row: Row, wanted: Wanted) -> str | None:
     return None
 
 
-def _within(cwd: str | None, folders: Sequence[str]) -> bool:
+def within(cwd: str | None, folders: Sequence[str]) -> bool:
+    """Tell whether a thread is of a folder, given in all its spellings, or of one below."""
     if cwd is None:
         return False
     return any(

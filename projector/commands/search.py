@@ -1,0 +1,129 @@
+"""`projector search`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+import click
+
+from projector.commands.options import as_json, common, settings_of
+from projector.commands.threads import chosen_threads, moment, spellings
+from projector.errors import UsageError
+
+#: Hits that are shown if nothing else is said.
+LIMIT: Final = 20
+#: Exit code where nothing was found, as `grep` has it.
+_NOTHING_FOUND: Final = 1
+_BOLD: Final = ("\x1b[1m", "\x1b[0m")
+_PLAIN: Final = ("[", "]")
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True)
+@common
+@click.option("--thread", metavar="THREAD", multiple=True, help="Only in this thread; repeatable.")
+@click.option(
+    "--cwd", "folder", metavar="DIR", help="Only in threads of this folder and those below."
+)
+@click.option(
+    "--type",
+    "kinds",
+    metavar="TYPE",
+    multiple=True,
+    help="Only: message (user, agent), reasoning, plan, command, file, tool, web, review, or a type"
+    " as items have it; may be repeated.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Made since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
+)
+@click.option("--newest/--best", default=True, help="The newest first (default), or the best.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=LIMIT,
+    show_default=True,
+    metavar="N",
+    help="At most N; 0: all.",
+)
+@as_json
+@click.pass_context
+def search(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    words: tuple[str, ...],
+    *,
+    thread: tuple[str, ...],
+    folder: str | None,
+    kinds: tuple[str, ...],
+    since: str | None,
+    newest: bool,
+    limit: int,
+    as_json: bool,
+) -> int:
+    """Find items of visible histories that hold all WORDS.
+
+    WORDS are words, "phrases in quotes" and beginnings* of words; case and accents do not matter.
+    Behind -- a word may begin with a dash. Exit code 1: nothing was found.
+    """
+    from projector.serve import search as found  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.finder import Finder  # noqa: PLC0415
+    from projector.words import query  # noqa: PLC0415
+
+    path = settings_of(context, codex_home, database).database_path
+    asked = query(words)
+    if not asked:
+        raise UsageError(
+            f"{' '.join(words)!r}: no word to look for", hint="A word has letters or digits"
+        )
+    threads = chosen_threads(path, thread) if thread else None
+    with Finder(path) as finder:
+        if folder is not None:
+            inside = finder.within(spellings(folder))
+            threads = inside if threads is None else tuple(set(threads) & set(inside))
+        hits = finder.find(
+            found.Sought(
+                query=asked,
+                threads=threads,
+                types=found.types_of(kinds),
+                since_ms=None if since is None else moment(since),
+                order="newest" if newest else "best",
+                limit=limit + 1 if limit else None,
+            )
+        )
+        more = bool(limit) and len(hits) > limit
+        hits = hits[:limit] if more else hits
+        known = finder.threads(hit.thread_id for hit in hits)
+        missing = finder.missing()
+    if as_json:
+        documents = [found.document(hit, known.get(hit.thread_id)) for hit in hits]
+        _write(json.dumps(documents, ensure_ascii=False) + "\n")
+    else:
+        terminal = sys.stdout.isatty()
+        _write("".join(found.text(hits, known, styles=_BOLD if terminal else _PLAIN)))
+        note = _note(hits=len(hits), more=more, missing=missing)
+        if note:
+            click.echo(note, err=True)
+    return 0 if hits else _NOTHING_FOUND
+
+
+def _note(*, hits: int, more: bool, missing: int | None) -> str:
+    """Say what is there beside the hits; "": nothing."""
+    if missing is None:
+        return "nothing is indexed: search.index is off"
+    said = [] if hits else ["nothing found"]
+    if more:
+        said.append("there are more (--limit 0: all)")
+    if missing:
+        said.append(f"{missing:,} items are not indexed yet: projector backfill, or the daemon")
+    return "; ".join(said)
+
+
+def _write(text: str) -> None:
+    """Write to standard output as UTF-8, whatever the terminal's encoding."""
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
