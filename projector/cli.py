@@ -17,6 +17,7 @@ import click
 
 from projector import __version__
 from projector.commands import install as install_commands
+from projector.commands import rebuild as rebuild_commands
 from projector.commands import search as search_command
 from projector.commands import threads as thread_commands
 from projector.commands import verify as verify_commands
@@ -131,6 +132,7 @@ app.add_command(search_command.search)
 app.add_command(install_commands.install)
 app.add_command(install_commands.uninstall)
 app.add_command(verify_commands.verify)
+app.add_command(rebuild_commands.rebuild)
 
 
 @app.command("run")

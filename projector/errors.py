@@ -52,6 +52,10 @@ class StoreRefused(Stop):
     """The database cannot be used as it is: newer schema, not a database, no permission."""
 
 
+class StoreDamaged(StoreRefused):
+    """The database's file is damaged. The rollouts are the truth: it can be made again."""
+
+
 class AlreadyRunning(Stop):
     """Another daemon serves this database."""
 

@@ -23,7 +23,7 @@ Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
     "store.lost", "store.recovered", "store.checkpoint_moved",
     "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
-    "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back",
+    "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
 ]  # fmt: skip
 
@@ -53,6 +53,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "rollout.vanished":       Known("info",    "its file is gone"),
     "rollout.set_aside":      Known("error",   "cannot be read; the others go on"),
     "rollout.back":           Known("info",    "set aside before, can be read again"),
+    "rollout.rebuilt":        Known("debug",   "projected anew, as it was asked for"),
     "batch.committed":        Known("debug",   "rows and checkpoint are in the database"),
     "settings.reloaded":      Known("info",    "SIGHUP: what is different holds from now on"),
     "settings.refused":       Known("error",   "SIGHUP: they are wrong; the old ones hold"),

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from projector.errors import StoreRefused, StoreUnavailable
+from projector.errors import StoreDamaged, StoreRefused, StoreUnavailable
 
 #: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
 LOCK_TIMEOUT_S: Final = 1.0
@@ -49,6 +49,11 @@ def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailabl
         return StoreUnavailable(f"{path}: locked by another program")
     if "not a database" in text:
         return StoreRefused(f"{path}: not a SQLite database", hint="Name another: --database")
+    if "malformed" in text:
+        return StoreDamaged(
+            f"{path}: is damaged",
+            hint="Stop the daemon and run `projector rebuild`: it is made again from the rollouts",
+        )
     if "no such table" in text or "no such column" in text:
         return StoreRefused(
             f"{path}: not a database of this version of projector",

@@ -167,6 +167,9 @@ class Store(Protocol):
     async def fill_index(self) -> bool:
         """Index some of the items that were there before `index`; True: there are more."""
 
+    async def mend(self) -> None:
+        """Compute chains, positions and counters of all threads anew; drop rows of no rollout."""
+
     async def totals(self) -> Totals:
         """Count what is there; cheap, whatever its size."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from projector.errors import ProjectorError, StoreRefused, StoreUnavailable
+from projector.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUnavailable
 
 #: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x4378506A
@@ -99,9 +99,9 @@ _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
     sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full", "Free some space"),
     sqlite3.SQLITE_NOTADB: (StoreRefused, "is not a SQLite database", "Give another path"),
     sqlite3.SQLITE_CORRUPT: (
-        StoreRefused,
+        StoreDamaged,
         "is damaged",
-        "Move it away and run backfill: it is made again from the rollouts",
+        "Stop the daemon and run `projector rebuild`: it is made again from the rollouts",
     ),
     sqlite3.SQLITE_READONLY: (
         StoreRefused,

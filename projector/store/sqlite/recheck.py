@@ -16,7 +16,7 @@ from projector.store.lineage import EVERYTHING
 from projector.store.sqlite.link import Links, counts, repeated
 
 #: Tables whose rows belong to a rollout, with an index that begins with it.
-_OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames")
+OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames")
 
 
 class _Table(NamedTuple):
@@ -139,16 +139,20 @@ def _row(
 
 
 def _ownerless(db: sqlite3.Connection) -> Iterator[Difference]:
-    """Find rows of rollouts that are not there, by a walk over the numbers that tables hold."""
-    for table in _OWNED:
-        rows = db.execute(
-            "WITH RECURSIVE held (rollout) AS ("
-            f" SELECT (SELECT min(rollout) FROM {table}) UNION ALL"
-            f" SELECT (SELECT min(rollout) FROM {table} WHERE rollout > held.rollout)"
-            "  FROM held WHERE held.rollout IS NOT NULL)"
-            " SELECT rollout FROM held WHERE rollout IS NOT NULL"
-            "  AND rollout NOT IN (SELECT rollout FROM rollouts)"
-        )
-        for (rollout,) in rows:
+    for table in OWNED:
+        for rollout in ownerless(db, table):
             where = (("table", table), ("rollout", rollout))
             yield Difference(ThreadId(""), None, "rows of no rollout", where, "extra")
+
+
+def ownerless(db: sqlite3.Connection, table: str) -> list[int]:
+    """Find numbers of rollouts that are not there, by a walk over those that a table holds."""
+    rows = db.execute(
+        "WITH RECURSIVE held (rollout) AS ("
+        f" SELECT (SELECT min(rollout) FROM {table}) UNION ALL"
+        f" SELECT (SELECT min(rollout) FROM {table} WHERE rollout > held.rollout)"
+        "  FROM held WHERE held.rollout IS NOT NULL)"
+        " SELECT rollout FROM held WHERE rollout IS NOT NULL"
+        "  AND rollout NOT IN (SELECT rollout FROM rollouts)"
+    )
+    return [number for (number,) in rows]

@@ -24,7 +24,7 @@ from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import index, link, replace, rollouts
+from projector.store.sqlite import index, link, mend, replace, rollouts
 from projector.store.sqlite.file import faults, prepare, writing
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.hold import hold
@@ -48,9 +48,9 @@ _PRAGMAS: Final = (
     "PRAGMA journal_size_limit = 67108864",
 )
 
-
 #: Steps of SQLite's machine between two calls of `on_progress`: some milliseconds.
 _PROGRESS_STEPS: Final = 200_000
+
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -81,9 +81,9 @@ class SqliteStore:
 
         `busy_timeout_s`: how long to wait for another program's write; then StoreUnavailable.
         `now_ms`: the clock of `noted_at_ms` and its like.
-
         `on_progress`: called every few milliseconds while SQLite is at work, on its thread; not
         while it waits for a lock or a disk. Must not raise.
+
         Raises:
             StoreRefused: it cannot be used as it is.
             StoreUnavailable: it cannot be used now.
@@ -95,10 +95,10 @@ class SqliteStore:
             )
         store = cls(path, db, now_ms)
         try:
-            await store._run(_set_up, path)
             if on_progress is not None:
                 # What it gives is an order to stop, if it is not 0.
                 await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
+            await store._run(_set_up, path)
         except BaseException:
             await store.close()
             raise
@@ -191,6 +191,10 @@ class SqliteStore:
     async def fill_index(self) -> bool:
         """See `Store`."""
         return await self._run(index.fill)
+
+    async def mend(self) -> None:
+        """See `Store`."""
+        await self._run(mend.mend, self._now_ms())
 
     async def totals(self) -> Totals:
         """See `Store`."""

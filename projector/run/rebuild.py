@@ -1,0 +1,163 @@
+"""Projects rollouts again into the database that has them, one transaction each.
+
+Readers see a rollout's rows as they were or as they are now, never between; a daemon may write
+meanwhile. uids follow from the data, so they stay. Rows of files that are gone stay too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Final
+
+from projector import log
+from projector.discover.names import read_names
+from projector.errors import CheckpointMoved, SetAside, Vanished
+from projector.place import RolloutFile, RolloutId
+from projector.rows import Anomaly
+from projector.run.backfill import limits_of
+from projector.run.progress import Progress
+from projector.run.rounds import Rounds
+from projector.run.survey import Surveyor, notes_of
+from projector.run.tail import Limits, Tail
+from projector.settings import Settings
+from projector.store.contract import Batch, Store
+
+#: How often a rollout is begun again that a daemon moves on meanwhile.
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What was done."""
+
+    rollouts: int
+    """Projected from their first byte to their last whole line."""
+    records: int
+    kept: int
+    """Rollouts without a file, whose rows stay as they are."""
+    anomalies: int
+    seconds: float
+    faults: tuple[str, ...]
+    """A line for each rollout or folder that cannot be read; their rows stay as they are."""
+
+
+async def rebuild(
+    store: Store, settings: Settings, *, chosen: Collection[str] | None, progress: Progress
+) -> Rebuilt:
+    """Project every rollout anew, or those that are `chosen` (ids of rollouts or threads).
+
+    Raises:
+        StoreDamaged: the database cannot be read; nothing can be made anew in it.
+        StoreUnavailable: it cannot be written now. What was done stays done.
+    """
+    began = time.monotonic()
+    surveyor = Surveyor(settings.codex_homes)
+    await store.index(settings.search.index, settings.search.max_text_bytes)
+    standings = await store.standings()
+    look = await asyncio.to_thread(surveyor.everything)
+    files = {
+        rollout_id: file
+        for rollout_id, file in sorted(look.files.items())
+        if chosen is None or rollout_id in chosen or file.name.thread_id in chosen
+    }
+    kept = sum(
+        1
+        for rollout_id, standing in standings.items()
+        if rollout_id not in look.files
+        and (chosen is None or rollout_id in chosen or standing.thread_id in chosen)
+    )
+    progress.start(len(files), sum(file.size for file in files.values()))
+    one = _Anew(store, limits_of(settings), surveyor.rollout)
+    rounds = Rounds(store, limits_of(settings), on_done=lambda file: progress.advance(1, file.size))
+    for rollout_id, file in files.items():
+        if rollout_id in standings:
+            await one.make(file)
+            progress.advance(1, file.size)
+        else:
+            rounds.news([file])
+    with closing(rounds):
+        while rounds.waiting:
+            await rounds.round()
+    for rollout_id, notes in notes_of(look.passed_over).items():
+        if rollout_id in files:
+            await store.note(rollout_id, notes)
+    if chosen is None:
+        await store.mend()
+        for home in settings.codex_homes:
+            await store.name(await asyncio.to_thread(read_names, home))
+    while await store.fill_index():
+        pass
+    faults = [str(fault) for fault in look.faults] if chosen is None else []
+    faults += [*one.faults, *(str(reason) for reason in rounds.set_aside.values())]
+    return Rebuilt(
+        rollouts=one.made + len(rounds.seen),
+        records=one.records + rounds.counters.records,
+        kept=kept,
+        anomalies=one.anomalies + rounds.counters.anomalies,
+        seconds=time.monotonic() - began,
+        faults=tuple(faults),
+    )
+
+
+class _Anew:
+    """Makes rollouts anew, and counts."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        look: Callable[[RolloutFile], RolloutFile | None],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._look = look
+        self.made = self.records = self.anomalies = 0
+        self.faults: list[str] = []
+
+    async def make(self, file: RolloutFile) -> None:
+        """Make one rollout anew; what stands in the way is a fault, and its rows stay."""
+        found: RolloutFile | None = file
+        moved: Exception | None = None
+        for _ in range(_TRIES):
+            if found is None:
+                return  # it has gone meanwhile: its rows stay
+            try:
+                with closing(Tail(self._store, self._limits, found)) as tail:
+                    await self._make(tail, found)
+            except CheckpointMoved as error:
+                moved = error
+            except Vanished:
+                found = await asyncio.to_thread(self._look, found)
+            except SetAside as reason:
+                self.faults.append(str(reason))
+                return
+            else:
+                self.made += 1
+                return
+        self.faults.append(f"{file.path}: does not stand still: {moved}")
+
+    async def _make(self, tail: Tail, file: RolloutFile) -> None:
+        rollout_id: RolloutId = file.name.rollout_id
+        start = await self._store.checkpoint(rollout_id)
+        if start is None:
+            raise CheckpointMoved(f"rollout {rollout_id}: its rows have gone meanwhile")
+        await tail.again(file, start)
+        made: list[Batch] = []
+
+        async def batches() -> AsyncIterator[Batch]:
+            async for batch in tail.anew(None):
+                noted = sum(1 for change in batch.changes if isinstance(change, Anomaly))
+                self.anomalies += noted
+                made.append(replace(batch, changes=()))
+                yield batch
+
+        await self._store.replace(start, batches())
+        self.records += sum(batch.records for batch in made)
+        odd = tail.anomalies()
+        if odd:
+            await self._store.note(rollout_id, odd)
+        log.event("rollout.rebuilt", rollout=rollout_id, path=file.path)

@@ -1,0 +1,26 @@
+"""Makes right what belongs to no single rollout: after `rebuild`."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from projector.store.sqlite import link
+from projector.store.sqlite.file import writing
+from projector.store.sqlite.recheck import OWNED, ownerless
+
+
+def mend(db: sqlite3.Connection, now_ms: int) -> None:
+    """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
+    with writing(db):
+        for table in OWNED:
+            for rollout in ownerless(db, table):
+                db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
+        rollouts = db.execute("SELECT rollout_id, rollout FROM rollouts ORDER BY 1").fetchall()
+        lost = db.execute(
+            "SELECT thread_id FROM (SELECT thread_id FROM thread_states"
+            " UNION SELECT thread_id FROM thread_parts)"
+            " WHERE thread_id NOT IN (SELECT thread_id FROM rollouts)"
+        ).fetchall()
+        link.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
+        for _, rollout in rollouts:
+            link.recount(db, rollout)

@@ -1,0 +1,265 @@
+"""Takes what can still be read out of a damaged database into a new one.
+
+Of a rollout whose file is there nothing need be saved: it is projected anew. Saved are rollouts
+whose files are gone, with all their rows, names, and the numbers and times of events, so that
+whoever follows the change feed meets nothing twice under two numbers.
+
+A damaged page costs the rows on it. Rows are read in the order of their keys, without other
+indexes; behind a place that cannot be read the search goes on in steps that double.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from projector.place import RolloutId
+from projector.store.sqlite import link
+from projector.store.sqlite.file import faults, writing
+
+#: Tables of a rollout's rows, with their integer key.
+_TABLES: Final = {
+    "turns": "turn",
+    "items": "item",
+    "realtime_items": "realtime_item",
+    "usage": "usage",
+    "anomaly_rows": "anomaly",
+}
+_CHUNK: Final = 200
+_LAST: Final = (1 << 63) - 1
+
+
+class Salvaged(NamedTuple):
+    """What was saved."""
+
+    rollouts: int
+    """Whose files are gone."""
+    rows: int
+    """Of these."""
+    damaged: tuple[str, ...]
+    """Tables of which not every row could be read."""
+    numbers: dict[int, int]
+    """Of these rollouts: in the old database → in the new one."""
+
+
+class Wreck:
+    """A damaged database, open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, if that much is possible."""
+        self.damaged: dict[str, None] = {}
+        name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        self.db = sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None)
+        self.db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+
+    def columns(self, table: str) -> list[str]:
+        """Give the columns of a table; none where even that cannot be read."""
+        try:
+            return [name for _, name, *_ in self.db.execute(f"PRAGMA table_info({table})")]
+        except sqlite3.DatabaseError:
+            self.damaged[table] = None
+            return []
+
+    def rows(self, table: str, key: str) -> Iterator[dict[str, Any]]:
+        """Give the rows of a table that can be read, by its integer key."""
+        columns = self.columns(table)
+        if key not in columns:
+            self.damaged[table] = None
+            return
+        at, step, chunk = -1, 1, _CHUNK
+        sql = f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED WHERE {key} > ? ORDER BY {key}"
+        while at < _LAST:
+            try:
+                found = self.db.execute(f"{sql} LIMIT {chunk}", (at,)).fetchall()
+            except (sqlite3.DatabaseError, OverflowError):
+                self.damaged[table] = None
+                if chunk > 1:
+                    chunk = 1  # up to the damaged place one by one
+                    continue
+                at, step = min(at + step, _LAST), step * 2
+                continue
+            if not found:
+                return
+            for row in found:
+                named = dict(zip(columns, row, strict=True))
+                number = named[key]
+                at = max(at, number) if isinstance(number, int) else at + 1
+                yield named
+            if step > 1:
+                step, chunk = 1, _CHUNK
+
+    def some(self, table: str, where: str = "1", values: tuple[Any, ...] = ()) -> list[Any]:
+        """Give the rows of a small table, as far as they can be read in one go."""
+        columns = self.columns(table)
+        found: list[Any] = []
+        try:
+            sql = f"SELECT {', '.join(columns or ('1',))} FROM {table} WHERE {where}"
+            for row in self.db.execute(sql, values):
+                found.append(dict(zip(columns, row, strict=True)))  # noqa: PERF401 - what was read before a fault stays
+        except sqlite3.DatabaseError:
+            self.damaged[table] = None
+        return found
+
+
+def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> Salvaged:
+    """Copy rollouts that are not `there` on disk, with their rows, and names.
+
+    `new` has the present schema and no rows yet.
+
+    Raises:
+        StoreUnavailable: the new database cannot be written.
+    """
+    wreck = Wreck(old)
+    with (
+        faults(new),
+        closing(wreck.db),
+        closing(sqlite3.connect(new, isolation_level=None)) as db,
+        writing(db),
+    ):
+        numbers = _rollouts(wreck, db, there)
+        rows = 0
+        for table, key in _TABLES.items() if numbers else ():
+            for row in wreck.rows(table, key):
+                if row["rollout"] in numbers:
+                    del row[key]
+                    row["rollout"] = numbers[row["rollout"]]
+                    rows += _insert(db, table, row)
+        for before, number in numbers.items():
+            for row in wreck.some("frames", "rollout = ?", (before,)):
+                _insert(db, "frames", {**row, "rollout": number})
+        for row in wreck.some("names"):
+            _insert(db, "names", row)
+        _settle(wreck, db, numbers, now_ms)
+    return Salvaged(len(numbers), rows, tuple(wreck.damaged), numbers)
+
+
+def _rollouts(wreck: Wreck, db: sqlite3.Connection, there: Collection[RolloutId]) -> dict[int, int]:
+    """Copy the rollouts; gives their numbers, old → new."""
+    numbers: dict[int, int] = {}
+    for row in wreck.rows("rollouts", "rollout"):
+        if row["rollout_id"] in there:
+            continue
+        before = row.pop("rollout")
+        if _insert(db, "rollouts", row):
+            (numbers[before],) = db.execute("SELECT last_insert_rowid()").fetchone()
+    return numbers
+
+
+def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
+    """Insert a row; gives 0 where it cannot be: there already, or what was read is no row."""
+    known = {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
+    names = [name for name in row if name in known]
+    with suppress(sqlite3.IntegrityError):
+        return db.execute(
+            f"INSERT OR IGNORE INTO {table} ({', '.join(names)})"
+            f" VALUES ({', '.join('?' for _ in names)})",
+            [row[name] for name in names],
+        ).rowcount
+    return 0
+
+
+def _settle(wreck: Wreck, db: sqlite3.Connection, numbers: dict[int, int], now_ms: int) -> None:
+    """Make chains and counters of what was copied."""
+    copied = [
+        db.execute(
+            "SELECT rollout_id, thread_id FROM rollouts WHERE rollout = ?", (number,)
+        ).fetchone()
+        for number in numbers.values()
+    ]
+    threads = {thread_id for _, thread_id in copied}
+    for row in wreck.some("thread_states"):
+        # What was told of a thread, that it is archived or deleted, is not told again.
+        if row["thread_id"] in threads and row["rollout"] in numbers:
+            _insert(db, "thread_states", {**row, "rollout": numbers[row["rollout"]]})
+    link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
+    for number in numbers.values():
+        link.recount(db, number)
+    if wreck.damaged:
+        # Should such a file come back, it is projected anew: some of its rows are lost.
+        for number in numbers.values():
+            db.execute("UPDATE rollouts SET head = x'', tail = x'' WHERE rollout = ?", (number,))
+
+
+def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str, ...]:
+    """Give the events of the new database the numbers and times that they had in the old one.
+
+    Events that were seen on disk, or are of rollouts that were saved, come over too. New ones are
+    numbered behind all that were ever given. Gives the tables that could not be read whole.
+    """
+    wreck = Wreck(old)
+    with (
+        faults(new),
+        closing(wreck.db),
+        closing(sqlite3.connect(new, isolation_level=None)) as db,
+    ):
+        known = {name for _, name, *_ in db.execute("PRAGMA table_info(events)")}
+        columns = sorted(known)
+        db.execute("CREATE TEMP TABLE known AS SELECT * FROM events WHERE false")
+        with writing(db):
+            for row in wreck.rows("events", "seq"):
+                if row["from_record"]:
+                    row["rollout"] = numbers.get(row["rollout"])
+                values = [row.get(name) for name in columns]
+                db.execute(
+                    f"INSERT INTO known ({', '.join(columns)})"
+                    f" VALUES ({', '.join('?' for _ in columns)})",
+                    values,
+                )
+            last = max(
+                [row["seq"] for row in wreck.some("sqlite_sequence", "name = 'events'")]
+                + [db.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]]
+            )
+            _take_over(db, [name for name in columns if name not in ("seq", "rollout")], last)
+    return tuple(wreck.damaged)
+
+
+def _take_over(db: sqlite3.Connection, columns: list[str], last: int) -> None:
+    same = "k.thread_id = events.thread_id AND k.uid = events.uid"
+    names = ", ".join(columns)
+    db.execute(
+        f"INSERT OR IGNORE INTO events (rollout, {names})"
+        f" SELECT iif(k.from_record, k.rollout, s.rollout), {', '.join(f'k.{c}' for c in columns)}"
+        " FROM known AS k LEFT JOIN thread_states AS s ON s.thread_id = k.thread_id"
+        " WHERE NOT k.from_record OR k.rollout IS NOT NULL ORDER BY k.seq"
+    )
+    db.execute("CREATE INDEX temp.known_by_uid ON known (thread_id, uid)")
+    db.execute("UPDATE events SET seq = -seq")
+    db.execute(
+        f"UPDATE events SET seq = k.seq, noted_at_ms = k.noted_at_ms FROM known AS k WHERE {same}"
+    )
+    db.execute(
+        "UPDATE events SET seq = ? + n.place FROM"
+        " (SELECT seq, row_number() OVER (ORDER BY seq DESC) AS place FROM events WHERE seq < 0)"
+        " AS n WHERE n.seq = events.seq",
+        (last,),
+    )
+    db.execute(
+        "UPDATE sqlite_sequence SET seq = max(?, (SELECT coalesce(max(seq), 0) FROM events))"
+        " WHERE name = 'events'",
+        (last,),
+    )
+
+
+def swap(old: Path, new: Path, kept: Path) -> None:
+    """Put a new database in the place of a damaged one, which is kept under another name.
+
+    Whoever opens the path meets one or the other. The damaged one's log goes first: beside the new
+    database it would be taken for the new one's.
+    """
+    try:
+        os.link(old, kept)
+    except OSError:  # a file system without links: for an instant there is no database
+        os.rename(old, kept)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.rename(f"{old}{suffix}", f"{kept}{suffix}")
+    os.rename(new, old)
+    folder = os.open(old.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
