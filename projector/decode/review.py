@@ -39,10 +39,14 @@ def _finding(finding: dict[str, Any]) -> str:
     place = place if type(place) is dict else {}
     lines = place.get("line_range")
     lines = lines if type(lines) is dict else {}
-    title, path = finding.get("title", ""), place.get("absolute_file_path", "")
-    head = f"- {title} — {path}:{lines.get('start', '')}-{lines.get('end', '')}"
+    title, path = _word(finding.get("title")), _word(place.get("absolute_file_path"))
+    head = f"- {title} — {path}:{_word(lines.get('start'))}-{_word(lines.get('end'))}"
     body = finding.get("body")
     return "\n".join([head, *(f"  {line}" for line in _lines(body if type(body) is str else ""))])
+
+
+def _word(value: Any) -> str:
+    return str(value) if type(value) in (str, int) else ""
 
 
 def _lines(body: str) -> list[str]:

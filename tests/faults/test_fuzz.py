@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from projector.decode.review import review_text
 from projector.reduce.start import start
 from projector.store.sqlite.store import SqliteStore
 from tests import legacy_records as old
@@ -47,6 +48,15 @@ def test_an_item_that_is_kept_as_written_spoils_no_view(
     lines = new.written([new.meta(), new.started("A"), new.item("A", body)])
 
     assert len(asyncio.run(_view(tmp_path, view, lines))) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("start", [1.5, 1e30, None, [], {"a": 1}, True])
+def test_a_review_with_an_odd_line_number_leaves_it_out(start: object) -> None:
+    """Python's own words for such a value stood in the text."""
+    place = {"absolute_file_path": "/a", "line_range": {"start": start, "end": 4}}
+    finding = {"title": "T", "body": "b", "code_location": place}
+
+    assert review_text({"findings": [finding]}).endswith("- T — /a:-4\n  b")
 
 
 @pytest.mark.parametrize("reason", [{}, [], 5, None])
