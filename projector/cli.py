@@ -150,6 +150,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     settings = _settings(context, codex_home, database)
     log.configure(settings.log.level, settings.log.format)
     pulse = Pulse()
+    pulse()
 
     async def serve() -> None:
         store = await open_store(

@@ -391,7 +391,7 @@ class Daemon:
         While it waits for a lock the work shows no sign of life, and a new start would not help.
         """
         interval, patience = systemd.watchdog_interval_s(), self._settings.store.busy_timeout_s
-        if interval is not None and interval <= patience:
+        if interval is not None and 2 * interval <= patience:
             systemd.widen_watchdog(2 * interval + patience)
 
     async def _until_ok(self, step: Callable[[], Awaitable[None]]) -> None:
