@@ -58,7 +58,7 @@ class Manager:
                     "WATCHDOG_USEC": str(int(self.limit_s * 1_000_000)),
                     "HOME": str(self.home),
                 }
-                | env,
+                | dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
