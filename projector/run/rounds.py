@@ -165,8 +165,10 @@ class Rounds:
         self._throw_away(rollout_id)
 
     def limit(self, limits: Limits) -> None:
-        """Read rollouts by these limits from now on; those being read keep theirs."""
+        """Read rollouts by these limits from now on."""
         self._limits = limits
+        for tail in self._hot.values():
+            tail.limit(limits)
 
     # A round --------------------------------------------------------------------------------
 

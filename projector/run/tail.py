@@ -54,6 +54,10 @@ class Tail:
         self._bytes_of_closed = 0
         self._unfinished: Line | None = None
 
+    def limit(self, limits: Limits) -> None:
+        """Read by these limits from the next batch on; an open file keeps its chunks and lines."""
+        self._limits = limits
+
     @property
     def offset(self) -> Offset:
         """Up to here the rollout is committed."""

@@ -40,7 +40,8 @@ Tail._batch = slow
 def anew(database: Path) -> bool:
     """Whether a rollout has been projected anew."""
     with closing(sqlite3.connect(database)) as connection:
-        return connection.execute("SELECT max(generation) FROM rollouts").fetchone() == (1,)
+        (generation,) = connection.execute("SELECT max(generation) FROM rollouts").fetchone()
+    return bool(generation)
 
 
 def test_a_life_as_systemd_sees_it(tmp_path: Path) -> None:
