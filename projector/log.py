@@ -1,4 +1,4 @@
-"""Every event that we log, by name, and how it is rendered.
+"""Every event that we log, by name. How it is rendered: `log_lines.py`.
 
 An event is `noun.verb_in_past`; its level follows from its name. Its fields carry their units in
 their names (`from_byte`, `ms`). Never is a word of a thread logged: ids, paths, places, numbers
@@ -8,14 +8,9 @@ would ask about, `warning` for what heals by itself, `error` for what a person m
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TextIO
-
-import orjson
-import structlog
+from typing import Any, Final, Literal, NamedTuple
 
 from projector.settings import Format, Level
 
@@ -60,79 +55,40 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
 })  # fmt: skip
 
-#: Levels by weight, and by the priorities of syslog (RFC 5424).
 _WEIGHT: Final[Mapping[Level, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_PRIORITY: Final[Mapping[str, int]] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-
-Fields = MutableMapping[str, Any]
 
 
-class _Stderr:
-    """Standard error as it is when a line is written: a progress bar may stand before it."""
+class _Choice:
+    """What `configure` was told, and the logger made of it once there is a line to write."""
 
-    def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+    def __init__(self, level: Level, form: Format) -> None:
+        self.weight = _WEIGHT[level]
+        self.form: Format = form
+        self._logger: Any = None
 
-    debug = info = warning = error = msg
+    @property
+    def logger(self) -> Any:
+        if self._logger is None:
+            from projector import log_lines  # noqa: PLC0415 - 50 ms that most commands never pay
+
+            self._logger = log_lines.logger(self.form)
+        return self._logger
+
+
+_chosen = _Choice("info", "auto")
 
 
 def configure(level: Level = "info", form: Format = "auto") -> None:
-    """Set up logging for the process; called once, by the command line."""
-    structlog.configure(
-        processors=[*_renderers(form)],
-        wrapper_class=structlog.make_filtering_bound_logger(_WEIGHT[level]),
-        logger_factory=lambda *_: _Stderr(),
-        cache_logger_on_first_use=False,
-    )
+    """Set up logging for the process; called by the command line, and when settings change."""
+    global _chosen  # noqa: PLW0603 - a process has one log
+    _chosen = _Choice(level, form)
 
 
 def event(name: Name, /, *, exc: BaseException | None = None, **fields: str | float | None) -> None:
     """Log an event of `EVENTS` at its level. `exc`: its trace becomes the field `exception`."""
+    level = EVENTS[name].level
+    if _WEIGHT[level] < _chosen.weight:
+        return
     if exc is not None:
-        fields["exc_info"] = exc  # type: ignore[assignment]  # structlog takes it out again
-    _LOGGER.log(_WEIGHT[EVENTS[name].level], name, **fields)
-
-
-_LOGGER: Final[Any] = structlog.get_logger()
-
-
-def _renderers(form: Format) -> list[structlog.typing.Processor]:
-    common: list[structlog.typing.Processor] = [structlog.processors.add_log_level]
-    journal = to_journal(sys.stderr, os.environ.get("JOURNAL_STREAM", ""))
-    if form == "console" or (form == "auto" and not journal and sys.stderr.isatty()):
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        return [
-            *common,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=colors, pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
-    common.append(structlog.processors.format_exc_info)
-    if journal and form == "auto":
-        return [*common, _as_journal]
-    common.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
-    return [*common, _as_json]
-
-
-def to_journal(stream: TextIO, variable: str) -> bool:
-    """Whether a stream goes to systemd's journal: `$JOURNAL_STREAM` is its device and inode."""
-    try:
-        facts = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return variable == f"{facts.st_dev}:{facts.st_ino}"
-
-
-def _as_json(_logger: object, _method: str, fields: Fields) -> str:
-    return orjson.dumps(fields, default=repr).decode()
-
-
-_LOGFMT: Final = structlog.processors.LogfmtRenderer()
-
-
-def _as_journal(logger: Any, method: str, fields: Fields) -> str:
-    """Render priority, event and fields; the journal knows the time itself."""
-    name, level = fields.pop("event"), fields.pop("level")
-    return f"<{_PRIORITY[level]}>{name} {_LOGFMT(logger, method, fields)}".rstrip()
+        fields["exc_info"] = exc  # type: ignore[assignment]  # it is taken out again
+    getattr(_chosen.logger, level)(name, **fields)

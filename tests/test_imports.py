@@ -28,12 +28,12 @@ HARMLESS: Final = frozenset({"os.path"})
 #: Modules that touch the world; a folder stands for all in it. New ones are named here.
 STARRED: Final = frozenset(
     """
-    __main__ cli commands config log
+    __main__ cli commands config log_lines
     discover.names discover.paths discover.scan discover.watch
     install.host
     read.chunks
     run
-    serve.connect serve.gather serve.reader
+    serve.connect serve.finder serve.gather serve.reader
     store.migrate store.open store.sqlite
     """.split()
 )
@@ -57,7 +57,7 @@ JOBS: Final[Mapping[str, str]] = {
     "aiosqlite": "store.sqlite",
     "click": "cli commands",
     "rich": "run.progress commands",
-    "structlog": "log",
+    "structlog": "log_lines",
     "watchfiles": "discover.watch",
 }
 

@@ -6,6 +6,8 @@ import ast
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -95,3 +97,23 @@ def test_an_exception_is_one_field(capsys: pytest.CaptureFixture[str]) -> None:
 
     line = json.loads(capsys.readouterr().err)
     assert "ValueError: why" in line["exception"]
+
+
+def test_what_renders_is_loaded_with_the_first_line() -> None:
+    """Commands that log nothing need not wait for it: it takes as long as all the rest."""
+    told = subprocess.run(
+        [sys.executable, "-c", _FIRST_LINE], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.split() == ["False", "True"]
+
+
+_FIRST_LINE = """
+import sys
+from projector import log
+log.configure("info", "json")
+log.event("batch.committed", records=1)
+print("structlog" in sys.modules)
+log.event("daemon.stopped")
+print("structlog" in sys.modules)
+"""
