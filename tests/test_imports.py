@@ -43,6 +43,7 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("discover.hints", "discover.scan"): "the folders of a home, by name",
     ("read.rollout", "read.chunks"): "the only way to bytes; a test gives another opener",
     ("read.agree", "read.chunks"): "the same",
+    ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }
 
 NOUNS: Final = frozenset("errors figures place rows words".split())
