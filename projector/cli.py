@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector import __version__
+from projector.commands import events as event_commands
 from projector.commands import install as install_commands
 from projector.commands import rebuild as rebuild_commands
 from projector.commands import search as search_command
@@ -133,6 +134,7 @@ app.add_command(install_commands.install)
 app.add_command(install_commands.uninstall)
 app.add_command(verify_commands.verify)
 app.add_command(rebuild_commands.rebuild)
+app.add_command(event_commands.events)
 
 
 @app.command("run")

@@ -20,6 +20,7 @@ Name = Literal[
     "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
+    "feed.pruned",
 ]  # fmt: skip
 
 
@@ -53,6 +54,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "settings.reloaded":      Known("info",    "SIGHUP: what is different holds from now on"),
     "settings.refused":       Known("error",   "SIGHUP: they are wrong; the old ones hold"),
     "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
+    "feed.pruned":            Known("debug",   "changes older than wanted went out of the feed"),
 })  # fmt: skip
 
 _WEIGHT: Final[Mapping[Level, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

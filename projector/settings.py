@@ -123,6 +123,20 @@ class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 8192
 
 
+class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long changes are kept for those who follow them."""
+
+    keep_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Changes older than this go out of the feed, but for lifecycle events; 0:"
+            " they are kept for ever, at some 15 bytes each, and a new consumer can begin at 0.",
+            extra={"unit": "days"},
+        ),
+    ] = 0.0
+
+
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From where on `projector health` warns."""
 
@@ -239,6 +253,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: Run = Run()
     store: Store = Store()
     search: Search = Search()
+    feed: Feed = Feed()
     health: Health = Health()
     serve: Serve = Serve()
     metrics: Metrics = Metrics()

@@ -33,7 +33,7 @@ STARRED: Final = frozenset(
     install.host
     read.chunks
     run
-    serve.connect serve.finder serve.gather serve.reader
+    serve.connect serve.feed serve.finder serve.gather serve.reader
     store.migrate store.open store.sqlite
     """.split()
 )

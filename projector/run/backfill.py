@@ -10,6 +10,7 @@ from projector import log
 from projector.discover.names import read_names
 from projector.place import RolloutFile
 from projector.run.progress import Progress, Summary
+from projector.run.retention import prune
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor, notes_of
 from projector.run.tail import Limits
@@ -78,6 +79,7 @@ async def backfill(
         await store.gone(look.gone(known), purge=settings.run.on_delete == "purge")
     while await store.fill_index():
         pass
+    await prune(store, settings)
     totals = await store.totals()
     faults = [str(fault) for fault in look.faults]
     faults += [str(reason) for reason in rounds.set_aside.values()]

@@ -29,6 +29,7 @@ from projector.place import RolloutFile, RolloutId
 from projector.run import systemd
 from projector.run.backfill import limits_of
 from projector.run.reload import changed
+from projector.run.retention import prune
 from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
 from projector.run.systemd import Pulse
@@ -293,6 +294,7 @@ class Daemon:
         for rollout_id, notes in notes_of([*fresh, *lasting]).items():
             await self._store.note(rollout_id, notes)
         self._tell_of_homes(look)
+        await prune(self._store, self._settings)
         self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
 

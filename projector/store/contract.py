@@ -4,6 +4,8 @@
 2. A rollout's checkpoint is the end of the last batch written; it never points past its rows.
 3. Two writers never both advance one rollout from the same place (compare and set).
 4. Readers see the rows of a rollout before or after a batch or a replacement, never between.
+5. Each transaction tells of every turn, item, thread and lifecycle event that it changed, once, in
+   one sequence whose numbers grow in the order of commits (the view `changes`).
 """
 
 from __future__ import annotations
@@ -169,6 +171,12 @@ class Store(Protocol):
 
     async def mend(self) -> None:
         """Compute chains, positions and counters of all threads anew; drop rows of no rollout."""
+
+    async def prune(self, before_ms: int) -> bool:
+        """Take some changes out of the feed that were committed before a time; True: more are left.
+
+        `before_ms`: milliseconds since 1970. Lifecycle events stay.
+        """
 
     async def totals(self) -> Totals:
         """Count what is there; cheap, whatever its size."""

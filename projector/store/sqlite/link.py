@@ -16,7 +16,7 @@ from projector.place import Offset, RolloutId, ThreadId, TurnId
 from projector.rows import Anomaly, EventType, uid
 from projector.store import lineage
 from projector.store.lineage import EVERYTHING, Chain, Link
-from projector.store.sqlite.write import Target, Touched, note
+from projector.store.sqlite.write import CHANGED, NEXT, Target, Touched, note
 
 
 class Thread(NamedTuple):
@@ -104,9 +104,10 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
         moved = start - _start_of(db, link.rollout)
         if moved:
             for table in ("items", "turns"):
-                for which in ("tombstone = 0", "tombstone <> 0"):
+                for which, told in (("tombstone = 0", f", {CHANGED}"), ("tombstone <> 0", "")):
                     db.execute(
-                        f"UPDATE {table} SET position = position + ? WHERE rollout = ? AND {which}",
+                        f"UPDATE {table} SET position = position + ?{told}"
+                        f" WHERE rollout = ? AND {which}",
                         (moved, link.rollout),
                     )
             for table in ("realtime_items", "usage"):
@@ -375,8 +376,8 @@ def event(
         (thread_id, kind),
     ).fetchone()
     db.execute(
-        "INSERT INTO events (uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
-        " VALUES (?, ?, ?, 0, ?, ?, ?)",
+        "INSERT INTO events (seq, uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
+        f" VALUES ({NEXT.format(new='')}, ?, ?, ?, 0, ?, ?, ?)",
         (
             uid("event", thread_id, kind, "", str(n)),
             thread_id,

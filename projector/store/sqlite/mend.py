@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
-from projector.store.sqlite import link
-from projector.store.sqlite.file import writing
+from projector.store.sqlite import feed, link
 from projector.store.sqlite.recheck import OWNED, ownerless
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
-    with writing(db):
+    with feed.telling(db, now_ms):
+        lost_rows = {one for table in ("items", "turns") for one in ownerless(db, table)}
+        feed.purge(db, sorted(lost_rows))
         for table in OWNED:
             for rollout in ownerless(db, table):
                 db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))

@@ -15,9 +15,16 @@ from typing import Final
 
 from projector.place import Checkpoint, ThreadId
 from projector.store.contract import Batch
-from projector.store.sqlite import index, link, rollouts
-from projector.store.sqlite.file import writing
-from projector.store.sqlite.write import REPLACED, Target, write
+from projector.store.sqlite import feed, index, link, rollouts
+from projector.store.sqlite.write import (
+    CHANGED,
+    REPLACED,
+    SHOWN,
+    Target,
+    differs,
+    marked,
+    write,
+)
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
@@ -27,6 +34,8 @@ _KEYED: Final = {
     "usage": ("usage", "rollout, uid"),
     "events": ("seq", "thread_id, uid"),
 }
+#: Number of an event in the sequence of all changes.
+_NEXT: Final = "(SELECT coalesce(max(seq), 0) FROM feed) + row_number() OVER (ORDER BY seq)"
 _ASIDE: Final = (*_KEYED, "anomaly_rows", "frames")
 
 
@@ -73,7 +82,7 @@ def finish(
     Raises:
         CheckpointMoved: the rollout is no longer where it was. Nothing was written.
     """
-    with writing(db), index.following(db):
+    with feed.telling(db, now_ms), index.following(db):
         old = _standing(db, start, last)
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
@@ -111,22 +120,31 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     number, key = _KEYED[table]
     columns_of_key = key.split(", ")
     whose = " AND from_record" if table == "events" else ""
+    told = f", {CHANGED}" if table in SHOWN else ""
     again = " AND ".join(f"n.{column} = {table}.{column}" for column in columns_of_key)
     db.execute(
-        f"UPDATE {table} SET tombstone = {REPLACED} WHERE rollout = ? AND tombstone = 0{whose}"
+        f"UPDATE {table} SET tombstone = {REPLACED}{told}"
+        f" WHERE rollout = ? AND tombstone = 0{whose}"
         f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
         (row.rollout,),
     )
     columns = [
         name
         for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall()
-        if name != number
+        if name not in (number, "changed")
     ]
+    if table == "events":  # numbers of the one sequence; the order aside is that of the file
+        columns = ["seq", *columns]
     # When an event was first written here stays true.
-    changed = [name for name in columns if name not in (*columns_of_key, "noted_at_ms")]
-    values = [f"position + {row.start_position:d}" if c == "position" else c for c in columns]
+    kept = (*columns_of_key, "noted_at_ms", "seq")
+    changed = [name for name in columns if name not in kept]
+    replaced = [f"{name} = excluded.{name}" for name in changed]
+    if table in SHOWN:
+        replaced.append(marked(differs(SHOWN[table])))
+    made = {"position": f"position + {row.start_position:d}", "seq": _NEXT}
+    values = [made.get(column, column) for column in columns]
     db.execute(
         f"INSERT INTO {table} ({', '.join(columns)})"
         f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {number}"
-        f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in changed)}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)}"
     )

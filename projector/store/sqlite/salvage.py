@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projector.place import RolloutId
-from projector.store.sqlite import link
+from projector.store.sqlite import feed, link
 from projector.store.sqlite.file import faults, writing
 
 #: Tables of a rollout's rows, with their integer key.
@@ -188,7 +188,8 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
     """Give the events of the new database the numbers and times that they had in the old one.
 
     Events that were seen on disk, or are of rollouts that were saved, come over too. New ones are
-    numbered behind all that were ever given. Gives the tables that could not be read whole.
+    numbered behind all that were ever given, and so is what the change feed tells of: every row
+    once more. Gives the tables that could not be read whole.
     """
     wreck = Wreck(old)
     with (
@@ -211,9 +212,12 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
                 )
             last = max(
                 [row["seq"] for row in wreck.some("sqlite_sequence", "name = 'events'")]
+                + [row["seq"] for row in wreck.some("feed", "1 ORDER BY seq DESC LIMIT 1")]
                 + [db.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]]
             )
             _take_over(db, [name for name in columns if name not in ("seq", "rollout")], last)
+            feed_ids = [row["feed_id"] for row in wreck.some("feed_state")]
+            feed.tell_again(db, last, feed_ids[0] if feed_ids else None)
     return tuple(wreck.damaged)
 
 

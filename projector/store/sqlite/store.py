@@ -24,7 +24,7 @@ from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import index, link, mend, replace, rollouts
+from projector.store.sqlite import feed, index, link, mend, replace, rollouts
 from projector.store.sqlite.file import faults, prepare, writing
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.hold import hold
@@ -98,7 +98,7 @@ class SqliteStore:
             if on_progress is not None:
                 # What it gives is an order to stop, if it is not 0.
                 await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
-            await store._run(_set_up, path)
+            await store._run(_set_up, path, now_ms())
         except BaseException:
             await store.close()
             raise
@@ -196,6 +196,10 @@ class SqliteStore:
         """See `Store`."""
         await self._run(mend.mend, self._now_ms())
 
+    async def prune(self, before_ms: int) -> bool:
+        """See `Store`."""
+        return await self._run(feed.prune, before_ms)
+
     async def totals(self) -> Totals:
         """See `Store`."""
         return await self._run(_totals)
@@ -218,7 +222,7 @@ class SqliteStore:
                 self._lock = None
 
 
-def _set_up(db: sqlite3.Connection, path: Path) -> None:
+def _set_up(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     steps = migrations("sqlite")
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
@@ -226,6 +230,9 @@ def _set_up(db: sqlite3.Connection, path: Path) -> None:
     index.teach(db)
     migrate(db, path, steps)
     index.keep(db)
+    if db.execute("SELECT 1 FROM feed_stale").fetchone():  # of a database older than the feed
+        with feed.telling(db, now_ms):
+            pass
 
 
 def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -253,7 +260,7 @@ def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: 
 
 
 def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> None:
-    with writing(db), index.following(db):
+    with feed.telling(db, now_ms), index.following(db):
         for batch in batches:
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)
@@ -269,7 +276,7 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
 
 
 def _found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
-    with writing(db):
+    with feed.telling(db, now_ms):
         changed = []
         for file in files:
             old = rollouts.lookup(db, file.name.rollout_id)
@@ -283,9 +290,13 @@ def _found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int)
 def _gone(
     db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
 ) -> None:
-    with writing(db), index.following(db):
+    with feed.telling(db, now_ms), index.following(db):
         changed = []
         threads = []
+        if purge:
+            feed.purge(
+                db, [row.rollout for one in rollout_ids if (row := rollouts.lookup(db, one))]
+            )
         for rollout_id in rollout_ids:
             row = db.execute(
                 "SELECT rollout, thread_id, gone_at_ms FROM rollouts WHERE rollout_id = ?",
@@ -335,7 +346,7 @@ def _name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> No
     wanted = {thread_id: mended(name) for thread_id, name in names.items()}
     if all(known.get(thread_id) == name for thread_id, name in wanted.items()):
         return
-    with writing(db):
+    with feed.telling(db, now_ms):
         known = dict(db.execute("SELECT thread_id, name FROM names"))
         for thread_id, name in wanted.items():
             if known.get(thread_id) != name:

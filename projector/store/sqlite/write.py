@@ -109,6 +109,33 @@ def mended(value: object) -> object:
     return value
 
 
+def differs(columns: Sequence[str]) -> str:
+    """Give SQL that is true where a row that is put again has another value in a column."""
+    return " OR ".join(f"{column} IS NOT excluded.{column}" for column in columns)
+
+
+#: For an UPDATE of living rows: they changed.
+CHANGED: Final = "changed = iif(changed, changed, 1)"
+#: Columns that readers see, the likely ones first.
+SHOWN: Final = {
+    "turns": (
+        "status", "completed_at", "end_offset", "end_ordinal", "duration_ms", "started_at",
+        "first_user_item_id", "final_agent_item_id", "error_json", "model", "root_turn_id",
+        "ordinal", "position",
+    ),
+    "items": (
+        "updated_ordinal", "json", "type", "completed_at_ms", "started_at_ms", "provenance",
+        "created_at_ms", "ordinal", "position",
+    ),
+    "events": ("payload", "type", "turn_id", "recorded_at_ms"),
+}  # fmt: skip
+
+
+def marked(differ: str) -> str:
+    """Give SQL that marks a row that is put again, if what readers see of it changes."""
+    return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
+
+
 # A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
 # it were new. `excluded` is the row that comes, the bare names are the row that is there.
 _ITEM = """
@@ -126,8 +153,17 @@ ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
                             coalesce(completed_at_ms, excluded.completed_at_ms))),
   owner = iif(tombstone, excluded.owner, owner),
   updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
-  provenance = excluded.provenance, tombstone = 0
-"""
+  provenance = excluded.provenance, {changed}, tombstone = 0
+""".replace(
+    "{changed}",
+    # Of a living row: what the statement replaces, and the times where they are filled in.
+    marked(
+        f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
+        " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
+        " OR iif(?14, excluded.completed_at_ms <> coalesce(completed_at_ms, -1),"
+        " completed_at_ms IS NULL AND excluded.completed_at_ms IS NOT NULL)"
+    ),
+)
 
 _TURN = """
 INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
@@ -141,8 +177,9 @@ ON CONFLICT (turn_id, rollout) DO UPDATE SET
   first_user_item_id = excluded.first_user_item_id,
   final_agent_item_id = excluded.final_agent_item_id, end_ordinal = excluded.end_ordinal,
   end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id,
-  model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, tombstone = 0
-"""
+  model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, {changed},
+  tombstone = 0
+""".replace("{changed}", marked(differs(SHOWN["turns"])))
 
 _REALTIME = """
 INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
@@ -169,15 +206,21 @@ ON CONFLICT (rollout, uid) DO UPDATE SET
 WHERE tombstone <> 0
 """
 
+#: Number of the next event: events have theirs in the one sequence of all changes.
+NEXT: Final = (
+    "(SELECT 1 + max(coalesce((SELECT max(seq) FROM feed), 0),"
+    " coalesce((SELECT max(seq) FROM {new}events), 0)))"
+)
+
 _EVENT = """
-INSERT INTO {new}events (uid, thread_id, rollout, from_record, type, turn_id, payload,
+INSERT INTO {new}events (seq, uid, thread_id, rollout, from_record, type, turn_id, payload,
   recorded_at_ms, noted_at_ms)
-VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)
+VALUES ({next}, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (thread_id, uid) DO UPDATE SET
   type = excluded.type, turn_id = excluded.turn_id, payload = excluded.payload,
-  recorded_at_ms = excluded.recorded_at_ms, tombstone = 0
+  recorded_at_ms = excluded.recorded_at_ms, changed = iif(changed, changed, 3), tombstone = 0
 WHERE tombstone <> 0
-"""
+""".replace("{next}", NEXT)
 
 _ANOMALY = """
 INSERT INTO {new}anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,
@@ -304,14 +347,14 @@ def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
     frames = (to.rollout, bury.owner_from)
     for table in ("items", "turns"):
         db.execute(
-            f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}"
+            f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}, {CHANGED}"
             " WHERE rollout = ? AND owner >= ? AND owner IS NOT NULL AND tombstone = 0",
             frames,
         )
     db.execute(
         f"UPDATE {to.new}turns SET status = 'inProgress', completed_at = NULL,"
         " duration_ms = NULL, error_json = NULL, end_ordinal = NULL, end_offset = NULL,"
-        " end_owner = NULL"
+        f" end_owner = NULL, {CHANGED}"
         " WHERE rollout = ? AND end_owner >= ? AND end_owner IS NOT NULL AND tombstone = 0",
         frames,
     )
@@ -321,7 +364,8 @@ def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
 def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
     for table in ("items", "turns"):
         db.execute(
-            f"UPDATE {to.new}{table} SET tombstone = {DROPPED} WHERE rowid = {_newest(to, table)}",
+            f"UPDATE {to.new}{table} SET tombstone = {DROPPED}, {CHANGED}"
+            f" WHERE rowid = {_newest(to, table)}",
             (to.rollout, drop.uid),
         )
 

@@ -1,0 +1,170 @@
+"""`projector events`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import click
+
+from projector.commands.options import common, settings_of
+from projector.errors import ProjectorError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from projector.serve.feed import Feed, Wanted
+
+#: How often a follower asks whether there was a commit, in milliseconds.
+TICK_MS: Final = 200
+#: What a follower says when it finds another database than before: numbers begin anew.
+RESTART: Final = b'{"seq":0,"kind":"feed","op":"restart"}'
+
+
+@click.command()
+@common
+@click.option(
+    "--after",
+    metavar="SEQ",
+    type=click.IntRange(min=0),
+    help="Only what came behind this number: the last that was seen. Default: from the beginning.",
+)
+@click.option("--follow", is_flag=True, help="Go on with what happens, until it is interrupted.")
+@click.option(
+    "--types",
+    metavar="NAMES",
+    multiple=True,
+    help="Only these, with commas or repeated: turn, item, thread, event, or a lifecycle type such"
+    " as turn.failed.",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="No more lines than this.")
+@click.pass_context
+def events(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    after: int | None,
+    follow: bool,
+    types: tuple[str, ...],
+    limit: int | None,
+) -> None:
+    """Print the change feed: JSON lines, in the order in which changes were committed.
+
+    Each line has its number `seq`, what changed, and the row as it is now. Whoever stores the last
+    `seq` that it has dealt with, and asks for what came --after it, misses nothing and sees nothing
+    twice.
+    """
+    from projector.serve.feed import Feed, Wanted  # noqa: PLC0415 - see the package's docstring
+
+    wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
+    path = settings_of(context, codex_home, database).database_path
+    with Feed(path) as feed:
+        feed.check(after or 0, wanted)
+    reading = _Reading(path, wanted, after or 0, limit)
+    with _until_told() as told:
+        try:
+            reading.catch_up(told)
+            while follow and not reading.done and not told:
+                reading.wait(told)
+                with suppress(ProjectorError):  # gone again; the wait is for the next one
+                    reading.catch_up(told)
+        except BrokenPipeError:
+            # Whoever read has left, and has all that it wanted.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        finally:
+            reading.close()
+
+
+class _Reading:
+    """How far the feed has been printed."""
+
+    def __init__(self, path: str, wanted: Wanted, after: int, limit: int | None) -> None:
+        self._path = path
+        self._wanted = wanted
+        self._after = after
+        self._left = limit
+        self._feed: Feed | None = None
+        self._feed_id: bytes | None = None
+        self._version: int | None = None
+        self._out: BinaryIO = sys.stdout.buffer
+
+    @property
+    def done(self) -> bool:
+        """All lines that were asked for are out."""
+        return self._left == 0
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+
+    def catch_up(self, told: list[int]) -> None:
+        """Print all that is there."""
+        feed = self._opened()
+        # Asked for before the changes: what is committed in between is found at the next look.
+        self._version = feed.version()
+        more = True
+        while more and not self.done and not told:
+            page = feed.page(self._after, self._wanted, self._left)
+            self._out.write(b"".join(line + b"\n" for line in page.lines))
+            self._out.flush()
+            self._after, more = page.seq, page.more
+            if self._left is not None:
+                self._left -= len(page.lines)
+
+    def wait(self, told: list[int]) -> None:
+        """Wait for a commit, whatever happens to the database meanwhile.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        watch = select.poll()
+        watch.register(self._out.fileno(), 0)
+        while not told:
+            if watch.poll(TICK_MS) and not self._out.isatty():
+                raise BrokenPipeError
+            try:
+                if self._opened().version() != self._version:
+                    return
+            except ProjectorError:  # locked, gone, being replaced: it may come again
+                self.close()
+
+    def _opened(self) -> Feed:
+        """Give the feed of the database that is there now."""
+        from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
+
+        if self._feed is not None and self._feed.version() is None:
+            self.close()
+        if self._feed is None:
+            feed = Feed(self._path)
+            if self._feed_id not in (None, feed.feed_id):
+                self._out.write(RESTART + b"\n")
+                self._out.flush()
+                self._after = 0
+            self._feed, self._feed_id, self._version = feed, feed.feed_id, None
+        return self._feed
+
+
+@contextmanager
+def _until_told() -> Iterator[list[int]]:
+    """Give a list that is no longer empty once SIGINT or SIGTERM came; a second one interrupts."""
+    told: list[int] = []
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        if told:
+            raise KeyboardInterrupt
+        told.append(number)
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,30 @@
+"""What is kept for a while only: changes in the feed."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from projector import log
+from projector.settings import Settings
+from projector.store.contract import Store
+
+#: Steps at a time, each a short transaction: what is left goes at the next scan.
+STEPS: Final = 50
+_DAY_MS: Final = 86_400_000
+
+
+async def prune(store: Store, settings: Settings) -> None:
+    """Take changes out of the feed that are older than the settings want them.
+
+    Raises:
+        StoreUnavailable: the database cannot be written. What went has gone.
+    """
+    if not settings.feed.keep_days:
+        return
+    before_ms = time.time_ns() // 1_000_000 - round(settings.feed.keep_days * _DAY_MS)
+    for step in range(STEPS):
+        if not await store.prune(before_ms):
+            if step:
+                log.event("feed.pruned", steps=step)
+            return

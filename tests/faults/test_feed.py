@@ -1,0 +1,106 @@
+"""The change feed: a consumer beside a writer, whoever of them is stopped, and when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.faults.test_cut import append, home_of, pieces, scratch
+from tests.faults.test_killed import _die_at
+from tests.mirror import Mirror, changes_of, rows_to_mirror
+from tests.projecting import backfilled
+
+
+def begun(home: Path, database: Path, die_at: int | None, **run: float) -> int:
+    """Begin a backfill in a child process, which may die at a statement; give its pid."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        if die_at is not None:
+            _die_at(die_at)
+        backfilled(home, database, **run)
+    except BaseException as error:  # noqa: BLE001 - a child must not go on with the tests
+        sys.stderr.write(f"child: {error!r}\n")
+        os._exit(70)
+    os._exit(0)
+
+
+def consume_beside(child: int, mirror: Mirror, database: Path, chance: Random) -> None:
+    """Read, and stop reading, and read again, until a child has ended."""
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if database.exists() and _has_feed(database):
+            mirror.read(database, pages=chance.randrange(3), limit=chance.choice((1, 7, None)))
+        if ended:
+            assert status in (0, signal.SIGKILL), status
+            return
+
+
+def _has_feed(database: Path) -> bool:
+    """Whether the schema was made before the writer was killed."""
+    try:
+        changes_of(database)
+    except Exception:  # noqa: BLE001 - whatever a half-made database says
+        return False
+    return True
+
+
+def shaken(home: Path, chance: Random) -> None:
+    """Do to a rollout what should not be done: cut it, or change what was read already."""
+    path = chance.choice(sorted(home.rglob("*.jsonl")))
+    lines = path.read_bytes().splitlines(keepends=True)
+    if len(lines) < 4:
+        return
+    match chance.randrange(3):
+        case 0:
+            del lines[chance.randrange(2, len(lines)) :]
+        case 1:
+            lines.insert(1, b'{"odd": true}\n')
+        case _:
+            del lines[chance.randrange(1, len(lines))]
+    path.unlink()
+    path.write_bytes(b"".join(lines))
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_consumer_sees_each_change_once(seed: int) -> None:
+    """Restarts of either side, at any moment, lose no change and repeat none."""
+    with scratch() as folder:
+        whole, chance = home_of(folder, seed), Random(seed)
+        home, database = folder / "home", folder / "p.db"
+        mirror = Mirror()
+        for path, piece in pieces(whole, chance):
+            append(home / path, piece)
+            if chance.random() < 0.15:
+                die_at = chance.choice((None, chance.randrange(1, 60), chance.randrange(1, 400)))
+                batch = chance.choice((1, 7, 2000))
+                child = begun(home, database, die_at, batch_records=batch)
+                consume_beside(child, mirror, database, chance)
+            if chance.random() < 0.05:
+                shaken(home, chance)
+        backfilled(home, database)
+        mirror.read(database)
+
+        assert mirror.seen == changes_of(database)
+        assert mirror.rows == rows_to_mirror(database)
+        assert all(one[0] < two[0] for one, two in pairwise(mirror.seen))
+
+
+def test_a_second_pass_is_no_change(tmp_path: Path) -> None:
+    home = home_of(tmp_path, 3)
+    backfilled(home, tmp_path / "p.db")
+    before = changes_of(tmp_path / "p.db")
+
+    backfilled(home, tmp_path / "p.db")
+
+    assert before
+    assert before == changes_of(tmp_path / "p.db")

@@ -1,0 +1,89 @@
+"""A consumer of the change feed: a mirror of what it was told, and what it should hold."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from projector.serve.feed import Feed, Wanted
+
+_TABLES = {
+    "turn": "SELECT lower(hex(uid)), position, ordinal, status, error_json, started_at,"
+    " completed_at, duration_ms, first_user_item_id, final_agent_item_id, root_turn_id, model,"
+    " end_ordinal, end_offset FROM turns WHERE tombstone = 0",
+    "item": "SELECT lower(hex(uid)), position, ordinal, updated_ordinal, created_at_ms,"
+    " started_at_ms, completed_at_ms, provenance, json FROM items WHERE tombstone = 0",
+    "event": "SELECT lower(hex(uid)), payload, recorded_at_ms FROM events WHERE tombstone = 0",
+}
+
+
+class Mirror:
+    """What a consumer keeps: rows by their uids, and the last number that it has dealt with."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.seen: list[tuple[Any, ...]] = []
+        self.rows: dict[tuple[str, str], Any] = {}
+
+    def read(self, database: Path, pages: int = 1 << 30, limit: int | None = None) -> None:
+        """Open the feed, take some pages, and leave."""
+        with Feed(str(database)) as feed:
+            feed.check(self.seq, Wanted())
+            for _ in range(pages):
+                page = feed.page(self.seq, Wanted(), limit)
+                for line in page.lines:
+                    self.take(orjson.loads(line))
+                assert self.seq == page.seq
+                if not page.more:
+                    return
+
+    def take(self, change: dict[str, Any]) -> None:
+        """Deal with a change."""
+        assert change["seq"] > self.seq
+        assert change["committed_at_ms"] is not None
+        self.seq = change["seq"]
+        self.seen.append((change["seq"], change["kind"], change["op"], change["uid"]))
+        key = (change["kind"], (change["uid"] or change["thread_id"]).replace("-", ""))
+        if change["row"] is None:
+            self.rows.pop(key, None)
+        else:
+            assert change["op"] != "tombstone" or key in self.rows  # it lives again by now
+            self.rows[key] = change["row"]
+
+
+def rows_to_mirror(database: Path) -> dict[tuple[str, str], Any]:
+    """Give what a mirror holds that has read all."""
+    rows: dict[tuple[str, str], Any] = {}
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        for kind, sql in _TABLES.items():
+            cursor = db.execute(sql)
+            names = [name.removesuffix("_json") for name, *_ in cursor.description]
+            for uid, *values in cursor:
+                row = dict(zip(names[1:], values, strict=True))
+                for name in ("json", "error", "payload"):
+                    if row.get(name):
+                        row[name] = orjson.loads(row[name])
+                if kind == "item":
+                    row["item"] = row.pop("json")
+                rows[kind, uid] = row
+        cursor = db.execute("SELECT * FROM threads")
+        names = [name for name, *_ in cursor.description]
+        for thread in [dict(zip(names, values, strict=True)) for values in cursor]:
+            parts = db.execute(
+                "SELECT rollout_id, nullif(upto, 9223372036854775807) FROM thread_parts"
+                " WHERE thread_id = ? ORDER BY part",
+                (thread["thread_id"],),
+            ).fetchall()
+            thread["parts"] = [{"rollout_id": name, "upto": upto} for name, upto in parts]
+            rows["thread", thread["thread_id"].replace("-", "")] = thread
+    return rows
+
+
+def changes_of(database: Path) -> list[tuple[Any, ...]]:
+    """Give all changes that the feed has."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        return db.execute("SELECT seq, kind, op, uid FROM changes ORDER BY seq").fetchall()
