@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector import __version__
+from projector.commands import doctor as doctor_commands
+from projector.commands import health as health_command
 from projector.commands import events as event_commands
 from projector.commands import install as install_commands
 from projector.commands import rebuild as rebuild_commands
@@ -130,10 +132,12 @@ def app(context: click.Context, file: str | None) -> None:
 app.add_command(thread_commands.threads)
 app.add_command(thread_commands.show)
 app.add_command(search_command.search)
+app.add_command(health_command.health)
 app.add_command(install_commands.install)
 app.add_command(install_commands.uninstall)
 app.add_command(verify_commands.verify)
 app.add_command(rebuild_commands.rebuild)
+app.add_command(doctor_commands.doctor)
 app.add_command(event_commands.events)
 
 
@@ -249,40 +253,6 @@ def status(
         _print_json(shown.document(facts, rollouts=rollouts))
     else:
         click.echo(shown.text(facts, rollouts=rollouts))
-
-
-@app.command()
-@_common
-@_json
-@click.pass_context
-def health(
-    context: click.Context, codex_home: tuple[str, ...], database: str | None, *, as_json: bool
-) -> int:
-    """Say in one line whether all is well, for monitoring. Exit codes: see `projector --help`.
-
-    Asks database and files, not the daemon: it answers when that is stopped or hung.
-    """
-    from projector.serve.health import Level, Verdict, judge  # noqa: PLC0415 - see the module's docstring
-
-    try:
-        settings = _settings(context, codex_home, database)
-        missing = not Path(settings.database_path).exists()
-        verdict = (
-            Verdict(
-                level=Level.CRITICAL,
-                text=f"{settings.database_path}: no database there: nothing is projected",
-            )
-            if missing
-            else judge(_facts(settings), settings.health)
-        )
-    except (ProjectorError, OSError) as error:
-        # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
-        verdict = Verdict(level=Level.UNKNOWN, text=str(error))
-    if as_json:
-        _print_json(verdict.document())
-    else:
-        click.echo(verdict.line())
-    return verdict.level.value
 
 
 def _facts(settings: Settings) -> Facts:

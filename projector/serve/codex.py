@@ -1,0 +1,347 @@
+"""Reads Codex's own databases, and merges what they hold with what is projected here.
+
+Never writes, and locks as little as can be. A database that nobody has open is read as a file that
+rests (`immutable`): then not even the index of its log is made beside it. One that Codex has open
+is read as any reader would, in short snapshots, with a short patience.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+
+from projector.errors import SetAside
+from projector.place import RolloutId, ThreadId
+from projector.read.rollout import RolloutReader
+from projector.serve.shortfall import NOTHING, UNKNOWN, Held, Missing, Record
+
+HISTORY: Final = "thread_history_1.sqlite"
+STATE: Final = "state_5.sqlite"
+#: Seconds to wait for Codex.
+PATIENCE_S: Final = 0.5
+#: A record at a checkpoint is looked at up to this many bytes.
+_RECORD_BYTES: Final = 8 << 20
+#: A file that was written less than this many seconds ago may be about to be read by Codex.
+FRESH_S: Final = 60.0
+
+
+class Databases(NamedTuple):
+    """Codex's databases of one home; None: not there."""
+
+    home: str
+    history: str | None
+    state: str | None
+
+
+def locate(home: str, env: Mapping[str, str] = os.environ) -> Databases:
+    """Find Codex's databases: in $CODEX_SQLITE_HOME, in the home, or in its `sqlite` folder.
+
+    Of several the one that was written last. Source: docs on files, section 1.
+    """
+    folders = [
+        folder for folder in (env.get("CODEX_SQLITE_HOME"), home, f"{home}/sqlite") if folder
+    ]
+
+    def newest(name: str) -> str | None:
+        found = [path for folder in folders if Path(path := f"{folder}/{name}").is_file()]
+        return max(found, key=_written, default=None)
+
+    return Databases(home, newest(HISTORY), newest(STATE))
+
+
+def _written(path: str) -> int:
+    times = [os.stat(name).st_mtime_ns for name in (path, path + "-wal") if Path(name).exists()]
+    return max(times, default=0)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[sqlite3.Connection]:
+    """Open one of Codex's databases for reading.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    wal = Path(path + "-wal")
+    resting = not Path(path + "-shm").exists() and not (wal.exists() and wal.stat().st_size)
+    uri = f"file:{name}?mode=ro" + ("&immutable=1" if resting else "")
+    with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, isolation_level=None)) as db:
+        yield db
+
+
+class Listed(NamedTuple):
+    """A thread as Codex lists it."""
+
+    path: str
+    """Of its current rollout."""
+
+
+def threads(path: str) -> dict[ThreadId, Listed]:
+    """Read which threads Codex lists."""
+    with reading(path) as db:
+        return {
+            row[0]: Listed(row[1]) for row in db.execute("SELECT id, rollout_path FROM threads")
+        }
+
+
+class Here(NamedTuple):
+    """A paginated rollout as it is projected here."""
+
+    number: int
+    rollout_id: RolloutId
+    thread_id: ThreadId
+    path: str
+    compressed: bool
+    end: int
+    start: int
+    incomplete: bool
+    current: bool
+    """It is its thread's current one."""
+    odd: frozenset[str]
+
+
+def rollouts(ours: sqlite3.Connection, home: str) -> list[Here]:
+    """Give the paginated rollouts of a home whose files are there."""
+    odd: dict[int, set[str]] = {}
+    for number, kind in ours.execute(
+        "SELECT a.rollout, a.kind FROM anomaly_rows AS a JOIN rollouts AS r"
+        " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'"
+    ):
+        odd.setdefault(number, set()).add(kind)
+    real = os.path.realpath(home)
+    homes = [
+        name
+        for (name,) in ours.execute("SELECT DISTINCT home FROM rollouts")
+        if os.path.realpath(name) == real
+    ]
+    rows = ours.execute(
+        "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
+        " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
+        " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
+        " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
+        "  AND r.home IN (SELECT value FROM json_each(?)) ORDER BY 2",
+        (orjson.dumps(homes).decode(),),
+    )
+    return [Here._make((*row, frozenset(odd.get(row[0], ())))) for row in rows]
+
+
+def held(ours: sqlite3.Connection, databases: Databases, now_s: float) -> Iterator[Held]:
+    """Give every paginated rollout of a home as it is here and in Codex.
+
+    Raises:
+        sqlite3.Error: one of the databases cannot be read.
+    """
+    listed = None if databases.state is None else threads(databases.state)
+    every = rollouts(ours, databases.home)
+    if databases.history is None:
+        for here in every:
+            yield _Sources(ours, None, listed, now_s).held(here, None)
+        return
+    with reading(databases.history) as codex:
+        stands = {
+            name: (offset, ordinal)
+            for name, offset, ordinal in codex.execute(
+                "SELECT thread_id, next_rollout_byte_offset, next_rollout_ordinal"
+                " FROM thread_history_projection_state"
+            )
+        }
+        continued = _continued(ours, stands)
+        both = _Sources(ours, codex, listed, now_s)
+        for here in every:
+            found = both.held(here, stands.get(here.rollout_id))
+            if found.codex_offset is None and here.rollout_id in continued:
+                child, upto = continued[here.rollout_id]
+                beyond, _ = _missing(ours, None, here, None, upto=upto)
+                found = replace(found, lacking_base=child, beyond=beyond)
+            yield found
+
+
+def _continued(
+    ours: sqlite3.Connection, stands: Mapping[str, object]
+) -> dict[RolloutId, tuple[RolloutId, int]]:
+    """Give the rollouts that others go on, which Codex has projected: by which, and up to where."""
+    return {
+        base: (child, upto)
+        for base, child, upto in ours.execute(
+            "SELECT p.rollout_id, c.rollout_id, p.upto FROM thread_parts AS p"
+            " JOIN thread_states AS s ON s.thread_id = p.thread_id"
+            " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout"
+            " ORDER BY p.upto"
+        )
+        if child in stands and base not in stands
+    }
+
+
+class _Sources(NamedTuple):
+    """What is compared."""
+
+    ours: sqlite3.Connection
+    codex: sqlite3.Connection | None
+    """None: Codex has no projection at all."""
+    listed: Mapping[ThreadId, Listed] | None
+    now_s: float
+
+    def held(self, here: Here, stands: tuple[int, int] | None) -> Held:
+        """Give one rollout; `stands`: where Codex does, None: it never projected it."""
+        offset, ordinal = stands or (None, None)
+        passed, beyond = _missing(self.ours, self.codex if stands else None, here, offset)
+        if stands is None:
+            passed, beyond = NOTHING, passed
+        entry = None if self.listed is None else self.listed.get(here.thread_id)
+        instead = None
+        if entry is not None and here.current and _other(entry.path, here.path):
+            instead = entry.path
+        return Held(
+            thread_id=here.thread_id,
+            rollout_id=here.rollout_id,
+            path=here.path,
+            end=here.end,
+            codex_offset=offset,
+            codex_ordinal=ordinal,
+            at=record_at(here, offset) if beyond and offset is not None else UNKNOWN,
+            passed=passed,
+            beyond=beyond,
+            listed=None if self.listed is None else entry is not None,
+            odd=here.odd,
+            incomplete=here.incomplete and here.current,
+            shown_instead=instead,
+            fresh=_fresh(here.path, self.now_s),
+        )
+
+
+def _other(one: str, path: str) -> bool:
+    """Whether two paths are of different files, a compressed twin aside."""
+    one, path = one.removesuffix(".zst"), path.removesuffix(".zst")
+    if one == path or os.path.realpath(one) == os.path.realpath(path):
+        return False
+    return os.path.basename(one) != os.path.basename(path) or (
+        os.path.exists(one) or os.path.exists(one + ".zst")
+    )
+
+
+def _fresh(path: str, now_s: float) -> bool:
+    try:
+        return abs(now_s - os.stat(path).st_mtime) < FRESH_S
+    except OSError:
+        return False
+
+
+def record_at(here: Here, offset: int) -> Record:
+    """Look at what stands in a rollout at an offset, of its uncompressed bytes."""
+    try:
+        if here.compressed:
+            return _record_in_packed(here.path, offset)
+        with open(here.path, "rb") as file:
+            if offset > os.fstat(file.fileno()).st_size:
+                return Record("beyond")
+            if offset:
+                file.seek(offset - 1)
+                if file.read(1) != b"\n":
+                    return Record("inside")
+            line = file.readline(_RECORD_BYTES)
+    except (OSError, SetAside):
+        return Record("unknown")
+    return _ordinal_of(line)
+
+
+def _record_in_packed(path: str, offset: int) -> Record:
+    with RolloutReader(path, compressed=True) as reader:
+        reader.resume()
+        while not reader.at_end:
+            for line in reader.read():
+                if line.offset == offset:
+                    return _ordinal_of(line.data)
+                if line.end > offset:
+                    return Record("inside")
+        return Record("unknown" if reader.offset == offset else "beyond")
+
+
+def _ordinal_of(line: bytes) -> Record:
+    try:
+        ordinal = orjson.loads(line)["ordinal"]
+    except (ValueError, KeyError, TypeError):
+        return Record("unknown")
+    return Record("record", ordinal if type(ordinal) is int else None)
+
+
+# What is missing ----------------------------------------------------------------------------------
+
+_OUR_TURNS: Final = (
+    "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM turns"
+    " WHERE rollout = :rollout AND tombstone = 0 AND position < :upto ORDER BY position"
+)
+# By the unique key, as Codex's are: then both are merged, whatever they hold.
+_OUR_ITEMS: Final = (
+    "SELECT turn_id, item_id, position - :start FROM items INDEXED BY sqlite_autoindex_items_1"
+    " WHERE rollout = :rollout AND tombstone = 0 AND position < :upto ORDER BY turn_id, item_id"
+)
+_ALL: Final = (1 << 63) - 1
+
+
+class _Gap:
+    """Gathers what is missing of one stretch."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, int] = {}
+        self.items = 0
+
+    def turn(self, turn_id: str, offset: int) -> None:
+        self.turns[turn_id] = min(offset, self.turns.get(turn_id, offset))
+
+    def told(self, started: Mapping[str, tuple[int, int | None]]) -> Missing:
+        def place(turn_id: str) -> int:
+            return min(self.turns[turn_id], started.get(turn_id, (_ALL, None))[0])
+
+        turns = tuple(sorted(self.turns, key=place))
+        return Missing(turns, self.items, started[turns[0]][1] if turns[:1] and turns[0] in started
+                       else None)  # fmt: skip
+
+
+def _missing(
+    ours: sqlite3.Connection,
+    codex: sqlite3.Connection | None,
+    here: Here,
+    offset: int | None,
+    upto: int = _ALL,
+) -> tuple[Missing, Missing]:
+    """Give what Codex lacks before its checkpoint and behind it; without one, all is before."""
+    values = {"rollout": here.number, "start": here.start, "upto": upto}
+    cut = _ALL if offset is None else offset
+    before, behind = _Gap(), _Gap()
+    status: dict[str, str] = {}
+    if codex is not None:
+        status = dict(
+            codex.execute(
+                "SELECT turn_id, status FROM thread_turns WHERE thread_id = ?", (here.rollout_id,)
+            )
+        )
+    started: dict[str, tuple[int, int | None]] = {}
+    for turn_id, place, ended, at, end in ours.execute(_OUR_TURNS, values):
+        started[turn_id] = (place, at)
+        if turn_id not in status:
+            (before if place < cut else behind).turn(turn_id, place)
+        elif status[turn_id] == "inProgress" and ended in ("completed", "interrupted") and end:
+            (before if end <= cut else behind).turn(turn_id, place)
+    theirs: Iterator[tuple[str, str]] = iter(())
+    if codex is not None:
+        theirs = codex.execute(
+            "SELECT turn_id, item_id FROM thread_items WHERE thread_id = ?"
+            " ORDER BY turn_id, item_id",
+            (here.rollout_id,),
+        )
+    other = next(theirs, None)
+    for turn_id, item_id, place in ours.execute(_OUR_ITEMS, values):
+        while other is not None and other < (turn_id, item_id):
+            other = next(theirs, None)
+        if other != (turn_id, item_id):
+            gap = before if place < cut else behind
+            gap.items += 1
+            gap.turn(turn_id, place)
+    return before.told(started), behind.told(started)

@@ -1,0 +1,404 @@
+"""What was found out → what stands in the way, and how to mend it. Pure.
+
+Every check gives a line, also where all is well. Only a problem makes the exit code 1: something
+keeps rows from being right, or Codex shows less of a thread than there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from projector.figures import count, size
+from projector.serve.facts import Facts
+from projector.serve.shortfall import ADVICE, Shortfall
+from projector.settings import Settings
+
+Level = Literal["ok", "info", "warning", "problem"]
+#: SQLite before this may damage a database that two connections write and checkpoint.
+SOUND_SQLITE: Final = (3, 51, 3)
+#: Least free space, in bytes: less is a problem, less than ten times as much a warning.
+LEAST_FREE: Final = 256 << 20
+#: A log of this much is one that a reader keeps from being reset.
+LARGE_WAL: Final = 512 << 20
+#: Minutes that clocks may differ by, in milliseconds.
+_CLOCK_MS: Final = 300_000
+_MODE_OTHERS: Final = 0o077
+_NAMED: Final = 10
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    level: Level
+    topic: str
+    text: str
+    mend: str = ""
+
+    def line(self) -> str:
+        """Give the line for people."""
+        return f"{self.level:<8} {self.topic}: {self.text}" + (
+            f". {self.mend}" if self.mend else ""
+        )
+
+
+class Home(NamedTuple):
+    """A CODEX_HOME."""
+
+    path: str
+    rollouts: int
+    folders: int
+    faults: tuple[str, ...]
+    polled_why: str | None
+    """Why there are no file events; None: there are."""
+
+
+class Mode(NamedTuple):
+    """Who may read a file of ours."""
+
+    path: str
+    mode: int
+    writable: bool
+    """By whoever runs this."""
+
+
+class Kind(NamedTuple):
+    """Anomalies of one kind."""
+
+    kind: str
+    anomalies: int
+    rollouts: int
+
+
+class Incomplete(NamedTuple):
+    """A thread of whose history a part is missing."""
+
+    thread_id: str
+    base: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the database says of itself."""
+
+    facts: Facts
+    schema: int
+    newest_schema: int
+    integrity: str | None
+    """"ok", or what is wrong; None: not all was looked at in time."""
+    kinds: tuple[Kind, ...]
+    incomplete: tuple[Incomplete, ...]
+    latest_ms: int
+    """The latest moment that a row was written, by the clock of then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codex:
+    """What Codex's own databases say, of one home."""
+
+    home: str
+    found: tuple[str, ...]
+    """Paths of those that are there."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    unopened: int = 0
+    """Rollouts that Codex has not projected, for all that is known because nobody opened them."""
+    lost_files: int = 0
+    """Threads that Codex lists, whose file is not there."""
+    fault: str = ""
+    """Why they cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """All that was found out."""
+
+    now_ms: int
+    homes: tuple[Home, ...]
+    database: str
+    database_fault: str
+    """Why the database cannot be read; empty: it can."""
+    database_network: str | None
+    """The network file system that it lies on; None: it does not."""
+    modes: tuple[Mode, ...]
+    free: int | None
+    """Bytes left on its disk."""
+    sqlite: tuple[int, ...]
+    watches: int | None
+    """The system's limit of folders that are watched; None: it does not say."""
+    held: bool | None
+    """A daemon has the database's lock; None: it cannot be told."""
+    local: bool
+    """The daemon of the heartbeat is of this host."""
+    stored: Stored | None
+    codex: tuple[Codex, ...]
+
+
+def checks(found: Examined, settings: Settings) -> list[Check]:
+    """Say how everything stands."""
+    every = [
+        *_homes(found, settings),
+        *_watching(found, settings),
+        *_database(found),
+        *_space(found),
+    ]
+    if found.stored is not None:
+        every += _stored(found.stored)
+        every += _daemon(found, found.stored, settings)
+        every += _anomalies(found.stored.kinds)
+        every += _incomplete(found.stored.incomplete)
+        every += _clock(found, found.stored)
+    every += [check for codex in found.codex for check in _codex(codex)]
+    return every
+
+
+def _homes(found: Examined, settings: Settings) -> Iterator[Check]:
+    for home in found.homes:
+        for fault in home.faults[:_NAMED]:
+            yield Check("problem", "home", fault)
+        if len(home.faults) > _NAMED:
+            yield Check("problem", "home", f"{home.path}: {len(home.faults) - _NAMED} more faults")
+        if home.rollouts:
+            yield Check("ok", "home", f"{home.path}: {count(home.rollouts, 'rollout')}")
+        elif not home.faults:
+            mend = "Name the folder that Codex keeps its rollouts in: --codex-home DIR"
+            yield Check("warning", "home", f"{home.path}: holds no rollouts", mend)
+        if home.polled_why and settings.run.watch != "poll":
+            text = f"{home.polled_why}: news is found by looking every few seconds"
+            yield Check("warning", "watching", text, 'Expected there; watch = "poll" says so')
+
+
+def _watching(found: Examined, settings: Settings) -> Iterator[Check]:
+    folders = sum(home.folders for home in found.homes)
+    if found.watches is None or settings.run.watch == "poll":
+        return
+    text = f"{count(folders, 'folder')} to be watched, the system allows {found.watches:,}"
+    mend = "Raise it: sysctl fs.inotify.max_user_watches=524288"
+    if folders >= found.watches:
+        yield Check("problem", "watching", text, mend)
+    elif folders * 2 >= found.watches:
+        yield Check("warning", "watching", text, mend)
+    else:
+        yield Check("ok", "watching", text)
+
+
+def _database(found: Examined) -> Iterator[Check]:
+    if found.database_fault:
+        yield Check("problem", "database", found.database_fault)
+    if found.database_network is not None:
+        text = f"{found.database}: on {found.database_network}, where SQLite's locks cannot be"
+        yield Check("problem", "database", f"{text} relied on", "Put it on a local disk")
+    open_to = [one for one in found.modes if one.mode & _MODE_OTHERS]
+    for one in open_to:
+        text = f"{one.path}: others may get at it (mode {one.mode:04o}); conversations hold secrets"
+        yield Check("warning", "privacy", text, f"If not meant so: chmod go-rwx {one.path}")
+    if found.modes and not open_to:
+        yield Check("ok", "privacy", "the database's files are private")
+    for one in found.modes:
+        if not one.writable:
+            text = f"{one.path}: cannot be written by this user"
+            yield Check("warning", "database", text, "Run as its owner")
+    version = ".".join(map(str, found.sqlite))
+    if found.sqlite < SOUND_SQLITE:
+        text = (
+            f"SQLite {version}: before 3.51.3 a database may be damaged where several programs"
+            " write it; projector writes by one connection"
+        )
+        yield Check("info", "sqlite", text, "Let no other program write the database")
+    else:
+        yield Check("ok", "sqlite", f"SQLite {version}")
+
+
+def _space(found: Examined) -> Iterator[Check]:
+    if found.free is None:
+        return
+    text = f"{size(found.free)} free beside the database"
+    level: Level = "ok"
+    if found.free < LEAST_FREE:
+        level = "problem"
+    elif found.free < 10 * LEAST_FREE:
+        level = "warning"
+    yield Check(level, "disk", text, "" if level == "ok" else "Free some space")
+
+
+def _stored(stored: Stored) -> Iterator[Check]:
+    database = stored.facts.database
+    if stored.schema > stored.newest_schema:
+        text = f"schema {stored.schema} is newer than this program's {stored.newest_schema}"
+        yield Check("problem", "database", text, "Upgrade codex-projector")
+    elif stored.schema < stored.newest_schema:
+        text = f"schema {stored.schema}, this program's is {stored.newest_schema}"
+        yield Check("info", "database", text, "The next start brings it up to date")
+    if stored.integrity == "ok":
+        yield Check("ok", "database", f"{database.path}: {size(database.size)}, sound")
+    elif stored.integrity is None:
+        text = f"{database.path}: {size(database.size)}; too large to be checked to its end"
+        yield Check("ok", "database", text)
+    else:
+        text = f"{database.path}: is damaged ({stored.integrity})"
+        mend = "Stop the daemon and run: projector rebuild"
+        yield Check("problem", "database", text, mend)
+    if database.wal_size > LARGE_WAL:
+        text = f"the database's log is {size(database.wal_size)}"
+        mend = "Find the program that keeps a reading transaction open, and end it"
+        yield Check("warning", "database", text, mend)
+
+
+def _daemon(found: Examined, stored: Stored, settings: Settings) -> Iterator[Check]:
+    beat = stored.facts.database.heartbeat
+    behind = stored.facts.behind_bytes
+    if behind:
+        text = f"{size(behind)} behind in {count(len(stored.facts.waiting), 'rollout')}"
+        level: Level = "warning" if behind >= settings.health.warning_bytes else "info"
+        yield Check(level, "behind", text, "The daemon reads it, or: projector backfill")
+    if beat is None:
+        text = "none has ever served this database"
+        yield Check("info", "daemon", text, "Start it: projector run")
+        return
+    age_s = max(found.now_ms - beat.beat_at_ms, 0) / 1000
+    who = f"process {beat.holder.pid} on {beat.holder.host}"
+    limit = settings.health.heartbeat_s or 3 * beat.interval_s
+    if beat.phase == "stopping":
+        yield Check("info", "daemon", f"{who} stopped {age_s:.0f} s ago", "Start: projector run")
+    elif found.held is False and found.local:
+        text = f"{who} is gone without saying so, last sign of life {age_s:.0f} s ago"
+        yield Check("problem", "daemon", text, "Start it: projector run; see its log")
+    elif age_s >= limit:
+        text = f"{who} has given no sign of life for {age_s:.0f} s"
+        yield Check("problem", "daemon", text, "See its log; restart it")
+    else:
+        yield Check("ok", "daemon", f"{who}: {beat.phase}, last sign of life {age_s:.0f} s ago")
+        if beat.watching == "polling":
+            yield Check("warning", "daemon", f"it polls: {beat.watching_why}")
+    if beat.set_aside and beat.phase != "stopping":
+        text = f"{count(beat.set_aside, 'rollout')} set aside: cannot be read"
+        yield Check("problem", "daemon", text, "Its log names them (rollout.set_aside)")
+
+
+def _clock(found: Examined, stored: Stored) -> Iterator[Check]:
+    ahead = stored.latest_ms - found.now_ms
+    if ahead > _CLOCK_MS:
+        text = f"rows were written {ahead / 1000:,.0f} s from now: the clock was set back"
+        yield Check("warning", "clock", text, "Rows are right; times of arrival are not")
+
+
+#: What an anomaly of a kind means, and what to do: at most a warning, for the rows are right.
+KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
+    "ordinal_repeated": (
+        "info", "an ordinal came twice; both records are projected",
+        "Codex before 0.154 stands still there: update it",
+    ),
+    "ordinal_fell": ("info", "ordinals fell back; all is projected in the order of the file", ""),
+    "ordinal_gap": ("info", "ordinals are missing; nothing else is", ""),
+    "no_ordinal": ("info", "records without an ordinal are projected all the same", ""),
+    "unknown_record": ("info", "records of kinds that this version does not know", "Upgrade"),
+    "unknown_event": ("info", "events of kinds that this version does not know", "Upgrade"),
+    "unknown_item": (
+        "info", "items of types that this version does not know are kept as written", "Upgrade",
+    ),
+    "replaced": ("info", "files that were not what they had been were projected anew", ""),
+    "torn": (
+        "warning", "lines cut short, as a crash or a full disk leaves them",
+        "See that the disk has room; what was cut is lost, the records around it are not",
+    ),
+    "nul_bytes": ("warning", "runs of NUL bytes, as a crash leaves them; left out", ""),
+    "joined": ("info", "several records on one line; all are projected", ""),
+    "byte_order_mark": (
+        "warning", "files begin with a byte order mark, which Codex refuses",
+        "An editor or a sync tool wrote it: remove it to have the thread in Codex",
+    ),
+    "no_header": (
+        "warning", "files without a first session_meta, which Codex refuses",
+        "Restore them from a backup, if there is one",
+    ),
+    "refused_header": ("warning", "first lines that Codex refuses", ""),
+    "not_utf8": ("warning", "bytes that are not UTF-8 were replaced", ""),
+    "lone_surrogate": ("info", "half surrogate pairs were replaced", ""),
+    "overlong": (
+        "warning", "lines longer than read.max_line_bytes were passed over",
+        "Raise the limit and run: projector rebuild",
+    ),
+    "too_deep": ("warning", "lines nested too deeply were passed over", ""),
+    "second_file": (
+        "warning", "rollouts lie there twice; one file of each is projected",
+        "See the view anomalies for the others; move copies away",
+    ),
+    "zst_not": ("info", "files named .zst hold plain text, and are read so", ""),
+    "lineage.cycle": ("warning", "rollouts continue one another in a circle", ""),
+}  # fmt: skip
+
+
+def _anomalies(kinds: Iterable[Kind]) -> Iterator[Check]:
+    none = True
+    for one in kinds:
+        none = False
+        level, meaning, mend = KINDS.get(
+            one.kind, ("info", "places that could not be read as written", "")
+        )
+        if one.kind.startswith("zst") and one.kind not in KINDS:
+            level, meaning = "warning", "compressed files that cannot be read to their end"
+            mend = "Restore them from a backup, if there is one"
+        text = f"{one.kind}: {one.anomalies:,} in {count(one.rollouts, 'rollout')}: {meaning}"
+        yield Check(level, "anomalies", text, mend)
+    if none:
+        yield Check("ok", "anomalies", "none noted")
+
+
+def _incomplete(threads: tuple[Incomplete, ...]) -> Iterator[Check]:
+    for one in threads[:_NAMED]:
+        base = "what it continues" if one.base is None else f"rollout {one.base}"
+        text = f"thread {one.thread_id}: {base} is not here; its own part is shown"
+        yield Check("warning", "lineage", text, "Restore that file, or name its home")
+    if len(threads) > _NAMED:
+        text = f"{len(threads) - _NAMED:,} more threads without what they continue"
+        yield Check("warning", "lineage", text)
+
+
+def _codex(codex: Codex) -> Iterator[Check]:
+    if codex.fault:
+        yield Check("warning", "codex", f"{codex.fault}: what Codex shows is not compared")
+        return
+    if not codex.found:
+        return
+    for short in codex.shortfalls:
+        level: Level = "warning" if short.why == "behind" else "problem"
+        mend = ADVICE[short.why].replace("THREAD", short.thread_id)
+        yield Check(level, "codex", short.line(), mend)
+    if not codex.shortfalls:
+        yield Check("ok", "codex", f"{codex.home}: Codex shows all of what it has opened")
+    if codex.unopened:
+        text = f"{count(codex.unopened, 'rollout')} not projected by Codex yet"
+        yield Check("info", "codex", text, "It does so when the thread is opened")
+    if codex.lost_files:
+        text = f"Codex lists {count(codex.lost_files, 'thread')} whose file is not there"
+        yield Check("info", "codex", text)
+
+
+def document(found: Iterable[Check], codex: Iterable[Codex]) -> dict[str, Any]:
+    """Give everything for `--json`."""
+    listed = list(found)
+    return {
+        "ok": sound(listed),
+        "checks": [one._asdict() for one in listed],
+        "codex": [
+            {
+                "thread_id": short.thread_id,
+                "rollout_id": short.rollout_id,
+                "path": short.path,
+                "why": short.why.replace(" ", "_"),
+                "reason": short.reason,
+                "from_turn": short.missing.turns[0] if short.missing.turns else None,
+                "from_started_at": short.missing.first_started_at,
+                "turn_count": len(short.missing.turns),
+                "item_count": short.missing.items,
+                "turns": list(short.missing.turns),
+            }
+            for one in codex
+            for short in one.shortfalls
+        ],
+    }
+
+
+def sound(found: Iterable[Check]) -> bool:
+    """Whether nothing stands in the way."""
+    return all(one.level != "problem" for one in found)

@@ -1,0 +1,202 @@
+"""Looks at everything that `doctor` judges: homes, database, system, and Codex's own databases.
+
+Only reads. Whatever cannot be looked at is a value of its own, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
+from projector.discover.scan import scan
+from projector.errors import ProjectorError
+from projector.serve import codex
+from projector.serve.connect import connect, explained
+from projector.serve.doctor import Codex, Examined, Home, Incomplete, Kind, Mode, Stored
+from projector.serve.gather import gather
+from projector.serve.shortfall import shortfalls
+from projector.settings import Settings
+from projector.store.migrate import migrations
+
+#: Seconds that the database's pages are checked for.
+INTEGRITY_S: Final = 10.0
+#: Steps of SQLite's machine between two looks at the clock.
+_STEPS: Final = 100_000
+_WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
+
+
+def examine(settings: Settings, *, integrity_s: float = INTEGRITY_S) -> Examined:
+    """Look at everything."""
+    now_ms = time.time_ns() // 1_000_000
+    path = settings.database_path
+    mounts = _read(MOUNT_TABLE)
+    stored, fault = None, ""
+    try:
+        stored = _stored(path, settings, now_ms, integrity_s)
+    except sqlite3.Error as error:
+        fault = str(explained(path, error))
+    except (ProjectorError, OSError) as error:
+        fault = str(error)
+    beat = None if stored is None else stored.facts.database.heartbeat
+    return Examined(
+        now_ms=now_ms,
+        homes=tuple(_home(home, mounts) for home in settings.codex_homes),
+        database=path,
+        database_fault=fault,
+        database_network=_network(path, mounts),
+        modes=tuple(_modes(path)),
+        free=_free(path),
+        sqlite=sqlite3.sqlite_version_info,
+        watches=_number(_read(_WATCHES)),
+        held=_held(path),
+        local=beat is not None and beat.holder.host == socket.gethostname(),
+        stored=stored,
+        codex=tuple(_codex(home, path, stored) for home in settings.codex_homes),
+    )
+
+
+def _home(home: str, mounts: str) -> Home:
+    found = scan(home)
+    faults = [str(fault) for fault in found.faults]
+    faults += [
+        f"{file.path}: permission denied. Mend: chmod u+r, or run as its owner"
+        for file in found.files
+        if not os.access(file.path, os.R_OK)
+    ]
+    real = os.path.realpath(home)
+    why = without_events(real, mounts)
+    return Home(home, len(found.files), len(found.folders), tuple(faults), why)
+
+
+def _stored(path: str, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
+    facts = gather(path, settings.codex_homes, now_ms)
+    with closing(connect(path)) as db:
+        (schema,) = db.execute("PRAGMA user_version").fetchone()
+        kinds = db.execute(
+            "SELECT kind, count(*), count(DISTINCT rollout) FROM anomaly_rows"
+            " GROUP BY kind ORDER BY 2 DESC, 1"
+        ).fetchall()
+        incomplete = db.execute(
+            "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
+            " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
+            " ORDER BY p.part LIMIT 1) FROM thread_states AS s"
+            " WHERE s.incomplete AND NOT s.deleted ORDER BY 1"
+        ).fetchall()
+        (latest_ms,) = db.execute("SELECT coalesce(max(read_at_ms), 0) FROM rollouts").fetchone()
+        integrity = _integrity(db, integrity_s)
+    return Stored(
+        facts=facts,
+        schema=schema,
+        newest_schema=len(migrations("sqlite")),
+        integrity=integrity,
+        kinds=tuple(Kind(*row) for row in kinds),
+        incomplete=tuple(Incomplete(*row) for row in incomplete),
+        latest_ms=latest_ms,
+    )
+
+
+def _integrity(db: sqlite3.Connection, seconds: float) -> str | None:
+    """Check the pages for so long; None: it was not enough."""
+    until = time.monotonic() + seconds
+    db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        return " ".join(str(found).split())
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            return None
+        raise
+    finally:
+        db.set_progress_handler(None, 0)
+
+
+def _network(path: str, mounts: str) -> str | None:
+    real = os.path.realpath(os.path.dirname(path))
+    return file_system(real, mounts) if without_events(real, mounts) else None
+
+
+def _modes(path: str) -> list[Mode]:
+    found = []
+    for name in (path, path + "-wal", path + "-shm"):
+        with suppress(OSError):
+            mode = os.stat(name).st_mode & 0o777
+            found.append(Mode(name, mode, os.access(name, os.W_OK)))
+    return found
+
+
+def _free(path: str) -> int | None:
+    folder = Path(path).parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def _held(path: str) -> bool | None:
+    """Tell whether a daemon has the database: its lock is tried, shared, and given back at once."""
+    try:
+        file = os.open(path + ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return False
+
+
+def _codex(home: str, path: str, stored: Stored | None) -> Codex:
+    found = codex.locate(home)
+    paths = tuple(one for one in (found.history, found.state) if one is not None)
+    if stored is None or not paths:
+        return Codex(home=home, found=paths)
+    short = []
+    unopened = 0
+    try:
+        with closing(connect(path)) as ours:
+            for held in codex.held(ours, found, time.time()):
+                told = list(shortfalls(held))
+                short += told
+                unopened += held.codex_offset is None and bool(held.beyond) and not told
+        listed = {} if found.state is None else codex.threads(found.state)
+    except sqlite3.Error as error:
+        return Codex(home=home, found=paths, fault=f"{' and '.join(paths)}: {error}")
+    lost = [
+        one
+        for one in listed.values()
+        if not os.path.exists(one.path) and not os.path.exists(one.path + ".zst")
+    ]
+    return Codex(
+        home=home,
+        found=paths,
+        shortfalls=tuple(short),
+        unopened=unopened,
+        lost_files=len(lost),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
