@@ -28,6 +28,10 @@ class StoreUnavailable(TryAgain):
     """It is not known what was written. Read the checkpoint, go on from there."""
 
 
+class StoreReplaced(StoreUnavailable):
+    """The database is no longer the one that was opened: `Store.reopen`, then start from it."""
+
+
 class CheckpointMoved(TryAgain):
     """Another writer moved this rollout's checkpoint. Nothing was written."""
 

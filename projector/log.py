@@ -16,9 +16,10 @@ from projector.settings import Format, Level
 
 Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
-    "store.lost", "store.recovered", "store.checkpoint_moved",
+    "store.lost", "store.recovered", "store.reopened", "store.checkpoint_moved",
     "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
-    "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.back", "rollout.rebuilt",
+    "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.failed",
+    "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
     "feed.pruned",
 ]  # fmt: skip
@@ -39,6 +40,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "backfill.finished":      Known("debug",   "a one-shot run is at its end"),
     "store.lost":             Known("warning", "the database cannot be written; tried again"),
     "store.recovered":        Known("info",    "the database can be written again"),
+    "store.reopened":         Known("warning", "another database was there; filled from the start"),
     "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),
     "home.missed":            Known("warning", "a CODEX_HOME is not there or cannot be listed"),
     "home.found":             Known("info",    "a CODEX_HOME that was missed can be listed"),
@@ -48,6 +50,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "rollout.replaced":       Known("warning", "not what it was; projected anew"),
     "rollout.vanished":       Known("info",    "its file is gone"),
     "rollout.set_aside":      Known("error",   "cannot be read; the others go on"),
+    "rollout.failed":         Known("error",   "a fault of this program; set aside, report it"),
     "rollout.back":           Known("info",    "set aside before, can be read again"),
     "rollout.rebuilt":        Known("debug",   "projected anew, as it was asked for"),
     "batch.committed":        Known("debug",   "rows and checkpoint are in the database"),

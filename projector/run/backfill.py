@@ -64,12 +64,15 @@ async def backfill(
     try:
         while rounds.waiting:
             await rounds.round()
+            while rounds.vanished:  # archived, compressed, deleted since it was listed
+                _, file = rounds.vanished.popitem()
+                elsewhere = await asyncio.to_thread(surveyor.rollout, file)
+                rounds.news([elsewhere] if elsewhere else [])
     finally:
         rounds.close()
     for rollout_id, notes in notes_of(look.passed_over).items():
         await store.note(rollout_id, notes)
-    for home in settings.codex_homes:
-        await store.name(await asyncio.to_thread(read_names, home))
+    await store.name(await asyncio.to_thread(read_names, *settings.codex_homes))
     if not selection:
         known = {
             rollout_id: standing.file

@@ -23,7 +23,7 @@ from projector import __version__, log
 from projector.discover.hints import Hints
 from projector.discover.names import read_names
 from projector.discover.watch import Mode, Watch
-from projector.errors import StoreUnavailable, UsageError
+from projector.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.meters import Audience, Meters, Nobody
 from projector.place import RolloutFile, RolloutId
 from projector.run import systemd
@@ -110,6 +110,8 @@ class Daemon:
             version=__version__,
             started_at_ms=time.time_ns() // 1_000_000,
         )
+        self._anew = False
+        """The database is another one than before: nothing that is known of it holds."""
         self._inbox: list[Hints] = []
         self._wake = asyncio.Event()
         self._scanning: asyncio.Task[Survey] | None = None
@@ -137,10 +139,8 @@ class Daemon:
         """Hold the database, catch up, follow, leave."""
         await self._store.hold(self._holder)
         log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
-        search = self._settings.search
-        await self._store.index(search.index, search.max_text_bytes)
-        self._rounds.remember(await self._store.standings())
         self._fit_watchdog()
+        await self._until_ok(self._remember)
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._heed_stop())]
         try:
             await self._audience.begin(self._settings, self.meters)
@@ -166,6 +166,21 @@ class Daemon:
             await self._beat("stopping")
         log.event("daemon.stopped", records=self._rounds.counters.records)
 
+    async def _remember(self) -> None:
+        """Know what the store has."""
+        search = self._settings.search
+        await self._store.index(search.index, search.max_text_bytes)
+        self._rounds.remember(await self._store.standings())
+
+    async def _begin_anew(self) -> None:
+        """Go over to another database: know nothing, and fill it from the rollouts."""
+        await self._store.reopen()
+        self._rounds.forget_all()
+        await self._remember()
+        await self._read_names()
+        self._anew, self._rescan, self._filling, self._caught_up = False, True, True, False
+        log.event("store.reopened", rollouts=len(self._rounds.following))
+
     # One turn of the loop -------------------------------------------------------------------
 
     async def _work(self) -> None:
@@ -180,6 +195,8 @@ class Daemon:
         self._tell_of_watching()
         if self._rounds.waiting:
             await self._rounds.round()
+            while self._rounds.vanished:
+                self._look_elsewhere(self._rounds.vanished.popitem()[1])
             self._note_backlog()
             if time.monotonic() - self._beaten >= BUSY_BEAT_S:
                 await self._beat()
@@ -250,8 +267,8 @@ class Daemon:
 
     async def _heed(self, hints: Hints) -> None:
         """Put the rollouts that hints name in line, ahead of those that a scan found."""
-        for home in hints.names:
-            await self._store.name(await asyncio.to_thread(read_names, home))
+        if hints.names:
+            await self._read_names()
         if hints.homes:
             self._rescan = True
         if not hints.files and not hints.folders:
@@ -260,13 +277,20 @@ class Daemon:
         self._rounds.news(hinted.files.values(), urgent=True)
         for rollout_id in hinted.left:
             file = self._rounds.where(rollout_id)
-            if file is None:
-                continue
-            elsewhere = self._surveyor.rollout(file)
-            if elsewhere is None:
-                self._rescan = True  # only a scan can vouch that it is gone
-            else:
-                self._rounds.news([elsewhere], urgent=True)
+            if file is not None:
+                self._look_elsewhere(file)
+
+    def _look_elsewhere(self, file: RolloutFile) -> None:
+        """Put a rollout in line that is not where it was: moved, compressed, or gone."""
+        elsewhere = self._surveyor.rollout(file)
+        if elsewhere is None:
+            self._rescan = True  # only a scan can vouch that it is gone
+        else:
+            self._rounds.news([elsewhere], urgent=True)
+
+    async def _read_names(self) -> None:
+        """Take the names that all homes have; one home alone could not tell which is newest."""
+        await self._store.name(await asyncio.to_thread(read_names, *self._settings.codex_homes))
 
     async def _heed_scan(self) -> None:
         """Begin a scan that is due, and take what a finished one found."""
@@ -401,10 +425,13 @@ class Daemon:
         wait = 0.0
         while not self._stop.is_set():
             try:
+                if self._anew:
+                    await self._begin_anew()
                 await step()
             except StoreUnavailable as lost:
                 if not wait:
                     log.event("store.lost", error=str(lost))
+                self._anew |= isinstance(lost, StoreReplaced)
                 self._store_faults += 1
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")

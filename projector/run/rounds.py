@@ -9,7 +9,9 @@ Backfill and daemon are the same rounds with different ends. The rules:
    checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
    rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
 4. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
-   line again when its file changes, or at the next full scan.
+   line again when its file changes, or at the next full scan. So is one that we cannot project by
+   a fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A
+   fault in a transaction of several is looked for as in rule 3, one rollout each.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from traceback import format_tb
 
 from projector import log
-from projector.errors import CheckpointMoved, SetAside
+from projector.errors import CheckpointMoved, ProjectorError, SetAside, Vanished
 from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
@@ -57,6 +60,10 @@ class _Turn:
     batch: Batch
 
 
+class _Failed(SetAside):
+    """A fault of our own."""
+
+
 class Rounds:
     """Rollouts in line, and the tails of those that were read lately."""
 
@@ -89,15 +96,18 @@ class Rounds:
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._stored: dict[RolloutId, RolloutFile] = {}
         self._seen: dict[RolloutId, RolloutFile] = {}
+        self._lost: dict[RolloutId, RolloutFile] = {}
         self._cautious = 0
         self.set_aside: dict[RolloutId, SetAside] = {}
+        self.vanished: dict[RolloutId, RolloutFile] = {}
+        """Listed, and not there when they were read: moved, or gone. Whoever looks empties it."""
         self.counters = Counters()
 
     # Who stands in line ---------------------------------------------------------------------
 
     def where(self, rollout_id: RolloutId) -> RolloutFile | None:
         """Tell where a rollout lay when it was looked at last; None: it is not known."""
-        for known in (self._line, self._reading, self._seen, self._stored):
+        for known in (self._line, self._reading, self._seen, self._stored, self._lost):
             if rollout_id in known:
                 return known[rollout_id]
         return None
@@ -105,7 +115,7 @@ class Rounds:
     @property
     def following(self) -> Mapping[RolloutId, RolloutFile]:
         """Every rollout that is known, as it lay when it was looked at last."""
-        return self._stored | self._seen | self._reading | self._line
+        return self._lost | self._stored | self._seen | self._reading | self._line
 
     def remember(self, standings: Mapping[RolloutId, Standing]) -> None:
         """Know what the store has, so that an unchanged file is not even opened.
@@ -161,8 +171,18 @@ class Rounds:
         self._reading.pop(rollout_id, None)
         self._seen.pop(rollout_id, None)
         self._stored.pop(rollout_id, None)
+        self._lost.pop(rollout_id, None)
         self.set_aside.pop(rollout_id, None)
         self._throw_away(rollout_id)
+
+    def forget_all(self) -> None:
+        """Know nothing: the store is another one."""
+        self.close()
+        for known in (self._line, self._reading, self._seen, self._stored, self._lost):
+            known.clear()
+        self._fresh.clear()
+        self.set_aside.clear()
+        self.vanished.clear()
 
     def limit(self, limits: Limits) -> None:
         """Read rollouts by these limits from now on."""
@@ -194,6 +214,14 @@ class Rounds:
                 await self._commit(turns)
         except CheckpointMoved as moved:
             log.event("store.checkpoint_moved", why=moved.message)
+            self._cautious = CAUTIOUS_ROUNDS
+            self._read_again()
+        except Exception as fault:
+            if isinstance(fault, ProjectorError):
+                self._read_again()
+                raise
+            if len(turns) == 1:
+                self._fail(turns[0].batch.file.name.rollout_id, fault)
             self._cautious = CAUTIOUS_ROUNDS
             self._read_again()
         except BaseException:
@@ -241,8 +269,21 @@ class Rounds:
             if batch is None:
                 await self._done(tail)
                 return None
+        except Vanished as reason:
+            self._throw_away(rollout_id)
+            if self._lost.get(rollout_id) == file:  # looked for before, and found there
+                self._aside(rollout_id, file, reason)
+            else:
+                self._lost[rollout_id] = self.vanished[rollout_id] = file
+                self._on_done(file)
+            return None
         except SetAside as reason:
-            self._aside(rollout_id, reason)
+            self._aside(rollout_id, file, reason)
+            return None
+        except ProjectorError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - rule 4: whatever it is
+            self._fail(rollout_id, fault)
             return None
         finally:
             self.counters.bytes_read += tail.bytes_read - before
@@ -311,20 +352,42 @@ class Rounds:
             await self._store.note(rollout_id, odd)
             self.counters.anomalies += len(odd)
         self._seen[rollout_id] = file
+        self._lost.pop(rollout_id, None)
         if self.set_aside.pop(rollout_id, None) is not None:
             log.event("rollout.back", rollout=rollout_id, path=file.path)
         self._on_done(file)
         while len(self._hot) > HOT_TAILS:
             self._hot.popitem(last=False)[1].close()
 
-    def _aside(self, rollout_id: RolloutId, reason: SetAside) -> None:
-        file = self._reading[rollout_id]
+    def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> bool:
+        """Let a rollout wait; tell whether the reason is a new one."""
         self._throw_away(rollout_id)
         before = self.set_aside.get(rollout_id)
         self.set_aside[rollout_id] = reason
-        if before is None or before.message != reason.message:
-            log.event("rollout.set_aside", rollout=rollout_id, path=file.path, error=str(reason))
+        self._lost[rollout_id] = file
         self._on_done(file)
+        fresh = before is None or before.message != reason.message
+        if fresh and not isinstance(reason, _Failed):
+            log.event("rollout.set_aside", rollout=rollout_id, path=file.path, error=str(reason))
+        return fresh
+
+    def _fail(self, rollout_id: RolloutId, fault: Exception) -> None:
+        """Let a rollout wait that a fault of our own keeps from being projected."""
+        file = self._reading[rollout_id]
+        reason = _Failed(
+            f"{file.path}: a fault of codex-projector itself ({type(fault).__name__})",
+            hint="Report it with the trace in the log; the other rollouts go on",
+        )
+        if self._aside(rollout_id, file, reason):
+            # The trace without the fault's own words: they may quote what stands in the rollout.
+            trace = "".join(format_tb(fault.__traceback__))
+            log.event(
+                "rollout.failed",
+                rollout=rollout_id,
+                path=file.path,
+                error=type(fault).__name__,
+                trace=trace,
+            )
 
     def _throw_away(self, *rollout_ids: RolloutId) -> None:
         for rollout_id in rollout_ids:

@@ -109,6 +109,17 @@ class Store(Protocol):
             AlreadyRunning: another daemon has it; says which, where, since when.
         """
 
+    async def reopen(self) -> None:
+        """Go over to the database that is there now, made anew if there is none, and hold it.
+
+        For after `StoreReplaced`. All that was known of the old one's rows is void.
+
+        Raises:
+            AlreadyRunning: another daemon has it.
+            StoreRefused: it cannot be used.
+            StoreUnavailable: it cannot be used now; call again.
+        """
+
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Store the sign of life; there is one row of it."""
 

@@ -67,9 +67,39 @@ def _missing(folder: Path) -> Iterator[Path]:
         folder = folder.parent
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tell which file a path leads to; None: to none, or that cannot be told."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def log_of(path: Path) -> Path:
+    """Give the path of a database's write-ahead log."""
+    return path.with_name(path.name + "-wal")
+
+
+def remove_log(path: Path) -> None:
+    """Remove a log that is of no database any more, and its index.
+
+    Raises:
+        StoreRefused: they cannot be removed.
+    """
+    try:
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        log_of(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise refused(path, error) from error
+
+
 @contextmanager
-def faults(path: Path) -> Iterator[None]:
+def faults(path: Path, *, used: bool = False) -> Iterator[None]:
     """Turn what SQLite raises into our errors; ours pass.
+
+    `used`: the database could be written before. Then permission, or a disk mounted read-only,
+    may come back; at the start somebody has to be told.
 
     Raises:
         StoreUnavailable: it may heal by itself (locked, disk full, read error).
@@ -81,8 +111,15 @@ def faults(path: Path) -> Iterator[None]:
         # Broken constraints and wrong SQL are our own faults: no one else can act on them.
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
             raise
-        raise explained(path, error) from error
+        fault = explained(path, error)
+        if used and _code(error) in _MAY_COME_BACK:
+            fault = StoreUnavailable(fault.message, hint=fault.hint)
+        raise fault from error
 
+
+_MAY_COME_BACK: Final = frozenset(
+    (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+)
 
 #: What happens next after a fault of SQLite, what it means, and how to mend it.
 _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
@@ -123,10 +160,19 @@ _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
 
 def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
     """Say what a fault of SQLite means for the one who runs us."""
-    # Extended codes (which of the I/O errors it is) have the plain one in their last byte.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
+    if code == sqlite3.SQLITE_ERROR:  # no such table, no such column: trying again mends nothing
+        return StoreRefused(
+            f"{path}: is not as this version of codex-projector makes it ({error})",
+            hint="Move it away and run backfill: it is made again from the rollouts",
+        )
     kind, what, hint = _FAULTS.get(code, (StoreUnavailable, f"cannot be used ({error})", ""))
     return kind(f"{path}: {what}", hint=hint)
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    # Extended codes (which of the I/O errors it is) have the plain one in their last byte.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 @contextmanager

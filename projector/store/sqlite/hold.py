@@ -26,7 +26,7 @@ def hold(database: Path, holder: Holder) -> int:
         AlreadyRunning: another process has it.
         StoreRefused: the file cannot be made.
     """
-    path = database.with_name(database.name + ".lock")
+    path = _path(database)
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -48,6 +48,18 @@ def hold(database: Path, holder: Holder) -> int:
     os.ftruncate(file, 0)
     os.pwrite(file, text, 0)
     return file
+
+
+def is_held(database: Path, file: int) -> bool:
+    """Tell whether the lock that `hold` gave is still the one that others would find."""
+    try:
+        return os.path.samestat(os.stat(_path(database)), os.fstat(file))
+    except OSError:
+        return False
+
+
+def _path(database: Path) -> Path:
+    return database.with_name(database.name + ".lock")
 
 
 def _read(file: int) -> str:

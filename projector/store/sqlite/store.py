@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
@@ -19,15 +19,22 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
-from projector.errors import ProjectorError
+from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrate, migrations, version
 from projector.store.sqlite import feed, index, link, mend, replace, rollouts
-from projector.store.sqlite.file import faults, prepare, writing
+from projector.store.sqlite.file import (
+    faults,
+    identity,
+    log_of,
+    prepare,
+    remove_log,
+    writing,
+)
 from projector.store.sqlite.find import Where, find
-from projector.store.sqlite.hold import hold
+from projector.store.sqlite.hold import hold, is_held
 from projector.store.sqlite.write import Target, mended, note, write
 from projector.words import Extent
 
@@ -59,9 +66,18 @@ def _now_ms() -> int:
 class SqliteStore:
     """The database of one daemon or one shot. Made by `open`; `close` it."""
 
-    def __init__(self, path: Path, db: aiosqlite.Connection, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connect: Callable[[], Awaitable[aiosqlite.Connection]],
+        now_ms: Callable[[], int],
+    ) -> None:
         self.path: Final = path
-        self._db: Final = db
+        self._connect: Final = connect
+        self._db: aiosqlite.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._log: tuple[int, int] | None = None
+        self._holder: Holder | None = None
         self._now_ms: Final = now_ms
         self._one_replacement: Final = asyncio.Lock()
         self._replacing: RolloutId | None = None
@@ -88,21 +104,59 @@ class SqliteStore:
             StoreRefused: it cannot be used as it is.
             StoreUnavailable: it cannot be used now.
         """
-        await asyncio.to_thread(prepare, path)
-        with faults(path):
+
+        async def connect() -> aiosqlite.Connection:
             db = await aiosqlite.connect(
                 path, isolation_level=None, timeout=busy_timeout_s, cached_statements=256
             )
-        store = cls(path, db, now_ms)
-        try:
             if on_progress is not None:
                 # What it gives is an order to stop, if it is not 0.
                 await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
-            await store._run(_set_up, path, now_ms())
-        except BaseException:
-            await store.close()
-            raise
+            return db
+
+        store = cls(path, connect, now_ms)
+        await store._open()
         return store
+
+    async def _open(self) -> None:
+        await asyncio.to_thread(prepare, self.path)
+        with faults(self.path):
+            self._db = await self._connect()
+        try:
+            with faults(self.path):
+                await self._execute(_set_up, self.path, self._now_ms())
+        except BaseException:
+            await self._let_go()
+            raise
+        self._file, self._log = identity(self.path), identity(log_of(self.path))
+
+    async def reopen(self) -> None:
+        """See `Store`.
+
+        The connection is given up without touching the files: SQLite leaves a log beside a
+        database alone that is not the one it has open. The log of the database that is gone is
+        removed: SQLite would take it for that of the new one, and write old pages into it.
+        """
+        await self._let_go()
+        try:
+            if self._log is not None and identity(log_of(self.path)) == self._log:
+                await asyncio.to_thread(remove_log, self.path)
+            await self._open()
+        except StoreRefused as refused:
+            if isinstance(refused.__cause__, OSError):  # a disk, a permission: it may come back
+                raise StoreUnavailable(refused.message, hint=refused.hint) from refused
+            raise
+        if self._lock is not None and not is_held(self.path, self._lock):
+            assert self._holder is not None, "a lock has a holder"
+            os.close(self._lock)
+            self._lock = None
+            await self.hold(self._holder)
+
+    async def _let_go(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(sqlite3.Error):  # nothing is lost: every write was committed
+                await db.close()
 
     async def _run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the connection's thread, with the plain connection.
@@ -110,16 +164,27 @@ class SqliteStore:
         aiosqlite offers one call a statement only; `_execute`, which all its methods are made
         of, is the way to one call a batch (measured: 19 k rows/s against 243 k). The one place
         that knows so, held by tests against the installed version.
+
+        Raises:
+            StoreReplaced: the path leads to another file by now, or to none. What is written to
+                the old one is seen by nobody.
         """
-        with faults(self.path):
-            plain = self._db._conn  # noqa: SLF001 - see above
-            done: T = await self._db._execute(work, plain, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001 - see above
-            return done
+        if self._db is None or identity(self.path) != self._file:
+            raise StoreReplaced(f"{self.path}: was removed or replaced")
+        with faults(self.path, used=True):
+            return await self._execute(work, *args, **kwargs)
+
+    async def _execute(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        assert self._db is not None, "the store is closed"
+        plain = self._db._conn  # noqa: SLF001 - see `_run`
+        done: T = await self._db._execute(work, plain, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001 - same
+        return done
 
     async def hold(self, holder: Holder) -> None:
         """See `Store`. The lock is a flock on `DATABASE.lock`."""
         assert self._lock is None, "held already"
         self._lock = await asyncio.to_thread(hold, self.path, holder)
+        self._holder = holder
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """See `Store`."""
@@ -214,8 +279,7 @@ class SqliteStore:
             return
         self._closed = True
         try:
-            with suppress(sqlite3.Error):  # nothing is lost: every write was committed
-                await self._db.close()
+            await self._let_go()
         finally:
             if self._lock is not None:
                 os.close(self._lock)
