@@ -73,6 +73,12 @@ class Facts:
         return sum(one.behind for one in self.waiting)
 
     @property
+    def heartbeat_age_s(self) -> float | None:
+        """How long ago the daemon gave its last sign of life, seconds; None: it never did."""
+        beat = self.database.heartbeat
+        return None if beat is None else max(self.now_ms - beat.beat_at_ms, 0) / 1000
+
+    @property
     def behind_s(self) -> float:
         """How long the oldest of them has waited for a daemon that could have read it, seconds.
 

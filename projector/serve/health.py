@@ -5,13 +5,16 @@ Pure. The line has the form of a monitoring plugin: `LEVEL: text | label=value;w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
+from projector import __version__
 from projector.figures import size
 from projector.serve.facts import Facts
+from projector.serve.ranges import Range
 from projector.settings import Health
 
 
@@ -24,6 +27,28 @@ class Level(IntEnum):
     UNKNOWN = 3
 
 
+#: As health+json says it (draft-inadarei-api-health-check-06).
+STATUS: Final = MappingProxyType(
+    {Level.OK: "pass", Level.WARNING: "warn", Level.CRITICAL: "fail", Level.UNKNOWN: "fail"}
+)
+#: What `-w` and `-c` may be about; the first, if nothing is said.
+LABELS: Final = (
+    "behind_seconds", "behind_bytes", "heartbeat_seconds", "rollouts", "anomalies", "wal_bytes",
+)  # fmt: skip
+_UNITS: Final = MappingProxyType({"s": "seconds", "B": "bytes"})
+
+
+class Asked(NamedTuple):
+    """Thresholds that were asked for; each takes the place of the one in the settings."""
+
+    warning: Mapping[str, Range] = MappingProxyType({})
+    """By label."""
+    critical: Mapping[str, Range] = MappingProxyType({})
+
+
+AS_SET: Final = Asked()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """A number for graphs, with the limits that it is held against."""
@@ -31,13 +56,21 @@ class Measure:
     label: str
     value: float
     unit: str = ""
-    warning: float | None = None
-    critical: float | None = None
+    warning: float | Range | None = None
+    """A number: from there on."""
+    critical: float | Range | None = None
+
+    @property
+    def level(self) -> Level:
+        """How it stands with this alone."""
+        if _tells(self.critical, self.value):
+            return Level.CRITICAL
+        return Level.WARNING if _tells(self.warning, self.value) else Level.OK
 
     def __str__(self) -> str:
         """Write it as perfdata."""
-        limits = [_plain(limit) for limit in (self.warning, self.critical) if limit is not None]
-        return ";".join([f"{self.label}={_plain(self.value)}{self.unit}", *limits])
+        limits = ";".join(_limit(limit) for limit in (self.warning, self.critical))
+        return f"{self.label}={_plain(self.value)}{self.unit};{limits}".rstrip(";")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,66 +89,84 @@ class Verdict:
         return f"{self.level.name}: {text}" + (f" | {numbers}" if numbers else "")
 
     def document(self) -> dict[str, Any]:
-        """Give it for `--json`."""
-        return {
-            "status": self.level.name,
-            "text": self.text,
-            **{measure.label: measure.value for measure in self.measures},
+        """Give it as health+json; `level` is what the plugin's line begins with."""
+        found: dict[str, Any] = {
+            "status": STATUS[self.level],
+            "level": self.level.name,
+            "version": __version__.partition(".")[0],
+            "releaseId": __version__,
+            "description": "codex-projector: Codex's conversations as rows in SQL",
+            "output": self.text,
         }
+        if self.measures:
+            found["checks"] = {one.label.replace("_", ":"): [_check(one)] for one in self.measures}
+        return found | {one.label: one.value for one in self.measures}
 
 
-def judge(facts: Facts, limits: Health) -> Verdict:
+def judge(facts: Facts, limits: Health, asked: Asked = AS_SET) -> Verdict:
     """Say how it stands: the worst of all that is seen decides, and is said first."""
-    seen = sorted(_seen(facts, limits), key=lambda one: -one[0])
+    measures = tuple(_measures(facts, limits, asked))
+    seen = sorted(_seen(facts, limits, measures), key=lambda one: -one[0])
     level = seen[0][0] if seen else Level.OK
     texts = [text for found, text in seen if found == level] or ["nothing waits"]
-    measures = (
-        Measure(
-            label="behind_bytes",
-            value=facts.behind_bytes,
-            unit="B",
-            warning=limits.warning_bytes,
-            critical=limits.critical_bytes,
-        ),
-        Measure(
-            label="behind_seconds",
-            value=round(facts.behind_s, 3),
-            unit="s",
-            warning=limits.warning_s,
-            critical=limits.critical_s,
-        ),
-        Measure(label="rollouts", value=len(facts.database.rollouts)),
-        Measure(label="anomalies", value=facts.database.anomalies),
-    )
     return Verdict(level=level, text="; ".join(texts), measures=measures)
 
 
-def _seen(facts: Facts, limits: Health) -> Iterator[tuple[Level, str]]:
+def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
+    """Give the numbers, each with the limits that hold for it."""
+    database = facts.database
+    beat = facts.heartbeat_age_s
+    quiet = limits.heartbeat_s or None
+    for label, value, unit, warning, critical in (
+        ("behind_bytes", facts.behind_bytes, "B", limits.warning_bytes, limits.critical_bytes),
+        ("behind_seconds", round(facts.behind_s, 3), "s", limits.warning_s, limits.critical_s),
+        ("rollouts", len(database.rollouts), "", None, None),
+        ("anomalies", database.anomalies, "", None, None),
+        ("wal_bytes", database.wal_size, "B", None, None),
+        ("heartbeat_seconds", beat, "s", quiet and quiet / 2, quiet),
+    ):
+        if value is not None:
+            yield Measure(
+                label=label,
+                value=value,
+                unit=unit,
+                warning=asked.warning.get(label, warning),
+                critical=asked.critical.get(label, critical),
+            )
+
+
+def _seen(
+    facts: Facts, limits: Health, measures: tuple[Measure, ...]
+) -> Iterator[tuple[Level, str]]:
     """Give all that there is to say, each with what it means."""
-    yield from _follower(facts, limits)
-    behind, waited = facts.behind_bytes, facts.behind_s
-    if behind:
-        level = max(
-            _level(behind, limits.warning_bytes, limits.critical_bytes),
-            _level(waited, limits.warning_s, limits.critical_s),
-        )
-        yield level, f"{size(behind)} behind, the oldest for {waited:.0f} s"
+    of = {one.label: one for one in measures}
+    yield from _follower(facts, limits, of.get("heartbeat_seconds"))
+    behind, waited = of["behind_bytes"], of["behind_seconds"]
+    if behind.value:
+        level = max(behind.level, waited.level)
+        yield level, f"{size(int(behind.value))} behind, the oldest for {waited.value:.0f} s"
+    for one in measures:
+        if one.label in _SAID or not one.level:
+            continue
+        yield one.level, f"{one.label} is {_plain(one.value)}"
     for fault in facts.faults:
         yield Level.WARNING, str(fault)
 
 
-def _follower(facts: Facts, limits: Health) -> Iterator[tuple[Level, str]]:
-    """Say whether somebody follows."""
+#: Those that are told of in words of their own.
+_SAID: Final = frozenset({"behind_bytes", "behind_seconds", "heartbeat_seconds"})
+
+
+def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[tuple[Level, str]]:
+    """Say whether somebody follows. `quiet`: how long ago the last sign of life was given."""
     beat = facts.database.heartbeat
     if beat is not None and beat.set_aside:
         yield Level.WARNING, f"{beat.set_aside} of the rollouts cannot be read"
-    if not limits.heartbeat_s:
+    if beat is None or quiet is None:
+        if limits.heartbeat_s:
+            yield Level.CRITICAL, "nobody follows: no daemon ever served this database"
         return
-    if beat is None:
-        yield Level.CRITICAL, "nobody follows: no daemon ever served this database"
-        return
-    age = max(facts.now_ms - beat.beat_at_ms, 0) / 1000
-    level = _level(age, limits.heartbeat_s / 2, limits.heartbeat_s)
+    age, level = quiet.value, quiet.level
     who = f"the daemon (pid {beat.holder.pid} on {beat.holder.host})"
     if level is Level.OK:
         return
@@ -125,10 +176,21 @@ def _follower(facts: Facts, limits: Health) -> Iterator[tuple[Level, str]]:
         yield level, f"{who} has given no sign of life for {age:.0f} s"
 
 
-def _level(value: float, warning: float, critical: float) -> Level:
-    if value >= critical:
-        return Level.CRITICAL
-    return Level.WARNING if value >= warning else Level.OK
+def _tells(limit: float | Range | None, value: float) -> bool:
+    if isinstance(limit, Range):
+        return limit.tells(value)
+    return limit is not None and value >= limit
+
+
+def _limit(limit: float | Range | None) -> str:
+    if isinstance(limit, Range):
+        return limit.text
+    return "" if limit is None else _plain(limit)
+
+
+def _check(one: Measure) -> dict[str, Any]:
+    found = {"observedValue": one.value, "status": STATUS[one.level]}
+    return found | ({"observedUnit": _UNITS[one.unit]} if one.unit else {})
 
 
 def _plain(value: float) -> str:

@@ -97,7 +97,7 @@ def test_a_loop_that_hangs_is_not_said_to_live(tmp_path: Path) -> None:
 def test_a_long_piece_of_work_is_said_to_live(tmp_path: Path) -> None:
     """A rollout that is projected anew is one turn of the loop, of many batches."""
     with managed(tmp_path, fault=SLOW, watchdog_s=2) as manager:
-        rollout = Rollout(seed=1).write(manager.home, size=9_000)
+        rollout = Rollout(seed=1).write(manager.home, size=4_000)
         manager.until("STATUS", "following 1 rollouts, 0 bytes behind")
         before = len(manager.heard)
 

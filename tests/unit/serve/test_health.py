@@ -11,7 +11,8 @@ import pytest
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.serve import status
 from projector.serve.facts import Database, Facts, Projected, Waiting
-from projector.serve.health import Level, Verdict, judge
+from projector.serve.health import Asked, Level, Verdict, judge
+from projector.serve.ranges import parse
 from projector.settings import Health
 from projector.store.contract import Heartbeat, Holder
 
@@ -162,6 +163,7 @@ def test_numbers_for_graphs() -> None:
 
     assert line.partition(" | ")[2] == (
         "behind_bytes=200B;1000;10000000000 behind_seconds=1.5s;60;300 rollouts=1 anomalies=2"
+        " wal_bytes=0B heartbeat_seconds=1s;45;90"
     )
 
 
@@ -173,14 +175,75 @@ def test_one_line_whatever_the_text() -> None:
 
 
 def test_json() -> None:
-    assert judge(facts(beat(), 200, 1), LIMITS).document() == {
-        "status": "OK",
-        "text": "200 B behind, the oldest for 1 s",
-        "behind_bytes": 200,
-        "behind_seconds": 1.0,
-        "rollouts": 1,
-        "anomalies": 2,
-    }
+    """As health+json, each number a check of its own, and at the top for who wants it alone."""
+    found = judge(facts(beat(), 200, 60), LIMITS).document()
+
+    assert (found["status"], found["level"]) == ("warn", "WARNING")
+    assert found["output"] == "200 B behind, the oldest for 60 s"
+    assert (found["behind_bytes"], found["rollouts"], found["anomalies"]) == (200, 1, 2)
+    assert found["checks"]["behind:seconds"] == [
+        {"observedValue": 60.0, "observedUnit": "seconds", "status": "warn"}
+    ]
+    assert found["checks"]["rollouts"] == [{"observedValue": 1, "status": "pass"}]
+
+
+def test_what_cannot_be_told_is_a_failure() -> None:
+    assert Verdict(level=Level.UNKNOWN, text="locked").document()["status"] == "fail"
+
+
+# fmt: off
+ASKED = [
+    ("more than is well",        {"behind_bytes": "100"},  {},                   Level.WARNING),
+    ("an end belongs to it",     {"behind_bytes": "200"},  {},                   Level.OK),
+    ("too few",                  {},                       {"rollouts": "2:"},   Level.CRITICAL),
+    ("as many as must be",       {},                       {"rollouts": "1:"},   Level.OK),
+    ("inside",                   {"anomalies": "@1:3"},    {},                   Level.WARNING),
+    ("inside is beside it",      {"anomalies": "@3:9"},    {},                   Level.OK),
+    ("below nothing",            {"anomalies": "~:1"},     {},                   Level.WARNING),
+    ("both",                     {"anomalies": "1"},       {"anomalies": "1"},   Level.CRITICAL),
+    ("more patient than set",    {"behind_seconds": "90"}, {"behind_seconds": "99"}, Level.OK),
+    ("a quiet daemon",           {"heartbeat_seconds": "0.5"}, {},                   Level.WARNING),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "level"), [pytest.param(*case[1:], id=case[0]) for case in ASKED]
+)
+def test_thresholds_asked_for(
+    warning: dict[str, str], critical: dict[str, str], level: Level
+) -> None:
+    """Each takes the place of the one in the settings, and stands in the numbers as written."""
+    asked = Asked(
+        warning={label: parse(text) for label, text in warning.items()},
+        critical={label: parse(text) for label, text in critical.items()},
+    )
+    waits = 60 if "behind_seconds" in warning else 1
+
+    found = judge(facts(beat(), 200, waits), LIMITS, asked)
+
+    assert found.level is level
+    for label, text in warning.items():
+        assert re.search(rf"{label}=[^;]*;{re.escape(text)}(;|$| )", found.line())
+
+
+# fmt: off
+NO_RANGES = [
+    ("nothing",         "",       "is empty"),
+    ("a word",          "ten",    "'ten' is no number"),
+    ("upside down",     "20:10",  "begins behind its end"),
+    ("infinite",        "inf:",   "'inf' is no number"),
+    ("two colons",      "1:2:3",  "'1:2' is no number"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [pytest.param(*case[1:], id=case[0]) for case in NO_RANGES]
+)
+def test_what_is_no_range(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        parse(text)
 
 
 def test_exit_codes_are_those_of_plugins() -> None:
