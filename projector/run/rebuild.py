@@ -87,8 +87,7 @@ async def rebuild(
             await store.note(rollout_id, notes)
     if chosen is None:
         await store.mend()
-        for home in settings.codex_homes:
-            await store.name(await asyncio.to_thread(read_names, home))
+        await store.name(await asyncio.to_thread(read_names, *settings.codex_homes))
     while await store.fill_index():
         pass
     faults = [str(fault) for fault in look.faults] if chosen is None else []

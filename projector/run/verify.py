@@ -156,9 +156,7 @@ async def _whole(rows: Rows, settings: Settings, threads: tuple[str, ...], repor
     chosen = frozenset(ThreadId(one) for one in threads) if threads else None
     with rows.snapshot():
         report.add(rows.lineage(chosen))
-    names: dict[ThreadId, str] = {}
-    for home in settings.codex_homes:
-        names |= await asyncio.to_thread(read_names, home)
+    names = await asyncio.to_thread(read_names, *settings.codex_homes)
     with rows.snapshot():
         stored = rows.names()
     for thread_id, name in names.items():
