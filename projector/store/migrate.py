@@ -98,10 +98,12 @@ def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> i
     Raises:
         StoreRefused: the database is of a newer version, or another program's.
     """
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (found,) = db.execute("PRAGMA user_version").fetchone()
+    # In one statement, so of one moment: another process may be making the schema.
+    application, found, objects = db.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if application != APPLICATION_ID:
-        (objects,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application or found or objects:
             raise StoreRefused(
                 f"{path}: is another program's database", hint="Give another path for ours"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from projector.store.sqlite import feed, link
+from projector.store.sqlite import feed, index, link
 from projector.store.sqlite.recheck import OWNED, ownerless
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
-    with feed.telling(db, now_ms):
+    with feed.telling(db, now_ms), index.following(db):
         lost_rows = {one for table in ("items", "turns") for one in ownerless(db, table)}
         feed.purge(db, sorted(lost_rows))
         for table in OWNED:
