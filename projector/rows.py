@@ -315,7 +315,7 @@ class KnownTurn:
     """None: it has items only, or nothing."""
     buried: bool = False
     messages: tuple[Message, ...] = ()
-    """By place; empty for a turn that has ended."""
+    """All its items by place, also those that count for nothing; none of a turn that has ended."""
 
 
 class KnownItem(NamedTuple):

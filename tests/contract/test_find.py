@@ -23,7 +23,7 @@ def test_what_does_not_exist_is_not_in_it(store: Queried, run: Run) -> None:
     wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=3)
 
     assert run(store.find(rollout_id(1), wants)) == Found()
-    run(store.commit([batch(file_of(1), [item(1, "b", 0, turn="t")])]))
+    run(store.commit([batch(file_of(1), [item(1, "b", 0, turn="u")])]))
     assert run(store.find(rollout_id(1), wants)) == Found()
 
 
@@ -44,6 +44,7 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
 
     messages = (
         Message(ItemId("user"), 1, "user"),  # type: ignore[arg-type]
+        Message(ItemId("plan"), 2, ""),  # type: ignore[arg-type]
         Message(ItemId("plain"), 3, "plain"),  # type: ignore[arg-type]
         Message(ItemId("final"), 4, "final"),  # type: ignore[arg-type]
         Message(ItemId("comment"), 5, ""),  # type: ignore[arg-type]
@@ -52,7 +53,7 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
 
 
 def test_a_turn_that_has_ended_comes_without_them(store: Queried, run: Run) -> None:
-    """Promise: By place; empty for a turn that has ended."""
+    """Promise: All its items by place; none of a turn that has ended."""
     row = turn(1, "t", 0, status="completed", end_offset=500)
     run(store.commit([batch(file_of(1), [row, message("m", 100)])]))
 

@@ -81,3 +81,27 @@ def test_a_header_that_comes_late_takes_its_events_along(tmp_path: Path) -> None
 
     assert whole == cut
     assert name not in {row[1] for row in cut["lifecycle_events"]}
+
+
+def test_an_item_that_becomes_a_message_keeps_its_place_over_a_restart(tmp_path: Path) -> None:
+    """The user's first message was another one, when a process had begun in between."""
+    search = {"type": "WebSearch", "id": "x", "query": "q", "action": None}
+    records = [
+        *(new.meta(), new.item("A", search), new.item("A", new.user("u"))),
+        *(new.item("A", new.user("x")), new.started("A"), new.event("error", message="m")),
+        *(new.item("A", new.agent("a")), new.complete("A")),
+    ]
+
+    async def taken(database: Path, *, restarts: bool) -> None:
+        store = await SqliteStore.open(database)
+        projection = Projection(store, 1)
+        for line in new.lines_of(new.written(records)):
+            await projection.take([line])
+            if restarts:
+                projection.restart()
+        await store.close()
+
+    asyncio.run(taken(tmp_path / "one.db", restarts=False))
+    asyncio.run(taken(tmp_path / "two.db", restarts=True))
+
+    assert rows_of(tmp_path / "one.db") == rows_of(tmp_path / "two.db")

@@ -16,14 +16,15 @@ SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at,
 FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
-# The phase decides whether a message of the agent counts; null counts as plain, absent too.
+# The phase decides whether a message of the agent counts; null counts as plain, absent too. Items
+# that are no messages are told of as well: one that becomes a message later keeps its place.
 # The `+` keeps SQLite from walking the whole rollout by position to save itself a short sort.
 _MESSAGES = """
 SELECT item_id, ordinal,
-  CASE WHEN type = 'userMessage' THEN 'user' ELSE coalesce(json_extract(json, '$.phase'), '') END
+  CASE type WHEN 'userMessage' THEN 'user'
+    WHEN 'agentMessage' THEN coalesce(json_extract(json, '$.phase'), '') ELSE 'none' END
 FROM {new}items
-WHERE rollout = :rollout AND turn_id = :turn AND type IN ('userMessage', 'agentMessage')
-  AND tombstone = 0
+WHERE rollout = :rollout AND turn_id = :turn AND tombstone = 0
 ORDER BY +position
 """
 
@@ -92,7 +93,7 @@ def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
     for *values, tombstone in stored:
         row = TurnRow._make(values)
         buried = bool(tombstone)
-    if row is not None and not buried and row.status != "inProgress":
+    if row is not None and not buried and row.end_offset is not None:
         return KnownTurn(row=row)
     messages = _all(db, where, _MESSAGES, turn=mended(turn_id))
     return KnownTurn(
