@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from projector import log
 from projector.discover.names import read_names
-from projector.place import RolloutFile
+from projector.place import RolloutFile, RolloutId
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor, notes_of
+from projector.run.survey import Survey, Surveyor, notes_of
 from projector.run.tail import Limits
 from projector.settings import Settings
-from projector.store.contract import Store
+from projector.store.contract import Standing, Store
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -58,6 +58,10 @@ async def backfill(
     rounds.remember(standings)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     rounds.news(sorted(look.files.values(), key=lambda file: file.name.rollout_id))
+    missed: dict[RolloutId, RolloutFile | None] = {}
+    if not selection:
+        missed = await asyncio.to_thread(_missed, surveyor, look, standings)
+        rounds.news(file for file in missed.values() if file is not None)
     for file in look.files.values():
         if rounds.seen.get(file.name.rollout_id) == file:
             progress.advance(1, file.size)
@@ -73,13 +77,8 @@ async def backfill(
     for rollout_id, notes in notes_of(look.passed_over).items():
         await store.note(rollout_id, notes)
     await store.name(await asyncio.to_thread(read_names, *settings.codex_homes))
-    if not selection:
-        known = {
-            rollout_id: standing.file
-            for rollout_id, standing in standings.items()
-            if standing.file is not None and standing.file.home in settings.codex_homes
-        }
-        await store.gone(look.gone(known), purge=settings.run.on_delete == "purge")
+    gone = [rollout_id for rollout_id, file in missed.items() if file is None]
+    await store.gone(gone, purge=settings.run.on_delete == "purge")
     while await store.fill_index():
         pass
     await prune(store, settings)
@@ -107,3 +106,18 @@ async def backfill(
         seconds=round(summary.seconds, 3),
     )
     return summary
+
+
+def _missed(
+    surveyor: Surveyor, look: Survey, standings: Mapping[RolloutId, Standing]
+) -> dict[RolloutId, RolloutFile | None]:
+    """Look again for the rollouts that a look at all homes missed; None: it is gone.
+
+    One that was moved from a folder not yet listed to one that was, only seems to be gone.
+    """
+    known = {
+        rollout_id: standing.file
+        for rollout_id, standing in standings.items()
+        if standing.file is not None and standing.file.home in surveyor.homes
+    }
+    return {rollout_id: surveyor.rollout(known[rollout_id]) for rollout_id in look.gone(known)}
