@@ -149,7 +149,11 @@ class Boundaries:
                 turn.status = "completed"
         elif turn.status == "inProgress":
             ledger.event(
-                "turn.started", turn.turn_id, self._desk.record.offset, {}, self._desk.now_ms
+                "turn.started",
+                turn.turn_id,
+                self._desk.record.offset,
+                turn.told(),
+                self._desk.now_ms,
             )
         ledger.change_turn(turn)
 

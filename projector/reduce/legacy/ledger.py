@@ -129,6 +129,18 @@ class Turn:
             end_owner=self.end_owner,
         )
 
+    def told(self) -> Json:
+        """Give what every event of the turn tells of it, as those of paginated rollouts do."""
+        told = {
+            "status": self.status,
+            "started_at": self.started_at,
+            "completed_at": self.completed_at,
+            "duration_ms": self.duration_ms,
+            "root_turn_id": self.root,
+            "model": self.model,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
     def read(self, row: TurnRow) -> None:
         """Take what the store has."""
         self.made = True

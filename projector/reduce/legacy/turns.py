@@ -17,14 +17,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from projector.decode import turn_error
 from projector.decode.legacy_fields import Json, integer_or_none, text_or_none
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.ledger import Turn
 from projector.reduce.legacy.state import ID_MAX, Active
+from projector.rows import EventType
 
 _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
 
@@ -57,7 +56,7 @@ class Turns:
         if not turn.made:
             self._make(turn)
             turn.status = "completed"
-            self._tell("turn.completed", turn, {})
+            self._tell("turn.completed", turn)
         return turn
 
     def active_or_opened(self) -> Turn:
@@ -147,8 +146,8 @@ class Turns:
         self._state.told.clear()
         self._state.meta.last_turn_at_ms = self._desk.now_ms
         self._desk.end_reasoning()
-        self._tell("turn.started", turn, {})
-        self._tell("turn.completed", turn, {})
+        self._tell("turn.started", turn)
+        self._tell("turn.completed", turn)
         return turn
 
     def start(self, payload: Json) -> None:
@@ -166,7 +165,7 @@ class Turns:
             self._make(turn)
             turn.started_at = self._desk.now_s if started_at is None else started_at
             turn.root = root
-            self._tell("turn.started", turn, {})
+            self._tell("turn.started", turn)
         state = self._state
         if not again:
             state.active = Active(
@@ -319,14 +318,12 @@ class Turns:
         return min(frame, offset)
 
     def _tell_end(self, turn: Turn, times: _Times) -> None:
-        payload: Json = {"duration_ms": turn.duration_ms}
         if turn.status == "completed":
-            self._tell("turn.completed", turn, payload)
+            self._tell("turn.completed", turn)
         elif turn.status == "failed":
-            error = None if turn.error_json is None else orjson.loads(turn.error_json)
-            self._tell("turn.failed", turn, {"error": error})
+            self._tell("turn.failed", turn, _error(times.error))
         else:
-            self._tell("turn.cancelled", turn, payload | {"reason": times.reason})
+            self._tell("turn.cancelled", turn, {"reason": times.reason})
 
     def fail(self, payload: Json) -> None:
         """Take an `error` event: the active turn has failed, if the error is one of the turn."""
@@ -341,7 +338,7 @@ class Turns:
         before, turn.status, turn.error_json = turn.status, "failed", error_json
         self._ledger.change_turn(turn)
         if before != "failed":
-            self._tell("turn.failed", turn, {"error": orjson.loads(error_json)})
+            self._tell("turn.failed", turn, _error(payload))
 
     def fail_calls(self, turn_id: str) -> None:
         """Let the items of a turn's calls without output fail: the turn has ended."""
@@ -372,20 +369,31 @@ class Turns:
             raise Refused("turn_id")
         return turn_id
 
-    def _tell(self, kind: Any, turn: Turn, payload: Json) -> None:
-        self._ledger.event(kind, turn.turn_id, self._desk.record.offset, payload, self._desk.now_ms)
+    def _tell(self, kind: EventType, turn: Turn, more: Json | None = None) -> None:
+        desk, told = self._desk, turn.told() | (more or {})
+        self._ledger.event(kind, turn.turn_id, desk.record.offset, told, desk.now_ms)
 
 
 class _Times:
     """The times of a record that ends a turn."""
 
-    __slots__ = ("completed_at", "duration_ms", "reason", "started_at")
+    __slots__ = ("completed_at", "duration_ms", "error", "reason", "started_at")
 
     def __init__(self, payload: Json) -> None:
         self.started_at = integer_or_none(payload, "started_at")
         self.completed_at = integer_or_none(payload, "completed_at")
         self.duration_ms = integer_or_none(payload, "duration_ms")
         self.reason = payload.get("reason")
+        self.error = payload.get("error")
+
+
+def _error(error: Any) -> Json:
+    """Give what an event tells of an error."""
+    if type(error) is not dict:
+        return {}
+    kind = turn_error.kind(error.get("codex_error_info"))
+    told = {"message": error.get("message"), "kind": kind}
+    return {"error": {name: value for name, value in told.items() if value is not None}}
 
 
 def _root(payload: Json) -> str | None:

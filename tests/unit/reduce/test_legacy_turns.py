@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
 from tests.legacy_records import (
@@ -344,3 +345,35 @@ def test_records_that_are_known_and_make_nothing() -> None:
     store, _ = project(lines_from(records))
 
     assert [*store.living_turns(), *store.living_items(), *store.noted()] == []
+
+
+def test_events_tell_what_the_rows_say() -> None:
+    """Times, durations, reasons, and the message and kind of an error, as in paginated rollouts."""
+    records = [
+        header(),
+        started("t1", started_at=5),
+        completed("t1", completed_at=9, duration_ms=4000),
+        started("t2", started_at=10),
+        event("error", message="busy", codex_error_info="server_overloaded"),
+        started("t3", started_at=20),
+        event("turn_aborted", turn_id="t3", reason="interrupted", completed_at=21, duration_ms=7),
+    ]
+
+    store, _ = project(lines_from(records))
+
+    told = {
+        (each.type, str(each.turn_id)): orjson.loads(each.payload) for each in store.events.values()
+    }
+    assert told["turn.started", "t1"] == {"status": "inProgress", "started_at": 5}
+    assert told["turn.completed", "t1"] == {
+        "status": "completed", "started_at": 5, "completed_at": 9, "duration_ms": 4000,
+    }  # fmt: skip
+    assert told["turn.failed", "t2"] == {
+        "status": "failed",
+        "started_at": 10,
+        "error": {"message": "busy", "kind": "server_overloaded"},
+    }
+    assert told["turn.cancelled", "t3"] == {
+        "status": "interrupted", "started_at": 20, "completed_at": 21, "duration_ms": 7,
+        "reason": "interrupted",
+    }  # fmt: skip
