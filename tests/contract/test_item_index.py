@@ -1,0 +1,271 @@
+"""The full-text index holds the words of the items that are there, at every commit, and no others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from projector.rows import Bury, Change, ItemRow
+from projector.store.contract import Batch
+from projector.store.sqlite import index
+from projector.store.sqlite.store import SqliteStore
+from tests.contract.backends import Run
+from tests.contract.makers import (
+    LEGACY,
+    at,
+    batch,
+    continuing,
+    file_of,
+    item,
+    rollout_id,
+    thread_id,
+)
+
+BOUND = 100
+
+
+@pytest.fixture
+def store(tmp_path: Path, run: Run) -> Iterator[SqliteStore]:
+    opened = run(SqliteStore.open(tmp_path / "index.db"))
+    yield opened
+    run(opened.close())
+
+
+def said(name: str, offset: int, text: str, *, number: int = 1, **more: Any) -> ItemRow:
+    json = orjson.dumps({"type": "agentMessage", "id": name, "text": text}).decode()
+    return item(number, name, offset, kind="agentMessage", json=json, **more)
+
+
+def ran(name: str, offset: int, output: str) -> ItemRow:
+    fields = {"type": "commandExecution", "command": f"run {name}", "aggregatedOutput": output}
+    json = orjson.dumps(fields).decode()
+    return item(1, name, offset, kind="commandExecution", json=json)
+
+
+def find(store: SqliteStore, run: Run, words: str) -> list[tuple[str, str]]:
+    """Give thread and item of what is found, by its SQL."""
+    rows: list[tuple[str, str]] = run(
+        store.query(
+            "SELECT thread_id, item_id FROM search WHERE search MATCH ? ORDER BY 1, position",
+            (words,),
+        )
+    )
+    return rows
+
+
+def check(store: SqliteStore, run: Run) -> None:
+    """Let FTS5 compare the index with all texts; it raises where they differ."""
+    run(store.query("INSERT INTO item_index (item_index, rank) VALUES ('integrity-check', 1)"))
+
+
+def ids(found: Sequence[tuple[str, str]]) -> list[str]:
+    return [name for _, name in found]
+
+
+async def _all(*batches: Batch) -> AsyncIterator[Batch]:
+    for one in batches:
+        yield one
+
+
+def test_the_check_sees_a_word_too_many(store: SqliteStore, run: Run) -> None:
+    """Else the other tests here would prove nothing."""
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(1), [said("a", 1, "one two")])]))
+    check(store, run)
+    run(store.query("INSERT INTO item_index (rowid, text) VALUES (99, 'stray')"))
+
+    with pytest.raises(Exception, match="damaged"):
+        check(store, run)
+
+
+def test_an_item_that_is_updated_is_found_by_its_new_words_alone(
+    store: SqliteStore, run: Run
+) -> None:
+    run(store.index("all", BOUND))
+    first = batch(file_of(1), [said("a", 1, "old"), said("b", 2, "kept"), said("a", 1, "mid")])
+    run(store.commit([first]))
+    assert find(store, run, "old") == []
+    assert ids(find(store, run, "mid")) == ["a"]
+    run(store.commit([batch(file_of(1), [said("a", 5, "new")], start=first.end, end=2000)]))
+
+    assert find(store, run, "mid") == []
+    assert ids(find(store, run, "new")) == ["a"]
+    assert ids(find(store, run, "kept")) == ["b"]
+    check(store, run)
+
+
+def test_an_item_that_is_rolled_back_is_not_found_until_it_lives_again(
+    store: SqliteStore, run: Run
+) -> None:
+    run(store.index("all", BOUND))
+    word = said("a", 1, "word", owner=1, ordinal=None)
+    first = batch(file_of(1), [word, Bury(at=10, owner_from=1)], header=LEGACY)  # type: ignore[arg-type] # an offset
+    run(store.commit([first]))
+    assert find(store, run, "word") == []
+    check(store, run)
+    run(store.commit([batch(file_of(1), [word], start=first.end, end=2000, header=LEGACY)]))
+
+    assert ids(find(store, run, "word")) == ["a"]
+    check(store, run)
+
+
+def test_a_fork_finds_what_it_inherits_and_a_revert_loses_what_it_cut_off(
+    store: SqliteStore, run: Run
+) -> None:
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(1), [said("a", 100, "word"), said("b", 600, "word")])]))
+    run(store.commit([batch(file_of(2), header=continuing(1, 500))]))
+    run(store.commit([batch(file_of(3, thread=1), header=continuing(1, 500))]))
+
+    assert find(store, run, "word") == [(thread_id(1), "a"), (thread_id(2), "a")]
+    inherited = run(
+        store.query("SELECT thread_id FROM search WHERE search MATCH 'word' AND inherited")
+    )
+    assert inherited == [(thread_id(2),)]
+
+
+def test_a_rollout_that_is_made_anew_is_found_by_its_new_words(
+    store: SqliteStore, run: Run
+) -> None:
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(1), [said("a", 1, "same"), said("b", 2, "old")])]))
+    anew = batch(
+        file_of(1), [said("a", 1, "same"), said("b", 3, "new")], end=at(900, generation=1)
+    )
+    run(store.replace(at(1000), _all(anew)))
+
+    assert find(store, run, "old") == []
+    assert [ids(find(store, run, word)) for word in ("same", "new")] == [["a"], ["b"]]
+    check(store, run)
+
+
+def test_a_rollout_that_is_purged_leaves_no_word(store: SqliteStore, run: Run) -> None:
+    """Numbers of items that are gone may be used again."""
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(1), [said("a", 1, "first")])]))
+    run(store.commit([batch(file_of(2), [said("b", 1, "second", number=2)])]))
+    run(store.gone([rollout_id(2)], purge=True))
+    check(store, run)
+    run(store.commit([batch(file_of(3), [said("c", 1, "third", number=3)])]))
+
+    assert [ids(find(store, run, word)) for word in ("first", "second", "third")] == [
+        ["a"], [], ["c"],
+    ]  # fmt: skip
+    check(store, run)
+
+
+def test_it_is_filled_in_steps_while_rows_come_and_change(
+    store: SqliteStore, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switched on later; at every commit it holds what it says it holds."""
+    monkeypatch.setattr(index, "STEP", 3)
+    first = batch(file_of(1), [said(f"i{n}", n, f"word w{n}") for n in range(10)])
+    run(store.commit([first]))
+    assert find(store, run, "word") == []
+
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(2), [said("n", 1, "word", number=2)])]))
+    assert ids(find(store, run, "word")) == ["n"]
+    steps = 1
+    while run(store.fill_index()):
+        steps += 1
+        check(store, run)
+        # An item that is indexed already, one that is not yet, and a new one.
+        changed = [said("i9", 1, f"word again{steps}"), said("i0", 1, f"word late{steps}")]
+        begun = at(1000 * (steps - 1))
+        run(store.commit([batch(file_of(1), changed, start=begun, end=1000 * steps)]))
+        check(store, run)
+
+    assert steps == 4
+    assert len(find(store, run, "word")) == 11
+    assert ids(find(store, run, "again4 OR late4 OR w5")) == ["i0", "i5", "i9"]
+    assert find(store, run, "again3 OR late3 OR w0 OR w9") == []
+
+
+def test_a_bound_that_changes_makes_it_anew(store: SqliteStore, run: Run) -> None:
+    run(store.index("all", 4))
+    run(store.commit([batch(file_of(1), [ran("c", 1, "abc defghi")])]))
+    assert ids(find(store, run, "abc")) == ["c"]
+    assert find(store, run, "defghi") == []
+
+    run(store.index("all", 40))
+    assert find(store, run, "abc") == []
+    assert run(store.fill_index()) is False
+
+    assert ids(find(store, run, "defghi")) == ["c"]
+    check(store, run)
+
+
+def test_messages_alone_and_off(store: SqliteStore, run: Run) -> None:
+    """Switched off, no word stays behind."""
+    changes: list[Change] = [said("m", 1, "word"), ran("c", 2, "word")]
+    run(store.index("messages", BOUND))
+    run(store.commit([batch(file_of(1), changes)]))
+    assert ids(find(store, run, "word")) == ["m"]
+    check(store, run)
+
+    run(store.index("off", BOUND))
+    run(store.commit([batch(file_of(2), [said("n", 1, "word", number=2)])]))
+
+    assert run(store.fill_index()) is False
+    assert find(store, run, "word") == []
+    assert run(store.query("SELECT count(*) FROM item_index_docsize")) == [(0,)]
+    check(store, run)
+
+
+def test_the_setting_that_holds_changes_nothing(store: SqliteStore, run: Run) -> None:
+    run(store.index("all", BOUND))
+    run(store.commit([batch(file_of(1), [said("a", 1, "word")])]))
+    run(store.index("all", BOUND))
+
+    assert ids(find(store, run, "word")) == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_it_holds_the_words_that_are_there(
+    store: SqliteStore, run: Run, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random stories of commits, updates, replacements, purges, fillings and settings."""
+    monkeypatch.setattr(index, "STEP", 2)
+    chance = random.Random(seed)
+    standing: dict[int, tuple[int, int]] = {}
+    for _ in range(60):
+        number = chance.randint(1, 3)
+        rows = [
+            said(f"i{chance.randint(0, 6)}", n, chance.choice(["red", "blue", "茶道 é"]),
+                 number=number)
+            for n in range(chance.randint(0, 4))
+        ]  # fmt: skip
+        generation, offset = standing.get(number, (0, 0))
+        match chance.choice(["commit", "commit", "replace", "purge", "fill", "index"]):
+            case "commit":
+                start = at(offset, generation=generation) if number in standing else None
+                end = at(offset + 100, generation=generation)
+                run(store.commit([batch(file_of(number), rows, start=start, end=end)]))
+                standing[number] = generation, offset + 100
+            case "replace" if number in standing:
+                end = at(50, generation=generation + 1)
+                anew = batch(file_of(number), rows, end=end)
+                run(store.replace(at(offset, generation=generation), _all(anew)))
+                standing[number] = generation + 1, 50
+            case "purge":
+                run(store.gone([rollout_id(number)], purge=True))
+                standing.pop(number, None)
+            case "fill":
+                run(store.fill_index())
+            case "index":
+                run(store.index(chance.choice(["all", "messages", "off"]), chance.choice([0, 50])))  # type: ignore[arg-type] # they are
+        check(store, run)
+    run(store.index("all", 10))
+    while run(store.fill_index()):
+        pass
+    check(store, run)
+    found = run(store.query("SELECT uid FROM search WHERE search MATCH 'red' ORDER BY uid"))
+    there = "SELECT uid FROM messages WHERE text = 'red' ORDER BY uid"
+
+    assert found == run(store.query(there))
