@@ -151,6 +151,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     from projector import log  # noqa: PLC0415
     from projector.run.daemon import follow  # noqa: PLC0415
     from projector.run.systemd import Pulse  # noqa: PLC0415
+    from projector.serve.public import Public  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
@@ -164,7 +165,11 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
         )
         try:
             await follow(
-                store, settings, load=lambda: _settings(context, codex_home, database), pulse=pulse
+                store,
+                settings,
+                load=lambda: _settings(context, codex_home, database),
+                pulse=pulse,
+                audience=Public(),
             )
         finally:
             await store.close()

@@ -21,6 +21,7 @@ Name = Literal[
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.failed",
     "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
+    "endpoint.opened", "endpoint.failed", "textfile.failed",
     "feed.pruned",
 ]  # fmt: skip
 
@@ -57,6 +58,9 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "settings.reloaded":      Known("info",    "SIGHUP: what is different holds from now on"),
     "settings.refused":       Known("error",   "SIGHUP: they are wrong; the old ones hold"),
     "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
+    "endpoint.opened":        Known("info",    "the endpoint listens"),
+    "endpoint.failed":        Known("error",   "the endpoint cannot listen; all else goes on"),
+    "textfile.failed":        Known("error",   "metrics cannot be written; all else goes on"),
     "feed.pruned":            Known("debug",   "changes older than wanted went out of the feed"),
 })  # fmt: skip
 

@@ -1,0 +1,185 @@
+"""The daemon's endpoint: /livez, /readyz, /healthz and /metrics, by aiohttp, beside the work.
+
+It only reads, says nothing of what is in a thread, and has no password: so it listens where other
+hosts do not reach, unless that was said twice. Whoever asks for anything else is told 404, whoever
+asks otherwise than by GET or HEAD 405. It shares the event loop with the work; what takes time
+runs in threads. That is why /livez goes by when the work was last seen to get on, and not by
+whether an answer comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from projector import __version__, log
+from projector.errors import ProjectorError
+from projector.meters import Meters
+from projector.serve.counts import Counts, count
+from projector.serve.gather import gather
+from projector.serve.health import Level, Verdict, judge
+from projector.serve.metrics import Now, registry
+from projector.settings import Settings, listen_address
+
+#: The work is held to hang after this long without a step, in seconds: as the watchdog has it.
+HANGS_S: Final = 60.0
+#: Looking at all files costs: one look serves everybody for this long, in seconds.
+_LOOK_S: Final = 2.0
+_HEALTH: Final = "application/health+json"
+_ALLOWED: Final = ("GET", "HEAD")
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Endpoint:
+    """What listens. Made by `open`; `close` it."""
+
+    def __init__(self, meters: Callable[[], Meters], settings: Callable[[], Settings]) -> None:
+        """Get ready; `open` listens."""
+        self._meters = meters
+        self._settings = settings
+        self._runner: web.AppRunner | None = None
+        self._looking = asyncio.Lock()
+        self._seen: Verdict | None = None
+        self._seen_at = 0.0
+
+    async def open(self) -> None:
+        """Listen where the settings say.
+
+        Raises:
+            OSError: that cannot be listened on.
+        """
+        app = web.Application(middlewares=[_plainly], client_max_size=1024)
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/metrics", self._metrics)
+        # Without signals: the daemon has its own. Without a log: no scrape is worth a line.
+        self._runner = web.AppRunner(
+            app, handle_signals=False, access_log=None, keepalive_timeout=15
+        )
+        await self._runner.setup()
+        listen = self._settings().serve.listen
+        site: web.BaseSite
+        if listen.startswith("unix:"):
+            site = web.UnixSite(self._runner, listen.removeprefix("unix:"))
+        else:
+            host, port = listen_address(listen)
+            site = web.TCPSite(self._runner, host, port, backlog=16)
+        await site.start()
+
+    async def close(self) -> None:
+        """Stop to listen, and take a socket in the file system away."""
+        if self._runner is None:
+            return
+        await self._runner.cleanup()
+        listen = self._settings().serve.listen
+        if listen.startswith("unix:"):
+            with suppress(OSError):
+                os.unlink(listen.removeprefix("unix:"))
+
+    # Answers --------------------------------------------------------------------------------
+
+    async def _livez(self, _request: web.Request) -> web.Response:
+        """Whether the work gets on."""
+        quiet_s = max(0.0, time.time() - self._meters().turned_at_ms / 1000)
+        limit_s = HANGS_S + self._settings().run.rescan_s
+        return _said(
+            fails=quiet_s > limit_s,
+            output=f"no step of the work for {quiet_s:.0f} s" if quiet_s > limit_s else "",
+            checks={"loop:quiet": quiet_s},
+        )
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        """Whether the database can be reached, is of our schema, and watching has begun."""
+        why = "" if self._meters().ready else "watching has not begun"
+        try:
+            await self._count()
+        except ProjectorError as error:
+            why = str(error)
+        return _said(fails=bool(why), output=why, checks={})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        """What `projector health --json` says."""
+        verdict = await self._look()
+        fails = verdict.level in (Level.CRITICAL, Level.UNKNOWN)
+        return _json(verdict.document(), fails=fails)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """The numbers, in the form that was asked for."""
+        counts: Counts | None
+        try:
+            counts = await self._count()
+        except ProjectorError:
+            counts = None
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        found = Now(meters=self._meters(), counts=counts)
+        return web.Response(body=encode(registry(found)), headers={"Content-Type": content_type})
+
+    async def _count(self) -> Counts:
+        return await asyncio.to_thread(count, self._settings().database_path)
+
+    async def _look(self) -> Verdict:
+        async with self._looking:
+            if self._seen is not None and time.monotonic() - self._seen_at < _LOOK_S:
+                return self._seen
+            settings = self._settings()
+            try:
+                facts = await asyncio.to_thread(
+                    gather,
+                    settings.database_path,
+                    settings.codex_homes,
+                    time.time_ns() // 1_000_000,
+                )
+                self._seen = judge(facts, settings.health)
+            except (ProjectorError, OSError) as error:
+                self._seen = Verdict(level=Level.UNKNOWN, text=str(error))
+            self._seen_at = time.monotonic()
+            return self._seen
+
+
+@web.middleware
+async def _plainly(request: web.Request, handler: Answer) -> web.StreamResponse:
+    """Refuse in the form of all other answers; of a fault of ours say nothing but that."""
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:
+        allow = {"Allow": ", ".join(_ALLOWED)} if refused.status == 405 else {}  # noqa: PLR2004 - HTTP
+        return web.json_response(
+            {"status": "fail", "output": refused.reason},
+            status=refused.status,
+            content_type=_HEALTH,
+            headers=allow,
+        )
+    except Exception as fault:  # noqa: BLE001 - it must not look like one of the work
+        log.event("endpoint.failed", listen=request.path, error=type(fault).__name__, exc=fault)
+        return _json({"status": "fail", "output": "internal fault, see the log"}, fails=True)
+
+
+def _said(*, fails: bool, output: str, checks: dict[str, float]) -> web.Response:
+    found: dict[str, Any] = {"status": "fail" if fails else "pass", "releaseId": __version__}
+    if output:
+        found["output"] = output
+    if checks:
+        found["checks"] = {
+            name: [{"observedValue": round(value, 3), "observedUnit": "seconds"}]
+            for name, value in checks.items()
+        }
+    return _json(found, fails=fails)
+
+
+def _json(document: dict[str, Any], *, fails: bool) -> web.Response:
+    return web.Response(
+        text=json.dumps(document),
+        status=503 if fails else 200,
+        content_type=_HEALTH,
+        headers={"Cache-Control": "no-store"},
+    )

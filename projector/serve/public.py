@@ -1,0 +1,85 @@
+"""Tells the daemon's numbers to whoever the settings say. What fails here never stops the work.
+
+The libraries for it are those of the extra `serve`, imported where they are asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from projector import log
+from projector.errors import ProjectorError
+from projector.meters import Meters
+from projector.serve.counts import count
+from projector.settings import Settings
+
+if TYPE_CHECKING:
+    from projector.serve.endpoint import Endpoint
+
+_MISSING = "needs the extra: pip install 'codex-projector[serve]'"
+
+
+class Public:
+    """An `Audience`: the endpoint, and the file for the node exporter."""
+
+    def __init__(self) -> None:
+        """Nobody is told of anything yet."""
+        self._settings = Settings()
+        self._meters: Callable[[], Meters] | None = None
+        self._endpoint: Endpoint | None = None
+        self._fault = ""
+
+    async def begin(self, settings: Settings, meters: Callable[[], Meters]) -> None:
+        """See `Audience`."""
+        self._settings, self._meters = settings, meters
+        if not settings.serve.listen:
+            return
+        try:
+            from projector.serve.endpoint import Endpoint  # noqa: PLC0415 - see the docstring
+
+            self._endpoint = Endpoint(meters, lambda: self._settings)
+            await self._endpoint.open()
+        except ImportError:
+            self._endpoint = None
+            log.event("endpoint.failed", listen=settings.serve.listen, error=_MISSING)
+        except (OSError, RuntimeError, ValueError) as error:
+            log.event("endpoint.failed", listen=settings.serve.listen, error=str(error))
+        else:
+            log.event("endpoint.opened", listen=settings.serve.listen)
+
+    async def beat(self, settings: Settings) -> None:
+        """See `Audience`."""
+        self._settings = settings
+        path = settings.metrics.textfile
+        if not path or self._meters is None:
+            return
+        fault = await asyncio.to_thread(_write, path, settings.database_path, self._meters())
+        if fault and fault != self._fault:
+            log.event("textfile.failed", path=path, error=fault)
+        self._fault = fault
+
+    async def end(self) -> None:
+        """See `Audience`."""
+        if self._endpoint is not None:
+            await self._endpoint.close()
+
+
+def _write(path: str, database: str, meters: Meters) -> str:
+    """Write the file at one stroke; give what went wrong, "": nothing."""
+    try:
+        from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
+
+        from projector.serve.metrics import Now, registry  # noqa: PLC0415
+    except ImportError:
+        return _MISSING
+    try:
+        counts = count(database)
+    except ProjectorError:
+        counts = None
+    try:
+        write_to_textfile(path, registry(Now(meters=meters, counts=counts)))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
