@@ -48,6 +48,7 @@ class Endpoint:
         self._settings = settings
         self._runner: web.AppRunner | None = None
         self._looking = asyncio.Lock()
+        self._schema = 0
         self._seen: Verdict | None = None
         self._seen_at = 0.0
 
@@ -102,9 +103,14 @@ class Endpoint:
         """Whether the database can be reached, is of our schema, and watching has begun."""
         why = "" if self._meters().ready else "watching has not begun"
         try:
-            await self._count()
+            schema = (await self._count()).schema
         except ProjectorError as error:
             why = str(error)
+        else:
+            # The daemon has brought it to its own version before it listened.
+            self._schema = self._schema or schema
+            if schema != self._schema:
+                why = f"the schema has become {schema}, the daemon's is {self._schema}: restart it"
         return _said(fails=bool(why), output=why, checks={})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
