@@ -106,7 +106,7 @@ def first_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_first_command_shows_something(first_look: Path) -> None:
     with sqlite3.connect(first_look) as database:
-        assert database.execute("SELECT count(*) FROM threads").fetchone() == (3,)
+        assert database.execute("SELECT count(*) FROM threads").fetchone() == (4,)
     database.close()
 
 

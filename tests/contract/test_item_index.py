@@ -1,4 +1,4 @@
-"""The full-text index holds the words of the items that are there, at every commit, and no others."""
+"""The full-text index holds the words of the items that are there, at every commit; no others."""
 
 from __future__ import annotations
 
@@ -134,9 +134,7 @@ def test_a_rollout_that_is_made_anew_is_found_by_its_new_words(
 ) -> None:
     run(store.index("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "same"), said("b", 2, "old")])]))
-    anew = batch(
-        file_of(1), [said("a", 1, "same"), said("b", 3, "new")], end=at(900, generation=1)
-    )
+    anew = batch(file_of(1), [said("a", 1, "same"), said("b", 3, "new")], end=at(900, generation=1))
     run(store.replace(at(1000), _all(anew)))
 
     assert find(store, run, "old") == []
@@ -259,7 +257,7 @@ def test_whatever_happens_it_holds_the_words_that_are_there(
             case "fill":
                 run(store.fill_index())
             case "index":
-                run(store.index(chance.choice(["all", "messages", "off"]), chance.choice([0, 50])))  # type: ignore[arg-type] # they are
+                run(store.index(chance.choice(["all", "messages", "off"]), chance.choice([0, 50])))
         check(store, run)
     run(store.index("all", 10))
     while run(store.fill_index()):

@@ -34,7 +34,7 @@ def test_it_is_not_taken_for_deleted(
 
     with sqlite3.connect(database) as db:
         threads = "SELECT count(*), sum(deleted), sum(archived) FROM threads"
-        assert db.execute(threads).fetchone() == (3, 0, 0)
+        assert db.execute(threads).fetchone() == (4, 0, 0)
         deleted = "SELECT count(*) FROM lifecycle_events WHERE type = 'thread.deleted'"
         assert db.execute(deleted).fetchone() == (0,)
     db.close()

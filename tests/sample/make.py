@@ -6,7 +6,8 @@ Writes to projector/sample, or to FOLDER. The same bytes every time: times and i
 not taken. The conversations are made up; their form is that of Codex 0.169.0.
 
 What is in it: a thread with commands, file changes, a web search, a call of an MCP server and a
-turn that failed; its revert to before that turn; a fork of it; and, archived, a legacy thread.
+turn that failed; its revert to before that turn; a fork of it; a sub-agent that the fork sent out;
+and, archived, a legacy thread.
 """
 
 from __future__ import annotations
@@ -108,7 +109,6 @@ class Rollout:
             {
                 "session_id": self.thread,
                 "id": self.thread,
-                **more,
                 "timestamp": self.clock.stamp,
                 "cwd": CWD,
                 "originator": "codex_cli_rs",
@@ -119,6 +119,7 @@ class Rollout:
                 "history_mode": "paginated",
                 **history,
                 "git": {"commit_hash": "5f" * 20, "branch": "main"},
+                **more,
             },
         )
 
@@ -356,6 +357,25 @@ def forked(clock: Clock, source: Rollout, cut: Cut) -> Rollout:
     return made
 
 
+def sub_agent(clock: Clock, parent: Rollout) -> Rollout:
+    """Look something up for another thread."""
+    made = Rollout(clock, thread=clock.uuid())
+    spawned = {"parent_thread_id": parent.thread, "depth": 1, "agent_nickname": "Ada"}
+    made.meta(
+        source={"subagent": {"thread_spawn": {**spawned, "agent_role": "explorer"}}},
+        thread_source="subagent",
+        parent_thread_id=parent.thread,
+        agent_nickname="Ada",
+        agent_role="explorer",
+    )
+    made.start("Which tests are about brewing?")
+    made.command("rg -l brew tests", "tests/test_brew.py\n", took=0.1)
+    made.cost(1800)
+    made.say("tests/test_brew.py alone.")
+    made.finish()
+    return made
+
+
 def legacy(clock: Clock) -> Rollout:
     """Make a thread in the form before paginated history: events, and the model's own calls."""
     made = Rollout(clock, thread=clock.uuid(), ordinal=None)
@@ -423,7 +443,8 @@ def make(folder: Path) -> None:
     first, before_failure = teapot(clock)
     again = reverted(clock, first, before_failure)
     other = forked(clock, first, before_failure)
-    for rollout in (old, first, again, other):
+    agent = sub_agent(clock, other)
+    for rollout in (old, first, again, other, agent):
         path = folder / rollout.folder / rollout.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(rollout.data)

@@ -87,15 +87,15 @@ def test_backfill(capsys: Capture, tmp_path: Path) -> None:
     code, out, _ = run(capsys, "backfill", "--codex-home", str(SAMPLE))
 
     assert code == 0
-    assert out.startswith("4 rollouts, ")
-    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(3,)]
+    assert out.startswith("5 rollouts, ")
+    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(4,)]
 
 
 def test_backfill_as_json(capsys: Capture) -> None:
     code, out, err = run(capsys, "backfill", "--codex-home", str(SAMPLE), "--json")
 
     assert (code, err) == (0, "")
-    assert json.loads(out)["rollouts"] == 4
+    assert json.loads(out)["rollouts"] == 5
 
 
 def test_backfill_of_some(capsys: Capture, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_sample_where_there_are_no_rollouts(capsys: Capture, tmp_path: Path)
     code, out, err = run(capsys, "backfill", "--sample")
 
     assert code == 0
-    assert out.startswith("4 rollouts")
+    assert out.startswith("5 rollouts")
     assert f"no rollouts under {tmp_path}/home: projecting the sample" in err
 
 
@@ -161,7 +161,7 @@ def test_a_home_that_is_missing_is_told(capsys: Capture, tmp_path: Path) -> None
     code, out, err = run(capsys, "backfill", *homes)
 
     assert code == 1
-    assert out.startswith("4 rollouts, ")
+    assert out.startswith("5 rollouts, ")
     assert err.startswith(f"projector: {tmp_path}/gone: not there")
 
 
@@ -228,8 +228,8 @@ def test_status(capsys: Capture) -> None:
 
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert (found["rollouts"], found["threads"], found["behind_bytes"]) == (4, 3, 0)
-    assert len(found["per_rollout"]) == 4
+    assert (found["rollouts"], found["threads"], found["behind_bytes"]) == (5, 4, 0)
+    assert len(found["per_rollout"]) == 5
 
 
 def test_status_without_a_database(capsys: Capture) -> None:
@@ -279,7 +279,7 @@ def test_health_after_a_backfill(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert code == 0
     assert out.startswith("OK: nothing waits | behind_bytes=0B;")
     assert (
-        json.loads(run(capsys, "health", "--codex-home", str(SAMPLE), "--json")[1])["rollouts"] == 4
+        json.loads(run(capsys, "health", "--codex-home", str(SAMPLE), "--json")[1])["rollouts"] == 5
     )
 
 
@@ -306,7 +306,7 @@ def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
     done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(3,)]
+    assert rows(tmp_path, "SELECT count(*) FROM threads") == [(4,)]
 
 
 def test_a_reader_that_leaves_early_is_no_fault() -> None:

@@ -1,0 +1,198 @@
+"""What an item is found by, and how words are asked for."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projector import words
+from projector.words import GAP
+
+BOUND = 20
+
+ITEMS: list[tuple[str, dict[str, Any], str]] = [
+    # type, its fields, the words that it is found by
+    ("userMessage",
+     {"content": [{"type": "text", "text": "look"}, {"type": "image", "url": "data:xyz"},
+                  {"type": "mention", "name": "kettle", "path": "app://1"}]}, "look\nkettle"),
+    ("agentMessage",
+     {"text": "done", "questions": [{"title": "Tea?", "options": ["green", "black"]}]},
+     "done\nTea?\ngreen\nblack"),
+    ("reasoning", {"summary": ["short"], "content": ["long"]}, "short\nlong"),
+    ("plan", {"text": "first"}, "first"),
+    ("commandExecution", {"command": "ls", "aggregatedOutput": "a" * 30}, "ls\n" + "a" * 20),
+    ("commandExecution", {"command": "ls", "aggregatedOutput": None}, "ls"),
+    ("fileChange",
+     {"changes": [{"path": "/a", "kind": {"type": "add"}, "diff": "x" * 15},
+                  {"path": "/b", "kind": {"type": "update", "move_path": "/c"}, "diff": "y" * 15}]},
+     "/a\n/b\n/c\n" + "x" * 15 + "\n" + "y" * 5),
+    ("mcpToolCall",
+     {"server": "s", "tool": "t", "arguments": {"k": 1}, "error": {"message": "no"},
+      "result": {"content": [{"type": "text", "text": "r"}, {"type": "image", "data": "zz"}]}},
+     's\nt\nno\n{"k": 1}\nr'),
+    ("dynamicToolCall",
+     {"namespace": None, "tool": "t", "arguments": "a", "contentItems": [{"text": "c"}]},
+     "t\na\nc"),
+    ("functionCallOutput", {"name": "n", "namespace": "s", "output": "o"}, "s\nn\no"),
+    ("collabAgentToolCall",
+     {"tool": "wait", "prompt": "go", "agentsStates": {"id": {"status": "x", "message": "m"}}},
+     "wait\ngo\nm"),
+    ("subAgentActivity", {"agentPath": "/root/x"}, "/root/x"),
+    ("webSearch", {"query": "q", "action": {"type": "search", "queries": ["q", "r"]}}, "q\nr"),
+    ("webSearch", {"query": "", "action": {"type": "openPage", "url": "http://x"}}, "http://x"),
+    ("imageView", {"path": "/p"}, "/p"),
+    ("imageGeneration", {"revisedPrompt": "cat", "result": "base64"}, "cat"),
+    ("hookPrompt", {"fragments": [{"text": "f"}]}, "f"),
+    ("enteredReviewMode", {"review": "v"}, "v"),
+    ("exitedReviewMode", {"review": "v"}, "v"),
+    ("sleep", {"durationMs": 3}, ""),
+    ("contextCompaction", {}, ""),
+    ("ofTomorrow", {"say": ["one", {"more": "two"}], "n": 3}, "one\ntwo"),
+    ("plan", {"text": ["no", "text"]}, "no\ntext"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    ITEMS,
+    ids=[f"{kind} {number}" for number, (kind, *_) in enumerate(ITEMS)],
+)
+def test_the_words_of_an_item(kind: str, fields: dict[str, Any], expected: str) -> None:
+    item = orjson.dumps({"type": kind, "id": "never", **fields}).decode()
+
+    assert words.text_of(kind, item, BOUND) == expected
+
+
+def test_what_was_said_is_never_cut() -> None:
+    assert words.text_of("agentMessage", '{"text":"abc"}', 2) == "abc"
+
+
+@pytest.mark.parametrize("size", range(9))
+def test_a_cut_counts_bytes_and_splits_no_character(size: int) -> None:
+    item = orjson.dumps({"command": "", "aggregatedOutput": "aé茶x"}).decode()
+
+    found = words.text_of("commandExecution", item, size)
+
+    assert found == {0: "", 1: "a", 2: "a", 3: "aé", 4: "aé", 5: "aé", 6: "aé茶"}.get(size, "aé茶x")
+
+
+@pytest.mark.parametrize(
+    "item_json",
+    ["", "{", "[]", "3", "null", '"text"', '{"text":"\\ud800"}', '{"text":"a\\u0000b"}',
+     "[" * 100_000, '{"text":' + "[" * 1100 + "]" * 1100 + "}"],
+    ids=["nothing", "torn", "list", "number", "null", "text", "half a pair", "NUL",
+         "deep", "deep object"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["agentMessage", "fileChange", "mcpToolCall", "new"])
+def test_whatever_an_item_holds_there_are_words_or_none(kind: str, item_json: str) -> None:
+    """And SQLite can take them: no half surrogate pairs, no NUL."""
+    found = words.indexed(kind, item_json, "all", 100)
+
+    assert "\0" not in found
+    found.encode()
+
+
+def test_extents() -> None:
+    said, ran = '{"text":"word"}', '{"command":"word"}'
+
+    def found(extent: str) -> list[str]:
+        kinds = (("plan", said), ("commandExecution", ran))
+        return [words.indexed(kind, item, extent, 9) for kind, item in kinds]
+
+    assert found("all") == ["word", "word"]
+    assert found("messages") == ["word", ""]
+    assert found("off") == ["", ""]
+
+
+ASKED = [
+    # what is typed                     what FTS5 is asked
+    (["green", "tea"],                  '"green" "tea"'),
+    (["green tea"],                     '"green" "tea"'),
+    (['"green tea"'],                   '"green tea"'),
+    (['"green', 'tea"', "cup"],         '"green tea" "cup"'),
+    (["brew*"],                         '"brew" *'),
+    (['"green te"*'],                   '"green te" *'),
+    (['"never closed'],                 '"never closed"'),
+    (['a"b'],                           '"a" "b"'),
+    (["AND", "OR", "NOT", "NEAR(x)"],   '"AND" "OR" "NOT" "NEAR(x)"'),
+    (["text:x", "^y", "-z", "+w"],      '"text:x" "^y" "-z" "+w"'),
+    (["*", "--", '""', "☕"],            ""),
+    ([],                                ""),
+    (["茶道"],                           f'"{GAP}茶{GAP}{GAP}道{GAP}"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "expected"), ASKED, ids=[" ".join(a) or "-" for a, _ in ASKED])
+def test_how_words_are_asked_for(asked: list[str], expected: str) -> None:
+    assert words.query(asked) == expected
+
+
+def matcher(text: str) -> sqlite3.Connection:
+    """Give a database with one text, indexed as items are."""
+    db = sqlite3.connect(":memory:")
+    db.execute(
+        "CREATE VIRTUAL TABLE f USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
+    )
+    db.execute("INSERT INTO f VALUES (?)", (words.spaced(text),))
+    return db
+
+
+def matches(text: str, *asked: str) -> bool:
+    db = matcher(text)
+    found = db.execute("SELECT 1 FROM f WHERE f MATCH ?", (words.query(asked),)).fetchall()
+    db.close()
+    return bool(found)
+
+
+SCRIPTS = [
+    # text                          found by                        not by
+    ("Der Kessel kocht",            ["KESSEL", "koch*", '"kessel kocht"'], ["kess", '"kocht der"']),
+    ("café déjà vu",                ["cafe", "DÉJÀ"],               ["caf"]),
+    ("我们在学习茶道。",              ["茶道", "学习", "茶", "我们"],    ["道茶", "茶学"]),
+    ("お茶を飲みます",                ["お茶", "飲み", "みま"],          ["茶お"]),
+    ("차를 마십니다",                 ["차", "차를", "마십니다"],         ["를차"]),
+    ("ชาเขียวร้อน",                   ["เขียว", "ชา"],                ["นร"]),
+    ("зелёный чай",                 ["чай", "ЗЕЛЁНЫЙ"],             ["ча"]),
+    ("שלום עולם",                   ["עולם"],                       ["עול"]),
+    ("हिन्दी चाय",                     ["चाय", "हिन्दी"],                 ["काय"]),
+    ("test_kettle.py gpt-5 中文abc",  ["kettle", "test_kettle.py", "gpt-5", "中文abc"], ["kett"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "by", "not_by"), SCRIPTS, ids=[text for text, *_ in SCRIPTS])
+def test_words_of_any_script(text: str, by: list[str], not_by: list[str]) -> None:
+    assert [one for one in by if not matches(text, one)] == []
+    assert [one for one in not_by if matches(text, one)] == []
+
+
+@given(
+    st.lists(st.text() | st.sampled_from(['"', "*", "AND", "(", ")", "NEAR", "^", ":", "-", "{"]))
+)
+def test_nothing_that_is_typed_is_an_error_of_syntax(asked: list[str]) -> None:
+    asked = [one.encode("utf-8", "replace").decode() for one in asked]
+    db = matcher("some text")
+    found = words.query(asked)
+    if found:
+        db.execute("SELECT 1 FROM f WHERE f MATCH ?", (found,)).fetchall()
+    db.close()
+
+
+@given(
+    st.text(
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters='"*\0'), min_size=1
+    )
+)
+def test_a_text_is_found_by_itself(text: str) -> None:
+    """As a phrase, whatever its script, if it has a word at all."""
+    query = words.query([f'"{text}"'])
+    db = matcher(text)
+    tokens = "CREATE VIRTUAL TABLE v USING fts5vocab(f, 'row')"
+    db.execute(tokens)
+    if query and db.execute("SELECT 1 FROM v").fetchone():
+        assert db.execute("SELECT 1 FROM f WHERE f MATCH ?", (query,)).fetchone()
+    db.close()
