@@ -40,7 +40,7 @@ def header(payload: Object, recorded_at_ms: int | None) -> Header:
         thread_source=_text(payload, "thread_source"),
         originator=_text(payload, "originator"),
         cli_version=_text(payload, "cli_version"),
-        parent_thread_id=_thread(payload.get("parent_thread_id")),
+        parent_thread_id=_parent(payload),
         forked_from_id=_thread(payload.get("forked_from_id")),
         agent_nickname=_text(payload, "agent_nickname"),
         agent_role=_text(payload, "agent_role"),
@@ -90,6 +90,14 @@ def _thread(value: Any) -> ThreadId | None:
         return ThreadId(thread_id(value, ""))
     except Refused:
         return None
+
+
+def _parent(payload: Object) -> ThreadId | None:
+    """Give the thread that spawned an agent; older releases say it in `source` alone."""
+    parent: Any = payload.get("source")
+    for name in ("subagent", "thread_spawn", "parent_thread_id"):
+        parent = parent.get(name) if type(parent) is dict else None
+    return _thread(payload.get("parent_thread_id")) or _thread(parent)
 
 
 def _base(value: Any) -> Base | None:
