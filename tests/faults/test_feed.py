@@ -17,6 +17,11 @@ from tests.faults.test_killed import _die_at
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 
+ROLLBACK = (
+    b'{"timestamp":"2026-11-01T10:00:00.000Z","type":"event_msg",'
+    b'"payload":{"type":"thread_rolled_back","num_turns":%d}}\n'
+)
+
 
 def begun(home: Path, database: Path, die_at: int | None, **run: float) -> int:
     """Begin a backfill in a child process, which may die at a statement; give its pid."""
@@ -53,6 +58,16 @@ def _has_feed(database: Path) -> bool:
     return True
 
 
+def rolled_back(home: Path, chance: Random) -> None:
+    """Put rollbacks into the legacy rollout of a home."""
+    for path in home.rglob("*.jsonl"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        if b'"ordinal"' not in lines[-1]:
+            for _ in range(3):
+                lines.insert(chance.randrange(1, len(lines)), ROLLBACK % chance.randrange(3))
+            path.write_bytes(b"".join(lines))
+
+
 def shaken(home: Path, chance: Random) -> None:
     """Do to a rollout what should not be done: cut it, or change what was read already."""
     path = chance.choice(sorted(home.rglob("*.jsonl")))
@@ -76,6 +91,7 @@ def test_a_consumer_sees_each_change_once(seed: int) -> None:
     """Restarts of either side, at any moment, lose no change and repeat none."""
     with scratch() as folder:
         whole, chance = home_of(folder, seed), Random(seed)
+        rolled_back(whole, chance)
         home, database = folder / "home", folder / "p.db"
         mirror = Mirror()
         for path, piece in pieces(whole, chance):

@@ -1,0 +1,265 @@
+"""`projector events`: the change feed as JSON lines, once or for as long as it is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projector import cli
+from projector.commands import events
+from tests.benchmarks.rollouts import Rollout
+from tests.mirror import Mirror, changes_of, rows_to_mirror
+from tests.projecting import backfilled
+
+SECONDS = 20
+"""How long a test waits for what should come at once."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home of a thread and its revert, and their database."""
+    folder = tmp_path_factory.mktemp("events")
+    thread = Rollout(seed=4)
+    thread.write(folder / "home", size=8_000)
+    thread.reverted(thread.cut()).write(folder / "home", size=4_000)
+    backfilled(folder / "home", folder / "p.db", batch_records=20)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def printed(
+    capsysbinary: pytest.CaptureFixture[bytes], folder: Path, *arguments: str
+) -> list[dict[str, Any]]:
+    assert cli.run(["events", "--database", f"sqlite:///{folder}/p.db", *arguments]) == 0
+    out, err = capsysbinary.readouterr()
+    assert err == b""
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_all_from_the_beginning(made: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Whoever takes all of it has all rows."""
+    mirror = Mirror()
+
+    for change in printed(capsysbinary, made):
+        mirror.take(change)
+
+    assert mirror.seen == changes_of(made / "p.db")
+    assert mirror.rows == rows_to_mirror(made / "p.db")
+    assert {kind for kind, _ in mirror.rows} == {"turn", "item", "thread", "event"}
+
+
+def test_what_came_behind_a_number(made: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    whole = printed(capsysbinary, made)
+    middle = whole[len(whole) // 2]["seq"]
+
+    assert printed(capsysbinary, made, "--after", str(middle)) == whole[len(whole) // 2 + 1 :]
+    assert printed(capsysbinary, made, "--after", str(whole[-1]["seq"])) == []
+    assert (
+        printed(capsysbinary, made, "--after", str(middle), "--limit", "3")
+        == [change for change in whole if change["seq"] > middle][:3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "takes"),
+    [
+        pytest.param(["turn"], lambda one: one["kind"] == "turn", id="a kind"),
+        pytest.param(
+            ["thread,item"], lambda one: one["kind"] in {"thread", "item"}, id="two kinds"
+        ),
+        pytest.param(
+            ["turn.completed"], lambda one: one["type"] == "turn.completed", id="a lifecycle type"
+        ),
+        pytest.param(
+            ["thread", "thread.reverted"],
+            lambda one: one["kind"] == "thread" or one["type"] == "thread.reverted",
+            id="a kind and a type",
+        ),
+    ],
+)
+def test_only_some_types(
+    made: Path, capsysbinary: pytest.CaptureFixture[bytes], names: list[str], takes: Any
+) -> None:
+    whole = printed(capsysbinary, made)
+    options = [word for name in names for word in ("--types", name)]
+
+    some = printed(capsysbinary, made, *options)
+
+    assert some == [change for change in whole if takes(change)]
+    assert 0 < len(some) < len(whole)
+    assert printed(capsysbinary, made, *options, "--limit", "1") == some[:1]
+
+
+def test_a_small_page_at_a_time(
+    made: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = printed(capsysbinary, made)
+    monkeypatch.setattr("projector.serve.feed.PAGE", 3)
+
+    assert printed(capsysbinary, made) == whole
+    assert printed(capsysbinary, made, "--types", "thread") == [
+        change for change in whole if change["kind"] == "thread"
+    ]
+
+
+REFUSED = [
+    # what is asked                             exit  what is said
+    ("a type that there is not",   ["--types", "turns"],     2, "--types turns: no such kind"),
+    ("a number that is none",      ["--after", "x"],         2, "--after"),
+    ("numbers of another database", ["--after", "99999999"], 1, "no change 99999999 yet"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in REFUSED]
+)
+def test_what_cannot_be_had(
+    made: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+) -> None:
+    assert cli.run(["events", "--database", f"sqlite:///{made}/p.db", *arguments]) == code
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_pruned_changes_are_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever asks for changes that are no longer kept is told so, and how to go on."""
+    with contextlib.closing(sqlite3.connect(folder / "p.db")) as db:
+        db.execute("UPDATE feed_state SET pruned = 5")
+        db.commit()
+    database = f"sqlite:///{folder}/p.db"
+
+    assert cli.run(["events", "--database", database, "--after", "4"]) == 1
+    assert "changes up to 5 are no longer kept" in capsys.readouterr().err
+    assert cli.run(["events", "--database", database]) == 1
+    assert "--after 5" in capsys.readouterr().err
+    assert cli.run(["events", "--database", database, "--after", "5"]) == 0
+    assert cli.run(["events", "--database", database, "--types", "turn.failed"]) == 0
+
+
+# Following -------------------------------------------------------------------------------------
+
+
+class Follower:
+    """`projector events --follow` in a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "projector", "events", "--follow", *arguments,
+             "--database", f"sqlite:///{folder}/p.db"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        self._rest = b""
+
+    def lines(self, upto: int) -> list[Mapping[str, Any]]:
+        """Read until a change of a number, or of a greater one, has come."""
+        assert self.process.stdout is not None
+        got: list[Mapping[str, Any]] = []
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while not got or got[-1]["seq"] < upto:
+                assert selector.select(SECONDS), (got[-1:], upto)
+                piece = os.read(self.process.stdout.fileno(), 1 << 16)
+                assert piece, self.process.communicate()
+                *whole, self._rest = (self._rest + piece).split(b"\n")
+                got += map(json.loads, whole)
+        return got
+
+
+@contextlib.contextmanager
+def following(folder: Path, *arguments: str) -> Iterator[Follower]:
+    follower = Follower(folder, *arguments)
+    try:
+        yield follower
+    finally:
+        follower.process.kill()
+        follower.process.communicate()
+
+
+def last(folder: Path) -> int:
+    return int(changes_of(folder / "p.db")[-1][0])
+
+
+def more(folder: Path) -> None:
+    """Let another thread come."""
+    Rollout(seed=os.urandom(8).hex()).write(folder / "home", size=2_000)
+    backfilled(folder / "home", folder / "p.db")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_following_until_told(folder: Path, number: signal.Signals) -> None:
+    """What is committed is printed, and it ends with 0 and without a word."""
+    with following(folder) as follower:
+        seen = follower.lines(last(folder))
+        for _ in range(2):
+            more(folder)
+            seen += follower.lines(last(folder))
+        follower.process.send_signal(number)
+        out, err = follower.process.communicate(timeout=SECONDS)
+
+    assert [one["seq"] for one in seen] == [one[0] for one in changes_of(folder / "p.db")]
+    assert (follower.process.returncode, out, err) == (0, b"", b"")
+
+
+def test_following_for_some_lines(folder: Path) -> None:
+    with following(folder, "--after", str(last(folder)), "--limit", "2") as follower:
+        before = last(folder)
+        more(folder)
+        out, err = follower.process.communicate(timeout=SECONDS)
+
+    assert [json.loads(line)["seq"] for line in out.splitlines()] == [before + 1, before + 2]
+    assert (follower.process.returncode, err) == (0, b"")
+
+
+def test_whoever_read_has_left(folder: Path) -> None:
+    """It ends though nothing happens any more: `| head -1` must not leave it behind."""
+    with following(folder) as follower:
+        follower.lines(last(folder))
+        assert follower.process.stdout is not None
+        follower.process.stdout.close()
+        follower.process.wait(timeout=SECONDS)
+        assert follower.process.stderr is not None
+        assert (follower.process.returncode, follower.process.stderr.read()) == (0, b"")
+
+
+def test_the_database_goes_and_comes_again(folder: Path) -> None:
+    """Moved or copied it is the same feed; of another one numbers begin anew, and it says so."""
+    with following(folder) as follower:
+        follower.lines(last(folder))
+        for suffix in ("-wal", "-shm"):
+            (folder / f"p.db{suffix}").unlink(missing_ok=True)
+        (folder / "p.db").rename(folder / "away.db")
+        (folder / "away.db").rename(folder / "p.db")
+        shutil.copy(folder / "p.db", folder / "copy.db")
+        (folder / "copy.db").rename(folder / "p.db")
+        before = last(folder)
+        more(folder)
+        seen = follower.lines(last(folder))
+        assert seen[0]["seq"] == before + 1
+
+        backfilled(folder / "home", folder / "other.db")
+        (folder / "other.db").rename(folder / "p.db")
+        seen = follower.lines(last(folder))
+
+    assert seen[0] == json.loads(events.RESTART)
+    assert [one["seq"] for one in seen[1:]] == [one[0] for one in changes_of(folder / "p.db")]

@@ -1,0 +1,378 @@
+"""The change feed: every change of a row, once, in the order of commits."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from projector.place import Offset
+from projector.rows import Bury, Change, Drop, EventType, Frame, Own
+from projector.store.migrate import migrate, migrations
+from projector.store.sqlite import feed, index
+from projector.store.sqlite.store import SqliteStore
+from tests.contract.backends import Backend, Queried, Run
+from tests.contract.makers import (
+    LEGACY,
+    at,
+    batch,
+    continuing,
+    event,
+    file_of,
+    item,
+    rollout_id,
+    thread_id,
+    turn,
+    uid,
+)
+from tests.contract.test_replace import OLD, anew
+
+Told = list[tuple[Any, ...]]
+
+
+class Watcher:
+    """Tells what is new in the feed since it looked last."""
+
+    def __init__(self, store: Queried, run: Run) -> None:
+        self._store, self._run = store, run
+        self.seq = 0
+
+    def news(self, columns: str = "kind, op, coalesce(item_id, turn_id, type, '')") -> Told:
+        rows = self._run(
+            self._store.query(
+                f"SELECT seq, {columns} FROM changes WHERE seq > ? ORDER BY seq", (self.seq,)
+            )
+        )
+        if rows:
+            self.seq = rows[-1][0]
+        return [row[1:] for row in rows]
+
+    def rows(self) -> Told:
+        """Only turns and items."""
+        return [row for row in self.news() if row[0] in ("turn", "item")]
+
+
+@pytest.fixture
+def watcher(store: Queried, run: Run) -> Watcher:
+    return Watcher(store, run)
+
+
+def legacy(number: int, changes: Sequence[Change], start: int, end: int) -> Any:
+    return batch(
+        file_of(number), changes, start=at(start) if start else None, end=end, header=LEGACY
+    )
+
+
+def test_what_comes_is_told_with_its_event_and_its_thread(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    run(store.commit([batch(file_of(1), [
+        event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60), item(1, "b", 70),
+    ])]))  # fmt: skip
+
+    assert watcher.news() == [
+        ("event", "insert", "t"),
+        ("turn", "insert", "t"),
+        ("item", "insert", "a"),
+        ("item", "insert", "b"),
+        ("thread", "insert", ""),
+    ]
+
+
+def test_a_change_names_its_row(store: Queried, run: Run, backend: Backend) -> None:
+    """thread_id, rollout_id, turn_id, item_id, uid and type, and when it was committed."""
+    backend.clock = 77
+    run(store.commit([batch(file_of(2, thread=1), [item(2, "a", 60, kind="plan")])]))
+
+    query = "SELECT * FROM changes WHERE kind = 'item'"
+    item_uid = run(store.query("SELECT uid FROM all_items"))[0][0]
+    assert run(store.query(query)) == [
+        (1, "item", "insert", thread_id(1), rollout_id(2), "t", "a", item_uid, "plan", 77)
+    ]
+
+
+def test_a_row_has_one_change_a_transaction(store: Queried, run: Run, watcher: Watcher) -> None:
+    """However often it is put: what counts is what it was before, and is behind it."""
+    run(store.commit([batch(file_of(1), [
+        item(1, "a", 60), item(1, "a", 70, json='{"n":2}'), turn(1, "t", 50),
+        turn(1, "t", 50, status="completed"),
+    ])]))  # fmt: skip
+    assert watcher.rows() == [("turn", "insert", "t"), ("item", "insert", "a")]
+
+    again = [item(1, "a", 80, json='{"n":3}'), item(1, "a", 90, json='{"n":4}')]
+    run(store.commit([batch(file_of(1), again, start=at(1000), end=2000)]))
+
+    assert watcher.rows() == [("item", "update", "a")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param([item(1, "a", 60, ordinal=0, started=3, completed=4)], id="the same line"),
+        pytest.param([item(1, "a", 900, ordinal=0, created=9, started=3)], id="its place stays"),
+        pytest.param([item(1, "a", 60, ordinal=0, started=8, completed=9)], id="its times stay"),
+        pytest.param([turn(1, "t", 50, error="{}")], id="a turn"),
+        pytest.param([event(1, "turn.started", 50)], id="an event"),
+        pytest.param([], id="nothing"),
+    ],
+)
+def test_what_changes_nothing_is_no_change(
+    store: Queried, run: Run, watcher: Watcher, changes: list[Change]
+) -> None:
+    first = [
+        event(1, "turn.started", 50),
+        turn(1, "t", 50, error="{}"),
+        item(1, "a", 60, ordinal=0, started=3, completed=4),
+    ]
+    run(store.commit([batch(file_of(1), first)]))
+    watcher.news()
+    run(store.commit([batch(file_of(1), changes, start=at(1000), end=2000)]))
+
+    assert watcher.news() == []
+
+
+def test_times_that_are_filled_in_are_a_change(store: Queried, run: Run, watcher: Watcher) -> None:
+    run(store.commit([batch(file_of(1), [item(1, "a", 60)])]))
+    watcher.news()
+
+    run(
+        store.commit([batch(file_of(1), [item(1, "a", 60, completed=4)], start=at(1000), end=2000)])
+    )
+
+    assert watcher.rows() == [("item", "update", "a")]
+
+
+def test_a_rollback_and_a_dropped_call(store: Queried, run: Run, watcher: Watcher) -> None:
+    """Rows that go are tombstones; a turn that is open again is an update; one put again lives."""
+    rows = [
+        Frame(key=100, turn_id=None, before=None),
+        turn(1, "t", 50, owner=50, end_owner=150, status="completed"),
+        turn(1, "u", 100, owner=100),
+        item(1, "a", 60, owner=60),
+        item(1, "b", 110, turn="u", owner=110),
+    ]
+    run(store.commit([legacy(1, rows, 0, 1000)]))
+    watcher.news()
+
+    run(store.commit([legacy(1, [Own(60, (), (rows[3].uid,)), Drop(rows[3].uid, Offset(1100)),
+                                 Bury(Offset(1200), 100)], 1000, 2000)]))  # fmt: skip
+    assert watcher.rows() == [
+        ("turn", "update", "t"), ("turn", "tombstone", "u"),
+        ("item", "tombstone", "a"), ("item", "tombstone", "b"),
+    ]  # fmt: skip
+
+    run(store.commit([legacy(1, [item(1, "b", 2100, turn="u", owner=2100)], 2000, 3000)]))
+    assert watcher.rows() == [("item", "insert", "b")]
+
+
+def test_what_comes_and_goes_in_one_transaction_was_never_there(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    run(
+        store.commit([legacy(1, [item(1, "a", 60), Drop(item(1, "a", 60).uid, Offset(70))], 0, 99)])
+    )
+
+    assert watcher.rows() == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((2, "thread.forked", "insert"), id="a fork"),
+        pytest.param((1, "thread.reverted", "update"), id="a revert"),
+    ],
+)
+def test_inherited_rows_are_not_told_again(
+    store: Queried, run: Run, watcher: Watcher, case: tuple[int, EventType, str]
+) -> None:
+    """A fork or a revert is one change of a thread, and its lifecycle event."""
+    thread, kind, op = case
+    rows = [turn(1, "t", 50), *(item(1, f"i{n}", 60 + n) for n in range(20))]
+    run(store.commit([batch(file_of(1), rows)]))
+    watcher.news()
+
+    run(store.commit([batch(
+        file_of(2, thread=thread), [event(2, kind, 0, turn=None)],
+        header=continuing(1, 500),
+    )]))  # fmt: skip
+
+    assert watcher.news("kind, op, type, thread_id, rollout_id") == [
+        ("event", "insert", kind, thread_id(thread), rollout_id(2)),
+        ("thread", op, None, thread_id(thread), rollout_id(2)),
+    ]
+
+
+def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None:
+    """The same rows: no change; gone: a tombstone; new: an insert; others: an update."""
+    rows = [turn(1, "t", 50), item(1, "same", 60), item(1, "other", 70), item(1, "gone", 80)]
+    told = [event(1, "turn.started", 50), event(1, "turn.failed", 90)]
+    run(store.commit([batch(file_of(1), [*rows, *told])]))
+    watcher.news()
+
+    new = [*rows[:2], item(1, "other", 70, json='{"n":2}'), item(1, "new", 85)]
+    run(store.replace(OLD, anew([*new, told[0], event(1, "turn.completed", 95)])))
+
+    assert [row for row in watcher.news("kind, op, coalesce(item_id, type)") if row[2]] == [
+        ("event", "insert", "turn.completed"),
+        ("event", "tombstone", "turn.failed"),
+        ("item", "insert", "new"),
+        ("item", "update", "other"),
+        ("item", "tombstone", "gone"),
+    ]
+
+
+def test_what_is_seen_on_disk_changes_threads(store: Queried, run: Run, watcher: Watcher) -> None:
+    """Names, archiving, and files that are gone: once each."""
+    run(store.commit([batch(file_of(1))]))
+    watcher.news()
+
+    for _ in range(2):
+        run(store.name({thread_id(1): "Tea", thread_id(9): "of none that is here"}))
+    assert watcher.news("kind, op, type, thread_id")[-1] == ("thread", "update", None, thread_id(1))
+    for _ in range(2):
+        run(store.found_at([file_of(1, archived=True)]))
+    archived = [("event", "insert", "thread.archived"), ("thread", "update", None)]
+    assert watcher.news("kind, op, type") == archived
+    for _ in range(2):
+        run(store.gone([rollout_id(1)], purge=False))
+    deleted = [("event", "insert", "thread.deleted"), ("thread", "update", None)]
+    assert watcher.news("kind, op, type") == deleted
+
+
+def test_purged_rows_are_tombstones_with_their_names(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    """They are told of once more; no change names a row that has come in their place."""
+    rows = [event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60)]
+    run(store.commit([batch(file_of(1), rows)]))
+    columns = "kind, op, thread_id, rollout_id, turn_id, item_id, uid, type"
+    before = watcher.news(columns)
+
+    run(store.gone([rollout_id(1)], purge=True))
+    told = watcher.news(columns)
+    run(store.commit([batch(file_of(2), [turn(2, "t", 50), item(2, "b", 60)])]))
+
+    gone = [(kind, "tombstone", *rest) for kind, _, *rest in before if kind in ("turn", "item")]
+    assert [row for row in told if row[0] in ("turn", "item")] == gone
+    assert [row[:3] for row in told if row[0] == "thread"] == [
+        ("thread", "tombstone", thread_id(1))
+    ]
+    watcher.seq = 0
+    all_told = watcher.news("kind, op, item_id, uid")
+    assert [row for row in all_told if row[0] == "item"] == [
+        ("item", "tombstone", "a", _text(rows[2].uid)),
+        ("item", "insert", "b", _text(item(2, "b", 60).uid)),
+    ]
+
+
+def _text(value: bytes) -> str:
+    return str(uuid.UUID(bytes=value))
+
+
+def test_events_have_their_numbers_in_the_one_sequence(store: Queried, run: Run) -> None:
+    for n in range(3):
+        rows = [event(1, "turn.started", 1000 * n, turn=f"t{n}"), turn(1, f"t{n}", 1000 * n)]
+        start = at(1000 * n) if n else None
+        run(store.commit([batch(file_of(1), rows, start=start, end=1000 * (n + 1))]))
+
+    of_events = run(store.query("SELECT seq FROM lifecycle_events ORDER BY seq"))
+    of_changes = run(store.query("SELECT seq FROM changes WHERE kind = 'event' ORDER BY seq"))
+    others = run(store.query("SELECT seq FROM changes WHERE kind <> 'event'"))
+    assert of_events == of_changes
+    assert not set(of_events) & set(others)
+
+
+def test_pruning(store: Queried, run: Run, backend: Backend, watcher: Watcher) -> None:
+    """Old changes go, events and the newest stay, and numbers go on."""
+    for n in range(5):
+        backend.clock = 1_000 * (n + 1)
+        rows = [event(1, "turn.started", 1000 * n, turn=f"t{n}"), turn(1, f"t{n}", 1000 * n)]
+        start = at(1000 * n) if n else None
+        run(store.commit([batch(file_of(1), rows, start=start, end=1000 * (n + 1))]))
+    last = run(store.query("SELECT max(seq) FROM changes"))
+
+    assert run(store.prune(3_000)) is False
+
+    left = run(store.query("SELECT DISTINCT kind, committed_at_ms FROM changes ORDER BY 2, 1 DESC"))
+    assert left == [
+        ("event", 1000), ("event", 2000),
+        ("turn", 3000), ("thread", 3000), ("event", 3000),
+        ("turn", 4000), ("thread", 4000), ("event", 4000),
+        ("turn", 5000), ("thread", 5000), ("event", 5000),
+    ]  # fmt: skip
+    run(store.prune(1 << 60))
+    assert run(store.query("SELECT max(seq) FROM changes")) == last
+    assert run(store.query("SELECT count(*) FROM lifecycle_events")) == [(5,)]
+    watcher.seq = last[0][0]
+    run(store.commit([batch(file_of(1), [turn(1, "new", 5000)], start=at(5000), end=6000)]))
+    assert watcher.rows() == [("turn", "insert", "new")]
+
+
+def test_pruning_in_steps(
+    store: Queried, run: Run, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PRUNED_AT_ONCE", 4)
+    run(store.commit([batch(file_of(1), [item(1, f"i{n}", n) for n in range(10)])]))
+    backend.clock += 10
+    run(store.commit([batch(file_of(1), [item(1, "last", 1100)], start=at(1000), end=2000)]))
+
+    steps = 1
+    while run(store.prune(1 << 60)):
+        steps += 1
+
+    assert steps == 3
+    assert run(store.query("SELECT item_id FROM changes WHERE kind = 'item'")) == [("last",)]
+
+
+def test_a_database_from_before_the_feed_is_told_of_once(backend: Backend, run: Run) -> None:
+    """A consumer who begins at 0 sees every row that is there; events keep their numbers."""
+    steps = migrations("sqlite")
+    (number,) = [step.version for step in steps if step.name == "feed"]
+    old = sqlite3.connect(backend.path, isolation_level=None)
+    index.teach(old)
+    migrate(old, backend.path, steps[: number - 1])
+    old.executescript(
+        """
+        INSERT INTO rollouts (rollout, rollout_id, thread_id, mode, attached, start_position, home,
+          path, archived, compressed, size, mtime_ns, device, inode, generation, next_offset,
+          next_ordinal, head, tail, read_at_ms, state)
+        VALUES (1, 'r', 'r', 'legacy', 0, 0, '', '', 0, 0, 0, 0, 0, 0, 0, 10, 0, x'', x'', 0, x'');
+        INSERT INTO thread_states VALUES ('r', 1, 0, 0, 0, 0);
+        INSERT INTO thread_parts VALUES ('r', 0, 1, 'r', 9223372036854775807, 1, 1);
+        INSERT INTO turns (uid, rollout, position, turn_id, status)
+        VALUES (x'01', 1, 1, 't', 'completed');
+        INSERT INTO items (uid, rollout, position, created_at_ms, tombstone, provenance, type,
+          turn_id, item_id, json)
+        VALUES (x'02', 1, 2, 1, 0, 'event', 'plan', 't', 'a', '{}'),
+               (x'03', 1, 3, 1, 2, 'event', 'plan', 't', 'buried', '{}');
+        INSERT INTO events (seq, uid, thread_id, rollout, from_record, noted_at_ms, type, payload)
+        VALUES (7, x'04', 'r', 1, 1, 5, 'thread.started', '{}');
+        """
+    )
+    old.close()
+
+    async def told() -> Told:
+        store = await SqliteStore.open(backend.path, now_ms=lambda: 88)
+        try:
+            return await store.query(
+                "SELECT seq, kind, op, thread_id, item_id, committed_at_ms FROM changes ORDER BY 1"
+            )
+        finally:
+            await store.close()
+
+    assert run(told()) == [
+        (7, "event", "insert", "r", None, 5),
+        (8, "turn", "insert", "r", None, 88),
+        (9, "item", "insert", "r", "a", 88),
+        (10, "thread", "insert", "r", None, 88),
+    ]
+
+
+def test_a_uid_is_that_of_the_row(store: Queried, run: Run) -> None:
+    run(store.commit([batch(file_of(1), [item(1, "a", 60)])]))
+
+    (told,) = run(store.query("SELECT uid FROM changes WHERE kind = 'item'"))
+    assert told == (_text(uid("item", rollout_id(1), "t", "a")),)
