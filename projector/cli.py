@@ -16,14 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector import __version__
-from projector.commands import doctor as doctor_commands
-from projector.commands import health as health_command
-from projector.commands import events as event_commands
-from projector.commands import install as install_commands
-from projector.commands import rebuild as rebuild_commands
-from projector.commands import search as search_command
-from projector.commands import threads as thread_commands
-from projector.commands import verify as verify_commands
 from projector.commands.options import as_json as _json
 from projector.commands.options import common as _common
 from projector.commands.options import settings_of as _settings
@@ -104,7 +96,46 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     context.exit()
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+#: Commands and the module of `projector.commands` that each is in, imported when it is called.
+LAZY: Final = {
+    "doctor": "doctor",
+    "events": "events",
+    "health": "health",
+    "install": "install",
+    "rebuild": "rebuild",
+    "search": "search",
+    "show": "threads",
+    "threads": "threads",
+    "uninstall": "install",
+    "verify": "verify",
+}
+
+
+class Commands(click.Group):
+    """The commands of this module and those of `LAZY`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names of all."""
+        return sorted({*super().list_commands(ctx), *LAZY})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one that is called."""
+        if cmd_name not in LAZY:
+            return super().get_command(ctx, cmd_name)
+        from importlib import import_module  # noqa: PLC0415 - see the module's docstring
+
+        found = getattr(import_module(f"projector.commands.{LAZY[cmd_name]}"), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def every(self) -> dict[str, click.Command]:
+        """Give all commands by name."""
+        context = click.Context(self, info_name="projector")
+        found = {name: self.get_command(context, name) for name in self.list_commands(context)}
+        return {name: command for name, command in found.items() if command is not None}
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     "file",
@@ -127,18 +158,6 @@ def app(context: click.Context, file: str | None) -> None:
     Follows the rollouts under CODEX_HOME and projects what they say into a database.
     """
     context.obj = file
-
-
-app.add_command(thread_commands.threads)
-app.add_command(thread_commands.show)
-app.add_command(search_command.search)
-app.add_command(health_command.health)
-app.add_command(install_commands.install)
-app.add_command(install_commands.uninstall)
-app.add_command(verify_commands.verify)
-app.add_command(rebuild_commands.rebuild)
-app.add_command(doctor_commands.doctor)
-app.add_command(event_commands.events)
 
 
 @app.command("run")
