@@ -81,7 +81,7 @@ KINDS: Final[Sequence[Kind]] = (
     ),
     # That a rollout was replaced, no record of it says.
     Kind(
-        "anomaly", ("offset", "length", "kind", "detail"), 4, ("kind", "offset"),
+        "anomaly", ("offset", "length", "anomaly", "detail"), 4, ("anomaly", "offset"),
         "SELECT byte_offset, byte_length, kind, detail FROM anomaly_rows WHERE rollout = :rollout"
         " AND from_batch AND kind <> 'replaced' ORDER BY byte_offset, byte_length, kind, detail",
     ),

@@ -120,46 +120,56 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         closing(sqlite3.connect(new, isolation_level=None)) as db,
         writing(db),
     ):
-        numbers = _rollouts(wreck, db, there)
+        into = _Into(db)
+        numbers = _rollouts(wreck, into, there)
         rows = 0
         for table, key in _TABLES.items() if numbers else ():
             for row in wreck.rows(table, key):
                 if row["rollout"] in numbers:
                     del row[key]
                     row["rollout"] = numbers[row["rollout"]]
-                    rows += _insert(db, table, row)
+                    rows += into.insert(table, row)
         for before, number in numbers.items():
             for row in wreck.some("frames", "rollout = ?", (before,)):
-                _insert(db, "frames", {**row, "rollout": number})
+                into.insert("frames", {**row, "rollout": number})
         for row in wreck.some("names"):
-            _insert(db, "names", row)
+            into.insert("names", row)
         _settle(wreck, db, numbers, now_ms)
     return Salvaged(len(numbers), rows, tuple(wreck.damaged), numbers)
 
 
-def _rollouts(wreck: Wreck, db: sqlite3.Connection, there: Collection[RolloutId]) -> dict[int, int]:
+def _rollouts(wreck: Wreck, into: _Into, there: Collection[RolloutId]) -> dict[int, int]:
     """Copy the rollouts; gives their numbers, old → new."""
     numbers: dict[int, int] = {}
     for row in wreck.rows("rollouts", "rollout"):
         if row["rollout_id"] in there:
             continue
         before = row.pop("rollout")
-        if _insert(db, "rollouts", row):
-            (numbers[before],) = db.execute("SELECT last_insert_rowid()").fetchone()
+        if into.insert("rollouts", row):
+            (numbers[before],) = into.db.execute("SELECT last_insert_rowid()").fetchone()
     return numbers
 
 
-def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
-    """Insert a row; gives 0 where it cannot be: there already, or what was read is no row."""
-    known = {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
-    names = [name for name in row if name in known]
-    with suppress(sqlite3.IntegrityError):
-        return db.execute(
-            f"INSERT OR IGNORE INTO {table} ({', '.join(names)})"
-            f" VALUES ({', '.join('?' for _ in names)})",
-            [row[name] for name in names],
-        ).rowcount
-    return 0
+class _Into:
+    """Takes rows over into the new database."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._columns: dict[str, frozenset[str]] = {}
+
+    def insert(self, table: str, row: dict[str, Any]) -> int:
+        """Insert a row; gives 0 where it cannot be: it is there already, or was read wrongly."""
+        if table not in self._columns:
+            found = self.db.execute(f"PRAGMA table_info({table})")
+            self._columns[table] = frozenset(name for _, name, *_ in found)
+        names = [name for name in row if name in self._columns[table]]
+        with suppress(sqlite3.IntegrityError):
+            return self.db.execute(
+                f"INSERT OR IGNORE INTO {table} ({', '.join(names)})"
+                f" VALUES ({', '.join('?' for _ in names)})",
+                [row[name] for name in names],
+            ).rowcount
+        return 0
 
 
 def _settle(wreck: Wreck, db: sqlite3.Connection, numbers: dict[int, int], now_ms: int) -> None:
@@ -170,11 +180,13 @@ def _settle(wreck: Wreck, db: sqlite3.Connection, numbers: dict[int, int], now_m
         ).fetchone()
         for number in numbers.values()
     ]
-    threads = {thread_id for _, thread_id in copied}
-    for row in wreck.some("thread_states"):
-        # What was told of a thread, that it is archived or deleted, is not told again.
-        if row["thread_id"] in threads and row["rollout"] in numbers:
-            _insert(db, "thread_states", {**row, "rollout": numbers[row["rollout"]]})
+    # That such a thread was archived or deleted is not told again: its old events tell so.
+    db.executemany(
+        "INSERT INTO thread_states (thread_id, rollout, archived, deleted, incomplete)"
+        " SELECT thread_id, rollout, archived, 1, 0 FROM rollouts WHERE rollout_id = ?"
+        " ON CONFLICT DO NOTHING",
+        [(rollout_id,) for rollout_id, _ in copied],
+    )
     link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
     for number in numbers.values():
         link.recount(db, number)
@@ -198,12 +210,16 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
         closing(sqlite3.connect(new, isolation_level=None)) as db,
     ):
         known = {name for _, name, *_ in db.execute("PRAGMA table_info(events)")}
-        columns = sorted(known)
+        columns = sorted(known & {"seq", "rollout", *wreck.columns("events")})
+        now = dict(db.execute("SELECT rollout_id, rollout FROM rollouts"))
+        every = {
+            row["rollout"]: now.get(row["rollout_id"]) for row in wreck.rows("rollouts", "rollout")
+        }
         db.execute("CREATE TEMP TABLE known AS SELECT * FROM events WHERE false")
         with writing(db):
             for row in wreck.rows("events", "seq"):
-                if row["from_record"]:
-                    row["rollout"] = numbers.get(row["rollout"])
+                which = numbers if row["from_record"] else every
+                row["rollout"] = which.get(row["rollout"])
                 values = [row.get(name) for name in columns]
                 db.execute(
                     f"INSERT INTO known ({', '.join(columns)})"
@@ -215,7 +231,7 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
                 + [row["seq"] for row in wreck.some("feed", "1 ORDER BY seq DESC LIMIT 1")]
                 + [db.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]]
             )
-            _take_over(db, [name for name in columns if name not in ("seq", "rollout")], last)
+            _take_over(db, [name for name in columns if name != "seq"], last)
             feed_ids = [row["feed_id"] for row in wreck.some("feed_state")]
             feed.tell_again(db, last, feed_ids[0] if feed_ids else None)
     return tuple(wreck.damaged)
@@ -225,10 +241,8 @@ def _take_over(db: sqlite3.Connection, columns: list[str], last: int) -> None:
     same = "k.thread_id = events.thread_id AND k.uid = events.uid"
     names = ", ".join(columns)
     db.execute(
-        f"INSERT OR IGNORE INTO events (rollout, {names})"
-        f" SELECT iif(k.from_record, k.rollout, s.rollout), {', '.join(f'k.{c}' for c in columns)}"
-        " FROM known AS k LEFT JOIN thread_states AS s ON s.thread_id = k.thread_id"
-        " WHERE NOT k.from_record OR k.rollout IS NOT NULL ORDER BY k.seq"
+        f"INSERT OR IGNORE INTO events ({names}) SELECT {names} FROM known"
+        " WHERE NOT from_record OR rollout IS NOT NULL ORDER BY seq"
     )
     db.execute("CREATE INDEX temp.known_by_uid ON known (thread_id, uid)")
     db.execute("UPDATE events SET seq = -seq")

@@ -1,0 +1,247 @@
+"""`projector verify`: equal rows are equal, and no fault put into a database goes unseen."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.benchmarks.rollouts import Rollout
+from tests.commands.stage import (
+    appended,
+    asked,
+    changed,
+    first_file,
+    home_with_all_kinds,
+    projector,
+)
+from tests.projecting import backfilled
+from tests.rows import rows_of
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home, and a database that was backfilled from it."""
+    folder = tmp_path_factory.mktemp("sound")
+    home_with_all_kinds(folder / "home")
+    backfilled(folder / "home", folder / "p.db", batch_records=7)
+    return folder
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(sound, tmp_path / "copy")
+    with sqlite3.connect(tmp_path / "copy" / "p.db") as db:
+        db.execute("UPDATE rollouts SET home = ?", (str(tmp_path / "copy" / "home"),))
+    db.close()
+    return tmp_path / "copy"
+
+
+def verified(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    """Verify; gives exit code and document."""
+    result = projector(folder, "verify", "--json", *arguments)
+    assert result.exception is None, result.exception
+    return result.return_value, orjson.loads(result.stdout)
+
+
+def test_what_was_backfilled_is_equal(folder: Path) -> None:
+    """Whatever the batches were, and nothing is written."""
+    before = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+    rows = rows_of(folder / "p.db")
+
+    code, document = verified(folder)
+
+    assert (code, document["equal"], document["difference_count"]) == (0, True, 0)
+    assert document["rollouts_compared"] == 3
+    assert document["rows_compared"] > 50  # type: ignore[operator]
+    assert rows == rows_of(folder / "p.db")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
+
+
+# Each has to be found, and told as what it is.
+FAULTS: list[tuple[str, str, str, str, str]] = [
+    ("an item's text altered", ("UPDATE items SET json = json_set(json, '$.text', 'x')"
+     " WHERE item = (SELECT max(item) FROM items WHERE type = 'agentMessage' AND tombstone = 0)"),
+     "item", "changed", "json.text"),
+    ("an item lost", "DELETE FROM items WHERE item = (SELECT min(item) FROM items)",
+     "item", "missing", ""),
+    ("an item added", ("INSERT INTO items (uid, rollout, position, turn_id, item_id,"
+     " created_at_ms, type, json, provenance) SELECT x'00', rollout, position + 1, turn_id, 'new',"
+     " 1, type, json, provenance FROM items WHERE item = (SELECT min(item) FROM items)"),
+     "item", "extra", ""),
+    ("an item elsewhere in the order", ("UPDATE items SET position = position + 100000"
+     " WHERE item = (SELECT min(item) FROM items)"), "item", "changed", "offset"),
+    ("an item's uid", "UPDATE items SET uid = x'01' WHERE item = 1", "item", "changed", "uid"),
+    ("an item turned to a tombstone", "UPDATE items SET tombstone = 1 WHERE item = 1",
+     "item", "missing", ""),
+    ("a rolled-back item that lives", ("UPDATE items SET tombstone = 0 WHERE item ="
+     " (SELECT max(item) FROM items WHERE tombstone = 2)"), "item", "changed", "tombstone"),
+    ("a turn's status", "UPDATE turns SET status = 'failed' WHERE turn = 1",
+     "turn", "changed", "status"),
+    ("a turn's time by one second", "UPDATE turns SET started_at = started_at + 1 WHERE turn = 1",
+     "turn", "changed", "started_at"),
+    ("a turn lost", "DELETE FROM turns WHERE turn = 1", "turn", "missing", ""),
+    ("a token more", "UPDATE usage SET total_tokens = total_tokens + 1 WHERE usage = 1",
+     "usage", "changed", "total_tokens"),
+    ("a usage lost", "DELETE FROM usage WHERE usage = 1", "usage", "missing", ""),
+    ("an event lost", ("DELETE FROM events WHERE type = 'turn.started'"
+     " AND seq = (SELECT min(seq) FROM events WHERE type = 'turn.started')"),
+     "event", "missing", ""),
+    ("an event's payload", "UPDATE events SET payload = '{\"a\":1}' WHERE seq = 1",
+     "event", "changed", "payload.a"),
+    ("events in another order", "UPDATE events SET seq = seq + 1000 WHERE seq = 1",
+     "event", "changed", "type"),
+    ("an anomaly lost", "DELETE FROM anomaly_rows", "anomaly", "missing", ""),
+    ("a frame lost", "DELETE FROM frames WHERE key = (SELECT min(key) FROM frames)",
+     "frame", "missing", ""),
+    ("a header's field", "UPDATE rollouts SET originator = 'x' WHERE rollout = 1",
+     "rollout", "changed", "originator"),
+    ("the reducer's state", ("UPDATE rollouts SET state = CAST('{\"reducer\":1}' AS BLOB)"
+     " WHERE rollout = 1"), "rollout", "changed", "state.reducer"),
+    ("a fingerprint", "UPDATE rollouts SET tail = x'00' WHERE rollout = 1",
+     "rollout", "changed", "tail"),
+    ("a count of items", "UPDATE rollouts SET items = items + 1 WHERE rollout = 1",
+     "rollout", "changed", "items"),
+    ("a part's cut", "UPDATE thread_parts SET upto = upto - 1 WHERE upto < 9223372036854775807",
+     "part", "changed", "upto"),
+    ("a part lost", "DELETE FROM thread_parts WHERE part = 1", "part", "missing", ""),
+    ("a thread archived", "UPDATE thread_states SET archived = 1", "thread", "changed", "archived"),
+    ("a thread lost", "DELETE FROM thread_states", "thread", "missing", ""),
+    ("a name", "UPDATE names SET name = 'Another'", "thread", "changed", "name"),
+    ("rows of no rollout", "INSERT INTO frames VALUES (99, 1, 0, NULL, NULL)",
+     "rows of no rollout", "extra", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "what", "field"),
+    [pytest.param(*fault[1:], id=fault[0]) for fault in FAULTS],
+)
+def test_a_fault_is_found(folder: Path, sql: str, kind: str, what: str, field: str) -> None:
+    """Whatever of a derived row is altered, lost, added or moved: verify names it."""
+    changed(folder, sql)
+
+    code, document = verified(folder)
+
+    found = [
+        (one["kind"], one["what"], [told["name"] for told in one["fields"]])
+        for one in document["differences"]  # type: ignore[attr-defined]
+    ]
+    assert code == 1
+    assert any(
+        (kind, what) == (named, told) and (not field or field in fields)
+        for named, told, fields in found
+    ), found
+
+
+def test_a_difference_names_thread_turn_and_item_and_no_word(folder: Path) -> None:
+    thread, turn, item = asked(
+        folder, "SELECT thread_id, turn_id, item_id FROM messages WHERE role = 'user' LIMIT 1"
+    )
+    changed(folder, "UPDATE items SET json = '{\"secret\":1}' WHERE item_id = ?", item)
+
+    result = projector(folder, "verify")
+
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("thread")]
+    assert result.return_value == 1
+    assert all(str(name) in line for name in (thread, turn, item))
+    assert "json.secret differs" in line
+    assert "projector rebuild" in result.stdout
+
+
+def test_one_thread_alone(folder: Path) -> None:
+    """Of others nothing is said; what it continues belongs to it."""
+    (thread,) = asked(folder, "SELECT thread_id FROM threads WHERE history_mode = 'legacy'")
+    (other,) = asked(folder, "SELECT thread_id FROM threads WHERE history_mode = 'paginated'")
+    changed(folder, "UPDATE rollouts SET originator = 'x' WHERE mode = 'legacy'")
+
+    assert verified(folder, str(thread))[0] == 1
+    code, document = verified(folder, str(other)[:20])
+    assert (code, document["rollouts_compared"]) == (0, 2)
+
+
+def test_a_thread_that_is_not_there(folder: Path) -> None:
+    result = projector(folder, "verify", "0199f1b2-0000-7000-8000-00000000ffff")
+
+    assert "no thread" in str(result.exception)
+
+
+def test_what_was_not_read_yet_is_behind_and_no_difference(folder: Path) -> None:
+    appended(folder, b'{"timestamp":"2026-11-02T00:00:00.000Z","ordinal":900,"type":"x"}\n')
+    Rollout(seed=9).write(folder / "home", size=2_000)
+
+    code, document = verified(folder)
+
+    behind = document["rollouts_behind"]
+    assert (code, document["equal"], len(behind)) == (0, True, 2)  # type: ignore[arg-type]
+
+
+def test_a_torn_last_line_is_not_behind(folder: Path) -> None:
+    appended(folder, b'{"timestamp":"2026-11-02T00:0')
+
+    assert verified(folder)[1]["rollouts_behind"] == []
+
+
+def test_a_record_without_newline_may_be_taken_ahead(folder: Path) -> None:
+    """Before and after a backfill took it, and when its newline has come, all is equal."""
+    body = {"type": "AgentMessage", "id": "ahead", "content": [{"type": "Text", "text": "Hello"}]}
+    (turn,) = asked(folder, "SELECT turn_id FROM codex_thread_turns ORDER BY thread_id LIMIT 1")
+    payload = {"type": "item_completed", "thread_id": "x", "turn_id": turn, "item": body}
+    record = {"timestamp": "2026-11-02T00:00:00.000Z", "ordinal": 5_000, "type": "event_msg"}
+    appended(folder, orjson.dumps(record | {"payload": payload | {"completed_at_ms": 7}}))
+
+    assert verified(folder)[0] == 0
+    backfilled(folder / "home", folder / "p.db")
+    assert asked(folder, "SELECT count(*) FROM items WHERE item_id = 'ahead'") == (1,)
+    assert verified(folder)[0] == 0
+    appended(folder, b"\n")
+    assert verified(folder)[0] == 0
+    backfilled(folder / "home", folder / "p.db")
+    assert verified(folder)[0] == 0
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def edited(path: Path) -> None:
+    data = path.read_bytes()
+    at = data.index(b'"text":"') + len(b'"text":"')
+    path.write_bytes(data[:at] + b"~" + data[at + 1 :])
+
+
+@pytest.mark.parametrize("damage", [cut_short, edited])
+def test_a_file_that_is_not_what_was_projected(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    """Also one whose length, first and last bytes are as they were."""
+    damage(first_file(folder))
+
+    code, document = verified(folder)
+
+    assert code == 1
+    assert document["difference_count"] != 0
+
+
+def test_a_rollout_without_a_file_is_counted_and_passed_over(folder: Path) -> None:
+    first_file(folder).unlink()
+
+    code, document = verified(folder)
+
+    assert (code, document["rollouts_gone"], document["rollouts_compared"]) == (0, 1, 2)
+
+
+def test_a_rollout_that_was_replaced_is_equal_to_its_new_content(folder: Path) -> None:
+    """What it had before lives on as tombstones, which follow from no file."""
+    cut_short(first_file(folder))
+    backfilled(folder / "home", folder / "p.db")
+
+    code, document = verified(folder)
+
+    assert asked(folder, "SELECT max(generation) FROM rollouts") == (1,)
+    assert (code, document["difference_count"]) == (0, 0)
