@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from projector.place import Offset
-from projector.rows import Bury, Change, Drop, EventType, Frame, Own
+from projector.rows import Bury, Change, Drop, EventType, Frame, Own, uid
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import feed, index
 from projector.store.sqlite.store import SqliteStore
@@ -26,7 +26,6 @@ from tests.contract.makers import (
     rollout_id,
     thread_id,
     turn,
-    uid,
 )
 from tests.contract.test_replace import OLD, anew
 
@@ -122,7 +121,7 @@ def test_a_row_has_one_change_a_transaction(store: Queried, run: Run, watcher: W
 def test_what_changes_nothing_is_no_change(
     store: Queried, run: Run, watcher: Watcher, changes: list[Change]
 ) -> None:
-    first = [
+    first: list[Change] = [
         event(1, "turn.started", 50),
         turn(1, "t", 50, error="{}"),
         item(1, "a", 60, ordinal=0, started=3, completed=4),
@@ -147,17 +146,18 @@ def test_times_that_are_filled_in_are_a_change(store: Queried, run: Run, watcher
 
 def test_a_rollback_and_a_dropped_call(store: Queried, run: Run, watcher: Watcher) -> None:
     """Rows that go are tombstones; a turn that is open again is an update; one put again lives."""
-    rows = [
+    call = item(1, "a", 60, owner=60)
+    rows: list[Change] = [
         Frame(key=100, turn_id=None, before=None),
         turn(1, "t", 50, owner=50, end_owner=150, status="completed"),
         turn(1, "u", 100, owner=100),
-        item(1, "a", 60, owner=60),
+        call,
         item(1, "b", 110, turn="u", owner=110),
     ]
     run(store.commit([legacy(1, rows, 0, 1000)]))
     watcher.news()
 
-    run(store.commit([legacy(1, [Own(60, (), (rows[3].uid,)), Drop(rows[3].uid, Offset(1100)),
+    run(store.commit([legacy(1, [Own(60, (), (call.uid,)), Drop(call.uid, Offset(1100)),
                                  Bury(Offset(1200), 100)], 1000, 2000)]))  # fmt: skip
     assert watcher.rows() == [
         ("turn", "update", "t"), ("turn", "tombstone", "u"),
@@ -190,7 +190,7 @@ def test_inherited_rows_are_not_told_again(
 ) -> None:
     """A fork or a revert is one change of a thread, and its lifecycle event."""
     thread, kind, op = case
-    rows = [turn(1, "t", 50), *(item(1, f"i{n}", 60 + n) for n in range(20))]
+    rows: list[Change] = [turn(1, "t", 50), *(item(1, f"i{n}", 60 + n) for n in range(20))]
     run(store.commit([batch(file_of(1), rows)]))
     watcher.news()
 
@@ -207,12 +207,17 @@ def test_inherited_rows_are_not_told_again(
 
 def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None:
     """The same rows: no change; gone: a tombstone; new: an insert; others: an update."""
-    rows = [turn(1, "t", 50), item(1, "same", 60), item(1, "other", 70), item(1, "gone", 80)]
-    told = [event(1, "turn.started", 50), event(1, "turn.failed", 90)]
+    rows: list[Change] = [
+        turn(1, "t", 50),
+        item(1, "same", 60),
+        item(1, "other", 70),
+        item(1, "gone", 80),
+    ]
+    told: list[Change] = [event(1, "turn.started", 50), event(1, "turn.failed", 90)]
     run(store.commit([batch(file_of(1), [*rows, *told])]))
     watcher.news()
 
-    new = [*rows[:2], item(1, "other", 70, json='{"n":2}'), item(1, "new", 85)]
+    new: list[Change] = [*rows[:2], item(1, "other", 70, json='{"n":2}'), item(1, "new", 85)]
     run(store.replace(OLD, anew([*new, told[0], event(1, "turn.completed", 95)])))
 
     assert [row for row in watcher.news("kind, op, coalesce(item_id, type)") if row[2]] == [
@@ -246,7 +251,7 @@ def test_purged_rows_are_tombstones_with_their_names(
     store: Queried, run: Run, watcher: Watcher
 ) -> None:
     """They are told of once more; no change names a row that has come in their place."""
-    rows = [event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60)]
+    rows: list[Change] = [event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60)]
     run(store.commit([batch(file_of(1), rows)]))
     columns = "kind, op, thread_id, rollout_id, turn_id, item_id, uid, type"
     before = watcher.news(columns)
@@ -263,7 +268,7 @@ def test_purged_rows_are_tombstones_with_their_names(
     watcher.seq = 0
     all_told = watcher.news("kind, op, item_id, uid")
     assert [row for row in all_told if row[0] == "item"] == [
-        ("item", "tombstone", "a", _text(rows[2].uid)),
+        ("item", "tombstone", "a", _text(item(1, "a", 60).uid)),
         ("item", "insert", "b", _text(item(2, "b", 60).uid)),
     ]
 
@@ -274,7 +279,10 @@ def _text(value: bytes) -> str:
 
 def test_events_have_their_numbers_in_the_one_sequence(store: Queried, run: Run) -> None:
     for n in range(3):
-        rows = [event(1, "turn.started", 1000 * n, turn=f"t{n}"), turn(1, f"t{n}", 1000 * n)]
+        rows: list[Change] = [
+            event(1, "turn.started", 1000 * n, turn=f"t{n}"),
+            turn(1, f"t{n}", 1000 * n),
+        ]
         start = at(1000 * n) if n else None
         run(store.commit([batch(file_of(1), rows, start=start, end=1000 * (n + 1))]))
 
@@ -289,7 +297,10 @@ def test_pruning(store: Queried, run: Run, backend: Backend, watcher: Watcher) -
     """Old changes go, events and the newest stay, and numbers go on."""
     for n in range(5):
         backend.clock = 1_000 * (n + 1)
-        rows = [event(1, "turn.started", 1000 * n, turn=f"t{n}"), turn(1, f"t{n}", 1000 * n)]
+        rows: list[Change] = [
+            event(1, "turn.started", 1000 * n, turn=f"t{n}"),
+            turn(1, f"t{n}", 1000 * n),
+        ]
         start = at(1000 * n) if n else None
         run(store.commit([batch(file_of(1), rows, start=start, end=1000 * (n + 1))]))
     last = run(store.query("SELECT max(seq) FROM changes"))
