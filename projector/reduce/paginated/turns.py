@@ -45,10 +45,14 @@ class Turn:
 
     @classmethod
     def known(cls, known: KnownTurn | None) -> Turn:
-        """Make it from what the store has; a buried one has gone with all it had."""
-        if known is None or known.buried:
+        """Make it from what the store has.
+
+        A buried one (the rollout was another before) is as if it had never been; its items that
+        are in the rollout now are among those told of.
+        """
+        if known is None:
             return cls()
-        turn = cls(known.row)
+        turn = cls(None if known.buried else known.row)
         if turn.items is not None:
             for message in known.messages:
                 turn.items[message.item_id] = message.counts
