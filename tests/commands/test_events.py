@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -23,6 +24,7 @@ from tests.benchmarks.rollouts import Rollout
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 
+README = Path(__file__).parents[2] / "README.md"
 SECONDS = 20
 """How long a test waits for what should come at once."""
 
@@ -155,6 +157,28 @@ def test_pruned_changes_are_asked_for(folder: Path, capsys: pytest.CaptureFixtur
     assert "--after 5" in capsys.readouterr().err
     assert cli.run(["events", "--database", database, "--after", "5"]) == 0
     assert cli.run(["events", "--database", database, "--types", "turn.failed"]) == 0
+
+
+def test_the_mirror_of_the_readme(made: Path, tmp_path: Path) -> None:
+    """Run, and run again, it holds what the tables hold."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    code = code.replace('["projector"', f'["{sys.executable}", "-m", "projector"')
+    env = os.environ | {
+        "PROJECTOR_DATABASE": f"sqlite:///{made}/p.db",
+        "PYTHONPATH": str(README.parent),
+    }
+
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "mirror.db")) as db:
+        mirrored = {
+            (kind, name.replace("-", "")): json.loads(row)
+            for kind, name, row in db.execute("SELECT kind, id, row FROM mirrored")
+        }
+        (seq,) = db.execute("SELECT seq FROM dealt_with").fetchone()
+    assert mirrored == rows_to_mirror(made / "p.db")
+    assert seq == last(made)
 
 
 # Following -------------------------------------------------------------------------------------
