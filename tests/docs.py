@@ -1,8 +1,9 @@
-"""Makes the configuration file, the units and the README's table of settings from the code.
+"""Makes the configuration file, the units, the README's table of settings and its answers.
 
     python -m tests.docs
 
-Run it after a change of `projector/settings.py`; tests/test_docs.py tells when it was forgotten.
+Run it after a change of `projector/settings.py`, of the sample, or of what the questions are about;
+tests/test_docs.py tells when it was forgotten.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, get_args
 
 from projector import config, settings
 from projector.install.render import UNITS, Host, render
+from tests import questions
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -101,4 +103,5 @@ if __name__ == "__main__":
         (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")
     table = settings_table()
-    README.write_text(TABLE.sub(lambda _: table, README.read_text("utf-8")), "utf-8")
+    readme = TABLE.sub(lambda _: table, README.read_text("utf-8"))
+    README.write_text(questions.answered(readme), "utf-8")

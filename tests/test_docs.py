@@ -17,7 +17,7 @@ import pytest
 from projector import cli, config
 from projector.serve import health
 from projector.settings import Settings
-from tests import docs
+from tests import docs, questions
 from tests.sample import make
 
 README = docs.README.read_text("utf-8")
@@ -108,6 +108,19 @@ def test_the_first_command_shows_something(first_look: Path) -> None:
     with sqlite3.connect(first_look) as database:
         assert database.execute("SELECT count(*) FROM threads").fetchone() == (4,)
     database.close()
+
+
+def test_the_answers_of_the_readme_are_those_of_the_sample() -> None:
+    """Else: python -m tests.docs."""
+    assert questions.answered(README) == README
+
+
+def test_ten_questions_are_answered() -> None:
+    """None of them by nothing."""
+    asked = questions.questions(README)
+
+    assert len(asked) == 10
+    assert [one.words for one in asked if one.answer.count("\n") < 3] == []
 
 
 @pytest.mark.parametrize(
