@@ -28,6 +28,8 @@ STATE: Final = "state_5.sqlite"
 PATIENCE_S: Final = 0.5
 #: A record at a checkpoint is looked at up to this many bytes.
 _RECORD_BYTES: Final = 8 << 20
+#: Bytes of a database's header up to its versions for writing and reading: 2 for a log.
+_HEADER: Final = 20
 #: A file that was written less than this many seconds ago may be about to be read by Codex.
 FRESH_S: Final = 60.0
 
@@ -69,11 +71,24 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: it cannot be read.
     """
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    wal = Path(path + "-wal")
-    resting = not Path(path + "-shm").exists() and not (wal.exists() and wal.stat().st_size)
-    uri = f"file:{name}?mode=ro" + ("&immutable=1" if resting else "")
+    uri = f"file:{name}?mode=ro" + ("&immutable=1" if _resting(path) else "")
     with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, isolation_level=None)) as db:
         yield db
+
+
+def _resting(path: str) -> bool:
+    """Whether a database has a write-ahead log, and nobody has it open.
+
+    Without such a log a reader makes no files, and must heed the writer's lock.
+    """
+    try:
+        with open(path, "rb") as file:
+            kept_by_log = file.read(_HEADER)[_HEADER - 2 :] == b"\x02\x02"
+        log = Path(path + "-wal")
+        open_now = Path(path + "-shm").exists() or (log.exists() and log.stat().st_size > 0)
+    except OSError:
+        return False
+    return kept_by_log and not open_now
 
 
 class Listed(NamedTuple):
