@@ -61,7 +61,7 @@ def health(
     Asks database and files, not the daemon: it answers when that is stopped or hung. With --json
     the answer is a document of the form health+json.
     """
-    from projector.serve.health import Asked, Level, Verdict  # noqa: PLC0415 - see above
+    from projector.serve.health import Asked, Level, Verdict  # noqa: PLC0415
 
     try:
         asked = Asked(warning=_ranges("-w", warning), critical=_ranges("-c", critical))

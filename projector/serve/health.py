@@ -6,7 +6,6 @@ Pure. The line has the form of a monitoring plugin: `LEVEL: text | label=value;w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -49,8 +48,7 @@ class Asked(NamedTuple):
 AS_SET: Final = Asked()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class Measure(NamedTuple):
     """A number for graphs, with the limits that it is held against."""
 
     label: str
@@ -73,8 +71,7 @@ class Measure:
         return f"{self.label}={_plain(self.value)}{self.unit};{limits}".rstrip(";")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How it stands, why, and the numbers."""
 
     level: Level

@@ -7,11 +7,10 @@ it, which are not. Both ends belong to it. Without a colon it begins at 0; `~` h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class Range(NamedTuple):
     """Which values are told of."""
 
     low: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from projector import cli, errors
 from projector.run import backfill, daemon
 from projector.run.progress import Progress, Summary
+from projector.serve import gather
 
 SAMPLE = Path(cli.__file__).parent / "sample"
 
@@ -325,3 +327,39 @@ def test_a_reader_that_leaves_early_is_no_fault() -> None:
     os.close(writing)
 
     assert done.stderr == b""
+
+
+# fmt: off
+THRESHOLDS = [
+    ("fewer than is well",       ["-c", "rollouts=100:"],    2, "CRITICAL: rollouts is "),
+    ("more than is well",        ["-w", "rollouts=1"],       1, "WARNING: rollouts is "),
+    ("as is well",               ["-w", "rollouts=1:99"],    0, "OK: nothing waits"),
+    ("no such number",           ["-w", "threads=3"],        3, "UNKNOWN: -w threads=3: no number"),
+    ("no range",                 ["-c", "soon"],             3, "UNKNOWN: -c soon: 'soon' is no"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in THRESHOLDS]
+)
+def test_health_with_thresholds(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+) -> None:
+    """A monitoring system reads 2 as CRITICAL: what is wrong with the call is UNKNOWN."""
+    monkeypatch.setenv("PROJECTOR_HEALTH__HEARTBEAT_S", "0")
+    run(capsys, "backfill", "--codex-home", str(SAMPLE))
+
+    found, out, _ = run(capsys, "health", "--codex-home", str(SAMPLE), *arguments)
+
+    assert out.startswith(words)
+    assert found == code
+
+
+def test_health_gives_up_in_time(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(capsys, "backfill", "--codex-home", str(SAMPLE))
+    monkeypatch.setattr(gather, "gather", lambda *_: signal.pause())
+
+    code, out, _ = run(capsys, "health", "-t", "0.01")
+
+    assert (code, out) == (3, "UNKNOWN: no answer within 0.01 s\n")
