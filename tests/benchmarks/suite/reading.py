@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import Any
 from tests.benchmarks.bench import Failed, Run, benchmark
 from tests.benchmarks.following import backfilled
 from tests.benchmarks.watching import read_only
+from tests.docs import README
+from tests.questions import questions as questions_of
 
 _PAGE = 100
 #: A full scan of a table reads like this in SQLite's plan; of a few rows that were found
@@ -76,46 +79,51 @@ def _one(db: sqlite3.Connection, query: str, *values: Any) -> Any:
     return db.execute(query, values).fetchone()[0]
 
 
-#: What people ask, on the views of the contract; `:thread` is one thread, `:since` a day.
-QUESTIONS = {
-    "commands that failed in a week": (
-        "SELECT command, exit_code, count(*) FROM commands WHERE status = 'failed'"
-        " AND created_at_ms >= :since GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20"
-    ),
-    "files changed most": (
-        "SELECT path, count(*) FROM file_changes GROUP BY path ORDER BY 2 DESC LIMIT 20"
-    ),
-    "tokens a day and model": (
-        "SELECT date(recorded_at_ms / 1000, 'unixepoch') AS day, model, sum(total_tokens)"
-        " FROM token_usage WHERE recorded_at_ms >= :since GROUP BY 1, 2"
-    ),
-    "longest turns": (
-        "SELECT thread_id, duration_ms FROM thread_turn_history ORDER BY duration_ms DESC LIMIT 20"
-    ),
-    "newest threads of a folder": (
-        "SELECT thread_id, name, preview FROM threads WHERE cwd = '/srv/voyage'"
-        " ORDER BY updated_at_ms DESC LIMIT 20"
-    ),
-    "sub-agents of a thread": "SELECT thread_id FROM threads WHERE parent_thread_id = :thread",
-    "turns that ended in an error": (
-        "SELECT thread_id, error_json FROM thread_turn_history WHERE status = 'failed' LIMIT 50"
-    ),
-    "messages of a thread": (
+#: The README asks its sample; what it names is replaced by what there is here.
+_ELSEWHERE = {
+    "'2026-01-06'": ":newest / 1000, 'unixepoch'",
+    "'/home/robin/teapot'": "'/srv/voyage'",
+    "'tea'": ":phrase",
+}
+_THREAD = re.compile(r"'[0-9a-f]{8}-[0-9a-f-]{27}'")
+#: Beside those of the README.
+_MORE = {
+    "a thread's last messages": (
         "SELECT role, text FROM messages WHERE thread_id = :thread"
         " ORDER BY created_at_ms DESC LIMIT 50"
     ),
-    "tool calls of a server": (
+    "a thread's commands": (
+        "SELECT command, exit_code FROM commands WHERE thread_id = :thread"
+        " ORDER BY position DESC LIMIT 50"
+    ),
+    "newest commands of all threads": (
+        "SELECT thread_id, command FROM commands ORDER BY created_at_ms DESC LIMIT 50"
+    ),
+    "tool calls of a server in a week": (
         "SELECT tool, count(*), avg(duration_ms) FROM tool_calls WHERE server = 'tides'"
-        " GROUP BY tool"
+        " AND created_at_ms >= :newest - 7 * 86400000 GROUP BY tool"
+    ),
+    "tokens of a thread": (
+        "SELECT sum(total_tokens) FROM thread_turn_history WHERE thread_id = :thread"
     ),
     "newest lifecycle events": (
         "SELECT seq, type, payload FROM lifecycle_events ORDER BY seq DESC LIMIT 100"
     ),
 }
-_WEEK_MS = 7 * 86_400_000
 
 
-@benchmark("questions", "ten questions on the views, at a million items")
+def _asked() -> dict[str, str]:
+    """Give what people ask: the questions of the README, and more."""
+    found = {}
+    for question in questions_of(README.read_text("utf-8")):
+        sql = _THREAD.sub(":thread", question.sql)
+        for here, there in _ELSEWHERE.items():
+            sql = sql.replace(here, there)
+        found[question.words] = sql
+    return {**found, **_MORE}
+
+
+@benchmark("questions", "the README's ten questions and more, at a million items")
 def questions(run: Run) -> None:
     """Ask each on a connection that is open already, as a dashboard would."""
     items = run.scaled("1000000", "10000")
@@ -125,16 +133,21 @@ def questions(run: Run) -> None:
         database = backfilled(home.path, scratch)
         db = read_only(database)
         newest = _one(db, "SELECT max(created_at_ms) FROM codex_thread_items")
-        values = {"thread": home.rollouts[0]["thread_id"], "since": newest - _WEEK_MS}
+        values = {
+            "thread": home.rollouts[0]["thread_id"],
+            "newest": newest,
+            "phrase": '"harbour tow"',  # every word of these texts is in a tenth of the items
+        }
+        asked = _asked()
         for _ in run.rounds():
-            for question, query in QUESTIONS.items():
+            for question, query in asked.items():
                 began = time.perf_counter()
                 db.execute(query, values).fetchall()
                 run.result.sample(question, "answer", (time.perf_counter() - began) * 1000, "ms")
         db.close()
         run.result.notes.append(f"{home.items:,} items, {_mib(database):,.0f} MiB of database")
     run.forget(*options)
-    for question in QUESTIONS:
+    for question in asked:
         run.result.promise(question, "answer", at_most=50)
 
 
