@@ -1,0 +1,214 @@
+"""`projector search`: what is found, how it is shown, and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from projector import cli
+from projector.serve import search as shown
+from projector.serve.search import BEGIN, END, Hit
+from tests.projecting import backfilled
+from tests.sample import make
+
+Found = tuple[int, str, str]
+Search = Callable[..., Found]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the sample, projected."""
+    path = tmp_path_factory.mktemp("search") / "sample.db"
+    backfilled(make.SHIPPED, path)
+    return path
+
+
+@pytest.fixture
+def search(database: Path, capsys: pytest.CaptureFixture[str]) -> Search:
+    def run(*arguments: str, on: Path = database) -> Found:
+        code = cli.run(["search", "--database", f"sqlite:///{on}", *arguments])
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def texts(found: Found) -> list[str]:
+    """Give the snippets of `--json`, the first first."""
+    assert (found[0], found[2]) == (0, "")
+    return [hit["snippet"] for hit in json.loads(found[1])]
+
+
+def test_hits_are_marked_and_say_where_they_are(search: Search) -> None:
+    code, out, err = search("cups", "--type", "message")
+
+    assert (code, err) == (0, "")
+    head, snippet = out.splitlines()
+    assert snippet == "    How many [cups] are there?"
+    assert "  userMessage  " in head
+    assert head.endswith("  Counting cups")
+
+
+def test_as_json(search: Search) -> None:
+    code, out, err = search("cups", "--type", "message", "--json")
+
+    assert (code, err) == (0, "")
+    (hit,) = json.loads(out)
+    assert hit["snippet"] == "How many cups are there?"
+    assert hit["marks"] == [[9, 13]]
+    assert (hit["thread_name"], hit["also_in"]) == ("Counting cups", [])
+
+
+ASKED = [
+    # what is asked for                       how often it is found
+    (["kettle"], 4),
+    (["KETTLE"], 4),
+    (["kett*"], 4),
+    (["kett"], None),
+    (["kettle", "seconds"], 1),
+    (['"kettle test"'], 1),
+    (['"test kettle"'], 1),  # in a name: tests/test_kettle.py
+    (["kettle", "--type", "file"], 1),
+    (["kettle", "--type", "command", "--type", "user"], 3),
+    (["kettle", "--type", "fileChange"], 1),
+    (["kettle", "--type", "nothing-known"], None),
+    (["kettle", "--limit", "2"], 2),
+    (["kettle", "--since", "2026-01-05"], 4),
+    (["kettle", "--since", "2026-01-07"], None),
+    (["kettle", "--thread", "A faster kettle"], 4),
+    (["kettle", "--thread", "Tea temperatures"], 4),  # a fork: it inherits them
+    (["kettle", "--thread", "Counting cups"], None),
+    (["kettle", "--cwd", make.CWD], 4),
+    (["kettle", "--cwd", "/home/robin"], 4),
+    (["kettle", "--cwd", "/home/rob"], None),
+    (["kettle", "--cwd", make.CWD, "--thread", "Counting cups"], None),
+    (["steeping"], 1),
+    (["float"], None),  # a revert threw it away
+    (["6", "cups"], 1),
+]
+
+
+@pytest.mark.parametrize(("asked", "count"), ASKED, ids=[" ".join(asked) for asked, _ in ASKED])
+def test_what_is_found(search: Search, asked: list[str], count: int | None) -> None:
+    """None: nothing, and the exit code says so."""
+    code, out, _ = search(*asked, "--json")
+
+    assert code == (1 if count is None else 0)
+    assert len(json.loads(out)) == (count or 0)
+
+
+def test_what_a_fork_inherits_is_one_hit_under_its_own_thread(search: Search) -> None:
+    (hit,) = json.loads(search("docs", "green", "--type", "user", "--json")[1])
+
+    assert hit["thread_name"] == "A faster kettle"
+    assert len(hit["also_in"]) == 1
+
+
+def test_a_thread_that_is_asked_for_gives_the_hit_its_name(search: Search) -> None:
+    asked = ("docs", "green", "--type", "user", "--thread", "Tea temperatures", "--json")
+    (hit,) = json.loads(search(*asked)[1])
+
+    assert hit["thread_name"] == "Tea temperatures"
+    assert len(hit["also_in"]) == 1
+
+
+def test_newest_and_best(search: Search) -> None:
+    newest = texts(search("tea", "--json"))
+    best = texts(search("tea", "--best", "--json"))
+
+    assert newest[0] == best[0] == "And black tea?"
+    assert newest[-1].startswith("At which temperature")
+    assert best[1] == "green tea brewing temperature"
+    assert sorted(newest) == sorted(best)
+
+
+def test_more_than_the_limit_is_told(search: Search) -> None:
+    code, _, err = search("kettle", "--limit", "1")
+
+    assert (code, err) == (0, "there are more (--limit 0: all)\n")
+
+
+def test_nothing_found(search: Search) -> None:
+    assert search("unheard") == (1, "", "nothing found\n")
+
+
+@pytest.mark.parametrize("asked", ["--", "(", "☕", '"*"', "-"])
+def test_no_word_at_all(search: Search, asked: str) -> None:
+    code, out, err = search("--", asked)
+
+    assert (code, out) == (2, "")
+    assert "no word to look for" in err
+
+
+@pytest.mark.parametrize("asked", ['"', "a AND", "x:y", "NEAR(a b", "^a", "a-b", "{a}", "\\", "'"])
+def test_nothing_that_is_typed_is_an_error_of_syntax(search: Search, asked: str) -> None:
+    code, _, err = search("kettle", "--", asked)
+
+    assert code in (0, 1)
+    assert err in ("", "nothing found\n")
+
+
+def test_an_index_that_is_off_is_told(search: Search, database: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "off.db"
+    with sqlite3.connect(database) as db:
+        db.execute("VACUUM INTO ?", (str(copy),))
+    db.close()
+    with sqlite3.connect(copy) as db:
+        db.execute("INSERT INTO item_index (item_index) VALUES ('delete-all')")
+        db.execute("UPDATE search_state SET what = 'off', unfilled = 9223372036854775807")
+    db.close()
+
+    assert search("kettle", on=copy) == (1, "", "nothing is indexed: search.index is off\n")
+
+
+def test_an_index_that_is_being_filled_is_told(
+    search: Search, database: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "half.db"
+    with sqlite3.connect(database) as db:
+        db.execute("VACUUM INTO ?", (str(copy),))
+    db.close()
+    with sqlite3.connect(copy) as db:
+        db.execute("INSERT INTO item_index (item_index) VALUES ('delete-all')")
+        db.execute("UPDATE search_state SET unfilled = 9")
+    db.close()
+
+    assert search("kettle", on=copy)[2].startswith("nothing found; 9 items are not indexed yet")
+
+
+def test_no_database(search: Search, tmp_path: Path) -> None:
+    code, _, err = search("kettle", on=tmp_path / "none.db")
+
+    assert code == 1
+    assert "no database there" in err
+
+
+def hit(snippet: str) -> Hit:
+    return Hit("t", (), "turn", "item", "uid", "plan", 0, snippet)
+
+
+@pytest.mark.parametrize(
+    ("snippet", "expected"),
+    [
+        pytest.param(f"a {BEGIN}b{END} c", "a <b> c", id="a word"),
+        pytest.param(f"{BEGIN}a{END} {BEGIN}b{END}", "<a> <b>", id="two words"),
+        pytest.param(f"a\n\t {BEGIN}b{END}\r\nc", "a <b> c", id="one line"),
+        pytest.param(f"\x1b[2J{BEGIN}b\x07{END}\x9b", "␛[2J<b␇><U+009B>", id="control characters"),
+        pytest.param(f"\u200b茶\u200b{BEGIN}\u200b道\u200b{END}", "茶<道>", id="no gaps"),
+        pytest.param("nothing", "nothing", id="no mark"),
+        pytest.param(f"a {BEGIN}b", "a <b>", id="a mark that is not closed"),
+    ],
+)
+def test_a_snippet_is_one_harmless_line(snippet: str, expected: str) -> None:
+    """A terminal shows it and obeys none of it."""
+    (_, line) = shown.text([hit(snippet)], {}, styles=("<", ">"))
+
+    assert line == f"    {expected}\n"
+    document = shown.document(hit(snippet), None)
+    marked = document["snippet"]
+    for begin, end in reversed(document["marks"]):
+        marked = marked[:begin] + "<" + marked[begin:end] + ">" + marked[end:]
+    assert marked == expected
