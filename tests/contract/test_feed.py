@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from projector.place import Offset
 from projector.rows import Bury, Change, Drop, EventType, Frame, Own, uid
+from projector.store.contract import Batch
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import feed, index
 from projector.store.sqlite.store import SqliteStore
@@ -226,6 +227,28 @@ def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None
         ("item", "insert", "new"),
         ("item", "update", "other"),
         ("item", "tombstone", "gone"),
+    ]
+
+
+def test_a_rollout_made_anew_that_was_moved_too(store: Queried, run: Run, watcher: Watcher) -> None:
+    """Events of both come in one transaction."""
+    run(store.commit([batch(file_of(1), [event(1, "turn.started", 50)])]))
+    watcher.news()
+
+    async def batches() -> AsyncIterator[Batch]:
+        yield batch(
+            file_of(1, archived=True), [event(1, "turn.started", 60), event(1, "turn.failed", 70)],
+            start=at(0, generation=1), end=at(500, generation=1),
+        )  # fmt: skip
+
+    run(store.replace(OLD, batches()))
+
+    told = watcher.news("kind, op, type")
+    assert sorted(row for row in told if row[0] == "event") == [
+        ("event", "insert", "thread.archived"),
+        ("event", "insert", "turn.failed"),
+        ("event", "insert", "turn.started"),
+        ("event", "tombstone", "turn.started"),
     ]
 
 

@@ -12,6 +12,8 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from projector.store.sqlite import salvage
+from tests.benchmarks.rollouts import Rollout
 from tests.faults.test_cut import append, home_of, pieces, scratch
 from tests.faults.test_killed import _die_at
 from tests.mirror import Mirror, changes_of, rows_to_mirror
@@ -120,3 +122,46 @@ def test_a_second_pass_is_no_change(tmp_path: Path) -> None:
 
     assert before
     assert before == changes_of(tmp_path / "p.db")
+
+
+def test_a_record_that_waits_for_its_newline_is_told_once(tmp_path: Path) -> None:
+    """It is taken ahead, and again when its newline comes: the same rows."""
+    home, database = tmp_path / "home", tmp_path / "p.db"
+    rollout = Rollout(seed=8)
+    path = rollout.write(home, size=3_000)
+    line = rollout.item("Without an end")
+    append(path, line.rstrip(b"\n"))
+    backfilled(home, database)
+    before = changes_of(database)
+
+    append(path, b"\n")
+    backfilled(home, database)
+
+    assert b"Without an end" in line
+    assert any("Without an end" in str(row) for row in rows_to_mirror(database).values())
+    assert before == changes_of(database)
+
+
+def test_a_database_made_anew_goes_on_behind_the_old_one(tmp_path: Path) -> None:
+    """Every row is told of once more; whoever stored a number misses nothing."""
+    home = home_of(tmp_path, 6)
+    mirror = Mirror()
+    backfilled(home, tmp_path / "p.db")
+    mirror.read(tmp_path / "p.db")
+    append(next(home.rglob("*.jsonl")), b"not json\n")
+    rollout = Rollout(seed=9)
+    rollout.write(home, size=3_000)
+    backfilled(home, tmp_path / "new.db")
+    told = {(row[1], row[3]) for row in changes_of(tmp_path / "new.db") if row[1] == "event"}
+
+    salvage.keep_numbers(tmp_path / "p.db", tmp_path / "new.db", {})
+    backfilled(home, tmp_path / "new.db")
+    before = mirror.seq
+    mirror.read(tmp_path / "new.db")
+
+    assert mirror.rows == rows_to_mirror(tmp_path / "new.db")
+    assert mirror.seen[-1] == changes_of(tmp_path / "new.db")[-1]
+    assert told == {
+        (row[1], row[3]) for row in changes_of(tmp_path / "new.db") if row[1] == "event"
+    }
+    assert before < mirror.seq

@@ -18,6 +18,7 @@ from projector.store.contract import Batch
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.write import (
     CHANGED,
+    NEXT,
     REPLACED,
     SHOWN,
     Target,
@@ -35,7 +36,7 @@ _KEYED: Final = {
     "events": ("seq", "thread_id, uid"),
 }
 #: Number of an event in the sequence of all changes.
-_NEXT: Final = "(SELECT coalesce(max(seq), 0) FROM feed) + row_number() OVER (ORDER BY seq)"
+_NEXT: Final = f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY seq)"
 _ASIDE: Final = (*_KEYED, "anomaly_rows", "frames")
 
 
