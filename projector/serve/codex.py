@@ -171,27 +171,27 @@ def held(ours: sqlite3.Connection, databases: Databases, now_s: float) -> Iterat
         both = _Sources(ours, codex, listed, now_s)
         for here in every:
             found = both.held(here, stands.get(here.rollout_id))
-            if found.codex_offset is None and here.rollout_id in continued:
-                child, upto = continued[here.rollout_id]
-                beyond, _ = _missing(ours, None, here, None, upto=upto)
-                found = replace(found, lacking_base=child, beyond=beyond)
-            yield found
+            inheritors = continued.get(here.rollout_id, ())
+            for thread_id, upto in inheritors:
+                lacks, _ = _missing(ours, None, here, None, upto=upto)
+                yield replace(found, thread_id=thread_id, beyond=lacks, inherited=True)
+            if not inheritors:
+                yield found
 
 
 def _continued(
     ours: sqlite3.Connection, stands: Mapping[str, object]
-) -> dict[RolloutId, tuple[RolloutId, int]]:
-    """Give the rollouts that others go on, which Codex has projected: by which, and up to where."""
-    return {
-        base: (child, upto)
-        for base, child, upto in ours.execute(
-            "SELECT p.rollout_id, c.rollout_id, p.upto FROM thread_parts AS p"
-            " JOIN thread_states AS s ON s.thread_id = p.thread_id"
-            " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout"
-            " ORDER BY p.upto"
-        )
-        if child in stands and base not in stands
-    }
+) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
+    """Give what threads go on, that Codex has projected without it: by which, and up to where."""
+    found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
+    for base, thread_id, current, upto in ours.execute(
+        "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM thread_parts AS p"
+        " JOIN thread_states AS s ON s.thread_id = p.thread_id"
+        " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2"
+    ):
+        if current in stands and base not in stands:
+            found.setdefault(base, []).append((thread_id, upto))
+    return found
 
 
 class _Sources(NamedTuple):

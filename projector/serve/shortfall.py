@@ -74,8 +74,8 @@ class Held:
     """Its base is not there."""
     shown_instead: str | None = None
     """Another file that Codex takes for the thread's current one."""
-    lacking_base: RolloutId | None = None
-    """A rollout that it continues, and that Codex has not projected though it has this one."""
+    inherited: bool = False
+    """It is what another rollout, which Codex has projected, goes on; `thread_id` is that one's."""
     fresh: bool = False
     """It was written a moment ago: Codex may be about to read on."""
 
@@ -94,12 +94,15 @@ class Shortfall:
     def line(self) -> str:
         """Give the line for people: which thread, what is missing from which turn on, and why."""
         turns = self.missing.turns
-        whole = f"{count(len(turns), 'turn')}, {count(self.missing.items, 'item')}"
-        since = f" from turn {turns[0]} on" if turns else ""
+        whole = f"{count(len(turns), 'turn')} and {count(self.missing.items, 'item')}"
+        since = f"from turn {turns[0]} on " if turns else ""
         name = str(self.thread_id)
         if self.rollout_id != name:
             name += f" (rollout {self.rollout_id})"
-        return f"thread {name}: {self.reason}: Codex lacks {whole}{since}; they are to be had here"
+        return (
+            f"thread {name}: {self.reason}; {since}{whole} are to be had here that it lacks,"
+            " wholly or in part"
+        )
 
 
 def shortfalls(held: Held) -> Iterator[Shortfall]:
@@ -123,7 +126,10 @@ def _never_read(held: Held) -> Iterator[_Told]:
     """Say why Codex shows nothing of a rollout that it has not projected, if there is a reason."""
     if not held.beyond:
         return
-    if held.listed is not None and held.odd & REFUSED:
+    if held.inherited:
+        reason = "Codex has projected it without this part, which it goes on"
+        yield "base missing", reason, held.beyond
+    elif held.listed is not None and held.odd & REFUSED:
         kinds = ", ".join(sorted(held.odd & REFUSED))
         yield "refused", f"Codex refuses its file ({kinds})", held.beyond
     elif held.incomplete:
@@ -131,9 +137,6 @@ def _never_read(held: Held) -> Iterator[_Told]:
     elif held.shown_instead:
         reason = f"Codex takes {held.shown_instead} for its current file"
         yield "other file", reason, held.beyond
-    elif held.lacking_base:
-        reason = f"Codex has not projected its file, which rollout {held.lacking_base} goes on"
-        yield "base missing", reason, held.beyond
 
 
 def _read(held: Held, offset: int) -> Iterator[_Told]:
@@ -173,5 +176,6 @@ ADVICE: Final[dict[Why, str]] = {
     "behind": "Resume the thread in Codex: it reads on",
     "refused": "Read it here: projector show THREAD; repair the named place to have it in Codex",
     "other file": "Read it here: projector show THREAD; if the other file is a copy, move it away",
-    "base missing": "Resume the thread that it continues once in Codex",
+    "base missing": "Read it here: projector show THREAD; if it is a fork, resume its source once"
+    " in Codex",
 }

@@ -122,7 +122,7 @@ def test_people_read_the_same(folder: Path) -> None:
 
     (line,) = [line for line in result.stdout.splitlines() if "codex" in line]
     assert line.startswith(f"problem codex: thread {p.THREAD}: Codex stands still at byte {at}")
-    assert "2 turns, 4 items from turn t3 on" in line
+    assert "from turn t3 on 2 turns and 4 items are to be had here" in line
     assert f"projector show {p.THREAD}" in line
     assert "0.154" in line
 
@@ -245,7 +245,8 @@ def test_a_fork_whose_base_codex_has_not_projected(folder: Path) -> None:
 
     (short,) = doctor(folder)[1]["codex"]
 
-    assert (short["why"], short["rollout_id"]) == ("base_missing", p.THREAD)
+    assert short["why"] == "base_missing"
+    assert (short["thread_id"], short["rollout_id"]) == (p.OTHER, p.THREAD)
     assert (short["turns"], short["item_count"]) == (["t1"], 2)
 
 
