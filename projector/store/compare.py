@@ -140,7 +140,11 @@ class Differences:
                 # It stands elsewhere: one row that changed, and not two.
                 self._listed[name] = (kind, one or before[1], other or before[2])
             elif len(self._listed) < LISTED:
-                self._listed[name if before is None else (*name, self._more)] = (kind, one, other)
+                self._listed[name if before is None else (*name, len(self._listed))] = (
+                    kind,
+                    one,
+                    other,
+                )
             else:
                 self._more += 1
 
