@@ -98,6 +98,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 #: Commands and the module of `projector.commands` that each is in, imported when it is called.
 LAZY: Final = {
+    "completion": "completion",
     "doctor": "doctor",
     "events": "events",
     "health": "health",

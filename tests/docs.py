@@ -1,4 +1,4 @@
-"""Makes the configuration file, the units, the README's table of settings and its answers.
+"""Makes the settings file, the units, the manual and the README's tables from the code.
 
     python -m tests.docs
 
@@ -15,13 +15,14 @@ from typing import Any, get_args
 
 from projector import config, settings
 from projector.install.render import UNITS, Host, render
-from tests import questions
+from tests import manual, questions
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 CONFIG_FILE = ROOT / "config" / "projector.toml"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
+MANUAL = ROOT / "man" / "projector.1"
 UNITS_FOLDER = ROOT / "systemd"
 #: For whom the units in the repository are: `projector install` makes them for one host.
 ANY_HOST = Host(
@@ -99,6 +100,8 @@ def units() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    MANUAL.parent.mkdir(exist_ok=True)
+    MANUAL.write_text(manual.page(), "utf-8")
     for name, text in units().items():
         (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from projector import cli, config
 from projector.serve import health
 from projector.settings import Settings
-from tests import docs, questions
+from tests import docs, manual, questions
 from tests.sample import make
 
 README = docs.README.read_text("utf-8")
@@ -150,6 +151,22 @@ def test_the_second_command_runs_the_tests() -> None:
         ".venv/bin/pytest -q",
     ]
     assert '"$env/bin/pytest" -q\n' in (docs.ROOT / ".ci/run").read_text("utf-8")
+
+
+def test_the_manual_page_is_that_of_the_help() -> None:
+    """Else: python -m tests.docs."""
+    assert docs.MANUAL.read_text("utf-8") == manual.page()
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="needs man")
+def test_man_has_nothing_to_say() -> None:
+    done = subprocess.run(
+        ["man", "--warnings", "-l", docs.MANUAL],
+        check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+    )  # fmt: skip
+
+    assert done.stderr == ""
+    assert "EXIT STATUS" in done.stdout
 
 
 @pytest.mark.parametrize("name", docs.units())

@@ -110,7 +110,7 @@ def _read(connection: sqlite3.Connection, path: str) -> Database:
         connection.execute("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout").fetchall()
     )
     rollouts = {
-        row[0]: Projected(*row, odd.get(number, 0))
+        row[0]: Projected._make((*row, odd.get(number, 0)))
         for number, *row in connection.execute(
             "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
             " items, turns, gone_at_ms IS NOT NULL FROM rollouts"
