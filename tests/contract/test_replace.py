@@ -223,7 +223,9 @@ def test_find_sees_the_new_rows_only(store: Queried, run: Run) -> None:
     run(store.replace(OLD, asking()))
 
     assert set(found[0].items) == {"b"}
-    assert found[0].turns == {}
+    turn_ = found[0].turns[TurnId("t")]
+    assert turn_.row is None
+    assert [message.item_id for message in turn_.messages] == ["b"]
     assert [known.offset for known in found[0].items[ItemId("b")]] == [40]
 
 
