@@ -13,7 +13,7 @@ from projector.decode.parse import parse
 from projector.errors import StateUnknown
 from projector.place import Line, Ordinal, RolloutId, ThreadId
 from projector.reduce.contract import Reducer
-from projector.reduce.paginated import PaginatedReducer
+from projector.reduce.migrated import MaybeMigratedReducer
 from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
 _UNDECIDED: Final = b'{"reducer":"undecided","state":null}'
@@ -36,7 +36,9 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
         return _Chosen(rollout_id, thread_id, None)
     inner = state[state.find(b":", len(b'{"reducer":')) + 1 : -1]
     if state.startswith(_PAGINATED):
-        return _Chosen(rollout_id, thread_id, PaginatedReducer.resume(rollout_id, thread_id, inner))
+        return _Chosen(
+            rollout_id, thread_id, MaybeMigratedReducer.resume(rollout_id, thread_id, inner)
+        )
     if state.startswith(_LEGACY):
         from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
 
@@ -90,7 +92,7 @@ class _Chosen:
         """Give the state, under the name of the reducer that made it."""
         if self._chosen is None:
             return _UNDECIDED
-        kind = _PAGINATED if isinstance(self._chosen, PaginatedReducer) else _LEGACY
+        kind = _PAGINATED if isinstance(self._chosen, MaybeMigratedReducer) else _LEGACY
         return kind + self._chosen.save() + b"}"
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
@@ -117,7 +119,7 @@ class _Chosen:
 
     def _choose(self, record: dict[str, Any]) -> Reducer:
         if _is_paginated(record):
-            return PaginatedReducer(self._rollout, self._thread)
+            return MaybeMigratedReducer.start(self._rollout, self._thread)
         return _legacy(self._rollout, self._thread)
 
 

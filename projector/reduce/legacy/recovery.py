@@ -16,7 +16,7 @@ from projector.decode.legacy_answers import answered, polled
 from projector.decode.legacy_calls import BadArguments, Called, Setting, called, command_item
 from projector.decode.legacy_fields import Json, text, text_or_none
 from projector.decode.legacy_output import joined, read_output
-from projector.decode.legacy_prompt import ShellCommand
+from projector.decode.legacy_prompt import ShellCommand, folder_of, shell_command
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, passed_turn
 from projector.reduce.legacy.ledger import Turn
@@ -35,6 +35,38 @@ class Recovery:
         self._desk = desk
         self._turns = turns
         self._thread = thread
+
+    def take(self, kind: str, payload: Json, *, calls: bool = True) -> bool:
+        """Take a response item, if it is one to rebuild from. `calls`: new ones count."""
+        if kind in OUTPUTS:
+            self.output(payload)
+        elif kind in CALLS:
+            if calls:
+                self.call(payload)
+        elif kind == "web_search_call":
+            if calls:
+                self.search(payload)
+        elif kind == "image_generation_call":
+            if calls:
+                self.image(payload)
+        else:
+            return False
+        return True
+
+    def context(self, payload: Json, words: str, *, shells: bool = True) -> None:
+        """Take what a text tells of the folder, or of a command that the person ran.
+
+        `shells`: such a command counts.
+        """
+        start = words.lstrip()[:32]
+        if start.startswith("<environment_context>"):
+            folder = folder_of(words)
+            if folder is not None:
+                self._thread.folder(folder)
+        elif shells and start.startswith("<user_shell_command>"):
+            ran = shell_command(words)
+            if ran is not None:
+                self.shell(payload, ran)
 
     def call(self, payload: Json) -> None:
         """Take a call of the model."""

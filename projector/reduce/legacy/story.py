@@ -17,7 +17,7 @@ from projector.decode.review import review_text
 from projector.reduce.legacy.boundaries import Boundaries
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.ledger import Item, Turn
-from projector.reduce.legacy.recovery import CALLS, OUTPUTS, Recovery
+from projector.reduce.legacy.recovery import Recovery
 from projector.reduce.legacy.state import ID_MAX
 from projector.reduce.legacy.thread import Thread
 from projector.reduce.legacy.turns import Turns
@@ -255,17 +255,9 @@ class Story:
         """Take a response item."""
         if kind == "message":
             self._message(payload)
-        elif kind in CALLS:
-            self.recovery.call(payload)
-        elif kind in OUTPUTS:
-            self.recovery.output(payload)
-        elif kind == "web_search_call":
-            self.recovery.search(payload)
-        elif kind == "image_generation_call":
-            self.recovery.image(payload)
         elif kind == "agent_message":
             self.boundaries.open(by_message=False)
-        elif kind not in _SILENT:
+        elif not self.recovery.take(kind, payload) and kind not in _SILENT:
             self._desk.note_unknown("response item", kind)
 
     def _message(self, payload: Json) -> None:
@@ -278,21 +270,9 @@ class Story:
             self._hook_prompt(payload, fragments)
             return
         for words in texts:
-            self._context(payload, words)
+            self.recovery.context(payload, words)
         if not any(map(prompts.is_context, texts)):
             self.boundaries.open(by_message=True)
-
-    def _context(self, payload: Json, words: str) -> None:
-        """Take what a text tells of the folder, or of a command that the person ran."""
-        start = words.lstrip()[:32]
-        if start.startswith("<environment_context>"):
-            folder = prompts.folder_of(words)
-            if folder is not None:
-                self.thread.folder(folder)
-        elif start.startswith("<user_shell_command>"):
-            ran = prompts.shell_command(words)
-            if ran is not None:
-                self.recovery.shell(payload, ran)
 
     def _hook_prompt(self, payload: Json, fragments: list[Json]) -> None:
         named = payload.get("id")
@@ -330,7 +310,7 @@ class Story:
         if payload.get("role") != "user":
             return
         for each in words:
-            self._context(payload, each)
+            self.recovery.context(payload, each)
         if not words or any(map(_is_bare_context, words)):
             return
         self.boundaries.open(by_message=False)

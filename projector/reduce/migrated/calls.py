@@ -1,0 +1,219 @@
+"""The model's calls in a migrated rollout → the items that the migration dropped. Pure.
+
+The pairing of calls and outputs, and what comes of them, is the legacy reducer's
+(`reduce/legacy/recovery.py`); only turns and rows are other ones here. Every turn of a migrated
+rollout has a record that starts it. A row has the place and the ordinal of its call. An item
+that the rollout holds wins over what its call told, as if the call had not been seen.
+
+Source: docs on legacy rollouts, e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from projector.decode import legacy_prompt as prompts
+from projector.decode.legacy import record_of
+from projector.decode.legacy_fields import Json
+from projector.errors import StateUnknown
+from projector.place import ItemId, Line, Offset, Ordinal, RolloutId
+from projector.reduce.legacy.desk import Desk, named_turn
+from projector.reduce.legacy.ledger import Key, Ledger
+from projector.reduce.legacy.recovery import Recovery
+from projector.reduce.legacy.state import ID_MAX, Active, State, dumped, loaded
+from projector.reduce.legacy.thread import Thread
+from projector.reduce.legacy.turns import Turns
+from projector.reduce.migrated.signs import Beginning
+from projector.reduce.paginated.desk import ordinal_of
+from projector.rows import Anomaly, Change, Drop, Found, Header, ItemRow
+
+#: Rebuilt items that are remembered, in case that an item tells of the same call later.
+_SHOWN_MAX: Final = 256
+#: What is noted of calls. All else is noted by the paginated reducer.
+_NOTED: Final = frozenset(
+    {"bad_arguments", "duplicate_call", "orphan_output", "open_call_aged", "session_aged"}
+)
+
+
+class Calls:
+    """The calls of one rollout, from the sign of the migration on."""
+
+    def __init__(self, rollout_id: RolloutId, state: State) -> None:
+        self._state = state
+        self._ledger = Ledger(rollout_id, whole=True)
+        self._desk = Desk(rollout_id, state, self._ledger)
+        self._turns = Turns(self._desk)
+        self._thread = Thread(self._desk)
+        self._recovery = Recovery(self._desk, self._turns, self._thread)
+        self._ordinals: dict[str, Ordinal | None] = {}
+        """Of open calls, by call id: what is shown at the output has the call's place."""
+        self._shown: dict[Key, None] = {}
+        """The newest rebuilt items."""
+        self._asked: set[Key] = set()
+        self._lost: set[Key] = set()
+        """Items of open calls that the store does not have."""
+
+    @classmethod
+    def begin(cls, rollout_id: RolloutId, before: Beginning) -> Calls:
+        """Begin at the sign, with what the records before it told."""
+        state = State(
+            thread_id=before.thread_id,
+            header=Header(mode="legacy", cli_version=before.cli_version),
+            cwd=before.cwd,
+            tools=before.tools,
+        )
+        if before.active is not None:
+            state.active = Active(turn=before.active, explicit=True)
+        return cls(rollout_id, state)
+
+    @classmethod
+    def resume(cls, rollout_id: RolloutId, told: Any) -> Calls:
+        """Go on from what `save` gave.
+
+        Raises:
+            StateUnknown: it is of another version.
+        """
+        try:
+            calls = cls(rollout_id, loaded(orjson.dumps(told["state"])))
+            calls._ordinals = dict(told["ordinals"])
+            calls._shown = {(str(turn), str(item)): None for turn, item in told["shown"]}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StateUnknown("the saved calls of a rollout cannot be read") from error
+        return calls
+
+    def save(self) -> bytes:
+        """Give the state after the last line."""
+        beside = orjson.dumps({"ordinals": self._ordinals, "shown": list(self._shown)})
+        return beside[:-1] + b',"state":' + dumped(self._state) + b"}"
+
+    # What must be known
+
+    def wants(self) -> frozenset[ItemId]:
+        """Tell which items must be known before further lines are taken."""
+        self._asked = self._open_items() - self._ledger.items.keys() - self._lost
+        return frozenset(ItemId(item_id) for _, item_id in self._asked)
+
+    def learn(self, found: Found) -> None:
+        """Hear what the store has."""
+        for item in (each for known in found.items.values() for each in known):
+            if (item.turn_id, item.item_id) in self._asked:
+                self._ledger.learn_item(item)
+        self._lost |= self._asked - self._ledger.items.keys()
+        self._asked = set()
+
+    def _open_items(self) -> set[Key]:
+        state = self._state
+        keys = {(call.turn, call_id) for call_id, call in state.calls.items() if call.shown}
+        keys.update((session.turn, session.item) for session in state.sessions.values())
+        return keys
+
+    # Taking lines
+
+    def begin_batch(self, at: Offset) -> None:
+        """Hear where the lines begin that come now."""
+        self._desk.batch = at
+
+    def end_batch(self) -> None:
+        """Forget what no later line can change."""
+        open_items = self._open_items()
+        self._ledger.keep_items(open_items)
+        self._ledger.turns.clear()
+        self._lost &= open_items
+        self._ordinals = {
+            call_id: at for call_id, at in self._ordinals.items() if call_id in self._state.calls
+        }
+
+    def take(self, record: dict[str, Any], line: Line) -> list[Change]:
+        """Take a record, and give what it changes: before what its own item or turn changes."""
+        told = record_of(record, line.offset, line.end)
+        if told is None or told.form != "record":
+            return []
+        self._desk.take(told)
+        if told.type == "response_item":
+            self._response_item(told.payload, ordinal_of(record))
+        elif told.type == "event_msg":
+            self._event(told.payload)
+        elif told.type == "turn_context":
+            self._thread.context(told.payload)
+        out = self._ledger.handed_out()
+        return list(self._rows(out, ordinal_of(record))) if out else []
+
+    def _rows(self, out: list[Change], ordinal: Ordinal | None) -> Iterator[Change]:
+        """Give the rebuilt items among the legacy reducer's changes, as paginated rows."""
+        for change in out:
+            if isinstance(change, ItemRow):
+                key = (str(change.turn_id), str(change.item_id))
+                at = ordinal
+                if key not in self._shown and change.offset != self._desk.record.offset:
+                    at = self._ordinals.get(key[1], ordinal)
+                self._show(key)
+                yield change._replace(ordinal=at, owner=None)
+            elif isinstance(change, Drop) or (
+                isinstance(change, Anomaly) and change.kind in _NOTED
+            ):
+                yield change
+
+    def _show(self, key: Key) -> None:
+        self._shown.pop(key, None)
+        if len(key[0]) + len(key[1]) > ID_MAX:
+            return
+        self._shown[key] = None
+        if len(self._shown) > _SHOWN_MAX:
+            del self._shown[next(iter(self._shown))]
+
+    # The model's input
+
+    def _response_item(self, payload: Json, ordinal: Ordinal | None) -> None:
+        kind, running = payload.get("type"), self._state.active is not None
+        if kind == "message":
+            if payload.get("role") == "user":
+                for words in prompts.texts_of(payload.get("content")):
+                    self._recovery.context(payload, words, shells=running)
+        elif type(kind) is str:
+            self._recovery.take(kind, payload, calls=running)
+            call_id = payload.get("call_id") or payload.get("id")
+            if running and type(call_id) is str and call_id in self._state.calls:
+                self._ordinals[call_id] = ordinal
+
+    # Turns, and items that are there
+
+    def _event(self, payload: Json) -> None:
+        kind, turn_id = payload.get("type"), named_turn(payload)
+        state = self._state
+        active = state.active
+        if kind == "item_completed":
+            if turn_id is not None:
+                self._told(turn_id, payload.get("item"))
+        elif kind in ("task_started", "turn_started"):
+            if turn_id is not None and (active is None or active.turn != turn_id):
+                state.active = Active(turn=turn_id, explicit=True)
+                state.told.clear()
+        elif kind in ("task_complete", "turn_complete", "turn_aborted"):
+            ended = turn_id
+            if ended is None and active is not None and kind == "turn_aborted":
+                ended = active.turn
+            if ended is None:
+                return
+            self._turns.fail_calls(ended)
+            if active is not None and active.turn == ended:
+                state.active = None
+
+    def _told(self, turn_id: str, item: Any) -> None:
+        """Let an item win over what was rebuilt from the call of the same id."""
+        if type(item) is not dict or type(item.get("id")) is not str:
+            return
+        item_id: str = item["id"]
+        key = (turn_id, item_id)
+        if key in self._shown:
+            # The item's row is to have the item's own place and times.
+            del self._shown[key]
+            self._ledger.drop(turn_id, item_id, self._desk.record.offset)
+        self._recovery.told(self._ledger.turn(turn_id), item_id)
+        kind = item.get("type")
+        if kind == "WebSearch" and len(item_id) <= ID_MAX:
+            self._state.last_search = item_id
+        elif kind == "CommandExecution" and item.get("source") == "user_shell":
+            self._state.user_shells += 1

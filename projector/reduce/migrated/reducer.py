@@ -1,0 +1,163 @@
+"""The reducer of paginated rollouts, of which some were legacy ones before. Pure.
+
+Which kind a rollout is shows at its first message. From there on one that Codex wrote itself
+costs nothing more than `PaginatedReducer`; in one that it migrated, the calls are taken, too,
+until Codex goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from projector.errors import StateUnknown
+from projector.place import Line, Ordinal, RolloutId, ThreadId
+from projector.reduce.migrated.signs import Beginning, objects, sign_of
+from projector.reduce.paginated import PaginatedReducer
+from projector.rows import Change, Found, Header, Meta, Wants
+
+if TYPE_CHECKING:
+    from projector.reduce.migrated.calls import Calls
+
+
+class MaybeMigratedReducer:
+    """One paginated rollout (`reduce/contract.py`)."""
+
+    def __init__(
+        self,
+        rollout_id: RolloutId,
+        plain: PaginatedReducer,
+        beside: Beginning | Calls | None,
+    ) -> None:
+        """`beside`: what stands beside the plain reducer; None: the rollout is Codex's own."""
+        self._rollout = rollout_id
+        self._plain = plain
+        self._before: Beginning | None = None
+        self._calls: Calls | None = None
+        if isinstance(beside, Beginning):
+            self._before = beside
+        else:
+            self._calls = beside
+
+    @classmethod
+    def start(cls, rollout_id: RolloutId, thread_id: ThreadId) -> MaybeMigratedReducer:
+        """Make the reducer of a rollout that is read from its first byte."""
+        before = Beginning(thread_id=str(thread_id))
+        return cls(rollout_id, PaginatedReducer(rollout_id, thread_id), before)
+
+    @classmethod
+    def resume(
+        cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes
+    ) -> MaybeMigratedReducer:
+        """Go on from what `save` gave.
+
+        Raises:
+            StateUnknown: it is of another version.
+        """
+        try:
+            told: dict[str, Any] = orjson.loads(state)
+            plain, before, calls = told["plain"], told["before"], told["calls"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
+        beside: Beginning | Calls | None = None
+        if before is not None:
+            beside = Beginning.of(before)
+        elif calls is not None:
+            beside = _calls().resume(rollout_id, calls)
+        plainly = PaginatedReducer.resume(rollout_id, thread_id, orjson.dumps(plain))
+        return cls(rollout_id, plainly, beside)
+
+    @property
+    def header(self) -> Header:
+        """What the first session_meta said."""
+        return self._plain.header
+
+    @property
+    def meta(self) -> Meta:
+        """What the records so far say of the thread."""
+        return self._plain.meta
+
+    @property
+    def next_ordinal(self) -> Ordinal:
+        """What Codex would expect next."""
+        return self._plain.next_ordinal
+
+    def save(self) -> bytes:
+        """Give the state after the last `take`."""
+        before = orjson.dumps(self._before)
+        calls = b"null" if self._calls is None else self._calls.save()
+        plain = self._plain.save()
+        return b'{"plain":' + plain + b',"before":' + before + b',"calls":' + calls + b"}"
+
+    def wants(self, lines: Sequence[Line]) -> Wants:
+        """Tell which turns, and which items of open calls, must be known."""
+        wanted = self._plain.wants(lines)
+        if self._calls is None:
+            return wanted
+        return Wants(turns=wanted.turns, items=self._calls.wants())
+
+    def learn(self, found: Found) -> None:
+        """Hear what the store has."""
+        self._plain.learn(found)
+        if self._calls is not None:
+            self._calls.learn(found)
+
+    def take(self, lines: Sequence[Line]) -> list[Change]:
+        """Take whole lines, in the order of the file, and give what they change."""
+        first = 0
+        if self._before is not None:
+            first = self._look(lines, self._before)
+        if self._calls is None:
+            return self._plain.take(lines)
+        return self._take(lines, self._calls, first)
+
+    def _look(self, lines: Sequence[Line], before: Beginning) -> int:
+        """Look for the first sign. Gives the index of its line."""
+        for index, line in enumerate(lines):
+            sign = before.take(line)
+            if sign is None:
+                continue
+            self._before = None
+            if sign == "migrated":
+                self._calls = _calls().begin(self._rollout, before)
+            return index
+        return len(lines)
+
+    def _take(self, lines: Sequence[Line], calls: Calls, first: int) -> list[Change]:
+        """Take the lines, the calls from `first` on.
+
+        What a call changes stands between what the lines before it and behind it do.
+        """
+        changes: list[Change] = []
+        done = 0
+        if first < len(lines):
+            calls.begin_batch(lines[first].offset)
+        for index in range(first, len(lines)):
+            line = lines[index]
+            for record in objects(line):
+                if sign_of(record) == "native":
+                    self._calls = None
+                    break
+                made = calls.take(record, line)
+                if made:
+                    if done < index:
+                        changes += self._plain.take(lines[done:index])
+                        done = index
+                    changes += made
+            if self._calls is None:
+                break
+        calls.end_batch()
+        rest = lines if done == 0 else lines[done:]
+        changes += self._plain.take(rest)
+        return changes
+
+
+def _calls() -> type[Calls]:
+    from projector.reduce.migrated.calls import Calls  # noqa: PLC0415 - few need it
+
+    return Calls
+
+
+_HINT = "`projector rebuild` projects the thread anew"
