@@ -470,6 +470,7 @@ def test_a_page_of_a_long_lineage_reads_little(store: Queried, run: Run) -> None
             " LIMIT 1 OFFSET 4999",
             (thread_id(5),),
         )
+        assert store._db is not None
         await store._db.set_progress_handler(step, 100)
         found = await store.query(
             "SELECT * FROM thread_history WHERE thread_id = ? AND position > ?"
