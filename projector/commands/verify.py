@@ -59,7 +59,7 @@ def verify(
     talk = progress.choose(silent=as_json)
     try:
         with closing(SqliteRows(connect(path))) as rows:
-            report = asyncio.run(compare(rows, _scratch, settings, threads=chosen, progress=talk))
+            report = asyncio.run(compare(rows, scratch, settings, threads=chosen, progress=talk))
     except sqlite3.Error as error:
         raise explained(path, error) from error
     finally:
@@ -72,7 +72,7 @@ def verify(
 
 
 @asynccontextmanager
-async def _scratch() -> AsyncIterator[Scratch]:
+async def scratch() -> AsyncIterator[Scratch]:
     """Make a database to project into, in a private folder, and take both away."""
     from projector.run.verify import Scratch  # noqa: PLC0415 - see the package's docstring
     from projector.serve.connect import connect  # noqa: PLC0415

@@ -26,7 +26,7 @@ from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
 from projector.reduce import start as reducers
 from projector.reduce.contract import Reducer
-from projector.rows import Anomaly, Change
+from projector.rows import Anomaly, Change, Found
 from projector.store.contract import Batch, Store
 
 
@@ -243,7 +243,12 @@ class Tail:
         assert reader is not None, "look() comes first"
         assert reducer is not None, "look() comes first"
         while wants := reducer.wants(lines):
-            reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
+            # Before the first batch there is nothing; while a rollout is made anew the store
+            # has its old rows until that batch has come.
+            found = Found()
+            if start is not None:
+                found = await self._store.find(self.file.name.rollout_id, wants)
+            reducer.learn(found)
         changes = [*notes, *reducer.take(lines)]
         end = lines[-1].end if lines else reader.offset
         return Batch(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import orjson
 import pytest
 
+from projector.commands.verify import scratch
+from projector.run.progress import Silent
+from projector.run.verify import Report, verify
+from projector.serve.connect import connect
+from projector.store.sqlite.rows import SqliteRows
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import (
     appended,
@@ -19,7 +27,7 @@ from tests.commands.stage import (
     home_with_all_kinds,
     projector,
 )
-from tests.projecting import backfilled
+from tests.projecting import backfilled, settings_for
 from tests.rows import rows_of
 
 
@@ -245,3 +253,68 @@ def test_a_rollout_that_was_replaced_is_equal_to_its_new_content(folder: Path) -
 
     assert asked(folder, "SELECT max(generation) FROM rollouts") == (1,)
     assert (code, document["difference_count"]) == (0, 0)
+
+
+# Beside a daemon ------------------------------------------------------------------------------
+
+
+class Disturbed(SqliteRows):
+    """Something happens in the world before each of the first snapshots."""
+
+    def __init__(self, db: sqlite3.Connection, *happens: Callable[[], object]) -> None:
+        super().__init__(db)
+        self._happens = list(happens)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        if self._happens:
+            happens = self._happens.pop(0)
+            with ThreadPoolExecutor() as threads:  # another loop than the one that verifies
+                threads.submit(happens).result()
+        return super().snapshot()
+
+
+def verified_while(folder: Path, *happens: Callable[[], object]) -> Report:
+    settings = settings_for(folder / "home", folder / "p.db")
+    with closing(Disturbed(connect(str(folder / "p.db")), *happens)) as rows:
+        return asyncio.run(verify(rows, scratch, settings, threads=(), progress=Silent()))
+
+
+def test_a_daemon_that_goes_on_meanwhile_is_followed(folder: Path) -> None:
+    """Rows and checkpoint are compared as of one moment, however often they move."""
+    thread = Rollout(seed=1)
+    path = first_file(folder)
+
+    def goes_on() -> None:
+        with path.open("ab") as out:
+            out.writelines(thread.turn(steps=1))
+        backfilled(folder / "home", folder / "p.db")
+
+    report = verified_while(folder, *[goes_on] * 5)
+
+    assert (report.equal, report.compared, report.differences) == (True, 3, [])
+    assert report.behind == []
+
+
+def test_a_rollout_that_is_projected_anew_meanwhile(folder: Path) -> None:
+    """It is begun again from its new content."""
+
+    def replaced() -> None:
+        cut_short(first_file(folder))
+        backfilled(folder / "home", folder / "p.db")
+
+    report = verified_while(folder, replaced, replaced)
+
+    assert (report.equal, report.compared, report.differences) == (True, 3, [])
+
+
+def test_a_file_that_is_archived_meanwhile(folder: Path) -> None:
+    """It is looked for where Codex may have put it."""
+
+    def archived() -> None:
+        for path in sorted((folder / "home" / "sessions").rglob("*.jsonl")):
+            (folder / "home" / "archived_sessions").mkdir(exist_ok=True)
+            path.rename(folder / "home" / "archived_sessions" / path.name)
+
+    report = verified_while(folder, archived)
+
+    assert (report.equal, report.compared, report.gone) == (True, 3, 0)
