@@ -10,8 +10,9 @@ import pytest
 
 from projector.errors import CheckpointMoved
 from projector.place import ItemId, Offset, TurnId
-from projector.rows import Anomaly, Bury, Change, Frame, Wants
+from projector.rows import Anomaly, Bury, Change, Drop, Frame, Wants
 from projector.store.contract import Batch
+from projector.store.sqlite.write import REPLACED
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,
@@ -266,3 +267,18 @@ def test_two_replacements_at_once_wait_for_each_other(store: Queried, run: Run) 
     run(both())
 
     assert shown(store, run) == [("a",), ("c",), ("b",), ("d",)]
+
+
+def test_what_was_dropped_before_and_is_not_there_any_more_is_replaced(
+    store: Queried, run: Run
+) -> None:
+    """The reason that its row has is that of the rollout as it is now."""
+    dropped = item(1, "a", 100)
+    run(store.commit([batch(file_of(1), [dropped, Drop(dropped.uid, Offset(200))])]))
+
+    run(store.replace(OLD, anew([item(1, "b", 40)])))
+
+    assert run(store.query("SELECT item_id, tombstone FROM items ORDER BY item_id")) == [
+        ("a", REPLACED),
+        ("b", 0),
+    ]

@@ -129,6 +129,14 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
         (row.rollout,),
     )
+    if table in ("items", "turns"):
+        # Dropped or rolled back before; now their records are gone altogether.
+        db.execute(
+            f"UPDATE {table} SET tombstone = {REPLACED}"
+            f" WHERE rollout = ? AND tombstone <> 0 AND tombstone <> {REPLACED}"
+            f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
+            (row.rollout,),
+        )
     columns = [
         name
         for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall()
