@@ -155,6 +155,10 @@ class _Anew:
                 yield batch
 
         await self._store.replace(start, batches())
+        tail.committed(made[-1])
+        ahead = await tail.unfinished()
+        if ahead is not None:
+            await self._store.commit([ahead])
         self.records += sum(batch.records for batch in made)
         odd = tail.anomalies()
         if odd:

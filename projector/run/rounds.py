@@ -322,7 +322,8 @@ class Rounds:
         await self._store.replace(start, batches())
         tail.committed(made[-1])
         self.counters.replaced += 1
-        await self._done(tail)
+        if not tail.torn:  # else it stays in line for its last line
+            await self._done(tail)
 
     def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
         anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
