@@ -232,13 +232,9 @@ class _Sources(NamedTuple):
 
 
 def _other(one: str, path: str) -> bool:
-    """Whether two paths are of different files, a compressed twin aside."""
-    one, path = one.removesuffix(".zst"), path.removesuffix(".zst")
-    if one == path or os.path.realpath(one) == os.path.realpath(path):
-        return False
-    return os.path.basename(one) != os.path.basename(path) or (
-        os.path.exists(one) or os.path.exists(one + ".zst")
-    )
+    """Whether two paths are of different rollouts or copies; by name, for homes are moved."""
+    names = (os.path.basename(each).removesuffix(".zst") for each in (one, path))
+    return next(names) != next(names)
 
 
 def _fresh(path: str, now_s: float) -> bool:

@@ -233,6 +233,19 @@ def test_another_file_that_codex_takes_for_the_current_one(folder: Path) -> None
     assert (short["why"], short["rollout_id"], short["turns"]) == ("other_file", revert, ["r1"])
 
 
+def test_a_home_that_was_moved_is_no_other_file(folder: Path) -> None:
+    """Codex has the path of before; the name tells which rollout it is."""
+    at = place_of(folder, b"thread_settings_applied")
+    stalled(folder / "home" / "thread_history_1.sqlite", folder / "p.db", at=at, ordinal=10)
+    before = folder / "before" / _NAME.format(p.THREAD)
+    listed(folder / "home" / "state_5.sqlite", (p.THREAD, before))
+
+    code, document = doctor(folder)
+
+    assert (code, [one["why"] for one in document["codex"]]) == (1, ["stands_still"])
+    assert ("info", "Codex lists 1 thread whose file is not there") in told(document, "codex")
+
+
 def test_a_fork_whose_base_codex_has_not_projected(folder: Path) -> None:
     """Of the base what the fork inherits is missing there, and no more."""
     base = {"thread_id": p.THREAD, "end_ordinal_exclusive": 5}
