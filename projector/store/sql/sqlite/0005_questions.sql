@@ -96,7 +96,7 @@ CREATE TABLE usage_days (
 ) STRICT, WITHOUT ROWID;
 
 UPDATE usage SET counted = 0
-WHERE tombstone <> 0 OR response_id IS NOT NULL AND usage <> (
+WHERE response_id IS NOT NULL AND usage IS NOT (
   SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
   WHERE v.response_id = usage.response_id AND v.tombstone = 0
   ORDER BY o.rollout_id, v.position, v.usage LIMIT 1);
@@ -105,7 +105,7 @@ INSERT INTO usage_days
 SELECT coalesce(date(recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(model, ''), count(*),
        sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),
        sum(reasoning_output_tokens), sum(total_tokens)
-FROM usage WHERE counted GROUP BY 1, 2;
+FROM usage WHERE counted AND tombstone = 0 GROUP BY 1, 2;
 
 -- Which row counts is settled whenever rows of a response come, go, or become tombstones.
 CREATE TRIGGER usage_settled_new AFTER INSERT ON usage WHEN new.response_id IS NOT NULL
@@ -139,6 +139,9 @@ BEGIN
     SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = new.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
+  -- What names no response is none's copy.
+  UPDATE usage SET counted = 1
+  WHERE usage = new.usage AND new.response_id IS NULL AND counted = 0;
 END;
 
 CREATE TRIGGER usage_settled_gone AFTER DELETE ON usage WHEN old.response_id IS NOT NULL
