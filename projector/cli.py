@@ -103,6 +103,7 @@ LAZY: Final = {
     "events": "events",
     "health": "health",
     "install": "install",
+    "purge": "purge",
     "rebuild": "rebuild",
     "search": "search",
     "show": "threads",

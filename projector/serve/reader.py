@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from projector.errors import StoreUnavailable
+from projector.place import RolloutId
 from projector.serve.connect import connect, explained
 from projector.serve.visible import Item, Span, Turn
 
@@ -89,6 +90,12 @@ class Reader:
     def names(self) -> list[Named]:
         """Give every thread's id and name."""
         return [Named(*row) for row in self._rows(_NAMES, ())]
+
+    def rollouts(self, thread_id: str) -> dict[RolloutId, str]:
+        """Give the rollouts of a thread, and where each lay when it was seen last."""
+        return dict(
+            self._rows("SELECT rollout_id, path FROM rollouts WHERE thread_id = ?", (thread_id,))
+        )
 
     def history(self, thread_id: str) -> StoredHistory:
         """Give the visible history of a thread that is there."""

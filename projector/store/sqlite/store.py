@@ -245,6 +245,23 @@ class SqliteStore:
         """See `Store`."""
         await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=purge)
 
+    async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
+        """Take a thread away: all rows of its rollouts, its name, what its events say.
+
+        Of the events of its life the bare facts stay, without any text. What is deleted is
+        overwritten in the file. Rows first, then names and events, then words of the index.
+        """
+        await self._run(_overwrite)
+        await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=True)
+        await self._run(_unname, thread_id, self._now_ms())
+        # The index keeps words of deleted items until it is merged.
+        await self._run(_query, "INSERT INTO item_index (item_index) VALUES ('optimize')", ())
+
+    async def empty_log(self) -> None:
+        """Empty the write-ahead log. Only where no daemon has the database: one may do so."""
+        assert self._lock is not None, "hold() comes first"
+        await self._run(_query, "PRAGMA wal_checkpoint(TRUNCATE)", ())
+
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         await self._run(_note, rollout_id, tuple(anomalies), self._now_ms())
@@ -393,6 +410,17 @@ def _purge(db: sqlite3.Connection, rollout: int) -> None:
     db.execute("DELETE FROM events WHERE rollout = ? AND from_record", (rollout,))
     # A number may be used again: nothing may keep it.
     db.execute("UPDATE events SET rollout = NULL WHERE rollout = ?", (rollout,))
+
+
+def _overwrite(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA secure_delete = ON")
+
+
+def _unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
+    """Forget what a thread was called, now and before."""
+    with feed.telling(db, now_ms):
+        db.execute("DELETE FROM names WHERE thread_id = ?", (thread_id,))
+        db.execute("UPDATE events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
 
 
 def _note(
