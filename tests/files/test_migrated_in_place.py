@@ -1,0 +1,106 @@
+"""Codex migrates a legacy thread in place: `rename()` of a new file over the old one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from projector.discover.watch import Watch
+from projector.run.daemon import Daemon
+from projector.store.open import open_store
+from tests.benchmarks.rollouts import Rollout
+from tests.migration import migrated
+from tests.projecting import backfilled, settings_for
+from tests.rows import rows_of
+
+#: Long enough for a busy machine; a test that gets there has failed.
+PATIENCE_S = 30
+
+
+class Shown(NamedTuple):
+    """What readers see of an item."""
+
+    uid: str
+    type: str
+    provenance: str
+    json: str
+
+
+def shown(database: Path) -> list[Shown]:
+    """Give the history of the one thread that is there."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        rows = db.execute(
+            "SELECT uid, type, provenance, item_json FROM thread_history ORDER BY position"
+        ).fetchall()
+    db.close()
+    return [Shown(*row) for row in rows]
+
+
+def rebuilt(history: list[Shown]) -> list[Shown]:
+    return [row for row in history if row.provenance == "response_item"]
+
+
+def words(history: list[Shown]) -> list[dict[str, object]]:
+    """Give the items in their order, without the ids that the migration makes up."""
+    return [
+        {name: held for name, held in json.loads(row.json).items() if name != "id"}
+        for row in history
+    ]
+
+
+def replace(path: Path) -> None:
+    """Do as Codex does: another file of the same time takes its place."""
+    times = path.stat()
+    new = path.with_name(f".{path.name}.paginated.tmp")
+    new.write_bytes(migrated(path.read_bytes()))
+    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+    new.replace(path)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_nothing_visible_is_lost(tmp_path: Path, *, live: bool) -> None:
+    home, database = tmp_path / "home", tmp_path / "p.db"
+    path = Rollout(seed=7, history="legacy").write(home, size=200_000, turns=3)
+    backfilled(home, database)
+    before = shown(database)
+    if live:
+        asyncio.run(_replaced_under_a_daemon(path, home, database))
+    else:
+        replace(path)
+        backfilled(home, database)
+    after = shown(database)
+
+    assert Counter(row.type for row in rebuilt(before))["commandExecution"] > 20
+    assert rebuilt(before) == rebuilt(after)
+    assert words(before) == words(after)
+    backfilled(home, tmp_path / "fresh.db")
+    assert shown(tmp_path / "fresh.db") == after
+
+
+async def _replaced_under_a_daemon(path: Path, home: Path, database: Path) -> None:
+    stop = asyncio.Event()
+    settings = settings_for(home, database, rescan_s=1.0)
+    store = await open_store(settings.database)
+    async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
+        daemon = asyncio.create_task(Daemon(store, settings, watch, stop).run())
+        replace(path)
+        async with asyncio.timeout(PATIENCE_S):
+            while not _replaced(database):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        stop.set()
+        await daemon
+    await store.close()
+
+
+def _replaced(database: Path) -> bool:
+    """Tell whether the thread is a paginated one now."""
+    return bool(rows_of(database)["codex_thread_items"]) and all(
+        row.provenance != "event" for row in shown(database)
+    )

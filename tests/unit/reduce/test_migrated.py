@@ -1,0 +1,351 @@
+"""What the model's calls tell of stays visible when Codex migrates a rollout in place."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projector.errors import StateUnknown
+from projector.place import Line, ThreadId
+from projector.reduce.contract import Reducer
+from projector.reduce.start import resume, start
+from tests.legacy_records import (
+    PATCH,
+    Record,
+    answer,
+    call,
+    completed,
+    event,
+    header,
+    item,
+    lines_from,
+    message,
+    output,
+    ran,
+    said,
+    started,
+)
+from tests.memory_legacy import ROLLOUT, MemoryStore, lines_of
+from tests.migration import migrated
+
+THREAD = ThreadId(ROLLOUT)
+SHELL = (
+    "<user_shell_command>\n<command>\nls\n</command>\n<result>\nExit code: 0\n"
+    "Duration: 0.1 seconds\nOutput:\nx\n\n</result>\n</user_shell_command>"
+)
+RUNS = "Wall time: 0.1 seconds\nProcess running with session ID 7\nOutput:\nsome\n"
+ENDS = "Wall time: 0.1 seconds\nProcess exited with code 3\nOutput:\nlast\n"
+Told = dict[str, Any]
+
+
+def fold(
+    lines: Sequence[Line], cuts: Sequence[int] = (), restarts: Sequence[bool] = ()
+) -> tuple[MemoryStore, Reducer]:
+    """Take the lines in pieces, with restarts between some of them."""
+    store, reducer = MemoryStore(), start(ROLLOUT, THREAD)
+    bounds = [0, *sorted({min(cut, len(lines)) for cut in cuts}), len(lines)]
+    for at, (begin, end) in enumerate(itertools.pairwise(bounds)):
+        piece = lines[begin:end]
+        if wants := reducer.wants(piece):
+            reducer.learn(store.find(wants))
+            assert not reducer.wants(piece)
+        store.apply(reducer.take(piece))
+        if at < len(restarts) and restarts[at]:
+            reducer = resume(ROLLOUT, THREAD, reducer.save())
+    return store, reducer
+
+
+def rebuilt(data: bytes) -> list[Told]:
+    """Give what readers see of the items that calls made, but for places and offsets."""
+    store, _ = fold(lines_of(data))
+    return [
+        row._asdict() | {"offset": None, "ordinal": None, "owner": None}
+        for row in store.living_items()
+        if row.provenance == "response_item"
+    ]
+
+
+def turn(*records: Record, turn_id: str = "t1") -> list[Record]:
+    return [started(turn_id), *said("go"), *records, answer("done"), completed(turn_id)]
+
+
+def legacy(*records: Record, **fields: Any) -> bytes:
+    return lines_from([header(**fields), *records])
+
+
+KINDS: dict[str, tuple[list[Record], int]] = {
+    "a command and its output": (
+        [call("c1", ("shell", {"command": ["ls"]})), output("c1", "text")], 1),
+    "a command without output, when its turn has ended": (
+        [call("c1", ("shell", {"command": ["ls"]}))], 1),
+    "a command that never ran": (
+        [call("c1", ("shell", {"command": ["ls"]})), output("c1", "unsupported call: x")], 0),
+    "a process that is asked for more": (
+        [call("c1", ("exec_command", {"cmd": "top"})), output("c1", RUNS),
+         call("c2", ("write_stdin", {"session_id": 7, "chars": "x"})), output("c2", ENDS)], 1),
+    "a patch": (
+        [item("custom_tool_call", name="apply_patch", input=PATCH, call_id="c1"),
+         item("custom_tool_call_output", call_id="c1", output="Success. Updated the files:")], 1),
+    "an MCP tool": (
+        [call("c1", ("mcp__s__t", {"a": 1})), output("c1", '[{"type":"text","text":"r"}]')], 1),
+    "an image, which is shown where it was called": (
+        [call("c1", ("view_image", {"path": "p.png"})), answer("wait"),
+         output("c1", "attached local image path")], 1),
+    "a tool of the client's": (
+        [call("c1", ("weigh", {})), output("c1", "five")], 1),
+    "a search without an event": (
+        [item("web_search_call", id="ws1", action={"type": "search", "query": "q"})], 1),
+    "an image made without an event": (
+        [item("image_generation_call", id="ig1", status="completed", result="A")], 1),
+    "a command of the person's": ([message(SHELL, id="m1")], 1),
+    "commands in a folder that the turn names": (
+        [{"type": "turn_context", "payload": {"cwd": "/v", "model": "m"}},
+         call("c1", ("shell", {"command": ["ls"], "workdir": "sub"})), output("c1", "text")], 1),
+    "outputs without a call": ([output("c9", "text")], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_calls_tell_is_the_same_row_as_before_the_migration(kind: str) -> None:
+    records, count = KINDS[kind]
+    before = legacy(*turn(*records), dynamic_tools=[{"name": "weigh"}])
+
+    assert len(rebuilt(before)) == count
+    assert rebuilt(before) == rebuilt(migrated(before))
+
+
+def test_a_folder_named_before_the_first_message_counts() -> None:
+    context = {"type": "turn_context", "payload": {"cwd": "/v", "model": "m"}}
+    ran_there = [call("c1", ("shell", {"command": ["ls"]})), output("c1", "text")]
+    environment = message("<environment_context><cwd>/e</cwd></environment_context>")
+    for before, folder in ((context, "/v"), (environment, "/e")):
+        data = migrated(legacy(started("t1"), before, *said("go"), *ran_there, completed("t1")))
+
+        (command,) = rebuilt(data)
+
+        assert json.loads(command["json"])["cwd"] == folder
+
+
+def test_a_rebuilt_item_stands_where_its_call_does() -> None:
+    records = [
+        answer("first"),
+        call("c1", ("view_image", {"path": "p.png"})),
+        call("c2", ("shell", {"command": ["ls"]})),
+        answer("second"),
+        output("c2", "text"),
+        output("c1", "attached local image path"),
+    ]
+    data = migrated(legacy(*turn(*records)))
+    store, _ = fold(lines_of(data))
+    calls = {
+        json.loads(line.data)["payload"].get("call_id"): line
+        for line in reversed(lines_of(data))
+        if b"function_call" in line.data
+    }
+
+    shown = [(row.type, row.ordinal, row.offset) for row in store.living_items()]
+
+    assert [kind for kind, *_ in shown] == [
+        "userMessage", "agentMessage", "imageView", "commandExecution", "agentMessage",
+        "agentMessage",
+    ]  # fmt: skip
+    for (_, ordinal, offset), call_id in zip(shown[2:4], ("c1", "c2"), strict=True):
+        assert calls[call_id].offset == offset
+        assert json.loads(calls[call_id].data)["ordinal"] == ordinal
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_item_of_the_same_call_wins_with_its_own_place_and_times(*, late: bool) -> None:
+    told = [ran("c1", "t1", "agent"), output("c1", "text")]
+    records = turn(call("c1", ("shell", {"command": ["ls"]})), *(reversed(told) if late else told))
+    data = migrated(legacy(*records))
+    without = b"".join(
+        line + b"\n" for line in data.splitlines() if b"function_call" not in line
+    )  # as Codex reads it: no calls
+    lines = lines_of(data)
+    at = {json.loads(line.data)["ordinal"]: line.offset for line in lines}
+
+    for cuts in ([], range(len(lines))):
+        store, _ = fold(lines, cuts, [True] * len(lines))
+        plain, _ = fold(lines_of(without))
+
+        have = [row._asdict() | {"offset": None} for row in store.living_items()]
+        assert have == [row._asdict() | {"offset": None} for row in plain.living_items()]
+        assert all(row.ordinal is not None and at[row.ordinal] == row.offset
+                   for row in store.living_items())  # fmt: skip
+
+
+def native(turn_id: str, *records: Record, user: str = "01a3-u", **more: Any) -> list[Record]:
+    """Give a turn as Codex itself writes it."""
+    body = {"type": "UserMessage", "id": user, "content": []}
+    fields = {"thread_id": ROLLOUT, "turn_id": turn_id, "item": body, "completed_at_ms": 7}
+    return [started(turn_id), event("item_completed", **(fields | more)), *records]
+
+
+def numbered(data: bytes, records: Sequence[Record]) -> bytes:
+    """Append records to a paginated rollout."""
+    ordinal = data.count(b"\n")
+    for at, record in enumerate(records):
+        head = {"timestamp": "2026-03-01T12:00:00.000Z", "ordinal": ordinal + at}
+        data += orjson.dumps(head | record) + b"\n"
+    return data
+
+
+RAN = [call("c8", ("shell", {"command": ["ls"]})), output("c8", "text")]
+
+
+@pytest.mark.parametrize("more", [{}, {"started_at_ms": 5}])
+def test_calls_of_a_rollout_that_codex_wrote_make_nothing(more: Told) -> None:
+    data = numbered(b"", [header(history_mode="paginated"), *native("t1", *RAN, **more)])
+
+    assert rebuilt(data) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subagent_history_start_ordinal": 4},
+        {"history_base": {"rollout_id": ROLLOUT, "end_ordinal_exclusive": 4, "end_byte_offset": 9}},
+    ],
+)
+def test_calls_of_a_rollout_that_goes_on_from_a_migrated_one_make_nothing(fields: Told) -> None:
+    head = header(history_mode="paginated", **fields)
+    data = numbered(b"", [head, *native("t1", *RAN, user="item-1")])
+
+    assert rebuilt(data) == []
+
+
+def test_calls_that_codex_appends_to_a_migrated_rollout_make_nothing() -> None:
+    before = migrated(legacy(*turn(call("c1", ("shell", {"command": ["ls"]})), output("c1", "t"))))
+    went_on = numbered(before, native("t2", *RAN))
+
+    assert [row["item_id"] for row in rebuilt(before)] == ["c1"]
+    assert [row["item_id"] for row in rebuilt(went_on)] == ["c1"]
+
+
+def test_turns_that_no_record_opened_are_the_migrations() -> None:
+    records = [*said("go"), call("c1", ("shell", {"command": ["ls"]})), output("c1", "text")]
+
+    (row,) = rebuilt(migrated(legacy(*records, *said("more"))))
+
+    assert (row["turn_id"], row["item_id"]) == ("rollout-2", "c1")
+
+
+TURNS = st.sampled_from(["t1", "t2", "rollout-3", ""])
+IDS = st.sampled_from(["c1", "c2", "c3"])
+COMMANDS = st.sampled_from(
+    [
+        ("shell", {"command": ["bash", "-lc", "ls"]}),
+        ("shell", {"command": ["apply_patch", PATCH]}),
+        ("exec_command", {"cmd": "top"}),
+        ("write_stdin", {"session_id": 7, "chars": "x"}),
+        ("mcp__s__t", {"a": 1}),
+        ("view_image", {"path": "p.png"}),
+        ("spawn_agent", {"message": "go"}),
+        ("shell", {"command": 5}),
+        ("shell", "{no json"),
+    ]
+)
+OUTPUTS = st.sampled_from(
+    ["plain", "unsupported call: x", RUNS, ENDS, "attached local image path", None, 5]
+)
+BODIES = st.sampled_from(
+    [
+        {"type": "UserMessage", "id": "item-1", "content": []},
+        {"type": "AgentMessage", "id": "item-2", "content": []},
+        {"type": "UserMessage", "id": "u", "content": []},
+        {"type": "WebSearch", "id": "c1", "query": "q", "action": {"type": "other"}},
+        {"type": "Plan", "id": "c2", "text": "p"},
+        {"type": "Later", "id": "c3"},
+        {"type": 5, "id": 5},
+    ]
+)
+RECORDS: st.SearchStrategy[Record] = st.one_of(
+    st.builds(lambda turn: started(turn, root_turn_id="t1"), TURNS),
+    TURNS.map(completed),
+    st.builds(lambda turn: event("turn_aborted", turn_id=turn, reason="interrupted"),
+              st.none() | TURNS),
+    st.builds(lambda turn, body, at: event("item_completed", thread_id=ROLLOUT, turn_id=turn,
+                                           item=body, started_at_ms=at, completed_at_ms=7),
+              TURNS, BODIES, st.sampled_from([None, None, None, 5])),
+    st.builds(call, IDS, COMMANDS),
+    st.builds(output, IDS, OUTPUTS),
+    st.sampled_from([
+        message(SHELL),
+        message("<environment_context><cwd>/e</cwd></environment_context>"),
+        item("web_search_call", status="completed"),
+        item("image_generation_call", id="c2", status="completed", result="A"),
+        item("local_shell_call", id="c3", action={"command": ["ls"]}),
+        item("function_call", name=5, call_id=5),
+        {"type": "turn_context", "payload": {"cwd": "/v", "model": "m2"}},
+        {"type": "response_item", "payload": None},
+        {"type": "response_item", "payload": {"type": ["odd"]}},
+        header(history_mode="paginated", cwd="/other"),
+    ]),
+)  # fmt: skip
+ODD = st.sampled_from([b"", b"garbage", b"{}", b"[]", b'{"timestamp":"x","ty', b"\xff"])
+SIGN = event(
+    "item_completed",
+    thread_id=ROLLOUT,
+    turn_id="t1",
+    item={"type": "UserMessage", "id": "item-1", "content": []},
+    completed_at_ms=7,
+)
+
+
+@given(
+    records=st.lists(RECORDS | RECORDS | ODD, max_size=25),
+    signed=st.booleans(),
+    cuts=st.lists(st.integers(0, 28), max_size=8),
+    restarts=st.lists(st.booleans(), max_size=9),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_cuts_and_restarts_are_invisible(
+    records: list[Record | bytes], cuts: list[int], restarts: list[bool], *, signed: bool
+) -> None:
+    begun = [started("t1"), SIGN] if signed else []
+    head = header(history_mode="paginated")
+    whole = [
+        record if isinstance(record, bytes) else {"ordinal": at} | record
+        for at, record in enumerate([head, *begun, *records])
+    ]
+    lines = lines_of(lines_from(whole))
+    once, reducer = fold(lines)
+    again, other = fold(lines, cuts, restarts)
+
+    assert once.rows() == again.rows()
+    assert (reducer.header, reducer.meta, reducer.next_ordinal) == (
+        other.header,
+        other.meta,
+        other.next_ordinal,
+    )
+
+
+def test_what_is_saved_stays_small_however_many_calls_there_are() -> None:
+    def saved(calls: int) -> int:
+        records = [call(f"c{at}", ("shell", {"command": ["ls"]})) for at in range(1000, calls)]
+        _, reducer = fold(lines_of(migrated(legacy(started("t1"), *said("go"), *records))))
+        return len(reducer.save())
+
+    assert saved(4000) < saved(2000) + 500
+
+
+@pytest.mark.parametrize("part", ["plain", "before", "calls"])
+@pytest.mark.parametrize("held", [..., 5, {}, {"state": 5}])
+def test_a_state_that_is_not_whole_is_refused(part: str, held: Any) -> None:
+    data = legacy(*turn(call("c1", ("shell", {"command": ["ls"]}))))
+    _, reducer = fold(lines_of(migrated(data)))
+    state = orjson.loads(reducer.save())
+    state["state"].pop(part)
+    if held is not ...:
+        state["state"][part] = held
+
+    with pytest.raises(StateUnknown):
+        resume(ROLLOUT, THREAD, orjson.dumps(state))
