@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from projector import config, settings
 from projector.install.render import UNITS, Host, render
-from tests import manual, questions
+from tests import manual, questions, tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -107,4 +107,4 @@ if __name__ == "__main__":
     CONFIG_FILE.write_text(config_file(), "utf-8")
     table = settings_table()
     readme = TABLE.sub(lambda _: table, README.read_text("utf-8"))
-    README.write_text(questions.answered(readme), "utf-8")
+    README.write_text(tables.filled(questions.answered(readme)), "utf-8")

@@ -18,7 +18,7 @@ import pytest
 from projector import cli, config
 from projector.serve import health
 from projector.settings import Settings
-from tests import docs, manual, questions
+from tests import docs, manual, questions, tables
 from tests.sample import make
 
 README = docs.README.read_text("utf-8")
@@ -33,6 +33,11 @@ def test_the_settings_file_holds_every_setting_with_its_default() -> None:
 def test_the_readme_holds_every_setting() -> None:
     """Else: python -m tests.docs."""
     assert docs.settings_table() in README
+
+
+def test_the_readme_holds_every_event_and_metric() -> None:
+    """Else: python -m tests.docs."""
+    assert tables.filled(README) == README
 
 
 def test_the_settings_file_taken_at_its_word_changes_nothing(tmp_path: Path) -> None:
