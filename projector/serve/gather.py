@@ -42,7 +42,8 @@ def gather(path: str, homes: Iterable[str], now_ms: int) -> Facts:
                 faults.append(str(found))
                 continue
             name = found.name.rollout_id
-            if name not in files or _better(found, files[name]):
+            known = database.rollouts.get(name)
+            if name not in files or _better(found, files[name], known):
                 files[name] = found
     waiting = []
     for name, file in files.items():
@@ -98,8 +99,13 @@ def _since_ms(file: RolloutFile) -> int:
     return max(file.mtime_ns, changed) // 1_000_000
 
 
-def _better(one: RolloutFile, other: RolloutFile) -> bool:
-    """Which of two files with one id counts: the plain one, then the longer."""
+def _better(one: RolloutFile, other: RolloutFile, known: Projected | None) -> bool:
+    """Which of two files with one id counts: the one that is projected; else plain, then longer.
+
+    Which of two that differ is projected was decided by their bytes (`discover.choose`).
+    """
+    if known is not None and known.path in (one.path, other.path):
+        return known.path == one.path
     return (not one.name.compressed, one.size) > (not other.name.compressed, other.size)
 
 

@@ -15,6 +15,8 @@ from projector.place import RolloutId
 from projector.serve import connect, gather
 from projector.serve.facts import Facts
 from projector.store.migrate import migrate, migrations
+from tests.benchmarks.rollouts import Rollout
+from tests.projecting import backfilled
 
 ONE = "019b8d62-7a80-7000-8000-000000000002"
 NOW = 1_767_600_000_000
@@ -224,3 +226,18 @@ def test_a_locked_database(
 
     with pytest.raises(StoreUnavailable, match="locked by another program"):
         found(tmp_path)
+
+
+def test_of_two_files_the_projected_one_counts(tmp_path: Path) -> None:
+    """The other one, longer and different, is passed over: none of its bytes wait."""
+    home, database = tmp_path / "home", tmp_path / "p.db"
+    path = Rollout(seed=1).write(home, size=20_000)
+    other = home / "archived_sessions" / path.name
+    other.parent.mkdir()
+    other.write_bytes(path.read_bytes()[:5_000].replace(b"a", b"b") + path.read_bytes() * 2)
+    os.utime(other, (1, 1))
+    backfilled(home, database)
+
+    facts = gather.gather(str(database), [str(home)], now_ms=0)
+
+    assert facts.waiting == []
