@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Where systemd lets a unit of the system keep its state.
 STATE: Final = "/var/lib/codex-projector"
+RUNTIME: Final = "/run/codex-projector"
 
 _user = click.option(
     "--user", is_flag=True, help="For the user's own systemd; else for that of the system."
@@ -61,8 +62,8 @@ def install(
             click.echo(f"# {where}/{name}\n{text}")
         click.echo("# then\n" + "\n".join(" ".join(order) for order in orders))
         return
-    if found.writable:
-        Path(found.writable).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user:  # for the system, systemd makes it
+        Path(found.writable[0]).mkdir(mode=0o700, parents=True, exist_ok=True)
     for step in hosts.write(where, units):
         click.echo(step.text)
     _tell(orders, user=user)
@@ -151,12 +152,17 @@ def _host(context: click.Context, options: dict[str, object], account: str) -> H
     # Where a user's manager keeps state differs between versions of systemd: always said.
     if not account or wanted.database != given.database:
         environment["PROJECTOR_DATABASE"] = wanted.database
-    place = str(Path(wanted.database_path).parent)
+    places = [str(Path(wanted.database_path).parent)]
+    if wanted.serve.listen.startswith("unix:"):
+        places.append(str(Path(wanted.serve.listen.removeprefix("unix:")).parent))
+    if wanted.metrics.textfile:
+        places.append(str(Path(wanted.metrics.textfile).absolute().parent))
+    made = (STATE, RUNTIME) if account else ()
     return Host(
         command=[*_program(), *(["--config", os.path.abspath(file)] if file else [])],
         user=account,
         environment=environment,
-        writable="" if account and place == STATE else place,
+        writable=[place for place in dict.fromkeys(places) if place not in made],
         network=_network(wanted),
         version=hosts.version(),
     )

@@ -37,8 +37,8 @@ class Host:
     user: str = ""
     """As whom a unit of the system runs; "": a unit of the user's own manager."""
     environment: Mapping[str, str]
-    writable: str = ""
-    """Folder of the database; "": the state directory that systemd makes."""
+    writable: Sequence[str] = ()
+    """Folders to write in, but for those that systemd makes."""
     network: Literal["none", "loopback", "any"] = "none"
     """What the endpoint listens on, if it does."""
     version: int = 0
@@ -100,7 +100,8 @@ _NETWORK: Final = {
 
 
 def _state(host: Host) -> str:
-    writable = f"ReadWritePaths={quoted(host.writable)}" if host.writable else ""
+    # With "-" before it a folder may be missing: a socket's, or that of a file for others.
+    writable = "\n".join(f"ReadWritePaths={quoted(f'-{path}')}" for path in host.writable)
     if not host.user:
         return writable
     return "\n".join(

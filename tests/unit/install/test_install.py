@@ -90,6 +90,15 @@ def test_an_endpoint_on_tcp_leaves_it_the_loopback(capsys: Capture, tmp_path: Pa
     assert "PrivateNetwork=yes" not in out
 
 
+def test_what_it_writes_beside_the_database_may_be_written(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text('serve.listen = "unix:/run/x/http"\nmetrics.textfile = "/srv/node/p.prom"\n')
+
+    _, out, _ = run(capsys, "--config", str(file), "install", "--user", "--dry-run")
+
+    assert "ReadWritePaths=-/run/x\nReadWritePaths=-/srv/node\n" in out
+
+
 def test_for_the_system_it_runs_as_whose_rollouts_they_are(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,9 +32,9 @@ def host(
 # fmt: off
 HOSTS = [
     ("as it comes",            host()),
-    ("a database elsewhere",   host(writable="/srv/my rows", environment={"A": 'x "y" %z'})),
+    ("a database elsewhere",   host(writable=["/srv/my rows"], environment={"A": 'x "y" %z'})),
     ("an endpoint on TCP",     host(network="loopback")),
-    ("a user's own",           host(user="", writable="/home/robin/.local/state/x")),
+    ("a user's own",           host(user="", writable=["/home/robin/.local/state/x"])),
     ("the newest systemd",     host(version=999)),
 ]
 # fmt: on
