@@ -223,7 +223,9 @@ def backfill(
 
     from projector import log  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
+    from projector.run.ahead import Ahead  # noqa: PLC0415
     from projector.run.backfill import backfill as project  # noqa: PLC0415
+    from projector.run.backfill import limits_of  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
@@ -237,12 +239,17 @@ def backfill(
     async def once() -> Summary:
         store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
         try:
-            return await project(store, settings, selection=path, progress=talk)
+            return await project(store, settings, selection=path, progress=talk, ahead=ahead)
         finally:
             talk.finish()
             await store.close()
 
-    summary = asyncio.run(once())
+    ahead = Ahead.start(limits_of(settings))
+    try:
+        summary = asyncio.run(once())
+    finally:
+        if ahead is not None:
+            ahead.close()
     for fault in summary.faults:
         click.echo(f"projector: {fault}", err=True)
     if as_json:

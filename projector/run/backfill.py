@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from projector import log
 from projector.discover.names import read_names
 from projector.place import RolloutFile, RolloutId
+from projector.run.ahead import Ahead
+from projector.run.batches import Limits
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
-from projector.run.tail import Limits
 from projector.settings import Settings
 from projector.store.contract import Standing, Store
 
@@ -29,7 +30,12 @@ def limits_of(settings: Settings) -> Limits:
 
 
 async def backfill(
-    store: Store, settings: Settings, *, selection: Sequence[str], progress: Progress
+    store: Store,
+    settings: Settings,
+    *,
+    selection: Sequence[str],
+    progress: Progress,
+    ahead: Ahead | None = None,
 ) -> Summary:
     """Project every rollout of the homes, or those of `selection`, to its last whole line.
 
@@ -38,6 +44,7 @@ async def backfill(
         settings: which homes, and how much at a time.
         selection: files, folders or thread ids; empty: everything.
         progress: hears how far it is.
+        ahead: reads new rollouts while others are written; None: all is done in turn.
 
     Raises:
         StoreUnavailable: the database cannot be written. All that was committed stays.
@@ -54,7 +61,7 @@ async def backfill(
     def done(file: RolloutFile) -> None:
         progress.advance(1, file.size)
 
-    rounds = Rounds(store, limits_of(settings), on_done=done)
+    rounds = Rounds(store, limits_of(settings), on_done=done, ahead=ahead)
     rounds.remember(standings)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     rounds.news(sorted(look.files.values(), key=lambda file: file.name.rollout_id))

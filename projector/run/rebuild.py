@@ -19,10 +19,11 @@ from projector.errors import CheckpointMoved, SetAside, Vanished
 from projector.place import RolloutFile, RolloutId
 from projector.rows import Anomaly
 from projector.run.backfill import limits_of
+from projector.run.batches import Limits
 from projector.run.progress import Progress
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor, notes_of
-from projector.run.tail import Limits, Tail
+from projector.run.tail import Tail
 from projector.settings import Settings
 from projector.store.contract import Batch, Store
 

@@ -4,7 +4,8 @@ Backfill and daemon are the same rounds with different ends. The rules:
 
 1. A bounded number of rollouts is read side by side, in turn: a huge one starves none, and
    however many stand in line, few are open.
-2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory.
+2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory,
+   and in a backfill one more of the rollout that is read ahead (`ahead.py`).
 3. After any doubt about a write every tail of the round is thrown away, and read again from the
    checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
    rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
@@ -28,7 +29,9 @@ from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
 from projector.rows import Anomaly
-from projector.run.tail import Limits, Tail
+from projector.run.ahead import Ahead
+from projector.run.batches import Limits
+from projector.run.tail import Tail
 from projector.store.contract import Batch, Standing, Store
 
 #: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
@@ -75,6 +78,7 @@ class Rounds:
         on_bytes: Callable[[int], None] = lambda _: None,
         on_done: Callable[[RolloutFile], None] = lambda _: None,
         on_step: Callable[[], None] = lambda: None,
+        ahead: Ahead | None = None,
     ) -> None:
         """Begin with nobody in line.
 
@@ -84,12 +88,14 @@ class Rounds:
             on_bytes: told how many bytes of a rollout were committed.
             on_done: told that a rollout was read to its end, or set aside.
             on_step: told of each step of the work: a piece of a rollout, read or committed.
+            ahead: reads rollouts that the store does not know ahead, one at a time.
         """
         self._store = store
         self._limits = limits
         self._on_bytes = on_bytes
         self._on_done = on_done
         self._on_step = on_step
+        self._ahead = ahead
         self._line: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
         self._fresh: set[RolloutId] = set()
@@ -208,7 +214,9 @@ class Rounds:
                 if turn is not None:
                     turns.append(turn)
                     size += turn.batch.end.offset - turn.tail.offset
-                if size >= self._limits.batch_bytes:
+                if size >= self._limits.batch_bytes or (
+                    turn is not None and turn.tail.is_read_ahead
+                ):
                     break
             if turns:
                 await self._commit(turns)
@@ -246,6 +254,7 @@ class Rounds:
 
     def _read_again(self) -> None:
         """What was written is in doubt: all that were being read begin at their checkpoints."""
+        self._ahead = None
         for rollout_id, file in self._reading.items():
             self._line.setdefault(rollout_id, file)
         self._throw_away(*list(self._reading))
@@ -254,18 +263,20 @@ class Rounds:
         """Give the next batch of one rollout; None: it is done, or set aside."""
         tail = self._hot.get(rollout_id)
         if tail is None:
-            tail = self._hot[rollout_id] = Tail(self._store, self._limits, file)
+            ahead = None if rollout_id in self._stored else self._ahead
+            tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
         self._hot.move_to_end(rollout_id)
         self.counters.looked_at.add(rollout_id)
         before = tail.bytes_read
         try:
-            if rollout_id in self._fresh:
+            batch = await tail.prepared()
+            if batch is None and rollout_id in self._fresh:
                 why = await tail.look(file)
                 self._fresh.discard(rollout_id)
                 if why is not None:
                     await self._replace(tail, why)
                     return None
-            batch = await tail.next() or await tail.unfinished()
+            batch = batch or await tail.next() or await tail.unfinished()
             if batch is None:
                 await self._done(tail)
                 return None
@@ -300,7 +311,7 @@ class Rounds:
             turn.tail.committed(turn.batch)
             if turn.tail.at_end and not turn.tail.torn:
                 await self._done(turn.tail)
-            else:
+            elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
     async def _replace(self, tail: Tail, why: StartOver) -> None:

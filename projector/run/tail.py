@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import orjson
 
@@ -27,24 +26,21 @@ from projector.read.rollout import RolloutReader
 from projector.reduce import start as reducers
 from projector.reduce.contract import Reducer
 from projector.rows import Anomaly, Change, Found
+from projector.run.ahead import Ahead
+from projector.run.batches import Limits, batch_of, reader_at
 from projector.store.contract import Batch, Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much is held in memory of one rollout at a time."""
-
-    batch_bytes: int
-    batch_records: int
-    chunk_bytes: int
-    max_line_bytes: int
 
 
 class Tail:
     """A rollout between its checkpoint and its last whole line."""
 
-    def __init__(self, store: Store, limits: Limits, file: RolloutFile) -> None:
-        """Know the file; touch nothing until `look`."""
+    def __init__(
+        self, store: Store, limits: Limits, file: RolloutFile, ahead: Ahead | None = None
+    ) -> None:
+        """Know the file; touch nothing until `look`.
+
+        `ahead`: may read it ahead, because the store does not know it yet.
+        """
         self._store = store
         self._limits = limits
         self.file = file
@@ -53,6 +49,8 @@ class Tail:
         self._reducer: Reducer | None = None
         self._bytes_of_closed = 0
         self._unfinished: Line | None = None
+        self._offered = ahead
+        self._other: Ahead | None = None
 
     def limit(self, limits: Limits) -> None:
         """Read by these limits from the next batch on; an open file keeps its chunks and lines."""
@@ -66,7 +64,13 @@ class Tail:
     @property
     def bytes_read(self) -> int:
         """Uncompressed bytes read by this tail, those for fingerprints included."""
-        return self._bytes_of_closed + (0 if self._reader is None else self._reader.bytes_read)
+        open_here = 0 if self._reader is None else self._reader.bytes_read
+        return self._bytes_of_closed + open_here
+
+    @property
+    def is_read_ahead(self) -> bool:
+        """Another process reads it."""
+        return self._other is not None
 
     @property
     def torn(self) -> int:
@@ -76,7 +80,20 @@ class Tail:
     @property
     def at_end(self) -> bool:
         """All whole lines that `look` found are in batches."""
-        return self._reader is None or self._reader.at_end
+        return not self.is_read_ahead and (self._reader is None or self._reader.at_end)
+
+    async def prepared(self) -> Batch | None:
+        """Give the next batch that another process has made; None: none (any more), `look`."""
+        offered, self._offered = self._offered, None
+        if offered is not None and offered.open(self.file):
+            self._other = offered
+        if self._other is None:
+            return None
+        batch = await self._other.next()
+        self._bytes_of_closed = self._other.bytes_read
+        if batch is None:
+            self._other = None
+        return batch
 
     async def look(self, file: RolloutFile) -> StartOver | None:
         """Look at the file as it lies now, and get ready to read on.
@@ -95,7 +112,7 @@ class Tail:
             self.close()
         self.file = file
         if self._reader is None:
-            self._reader = self._reader_at(self._checkpoint)
+            self._reader = reader_at(file, self._checkpoint, self._limits)
         decision = await asyncio.to_thread(self._reader.resume)
         return decision if isinstance(decision, StartOver) else None
 
@@ -165,7 +182,7 @@ class Tail:
         """
         self.close()
         self.file, self._checkpoint = file, start
-        self._reader = self._reader_at(None)
+        self._reader = reader_at(file, None, self._limits)
         await asyncio.to_thread(self._reader.resume)
 
     async def anew(self, why: StartOver | None) -> AsyncIterator[Batch]:
@@ -204,6 +221,9 @@ class Tail:
 
     def close(self) -> None:
         """Let go of the file. `look` opens it again."""
+        if self._other is not None:
+            self._other.leave()
+            self._other = None
         if self._reader is not None:
             self._bytes_of_closed += self._reader.bytes_read
             self._reader.close()
@@ -221,15 +241,6 @@ class Tail:
         if checkpoint is None or not checkpoint.offset:
             return reducers.start(*self._ids)
         return reducers.resume(*self._ids, checkpoint.state)
-
-    def _reader_at(self, checkpoint: Checkpoint | None) -> RolloutReader:
-        return RolloutReader(
-            self.file.path,
-            compressed=self.file.name.compressed,
-            at=checkpoint,
-            chunk_bytes=self._limits.chunk_bytes,
-            max_line=self._limits.max_line_bytes,
-        )
 
     async def _batch(
         self,
@@ -249,22 +260,8 @@ class Tail:
             if start is not None:
                 found = await self._store.find(self.file.name.rollout_id, wants)
             reducer.learn(found)
-        changes = [*notes, *reducer.take(lines)]
-        end = lines[-1].end if lines else reader.offset
-        return Batch(
-            file=self.file,
-            start=start,
-            end=Checkpoint(
-                generation=generation,
-                offset=end,
-                next_ordinal=reducer.next_ordinal,
-                fingerprint=reader.fingerprint(end),
-                state=reducer.save(),
-            ),
-            header=reducer.header,
-            meta=reducer.meta,
-            changes=changes,
-            records=sum(1 for line in lines if line.data or line.overlong),
+        return batch_of(
+            self.file, start, reader, reducer, lines, generation=generation, notes=notes
         )
 
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from projector.place import Line, Offset, RolloutFile
-from projector.run.tail import Limits, Tail
+from projector.run.batches import Limits
+from projector.run.tail import Tail
 from projector.store.contract import Batch, Store
 
 

@@ -27,9 +27,9 @@ from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
 from projector.run.backfill import limits_of
+from projector.run.batches import Limits
 from projector.run.progress import Progress
 from projector.run.survey import Surveyor
-from projector.run.tail import Limits
 from projector.run.upto import UpTo
 from projector.settings import Settings
 from projector.store.compare import Difference, Differences, Field, Rollout, Rows

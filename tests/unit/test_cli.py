@@ -137,7 +137,9 @@ def test_no_sample_where_there_are_rollouts(capsys: Capture, tmp_path: Path) -> 
 def test_backfill_tells_what_it_could_not_read(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unlucky(*_: object, selection: object, progress: Progress) -> Summary:
+    async def unlucky(
+        *_: object, selection: object, progress: Progress, **_kept: object
+    ) -> Summary:
         assert selection == ()
         progress.start(1, 1)
         return Summary(

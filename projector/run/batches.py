@@ -1,0 +1,67 @@
+"""Lines of a rollout and what they change, as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from projector.place import Checkpoint, Line, RolloutFile
+from projector.read.rollout import RolloutReader
+from projector.reduce.contract import Reducer
+from projector.rows import Change
+from projector.store.contract import Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is held in memory of one rollout at a time."""
+
+    batch_bytes: int
+    batch_records: int
+    chunk_bytes: int
+    max_line_bytes: int
+
+
+def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) -> RolloutReader:
+    """Give a reader of a rollout that stands at its checkpoint; None: at its first byte."""
+    return RolloutReader(
+        file.path,
+        compressed=file.name.compressed,
+        at=checkpoint,
+        chunk_bytes=limits.chunk_bytes,
+        max_line=limits.max_line_bytes,
+    )
+
+
+def batch_of(
+    file: RolloutFile,
+    start: Checkpoint | None,
+    reader: RolloutReader,
+    reducer: Reducer,
+    lines: Sequence[Line],
+    *,
+    generation: int,
+    notes: Sequence[Change] = (),
+) -> Batch:
+    """Reduce lines to what they change. The reducer has what it wants.
+
+    `lines`: those that the reader gave last, or their beginning. `notes`: changes that come
+    before theirs.
+    """
+    changes = [*notes, *reducer.take(lines)]
+    end = lines[-1].end if lines else reader.offset
+    return Batch(
+        file=file,
+        start=start,
+        end=Checkpoint(
+            generation=generation,
+            offset=end,
+            next_ordinal=reducer.next_ordinal,
+            fingerprint=reader.fingerprint(end),
+            state=reducer.save(),
+        ),
+        header=reducer.header,
+        meta=reducer.meta,
+        changes=changes,
+        records=sum(1 for line in lines if line.data or line.overlong),
+    )
