@@ -16,6 +16,7 @@ from projector.errors import StateUnknown
 from projector.place import Line, ThreadId
 from projector.reduce.contract import Reducer
 from projector.reduce.start import resume, start
+from projector.rows import Found
 from tests.legacy_records import (
     PATCH,
     Record,
@@ -108,6 +109,23 @@ KINDS: dict[str, tuple[list[Record], int]] = {
     "commands in a folder that the turn names": (
         [{"type": "turn_context", "payload": {"cwd": "/v", "model": "m"}},
          call("c1", ("shell", {"command": ["ls"], "workdir": "sub"})), output("c1", "text")], 1),
+    "a command of the person's that an event tells of": (
+        [ran("c1", "t1", "user_shell"), message(SHELL, id="m1"), message(SHELL, id="m2")], 1),
+    "a search that an event tells of": (
+        [event("web_search_end", call_id="ws1", query="q", action={"type": "other"}),
+         item("web_search_call", action={"type": "other"}),
+         item("web_search_call", id="ws2", action={"type": "other"})], 1),
+    "a call whose turn ends before its output comes": (
+        [call("c1", ("shell", {"command": ["ls"]})), completed("t1"), output("c1", "text"),
+         started("t1")], 1),
+    "a call id in two turns": (
+        [ran("c1", "t1", "agent"), completed("t1"), started("t2"),
+         call("c1", ("shell", {"command": ["ls"]})), output("c1", "text"), completed("t2")], 1),
+    "calls between turns": (
+        [completed("t1"), call("c1", ("shell", {"command": ["ls"]})), output("c1", "text"),
+         message(SHELL, id="m1"), item("web_search_call", id="ws1"),
+         item("image_generation_call", id="ig1", status="completed", result="A"),
+         started("t2"), answer("more"), completed("t2"), started("t1")], 0),
     "outputs without a call": ([output("c9", "text")], 0),
 }  # fmt: skip
 
@@ -119,6 +137,28 @@ def test_what_calls_tell_is_the_same_row_as_before_the_migration(kind: str) -> N
 
     assert len(rebuilt(before)) == count
     assert rebuilt(before) == rebuilt(migrated(before))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restart_at_every_line_is_invisible(kind: str) -> None:
+    lines = lines_of(migrated(legacy(*turn(*KINDS[kind][0]))))
+
+    once, _ = fold(lines)
+    again, _ = fold(lines, range(len(lines)), [True] * len(lines))
+
+    assert once.rows() == again.rows()
+
+
+def test_an_item_that_the_store_has_not_is_asked_for_once() -> None:
+    lines = lines_of(migrated(legacy(*turn(call("c1", ("shell", {"command": ["ls"]}))))))
+    reducer = start(ROLLOUT, THREAD)
+    reducer.take(lines[:5])
+    reducer = resume(ROLLOUT, THREAD, reducer.save())
+
+    assert reducer.wants(lines[5:]).items == {"c1"}
+    reducer.learn(Found())
+
+    assert not reducer.wants(lines[5:])
 
 
 def test_a_folder_named_before_the_first_message_counts() -> None:
@@ -156,6 +196,7 @@ def test_a_rebuilt_item_stands_where_its_call_does() -> None:
         "userMessage", "agentMessage", "imageView", "commandExecution", "agentMessage",
         "agentMessage",
     ]  # fmt: skip
+    assert {row.owner for row in store.living_items()} == {None}
     for (_, ordinal, offset), call_id in zip(shown[2:4], ("c1", "c2"), strict=True):
         assert calls[call_id].offset == offset
         assert json.loads(calls[call_id].data)["ordinal"] == ordinal
@@ -172,8 +213,8 @@ def test_an_item_of_the_same_call_wins_with_its_own_place_and_times(*, late: boo
     lines = lines_of(data)
     at = {json.loads(line.data)["ordinal"]: line.offset for line in lines}
 
-    for cuts in ([], range(len(lines))):
-        store, _ = fold(lines, cuts, [True] * len(lines))
+    for cut in (False, True):
+        store, _ = fold(lines, range(len(lines)) if cut else [], [True] * len(lines))
         plain, _ = fold(lines_of(without))
 
         have = [row._asdict() | {"offset": None} for row in store.living_items()]
