@@ -27,7 +27,7 @@ FILES = (
 def page() -> str:
     """Give the page in the language of man(7)."""
     program = cli.app
-    context = click.Context(program, info_name="projector")
+    context = click.Context(program, info_name="projector", **program.context_settings)
     lines = [
         f'.TH PROJECTOR 1 "" "codex-projector {__version__}" "User Commands"',
         ".SH NAME",
