@@ -20,6 +20,9 @@ UID_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "codex-projector:uid")
 
 _SEED = UID_NAMESPACE.bytes
 
+#: From this many bytes on, a line or snapshot is copied as seldom as can be.
+LONG: Final = 1024 * 1024
+
 
 def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str | int) -> bytes:
     """Give the 16 bytes of a UUIDv5 made from the data alone.
@@ -114,8 +117,9 @@ class ItemRow(NamedTuple):
     started_at_ms: int | None
     completed_at_ms: int | None
     type: str
-    json: str
-    """The snapshot: a `ThreadItem` of the app-server protocol."""
+    json: str | bytes
+    """The snapshot: a `ThreadItem` of the app-server protocol. Bytes (UTF-8) where it is `LONG`:
+    as text it would take up to four times the memory."""
     provenance: Provenance = "snapshot"
     owner: int | None = None
     completed_wins: bool = False

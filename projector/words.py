@@ -25,6 +25,9 @@ Extent = Literal["all", "messages", "off"]
 #: Stands between characters that are words of their own. No letter for SQLite, invisible to people.
 GAP: Final = "\u200b"
 
+#: An item with more characters is not found by its words: to read it takes many times its size.
+LONGEST: Final = 16 * 1024 * 1024
+
 MESSAGES: Final = frozenset(
     {"userMessage", "agentMessage", "plan", "enteredReviewMode", "exitedReviewMode"}
 )
@@ -56,6 +59,8 @@ def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
 def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
     """Give the words of an item as they are written in it; "" where there are none."""
+    if len(item_json) > LONGEST:
+        return ""
     try:
         item = orjson.loads(item_json)
     except ValueError:

@@ -36,6 +36,8 @@ BUDGET_BYTES = 8 * 1024 * 1024
 BUDGET_LINES = 50_000
 #: A piece with more newlines than this is split in slices: a line costs more than its bytes.
 _DENSE: Final = 16 * 1024
+#: A line that is longer is not kept for fingerprints of its end.
+_LONG: Final = 64 * 1024
 #: How a rollout begins, and no zstd frame does: some tools rename without packing.
 _PLAIN: Final = b"{"
 
@@ -279,7 +281,14 @@ class RolloutReader:
             lines += split
         if lines:
             self._splitter.forget(self._offset)
-            self._before, self._batch = self._tail, lines
+            self._before = self._tail
+            # Of long lines their ends only: fingerprints need no more.
+            self._batch = lines
+            if lines[-1].end - lines[0].offset > _LONG:
+                self._batch = [
+                    line._replace(data=line.data[-TAIL_BYTES:]) if len(line.data) > _LONG else line
+                    for line in lines
+                ]
             self._tail = self._tail_at(lines[-1].end)
             self._offset, self._known = lines[-1].end, None
         return lines

@@ -190,7 +190,7 @@ async def fuzz_lines(stores: Sequence[SqliteStore], number: int, chance: Random)
         if chance.random() < 0.5:
             cut.restart()
     if not headless and whole.reducer.header.subagent_start_ordinal is None:
-        said = " ".join(change.json for change in changes if isinstance(change, ItemRow))
+        said = " ".join(str(change.json) for change in changes if isinstance(change, ItemRow))
         lost = [n for n in range(LINES) if f"sound {n} " not in said]
         if lost:
             raise Fault(f"sound lines {lost} were lost behind mutated ones")

@@ -22,7 +22,7 @@ def _mapping(reducer: PaginatedReducer, lines: Sequence[Line]) -> list[Change]:
     """Show each command's end under another name."""
     return [
         change._replace(json=change.json.replace('"exitCode"', '"exit_code"'))
-        if isinstance(change, ItemRow)
+        if isinstance(change, ItemRow) and isinstance(change.json, str)
         else change
         for change in _take(reducer, lines)
     ]

@@ -16,8 +16,11 @@ _TOO_LARGE: Final = (1 << 63) - 1
 def ordinal_taken(data: bytes) -> int | None:
     """Give the ordinal that a line uses up in Codex's count; None: it uses up none."""
     record = _strict(data)
-    if record is None:
-        return None
+    return None if record is None else ordinal_taken_by(record, data)
+
+
+def ordinal_taken_by(record: dict[str, Any], data: bytes) -> int | None:
+    """Tell the same of a line that was read already, by orjson and without a float in it."""
     ordinal = record.get("ordinal")
     if type(ordinal) is not int or not 0 <= ordinal < _TOO_LARGE:
         return None

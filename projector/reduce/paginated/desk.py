@@ -63,6 +63,13 @@ class Desk:
         self.lines = ()
         return self.changes
 
+    def take_long(self, record: Object, line: Line, index: int) -> None:
+        """Note of a very long line what `end` would read it again for."""
+        self.numbers.take_long(record, line.data)
+        at_ms = to_ms(record.get("timestamp"))
+        if at_ms is not None:
+            self.last_ms, self.timed = at_ms, index + 1
+
     def is_plain(self) -> bool:
         """Tell whether records that follow need no thought but for their ordinals."""
         saved = self.saved

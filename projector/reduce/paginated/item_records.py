@@ -17,7 +17,7 @@ from projector.place import ItemId, Ordinal, TurnId
 from projector.reduce import thread
 from projector.reduce.paginated import turns
 from projector.reduce.paginated.desk import Desk, Place, ordinal_of
-from projector.rows import ItemRow, RealtimeRow, uid
+from projector.rows import LONG, ItemRow, RealtimeRow, uid
 
 
 def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
@@ -83,8 +83,11 @@ def _put(
         created = to_ms(record.get("timestamp"))
         if created is None:
             created = desk.some_time(record, place, index, completed)
+    text: str | bytes
     try:
-        text = orjson.dumps(shown).decode()
+        text = orjson.dumps(shown)
+        if len(text) < LONG:
+            text = text.decode()
     except TypeError:
         text = exact.dumps(shown)
     desk.changes.append(

@@ -9,9 +9,10 @@ that Codex takes, when the count is asked for or does not grow.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from projector.decode.acceptance.lines import ordinal_taken
+from projector.decode import exact
+from projector.decode.acceptance.lines import ordinal_taken, ordinal_taken_by
 from projector.decode.fields import I64_MAX
 from projector.place import Offset
 from projector.reduce.paginated.saved import Saved
@@ -44,6 +45,16 @@ class Numbers:
         saved.next = first
         saved.seen = saved.highest = first - 1
         self.due = self._due()
+
+    def take_long(self, record: dict[str, Any], data: bytes) -> None:
+        """Take a record that was due, and whose line is too long to be read twice."""
+        if exact.has_float(record):
+            self.waiting.append(data)
+            return
+        taken = ordinal_taken_by(record, data)
+        if taken is not None and taken >= self._saved.next:
+            self._saved.next = taken + 1
+            self.waiting.clear()
 
     def lose(self) -> None:
         """Hear of a line that could not be read: a gap behind it is its."""

@@ -19,7 +19,7 @@ from projector.reduce.paginated.desk import STAMP, Desk
 from projector.reduce.paginated.kinds import EVENTS, RECORDS, Handler
 from projector.reduce.paginated.saved import Saved, load
 from projector.reduce.paginated.turns import Turn
-from projector.rows import Change, Found, Header, Meta, Wants
+from projector.rows import LONG, Change, Found, Header, Meta, Wants
 
 #: How many turns are remembered; beyond that the store is asked for older ones.
 _TURNS_MAX: Final = 4096
@@ -165,11 +165,17 @@ class PaginatedReducer:
             except (KeyError, TypeError):
                 pass  # not as Codex writes it
             if known:
-                wait(line.data)
+                if len(line.data) < LONG:
+                    wait(line.data)
+                else:
+                    desk.take_long(record, line, index)
                 numbers.due = ordinal + 1
                 if handle is not None:
                     handle(desk, payload, record, line, index)
             else:
                 odd_lines.take(desk, line, record, index)
                 plain = desk.is_plain()
+        # `end` may read the last lines again: not beside what was read of them before.
+        del decoded, records
+        record = payload = None
         return desk.end()

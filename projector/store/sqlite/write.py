@@ -141,7 +141,7 @@ def marked(differ: str) -> str:
 _ITEM = """
 INSERT INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal, updated_ordinal,
   created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13)
 ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
   ordinal = iif(tombstone, excluded.ordinal, ordinal),

@@ -23,7 +23,9 @@ INSERT INTO search_state VALUES (1, 'off', 0, 9223372036854775807);
 
 -- The texts of the items that are indexed.
 CREATE VIEW item_texts AS
-SELECT i.item, item_words(i.type, i.json, s.what, s.max_text_bytes) AS text
+SELECT i.item,
+       CASE WHEN length(i.json) > 16777216 THEN ''  -- as item_words says, without a copy for it
+       ELSE item_words(i.type, i.json, s.what, s.max_text_bytes) END AS text
 FROM search_state AS s JOIN items AS i ON i.item > s.unfilled;
 
 -- Case and accents do not matter.
