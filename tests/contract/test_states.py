@@ -116,6 +116,21 @@ def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
     assert run(store.query("SELECT count(*) FROM thread_history")) == [(2,)]
 
 
+def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) -> None:
+    """Promise: with `purge` their rows go too, and what the thread was called."""
+    run(store.commit([batch(file_of(1)), batch(file_of(2, thread=1)), batch(file_of(3))]))
+    run(store.name({thread_id(1): "secret", thread_id(3): "other"}))
+
+    run(store.gone([rollout_id(2)], purge=True))
+    assert run(store.query("SELECT name FROM threads ORDER BY 1")) == [("other",), ("secret",)]
+
+    run(store.gone([rollout_id(1)], purge=True))
+    for table in ("names", "events"):
+        rows = run(store.query(f"SELECT * FROM {table}"))
+        assert "secret" not in repr(rows), table
+    assert run(store.query("SELECT name FROM threads")) == [("other",)]
+
+
 def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> None:
     """Promise: set names of threads, also of those that come later."""
     run(store.name({thread_id(1): "first", thread_id(2): "other"}))

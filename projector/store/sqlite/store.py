@@ -398,6 +398,10 @@ def _gone(
             changed.append(rollout_id)
         if changed:
             link.relink(db, changed, now_ms, threads)
+        for thread_id in dict.fromkeys(threads):
+            left = "SELECT 1 FROM rollouts WHERE thread_id = ? LIMIT 1"
+            if db.execute(left, (thread_id,)).fetchone() is None:
+                _forget_names(db, thread_id)
 
 
 def _purge(db: sqlite3.Connection, rollout: int) -> None:
@@ -419,8 +423,12 @@ def _overwrite(db: sqlite3.Connection) -> None:
 def _unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
     """Forget what a thread was called, now and before."""
     with feed.telling(db, now_ms):
-        db.execute("DELETE FROM names WHERE thread_id = ?", (thread_id,))
-        db.execute("UPDATE events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
+        _forget_names(db, thread_id)
+
+
+def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
+    db.execute("DELETE FROM names WHERE thread_id = ?", (thread_id,))
+    db.execute("UPDATE events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
 
 
 def _note(
