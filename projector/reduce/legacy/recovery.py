@@ -36,34 +36,28 @@ class Recovery:
         self._turns = turns
         self._thread = thread
 
-    def take(self, kind: str, payload: Json, *, calls: bool = True) -> bool:
-        """Take a response item, if it is one to rebuild from. `calls`: new ones count."""
-        if kind in OUTPUTS:
+    def take(self, kind: str, payload: Json) -> bool:
+        """Take a response item. Gives whether it is one to rebuild from."""
+        if kind in CALLS:
+            self.call(payload)
+        elif kind in OUTPUTS:
             self.output(payload)
-        elif kind in CALLS:
-            if calls:
-                self.call(payload)
         elif kind == "web_search_call":
-            if calls:
-                self.search(payload)
+            self.search(payload)
         elif kind == "image_generation_call":
-            if calls:
-                self.image(payload)
+            self.image(payload)
         else:
             return False
         return True
 
-    def context(self, payload: Json, words: str, *, shells: bool = True) -> None:
-        """Take what a text tells of the folder, or of a command that the person ran.
-
-        `shells`: such a command counts.
-        """
+    def context(self, payload: Json, words: str) -> None:
+        """Take what a text tells of the folder, or of a command that the person ran."""
         start = words.lstrip()[:32]
         if start.startswith("<environment_context>"):
             folder = folder_of(words)
             if folder is not None:
                 self._thread.folder(folder)
-        elif shells and start.startswith("<user_shell_command>"):
+        elif start.startswith("<user_shell_command>"):
             ran = shell_command(words)
             if ran is not None:
                 self.shell(payload, ran)

@@ -20,7 +20,7 @@ from projector.decode.legacy import record_of
 from projector.decode.legacy_fields import Json
 from projector.errors import StateUnknown
 from projector.place import ItemId, Line, Offset, Ordinal, RolloutId
-from projector.reduce.legacy.desk import Desk, named_turn
+from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
 from projector.reduce.legacy.ledger import Key, Ledger
 from projector.reduce.legacy.recovery import Recovery
 from projector.reduce.legacy.state import ID_MAX, Active, State, dumped, loaded
@@ -167,15 +167,18 @@ class Calls:
     # The model's input
 
     def _response_item(self, payload: Json, ordinal: Ordinal | None) -> None:
-        kind, running = payload.get("type"), self._state.active is not None
+        kind, state = payload.get("type"), self._state
+        passed = passed_turn(payload)
+        if passed is not None:
+            # Turns are told by their records here: the one that a call names is there.
+            self._ledger.turn(passed).made = True
         if kind == "message":
             if payload.get("role") == "user":
                 for words in prompts.texts_of(payload.get("content")):
-                    self._recovery.context(payload, words, shells=running)
-        elif type(kind) is str:
-            self._recovery.take(kind, payload, calls=running)
-            call_id = payload.get("call_id") or payload.get("id")
-            if running and type(call_id) is str and call_id in self._state.calls:
+                    self._recovery.context(payload, words)
+        elif type(kind) is str and self._recovery.take(kind, payload) and state.calls:
+            call_id = next(reversed(state.calls))
+            if state.calls[call_id].offset == self._desk.record.offset:
                 self._ordinals[call_id] = ordinal
 
     # Turns, and items that are there

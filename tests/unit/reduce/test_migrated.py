@@ -126,6 +126,11 @@ KINDS: dict[str, tuple[list[Record], int]] = {
          message(SHELL, id="m1"), item("web_search_call", id="ws1"),
          item("image_generation_call", id="ig1", status="completed", result="A"),
          started("t2"), answer("more"), completed("t2"), started("t1")], 0),
+    "a call between turns that names its turn": (
+        [completed("t1"),
+         item("web_search_call", id="ws1",
+              internal_chat_message_metadata_passthrough={"turn_id": "t1"}),
+         started("t1")], 1),
     "outputs without a call": ([output("c9", "text")], 0),
 }  # fmt: skip
 
