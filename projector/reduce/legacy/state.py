@@ -17,6 +17,7 @@ import orjson
 
 from projector.decode.legacy_calls import Kind
 from projector.errors import StateUnknown
+from projector.reduce.tokens import Totals
 from projector.rows import Header, Meta
 
 VERSION: Final = 1
@@ -96,10 +97,6 @@ class Pair:
 
     key: int
     before: str | None
-
-
-#: Input, cached input, output, reasoning and total tokens.
-Totals = tuple[int, int, int, int, int]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,7 +24,8 @@ from projector.place import Offset, ThreadId, TurnId
 from projector.reduce import header as headers
 from projector.reduce import thread as meta
 from projector.reduce.legacy.desk import Desk, named_turn
-from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX, Totals
+from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
+from projector.reduce.tokens import TOTAL, spent, totals
 from projector.rows import UsageRow, uid
 
 _TOOL_MAX: Final = 128
@@ -149,22 +150,16 @@ class Thread:
         info = payload.get("info")
         if type(info) is not dict:
             return
-        now = _totals(info.get("total_token_usage"))
+        now = totals(info.get("total_token_usage"))
         if now is None:
             return
         state, desk = self._state, self._desk
         before, state.totals = state.totals, now
-        state.meta.total_tokens = now[_TOTAL]
-        if now == before or state.inherited:
+        state.meta.total_tokens = now[TOTAL]
+        if state.inherited:
             return
-        spent: Totals | None = now
-        if before is not None:
-            if now[_TOTAL] < before[_TOTAL]:
-                spent = _totals(info.get("last_token_usage"))
-            else:
-                more = [max(0, one - other) for one, other in zip(now, before, strict=True)]
-                spent = (more[0], more[1], more[2], more[3], more[4])
-        if spent is None:
+        cost = spent(before, now, info.get("last_token_usage"), first=now)
+        if cost is None:
             return
         active = state.active
         desk.ledger.add(
@@ -175,31 +170,10 @@ class Thread:
                 None,
                 None,
                 state.meta.model,
-                *spent,
+                *cost,
                 desk.now_ms,
             )
         )
-
-
-_TOKENS_MAX: Final = 1 << 62
-_COUNTED: Final = (
-    "input_tokens",
-    "cached_input_tokens",
-    "output_tokens",
-    "reasoning_output_tokens",
-    "total_tokens",
-)
-_TOTAL: Final = _COUNTED.index("total_tokens")
-
-
-def _totals(usage: Any) -> Totals | None:
-    if type(usage) is not dict:
-        return None
-    numbers = [usage.get(key, 0) for key in _COUNTED]
-    for number in numbers:
-        if type(number) is not int or not 0 <= number < _TOKENS_MAX:
-            return None
-    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 
 
 def _v7(text: str | None) -> int | None:

@@ -42,6 +42,12 @@ class Saved:
     """Still in the copy of the parent's records, if the header says that there is one."""
     active: str | None = None
     """The turn that started last and has not ended."""
+    totals: list[int] | None = None
+    """`total_token_usage` of the last token_count, while nothing else tells of costs."""
+    recorded: bool = False
+    """A token_usage_record was read: those tell of every response from here on."""
+    begun: bool = False
+    """A turn was started."""
     strange: list[str] = field(default_factory=list)
     """Kinds that were noted as unknown; each is noted once."""
 
@@ -71,6 +77,8 @@ def load(data: bytes) -> Saved:
     return saved
 
 
+#: Numbers in a usage.
+_COUNTS: Final = 5
 _HINT: Final = "`projector rebuild` projects the thread anew"
 
 
@@ -79,6 +87,9 @@ def _check(name: str, told: Any, like: Any) -> None:
     fine = (
         told is None or type(told) is str
         if name == "active"
+        else told is None
+        or (type(told) is list and len(told) == _COUNTS and all(type(one) is int for one in told))
+        if name == "totals"
         else type(told) is dict
         if name in ("header", "meta")
         else type(told) is type(like)

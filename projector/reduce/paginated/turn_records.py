@@ -35,6 +35,7 @@ def started(desk: Desk, payload: Object, record: Object, place: Place, _index: i
         return
     if not _takes(desk, record, place):
         return
+    saved.begun = True
     turn_id = told.turn_id
     turn = desk.turn(turn_id)
     before = turn.row
