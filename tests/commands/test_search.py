@@ -212,3 +212,18 @@ def test_a_snippet_is_one_harmless_line(snippet: str, expected: str) -> None:
     for begin, end in reversed(document["marks"]):
         marked = marked[:begin] + "<" + marked[begin:end] + ">" + marked[end:]
     assert marked == expected
+
+
+def test_the_setting_empties_and_fills_the_index(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the next backfill, without a new byte in the rollouts."""
+    path = tmp_path / "switched.db"
+    codes = []
+    for index in ("all", "off", "messages", "all"):
+        monkeypatch.setenv("PROJECTOR_SEARCH__INDEX", index)
+        home = ["--codex-home", str(make.SHIPPED), "--database", f"sqlite:///{path}"]
+        assert cli.run(["backfill", *home]) == 0
+        codes.append([search(word, on=path)[0] for word in ("kettle", "steeping")])
+
+    assert codes == [[0, 0], [1, 1], [0, 1], [0, 0]]
