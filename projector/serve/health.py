@@ -165,6 +165,12 @@ def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[t
         return
     age, level = quiet.value, quiet.level
     who = f"the daemon (pid {beat.holder.pid} on {beat.holder.host})"
+    ahead = (beat.beat_at_ms - facts.now_ms) / 1000
+    if limits.heartbeat_s and ahead > limits.heartbeat_s:
+        # A living daemon gives the next one by the new time; a dead one would look alive until
+        # the clock is where it was.
+        yield Level.WARNING, f"{who} gave its last sign of life {ahead:.0f} s from now: clock set?"
+        return
     if level is Level.OK:
         return
     if beat.phase == "stopping":

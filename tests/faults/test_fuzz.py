@@ -83,6 +83,15 @@ def test_a_header_that_comes_late_takes_its_events_along(tmp_path: Path) -> None
     assert name not in {row[1] for row in cut["lifecycle_events"]}
 
 
+def test_token_counts_beyond_reason_do_not_hold_up_a_rollout(tmp_path: Path) -> None:
+    """The sum of a day was no integer of 63 bits any more."""
+    costs = [new.usage(f"r{number}", total=(1 << 63) - 1 - number) for number in range(5)]
+
+    rows = asyncio.run(_view(tmp_path, "token_usage", new.written([new.meta(), *costs])))
+
+    assert len(rows) == 5  # type: ignore[arg-type]
+
+
 def test_an_item_that_becomes_a_message_keeps_its_place_over_a_restart(tmp_path: Path) -> None:
     """The user's first message was another one, when a process had begun in between."""
     search = {"type": "WebSearch", "id": "x", "query": "q", "action": None}

@@ -147,6 +147,8 @@ class Beginning:
             self.cwd = cwd
 
     def _turn(self, event: Any, turn_id: Any) -> None:
+        if type(event) is not str:
+            return
         if event in _STARTS and _is_name(turn_id):
             self.active = turn_id
         elif event in _ENDS and turn_id in (None, self.active):

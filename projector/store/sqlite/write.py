@@ -31,6 +31,11 @@ ROLLED_BACK: Final = 2
 DROPPED: Final = 3
 
 
+#: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
+#: floats, which its columns refuse. No count that was ever true is near it.
+_MOST_TOKENS: Final = 1 << 52
+
+
 class Target(NamedTuple):
     """Where the changes of a batch go."""
 
@@ -283,8 +288,9 @@ def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None
         _USAGE.format(new=to.new),
         [
             (row.uid, to.rollout, to.start + row.offset, row.turn_id, row.ordinal,
-             row.response_id, row.model, row.input_tokens, row.cached_input_tokens,
-             row.output_tokens, row.reasoning_output_tokens, row.total_tokens, row.recorded_at_ms)
+             row.response_id, row.model,
+             *[max(-_MOST_TOKENS, min(count, _MOST_TOKENS)) for count in row[6:11]],
+             row.recorded_at_ms)
             for row in rows
         ],
     )  # fmt: skip

@@ -125,7 +125,12 @@ CASES = [
     ),
     ("the daemon is being restarted", facts(beat(3, phase="stopping")), "OK: nothing waits"),
     ("there was never a daemon", facts(None), "CRITICAL: nobody follows: no daemon ever"),
-    ("the clock was set back", facts(beat(-500)), "OK: nothing waits"),
+    ("the clock was set back a little", facts(beat(-80)), "OK: nothing waits"),
+    (
+        "the clock was set back",
+        facts(beat(-500)),
+        "WARNING: the daemon (pid 7 on h) gave its last sign of life 500 s from now",
+    ),
     (
         "a rollout cannot be read",
         facts(beat(set_aside=1)),
@@ -289,3 +294,12 @@ DAEMONS = [
 @pytest.mark.parametrize(("sign", "words"), [pytest.param(*c[1:], id=c[0]) for c in DAEMONS])
 def test_status_tells_of_the_daemon(sign: Heartbeat, words: str) -> None:
     assert f"daemon 1, pid 7 on {words}" in status.text(facts(sign))
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "level"),
+    [(-5, Level.OK), (-89, Level.OK), (-91, Level.WARNING), (-1e6, Level.WARNING)],
+)
+def test_a_sign_of_life_from_the_future_proves_nothing(ago_s: float, level: Level) -> None:
+    """The clock was set back; a daemon that is gone must not look alive until it is there again."""
+    assert judge(facts(beat(ago_s)), Health()).level == level
