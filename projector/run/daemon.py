@@ -33,7 +33,7 @@ from projector.run.retention import prune
 from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
 from projector.run.systemd import Pulse
-from projector.settings import Settings
+from projector.settings import Search, Settings
 from projector.store.contract import Heartbeat, Holder, Store
 
 #: While there is work, a sign of life at least this often, in seconds.
@@ -124,6 +124,8 @@ class Daemon:
         self._ready = False
         self._scans = 0
         self._store_faults = 0
+        self._indexed: Search | None = None
+        """What the store was told to index."""
         self._filling = True
         """Items that were there before are not in the full-text index yet."""
         self._missed: frozenset[str] = frozenset()
@@ -168,9 +170,14 @@ class Daemon:
 
     async def _remember(self) -> None:
         """Know what the store has."""
+        await self._index()
+        self._rounds.remember(await self._store.standings())
+
+    async def _index(self) -> None:
+        """Say what is to be indexed; what is not yet is filled in while there is no news."""
         search = self._settings.search
         await self._store.index(search.index, search.max_text_bytes)
-        self._rounds.remember(await self._store.standings())
+        self._indexed, self._filling = search, True
 
     async def _begin_anew(self) -> None:
         """Go over to another database: know nothing, and fill it from the rollouts."""
@@ -188,6 +195,8 @@ class Daemon:
         self._pulse()
         if self._to_reload:
             self._reload()
+        if self._indexed != self._settings.search:
+            await self._index()
         while self._inbox:
             await self._heed(self._inbox[0])
             del self._inbox[0]
