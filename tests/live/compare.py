@@ -6,11 +6,13 @@ good order can show these; each is counted in `Report.meant`, so that none hides
 1. A turn's `started_at` that Codex lost, since the record that ended the turn lacks it.
 2. A turn that nobody runs any more: stored as `inProgress`, listed by Codex as `interrupted`.
 3. Rows of rollouts whose files are deleted: Codex forgets them, the projector keeps them.
+4. Items rebuilt from the model's calls, in rollouts that Codex migrated: its migration drops them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -23,6 +25,8 @@ from tests.live.model import Json
 from tests.live.shown import TABLES, THREAD_COLUMNS, History, Row, Shown, canonical
 
 _SHOWN_CHARACTERS: Final = 300
+#: An id that only the migration gives.
+_MADE_UP: Final = re.compile(r"item-\d+").fullmatch
 
 #: What ended a turn, by the status that it left behind.
 _ENDS: Final[Mapping[str, str]] = {
@@ -49,18 +53,36 @@ def compare(shown: Shown, database: Path) -> Report:
     report = Report()
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
+        rebuilt = _rebuilt(shown, db)
         for table in TABLES:
-            _compare_table(shown, db, table, report)
+            _compare_table(shown, db, table, rebuilt, report)
         for thread, history in shown.histories.items():
-            _compare_items(db, thread, history, report)
-            _compare_turns(db, thread, history, report)
+            _compare_items(db, thread, history, rebuilt, report)
+            _compare_turns(db, thread, history, rebuilt, report)
         _compare_threads(shown, db, report)
         _check_uids(db, report)
         _check_events(db, report)
     return report
 
 
-def _compare_table(shown: Shown, db: sqlite3.Connection, table: str, report: Report) -> None:
+def _rebuilt(shown: Shown, db: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
+    """Give rollout, turn and id of what was rebuilt from calls in rollouts that were migrated."""
+    items = shown.rows["thread_items"]
+    migrated = {row["thread_id"] for row in items if _MADE_UP(row["item_id"])}
+    found = db.execute(
+        "SELECT DISTINCT rollout_id, turn_id, item_id FROM thread_history"
+        " WHERE provenance = 'response_item'"
+    )
+    return frozenset(tuple(row) for row in found if row["rollout_id"] in migrated)
+
+
+def _compare_table(
+    shown: Shown,
+    db: sqlite3.Connection,
+    table: str,
+    rebuilt: frozenset[tuple[Any, ...]],
+    report: Report,
+) -> None:
     view, key = TABLES[table]
     found: dict[tuple[Any, ...], Row] = {}
     for row in db.execute(f"SELECT * FROM {view}"):
@@ -84,6 +106,8 @@ def _compare_table(shown: Shown, db: sqlite3.Connection, table: str, report: Rep
     for name in found:
         if name[0] in shown.gone:
             report.meant[f"{view}: of a deleted rollout"] += 1
+        elif table == "thread_items" and name in rebuilt:
+            report.meant[f"{view}: rebuilt from the model's calls"] += 1
         else:
             report.differences.append(f"{view} {name}: Codex has no such row")
 
@@ -109,13 +133,20 @@ def _differs(column: str, wanted: Row, have: Row) -> str:
     return f"{column}: {want[cut]} expected, {has[cut]} found"
 
 
-def _compare_items(db: sqlite3.Connection, thread: str, history: History, report: Report) -> None:
-    found = db.execute(
-        "SELECT turn_id, item_id, item_json FROM thread_history WHERE thread_id = ?"
+def _compare_items(
+    db: sqlite3.Connection,
+    thread: str,
+    history: History,
+    rebuilt: frozenset[tuple[Any, ...]],
+    report: Report,
+) -> None:
+    every = db.execute(
+        "SELECT rollout_id, turn_id, item_id, item_json FROM thread_history WHERE thread_id = ?"
         " ORDER BY position",
         (thread,),
     ).fetchall()
     want = [(turn, item["id"]) for turn, item in history.items]
+    found = [row for row in every if tuple(row)[:3] not in rebuilt]
     have = [(row["turn_id"], row["item_id"]) for row in found]
     if want != have:
         report.differences.append(f"thread_history {thread}: {_order(want, have)}")
@@ -128,7 +159,13 @@ def _compare_items(db: sqlite3.Connection, thread: str, history: History, report
             report.equal["thread_history"] += 1
 
 
-def _compare_turns(db: sqlite3.Connection, thread: str, history: History, report: Report) -> None:
+def _compare_turns(
+    db: sqlite3.Connection,
+    thread: str,
+    history: History,
+    rebuilt: frozenset[tuple[Any, ...]],
+    report: Report,
+) -> None:
     found = db.execute(
         "SELECT turn_id, status, error_json, started_at, completed_at, duration_ms"
         " FROM thread_turn_history WHERE thread_id = ? ORDER BY position",
@@ -140,19 +177,21 @@ def _compare_turns(db: sqlite3.Connection, thread: str, history: History, report
         report.differences.append(f"thread_turn_history {thread}: {_order(want, have)}")
         return
     items: dict[str, list[str]] = {}
-    for turn_id, item in db.execute(
-        "SELECT turn_id, item_id FROM thread_history WHERE thread_id = ? ORDER BY position",
+    for name in db.execute(
+        "SELECT rollout_id, turn_id, item_id FROM thread_history WHERE thread_id = ?"
+        " ORDER BY position",
         (thread,),
     ):
-        items.setdefault(turn_id, []).append(item)
+        if tuple(name) not in rebuilt:
+            items.setdefault(name["turn_id"], []).append(name["item_id"])
     for turn, row in zip(history.turns, found, strict=True):
         wrong = _turn_differences(turn, row, report)
         listed = [item["id"] for item in turn["items"]]
         if listed != items.get(turn["id"], []):
             wrong.append(f"items: {_order(listed, items.get(turn['id'], []))}")
         if wrong:
-            name = f"thread_turn_history {thread} {turn['id']}"
-            report.differences.append(f"{name}: {'; '.join(wrong)}")
+            said = f"thread_turn_history {thread} {turn['id']}"
+            report.differences.append(f"{said}: {'; '.join(wrong)}")
         else:
             report.equal["thread_turn_history"] += 1
 

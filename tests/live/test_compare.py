@@ -98,6 +98,7 @@ def database(tmp_path: Path, shown: Shown) -> Path:
         {
             "thread_id": THREAD, "position": n, "rollout_id": THREAD, "turn_id": turn,
             "item_id": item["id"], "uid": f"i{n}", "item_json": json.dumps(item),
+            "provenance": "snapshot",
         }
         for n, (turn, item) in enumerate(ITEMS)
     ]  # fmt: skip
@@ -237,3 +238,29 @@ def test_rows_of_deleted_rollouts_are_meant(shown: Shown, database: Path) -> Non
 
     assert report.differences == []
     assert report.meant["codex_projection_state: of a deleted rollout"] == 1
+
+
+@pytest.mark.parametrize("migrated", [True, False])
+def test_what_calls_tell_of_is_meant_where_codex_migrated(
+    shown: Shown, database: Path, *, migrated: bool
+) -> None:
+    """Codex has all but the item `m1`; the migration gave its first item an id."""
+    items = [(turn, item | {"id": "item-1"} if item["id"] == "u1" and migrated else item)
+             for turn, item in ITEMS]  # fmt: skip
+    had = [item_row(n, turn, item) for n, (turn, item) in enumerate(items)][:-1]
+    change(database, "UPDATE thread_history SET provenance = 'response_item' WHERE item_id = 'm1'")
+    if migrated:
+        for view in ("codex_thread_items", "thread_history"):
+            column = f"item_id = 'item-1', item_json = '{json.dumps(items[0][1])}'"
+            change(database, f"UPDATE {view} SET {column} WHERE item_id = 'u1'")
+    turns = [
+        turn | {"items": [item for name, item in items[:-1] if name == turn["id"]]}
+        for turn in shown.histories[THREAD].turns
+    ]
+    history = History(items=items[:-1], turns=turns)
+    rows = {**shown.rows, "thread_items": had}
+
+    report = compare(dataclasses.replace(shown, rows=rows, histories={THREAD: history}), database)
+
+    assert (report.differences == []) == migrated
+    assert report.meant["codex_thread_items: rebuilt from the model's calls"] == migrated

@@ -31,7 +31,7 @@ from projector.reduce.paginated.desk import ordinal_of
 from projector.rows import Anomaly, Change, Drop, Found, Header, ItemRow
 
 #: Rebuilt items that are remembered, in case that an item tells of the same call later.
-_SHOWN_MAX: Final = 256
+_SHOWN_MAX: Final = 64
 #: What is noted of calls. All else is noted by the paginated reducer.
 _NOTED: Final = frozenset(
     {"bad_arguments", "duplicate_call", "orphan_output", "open_call_aged", "session_aged"}
