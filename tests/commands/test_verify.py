@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import orjson
@@ -265,12 +265,14 @@ class Disturbed(SqliteRows):
         super().__init__(db)
         self._happens = list(happens)
 
-    def snapshot(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
         if self._happens:
             happens = self._happens.pop(0)
             with ThreadPoolExecutor() as threads:  # another loop than the one that verifies
                 threads.submit(happens).result()
-        return super().snapshot()
+        with super().snapshot():
+            yield
 
 
 def verified_while(folder: Path, *happens: Callable[[], object]) -> Report:
