@@ -114,3 +114,9 @@ def test_an_item_that_becomes_a_message_keeps_its_place_over_a_restart(tmp_path:
     asyncio.run(taken(tmp_path / "two.db", restarts=True))
 
     assert rows_of(tmp_path / "one.db") == rows_of(tmp_path / "two.db")
+
+
+@pytest.mark.parametrize(("seed", "group"), [("third", 1196), ("long", 9458)])
+def test_groups_that_found_something(seed: str, group: int) -> None:
+    """A number that no double holds, read again after a restart; the place of a late message."""
+    assert fuzzed(seed, [group]).faults == []

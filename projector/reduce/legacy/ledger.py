@@ -300,7 +300,7 @@ class Ledger:
             return
         self.items[key] = Item(
             key,
-            orjson.loads(known.json),
+            _snapshot(known.json),
             known.provenance,
             offset=known.offset,
             owner=known.offset if known.owner is None else known.owner,
@@ -374,3 +374,15 @@ class Ledger:
         self.flush()
         out, self._out = self._out, []
         return out
+
+
+def _snapshot(text: str) -> Json:
+    """Read a stored snapshot, its numbers as they are spelled: some no double holds."""
+    try:
+        told: Json = orjson.loads(text)
+        if not exact.has_float(told):
+            return told
+    except orjson.JSONDecodeError:
+        pass
+    spelled: Json = exact.loads(text.encode())
+    return spelled
