@@ -33,7 +33,7 @@ _MESSAGE: Final = b'message"'
 _ROLE: Final = slice(_KIND, _KIND + 160)
 _UNREAD_ITEMS: Final = (b'reasoning"', b'compaction"', b'ghost_snapshot"')
 _UNREAD_ROLES: Final = (b'"role":"assistant"', b'"role":"developer"')
-_UNREAD_RECORDS: Final = (b'compacted"', b'world_state"', b'token_usage_record"')
+_UNREAD_RECORDS: Final = (b'compacted"', b'world_state"')
 
 #: What the reader of damaged lines may have done to a record that legacy history then skips
 #: (docs, a3): such bytes are no JSON to Codex, and the rules say to skip the line.

@@ -15,7 +15,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -278,6 +278,31 @@ def _check_events(db: sqlite3.Connection, report: Report) -> None:
             report.differences.append(f"lifecycle_events {name}: {wanted} expected, {told} found")
         else:
             report.equal["lifecycle_events"] += 1
+
+
+def compare_cost(
+    cost: Mapping[str, tuple[int, ...]], recorded: Iterable[str], database: Path, report: Report
+) -> None:
+    """Hold token usage against what the model said of each response: all, right, and once.
+
+    `recorded`: the responses of which some rollout has a `token_usage_record`. Forks, reverts and
+    resumes name them again; they are counted once all the same.
+    """
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "SELECT response_id, input_tokens, cached_input_tokens, output_tokens,"
+            " reasoning_output_tokens, total_tokens FROM token_usage"
+            " WHERE response_id IS NOT NULL"
+        ).fetchall()
+    counted = Counter(row[0] for row in rows)
+    for name, *tokens in rows:
+        if cost.get(name) != tuple(tokens):
+            report.differences.append(f"token_usage {name}: {cost.get(name)} said, {tokens} found")
+        else:
+            report.equal["token_usage"] += 1
+    report.differences += [f"token_usage {name}: {n} times" for name, n in counted.items() if n > 1]
+    missing = set(recorded) - counted.keys()
+    report.differences += [f"token_usage {name}: missing" for name in sorted(missing)]
 
 
 def _plain(value: Json) -> str:

@@ -85,6 +85,8 @@ class Model:
         self._holding: dict[int, threading.Event] = {}
         self._released: dict[int, threading.Event] = {}
         self._ids = itertools.count(1)
+        self.cost: dict[str, tuple[int, int, int, int, int]] = {}
+        """By response, what it was said to cost: input, cached input, output, reasoning, total."""
         self.faults: list[str] = []
         """What the director did wrong: cues without play."""
         model = self
@@ -265,6 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             "output_tokens_details": {"reasoning_tokens": thought},
             "total_tokens": asked + said,
         }
+        self.owner.cost[response["id"]] = (asked, cached, said, thought, asked + said)
         self._event("response.completed", response=response | {"usage": usage})
 
     def _item(self, item: Json, index: int) -> None:

@@ -61,6 +61,19 @@ def headers(paths: Iterable[Path]) -> Mapping[str, Head]:
     return found
 
 
+def responses(paths: Iterable[Path]) -> set[str]:
+    """Give the responses of which a rollout says what they cost."""
+    found: set[str] = set()
+    for path in paths:
+        for line in text(path).split(b"\n"):
+            if b'"token_usage_record"' not in line:
+                continue
+            record = json.loads(line)
+            if record.get("type") == "token_usage_record":
+                found.add(record["payload"]["response_id"])
+    return found
+
+
 def names(home: Path) -> Mapping[str, str]:
     """Give the names that were given to threads: the last one counts."""
     index = home / "session_index.jsonl"

@@ -21,12 +21,12 @@ from typing import Final
 
 from tests.live import install, legacy, offline, shown
 from tests.live.codex import Codex, Home, Refused, Silent
-from tests.live.compare import Report, compare
+from tests.live.compare import Report, compare, compare_cost
 from tests.live.daemon import PROJECTOR, Daemon, DaemonFault, Killer
 from tests.live.model import Model
 from tests.live.operations import OPERATIONS, PLAIN, Operation, kill_in_a_turn, start
 from tests.live.plays import PLAYS
-from tests.live.rollouts import decoded_sizes, headers, ids
+from tests.live.rollouts import decoded_sizes, headers, ids, responses
 from tests.live.schema import Schema
 from tests.live.stage import Stage
 
@@ -184,6 +184,8 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
     outcome.threads = len(everything)
     outcome.rollouts = len(sizes)
     outcome.report = compare(seen, daemon.database)
+    recorded = responses(stage.home.rollouts())
+    compare_cost(stage.model.cost, recorded, daemon.database, outcome.report)
     Schema(stage.home.binary, folder / "schema").check(daemon.database, rows, outcome.report)
     if any(head.mode == "legacy" for head in heads.values()):
         legacy.compare_with_migration(

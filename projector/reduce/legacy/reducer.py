@@ -245,8 +245,8 @@ class LegacyReducer:
             model = self._story.thread.context(payload)
             if model is not None:
                 self._story.turns.model(model)
-        elif kind == "inter_agent_communication":
-            self._story.boundaries.open(by_message=False)
+        elif (take := self._story.records.get(kind)) is not None:
+            take(payload)
         elif kind not in KNOWN_RECORDS and kind not in _RETIRED:
             self._desk.note_unknown("record", kind)
 

@@ -134,6 +134,8 @@ class State:
     user_shells: int = 0
     totals: Totals | None = None
     """`total_token_usage` of the last token_count."""
+    recorded: bool = False
+    """A token_usage_record was read: those tell of every response from here on."""
     inherited: bool | None = None
     """The records are a fork's copy of its source; None: cannot be told yet."""
     unknown: dict[str, None] = field(default_factory=dict)

@@ -82,6 +82,10 @@ class Story:
             "thread_name_updated": self.thread.named,
             "thread_settings_applied": self.thread.settings,
         }
+        self.records: dict[str, Callable[[Json], object]] = {
+            "inter_agent_communication": lambda _: self.boundaries.open(by_message=False),
+            "token_usage_record": self.thread.usage,
+        }
         for event, tool in legacy_agents.ENDED.items():
             self.events[event] = self._agent_call(tool)
 

@@ -145,6 +145,25 @@ class Thread:
         if self._state.inherited is None:
             self._state.inherited = False
 
+    def usage(self, payload: Json) -> None:
+        """Take a `token_usage_record`, which releases since 0.154 write before the token_count."""
+        state, desk = self._state, self._desk
+        state.recorded = True
+        if state.inherited:
+            return
+        row = meta.usage(
+            payload,
+            uid=uid("usage", desk.rollout_id, desk.record.offset),
+            offset=Offset(desk.record.offset),
+            ordinal=None,
+            model=state.meta.model,
+            at_ms=desk.now_ms,
+        )
+        if row is None:
+            desk.note("refused_record", "a token_usage_record that cannot be read")
+        else:
+            desk.ledger.add(row)
+
     def tokens(self, payload: Json) -> None:
         """Take a `token_count`."""
         info = payload.get("info")
@@ -156,7 +175,7 @@ class Thread:
         state, desk = self._state, self._desk
         before, state.totals = state.totals, now
         state.meta.total_tokens = now[TOTAL]
-        if state.inherited:
+        if state.inherited or state.recorded:
             return
         cost = spent(before, now, info.get("last_token_usage"), first=now)
         if cost is None:

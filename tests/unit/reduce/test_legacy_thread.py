@@ -58,6 +58,23 @@ def test_tokens(records: list[Record], totals: list[int]) -> None:
         assert reducer.meta.total_tokens == last
 
 
+def cost(response: str, total: int) -> Record:
+    usage = {"input_tokens": total - 1, "total_tokens": total}
+    said = {"turn_id": "t1", "response_id": response, "usage": usage}
+    return {"type": "token_usage_record", "payload": said}
+
+
+def test_records_of_usage_win_over_counts() -> None:
+    """Newer releases write both: the record first, which names its response."""
+    records = [cost("r1", 10), counted(10, 10), cost("r2", 15), counted(25, 15)]
+
+    store, reducer = project(lines_from([header(), started("t1"), *records]))
+
+    rows = sorted(store.usage.values(), key=lambda row: row.offset)
+    assert [(row.response_id, row.total_tokens) for row in rows] == [("r1", 10), ("r2", 15)]
+    assert reducer.meta.total_tokens == 25
+
+
 def test_a_forks_copy_is_not_counted_again() -> None:
     """Turns older than the child are its source's; after its first own turn all is its own."""
     fork = header(forked_from_id="01a30000-0000-7000-8000-00000000a001")
