@@ -14,8 +14,8 @@ A backfill of large rollouts takes as long as the longer half of its work, not a
 5. It ends with this process, however that ends: then its socket is closed.
 
 It is made by `fork`, before this process has threads or a database: what it needs is imported
-then, and it costs 3 ms where nothing is to be done. Threads were tried: who inserts row by row
-waits for the interpreter's lock 5 ms each time that another thread computes.
+then, and it costs 3 ms where nothing is to be done. A thread would not do: who inserts row by row
+waits for the interpreter's lock up to 5 ms each time that another thread computes.
 """
 
 from __future__ import annotations
