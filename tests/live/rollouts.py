@@ -62,14 +62,21 @@ def headers(paths: Iterable[Path]) -> Mapping[str, Head]:
 
 
 def responses(paths: Iterable[Path]) -> set[str]:
-    """Give the responses of which a rollout says what they cost."""
+    """Give the responses of which a rollout says what they cost.
+
+    What lies below `subagent_history_start_ordinal` is the parent's, and told in its rollout. The
+    migration of a legacy agent's thread puts all that the thread has below it: Codex shows none
+    of that thread then, and the projector follows it in that.
+    """
     found: set[str] = set()
     for path in paths:
-        for line in text(path).split(b"\n"):
+        lines = text(path).split(b"\n")
+        start = json.loads(lines[0])["payload"].get("subagent_history_start_ordinal") or 0
+        for line in lines:
             if b'"token_usage_record"' not in line:
                 continue
             record = json.loads(line)
-            if record.get("type") == "token_usage_record":
+            if record.get("type") == "token_usage_record" and record.get("ordinal", start) >= start:
                 found.add(record["payload"]["response_id"])
     return found
 
