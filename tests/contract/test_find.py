@@ -13,7 +13,7 @@ T, U = TurnId("t"), TurnId("u")
 
 
 def message(name: str, offset: int, phase: str | None = None, **more: Any) -> Any:
-    text = f'"{phase}"' if phase else "null"
+    text = "null" if phase is None else f'"{phase}"'
     json = f'{{"type":"agentMessage","phase":{text}}}'
     return item(1, name, offset, kind="agentMessage", json=json, **more)
 
@@ -36,6 +36,9 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
         item(1, "plan", 200, kind="plan"),
         message("plain", 300),
         message("comment", 500, "commentary"),
+        message("no word", 510, ""),
+        message("odd", 520, "plain"),
+        message("odder", 530, "user"),
         message("elsewhere", 600, turn="u"),
     ]
     run(store.commit([batch(file_of(1), changes)]))
@@ -48,6 +51,9 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
         Message(ItemId("plain"), 3, "plain"),  # type: ignore[arg-type]
         Message(ItemId("final"), 4, "final"),  # type: ignore[arg-type]
         Message(ItemId("comment"), 5, ""),  # type: ignore[arg-type]
+        Message(ItemId("no word"), 5, ""),  # type: ignore[arg-type]
+        Message(ItemId("odd"), 5, ""),  # type: ignore[arg-type]
+        Message(ItemId("odder"), 5, ""),  # type: ignore[arg-type]
     )
     assert found.turns == {T: KnownTurn(row=row, messages=messages)}
 

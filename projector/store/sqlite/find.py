@@ -22,7 +22,8 @@ FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
 _MESSAGES = """
 SELECT item_id, ordinal,
   CASE type WHEN 'userMessage' THEN 'user'
-    WHEN 'agentMessage' THEN coalesce(json_extract(json, '$.phase'), '') ELSE 'none' END
+    WHEN 'agentMessage' THEN iif(json_extract(json, '$.phase') IS NULL, 'plain',
+      iif(json_extract(json, '$.phase') = 'final_answer', 'final', '')) ELSE '' END
 FROM {new}items
 WHERE rollout = :rollout AND turn_id = :turn AND tombstone = 0
 ORDER BY +position
@@ -52,12 +53,6 @@ SELECT key, turn_id, before, popped FROM {new}frames
 WHERE rollout = :rollout
   AND key = (SELECT max(key) FROM {new}frames WHERE rollout = :rollout AND turn_id = :turn)
 """
-
-_COUNTS: dict[str, Literal["user", "final", "plain", ""]] = {
-    "user": "user",
-    "final_answer": "final",
-    "": "plain",
-}
 
 
 class Where(NamedTuple):
@@ -99,9 +94,7 @@ def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
     return KnownTurn(
         row=row,
         buried=buried,
-        messages=tuple(
-            Message(item, ordinal, _COUNTS.get(counts, "")) for item, ordinal, counts in messages
-        ),
+        messages=tuple(Message(item, ordinal, counts) for item, ordinal, counts in messages),
     )
 
 
