@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 CONFIG_FILE = ROOT / "config" / "projector.toml"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
-MANUAL = ROOT / "man" / "projector.1"
+MANUAL = ROOT / "config" / "projector.1"
 UNITS_FOLDER = ROOT / "systemd"
 #: For whom the units in the repository are: `projector install` makes them for one host.
 ANY_HOST = Host(
