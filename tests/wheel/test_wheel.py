@@ -76,5 +76,6 @@ def test_the_sdist_holds_what_its_tests_need(built: tuple[Path, Path]) -> None:
 
     assert {
         "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "Containerfile", ".ci/run",
-        "tests/test_docs.py", "systemd/projector.service", "config/projector.1", "config/alerts.yml",
+        "tests/test_docs.py", "systemd/projector.service", "config/projector.1",
+        "config/alerts.yml",
     } <= names  # fmt: skip
