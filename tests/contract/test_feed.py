@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -12,9 +11,7 @@ import pytest
 from projector.place import Offset
 from projector.rows import Bury, Change, Drop, EventType, Frame, Own, uid
 from projector.store.contract import Batch
-from projector.store.migrate import migrate, migrations
-from projector.store.sqlite import feed, index
-from projector.store.sqlite.store import SqliteStore
+from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,
@@ -359,50 +356,6 @@ def test_pruning_in_steps(
 
     assert steps == 3
     assert run(store.query("SELECT item_id FROM changes WHERE kind = 'item'")) == [("last",)]
-
-
-def test_a_database_from_before_the_feed_is_told_of_once(backend: Backend, run: Run) -> None:
-    """A consumer who begins at 0 sees every row that is there; events keep their numbers."""
-    steps = migrations("sqlite")
-    (number,) = [step.version for step in steps if step.name == "feed"]
-    old = sqlite3.connect(backend.path, isolation_level=None)
-    index.teach(old)
-    migrate(old, backend.path, steps[: number - 1])
-    old.executescript(
-        """
-        INSERT INTO rollouts (rollout, rollout_id, thread_id, mode, attached, start_position, home,
-          path, archived, compressed, size, mtime_ns, device, inode, generation, next_offset,
-          next_ordinal, head, tail, read_at_ms, state)
-        VALUES (1, 'r', 'r', 'legacy', 0, 0, '', '', 0, 0, 0, 0, 0, 0, 0, 10, 0, x'', x'', 0, x'');
-        INSERT INTO thread_states VALUES ('r', 1, 0, 0, 0, 0);
-        INSERT INTO thread_parts VALUES ('r', 0, 1, 'r', 9223372036854775807, 1, 1);
-        INSERT INTO turns (uid, rollout, position, turn_id, status)
-        VALUES (x'01', 1, 1, 't', 'completed');
-        INSERT INTO items (uid, rollout, position, created_at_ms, tombstone, provenance, type,
-          turn_id, item_id, json)
-        VALUES (x'02', 1, 2, 1, 0, 'event', 'plan', 't', 'a', '{}'),
-               (x'03', 1, 3, 1, 2, 'event', 'plan', 't', 'buried', '{}');
-        INSERT INTO events (seq, uid, thread_id, rollout, from_record, noted_at_ms, type, payload)
-        VALUES (7, x'04', 'r', 1, 1, 5, 'thread.started', '{}');
-        """
-    )
-    old.close()
-
-    async def told() -> Told:
-        store = await SqliteStore.open(backend.path, now_ms=lambda: 88)
-        try:
-            return await store.query(
-                "SELECT seq, kind, op, thread_id, item_id, committed_at_ms FROM changes ORDER BY 1"
-            )
-        finally:
-            await store.close()
-
-    assert run(told()) == [
-        (7, "event", "insert", "r", None, 5),
-        (8, "turn", "insert", "r", None, 88),
-        (9, "item", "insert", "r", "a", 88),
-        (10, "thread", "insert", "r", None, 88),
-    ]
 
 
 def test_a_uid_is_that_of_the_row(store: Queried, run: Run) -> None:

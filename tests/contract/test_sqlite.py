@@ -385,8 +385,10 @@ def test_migrations_run_once_each_in_one_transaction(tmp_path: Path) -> None:
     db.close()
 
 
-def test_several_processes_may_make_it_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "projector.db"
+@pytest.mark.parametrize("time", range(10))
+def test_several_processes_may_make_it_at_once(tmp_path: Path, time: int) -> None:
+    """Ten times over: who comes in whose way is chance."""
+    path = tmp_path / f"projector{time}.db"
 
     async def all_at_once() -> list[str]:
         stores = await asyncio.gather(*(SqliteStore.open(path) for _ in range(4)))

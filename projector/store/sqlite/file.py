@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from projector.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUn
 
 #: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x4378506A
+
+#: Seconds between two tries of `patiently`.
+_AGAIN_S: Final = 0.005
 
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
@@ -173,6 +177,25 @@ def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
 def _code(error: sqlite3.DatabaseError) -> int:
     # Extended codes (which of the I/O errors it is) have the plain one in their last byte.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def patiently(db: sqlite3.Connection, statement: str) -> None:
+    """Run a statement; wait for other connections where SQLite itself does not.
+
+    Where two of them take a new database into WAL mode at once, one is told at once that it is
+    locked, whatever its timeout.
+    """
+    (timeout_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + timeout_ms / 1000
+    while True:
+        try:
+            db.execute(statement)
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The full-text index: what it holds is a setting; it is kept with the rows, and filled in steps.
 
-The rules stand in the migration `search`. They hold at every commit, so that an index that is
-being filled misses only items that were there before it was asked for.
+The rules stand in `0001_tables.sql`, under "Search". They hold at every commit, so that an index
+that is being filled misses only items that were there before it was asked for.
 
 FTS5 takes a text out of its index only when it is told that text. So temporary triggers, which
 only the connections that write have, set old rows aside as they change, and the index follows at

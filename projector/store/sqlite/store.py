@@ -29,6 +29,7 @@ from projector.store.sqlite.file import (
     faults,
     identity,
     log_of,
+    patiently,
     prepare,
     remove_log,
     writing,
@@ -307,11 +308,11 @@ def _set_up(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     steps = migrations("sqlite")
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
-        db.execute(pragma)
+        patiently(db, pragma)
     index.teach(db)
     migrate(db, path, steps)
     index.keep(db)
-    if db.execute("SELECT 1 FROM feed_stale").fetchone():  # of a database older than the feed
+    if db.execute("SELECT 1 FROM feed_stale").fetchone():  # of one made anew: `feed.tell_again`
         with feed.telling(db, now_ms):
             pass
 

@@ -1,4 +1,4 @@
--- Tables. Internal: other programs read the views of 0002 and later.
+-- Tables. Internal: other programs read the views of 0002.
 --
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
@@ -91,6 +91,7 @@ CREATE TABLE items (
   completed_at_ms INTEGER,
   owner           INTEGER,                      -- legacy: key of the frame that owns the row
   tombstone       INTEGER NOT NULL DEFAULT 0,
+  changed         INTEGER NOT NULL DEFAULT 0,   -- see the feed
   provenance      TEXT NOT NULL,                -- snapshot, event, response_item
   type            TEXT NOT NULL,
   turn_id         TEXT NOT NULL,
@@ -102,6 +103,11 @@ CREATE INDEX items_by_position ON items (rollout, position) WHERE tombstone = 0;
 CREATE INDEX items_buried ON items (rollout, position) WHERE tombstone <> 0;
 CREATE INDEX items_legacy ON items (rollout, item_id) WHERE ordinal IS NULL;
 CREATE INDEX items_by_owner ON items (rollout, owner) WHERE owner IS NOT NULL;
+CREATE INDEX items_changed ON items (item) WHERE changed <> 0;
+-- By type and time; with what says whether a thread shows it, so that the row is read only then.
+CREATE INDEX items_by_type ON items (type, created_at_ms, rollout, position) WHERE tombstone = 0;
+-- Commands by status: that alone is looked up in their JSON when they are written.
+CREATE INDEX items_by_status ON items (type, json_extract(json, '$.status'), created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
 
 -- Turns by rollout. `tombstone` as in items.
 CREATE TABLE turns (
@@ -119,6 +125,7 @@ CREATE TABLE turns (
   owner              INTEGER,
   end_owner          INTEGER,                   -- legacy: frame that owns the end of the turn
   tombstone          INTEGER NOT NULL DEFAULT 0,
+  changed            INTEGER NOT NULL DEFAULT 0, -- see the feed
   turn_id            TEXT NOT NULL,
   first_user_item_id TEXT,
   final_agent_item_id TEXT,
@@ -131,6 +138,7 @@ CREATE INDEX turns_by_position ON turns (rollout, position) WHERE tombstone = 0;
 CREATE INDEX turns_buried ON turns (rollout, position) WHERE tombstone <> 0;
 CREATE INDEX turns_by_owner ON turns (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
+CREATE INDEX turns_changed ON turns (turn) WHERE changed <> 0;
 
 -- Realtime items (voice) by rollout.
 CREATE TABLE realtime_items (
@@ -148,7 +156,8 @@ CREATE TABLE realtime_items (
 ) STRICT;
 CREATE INDEX realtime_items_by_position ON realtime_items (rollout, position);
 
--- What each model response cost, by rollout.
+-- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
+-- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
 CREATE TABLE usage (
   usage                   INTEGER PRIMARY KEY,
   uid                     BLOB NOT NULL,
@@ -162,6 +171,7 @@ CREATE TABLE usage (
   reasoning_output_tokens INTEGER NOT NULL,
   total_tokens            INTEGER NOT NULL,
   tombstone               INTEGER NOT NULL DEFAULT 0,
+  counted                 INTEGER NOT NULL DEFAULT 1,  -- 1: the one row that tells of a response
   turn_id                 TEXT,
   response_id             TEXT,
   model                   TEXT,
@@ -170,6 +180,7 @@ CREATE TABLE usage (
 CREATE INDEX usage_by_position ON usage (rollout, position);
 CREATE INDEX usage_by_turn ON usage (turn_id) WHERE turn_id IS NOT NULL;
 CREATE INDEX usage_by_response ON usage (response_id) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
 
 -- Lifecycle events, in the order in which they were committed.
 CREATE TABLE events (
@@ -181,6 +192,7 @@ CREATE TABLE events (
   recorded_at_ms INTEGER,                       -- time of the record
   noted_at_ms    INTEGER NOT NULL,              -- when it was first written here
   tombstone      INTEGER NOT NULL DEFAULT 0,    -- 1: the rollout's new content lacks it
+  changed        INTEGER NOT NULL DEFAULT 0,    -- see the feed
   type           TEXT NOT NULL,
   turn_id        TEXT,
   payload        TEXT NOT NULL,                 -- JSON object
@@ -188,6 +200,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_thread ON events (thread_id, type);
 CREATE INDEX events_by_rollout ON events (rollout) WHERE rollout IS NOT NULL;
+CREATE INDEX events_changed ON events (seq) WHERE changed <> 0;
 
 -- Places that could not be read as written.
 CREATE TABLE anomaly_rows (
@@ -263,3 +276,341 @@ CREATE TABLE heartbeat (
   batches         INTEGER NOT NULL,
   set_aside       INTEGER NOT NULL
 ) STRICT;
+
+-- Files that an item of type fileChange changed, without their diffs. Kept by triggers.
+CREATE TABLE changed_files (
+  item      INTEGER NOT NULL,
+  number    INTEGER NOT NULL,                   -- from 0, as in the item
+  path      TEXT,
+  kind      TEXT,                               -- add, delete, update
+  move_path TEXT,
+  PRIMARY KEY (item, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER changed_files_new AFTER INSERT ON items WHEN new.type = 'fileChange'
+BEGIN
+  INSERT INTO changed_files (item, number, path, kind, move_path)
+  SELECT new.item, c.key, json_extract(new.json, c.fullkey || '.path'),
+         json_extract(new.json, c.fullkey || '.kind.type'),
+         json_extract(new.json, c.fullkey || '.kind.move_path')
+  FROM json_each(new.json, '$.changes') AS c
+  WHERE json_type(new.json, '$.changes') = 'array';
+END;
+
+CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON items
+WHEN (new.type = 'fileChange' OR old.type = 'fileChange')
+  AND (new.json <> old.json OR new.type <> old.type)
+BEGIN
+  DELETE FROM changed_files WHERE item = old.item;
+  INSERT INTO changed_files (item, number, path, kind, move_path)
+  SELECT new.item, c.key, json_extract(new.json, c.fullkey || '.path'),
+         json_extract(new.json, c.fullkey || '.kind.type'),
+         json_extract(new.json, c.fullkey || '.kind.move_path')
+  FROM json_each(new.json, '$.changes') AS c
+  WHERE new.type = 'fileChange' AND json_type(new.json, '$.changes') = 'array';
+END;
+
+CREATE TRIGGER changed_files_gone AFTER DELETE ON items WHEN old.type = 'fileChange'
+BEGIN
+  DELETE FROM changed_files WHERE item = old.item;
+END;
+
+-- What responses cost, by day (UTC) and model: sums over `usage`, kept by triggers.
+CREATE TABLE usage_days (
+  day                     TEXT NOT NULL,        -- 2026-01-05; empty: no time is known
+  model                   TEXT NOT NULL,        -- empty: not known
+  responses               INTEGER NOT NULL,
+  input_tokens            INTEGER NOT NULL,
+  cached_input_tokens     INTEGER NOT NULL,
+  output_tokens           INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL,
+  total_tokens            INTEGER NOT NULL,
+  PRIMARY KEY (day, model)
+) STRICT, WITHOUT ROWID;
+
+-- Which row counts is settled whenever rows of a response come, go, or become tombstones.
+CREATE TRIGGER usage_settled_new AFTER INSERT ON usage WHEN new.response_id IS NOT NULL
+BEGIN
+  UPDATE usage SET counted = usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = new.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
+  WHERE response_id = new.response_id AND counted <> (usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = new.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
+END;
+
+CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage
+WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
+BEGIN
+  UPDATE usage SET counted = usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = old.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
+  WHERE response_id = old.response_id AND counted <> (usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = old.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
+  UPDATE usage SET counted = usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = new.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
+  WHERE response_id = new.response_id AND counted <> (usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = new.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
+  -- What names no response is none's copy.
+  UPDATE usage SET counted = 1
+  WHERE usage = new.usage AND new.response_id IS NULL AND counted = 0;
+END;
+
+CREATE TRIGGER usage_settled_gone AFTER DELETE ON usage WHEN old.response_id IS NOT NULL
+BEGIN
+  UPDATE usage SET counted = usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = old.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
+  WHERE response_id = old.response_id AND counted <> (usage IS (
+    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    WHERE v.response_id = old.response_id AND v.tombstone = 0
+    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
+END;
+
+-- In whatever order these and those above come, sums add up.
+CREATE TRIGGER usage_days_new AFTER INSERT ON usage
+BEGIN
+  INSERT INTO usage_days
+  SELECT coalesce(date(new.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(new.model, ''),
+         1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
+  WHERE new.counted AND new.tombstone = 0
+  ON CONFLICT (day, model) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+END;
+
+CREATE TRIGGER usage_days_changed AFTER UPDATE OF recorded_at_ms, model, counted, tombstone,
+  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON usage
+BEGIN
+  INSERT INTO usage_days
+  SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
+         -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
+  WHERE old.counted AND old.tombstone = 0
+  ON CONFLICT (day, model) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+  INSERT INTO usage_days
+  SELECT coalesce(date(new.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(new.model, ''),
+         1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
+  WHERE new.counted AND new.tombstone = 0
+  ON CONFLICT (day, model) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+END;
+
+CREATE TRIGGER usage_days_gone AFTER DELETE ON usage
+BEGIN
+  INSERT INTO usage_days
+  SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
+         -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
+  WHERE old.counted AND old.tombstone = 0
+  ON CONFLICT (day, model) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+END;
+
+-- Search -------------------------------------------------------------------------------------------
+
+-- Full-text search over items.
+--
+-- `item_index` holds words and where they stand, not the texts: those it takes from `item_texts`,
+-- whose texts are made from items by `item_words`, a function of this program (projector/words.py).
+-- Other programs can search, and join what they find; only what reads the texts again (snippet,
+-- highlight, integrity-check) needs that function.
+--
+-- Rules, true at every commit:
+-- 1. The index holds the words of the items with item > unfilled, tombstones too, as
+--    item_words(type, json, what, max_text_bytes) gives them, and no others.
+-- 2. Whoever writes items keeps it so, at the end of the transaction (store/sqlite/index.py).
+-- 3. Whoever changes `what` or `max_text_bytes` empties the index and sets `unfilled` to the
+--    greatest item, in one transaction; filling goes down from there.
+
+-- What the index holds; one row.
+CREATE TABLE search_state (
+  id             INTEGER PRIMARY KEY CHECK (id = 1),
+  what           TEXT NOT NULL,                 -- all, messages, off
+  max_text_bytes INTEGER NOT NULL,              -- of an item's outputs, diffs, arguments, results
+  unfilled       INTEGER NOT NULL               -- items up to this number are not indexed (yet)
+) STRICT;
+INSERT INTO search_state VALUES (1, 'off', 0, 9223372036854775807);
+
+-- The texts of the items that are indexed.
+CREATE VIEW item_texts AS
+SELECT i.item,
+       CASE WHEN length(i.json) > 16777216 THEN ''  -- as item_words says, without a copy for it
+       ELSE item_words(i.type, i.json, s.what, s.max_text_bytes) END AS text
+FROM search_state AS s JOIN items AS i ON i.item > s.unfilled;
+
+-- Case and accents do not matter.
+CREATE VIRTUAL TABLE item_index USING fts5 (
+  text, content = 'item_texts', content_rowid = 'item', tokenize = 'unicode61 remove_diacritics 2'
+);
+-- Larger pages: 8000 of a database page of 8192 bytes, a quarter less time than with the default.
+INSERT INTO item_index (item_index, rank) VALUES ('pgsz', 8000);
+
+-- The change feed ----------------------------------------------------------------------------------
+
+-- The change feed: one sequence of all that happens to turns, items, threads and lifecycle events.
+--
+-- There is one writer at a time, and a number is the greatest one plus one: numbers grow in the
+-- order of commits, and a reader who has seen number n never finds a lesser one that was not there
+-- before. Numbers may be left out; none is used again: the newest row of `feed` is
+-- never deleted.
+--
+-- A row has at most one change a transaction, and none where nothing changed that a view shows.
+-- What a row is now is read from the row, so that a change takes 10 bytes. Changes are written at
+-- the end of each transaction, all rows of a kind at once: new rows are those with greater numbers
+-- than before, others were marked. (Triggers would cost a third more: SQLite keeps a journal for
+-- each statement that fires one.)
+
+-- A row for each change.
+CREATE TABLE feed (
+  seq  INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event
+  op   INTEGER NOT NULL,      -- 1 insert, 2 update, 3 tombstone
+  row  INTEGER NOT NULL       -- turns.turn, items.item, feed_threads.thread, events.seq; less than
+                              -- 0: the row was purged, -feed_purged.purged
+) STRICT;
+
+-- A row for each transaction that changed something: the last of its changes, and when.
+CREATE TABLE feed_commits (
+  upto            INTEGER PRIMARY KEY,
+  committed_at_ms INTEGER NOT NULL
+) STRICT;
+
+-- One row: which feed it is, for another database has other numbers; and up to where changes are no
+-- longer there, but for the events that came.
+CREATE TABLE feed_state (
+  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  feed_id BLOB NOT NULL,
+  pruned  INTEGER NOT NULL
+) STRICT;
+INSERT INTO feed_state VALUES (1, randomblob(16), 0);
+
+-- What rows were that are no more (on_delete = "purge").
+CREATE TABLE feed_purged (
+  purged     INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid        BLOB NOT NULL,
+  thread_id  TEXT NOT NULL,
+  rollout_id TEXT,
+  turn_id    TEXT,
+  item_id    TEXT,
+  type       TEXT
+) STRICT;
+
+-- Threads as they were told of last.
+CREATE TABLE feed_threads (
+  thread    INTEGER PRIMARY KEY,
+  thread_id TEXT NOT NULL UNIQUE,
+  digest    BLOB              -- of its row in `threads` and its parts; NULL: it is no more
+) STRICT;
+
+-- Threads that may not be as they were told of last. Empty behind each transaction.
+CREATE TABLE feed_stale (
+  thread_id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- `changed` in turns, items and events: set by what changes a row, 0 again behind each transaction: 1 it was living before, 3 it was a
+-- tombstone.
+
+-- Which threads a write may have changed as the view `threads` shows them, and their parts.
+-- Not OR IGNORE: the statement that fires a trigger may overrule it.
+CREATE TRIGGER feed_state_came AFTER INSERT ON thread_states BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_state_changed AFTER UPDATE ON thread_states BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_state_went AFTER DELETE ON thread_states BEGIN
+  INSERT INTO feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+END;
+CREATE TRIGGER feed_part_came AFTER INSERT ON thread_parts BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_part_changed AFTER UPDATE ON thread_parts BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_part_went AFTER DELETE ON thread_parts BEGIN
+  INSERT INTO feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+END;
+CREATE TRIGGER feed_name_came AFTER INSERT ON names BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_name_changed AFTER UPDATE ON names BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+END;
+CREATE TRIGGER feed_name_went AFTER DELETE ON names BEGIN
+  INSERT INTO feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+END;
+-- A rollout speaks for its own thread, and for those that continue it in what they do not say.
+CREATE TRIGGER feed_rollout_changed AFTER UPDATE ON rollouts BEGIN
+  INSERT INTO feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+  INSERT INTO feed_stale
+  SELECT DISTINCT p.thread_id
+  FROM thread_parts AS p JOIN thread_states AS s ON s.thread_id = p.thread_id
+  JOIN rollouts AS c ON c.rollout = s.rollout
+  WHERE p.thread_id NOT IN (SELECT thread_id FROM feed_stale)
+    AND p.rollout = new.rollout AND p.upto < 9223372036854775807
+    AND (old.preview IS NOT new.preview OR old.preview_offset IS NOT new.preview_offset
+      OR old.goal IS NOT new.goal
+      OR c.cwd IS NULL AND old.cwd IS NOT new.cwd
+      OR c.model IS NULL AND old.model IS NOT new.model
+      OR c.model_provider IS NULL AND old.model_provider IS NOT new.model_provider
+      OR c.reasoning_effort IS NULL AND old.reasoning_effort IS NOT new.reasoning_effort
+      OR c.updated_at_ms IS NULL AND old.updated_at_ms IS NOT new.updated_at_ms
+      OR c.last_turn_at_ms IS NULL AND old.last_turn_at_ms IS NOT new.last_turn_at_ms
+      OR c.total_tokens IS NULL AND old.total_tokens IS NOT new.total_tokens
+      OR c.git_branch IS NULL AND old.git_branch IS NOT new.git_branch
+      OR c.git_sha IS NULL AND old.git_sha IS NOT new.git_sha
+      OR c.git_origin_url IS NULL AND old.git_origin_url IS NOT new.git_origin_url);
+END;
+
+-- Statistics ---------------------------------------------------------------------------------------
+
+-- What the planner goes by, as of a database of a million items, whatever this one holds yet:
+-- without it, a thread's commands would be looked for among the commands of all threads. Rows of
+-- the index, then rows for each value of its first column, of its first two, and so on.
+ANALYZE search_state;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+  ('items', 'items_by_type', '1000000 100000 2 1 1'),
+  ('items', 'items_by_status', '250000 250000 50000 2 1 1'),
+  ('items', 'items_by_position', '1000000 1000 1'),
+  ('items', 'sqlite_autoindex_items_1', '1000000 1000 40 1');
+ANALYZE sqlite_schema;

@@ -38,13 +38,15 @@ WHERE mode = 'paginated';
 
 -- The items of each thread's visible history, through lineage. `position` sorts and is a stable
 -- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
--- per rollout of the chain. Times in milliseconds.
+-- per rollout of the chain. Times in milliseconds. `inherited`: 1 where a fork shows what is another
+-- thread's.
 CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
     || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
        i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
-       i.ordinal, i.provenance
+       i.ordinal, i.provenance,
+       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
 FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position < p.upto
 WHERE i.tombstone = 0;
 
@@ -170,8 +172,36 @@ SELECT e.seq, lower(substr(hex(e.uid), 1, 8) || '-' || substr(hex(e.uid), 9, 4) 
 FROM events AS e LEFT JOIN rollouts AS r ON r.rollout = e.rollout
 WHERE e.tombstone = 0;
 
--- What each model response cost, counted once: of the rows that tell of one response, in
--- whatever rollouts, the one of the oldest rollout counts. Reverted responses count: they cost.
+-- What happened to turns, items, threads and events, in the order of commits. `kind`: turn, item,
+-- thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids name the row;
+-- what it is now stands in `all_turns`, `all_items`, `threads`, `lifecycle_events`. `type`: of an
+-- item or an event. Turns and items behind a revert's cut get no change: see the parts of their
+-- thread. WHERE seq > ? ORDER BY seq LIMIT ? reads no more than it gives.
+CREATE VIEW changes AS
+SELECT f.seq,
+       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' ELSE 'event' END AS kind,
+       CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
+       coalesce(h.thread_id, e.thread_id, g.thread_id, r.thread_id) AS thread_id,
+       coalesce(r.rollout_id, g.rollout_id) AS rollout_id,
+       coalesce(t.turn_id, i.turn_id, e.turn_id, g.turn_id) AS turn_id,
+       coalesce(i.item_id, g.item_id) AS item_id,
+       (SELECT lower(substr(x, 1, 8) || '-' || substr(x, 9, 4) || '-' || substr(x, 13, 4) || '-'
+                     || substr(x, 17, 4) || '-' || substr(x, 21))
+        FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, g.uid)) AS x) WHERE x <> '') AS uid,
+       coalesce(i.type, e.type, g.type) AS type,
+       iif(f.kind = 4 AND f.op = 1, e.noted_at_ms,
+           (SELECT c.committed_at_ms FROM feed_commits AS c WHERE c.upto >= f.seq
+            ORDER BY c.upto LIMIT 1)) AS committed_at_ms
+FROM feed AS f
+LEFT JOIN turns AS t ON f.kind = 1 AND t.turn = f.row
+LEFT JOIN items AS i ON f.kind = 2 AND i.item = f.row
+LEFT JOIN feed_threads AS h ON f.kind = 3 AND h.thread = f.row
+LEFT JOIN thread_states AS s ON s.thread_id = h.thread_id
+LEFT JOIN events AS e ON f.kind = 4 AND e.seq = f.row
+LEFT JOIN feed_purged AS g ON f.row < 0 AND g.purged = -f.row
+LEFT JOIN rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout);
+
+-- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
@@ -179,12 +209,14 @@ SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        lower(substr(hex(u.uid), 1, 8) || '-' || substr(hex(u.uid), 9, 4) || '-' || substr(hex(u.uid), 13, 4)
     || '-' || substr(hex(u.uid), 17, 4) || '-' || substr(hex(u.uid), 21)) AS uid
 FROM usage AS u JOIN rollouts AS r ON r.rollout = u.rollout
-WHERE u.tombstone = 0
-  AND (u.response_id IS NULL OR NOT EXISTS (
-    SELECT 1 FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = u.response_id AND v.tombstone = 0
-      AND (o.rollout_id < r.rollout_id
-           OR o.rollout_id = r.rollout_id AND v.position < u.position)));
+WHERE u.counted AND u.tombstone = 0;
+
+-- The sums of token_usage by day (UTC) and model; NULL where they are not known.
+CREATE VIEW token_days AS
+SELECT nullif(day, '') AS day, nullif(model, '') AS model, responses, input_tokens,
+       cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens
+FROM usage_days
+WHERE responses > 0;
 
 -- Every item and every turn that was ever written, tombstones included. `visible`: 1 when its own
 -- thread shows it; `tombstone` says why not: replaced (the rollout's new content lacks it),
@@ -238,3 +270,93 @@ FROM (
          CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
   FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
   WHERE t.tombstone <> 0);
+
+-- What was said, run and changed ------------------------------------------------------------------
+-- Over the visible history of each thread. A fork shows what it inherits too: to count over several
+-- threads, leave out what is `inherited`. Times and durations in milliseconds. An item that Codex
+-- refuses is kept as written: where it has a word in the place of an object, one such item must not
+-- make a whole view unreadable, hence the CASEs.
+
+-- What the user and the agent said. `role`: user, assistant; `text`: the text parts of a user's
+-- message joined; `phase` of an agent's message: commentary, partial_answer, final_answer or NULL.
+CREATE VIEW messages AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
+       iif(type = 'userMessage', 'user', 'assistant') AS role,
+       iif(type = 'userMessage',
+           (SELECT coalesce(group_concat(
+              CASE WHEN part.type = 'object' AND json_extract(part.value, '$.type') = 'text'
+              THEN json_extract(part.value, '$.text') END, ''), '')
+            FROM json_each(item_json, '$.content') AS part),
+           json_extract(item_json, '$.text')) AS text,
+       iif(type = 'userMessage', NULL, json_extract(item_json, '$.phase')) AS phase,
+       created_at_ms, inherited
+FROM thread_history
+WHERE type IN ('userMessage', 'agentMessage');
+
+-- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
+-- there was none.
+CREATE VIEW commands AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
+       json_extract(item_json, '$.command') AS command,
+       json_extract(item_json, '$.cwd') AS cwd,
+       json_extract(item_json, '$.source') AS source,
+       json_extract(item_json, '$.status') AS status,
+       json_extract(item_json, '$.exitCode') AS exit_code,
+       json_extract(item_json, '$.durationMs') AS duration_ms,
+       json_extract(item_json, '$.aggregatedOutput') AS output,
+       created_at_ms, inherited
+FROM thread_history
+WHERE type = 'commandExecution';
+
+-- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
+-- moved it; `diff`: the content of an added or deleted file, else a unified diff.
+CREATE VIEW file_changes AS
+SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
+       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       c.path, c.kind, c.move_path,
+       json_extract(i.json, '$.changes[' || c.number || '].diff') AS diff,
+       json_extract(i.json, '$.status') AS status,
+       i.created_at_ms,
+       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
+FROM items AS i JOIN thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
+JOIN changed_files AS c ON c.item = i.item
+WHERE i.tombstone = 0 AND i.type = 'fileChange';
+
+-- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
+-- and those that work with other agents (`arguments`: the prompt; `result`: the agents' states).
+-- `arguments` and `result` are JSON, NULL where there was none; `error` is a text.
+CREATE VIEW tool_calls AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
+       CASE type
+         WHEN 'mcpToolCall' THEN json_extract(item_json, '$.server')
+         WHEN 'dynamicToolCall' THEN json_extract(item_json, '$.namespace')
+       END AS server,
+       json_extract(item_json, '$.tool') AS tool,
+       nullif(json_quote(json_extract(item_json, iif(type = 'collabAgentToolCall', '$.prompt',
+         '$.arguments'))), 'null') AS arguments,
+       nullif(json_quote(json_extract(item_json, CASE type
+         WHEN 'mcpToolCall' THEN '$.result'
+         WHEN 'dynamicToolCall' THEN '$.contentItems'
+         ELSE '$.agentsStates' END)), 'null') AS result,
+       json_extract(item_json, '$.error.message') AS error,
+       json_extract(item_json, '$.status') AS status,
+       json_extract(item_json, '$.durationMs') AS duration_ms,
+       created_at_ms, inherited
+FROM thread_history
+WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
+
+-- SELECT ... FROM search WHERE search MATCH 'words "a phrase" beginn*' ORDER BY rank: items of the
+-- visible history of each thread that hold all of them; the columns of thread_history and `rank`
+-- (the lower, the better). A fork finds what it inherits too, with `inherited` 1. Words of scripts
+-- without spaces are phrases of their characters: MATCH '"中 文"'.
+CREATE VIEW search AS
+SELECT f.item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
+       i.item_id,
+       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       i.type, i.json AS item_json, i.created_at_ms, p.thread_id <> r.thread_id AS inherited
+FROM item_index AS f JOIN items AS i ON i.item = f.rowid
+JOIN thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
+JOIN rollouts AS r ON r.rollout = i.rollout
+WHERE i.tombstone = 0;
