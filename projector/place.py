@@ -94,9 +94,11 @@ class Fingerprint:
     """Digest of the last bytes before the offset, at most `TAIL_BYTES`."""
 
 
-#: How many bytes at the start of a file and before a checkpoint are fingerprinted.
+#: How many bytes at the start of a file and before a checkpoint are fingerprinted. Records of one
+#: kind end alike: with 64 bytes, a content put in another's place was taken for it where a line
+#: happened to end at the checkpoint. This many hold the start of a record, its time and its ids.
 HEAD_BYTES = 512
-TAIL_BYTES = 64
+TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import pytest
 
 from projector.discover.scan import scan
 from projector.errors import Vanished
+from projector.place import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import Wait
 from tests.homes import DAY, NAME, Follower, put, records
 
@@ -29,7 +30,7 @@ def test_a_rollout_is_followed_where_it_goes(tmp_path: Path, suffix: str) -> Non
         follower.restart(file)
 
         assert follower.follow() == Wait()
-        assert follower.bytes_read <= 512 + 64
+        assert follower.bytes_read <= HEAD_BYTES + TAIL_BYTES
 
 
 def test_it_grows_after_its_return(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from projector.discover.choose import choose
 from projector.discover.scan import scan
+from projector.place import HEAD_BYTES, TAIL_BYTES
 from projector.read.agree import Agreements
 from projector.read.resume import GoOn, Wait
 from tests.homes import DAY, NAME, Follower, put, records
@@ -19,7 +20,7 @@ def test_nothing_is_read_again(tmp_path: Path) -> None:
     follower.restart(packed)
 
     assert follower.follow() == Wait()
-    assert follower.bytes_read <= 512
+    assert follower.bytes_read <= HEAD_BYTES
     assert follower.checkpoint is not None
     assert follower.checkpoint.offset == len(records(0, 5000))
 
@@ -54,4 +55,4 @@ def test_a_checkpoint_of_the_compressed_one_holds_for_the_plain_one(tmp_path: Pa
     follower.follow()
 
     assert follower.text == records(0, 60)
-    assert follower.bytes_read <= 512 + 64 + len(records(50, 10))
+    assert follower.bytes_read <= HEAD_BYTES + TAIL_BYTES + len(records(50, 10))

@@ -17,7 +17,7 @@ from tests.projecting import settings_for
 from tests.zst import zstd
 
 #: More than all fingerprints and looks of one step read, and less than any rollout here holds.
-LITTLE = 8_192
+LITTLE = 16_384
 
 
 class Followed:
@@ -129,7 +129,7 @@ def test_the_life_of_a_rollout(tmp_path: Path) -> None:  # noqa: PLR0915 - one l
             assert ask(HISTORY, thread_id)[: len(before)] == before
             assert len(ask(HISTORY, thread_id)) > len(before)
 
-            newer = thread.reverted(cut).write(home, size=5_000)
+            newer = thread.reverted(cut).write(home, size=20_000)
             own = newer.stat().st_size
             await all_.until(lambda: (now := shown()) is not None and now[3] == str(newer))
             await all_.until(

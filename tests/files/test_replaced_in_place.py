@@ -35,3 +35,15 @@ def test_a_change_right_before_the_checkpoint_is_seen(tmp_path: Path) -> None:
     path.write_bytes(records(0, 99) + records(99, 1).replace(b"line", b"LINE"))
 
     assert isinstance(follower.follow(), StartOver)
+
+
+def test_a_change_behind_an_end_that_many_records_have_is_seen(tmp_path: Path) -> None:
+    """A line fell out, and another that ends alike now ends where the checkpoint stands."""
+    end = b'"kind":"x","more":{%s}}\n' % (b" " * 100)
+    lines = [b'{"ordinal":%04d,%s' % (n, end) for n in range(200)]
+    path = put(tmp_path, NAME, b"".join(lines[:150]))
+    follower = Follower(path)
+    follower.follow()
+    path.write_bytes(b"".join(lines[:70] + lines[71:]))
+
+    assert isinstance(follower.follow(), StartOver)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
+from projector.place import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import StartOver
 from tests.homes import DAY, NAME, Follower, put, records
 
@@ -43,5 +44,5 @@ def test_a_replacement_with_the_same_bytes_changes_nothing(tmp_path: Path) -> No
     follower.follow()
 
     assert follower.text == records(0, 101)
-    assert follower.bytes_read <= 512 + 64 + len(records(100, 1))
+    assert follower.bytes_read <= HEAD_BYTES + TAIL_BYTES + len(records(100, 1))
     assert os.listdir(tmp_path) == [NAME]

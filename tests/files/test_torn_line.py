@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from projector.place import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import Wait
 from tests.homes import NAME, Follower, put, records
 
@@ -32,7 +33,7 @@ def test_a_line_that_comes_byte_by_byte_is_read_once(tmp_path: Path) -> None:
         append(path, bytes([byte]))
         follower.follow()
 
-        assert follower.bytes_read <= 512 + 64 + 64 + 1
+        assert follower.bytes_read <= HEAD_BYTES + 2 * TAIL_BYTES + 1
 
     append(path, b"\n")
     follower.follow()

@@ -96,12 +96,13 @@ def test_a_compressed_rollout_goes_on_behind_its_checkpoint(tmp_path: Path, *, s
 
 def test_a_compressed_rollout_of_another_tail_is_started_over(tmp_path: Path) -> None:
     """Its size is untold, its first bytes are the same: all before the checkpoint is unpacked."""
-    there = checkpoint_at(put(tmp_path, NAME, DATA), 150)
+    data = records(0, 400)
+    there = checkpoint_at(put(tmp_path, NAME, data), 350)
     path = tmp_path / (NAME + ".zst")
-    path.write_bytes(frame(DATA[:1000] + b"#" + DATA[1001:], size=False))
+    path.write_bytes(frame(data[:1000] + b"#" + data[1001:], size=False))
     with RolloutReader(str(path), compressed=True, at=there) as reader:
         assert reader.resume() == GoOn(there.offset)  # neither digest covers byte 1000
-    path.write_bytes(frame(DATA[:1000] + b"##" + DATA[1001:], size=False))
+    path.write_bytes(frame(data[:1000] + b"##" + data[1001:], size=False))
     with RolloutReader(str(path), compressed=True, at=there) as reader:
         assert reader.resume() == StartOver(f"other bytes before byte {there.offset}")
 
