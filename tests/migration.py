@@ -2,7 +2,8 @@
 
 What events tell becomes items (`item-1`, ... for those without an id of their own), a turn that
 no record opens gets a record (`rollout-N`) and an end, every record an ordinal. What the model
-was sent and said stays as it is. Rollbacks are none of this.
+was sent and said stays as it is. Of an agent's rollout all is put below the ordinal from which
+Codex shows anything, and a parent's header is left out. Rollbacks are none of this.
 """
 
 from __future__ import annotations
@@ -47,14 +48,19 @@ class _Migration:
             record = orjson.loads(line)
             payload = record["payload"]
             if record["type"] == "session_meta":
-                self._thread = payload["id"]
-                self._add(record, payload | {"history_mode": "paginated"})
+                if not self._out:
+                    self._thread = payload["id"]
+                    self._add(record, payload | {"history_mode": "paginated"})
             elif record["type"] == "event_msg":
                 self._event(record, payload)
             else:
                 self._add(record, payload)
         if self._implicit:
             self._end(orjson.loads(self._out[-1]))
+        first = orjson.loads(self._out[0])
+        if "subagent" in (first["payload"].get("source") or ()):
+            first["payload"]["subagent_history_start_ordinal"] = len(self._out)
+            self._out[0] = orjson.dumps(first)
         return b"".join(line + b"\n" for line in self._out)
 
     def _add(self, record: Json, payload: Json) -> None:

@@ -5,12 +5,13 @@ Source: docs on files, section 4: metadata as Codex keeps it, over the records o
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Final
 
 from projector.decode.fields import I64_MAX, I64_MIN, Object
 from projector.decode.review import WHITE_SPACE
 from projector.place import Offset, Ordinal, TurnId
-from projector.rows import Meta, UsageRow
+from projector.rows import Header, Meta, UsageRow
 
 #: Codex's editor plugins put their context before this line.
 _REQUEST: Final = "## My request for Codex:"
@@ -21,6 +22,7 @@ _PREVIEW_MAX: Final = 65_536
 #: Rates within these are written without an exponent.
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
+_V7: Final = 7
 _TOKENS: Final = (
     "input_tokens",
     "cached_input_tokens",
@@ -154,6 +156,32 @@ def _partial(payload: Object, cost: Object, *place: Any) -> UsageRow | None:
         model=model,
         at_ms=at_ms,
     )
+
+
+def may_copy(header: Header) -> bool:
+    """Tell whether a rollout may begin with a copy of another thread's records."""
+    subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
+    return header.base is None and (header.forked_from_id is not None or subagent)
+
+
+def is_older(turn_id: str | None, thread_id: str) -> bool:
+    """Tell whether a turn was there before its thread: it came with a copy of another's records.
+
+    Ids are UUIDv7, which grow with their time; of another id it cannot be told.
+    """
+    born, own = _v7(turn_id), _v7(thread_id)
+    return born is not None and own is not None and born < own
+
+
+def _v7(text: str | None) -> int | None:
+    """Give a UUIDv7 as a number; None: it is none."""
+    if text is None:
+        return None
+    try:
+        value = uuid.UUID(text)
+    except ValueError:
+        return None
+    return value.int if value.version == _V7 else None
 
 
 def _is_i64(value: Any) -> bool:

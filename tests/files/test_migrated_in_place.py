@@ -43,6 +43,14 @@ def shown(database: Path) -> list[Shown]:
     return [Shown(*row) for row in rows]
 
 
+def spent(database: Path) -> tuple[int, int]:
+    """Give how many responses there were, and their tokens."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        count, tokens = db.execute("SELECT count(*), sum(total_tokens) FROM token_usage").fetchone()
+    db.close()
+    return count, tokens
+
+
 def rebuilt(history: list[Shown]) -> list[Shown]:
     return [row for row in history if row.provenance == "response_item"]
 
@@ -64,12 +72,26 @@ def replace(path: Path) -> None:
     new.replace(path)
 
 
+def make_agents(path: Path) -> None:
+    """Make it the rollout of an agent, of which the migration shows nothing."""
+    first, rest = path.read_bytes().split(b"\n", 1)
+    head = json.loads(first)
+    head["payload"]["source"] = {"subagent": {"thread_spawn": {"parent_thread_id": _PARENT}}}
+    path.write_bytes(json.dumps(head).encode() + b"\n" + rest)
+
+
+_PARENT = "01a30000-0000-7000-8000-00000000ffff"
+
+
 @pytest.mark.parametrize("live", [False, True])
-def test_nothing_visible_is_lost(tmp_path: Path, *, live: bool) -> None:
+@pytest.mark.parametrize("agent", [False, True])
+def test_nothing_visible_is_lost(tmp_path: Path, *, live: bool, agent: bool) -> None:
     home, database = tmp_path / "home", tmp_path / "p.db"
     path = Rollout(seed=7, history="legacy").write(home, size=200_000, turns=3)
+    if agent:
+        make_agents(path)
     backfilled(home, database)
-    before = shown(database)
+    before, cost = shown(database), spent(database)
     if live:
         asyncio.run(_replaced_under_a_daemon(path, home, database))
     else:
@@ -77,9 +99,11 @@ def test_nothing_visible_is_lost(tmp_path: Path, *, live: bool) -> None:
         backfilled(home, database)
     after = shown(database)
 
+    assert (b"subagent_history_start_ordinal" in path.read_bytes()) == agent
     assert Counter(row.type for row in rebuilt(before))["commandExecution"] > 20
     assert rebuilt(before) == rebuilt(after)
     assert words(before) == words(after)
+    assert cost == spent(database)
     backfilled(home, tmp_path / "fresh.db")
     assert shown(tmp_path / "fresh.db") == after
 

@@ -7,6 +7,8 @@ good order can show these; each is counted in `Report.meant`, so that none hides
 2. A turn that nobody runs any more: stored as `inProgress`, listed by Codex as `interrupted`.
 3. Rows of rollouts whose files are deleted: Codex forgets them, the projector keeps them.
 4. Items rebuilt from the model's calls, in rollouts that Codex migrated: its migration drops them.
+5. What an agent's thread held when Codex migrated it: the migration puts it below the ordinal from
+   which Codex shows anything.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from tests.live.shown import TABLES, THREAD_COLUMNS, History, Row, Shown, canoni
 _SHOWN_CHARACTERS: Final = 300
 #: An id that only the migration gives.
 _MADE_UP: Final = re.compile(r"item-\d+").fullmatch
+
+_REBUILT: Final = "rebuilt from the model's calls"
+_BELOW: Final = "of an agent's thread before Codex migrated it"
 
 #: What ended a turn, by the status that it left behind.
 _ENDS: Final[Mapping[str, str]] = {
@@ -53,34 +58,45 @@ def compare(shown: Shown, database: Path) -> Report:
     report = Report()
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        rebuilt = _rebuilt(shown, db)
+        more = _more(shown, db)
         for table in TABLES:
-            _compare_table(shown, db, table, rebuilt, report)
+            _compare_table(shown, db, table, more, report)
         for thread, history in shown.histories.items():
-            _compare_items(db, thread, history, rebuilt, report)
-            _compare_turns(db, thread, history, rebuilt, report)
+            _compare_items(db, thread, history, more, report)
+            _compare_turns(db, thread, history, more, report)
         _compare_threads(shown, db, report)
         _check_uids(db, report)
         _check_events(db, report)
     return report
 
 
-def _rebuilt(shown: Shown, db: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
-    """Give rollout, turn and id of what was rebuilt from calls in rollouts that were migrated."""
+def _more(shown: Shown, db: sqlite3.Connection) -> Mapping[tuple[Any, ...], str]:
+    """Give why Codex lacks rows of rollouts that it migrated, by the key of its table."""
     items = shown.rows["thread_items"]
     migrated = {row["thread_id"] for row in items if _MADE_UP(row["item_id"])}
+    migrated |= shown.own_below.keys()
     found = db.execute(
         "SELECT DISTINCT rollout_id, turn_id, item_id FROM thread_history"
         " WHERE provenance = 'response_item'"
     )
-    return frozenset(tuple(row) for row in found if row["rollout_id"] in migrated)
+    more = {tuple(row): _REBUILT for row in found if row["rollout_id"] in migrated}
+    for table in ("thread_items", "thread_turns"):
+        view, key = TABLES[table]
+        for rollout, start in shown.own_below.items():
+            columns = ", ".join(key)
+            below = db.execute(
+                f"SELECT {columns} FROM {view} WHERE thread_id = ? AND rollout_ordinal < ?",
+                (rollout, start),
+            )
+            more.update((tuple(row), _BELOW) for row in below)
+    return more
 
 
 def _compare_table(
     shown: Shown,
     db: sqlite3.Connection,
     table: str,
-    rebuilt: frozenset[tuple[Any, ...]],
+    more: Mapping[tuple[Any, ...], str],
     report: Report,
 ) -> None:
     view, key = TABLES[table]
@@ -106,8 +122,8 @@ def _compare_table(
     for name in found:
         if name[0] in shown.gone:
             report.meant[f"{view}: of a deleted rollout"] += 1
-        elif table == "thread_items" and name in rebuilt:
-            report.meant[f"{view}: rebuilt from the model's calls"] += 1
+        elif name in more:
+            report.meant[f"{view}: {more[name]}"] += 1
         else:
             report.differences.append(f"{view} {name}: Codex has no such row")
 
@@ -137,7 +153,7 @@ def _compare_items(
     db: sqlite3.Connection,
     thread: str,
     history: History,
-    rebuilt: frozenset[tuple[Any, ...]],
+    more: Mapping[tuple[Any, ...], str],
     report: Report,
 ) -> None:
     every = db.execute(
@@ -146,7 +162,7 @@ def _compare_items(
         (thread,),
     ).fetchall()
     want = [(turn, item["id"]) for turn, item in history.items]
-    found = [row for row in every if tuple(row)[:3] not in rebuilt]
+    found = [row for row in every if tuple(row)[:3] not in more]
     have = [(row["turn_id"], row["item_id"]) for row in found]
     if want != have:
         report.differences.append(f"thread_history {thread}: {_order(want, have)}")
@@ -163,14 +179,15 @@ def _compare_turns(
     db: sqlite3.Connection,
     thread: str,
     history: History,
-    rebuilt: frozenset[tuple[Any, ...]],
+    more: Mapping[tuple[Any, ...], str],
     report: Report,
 ) -> None:
-    found = db.execute(
-        "SELECT turn_id, status, error_json, started_at, completed_at, duration_ms"
+    every = db.execute(
+        "SELECT rollout_id, turn_id, status, error_json, started_at, completed_at, duration_ms"
         " FROM thread_turn_history WHERE thread_id = ? ORDER BY position",
         (thread,),
     ).fetchall()
+    found = [row for row in every if (row["rollout_id"], row["turn_id"]) not in more]
     want = [turn["id"] for turn in history.turns]
     have = [row["turn_id"] for row in found]
     if want != have:
@@ -182,7 +199,7 @@ def _compare_turns(
         " ORDER BY position",
         (thread,),
     ):
-        if tuple(name) not in rebuilt:
+        if tuple(name) not in more:
             items.setdefault(name["turn_id"], []).append(name["item_id"])
     for turn, row in zip(history.turns, found, strict=True):
         wrong = _turn_differences(turn, row, report)

@@ -61,17 +61,33 @@ def headers(paths: Iterable[Path]) -> Mapping[str, Head]:
     return found
 
 
+def own_below(paths: Iterable[Path]) -> Mapping[str, int]:
+    """Give the ordinal below which Codex shows nothing of agents' rollouts that it migrated.
+
+    Below such an ordinal lies what an agent's rollout copied of its parent's, without items; the
+    migration of a legacy agent's thread puts all that the thread has below it.
+    """
+    found: dict[str, int] = {}
+    for path in paths:
+        lines = text(path).split(b"\n")
+        start = json.loads(lines[0])["payload"].get("subagent_history_start_ordinal")
+        if start is not None and any(b'"id":"item-' in line for line in lines[:start]):
+            found[rollout_id(path)] = start
+    return found
+
+
 def responses(paths: Iterable[Path]) -> set[str]:
     """Give the responses of which a rollout says what they cost.
 
-    What lies below `subagent_history_start_ordinal` is the parent's, and told in its rollout. The
-    migration of a legacy agent's thread puts all that the thread has below it: Codex shows none
-    of that thread then, and the projector follows it in that.
+    What an agent's rollout copied of its parent's is told in the parent's.
     """
+    paths = list(paths)
+    own = own_below(paths)
     found: set[str] = set()
     for path in paths:
         lines = text(path).split(b"\n")
         start = json.loads(lines[0])["payload"].get("subagent_history_start_ordinal") or 0
+        start = 0 if rollout_id(path) in own else start
         for line in lines:
             if b'"token_usage_record"' not in line:
                 continue

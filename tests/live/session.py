@@ -26,7 +26,7 @@ from tests.live.daemon import PROJECTOR, Daemon, DaemonFault, Killer
 from tests.live.model import Model
 from tests.live.operations import OPERATIONS, PLAIN, Operation, kill_in_a_turn, start
 from tests.live.plays import PLAYS
-from tests.live.rollouts import decoded_sizes, headers, ids, responses
+from tests.live.rollouts import decoded_sizes, headers, ids, own_below, responses
 from tests.live.schema import Schema
 from tests.live.stage import Stage
 
@@ -179,6 +179,7 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
         histories=histories,
         threads=everything,
         gone=frozenset(ids(daemon.database) - set(sizes)),
+        own_below=own_below(stage.home.rollouts()),
         unwritten=frozenset(set(everything) - {head.thread for head in heads.values()}),
     )
     outcome.threads = len(everything)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,8 @@ class Shown:
     """By thread: `THREAD_COLUMNS`."""
     gone: frozenset[str]
     """Rollouts whose files are deleted: Codex forgets their rows, the projector keeps them."""
+    own_below: Mapping[str, int] = field(default_factory=dict)
+    """Rollouts of agents that Codex migrated, and the ordinal below which it shows nothing."""
     unwritten: frozenset[str] = frozenset()
     """Threads of which there is no file: nothing was said in them yet."""
 

@@ -30,7 +30,6 @@ from projector.rows import UsageRow, uid
 
 _TOOL_MAX: Final = 128
 _NAME_MAX: Final = 1_024
-_V7: Final = 7
 
 
 class Thread:
@@ -69,7 +68,7 @@ class Thread:
             if thread_id is not None:
                 state.thread_id = thread_id
             state.tools = _tools(payload.get("dynamic_tools"))
-            if not self._copies():
+            if not meta.may_copy(state.header):
                 state.inherited = False
             if not state.told_of:
                 self._tell()
@@ -83,12 +82,6 @@ class Thread:
         for kind, told in headers.events(state.header, desk.rollout_id, thread_id):
             known = {key: held for key, held in told.items() if held is not None}
             desk.ledger.event(kind, None, desk.record.offset, known, desk.now_ms)
-
-    def _copies(self) -> bool:
-        """Tell whether the file may begin with a copy of another thread's."""
-        header = self._state.header
-        subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
-        return header.forked_from_id is not None or subagent
 
     # Settings
 
@@ -136,9 +129,7 @@ class Thread:
         state = self._state
         if state.inherited is False:
             return
-        turn_id = named_turn(payload)
-        born, own = _v7(turn_id), _v7(state.thread_id)
-        state.inherited = born is not None and own is not None and born < own
+        state.inherited = meta.is_older(named_turn(payload), state.thread_id)
 
     def turn_implied(self) -> None:
         """Note a record that opens a turn without one of its own: it cannot be told."""
@@ -193,17 +184,6 @@ class Thread:
                 desk.now_ms,
             )
         )
-
-
-def _v7(text: str | None) -> int | None:
-    """Give a UUIDv7 as a number, which grows with its time; None: it is none."""
-    if text is None:
-        return None
-    try:
-        value = uuid.UUID(text)
-    except ValueError:
-        return None
-    return value.int if value.version == _V7 else None
 
 
 def _thread_id(value: Any) -> str | None:

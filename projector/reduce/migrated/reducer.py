@@ -16,7 +16,7 @@ from projector.errors import StateUnknown
 from projector.place import Line, Ordinal, RolloutId, ThreadId
 from projector.reduce.migrated.signs import Beginning, objects, sign_of
 from projector.reduce.paginated import PaginatedReducer
-from projector.rows import Change, Found, Header, Meta, Wants
+from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
 if TYPE_CHECKING:
     from projector.reduce.migrated.calls import Calls
@@ -106,12 +106,21 @@ class MaybeMigratedReducer:
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
-        first = 0
-        if self._before is not None:
-            first = self._look(lines, self._before)
+        before, first = self._before, 0
+        if before is not None:
+            first = self._look(lines, before)
         if self._calls is None:
             return self._plain.take(lines)
-        return self._take(lines, self._calls, first)
+        changes: list[Change] = []
+        held = None if before is None else before.held
+        if held is not None:
+            # Nothing of it was a copy.
+            changes += self._plain.take(lines[:first])
+            changes += self._plain.take_own(held.taken())
+            if held.full:
+                changes.append(_more_than_kept(lines[first]))
+            lines, first = lines[first:], 0
+        return changes + self._take(lines, self._calls, first)
 
     def _look(self, lines: Sequence[Line], before: Beginning) -> int:
         """Look for the first sign. Gives the index of its line."""
@@ -152,6 +161,11 @@ class MaybeMigratedReducer:
         rest = lines if done == 0 else lines[done:]
         changes += self._plain.take(rest)
         return changes
+
+
+def _more_than_kept(line: Line) -> Anomaly:
+    detail = "more before the first message of a migrated agent than is kept"
+    return Anomaly("lost_item", line.offset, len(line.data), detail)
 
 
 def _calls() -> type[Calls]:

@@ -3,7 +3,8 @@
 The header tells nothing. The ids do that the migration makes up: `item-7` for what an event
 told of, `rollout-3` for a turn that no record opened. Codex itself gives every message the
 model's id or a UUID, and tells when it began, which no legacy event does. What it appends to a
-migrated rollout is as in any other.
+migrated rollout is as in any other. An agent's rollout may begin with a copy of its parent's
+records: `held.py`.
 
 Source: docs on legacy rollouts, b7 and d; files that Codex 0.169 migrated.
 """
@@ -20,6 +21,7 @@ from projector.decode import legacy_prompt as prompts
 from projector.decode.parse import parse
 from projector.errors import StateUnknown
 from projector.place import Line
+from projector.reduce.migrated.held import Held, does_something
 
 Sign = Literal["migrated", "native"]
 Json = dict[str, Any]
@@ -58,7 +60,7 @@ def sign_of(record: Json) -> Sign | None:
         return None
     kind = record.get("type")
     if kind == "session_meta":
-        # What goes on where another rollout was cut, or copies its parent, is Codex's own.
+        # What goes on where another rollout was cut is Codex's own; what copies its parent may be.
         begins = payload.get("history_base"), payload.get("subagent_history_start_ordinal")
         return None if begins == (None, None) else "native"
     if kind != "event_msg":
@@ -97,6 +99,10 @@ class Beginning:
     active: str | None = None
     """The turn that runs."""
     headed: bool = False
+    begun: bool = False
+    """A record was read."""
+    held: Held | None = None
+    """Of an agent's rollout that says it begins with a copy of its parent's records."""
 
     @classmethod
     def of(cls, told: Any) -> Beginning:
@@ -106,22 +112,45 @@ class Beginning:
             StateUnknown: it is of another version.
         """
         try:
-            return cls(**(told | {"tools": tuple(told["tools"])}))
+            held = None if told["held"] is None else Held.of(told["held"])
+            return cls(**(told | {"tools": tuple(told["tools"]), "held": held}))
         except (KeyError, TypeError) as error:
             raise StateUnknown("the saved beginning of a rollout cannot be read") from error
 
     def take(self, line: Line) -> Sign | None:
         """Take a line; gives the first sign, from a line of which nothing is taken then."""
-        if _TELLING(line.data) is None:
+        if self.held is None and self.begun and _TELLING(line.data) is None:
             return None
-        for record in objects(line):
-            sign = sign_of(record)
+        found, held = objects(line), self.held
+        for record in found:
+            sign = self._sign_of(record, alone=len(found) == 1)
             if sign is not None:
                 return sign
             payload = record.get("payload")
             if type(payload) is dict:
                 self._take(record.get("type"), payload)
+            self.begun = True
+        if held is not None and any(map(does_something, found)):
+            held.keep(line)
         return None
+
+    def _sign_of(self, record: Json, *, alone: bool) -> Sign | None:
+        """Tell who wrote a record. Where it may be a copy, its turn's id tells nothing."""
+        held = self.held
+        if held is None:
+            if alone and not self.begun:
+                self.held = Held.by(record)
+            return sign_of(record) if self.held is None else None
+        if held.ends_with(record):
+            return "native"
+        payload = record.get("payload")
+        if record.get("type") != "event_msg" or type(payload) is not dict:
+            return None
+        if payload.get("type") != "item_completed":
+            return None
+        sign = _sign_of_item(payload)
+        its_own = payload.get("thread_id") == held.thread_id
+        return "native" if sign == "migrated" and not its_own else sign
 
     def _take(self, kind: Any, payload: Json) -> None:
         if kind == "event_msg":

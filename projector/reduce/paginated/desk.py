@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -60,6 +61,19 @@ class Desk:
         """Bring the state up to date after the last line, and give what the call changed."""
         self.numbers.resolve()
         self.saved.meta.updated_at_ms = self.time_before(len(self.lines))
+        self.lines = ()
+        return self.changes
+
+    def begin_again(self, lines: Sequence[Line]) -> None:
+        """Lay lines here that were taken as a copy of the parent's, and are the thread's own."""
+        saved = self.saved
+        saved.inherited = False
+        saved.header = replace(saved.header, subagent_start_ordinal=None)
+        self.begin(lines)
+        self.last_ms = None
+
+    def end_again(self) -> list[Change]:
+        """Give what they change. Their numbers and times were counted when they came."""
         self.lines = ()
         return self.changes
 

@@ -31,17 +31,28 @@ def take(desk: Desk, line: Line, record: Any, index: int) -> None:
 
 
 def _take(desk: Desk, record: Object, place: Place, index: int) -> None:
-    kind, payload = record.get("type"), record.get("payload")
-    is_meta = kind == "session_meta" and type(payload) is dict
     if not desk.saved.headed:
+        payload = record.get("payload")
+        is_meta = record.get("type") == "session_meta" and type(payload) is dict
         begin(desk, record, payload if is_meta else None, place)
         if is_meta and record.get("ordinal") is None:
             return
     _number(desk, record, place, index)
     if is_unlike_a_stamp(record.get("timestamp")) and to_ms(record.get("timestamp")) is None:
         desk.note("bad_time", place, "a record whose time cannot be read")
-    if _is_inherited(desk, record.get("ordinal")):
-        return
+    if not _is_inherited(desk, record.get("ordinal")):
+        _do(desk, record, place, index)
+
+
+def take_again(desk: Desk, line: Line, index: int) -> None:
+    """Take a line once more, of which all was noted but what its records do."""
+    parsed = parse(line)
+    for found in parsed.objects:
+        _do(desk, found.value, line if parsed.clean else found, index)
+
+
+def _do(desk: Desk, record: Object, place: Place, index: int) -> None:
+    kind, payload = record.get("type"), record.get("payload")
     if type(kind) is not str or "payload" not in record:
         desk.note("not_record", place, "an object without type or payload")
         return

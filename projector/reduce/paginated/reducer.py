@@ -179,3 +179,15 @@ class PaginatedReducer:
         del decoded, records
         record = payload = None
         return desk.end()
+
+    def take_own(self, lines: Sequence[Line]) -> list[Change]:
+        """Take lines again that were passed over as a copy of the parent's: they are none.
+
+        `lines`: those of the rollout so far that do something. Nothing of it has made a row yet.
+        """
+        desk = self._desk
+        desk.turns.clear()
+        desk.begin_again(lines)
+        for index, line in enumerate(lines):
+            odd_lines.take_again(desk, line, index)
+        return desk.end_again()

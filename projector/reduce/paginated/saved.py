@@ -40,6 +40,9 @@ class Saved:
     """The last record had no ordinal."""
     inherited: bool = True
     """Still in the copy of the parent's records, if the header says that there is one."""
+    copied: bool | None = None
+    """Records are a copy of another thread's, as Codex's migration leaves it in legacy forks: what
+    they cost was paid for there. None: it cannot be told yet."""
     active: str | None = None
     """The turn that started last and has not ended."""
     totals: list[int] | None = None
@@ -87,6 +90,8 @@ def _check(name: str, told: Any, like: Any) -> None:
     fine = (
         told is None or type(told) is str
         if name == "active"
+        else told is None or type(told) is bool
+        if name == "copied"
         else told is None
         or (type(told) is list and len(told) == _COUNTS and all(type(one) is int for one in told))
         if name == "totals"

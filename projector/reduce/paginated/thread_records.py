@@ -29,6 +29,8 @@ def begin(desk: Desk, record: Object, payload: Object | None, place: Place) -> N
             desk.note("refused_header", place, "a session_meta that Codex refuses")
         base = saved.header.base
         desk.numbers.begin(0 if base is None else base.end_ordinal)
+    if not thread.may_copy(saved.header):
+        saved.copied = False
     for kind, told in headers.events(saved.header, desk.rollout, desk.thread):
         desk.event(kind, None, told, place, at_ms)
 
@@ -78,6 +80,8 @@ def tokens(desk: Desk, payload: Object, record: Object, place: Place, index: int
 def usage(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
     """Take a `token_usage_record`: what one response cost."""
     desk.saved.recorded, desk.saved.totals = True, None
+    if desk.saved.copied:
+        return
     row = thread.usage(
         payload,
         uid=desk.usage_uid(place.offset),
@@ -108,7 +112,7 @@ def _count(desk: Desk, payload: Object, record: Object, place: Place) -> None:
     known = saved.totals
     before = None if known is None else (known[0], known[1], known[2], known[3], known[4])
     saved.totals = list(now)
-    if not saved.begun:
+    if not saved.begun or saved.copied:
         return
     last = info.get("last_token_usage")
     first = now if saved.header.base is None else tokens_of.totals(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from projector.decode import lifecycle, turn_error
@@ -17,6 +18,8 @@ from projector.reduce.paginated.desk import Desk, Place, ordinal_of
 from projector.reduce.paginated.turns import Turn
 from projector.rows import EventType, TurnRow, uid
 
+#: The migration gives such an id to a turn that no record opened.
+_MADE_UP: Final = re.compile(r"rollout-\d{1,18}").fullmatch
 _TURN_EVENTS: Final[dict[str, EventType]] = {
     "inProgress": "turn.started",
     "completed": "turn.completed",
@@ -37,6 +40,8 @@ def started(desk: Desk, payload: Object, record: Object, place: Place, _index: i
         return
     saved.begun = True
     turn_id = told.turn_id
+    if saved.copied is None or (saved.copied and not _MADE_UP(turn_id)):
+        saved.copied = thread.is_older(turn_id, saved.header.thread_id or desk.thread)
     turn = desk.turn(turn_id)
     before = turn.row
     if turns.start(

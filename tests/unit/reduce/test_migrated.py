@@ -32,6 +32,7 @@ from tests.legacy_records import (
     ran,
     said,
     started,
+    tokens,
 )
 from tests.memory_legacy import ROLLOUT, MemoryStore, lines_of
 from tests.migration import migrated
@@ -257,7 +258,7 @@ def test_calls_of_a_rollout_that_codex_wrote_make_nothing(more: Told) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"subagent_history_start_ordinal": 4},
+        {"subagent_history_start_ordinal": 1},
         {"history_base": {"rollout_id": ROLLOUT, "end_ordinal_exclusive": 4, "end_byte_offset": 9}},
     ],
 )
@@ -282,6 +283,131 @@ def test_turns_that_no_record_opened_are_the_migrations() -> None:
     (row,) = rebuilt(migrated(legacy(*records, *said("more"))))
 
     assert (row["turn_id"], row["item_id"]) == ("rollout-2", "c1")
+
+
+PARENT = "01a3ffff-0000-7000-8000-000000000001"
+AGENT = {"source": {"subagent": {"thread_spawn": {"parent_thread_id": PARENT, "depth": 1}}}}
+#: All that a thread may hold, calls of the model's among it.
+WORK: list[Record] = [
+    *turn({"type": "turn_context", "payload": {"cwd": "/v", "model": "m"}},
+          *KINDS["a process that is asked for more"][0], tokens(5)),
+    event("thread_settings_applied", thread_settings={"cwd": "/x", "model": "n"}),
+    *turn(ran("c4", "t2", "agent"), tokens(9), turn_id="t2"),
+    *said("no record opens this turn"),
+    call("c9", ("shell", {"command": ["ls"]})),
+    output("c9", "text"),
+]  # fmt: skip
+
+
+def agents(*records: Record, **fields: Any) -> bytes:
+    """Give an agent's rollout as the migration leaves it."""
+    return migrated(legacy(*records, **AGENT, **fields))
+
+
+def unbounded(data: bytes) -> bytes:
+    """Give the same rollout as if Codex showed all of it: the header is as long as before."""
+    return data.replace(b'"subagent_history_start_ordinal"', b'"subagent_history_start_0rdinal"')
+
+
+def test_an_agents_thread_is_whole_after_its_migration() -> None:
+    before, after = legacy(*WORK, **AGENT), agents(*WORK)
+    old, _ = fold(lines_of(before))
+    new, reducer = fold(lines_of(after))
+    open_to_all, plain = fold(lines_of(unbounded(after)))
+
+    assert reducer.header.subagent_start_ordinal is None
+    assert new.rows() == open_to_all.rows()
+    assert (reducer.header, reducer.meta, reducer.next_ordinal) == (
+        plain.header, plain.meta, plain.next_ordinal,
+    )  # fmt: skip
+    assert [row.type for row in new.living_items()] == [row.type for row in old.living_items()]
+    assert [row["json"] for row in rebuilt(before)] == [row["json"] for row in rebuilt(after)]
+    assert [row.total_tokens for row in new.usage.values()] == [5, 4]
+    assert [row.total_tokens for row in old.usage.values()] == [5, 4]
+
+
+def test_a_restart_at_every_line_of_an_agents_rollout_is_invisible() -> None:
+    data = numbered(agents(*WORK), native("t9", *RAN))
+    once, reducer = fold(lines_of(data))
+    again, other = fold(lines_of(data), range(len(lines_of(data))), [True] * 99)
+
+    assert once.rows() == again.rows()
+    assert once.rows() == fold(lines_of(unbounded(data)))[0].rows()
+    assert (reducer.header, reducer.meta) == (other.header, other.meta)
+
+
+def copied(*own: Record, of: bytes, header_of_parent: bool, thread: str = ROLLOUT) -> bytes:
+    """Give the rollout of an agent that Codex began with a copy of a parent's records."""
+    records = [orjson.loads(line) for line in of.splitlines()]
+    for record in records:
+        if record["payload"].get("type") == "item_completed":
+            record["payload"]["thread_id"] = thread
+    copy = records if header_of_parent else records[1:]
+    head = header(history_mode="paginated", subagent_history_start_ordinal=len(copy) + 1, **AGENT)
+    plain = [{"type": each["type"], "payload": each["payload"]} for each in (head, *copy, *own)]
+    return numbered(b"", plain)
+
+
+@pytest.mark.parametrize(
+    ("header_of_parent", "thread"), [(True, PARENT), (True, ROLLOUT), (False, PARENT)]
+)
+def test_what_an_agent_copied_of_a_migrated_parent_is_not_its_own(
+    thread: str, *, header_of_parent: bool
+) -> None:
+    parent = migrated(legacy(*WORK, id=PARENT))
+    own = native("t9", *RAN, thread_id=ROLLOUT)
+    data = copied(*own, of=parent, header_of_parent=header_of_parent, thread=thread)
+    for cuts in ((), range(99)):
+        store, reducer = fold(lines_of(data), cuts, [True] * 99)
+
+        assert [row.turn_id for row in store.living_items()] == ["t9"]
+        assert {row.turn_id for row in store.turns.values()} == {"t9"}
+        assert not store.usage
+        assert reducer.header.subagent_start_ordinal is not None
+
+
+def test_a_copy_without_messages_ends_where_the_agents_own_history_begins() -> None:
+    head = header(history_mode="paginated", subagent_history_start_ordinal=3, **AGENT)
+    own = [started("t2"), SIGN]
+    data = numbered(b"", [head, started("t1"), completed("t1"), *own])
+
+    store, _ = fold(lines_of(data))
+
+    assert {row.turn_id for row in store.turns.values()} == {"t2"}
+
+
+def test_more_than_is_kept_before_the_first_message_is_noted() -> None:
+    head = [{"type": "turn_context", "payload": {"cwd": "/v", "model": "m"}}] * 300
+    store, reducer = fold(lines_of(agents(started("t1"), *head, *said("go"), answer("done"))))
+
+    assert [note.kind for note in store.anomalies] == ["lost_item"]
+    assert len(store.living_items()) == 2
+    assert store.turns
+    assert len(reducer.save()) < 4_000
+
+
+def test_what_is_held_of_a_copy_stays_small() -> None:
+    head = header(history_mode="paginated", subagent_history_start_ordinal=99_999, **AGENT)
+    context = {"type": "turn_context", "payload": {"cwd": "/v", "model": "m" * 4_000}}
+    _, reducer = fold(lines_of(numbered(b"", [head, *[context] * 1_000])), range(0, 1000, 50))
+
+    assert len(reducer.save()) < 300_000
+
+
+def test_what_a_fork_copied_costs_nothing_after_its_migration() -> None:
+    old, new = "01a2ffff-ffff-7000-8000-000000000000", "01a30000-0001-7000-8000-000000000000"
+    records = [
+        started(old), *said("go"), tokens(5), completed(old), *said("between"), tokens(7),
+        started(new), *said("on"), tokens(9), completed(new), *said("more"), tokens(10),
+    ]  # fmt: skip
+    before = legacy(*records, forked_from_id=PARENT)
+
+    spent = [
+        [row.total_tokens for row in fold(lines_of(data))[0].usage.values()]
+        for data in (before, migrated(before), agents(*records))
+    ]
+
+    assert spent == [[2, 1]] * 3
 
 
 TURNS = st.sampled_from(["t1", "t2", "rollout-3", ""])
@@ -346,18 +472,30 @@ SIGN = event(
 )
 
 
+HEADS = st.sampled_from(
+    [{}, {"subagent_history_start_ordinal": 9}, {"subagent_history_start_ordinal": 99},
+     {"forked_from_id": PARENT}, {"subagent_history_start_ordinal": 0}]
+)  # fmt: skip
+
+
 @given(
     records=st.lists(RECORDS | RECORDS | ODD, max_size=25),
     signed=st.booleans(),
+    fields=HEADS,
     cuts=st.lists(st.integers(0, 28), max_size=8),
     restarts=st.lists(st.booleans(), max_size=9),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_cuts_and_restarts_are_invisible(
-    records: list[Record | bytes], cuts: list[int], restarts: list[bool], *, signed: bool
+    records: list[Record | bytes],
+    fields: Told,
+    cuts: list[int],
+    restarts: list[bool],
+    *,
+    signed: bool,
 ) -> None:
     begun = [started("t1"), SIGN] if signed else []
-    head = header(history_mode="paginated")
+    head = header(history_mode="paginated", **fields)
     whole = [
         record if isinstance(record, bytes) else {"ordinal": at} | record
         for at, record in enumerate([head, *begun, *records])
