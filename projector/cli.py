@@ -18,6 +18,7 @@ import click
 from projector import __version__
 from projector.commands.options import as_json as _json
 from projector.commands.options import common as _common
+from projector.commands.options import reading as _reading
 from projector.commands.options import settings_of as _settings
 from projector.errors import AlreadyRunning, ProjectorError, UsageError
 
@@ -190,7 +191,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
                 settings,
                 load=lambda: _settings(context, codex_home, database),
                 pulse=pulse,
-                audience=Public(),
+                audience=Public(_reading),
             )
         finally:
             await store.close()
@@ -291,7 +292,8 @@ def status(
 def _facts(settings: Settings) -> Facts:
     from projector.serve.gather import gather  # noqa: PLC0415 - see the module's docstring
 
-    return gather(settings.database_path, settings.codex_homes, time.time_ns() // 1_000_000)
+    with _reading(settings) as db:
+        return gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
 
 
 def _any_rollout(homes: Sequence[str]) -> bool:

@@ -56,6 +56,10 @@ class StoreRefused(Stop):
     """The database cannot be used as it is: newer schema, not a database, no permission."""
 
 
+class StoreMissing(StoreRefused):
+    """There is no database yet: nothing was ever projected into it."""
+
+
 class StoreDamaged(StoreRefused):
     """The database's file is damaged. The rollouts are the truth: it can be made again."""
 

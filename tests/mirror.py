@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from projector.serve.feed import Feed, Wanted
+from projector.store.sqlite.reading import SqliteConnection
 
 _TABLES = {
     "turn": "SELECT lower(hex(uid)), position, ordinal, status, error_json, started_at,"
@@ -31,7 +32,8 @@ class Mirror:
 
     def read(self, database: Path, pages: int = 1 << 30, limit: int | None = None) -> None:
         """Open the feed, take some pages, and leave."""
-        with Feed(str(database)) as feed:
+        with SqliteConnection(str(database)) as db:
+            feed = Feed(db)
             feed.check(self.seq, Wanted())
             for _ in range(pages):
                 page = feed.page(self.seq, Wanted(), limit)

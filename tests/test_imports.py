@@ -33,8 +33,8 @@ STARRED: Final = frozenset(
     install.host
     read.chunks
     run
-    serve.codex serve.connect serve.counts serve.endpoint serve.examine serve.finder serve.gather
-    serve.feed serve.metrics serve.public serve.reader
+    serve.codex serve.endpoint serve.examine serve.gather serve.metrics serve.public
+    serve.snippets
     store.migrate store.open store.postgres store.sqlite
     """.split()
 )
@@ -44,6 +44,7 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("discover.hints", "discover.scan"): "the folders of a home, by name",
     ("read.rollout", "read.chunks"): "the only way to bytes; a test gives another opener",
     ("read.agree", "read.chunks"): "the same",
+    ("serve.finder", "serve.snippets"): "SQLite in memory cuts texts; nothing outside is touched",
     ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }
 
@@ -52,11 +53,6 @@ STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.
 MEETINGS: Final[Mapping[tuple[str, str], str]] = {
     ("reduce", "decode"): "most records change nothing: decoding stops where that shows",
-}
-
-#: What of the store else is known to `run` and `serve`.
-KNOWN_STORES: Final[Mapping[tuple[str, str], str]] = {
-    ("serve.examine", "store.migrate"): "doctor tells which version a schema has, and should have",
 }
 
 #: Who may import a library that is somebody's job.
@@ -191,9 +187,10 @@ def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> No
         return
     stores = {name for name in module.own if _in(name, "store")}
 
-    assert {name for name in stores if (module.name, name) not in KNOWN_STORES} <= {
+    assert stores <= {
         "store.contract",
         "store.compare",
+        "store.reading",
     }
     assert not {name for name in module.own if _in(name, {"run": "serve", "serve": "run"}[part])}
 
@@ -234,5 +231,5 @@ def test_every_exception_is_needed() -> None:
     borrowed = {(module.name, name) for module in MODULES for name in module.own}
     met = {(one.partition(".")[0], other.partition(".")[0]) for one, other in borrowed}
 
-    assert borrowed >= BORROWED.keys() | KNOWN_STORES.keys()
+    assert borrowed >= BORROWED.keys()
     assert met >= MEETINGS.keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from projector.commands.options import as_json, common, settings_of
+from projector.commands.options import as_json, common, reading, settings_of
 
 
 @click.command()
@@ -26,7 +26,7 @@ def doctor(
     from projector.serve.harmless import one_line  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
-    found = examine(settings)
+    found = examine(settings, lambda: reading(settings))
     every = checks(found, settings)
     if as_json:
         click.echo(json.dumps(document(every, found.codex), ensure_ascii=False))

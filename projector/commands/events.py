@@ -6,19 +6,20 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from projector.commands.options import common, settings_of
+from projector.commands.options import common, reading, settings_of
 from projector.errors import ProjectorError
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from projector.serve.feed import Feed, Wanted
+    from projector.serve.feed import Wanted
+    from projector.store.reading import Connection
 
 #: How often a follower asks whether there was a commit, in milliseconds.
 TICK_MS: Final = 200
@@ -63,35 +64,37 @@ def events(
     from projector.serve.feed import Feed, Wanted  # noqa: PLC0415 - see the package's docstring
 
     wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
-    path = settings_of(context, codex_home, database).database_path
-    with Feed(path) as feed:
-        feed.check(after or 0, wanted)
-    reading = _Reading(path, wanted, after or 0, limit)
+    settings = settings_of(context, codex_home, database)
+    with reading(settings) as db:
+        Feed(db).check(after or 0, wanted)
+    printing = _Printing(lambda: reading(settings), wanted, after or 0, limit)
     with _until_told() as told:
         try:
-            reading.catch_up(told)
-            while follow and not reading.done and not told:
-                reading.wait(told)
+            printing.catch_up(told)
+            while follow and not printing.done and not told:
+                printing.wait(told)
                 with suppress(ProjectorError):  # gone again; the wait is for the next one
-                    reading.catch_up(told)
+                    printing.catch_up(told)
         except BrokenPipeError:
             # Whoever read has left, and has all that it wanted.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         finally:
-            reading.close()
+            printing.close()
 
 
-class _Reading:
+class _Printing:
     """How far the feed has been printed."""
 
-    def __init__(self, path: str, wanted: Wanted, after: int, limit: int | None) -> None:
-        self._path = path
+    def __init__(
+        self, database: Callable[[], Connection], wanted: Wanted, after: int, limit: int | None
+    ) -> None:
+        self._database = database
         self._wanted = wanted
         self._after = after
         self._left = limit
-        self._feed: Feed | None = None
+        self._db: Connection | None = None
         self._feed_id: bytes | None = None
-        self._version: int | None = None
+        self._version: object = None
         self._out: BinaryIO = sys.stdout.buffer
 
     @property
@@ -101,15 +104,18 @@ class _Reading:
 
     def close(self) -> None:
         """Let go of the database."""
-        if self._feed is not None:
-            self._feed.close()
-            self._feed = None
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     def catch_up(self, told: list[int]) -> None:
         """Print all that is there."""
-        feed = self._opened()
+        from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
+
+        db = self._opened()
         # Asked for before the changes: what is committed in between is found at the next look.
-        self._version = feed.version()
+        self._version = db.version()
+        feed = Feed(db)
         more = True
         while more and not self.done and not told:
             page = feed.page(self._after, self._wanted, self._left)
@@ -136,20 +142,25 @@ class _Reading:
             except ProjectorError:  # locked, gone, being replaced: it may come again
                 self.close()
 
-    def _opened(self) -> Feed:
-        """Give the feed of the database that is there now."""
+    def _opened(self) -> Connection:
+        """Give the database that is there now."""
         from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
 
-        if self._feed is not None and self._feed.version() is None:
+        if self._db is not None and self._db.version() is None:
             self.close()
-        if self._feed is None:
-            feed = Feed(self._path)
-            if self._feed_id not in (None, feed.feed_id):
+        if self._db is None:
+            db = self._database()
+            try:
+                feed_id = Feed(db).feed_id
+            except ProjectorError:
+                db.close()
+                raise
+            if self._feed_id not in (None, feed_id):
                 self._out.write(RESTART + b"\n")
                 self._out.flush()
                 self._after = 0
-            self._feed, self._feed_id, self._version = feed, feed.feed_id, None
-        return self._feed
+            self._db, self._feed_id, self._version = db, feed_id, None
+        return self._db
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from projector.commands.options import as_json, common, settings_of
-from projector.errors import ProjectorError, UsageError
+from projector.commands.options import as_json, common, reading, settings_of
+from projector.errors import ProjectorError, StoreMissing, UsageError
 
 if TYPE_CHECKING:
     from projector.serve.health import Verdict
@@ -87,12 +86,11 @@ def _verdict(
 
     assert isinstance(asked, Asked)
     settings = settings_of(context, codex_home, database)
-    path = settings.database_path
-    if not os.path.exists(path):
-        return Verdict(
-            level=Level.CRITICAL, text=f"{path}: no database there: nothing is projected"
-        )
-    facts = gather(path, settings.codex_homes, time.time_ns() // 1_000_000)
+    try:
+        with reading(settings) as db:
+            facts = gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
+    except StoreMissing as missing:
+        return Verdict(level=Level.CRITICAL, text=f"{missing.message}: nothing is projected")
     return judge(facts, settings.health, asked)
 
 

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from projector.settings import Settings
+    from projector.store.reading import Connection
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -49,6 +50,19 @@ def settings_of(
     from projector import config  # noqa: PLC0415 - see the package's docstring
 
     return config.load(options_of(codex_home, database), file=context.obj)
+
+
+def reading(settings: Settings) -> Connection:
+    """Open the database for reading.
+
+    Raises:
+        StoreMissing: there is none.
+        StoreRefused: it is none of ours.
+        StoreUnavailable: it cannot be read now.
+    """
+    from projector.store.open import open_to_read  # noqa: PLC0415 - see the package's docstring
+
+    return open_to_read(settings.database)
 
 
 def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, Any]:

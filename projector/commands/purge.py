@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projector.commands.options import common, settings_of
+from projector.commands.options import common, reading, settings_of
 from projector.errors import AlreadyRunning, ProjectorError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def purge(
     from projector.serve.reader import Reader  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
-    with Reader(settings.database_path) as reader:
+    with reading(settings) as db:
+        reader = Reader(db)
         found = {one: reader.rollouts(one) for one in thread}
     for one, files in found.items():
         _refuse_living(one, files, settings)

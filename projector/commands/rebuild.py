@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projector.commands.options import common, settings_of
+from projector.commands.options import common, reading, settings_of
 from projector.commands.threads import chosen_threads
 from projector.errors import ProjectorError, StoreDamaged, UsageError
 
@@ -56,7 +55,7 @@ def rebuild(
     talk = progress.choose()
     try:
         _refuse_nothing(path)
-        damage = _damage(path, talk, whole=not thread)
+        damage = _damage(settings, talk, whole=not thread)
         if damage is None:
             try:
                 rebuilt = asyncio.run(_in_place(settings, thread, talk))
@@ -92,40 +91,34 @@ def _refuse_nothing(path: Path) -> None:
         raise UsageError(f"{path}: no database there", hint="Make it: projector backfill")
 
 
-def _damage(path: Path, talk: Progress, *, whole: bool) -> str | None:
+def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
     """Say what is wrong with the file itself; None: nothing that can be seen.
 
-    `whole`: look at every page. For single threads it is enough that SQLite can open it.
+    `whole`: look at every page. For single threads it is enough that it can be opened.
     """
-    from projector.serve.connect import connect, explained  # noqa: PLC0415 - see the package
-
     try:
-        with closing(connect(str(path))) as db:
+        with reading(settings) as db:
             if whole:
-                talk.note(f"{path}: checking the file")
-                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-                if found != "ok":
-                    return f"{path}: is damaged ({found.splitlines()[-1]})"
+                talk.note(f"{db.shown}: checking the file")
+                found = db.soundness(None)
+                if found not in (None, "ok"):
+                    return f"{db.shown}: is damaged ({found})"
             else:
-                db.execute("SELECT count(*) FROM rollouts").fetchone()
-    except sqlite3.Error as error:
-        said = explained(str(path), error)
-        if isinstance(said, StoreDamaged):
-            return said.message
-        raise said from error
+                db.rows("SELECT count(*) FROM rollouts")
+    except StoreDamaged as error:
+        return error.message
     return None
 
 
 async def _in_place(settings: Settings, thread: tuple[str, ...], talk: Progress) -> Rebuilt:
     from projector.run.rebuild import rebuild as project  # noqa: PLC0415 - see the package
-    from projector.serve.connect import connect  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
-    from projector.store.sqlite.rows import SqliteRows  # noqa: PLC0415
+    from projector.store.open import open_rows, open_store  # noqa: PLC0415
 
     chosen: frozenset[str] | None = None
     if thread:
-        wanted = chosen_threads(settings.database_path, thread)
-        with closing(SqliteRows(connect(settings.database_path))) as rows:
+        with reading(settings) as db:
+            wanted = chosen_threads(db, thread)
+        with closing(open_rows(settings.database)) as rows:
             chosen = rows.chains(wanted) | frozenset(wanted)
     store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
     try:

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from projector.commands.options import as_json, common, settings_of
+from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads, moment, spellings
 from projector.errors import UsageError
 
@@ -74,14 +74,15 @@ def search(
     from projector.serve.finder import Finder  # noqa: PLC0415
     from projector.words import query  # noqa: PLC0415
 
-    path = settings_of(context, codex_home, database).database_path
+    settings = settings_of(context, codex_home, database)
     asked = query(words)
     if not asked:
         raise UsageError(
             f"{' '.join(words)!r}: no word to look for", hint="A word has letters or digits"
         )
-    threads = chosen_threads(path, thread) if thread else None
-    with Finder(path) as finder:
+    with reading(settings) as db:
+        finder = Finder(db)
+        threads = chosen_threads(db, thread) if thread else None
         if folder is not None:
             inside = finder.within(spellings(folder))
             threads = inside if threads is None else tuple(set(threads) & set(inside))

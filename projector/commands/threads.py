@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from projector.commands.options import as_json, common, settings_of
+from projector.commands.options import as_json, common, reading, settings_of
 from projector.errors import ProjectorError, UsageError
 
 if TYPE_CHECKING:
     from projector.serve.reader import Reader
+    from projector.store.reading import Connection
 
 #: Threads in a table on a terminal, if nothing else is said: what fits on a screen.
 LIMIT: Final = 30
@@ -93,8 +94,8 @@ def threads(
         text=text,
         limit=limit or None,
     )
-    with Reader(settings_of(context, codex_home, database).database_path) as reader:
-        listed = choose(reader.threads(), wanted)
+    with reading(settings_of(context, codex_home, database)) as db:
+        listed = choose(Reader(db).threads(), wanted)
     if as_json:
         import orjson  # noqa: PLC0415 - see the package's docstring
 
@@ -146,7 +147,8 @@ def show(
     from projector.serve.reader import Reader  # noqa: PLC0415
     from projector.serve.replay import line, replay  # noqa: PLC0415
 
-    with Reader(settings_of(context, codex_home, database).database_path) as reader:
+    with reading(settings_of(context, codex_home, database)) as db:
+        reader = Reader(db)
         history = reader.history(meant(reader, thread))
         detail = shown.Detail(full=full, reasoning=reasoning)
         match form:
@@ -160,7 +162,7 @@ def show(
                 _write(piece.encode() for piece in shown.as_text(history, detail))
 
 
-def chosen_threads(path: str, named: Iterable[str]) -> tuple[str, ...]:
+def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
     """Give the ids of the threads that are meant; a whole id stands for itself.
 
     Raises as `meant` does.
@@ -174,8 +176,7 @@ def chosen_threads(path: str, named: Iterable[str]) -> tuple[str, ...]:
         try:
             chosen.append(str(uuid.UUID(name)))
         except ValueError:
-            with Reader(path) as reader:
-                chosen.append(meant(reader, name))
+            chosen.append(meant(Reader(db), name))
     return tuple(dict.fromkeys(chosen))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from projector.commands.options import as_json, common, settings_of
+from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads
 
 if TYPE_CHECKING:
@@ -44,24 +44,20 @@ def verify(
     different, or not all could be read.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
-    import sqlite3  # noqa: PLC0415
 
     import orjson  # noqa: PLC0415
 
     from projector.run import progress  # noqa: PLC0415
     from projector.run.verify import verify as compare  # noqa: PLC0415
-    from projector.serve.connect import connect, explained  # noqa: PLC0415
-    from projector.store.sqlite.rows import SqliteRows  # noqa: PLC0415
+    from projector.store.open import open_rows  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
-    path = settings.database_path
-    chosen = chosen_threads(path, thread)
+    with reading(settings) as db:
+        chosen = chosen_threads(db, thread)
     talk = progress.choose(silent=as_json)
     try:
-        with closing(SqliteRows(connect(path))) as rows:
+        with closing(open_rows(settings.database)) as rows:
             report = asyncio.run(compare(rows, scratch, settings, threads=chosen, progress=talk))
-    except sqlite3.Error as error:
-        raise explained(path, error) from error
     finally:
         talk.finish()
     if as_json:
@@ -75,9 +71,7 @@ def verify(
 async def scratch() -> AsyncIterator[Scratch]:
     """Make a database to project into, in a private folder, and take both away."""
     from projector.run.verify import Scratch  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.connect import connect  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
-    from projector.store.sqlite.rows import SqliteRows  # noqa: PLC0415
+    from projector.store.open import open_rows, open_store  # noqa: PLC0415
 
     # /tmp is in memory on many systems, and a rollout may be larger than that.
     named = os.environ.get("TMPDIR")
@@ -85,10 +79,10 @@ async def scratch() -> AsyncIterator[Scratch]:
     where = named or (large if os.access(large, os.W_OK) else None)
     folder = tempfile.mkdtemp(prefix="codex-projector-verify-", dir=where)
     try:
-        path = str(Path(folder, "scratch.db"))
-        store = await open_store(f"sqlite:///{path}")
+        url = f"sqlite:///{Path(folder, 'scratch.db')}"
+        store = await open_store(url)
         try:
-            with closing(SqliteRows(connect(path))) as rows:
+            with closing(open_rows(url)) as rows:
                 yield Scratch(store, rows)
         finally:
             await store.close()

@@ -21,6 +21,7 @@ from projector.errors import SetAside
 from projector.place import RolloutId, ThreadId
 from projector.read.rollout import RolloutReader
 from projector.serve.shortfall import NOTHING, UNKNOWN, Held, Missing, Record
+from projector.store.reading import Connection
 
 HISTORY: Final = "thread_history_1.sqlite"
 STATE: Final = "state_5.sqlite"
@@ -122,10 +123,10 @@ class Here(NamedTuple):
     odd: frozenset[str]
 
 
-def rollouts(ours: sqlite3.Connection, home: str) -> list[Here]:
+def rollouts(ours: Connection, home: str) -> list[Here]:
     """Give the paginated rollouts of a home whose files are there."""
     odd: dict[int, set[str]] = {}
-    for number, kind in ours.execute(
+    for number, kind in ours.rows(
         "SELECT a.rollout, a.kind FROM anomaly_rows AS a JOIN rollouts AS r"
         " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'"
     ):
@@ -133,25 +134,25 @@ def rollouts(ours: sqlite3.Connection, home: str) -> list[Here]:
     real = os.path.realpath(home)
     homes = [
         name
-        for (name,) in ours.execute("SELECT DISTINCT home FROM rollouts")
+        for (name,) in ours.rows("SELECT DISTINCT home FROM rollouts")
         if os.path.realpath(name) == real
     ]
-    rows = ours.execute(
+    rows = ours.rows(
         "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
         " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
         " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
         " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
-        "  AND r.home IN (SELECT value FROM json_each(?)) ORDER BY 2",
-        (orjson.dumps(homes).decode(),),
+        "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
+        {"homes": orjson.dumps(homes).decode()},
     )
     return [Here._make((*row, frozenset(odd.get(row[0], ())))) for row in rows]
 
 
-def held(ours: sqlite3.Connection, databases: Databases, now_s: float) -> Iterator[Held]:
+def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]:
     """Give every paginated rollout of a home as it is here and in Codex.
 
     Raises:
-        sqlite3.Error: one of the databases cannot be read.
+        sqlite3.Error: one of Codex's databases cannot be read.
     """
     listed = None if databases.state is None else threads(databases.state)
     every = rollouts(ours, databases.home)
@@ -180,11 +181,11 @@ def held(ours: sqlite3.Connection, databases: Databases, now_s: float) -> Iterat
 
 
 def _continued(
-    ours: sqlite3.Connection, stands: Mapping[str, object]
+    ours: Connection, stands: Mapping[str, object]
 ) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
     """Give what threads go on, that Codex has projected without it: by which, and up to where."""
     found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
-    for base, thread_id, current, upto in ours.execute(
+    for base, thread_id, current, upto in ours.rows(
         "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM thread_parts AS p"
         " JOIN thread_states AS s ON s.thread_id = p.thread_id"
         " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2"
@@ -197,7 +198,7 @@ def _continued(
 class _Sources(NamedTuple):
     """What is compared."""
 
-    ours: sqlite3.Connection
+    ours: Connection
     codex: sqlite3.Connection | None
     """None: Codex has no projection at all."""
     listed: Mapping[ThreadId, Listed] | None
@@ -316,7 +317,7 @@ class _Gap:
 
 
 def _missing(
-    ours: sqlite3.Connection,
+    ours: Connection,
     codex: sqlite3.Connection | None,
     here: Here,
     offset: int | None,
@@ -334,7 +335,7 @@ def _missing(
             )
         )
     started: dict[str, tuple[int, int | None]] = {}
-    for turn_id, place, ended, at, end in ours.execute(_OUR_TURNS, values):
+    for turn_id, place, ended, at, end in ours.stream(_OUR_TURNS, values):
         started[turn_id] = (place, at)
         if turn_id not in status:
             (before if place < cut else behind).turn(turn_id, place)
@@ -348,7 +349,7 @@ def _missing(
             (here.rollout_id,),
         )
     other = next(theirs, None)
-    for turn_id, item_id, place in ours.execute(_OUR_ITEMS, values):
+    for turn_id, item_id, place in ours.stream(_OUR_ITEMS, values):
         while other is not None and other < (turn_id, item_id):
             other = next(theirs, None)
         if other != (turn_id, item_id):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 
-from projector.serve.connect import connect, explained
+from projector.store.reading import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,39 +23,23 @@ class Counts:
     schema: int
 
 
-def count(path: str) -> Counts:
-    """Count what the database at `path` holds.
-
-    Raises:
-        StoreRefused: there is no such database, or it is none of ours.
-        StoreUnavailable: it cannot be read now.
-    """
-    try:
-        with closing(connect(path)) as connection:
-            connection.execute("BEGIN")
-            rollouts, turns, items = connection.execute(
-                "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM rollouts"
-            ).fetchone()
-            (threads,) = connection.execute("SELECT count(*) FROM thread_states").fetchone()
-            kinds = connection.execute("SELECT kind, count(*) FROM anomaly_rows GROUP BY kind")
-            anomalies = dict(kinds.fetchall())
-            (schema,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        raise explained(path, error) from error
+def count(db: Connection) -> Counts:
+    """Count what the database holds. Raises as `Connection` does."""
+    with db.snapshot():
+        ((rollouts, turns, items),) = db.rows(
+            "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM rollouts"
+        )
+        ((threads,),) = db.rows("SELECT count(*) FROM thread_states")
+        anomalies = dict(db.rows("SELECT kind, count(*) FROM anomaly_rows GROUP BY kind"))
+        schema = db.schema()
+    size = db.size()
     return Counts(
         rollouts=rollouts,
         threads=threads,
         turns=turns,
         items=items,
         anomalies=anomalies,
-        database_bytes=_size(path),
-        wal_bytes=_size(path + "-wal"),
-        schema=schema,
+        database_bytes=size.database,
+        wal_bytes=size.log,
+        schema=schema.found,
     )
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

@@ -24,10 +24,12 @@ from projector import __version__, log
 from projector.errors import ProjectorError
 from projector.meters import Meters
 from projector.serve.counts import Counts, count
+from projector.serve.facts import Facts
 from projector.serve.gather import gather
 from projector.serve.health import Level, Verdict, judge
 from projector.serve.metrics import Now, registry
 from projector.settings import Settings, listen_address
+from projector.store.reading import Connection
 
 #: The work is held to hang after this long without a step, in seconds: as the watchdog has it.
 HANGS_S: Final = 60.0
@@ -42,8 +44,14 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Endpoint:
     """What listens. Made by `open`; `close` it."""
 
-    def __init__(self, meters: Callable[[], Meters], settings: Callable[[], Settings]) -> None:
-        """Get ready; `open` listens."""
+    def __init__(
+        self,
+        meters: Callable[[], Meters],
+        settings: Callable[[], Settings],
+        open_database: Callable[[Settings], Connection],
+    ) -> None:
+        """Get ready; `open` listens. `open_database`: for reading."""
+        self._open = open_database
         self._meters = meters
         self._settings = settings
         self._runner: web.AppRunner | None = None
@@ -131,21 +139,24 @@ class Endpoint:
         return web.Response(body=encode(registry(found)), headers={"Content-Type": content_type})
 
     async def _count(self) -> Counts:
-        return await asyncio.to_thread(count, self._settings().database_path)
+        def counted() -> Counts:
+            with self._open(self._settings()) as db:
+                return count(db)
+
+        return await asyncio.to_thread(counted)
 
     async def _look(self) -> Verdict:
         async with self._looking:
             if self._seen is not None and time.monotonic() - self._seen_at < _LOOK_S:
                 return self._seen
             settings = self._settings()
+
+            def gathered() -> Facts:
+                with self._open(settings) as db:
+                    return gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
+
             try:
-                facts = await asyncio.to_thread(
-                    gather,
-                    settings.database_path,
-                    settings.codex_homes,
-                    time.time_ns() // 1_000_000,
-                )
-                self._seen = judge(facts, settings.health)
+                self._seen = judge(await asyncio.to_thread(gathered), settings.health)
             except (ProjectorError, OSError) as error:
                 self._seen = Verdict(level=Level.UNKNOWN, text=str(error))
             self._seen_at = time.monotonic()

@@ -11,7 +11,8 @@ import shutil
 import socket
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,30 +20,31 @@ from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
 from projector.serve import codex
-from projector.serve.connect import connect, explained
 from projector.serve.doctor import Codex, Examined, Home, Incomplete, Kind, Mode, Stored
 from projector.serve.gather import gather
 from projector.serve.shortfall import shortfalls
 from projector.settings import Settings
-from projector.store.migrate import migrations
+from projector.store.reading import Connection
 
 #: Seconds that the database's pages are checked for.
 INTEGRITY_S: Final = 10.0
-#: Steps of SQLite's machine between two looks at the clock.
-_STEPS: Final = 100_000
 _WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
 
 
-def examine(settings: Settings, *, integrity_s: float = INTEGRITY_S) -> Examined:
-    """Look at everything."""
+def examine(
+    settings: Settings,
+    open_database: Callable[[], Connection],
+    *,
+    integrity_s: float = INTEGRITY_S,
+) -> Examined:
+    """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does."""
     now_ms = time.time_ns() // 1_000_000
     path = settings.database_path
     mounts = _read(MOUNT_TABLE)
     stored, fault = None, ""
     try:
-        stored = _stored(path, settings, now_ms, integrity_s)
-    except sqlite3.Error as error:
-        fault = str(explained(path, error))
+        with open_database() as db:
+            stored = _stored(db, settings, now_ms, integrity_s)
     except (ProjectorError, OSError) as error:
         fault = str(error)
     beat = None if stored is None else stored.facts.database.heartbeat
@@ -59,7 +61,7 @@ def examine(settings: Settings, *, integrity_s: float = INTEGRITY_S) -> Examined
         held=_held(path),
         local=beat is not None and beat.holder.host == socket.gethostname(),
         stored=stored,
-        codex=tuple(_codex(home, path, stored) for home in settings.codex_homes),
+        codex=tuple(_codex(home, open_database, stored) for home in settings.codex_homes),
     )
 
 
@@ -76,46 +78,31 @@ def _home(home: str, mounts: str) -> Home:
     return Home(home, len(found.files), len(found.folders), tuple(faults), why)
 
 
-def _stored(path: str, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
-    facts = gather(path, settings.codex_homes, now_ms)
-    with closing(connect(path)) as db:
-        (schema,) = db.execute("PRAGMA user_version").fetchone()
-        kinds = db.execute(
-            "SELECT kind, count(*), count(DISTINCT rollout) FROM anomaly_rows"
-            " GROUP BY kind ORDER BY 2 DESC, 1"
-        ).fetchall()
-        incomplete = db.execute(
-            "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
-            " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
-            " ORDER BY p.part LIMIT 1) FROM thread_states AS s"
-            " WHERE s.incomplete AND NOT s.deleted ORDER BY 1"
-        ).fetchall()
-        (latest_ms,) = db.execute("SELECT coalesce(max(read_at_ms), 0) FROM rollouts").fetchone()
-        integrity = _integrity(db, integrity_s)
+_KINDS: Final = (
+    "SELECT kind, count(*), count(DISTINCT rollout) FROM anomaly_rows"
+    " GROUP BY kind ORDER BY 2 DESC, 1"
+)
+_INCOMPLETE: Final = (
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
+    " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
+    " ORDER BY p.part LIMIT 1) FROM thread_states AS s"
+    " WHERE s.incomplete AND NOT s.deleted ORDER BY 1"
+)
+
+
+def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
+    facts = gather(db, settings.codex_homes, now_ms)
+    schema = db.schema()
+    ((latest_ms,),) = db.rows("SELECT coalesce(max(read_at_ms), 0) FROM rollouts")
     return Stored(
         facts=facts,
-        schema=schema,
-        newest_schema=len(migrations("sqlite")),
-        integrity=integrity,
-        kinds=tuple(Kind(*row) for row in kinds),
-        incomplete=tuple(Incomplete(*row) for row in incomplete),
+        schema=schema.found,
+        newest_schema=schema.newest,
+        integrity=db.soundness(integrity_s),
+        kinds=tuple(Kind(*row) for row in db.rows(_KINDS)),
+        incomplete=tuple(Incomplete(*row) for row in db.rows(_INCOMPLETE)),
         latest_ms=latest_ms,
     )
-
-
-def _integrity(db: sqlite3.Connection, seconds: float) -> str | None:
-    """Check the pages for so long; None: it was not enough."""
-    until = time.monotonic() + seconds
-    db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-    try:
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        return " ".join(str(found).split())
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            return None
-        raise
-    finally:
-        db.set_progress_handler(None, 0)
 
 
 def _network(path: str, mounts: str) -> str | None:
@@ -161,7 +148,7 @@ def _held(path: str) -> bool | None:
     return False
 
 
-def _codex(home: str, path: str, stored: Stored | None) -> Codex:
+def _codex(home: str, open_database: Callable[[], Connection], stored: Stored | None) -> Codex:
     found = codex.locate(home)
     paths = tuple(one for one in (found.history, found.state) if one is not None)
     if stored is None or not paths:
@@ -169,12 +156,14 @@ def _codex(home: str, path: str, stored: Stored | None) -> Codex:
     short = []
     unopened = 0
     try:
-        with closing(connect(path)) as ours:
+        with open_database() as ours:
             for held in codex.held(ours, found, time.time()):
                 told = list(shortfalls(held))
                 short += told
                 unopened += held.codex_offset is None and bool(held.beyond) and not told
         listed = {} if found.state is None else codex.threads(found.state)
+    except ProjectorError as error:
+        return Codex(home=home, found=paths, fault=str(error))
     except sqlite3.Error as error:
         return Codex(home=home, found=paths, fault=f"{' and '.join(paths)}: {error}")
     lost = [

@@ -7,17 +7,14 @@ tombstone by now there is none.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, Self, get_args
 
 import orjson
 
-from projector.errors import ProjectorError, StoreRefused, UsageError
+from projector.errors import ProjectorError, UsageError
 from projector.rows import EventType
-from projector.serve.connect import connect, explained
+from projector.store.reading import Connection
 
 #: What changes.
 KINDS: Final = ("turn", "item", "thread", "event")
@@ -29,27 +26,27 @@ PAGE: Final = 500
 _EVERYTHING: Final = (1 << 63) - 1
 
 _STATE: Final = "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state"
-_CHANGES: Final = "SELECT * FROM changes WHERE seq > ? ORDER BY seq LIMIT ?"
+_CHANGES: Final = "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit"
 _ITEMS: Final = """
 SELECT f.seq, i.position, i.ordinal, i.updated_ordinal, i.created_at_ms, i.started_at_ms,
   i.completed_at_ms, i.provenance, i.json AS item
 FROM feed AS f JOIN items AS i ON i.item = f.row
-WHERE f.kind = 2 AND f.seq > ? AND f.seq <= ? AND i.tombstone = 0
+WHERE f.kind = 2 AND f.seq > :after AND f.seq <= :last AND i.tombstone = 0
 """
 _TURNS: Final = """
 SELECT f.seq, t.position, t.ordinal, t.status, t.error_json AS error, t.started_at, t.completed_at,
   t.duration_ms, t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.model,
   t.end_ordinal, t.end_offset
 FROM feed AS f JOIN turns AS t ON t.turn = f.row
-WHERE f.kind = 1 AND f.seq > ? AND f.seq <= ? AND t.tombstone = 0
+WHERE f.kind = 1 AND f.seq > :after AND f.seq <= :last AND t.tombstone = 0
 """
 _EVENTS: Final = """
 SELECT f.seq, e.payload, e.recorded_at_ms
 FROM feed AS f JOIN events AS e ON e.seq = f.row
-WHERE f.kind = 4 AND f.seq > ? AND f.seq <= ? AND e.tombstone = 0
+WHERE f.kind = 4 AND f.seq > :after AND f.seq <= :last AND e.tombstone = 0
 """
-_THREAD: Final = "SELECT * FROM threads WHERE thread_id = ?"
-_PARTS: Final = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = ? ORDER BY part"
+_THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
+_PARTS: Final = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
 #: Columns that hold JSON.
 _JSON: Final = frozenset({"item", "error", "payload"})
 
@@ -100,36 +97,13 @@ class Page(NamedTuple):
 
 
 class Feed:
-    """The change feed of a database, open for reading."""
+    """Asks a database for its change feed. Every method raises as `Connection` does."""
 
-    def __init__(self, path: str) -> None:
-        """Open it.
-
-        Raises:
-            StoreRefused: there is no such database, or it is none of ours.
-            StoreUnavailable: it cannot be read now.
-        """
-        self._path = path
-        with self._words():
-            self._connection = connect(path)
-            try:
-                self._file = _file(path)
-                self.feed_id, *_ = self._connection.execute(_STATE).fetchone()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def close(self) -> None:
-        """Close it."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        """Give the feed."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
+    def __init__(self, db: Connection) -> None:
+        """Read from `db`, which stays its owner's to close."""
+        self._db = db
+        ((feed_id, _, _),) = db.rows(_STATE)
+        self.feed_id: bytes = feed_id
 
     def check(self, after: int, wanted: Wanted) -> None:
         """Make sure that all changes behind `after` are there.
@@ -137,40 +111,24 @@ class Feed:
         Raises:
             ProjectorError: some are not; says what to do.
         """
-        with self._words():
-            _, pruned, last = self._connection.execute(_STATE).fetchone()
+        ((_, pruned, last),) = self._db.rows(_STATE)
         if after > last:
             raise ProjectorError(
-                f"{self._path}: no change {after} yet, the last is {last}: is it the database that"
-                " it was",
+                f"{self._db.shown}: no change {after} yet, the last is {last}: is it the database"
+                " that it was",
                 hint="Of another one the numbers are others: begin without --after",
             )
         if after < pruned and not wanted.only_events:
             raise ProjectorError(
-                f"{self._path}: changes up to {pruned} are no longer kept (feed.keep_days)",
+                f"{self._db.shown}: changes up to {pruned} are no longer kept (feed.keep_days)",
                 hint="Read the views and the greatest seq of changes in one transaction and go on"
                 f" from there; or take what is left: --after {pruned}",
             )
 
-    def version(self) -> int | None:
-        """Give a number that is another one after each commit; None: there is another file now.
-
-        Raises:
-            StoreUnavailable: it cannot be read now.
-        """
-        if _file(self._path) != self._file:
-            return None
-        with self._words():
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
     def page(self, after: int, wanted: Wanted, limit: int | None = None) -> Page:
-        """Read the next changes behind a number; at most `limit` lines.
-
-        Raises:
-            StoreUnavailable: it cannot be read now.
-        """
-        with self._words(), self._snapshot():
-            rows = self._dicts(_CHANGES, (after, PAGE))
+        """Read the next changes behind a number; at most `limit` lines."""
+        with self._db.snapshot():
+            rows = self._db.dicts(_CHANGES, {"after": after, "limit": PAGE})
             last = rows[-1]["seq"] if rows else after
             full = len(rows) == PAGE
             changes = [row for row in rows if wanted.takes(row)]
@@ -187,7 +145,7 @@ class Feed:
         kinds = {change["kind"] for change in changes}
         for kind, sql in (("item", _ITEMS), ("turn", _TURNS), ("event", _EVENTS)):
             if kind in kinds:
-                for row in self._dicts(sql, (after, last)):
+                for row in self._db.dicts(sql, {"after": after, "last": last}):
                     seq = row.pop("seq")
                     shown[seq] = {
                         name: orjson.Fragment(value) if name in _JSON and value else value
@@ -204,8 +162,8 @@ class Feed:
 
     def _thread(self, thread_id: str) -> dict[str, Any] | None:
         """Give a thread with the parts of its visible history; None: it is no more."""
-        for row in self._dicts(_THREAD, (thread_id,)):
-            parts = self._connection.execute(_PARTS, (thread_id,)).fetchall()
+        for row in self._db.dicts(_THREAD, {"thread": thread_id}):
+            parts = self._db.rows(_PARTS, {"thread": thread_id})
             return row | {
                 "parts": [
                     {"rollout_id": rollout_id, "upto": None if upto == _EVERYTHING else upto}
@@ -213,38 +171,3 @@ class Feed:
                 ]
             }
         return None
-
-    def _dicts(self, sql: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
-        cursor = self._connection.execute(sql, values)
-        names = [name for name, *_ in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _words(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explained(self._path, error) from error
-
-
-def _file(path: str) -> tuple[int, int, bool]:
-    """Tell one file of a name from another, and one that rests from one with a log beside it.
-
-    What is opened while it rests, in a folder that is not ours to write, does not see the log.
-    """
-    try:
-        facts = os.stat(path)
-    except FileNotFoundError:
-        raise StoreRefused(
-            f"{path}: no database there", hint="Make it: projector backfill"
-        ) from None
-    return facts.st_dev, facts.st_ino, os.path.exists(f"{path}-wal")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Final, NamedTuple
 
-from projector.serve.connect import connect, explained
-from projector.serve.search import BEGIN, END, Hit, Sought
+from projector.serve.search import Hit, Sought
+from projector.serve.snippets import Snippets
 from projector.serve.threads import within
+from projector.store.reading import Connection
 from projector.words import indexed
-
-#: Words around a hit that a snippet has, hits included.
-_WORDS: Final = 24
 
 #: Written so that the index is asked first: its hits are few, items and parts are many.
 _FOUND: Final = """
@@ -30,12 +27,13 @@ _ORDERS: Final = {"newest": "i.created_at_ms DESC, i.item DESC", "best": "f.rank
 # Its own thread first, then the oldest.
 _THREADS: Final = """
 SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
-WHERE p.rollout = ? AND p.upto > ?
+WHERE p.rollout = :rollout AND p.upto > :position
 ORDER BY p.thread_id <> r.thread_id, p.thread_id
 """
-_SNIPPET: Final = """
-SELECT snippet(item_index, 0, ?, ?, '…', ?) FROM item_index WHERE item_index MATCH ? AND rowid = ?
-"""
+_JSON: Final = "SELECT json FROM items WHERE item = :item"
+_NAMED: Final = "SELECT name, preview FROM threads WHERE thread_id = :thread"
+_STATE: Final = "SELECT what, max_text_bytes, unfilled FROM search_state"
+_UNFILLED: Final = "SELECT count(*) FROM items WHERE item <= :unfilled"
 
 
 class _Found(NamedTuple):
@@ -52,56 +50,32 @@ class _Found(NamedTuple):
 
 
 class Finder:
-    """The database, open for searching."""
+    """Asks a database for words. Every method raises as `Connection` does."""
 
-    def __init__(self, path: str) -> None:
-        """Open it.
-
-        Raises:
-            StoreRefused: there is no such database, or it is none of ours.
-            StoreUnavailable: it cannot be read now.
-        """
-        self._path = path
-        with self._words():
-            self._db = connect(path)
-            self._db.create_function("item_words", 4, indexed, deterministic=True)
-
-    def __enter__(self) -> Self:
-        """Give the finder."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self._db.close()
+    def __init__(self, db: Connection) -> None:
+        """Read from `db`, which stays its owner's to close."""
+        self._db = db
 
     def missing(self) -> int | None:
         """Say how many items are not indexed yet; None: none ever will, the index is off."""
-        with self._words():
-            what, unfilled = self._db.execute("SELECT what, unfilled FROM search_state").fetchone()
-            if what == "off":
-                return None
-            (count,) = self._db.execute(
-                "SELECT count(*) FROM items WHERE item <= ?", (unfilled,)
-            ).fetchone()
-            return int(count)
+        ((what, _, unfilled),) = self._db.rows(_STATE)
+        if what == "off":
+            return None
+        ((count,),) = self._db.rows(_UNFILLED, {"unfilled": unfilled})
+        return int(count)
 
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
         """Give the threads of a folder, given in its spellings, and of those below."""
-        with self._words():
-            rows = self._db.execute("SELECT thread_id, cwd FROM threads").fetchall()
+        rows = self._db.rows("SELECT thread_id, cwd FROM threads")
         return tuple(thread_id for thread_id, cwd in rows if within(cwd, folders))
 
     def threads(self, thread_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         """Give what threads are known by: name and preview."""
-        found = {}
-        with self._words():
-            for thread_id in dict.fromkeys(thread_ids):
-                row = self._db.execute(
-                    "SELECT name, preview FROM threads WHERE thread_id = ?", (thread_id,)
-                ).fetchone()
-                if row is not None:
-                    found[thread_id] = {"name": row[0], "preview": row[1]}
-        return found
+        return {
+            thread_id: row
+            for thread_id in dict.fromkeys(thread_ids)
+            for row in self._db.dicts(_NAMED, {"thread": thread_id})
+        }
 
     def find(self, sought: Sought) -> list[Hit]:
         """Give the items of visible histories that hold all words, each once."""
@@ -117,21 +91,22 @@ class Finder:
             parts = " AND p.thread_id IN (SELECT value FROM json_each(:threads))"
             values["threads"] = json.dumps(sought.threads)
         sql = _FOUND.format(conditions=conditions, parts=parts, order=_ORDERS[sought.order])
-        with self._words(), self._snapshot():
-            rows = self._db.execute(sql, values).fetchall()
-            return [self._hit(sought, _Found._make(row)) for row in rows]
+        with closing(Snippets(sought.query)) as snippets, self._db.snapshot():
+            ((extent, max_text_bytes, _),) = self._db.rows(_STATE)
+            hits = []
+            for row in self._db.rows(sql, values):
+                found = _Found._make(row)
+                ((item,),) = self._db.rows(_JSON, {"item": found.item})
+                text = indexed(found.type, item, extent, max_text_bytes)
+                hits.append(self._hit(sought, found, snippets.of(text) or ""))
+        return hits
 
-    def _hit(self, sought: Sought, found: _Found) -> Hit:
-        threads = [
-            thread
-            for (thread,) in self._db.execute(_THREADS, (found.rollout, found.position)).fetchall()
-        ]
+    def _hit(self, sought: Sought, found: _Found, snippet: str) -> Hit:
+        where = {"rollout": found.rollout, "position": found.position}
+        threads = [thread for (thread,) in self._db.rows(_THREADS, where)]
         wanted = sought.threads
         if wanted is not None:  # one of those that were asked for gives the hit its name
             threads.sort(key=lambda thread: thread not in wanted)
-        (snippet,) = self._db.execute(
-            _SNIPPET, (BEGIN, END, _WORDS, sought.query, found.item)
-        ).fetchone()
         return Hit(
             thread_id=threads[0],
             also_in=tuple(threads[1:]),
@@ -142,18 +117,3 @@ class Finder:
             created_at_ms=found.created_at_ms,
             snippet=snippet,
         )
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _words(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explained(self._path, error) from error

@@ -1,22 +1,20 @@
 """Database and files → facts, read-only.
 
 Works with the daemon alive, stopped or hung: it asks neither it nor for any lock. The database
-is read in one short snapshot by plain sqlite3, which starts faster than what writes it.
+is read in one short snapshot.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 from projector.discover.scan import Fault, walk
 from projector.place import RolloutFile, RolloutId
-from projector.serve.connect import connect, explained
 from projector.serve.facts import Database, Facts, Projected, Waiting
 from projector.store.contract import Heartbeat, Holder
+from projector.store.reading import Connection
 
 _CHUNK: Final = 1 << 16
 #: Columns of the heartbeat that are named as its fields.
@@ -24,16 +22,16 @@ _BEAT: Final = (
     "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
     "behind_since_ms", "bytes_read", "records", "batches", "set_aside",
 )  # fmt: skip
+_ROLLOUTS: Final = (
+    "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
+    " items, turns, gone_at_ms IS NOT NULL FROM rollouts"
+)
+_HEARTBEAT: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"  # noqa: S608 - names of our own fields
 
 
-def gather(path: str, homes: Iterable[str], now_ms: int) -> Facts:
-    """Read the database at `path` and look at the rollouts under `homes`.
-
-    Raises:
-        StoreRefused: there is no such database, or it is none of ours.
-        StoreUnavailable: it cannot be read now.
-    """
-    database = read_database(path)
+def gather(db: Connection, homes: Iterable[str], now_ms: int) -> Facts:
+    """Read the database and look at the rollouts under `homes`. Raises as `Connection` does."""
+    database = read_database(db)
     files: dict[RolloutId, RolloutFile] = {}
     faults: list[str] = []
     for home in homes:
@@ -53,13 +51,32 @@ def gather(path: str, homes: Iterable[str], now_ms: int) -> Facts:
     return Facts(now_ms=now_ms, database=database, files=len(files), waiting=waiting, faults=faults)
 
 
-def read_database(path: str) -> Database:
-    """Read what the database says. Raises as `gather` does."""
-    try:
-        with closing(connect(path)) as connection:
-            return _read(connection, path)
-    except sqlite3.Error as error:
-        raise explained(path, error) from error
+def read_database(db: Connection) -> Database:
+    """Read what the database says, in one snapshot. Raises as `Connection` does."""
+    with db.snapshot():
+        # Few, and by an index: a subquery for each rollout costs as much as all else together.
+        odd = dict(db.rows("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout"))
+        rollouts = {
+            row[0]: Projected._make((*row, odd.get(number, 0)))
+            for number, *row in db.rows(_ROLLOUTS)
+        }
+        ((threads,),) = db.rows("SELECT count(*) FROM thread_states")
+        beats = db.rows(_HEARTBEAT)
+    size = db.size()
+    return Database(
+        path=db.shown,
+        size=size.database,
+        wal_size=size.log,
+        rollouts=rollouts,
+        threads=threads,
+        anomalies=sum(odd.values()),
+        heartbeat=_heartbeat(*beats[0]) if beats else None,
+    )
+
+
+def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any) -> Heartbeat:
+    holder = Holder(pid=pid, host=host, version=version, started_at_ms=started_at_ms)
+    return Heartbeat(holder=holder, **dict(zip(_BEAT, beat, strict=True)))
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
@@ -107,43 +124,3 @@ def _better(one: RolloutFile, other: RolloutFile, known: Projected | None) -> bo
     if known is not None and known.path in (one.path, other.path):
         return known.path == one.path
     return (not one.name.compressed, one.size) > (not other.name.compressed, other.size)
-
-
-def _read(connection: sqlite3.Connection, path: str) -> Database:
-    connection.execute("BEGIN")
-    # Few, and by an index: a subquery for each rollout costs as much as all else together.
-    odd = dict(
-        connection.execute("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout").fetchall()
-    )
-    rollouts = {
-        row[0]: Projected._make((*row, odd.get(number, 0)))
-        for number, *row in connection.execute(
-            "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
-            " items, turns, gone_at_ms IS NOT NULL FROM rollouts"
-        )
-    }
-    (threads,) = connection.execute("SELECT count(*) FROM thread_states").fetchone()
-    beat = connection.execute(
-        f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"  # noqa: S608
-    ).fetchone()
-    return Database(
-        path=path,
-        size=_size(path),
-        wal_size=_size(path + "-wal"),
-        rollouts=rollouts,
-        threads=threads,
-        anomalies=sum(odd.values()),
-        heartbeat=None
-        if beat is None
-        else Heartbeat(
-            holder=Holder(pid=beat[0], host=beat[1], version=beat[2], started_at_ms=beat[3]),
-            **dict(zip(_BEAT, beat[4:], strict=True)),
-        ),
-    )
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

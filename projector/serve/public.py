@@ -14,6 +14,7 @@ from projector.errors import ProjectorError
 from projector.meters import Meters
 from projector.serve.counts import count
 from projector.settings import Settings
+from projector.store.reading import Connection
 
 if TYPE_CHECKING:
     from projector.serve.endpoint import Endpoint
@@ -24,8 +25,9 @@ _MISSING = "needs the extra: pip install 'codex-projector[serve]'"
 class Public:
     """An `Audience`: the endpoint, and the file for the node exporter."""
 
-    def __init__(self) -> None:
-        """Nobody is told of anything yet."""
+    def __init__(self, open_database: Callable[[Settings], Connection]) -> None:
+        """Nobody is told of anything yet. `open_database`: for reading."""
+        self._open = open_database
         self._settings = Settings()
         self._meters: Callable[[], Meters] | None = None
         self._endpoint: Endpoint | None = None
@@ -39,7 +41,7 @@ class Public:
         try:
             from projector.serve.endpoint import Endpoint  # noqa: PLC0415 - see the docstring
 
-            self._endpoint = Endpoint(meters, lambda: self._settings)
+            self._endpoint = Endpoint(meters, lambda: self._settings, self._open)
             await self._endpoint.open()
         except ImportError:
             self._endpoint = None
@@ -55,7 +57,7 @@ class Public:
         path = settings.metrics.textfile
         if not path or self._meters is None:
             return
-        fault = await asyncio.to_thread(_write, path, settings.database_path, self._meters())
+        fault = await asyncio.to_thread(self._write, path, self._meters())
         if fault and fault != self._fault:
             log.event("textfile.failed", path=path, error=fault)
         self._fault = fault
@@ -65,21 +67,21 @@ class Public:
         if self._endpoint is not None:
             await self._endpoint.close()
 
+    def _write(self, path: str, meters: Meters) -> str:
+        """Write the file at one stroke; give what went wrong, "": nothing."""
+        try:
+            from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
 
-def _write(path: str, database: str, meters: Meters) -> str:
-    """Write the file at one stroke; give what went wrong, "": nothing."""
-    try:
-        from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
-
-        from projector.serve.metrics import Now, registry  # noqa: PLC0415
-    except ImportError:
-        return _MISSING
-    try:
-        counts = count(database)
-    except ProjectorError:
-        counts = None
-    try:
-        write_to_textfile(path, registry(Now(meters=meters, counts=counts)))
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+            from projector.serve.metrics import Now, registry  # noqa: PLC0415
+        except ImportError:
+            return _MISSING
+        try:
+            with self._open(self._settings) as db:
+                counts = count(db)
+        except ProjectorError:
+            counts = None
+        try:
+            write_to_textfile(path, registry(Now(meters=meters, counts=counts)))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""

@@ -1,12 +1,21 @@
-"""The front door: a database's URL to its store."""
+"""The front door: a database's URL to its store, to be written, or read.
+
+What an engine needs is imported when it is asked for: `projector health` only reads, and has no
+time for more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from projector.errors import UsageError
-from projector.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from projector.store.compare import Rows
+    from projector.store.reading import Connection
+    from projector.store.sqlite.store import SqliteStore
 
 
 async def open_store(
@@ -23,9 +32,32 @@ async def open_store(
         StoreRefused: the database cannot be used as it is.
         StoreUnavailable: it cannot be used now.
     """
+    from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415 - see the docstring
+
     return await SqliteStore.open(
         sqlite_path(url), busy_timeout_s=busy_timeout_s, on_progress=on_progress
     )
+
+
+def open_to_read(url: str) -> Connection:
+    """Open the database of a URL for reading; nothing is made or changed.
+
+    Raises:
+        UsageError: the URL is none that we know.
+        StoreMissing: there is no such database.
+        StoreRefused: it is none of ours.
+        StoreUnavailable: it cannot be read now.
+    """
+    from projector.store.sqlite.reading import SqliteConnection  # noqa: PLC0415 - see above
+
+    return SqliteConnection(str(sqlite_path(url)))
+
+
+def open_rows(url: str) -> Rows:
+    """Open the database of a URL for comparing its rows. Raises as `open_to_read` does."""
+    from projector.store.rows import StoredRows  # noqa: PLC0415 - see the docstring
+
+    return StoredRows(open_to_read(url))
 
 
 def sqlite_path(url: str) -> Path:

@@ -16,8 +16,9 @@ import pytest
 from projector.commands.verify import scratch
 from projector.run.progress import Silent
 from projector.run.verify import Report, verify
-from projector.serve.connect import connect
-from projector.store.sqlite.rows import SqliteRows
+from projector.store.open import open_to_read
+from projector.store.reading import Connection
+from projector.store.rows import StoredRows
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import (
     appended,
@@ -258,10 +259,10 @@ def test_a_rollout_that_was_replaced_is_equal_to_its_new_content(folder: Path) -
 # Beside a daemon ------------------------------------------------------------------------------
 
 
-class Disturbed(SqliteRows):
+class Disturbed(StoredRows):
     """Something happens in the world before each of the first snapshots."""
 
-    def __init__(self, db: sqlite3.Connection, *happens: Callable[[], object]) -> None:
+    def __init__(self, db: Connection, *happens: Callable[[], object]) -> None:
         super().__init__(db)
         self._happens = list(happens)
 
@@ -277,7 +278,7 @@ class Disturbed(SqliteRows):
 
 def verified_while(folder: Path, *happens: Callable[[], object]) -> Report:
     settings = settings_for(folder / "home", folder / "p.db")
-    with closing(Disturbed(connect(str(folder / "p.db")), *happens)) as rows:
+    with closing(Disturbed(open_to_read(settings.database), *happens)) as rows:
         return asyncio.run(verify(rows, scratch, settings, threads=(), progress=Silent()))
 
 

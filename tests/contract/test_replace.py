@@ -11,8 +11,8 @@ import pytest
 from projector.errors import CheckpointMoved
 from projector.place import ItemId, Offset, TurnId
 from projector.rows import Anomaly, Bury, Change, Drop, Frame, Wants
+from projector.store.columns import REPLACED
 from projector.store.contract import Batch
-from projector.store.sqlite.write import REPLACED
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,

@@ -18,6 +18,7 @@ from projector.serve.reader import Reader
 from projector.serve.visible import Item
 from projector.store.contract import Store
 from projector.store.open import open_store
+from projector.store.sqlite.reading import SqliteConnection
 from tests.contract.makers import (
     at,
     batch,
@@ -162,8 +163,8 @@ def test_rows_that_share_a_position_are_all_given(
 
     written(database, story)
     monkeypatch.setattr(module, "PAGE", 2)
-    with Reader(str(database)) as reader:
-        found: list[Item] = list(reader.history(thread_id(3)).items())
+    with SqliteConnection(str(database)) as db:
+        found: list[Item] = list(Reader(db).history(thread_id(3)).items())
 
     assert sorted(names) == sorted(one.item_id for one in found)
 
@@ -177,8 +178,8 @@ def test_pages_that_do_not_fit_together_are_not_mixed(
         await store.commit([batch(file_of(9, thread=1), [], header=continuing(1, 300), end=at(9))])
 
     monkeypatch.setattr(module, "PAGE", 1)
-    with Reader(str(database)) as reader:
-        items = reader.history(thread_id(1)).items()
+    with SqliteConnection(str(database)) as db:
+        items = Reader(db).history(thread_id(1)).items()
         next(items)
         written(database, revert)
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from projector.commands.options import reading
 from projector.meters import BUCKETS_S, Durations, Meters
 from projector.serve.endpoint import Endpoint
 from projector.serve.metrics import names
@@ -191,7 +192,7 @@ def test_work_that_hangs_is_told_by_livez(daemon: Manager) -> None:
     )  # fmt: skip
 
     async def probe() -> list[tuple[int, str]]:
-        endpoint = Endpoint(lambda: meters, lambda: settings)
+        endpoint = Endpoint(lambda: meters, lambda: settings, reading)
         await endpoint.open()
         found = []
         for path in ("/livez", "/readyz"):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
+from projector.store.recheck import OWNED, ownerless
 from projector.store.sqlite import feed, index, link
-from projector.store.sqlite.recheck import OWNED, ownerless
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
     with feed.telling(db, now_ms), index.following(db):
-        lost_rows = {one for table in ("items", "turns") for one in ownerless(db, table)}
+        lost_rows = {one for table in ("items", "turns") for (one,) in db.execute(ownerless(table))}
         feed.purge(db, sorted(lost_rows))
         for table in OWNED:
-            for rollout in ownerless(db, table):
+            for (rollout,) in db.execute(ownerless(table)).fetchall():
                 db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
         rollouts = db.execute("SELECT rollout_id, rollout FROM rollouts ORDER BY 1").fetchall()
         lost = db.execute(

@@ -14,12 +14,12 @@ import sqlite3
 from typing import Final
 
 from projector.place import Checkpoint, ThreadId
+from projector.store.columns import REPLACED
 from projector.store.contract import Batch
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.write import (
     CHANGED,
     NEXT,
-    REPLACED,
     SHOWN,
     Target,
     differs,

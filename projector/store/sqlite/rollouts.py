@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import fields
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from projector.errors import CheckpointMoved
 from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile, RolloutName
-from projector.rows import Header, Meta
+from projector.store.columns import HEADER, META
 from projector.store.contract import Batch, Standing
 from projector.store.sqlite.write import many, mended
 
-#: Columns of the same name as the fields of the header; its base has columns of its own, and its
-#: thread is the batch's.
-HEADER: Final = tuple(
-    field.name for field in fields(Header) if field.name not in ("base", "thread_id")
-)
-META: Final = tuple(field.name for field in fields(Meta))
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
     "archived", "compressed", "size", "mtime_ns", "device", "inode", "gone_at_ms", "generation",

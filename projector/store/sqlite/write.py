@@ -24,12 +24,7 @@ from projector.rows import (
     TurnRow,
     UsageRow,
 )
-
-#: Why a row is a tombstone.
-REPLACED: Final = 1
-ROLLED_BACK: Final = 2
-DROPPED: Final = 3
-
+from projector.store.columns import DROPPED, ROLLED_BACK
 
 #: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
 #: floats, which its columns refuse. No count that was ever true is near it.

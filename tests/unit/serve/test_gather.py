@@ -12,9 +12,11 @@ import pytest
 
 from projector.errors import StoreRefused, StoreUnavailable
 from projector.place import RolloutId
-from projector.serve import connect, gather
+from projector.serve import gather
 from projector.serve.facts import Facts
 from projector.store.migrate import migrate, migrations
+from projector.store.sqlite import reading
+from projector.store.sqlite.reading import SqliteConnection
 from tests.benchmarks.rollouts import Rollout
 from tests.projecting import backfilled
 
@@ -58,7 +60,8 @@ def rollout(tmp_path: Path, data: bytes, suffix: str = "") -> Path:
 
 
 def found(tmp_path: Path) -> Facts:
-    return gather.gather(str(tmp_path / "state/p.db"), [str(tmp_path / "home")], NOW)
+    with SqliteConnection(str(tmp_path / "state/p.db")) as db:
+        return gather.gather(db, [str(tmp_path / "home")], NOW)
 
 
 BEHIND = [
@@ -220,7 +223,7 @@ def test_a_database_of_another_program(tmp_path: Path) -> None:
 def test_a_locked_database(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr(reading, "LOCK_TIMEOUT_S", 0)
     database.execute("PRAGMA journal_mode = DELETE")
     database.execute("BEGIN EXCLUSIVE")
 
@@ -238,6 +241,7 @@ def test_of_two_files_the_projected_one_counts(tmp_path: Path) -> None:
     os.utime(other, (1, 1))
     backfilled(home, database)
 
-    facts = gather.gather(str(database), [str(home)], now_ms=0)
+    with SqliteConnection(str(database)) as db:
+        facts = gather.gather(db, [str(home)], now_ms=0)
 
     assert facts.waiting == []

@@ -7,16 +7,15 @@ and are left out too; those of rollbacks are compared.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from projector.place import RolloutId, ThreadId
+from projector.store import recheck
+from projector.store.columns import HEADER, META, REPLACED
 from projector.store.compare import Difference, Kind, Rollout, Row
-from projector.store.sqlite import recheck
-from projector.store.sqlite.rollouts import HEADER, META
-from projector.store.sqlite.write import REPLACED
+from projector.store.reading import Connection
 
 _ITEM: Final = (
     "uid", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms", "completed_at_ms",
@@ -92,51 +91,48 @@ KINDS: Final[Sequence[Kind]] = (
 )  # fmt: skip
 
 
-class SqliteRows:
+class StoredRows:
     """`compare.Rows` over a connection that only reads."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Connection) -> None:
         """Read from it; `close` closes it."""
         self._db = db
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """See `Rows`."""
-        self._db.execute("BEGIN")
-        try:
+        with self._db.snapshot():
             yield
-        finally:
-            self._db.execute("COMMIT")
 
     def rollouts(self) -> Sequence[RolloutId]:
         """See `Rows`."""
-        return [one for (one,) in self._db.execute("SELECT rollout_id FROM rollouts ORDER BY 1")]
+        return [one for (one,) in self._db.rows("SELECT rollout_id FROM rollouts ORDER BY 1")]
 
     def gone(self) -> frozenset[RolloutId]:
         """See `Rows`."""
-        rows = self._db.execute("SELECT rollout_id FROM rollouts WHERE gone_at_ms IS NOT NULL")
+        rows = self._db.rows("SELECT rollout_id FROM rollouts WHERE gone_at_ms IS NOT NULL")
         return frozenset(one for (one,) in rows)
 
     def chains(self, ids: Iterable[str]) -> frozenset[RolloutId]:
         """See `Rows`."""
         found: set[RolloutId] = set()
         for wanted in ids:
-            rows = self._db.execute(
-                "SELECT rollout_id FROM rollouts WHERE ?1 IN (thread_id, rollout_id)"
-                " UNION SELECT rollout_id FROM thread_parts WHERE thread_id = ?1",
-                (wanted,),
+            rows = self._db.rows(
+                "SELECT rollout_id FROM rollouts WHERE :one IN (thread_id, rollout_id)"
+                " UNION SELECT rollout_id FROM thread_parts WHERE thread_id = :one",
+                {"one": wanted},
             )
             found.update(one for (one,) in rows)
         return frozenset(found)
 
     def rollout(self, rollout_id: RolloutId) -> Rollout | None:
         """See `Rows`."""
-        row = self._db.execute(
+        found = self._db.rows(
             "SELECT rollout, rollout_id, thread_id, generation, next_offset, start_position"
-            " FROM rollouts WHERE rollout_id = ?",
-            (rollout_id,),
-        ).fetchone()
-        return Rollout._make(row) if row else None
+            " FROM rollouts WHERE rollout_id = :rollout",
+            {"rollout": rollout_id},
+        )
+        return Rollout._make(found[0]) if found else None
 
     def kinds(self) -> Sequence[Kind]:
         """See `Rows`."""
@@ -144,7 +140,7 @@ class SqliteRows:
 
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
         """See `Rows`."""
-        return self._db.execute(kind.source, {"rollout": rollout.number, "start": rollout.start})
+        return self._db.stream(kind.source, {"rollout": rollout.number, "start": rollout.start})
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
         """See `Rows`."""
@@ -152,7 +148,7 @@ class SqliteRows:
 
     def names(self) -> dict[ThreadId, str]:
         """See `Rows`."""
-        return dict(self._db.execute("SELECT thread_id, name FROM names"))
+        return dict(self._db.rows("SELECT thread_id, name FROM names"))
 
     def close(self) -> None:
         """See `Rows`."""

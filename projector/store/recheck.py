@@ -5,15 +5,14 @@ Goes by what the rollouts' rows say of their bases, which `verify` holds against
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from projector.place import RolloutId, ThreadId
 from projector.store import lineage
 from projector.store.compare import Difference, Field
-from projector.store.lineage import EVERYTHING
-from projector.store.sqlite.link import Links, counts, repeated
+from projector.store.lineage import EVERYTHING, Link
+from projector.store.reading import Connection
 
 #: Tables whose rows belong to a rollout, with an index that begins with it.
 OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames")
@@ -30,11 +29,61 @@ _STATE: Final = _Table("thread", ("rollout", "archived", "deleted", "incomplete"
 _PART: Final = _Table("part", ("part", "rollout", "rollout_id", "upto", "items", "turns"))
 
 
-def differences(
-    db: sqlite3.Connection, threads: frozenset[ThreadId] | None
-) -> Iterator[Difference]:
+_STATES: Final = (
+    "SELECT rollout, archived, deleted, incomplete, repeated_turns FROM thread_states"
+    " WHERE thread_id = :thread"
+)
+_PARTS: Final = (
+    "SELECT part, rollout, rollout_id, upto, items, turns FROM thread_parts"
+    " WHERE thread_id = :thread ORDER BY part"
+)
+_ROLLOUTS: Final = (
+    "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM rollouts"
+    " WHERE thread_id = :thread ORDER BY rollout_id"
+)
+_LINK: Final = (
+    "SELECT rollout, rollout_id, thread_id, base_rollout_id, coalesce(base_end_ordinal, 0),"
+    " coalesce(base_end_offset, 0), attached FROM rollouts WHERE rollout_id = :rollout"
+)
+_START: Final = "SELECT start_position FROM rollouts WHERE rollout = :rollout"
+_COUNTS: Final = (
+    "SELECT (SELECT count(*) FROM items WHERE rollout = :rollout AND position < :upto"
+    " AND tombstone = 0), (SELECT count(*) FROM turns WHERE rollout = :rollout"
+    " AND position < :upto AND tombstone = 0)"
+)
+_REPEATED: Final = (
+    "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
+    " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
+    " WHERE p.thread_id = :thread AND t.tombstone = 0"
+)
+_OWNERLESS: Final = """
+WITH RECURSIVE held (rollout) AS (
+  SELECT (SELECT min(rollout) FROM {table})
+  UNION ALL SELECT (SELECT min(rollout) FROM {table} WHERE rollout > held.rollout)
+  FROM held WHERE held.rollout IS NOT NULL)
+SELECT rollout FROM held
+WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT rollout FROM rollouts)
+"""
+
+
+class _Links:
+    """The rollouts as lineage sees them, each read once."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        self._known: dict[RolloutId, Link | None] = {}
+
+    def __call__(self, rollout_id: RolloutId) -> Link | None:
+        """Look a rollout up; None: it is not here."""
+        if rollout_id not in self._known:
+            found = self._db.rows(_LINK, {"rollout": rollout_id})
+            self._known[rollout_id] = Link._make(found[0]) if found else None
+        return self._known[rollout_id]
+
+
+def differences(db: Connection, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
     """Give what differs; `threads`: only of these. None: of all, and rows without a rollout."""
-    links = Links(db)
+    links = _Links(db)
     wanted: Iterable[ThreadId] = threads if threads is not None else _threads(db)
     for thread_id in wanted:
         yield from _thread(db, links, thread_id)
@@ -42,32 +91,21 @@ def differences(
         yield from _ownerless(db)
 
 
-def _threads(db: sqlite3.Connection) -> list[ThreadId]:
-    rows = db.execute(
+def _threads(db: Connection) -> list[ThreadId]:
+    rows = db.rows(
         "SELECT thread_id FROM rollouts UNION SELECT thread_id FROM thread_states"
         " UNION SELECT thread_id FROM thread_parts"
     )
     return [one for (one,) in rows]
 
 
-def _thread(db: sqlite3.Connection, links: Links, thread_id: ThreadId) -> Iterator[Difference]:
-    state = db.execute(
-        "SELECT rollout, archived, deleted, incomplete, repeated_turns FROM thread_states"
-        " WHERE thread_id = ?",
-        (thread_id,),
-    ).fetchone()
-    parts = db.execute(
-        "SELECT part, rollout, rollout_id, upto, items, turns FROM thread_parts"
-        " WHERE thread_id = ? ORDER BY part",
-        (thread_id,),
-    ).fetchall()
-    rollouts = db.execute(
-        "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM rollouts"
-        " WHERE thread_id = ? ORDER BY rollout_id",
-        (thread_id,),
-    ).fetchall()
+def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Difference]:
+    whose = {"thread": thread_id}
+    states = db.rows(_STATES, whose)
+    parts = db.rows(_PARTS, whose)
+    rollouts = db.rows(_ROLLOUTS, whose)
     if not rollouts:
-        if state or parts:
+        if states or parts:
             yield Difference(thread_id, None, "thread", (), "extra")
         return
     for rollout_id, _, _, start in rollouts:
@@ -76,7 +114,7 @@ def _thread(db: sqlite3.Connection, links: Links, thread_id: ThreadId) -> Iterat
     newest = links(name)
     assert newest is not None, name
     found = lineage.chain(newest, links)
-    if state is None:
+    if not states:
         yield Difference(thread_id, None, "thread", (), "missing")
     else:
         fresh = (
@@ -84,14 +122,14 @@ def _thread(db: sqlite3.Connection, links: Links, thread_id: ThreadId) -> Iterat
             next(archived for one, _, archived, _ in rollouts if one == name),
             int(not any(there for _, there, _, _ in rollouts)),
             int(found.end != "whole"),
-            repeated(db, thread_id),
+            _repeated(db, thread_id),
         )
-        yield from _row(thread_id, _STATE, (), fresh, state)
+        yield from _row(thread_id, _STATE, (), fresh, states[0])
     for number, part in enumerate(found.parts):
         upto = EVERYTHING
         if part.upto is not None:
             upto = _stored_start(db, part.link.rollout) + max(0, part.upto)
-        counted = counts(db, part.link.rollout, -1, upto)
+        counted = db.rows(_COUNTS, {"rollout": part.link.rollout, "upto": upto})[0]
         where = (("part", number),)
         if number >= len(parts):
             yield Difference(thread_id, part.link.rollout_id, "part", where, "missing")
@@ -103,7 +141,7 @@ def _thread(db: sqlite3.Connection, links: Links, thread_id: ThreadId) -> Iterat
 
 
 def _start(
-    db: sqlite3.Connection, links: Links, rollout_id: RolloutId, start: int
+    db: Connection, links: _Links, rollout_id: RolloutId, start: int
 ) -> Iterator[Difference]:
     link = links(rollout_id)
     assert link is not None, rollout_id
@@ -115,11 +153,15 @@ def _start(
         yield Difference(link.thread_id, rollout_id, "rollout", (), "changed", told)
 
 
-def _stored_start(db: sqlite3.Connection, rollout: int) -> int:
-    (start,) = db.execute(
-        "SELECT start_position FROM rollouts WHERE rollout = ?", (rollout,)
-    ).fetchone()
+def _stored_start(db: Connection, rollout: int) -> int:
+    ((start,),) = db.rows(_START, {"rollout": rollout})
     return int(start)
+
+
+def _repeated(db: Connection, thread_id: ThreadId) -> int:
+    """Count the turns that more than one part of a thread has."""
+    ((twice,),) = db.rows(_REPEATED, {"thread": thread_id})
+    return int(twice)
 
 
 def _row(
@@ -138,21 +180,13 @@ def _row(
         yield Difference(thread_id, None, table.name, where, "changed", fields)
 
 
-def _ownerless(db: sqlite3.Connection) -> Iterator[Difference]:
+def _ownerless(db: Connection) -> Iterator[Difference]:
     for table in OWNED:
-        for rollout in ownerless(db, table):
+        for (rollout,) in db.rows(ownerless(table)):
             where = (("table", table), ("rollout", rollout))
             yield Difference(ThreadId(""), None, "rows of no rollout", where, "extra")
 
 
-def ownerless(db: sqlite3.Connection, table: str) -> list[int]:
-    """Find numbers of rollouts that are not there, by a walk over those that a table holds."""
-    rows = db.execute(
-        "WITH RECURSIVE held (rollout) AS ("
-        f" SELECT (SELECT min(rollout) FROM {table}) UNION ALL"
-        f" SELECT (SELECT min(rollout) FROM {table} WHERE rollout > held.rollout)"
-        "  FROM held WHERE held.rollout IS NOT NULL)"
-        " SELECT rollout FROM held WHERE rollout IS NOT NULL"
-        "  AND rollout NOT IN (SELECT rollout FROM rollouts)"
-    )
-    return [number for (number,) in rows]
+def ownerless(table: str) -> str:
+    """Write a query for numbers of rollouts that are not there, by a walk over a table's."""
+    return _OWNERLESS.format(table=table)

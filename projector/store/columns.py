@@ -1,0 +1,19 @@
+"""What the tables of every engine share: names and numbers in them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Final
+
+from projector.rows import Header, Meta
+
+#: `tombstone`: why a row is one. Replaced: the rollout's new content lacks it.
+REPLACED: Final = 1
+ROLLED_BACK: Final = 2
+DROPPED: Final = 3
+#: Columns of a rollout of the same name as the fields of the header; its base has columns of its
+#: own, and its thread is the batch's.
+HEADER: Final = tuple(
+    field.name for field in fields(Header) if field.name not in ("base", "thread_id")
+)
+META: Final = tuple(field.name for field in fields(Meta))

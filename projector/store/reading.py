@@ -1,0 +1,78 @@
+"""How a database is read, whatever its engine: all that `serve` knows of a backend. Pure.
+
+A reader never writes, asks for no lock, and keeps no snapshot longer than one answer takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, Protocol, Self
+
+Values = Mapping[str, object]
+#: No values.
+NONE: Final[Values] = {}
+
+
+class Size(NamedTuple):
+    """Bytes on the database's disk."""
+
+    database: int
+    log: int
+    """Of the write-ahead log beside it."""
+
+
+class Schema(NamedTuple):
+    """Versions of the schema."""
+
+    found: int
+    newest: int
+    """The one that this program makes."""
+
+
+class Connection(Protocol):
+    """A database that is open for reading. Blocks.
+
+    Values are bound by name, `:name` in the query. Every method raises StoreUnavailable where the
+    database cannot be read now, and StoreRefused (StoreDamaged) where it never will be as it is.
+    """
+
+    @property
+    def shown(self) -> str:
+        """What people know it by: a path or an address, never with a password."""
+
+    def rows(self, sql: str, values: Values = NONE) -> list[tuple[Any, ...]]:
+        """Give all rows of a query."""
+
+    def dicts(self, sql: str, values: Values = NONE) -> list[dict[str, Any]]:
+        """Give all rows of a query, by the names of its columns."""
+
+    def stream(self, sql: str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
+        """Give the rows of a query one by one, however many; nothing else is asked meanwhile."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read everything within it as of one moment."""
+
+    def version(self) -> object:
+        """Give a value that is another one after each commit; None: it is another database now."""
+
+    def size(self) -> Size:
+        """Say how large it is."""
+
+    def schema(self) -> Schema:
+        """Give the version of its schema."""
+
+    def soundness(self, seconds: float | None) -> str | None:
+        """Check all that is stored, for so long: "ok", or what is wrong; None: not all was seen.
+
+        `seconds`: None: however long it takes.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""

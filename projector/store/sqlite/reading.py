@@ -1,0 +1,199 @@
+"""A SQLite database that is open for reading: `store.reading.Connection`.
+
+Plain sqlite3: it starts faster than what writes the database, and asks for no lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
+from projector.store.reading import NONE, Schema, Size, Values
+
+#: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
+LOCK_TIMEOUT_S: Final = 1.0
+#: Steps of SQLite's machine between two looks at the clock.
+_STEPS: Final = 100_000
+
+
+class SqliteConnection:
+    """See `Connection`."""
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            StoreMissing: there is no such file.
+            StoreRefused: it is none of ours.
+            StoreUnavailable: it cannot be read now.
+        """
+        self._path = path
+        with explaining(path):
+            self._db = opened(path)
+        self._file = _file(path)
+
+    @property
+    def shown(self) -> str:
+        """See `Connection`."""
+        return self._path
+
+    def rows(self, sql: str, values: Values = NONE) -> list[tuple[Any, ...]]:
+        """See `Connection`."""
+        with explaining(self._path):
+            return self._db.execute(sql, values).fetchall()
+
+    def dicts(self, sql: str, values: Values = NONE) -> list[dict[str, Any]]:
+        """See `Connection`."""
+        with explaining(self._path):
+            cursor = self._db.execute(sql, values)
+            names = [name for name, *_ in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def stream(self, sql: str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
+        """See `Connection`."""
+        with explaining(self._path):
+            # Not `yield from`: that would close the cursor, perhaps in another thread.
+            for row in self._db.execute(sql, values):  # noqa: UP028 - see above
+                yield row
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `Connection`."""
+        with explaining(self._path):
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def version(self) -> object:
+        """See `Connection`."""
+        if _file(self._path) != self._file:
+            return None
+        ((number,),) = self.rows("PRAGMA data_version")
+        return number
+
+    def size(self) -> Size:
+        """See `Connection`."""
+        return Size(_size(self._path), _size(self._path + "-wal"))
+
+    def schema(self) -> Schema:
+        """See `Connection`."""
+        from projector.store.migrate import migrations  # noqa: PLC0415 - `health` does without
+
+        ((found,),) = self.rows("PRAGMA user_version")
+        return Schema(found, len(migrations("sqlite")))
+
+    def soundness(self, seconds: float | None) -> str | None:
+        """See `Connection`."""
+        until = None if seconds is None else time.monotonic() + seconds
+        with explaining(self._path):
+            if until is not None:
+                self._db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+            try:
+                (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    return None
+                raise
+            finally:
+                self._db.set_progress_handler(None, 0)
+        return " ".join(str(found).split())
+
+    def close(self) -> None:
+        """See `Connection`."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        """See `Connection`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """See `Connection`."""
+        self.close()
+
+
+def opened(path: str) -> sqlite3.Connection:
+    """Open read-only; where the folder is not ours to write, as a database that rests.
+
+    SQLite needs the log's index beside a database in WAL mode, and cannot make it in a folder
+    without permission. Without a log nobody writes, and the file alone is the truth.
+
+    Raises:
+        StoreMissing: there is no database.
+        sqlite3.Error: it cannot be opened; `explained` puts it in words.
+    """
+    if not Path(path).exists():
+        raise _missing(path)
+    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(
+        f"file:{name}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not denied or Path(path + "-wal").exists():
+            raise
+        connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+@contextmanager
+def explaining(path: str) -> Iterator[None]:
+    """Say of what fails inside why the database cannot be read, and how to mend it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explained(path, error) from error
+
+
+def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
+    """Say why the database cannot be read, and how to mend it."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StoreUnavailable(f"{path}: locked by another program")
+    if "not a database" in text:
+        return StoreRefused(f"{path}: not a SQLite database", hint="Name another: --database")
+    if "malformed" in text:
+        return StoreDamaged(
+            f"{path}: is damaged",
+            hint="Stop the daemon and run `projector rebuild`: it is made again from the rollouts",
+        )
+    if "no such table" in text or "no such column" in text:
+        return StoreRefused(
+            f"{path}: not a database of this version of projector",
+            hint="Bring it up to date, or make it: projector backfill",
+        )
+    return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")
+
+
+def _missing(path: str) -> StoreMissing:
+    return StoreMissing(f"{path}: no database there", hint="Make it: projector backfill")
+
+
+def _file(path: str) -> tuple[int, int, bool]:
+    """Tell one file of a name from another, and one that rests from one with a log beside it.
+
+    What is opened while it rests, in a folder that is not ours to write, does not see the log.
+    """
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+    return facts.st_dev, facts.st_ino, os.path.exists(f"{path}-wal")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
