@@ -165,6 +165,7 @@ def _host(context: click.Context, options: dict[str, object], account: str) -> H
         writable=[place for place in dict.fromkeys(places) if place not in made],
         network=_network(wanted),
         version=hosts.version(),
+        namespaces=not account and hosts.running(user=True) and hosts.namespaces(),
     )
 
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from projector.errors import ProjectorError
 from projector.install.render import ENABLED, MARK, UNITS
@@ -49,21 +49,48 @@ def version() -> int:
     return int(found[1]) if found else 0
 
 
-def commands(verb: str, *, user: bool) -> list[list[str]]:
-    """Give what systemd must be told; `verb`: `enable` or `disable`."""
+def commands(verb: Literal["enable", "disable"], *, user: bool) -> list[list[str]]:
+    """Give what systemd must be told.
+
+    A daemon that runs is started anew: it may be the old program, with the old settings.
+    """
     control = ["systemctl", *(["--user"] if user else [])]
-    change = [*control, verb, "--now", *ENABLED]
     again = [*control, "daemon-reload"]
-    return [again, change] if verb == "enable" else [change, again]
+    if verb == "disable":
+        return [[*control, verb, "--now", *ENABLED], again]
+    return [again, [*control, verb, *ENABLED], [*control, "restart", *ENABLED]]
 
 
 def running(*, user: bool) -> bool:
     """Whether there is a systemd that can be told anything."""
     if not os.path.isdir(_BOOTED) or shutil.which("systemctl") is None:
         return False
-    return not user or os.path.isdir(
-        os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"), "systemd")
-    )
+    return not user or os.path.isdir(f"{_runtime()}/systemd")
+
+
+def namespaces() -> bool:
+    """Whether the user's own manager can make namespaces, which most of a sandbox is made of.
+
+    Without them it starts no unit that asks for a user namespace, and of one that does not ask it
+    passes over in silence what needs one. So it is asked, as the kernel's settings are not all.
+    """
+    probe = ["systemd-run", "--user", "--quiet", "--wait", "--collect"]
+    wanted = ["PrivateUsers=yes", "ProtectSystem=strict", "PrivateTmp=yes"]
+    order = [*probe, *(f"--property={one}" for one in wanted), "true"]
+    try:
+        done = subprocess.run(order, check=False, capture_output=True, timeout=30, env=_env())  # noqa: S603 - our own words
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _runtime() -> str:
+    """Give where the user's own manager listens; a shell that sudo or su opened is not told."""
+    return os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+
+
+def _env() -> dict[str, str]:
+    return os.environ | {"XDG_RUNTIME_DIR": _runtime()}
 
 
 def write(where: str, units: dict[str, str]) -> list[Step]:
@@ -113,14 +140,15 @@ def tell(orders: Sequence[Sequence[str]]) -> list[Step]:
     for order in orders:
         text = " ".join(order)
         try:
-            subprocess.run(order, check=True, capture_output=True, text=True, timeout=120)  # noqa: S603 - our own words
+            # No limit of ours: a start may be a migration, and systemd has its own.
+            subprocess.run(order, check=True, capture_output=True, text=True, env=_env())  # noqa: S603 - our own words
         except subprocess.CalledProcessError as refused:
-            reason = " ".join(refused.stderr.split()) or f"exit code {refused.returncode}"
+            reason = (
+                " ".join(refused.stderr.split()).rstrip(".") or f"exit code {refused.returncode}"
+            )
             raise ProjectorError(f"{text}: {reason}", hint="Look at it, then run that again") from (
                 refused
             )
-        except subprocess.TimeoutExpired as late:
-            raise ProjectorError(f"{text}: no answer", hint="Run it yourself") from late
         steps.append(Step(text))
     return steps
 

@@ -43,6 +43,8 @@ class Host:
     """What the endpoint listens on, if it does."""
     version: int = 0
     """Of systemd; 0: not known, so nothing new is used."""
+    namespaces: bool = False
+    """A user's own manager can make namespaces, so its units get the whole sandbox."""
 
 
 def render(name: str, host: Host) -> str:
@@ -70,9 +72,10 @@ def _values(host: Host) -> dict[str, str]:
     system = bool(host.user)
     reloads = host.version >= _NOTIFY_RELOAD
     values = {
+        # +: of a user's own, a second process cannot enter the sandbox of the first.
         "TYPE": "Type=notify-reload"
         if reloads
-        else "Type=notify\nExecReload=/bin/kill -HUP $MAINPID",
+        else f"Type=notify\nExecReload={'' if system else '+'}/bin/kill -HUP $MAINPID",
         "EXEC": " ".join(word(part) for part in host.command),
         "USER": f"User={host.user}" if system else "",
         "ENVIRONMENT": "\n".join(
@@ -86,7 +89,8 @@ def _values(host: Host) -> dict[str, str]:
         "WANTED_BY": "multi-user.target" if system else "default.target",
         # Of `SystemCallFilter=@system-service` nothing is a place to fill.
     }
-    sandbox = template("sandbox.conf" if system else "sandbox-user.conf")
+    whole = system or host.namespaces
+    sandbox = template("sandbox.conf" if whole else "sandbox-user.conf")
     return values | {"SANDBOX": _filled(sandbox, values).rstrip("\n")}
 
 
@@ -110,7 +114,6 @@ def _state(host: Host) -> str:
             "StateDirectory=codex-projector",
             "StateDirectoryMode=0700",
             "RuntimeDirectory=codex-projector",
-            "ConfigurationDirectory=codex-projector",
             "# The database's address, if it is a secret: /etc/credstore/codex-projector.database",
             "LoadCredential=codex-projector.database:codex-projector.database",
             writable,

@@ -37,7 +37,7 @@ def test_a_dry_run_shows_all_and_does_nothing(capsys: Capture, units: Path) -> N
 
     assert code == 0
     assert all(f"# {units}/{name}\n" in out for name in UNITS)
-    assert out.endswith(f"systemctl --user enable --now {' '.join(ENABLED)}\n")
+    assert out.endswith(f"systemctl --user restart {' '.join(ENABLED)}\n")
     assert not units.exists()
 
 
@@ -47,7 +47,7 @@ def test_units_are_written_and_the_rest_is_said(capsys: Capture, units: Path) ->
     assert code == 0
     assert {path.name for path in units.iterdir()} == set(UNITS)
     assert out.count(": written\n") == len(UNITS)
-    assert "    systemctl --user daemon-reload\n    systemctl --user enable --now" in err
+    assert "    systemctl --user daemon-reload\n    systemctl --user enable proj" in err
     text = (units / "projector.service").read_text()
     assert 'Environment="PROJECTOR_CODEX_HOMES=/srv/codex home"\n' in text
     assert "/bin/projector run\n" in text

@@ -35,6 +35,7 @@ HOSTS = [
     ("a database elsewhere",   host(writable=["/srv/my rows"], environment={"A": 'x "y" %z'})),
     ("an endpoint on TCP",     host(network="loopback")),
     ("a user's own",           host(user="", writable=["/home/robin/.local/state/x"])),
+    ("a user's, sandboxed",    host(user="", namespaces=True)),
     ("the newest systemd",     host(version=999)),
 ]
 # fmt: on
