@@ -183,7 +183,10 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
 
     async def serve() -> None:
         store = await open_store(
-            settings.database, busy_timeout_s=settings.store.busy_timeout_s, on_progress=pulse
+            settings.database,
+            source=settings.source.name,
+            busy_timeout_s=settings.store.busy_timeout_s,
+            on_progress=pulse,
         )
         try:
             await follow(
@@ -238,7 +241,11 @@ def backfill(
     talk = progress.choose(silent=as_json)
 
     async def once() -> Summary:
-        store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+        store = await open_store(
+            settings.database,
+            source=settings.source.name,
+            busy_timeout_s=settings.store.busy_timeout_s,
+        )
         try:
             return await project(store, settings, selection=path, progress=talk, ahead=ahead)
         finally:

@@ -20,8 +20,9 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from projector.address import SQLITE, is_postgres
 from projector.errors import UsageError
-from projector.settings import SQLITE, Settings, database_fault, listen_fault
+from projector.settings import Settings, Source, database_fault, listen_fault
 
 APP: Final = "codex-projector"
 #: Name of the credential that holds the database's address (systemd.exec(5), LoadCredential=).
@@ -48,7 +49,7 @@ class Given:
 def load(
     options: Mapping[str, Any], *, file: str | None = None, env: Mapping[str, str] | None = None
 ) -> Settings:
-    """Give the settings that hold, with `codex_homes` and `database` filled in and absolute.
+    """Give the settings that hold, with what depends on the host filled in and absolute.
 
     `options` has the settings without section that were given on the command line, and only
     those; `file` is the value of `--config`.
@@ -75,6 +76,7 @@ def load(
         settings,
         codex_homes=tuple(dict.fromkeys(_absolute(home) for home in homes)),
         database=database,
+        source=Source(name=settings.source.name or os.uname().nodename),
     )
 
 
@@ -257,7 +259,7 @@ def _database(
     if fault:
         faults.append(f"{origin}: {fault}")
         return ""
-    return SQLITE + _absolute(url.removeprefix(SQLITE))
+    return url if is_postgres(url) else SQLITE + _absolute(url.removeprefix(SQLITE))
 
 
 def _credential(env: Mapping[str, str]) -> str:

@@ -14,8 +14,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-#: How a database in a SQLite file is written: this, then its path.
-SQLITE: Final = "sqlite:///"
+from projector.address import POSTGRES, SQLITE, is_postgres
+from projector.address import shown as shown_address
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MIB: Final = 1 << 20
@@ -24,6 +24,19 @@ _PORTS: Final = 65535
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+
+
+class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose rows these are, in a database on a server that several hosts write."""
+
+    name: Annotated[
+        str,
+        Meta(
+            description="Under this name an installation keeps its rows. Two that write one"
+            " database have two names; with another name, all is projected anew. Empty: the host's"
+            " name."
+        ),
+    ] = ""
 
 
 class Read(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -225,7 +238,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings. `config.load` has filled in `codex_homes` and `database`."""
+    """All settings. `config.load` has filled in `codex_homes`, `database`, `source.name`."""
 
     codex_homes: Annotated[
         tuple[str, ...],
@@ -238,7 +251,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="sqlite:///path: three slashes, then the path; an absolute one begins"
-            " with a fourth. Empty: projector.db under $STATE_DIRECTORY (systemd sets it), else"
+            " with a fourth. Or postgresql://user@host/name, as libpq takes it. Empty: projector.db"
+            " under $STATE_DIRECTORY (systemd sets it), else"
             " under $XDG_STATE_HOME/codex-projector, else under ~/.local/state/codex-projector."
         ),
     ] = ""
@@ -249,6 +263,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             " in them. Not together with database."
         ),
     ] = ""
+    source: Source = Source()
     read: Read = Read()
     run: Run = Run()
     store: Store = Store()
@@ -261,8 +276,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def database_path(self) -> str:
-        """Path of the SQLite file."""
-        return self.database.removeprefix(SQLITE)
+        """Path of the SQLite file; "" where it is none."""
+        return "" if is_postgres(self.database) else self.database.removeprefix(SQLITE)
 
 
 def listen_fault(serve: Serve) -> str:
@@ -303,10 +318,12 @@ def database_fault(url: str) -> str:
         return f"{url}: a file is needed; write {SQLITE}path/of/projector.db"
     if scheme is None:
         return f'"{url}": no scheme; write {SQLITE}{url}'
+    if is_postgres(url):
+        return ""
     name, rest = scheme[1].lower(), url[scheme.end() :]
     if name == "sqlite":
         return f"{url}: too few slashes; write {SQLITE}{rest}"
-    shown = f"{name}://{rest.rpartition('@')[2]}"
-    if name == "postgresql":
-        return f"{shown}: PostgreSQL is not in this version; write {SQLITE}path"
-    return f'{shown}: unknown scheme "{name}"; write {SQLITE}path'
+    right = shown_address(f"{POSTGRES}{rest}")
+    shown = f"{name}://{right.removeprefix(POSTGRES)}"
+    mend = right if name in ("postgres", "postgresql", "pgsql") else f"{SQLITE}path"
+    return f'{shown}: unknown scheme "{scheme[1]}"; write {mend}'

@@ -20,7 +20,8 @@ def common(command: _Command) -> _Command:
         click.option(
             "--database",
             metavar="URL",
-            help="sqlite:///path. Default: a file under $XDG_STATE_HOME/codex-projector.",
+            help="sqlite:///path or postgresql://user@host/name. Default: a file under"
+            " $XDG_STATE_HOME/codex-projector.",
         ),
         click.option(
             "--codex-home",
@@ -62,7 +63,7 @@ def reading(settings: Settings) -> Connection:
     """
     from projector.store.open import open_to_read  # noqa: PLC0415 - see the package's docstring
 
-    return open_to_read(settings.database)
+    return open_to_read(settings.database, source=settings.source.name)
 
 
 def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, Any]:

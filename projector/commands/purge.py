@@ -83,7 +83,11 @@ async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Setting
     from projector.store.contract import Holder  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
-    store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+    store = await open_store(
+        settings.database,
+        source=settings.source.name,
+        busy_timeout_s=settings.store.busy_timeout_s,
+    )
     try:
         for one, files in found.items():
             await store.purge(ThreadId(one), list(files))

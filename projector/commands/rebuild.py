@@ -118,9 +118,13 @@ async def _in_place(settings: Settings, thread: tuple[str, ...], talk: Progress)
     if thread:
         with reading(settings) as db:
             wanted = chosen_threads(db, thread)
-        with closing(open_rows(settings.database)) as rows:
+        with closing(open_rows(settings.database, source=settings.source.name)) as rows:
             chosen = rows.chains(wanted) | frozenset(wanted)
-    store = await open_store(settings.database, busy_timeout_s=settings.store.busy_timeout_s)
+    store = await open_store(
+        settings.database,
+        source=settings.source.name,
+        busy_timeout_s=settings.store.busy_timeout_s,
+    )
     try:
         done = await project(store, settings, chosen=chosen, progress=talk)
     finally:

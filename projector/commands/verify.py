@@ -56,7 +56,7 @@ def verify(
         chosen = chosen_threads(db, thread)
     talk = progress.choose(silent=as_json)
     try:
-        with closing(open_rows(settings.database)) as rows:
+        with closing(open_rows(settings.database, source=settings.source.name)) as rows:
             report = asyncio.run(compare(rows, scratch, settings, threads=chosen, progress=talk))
     finally:
         talk.finish()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from projector.address import is_postgres, shown
 from projector.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
 
 async def open_store(
-    url: str, *, busy_timeout_s: float = 30.0, on_progress: Callable[[], None] | None = None
+    url: str,
+    *,
+    source: str = "",  # noqa: ARG001 - SQLite does without
+    busy_timeout_s: float = 30.0,
+    on_progress: Callable[[], None] | None = None,
 ) -> SqliteStore:
     """Open the database of a URL: made, private and brought to the present schema if need be.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
+    `source`: whose rows these are, where several hosts write one database; SQLite does without.
     `busy_timeout_s`: how long a write waits for another program's before it gives up.
     `on_progress`: called now and then while the database works, also on its thread.
 
@@ -39,8 +45,10 @@ async def open_store(
     )
 
 
-def open_to_read(url: str) -> Connection:
+def open_to_read(url: str, *, source: str = "") -> Connection:
     """Open the database of a URL for reading; nothing is made or changed.
+
+    `source`: whose rows are looked at where a question is about one installation.
 
     Raises:
         UsageError: the URL is none that we know.
@@ -48,16 +56,30 @@ def open_to_read(url: str) -> Connection:
         StoreRefused: it is none of ours.
         StoreUnavailable: it cannot be read now.
     """
+    if is_postgres(url):
+        try:
+            from projector.store.postgres.reading import connect  # noqa: PLC0415 - see above
+        except ImportError as error:
+            raise _lacking(url) from error
+        return connect(url, source)
     from projector.store.sqlite.reading import SqliteConnection  # noqa: PLC0415 - see above
 
     return SqliteConnection(str(sqlite_path(url)))
 
 
-def open_rows(url: str) -> Rows:
+def open_rows(url: str, *, source: str = "") -> Rows:
     """Open the database of a URL for comparing its rows. Raises as `open_to_read` does."""
     from projector.store.rows import StoredRows  # noqa: PLC0415 - see the docstring
 
-    return StoredRows(open_to_read(url))
+    return StoredRows(open_to_read(url, source=source))
+
+
+def _lacking(url: str) -> UsageError:
+    """Say what a server needs that is not installed."""
+    return UsageError(
+        f"--database {shown(url)}: PostgreSQL's library is not installed",
+        hint="pip install 'codex-projector[postgres]'",
+    )
 
 
 def sqlite_path(url: str) -> Path:
@@ -73,8 +95,6 @@ def sqlite_path(url: str) -> Path:
     if scheme != "sqlite":
         near = {"postgres": "postgresql", "sqlite3": "sqlite", "file": "sqlite"}.get(scheme.lower())
         mend = f"write {near}:{rest}" if near else "write sqlite:///path"
-        if scheme == "postgresql":
-            raise UsageError(f"{said}: PostgreSQL is not supported yet; write sqlite:///path")
         raise UsageError(f'{said}: unknown scheme "{scheme}"; {mend}')
     if not rest.startswith("///"):
         mend = f"sqlite:///{rest.lstrip('/') or 'path'}"

@@ -14,6 +14,18 @@ Values = Mapping[str, object]
 NONE: Final[Values] = {}
 
 
+class Sql(NamedTuple):
+    """A question in the words of each engine; where a plain text will do for both, it does."""
+
+    sqlite: str
+    postgres: str
+
+
+def words_of(sql: Sql | str) -> Sql:
+    """Give a question for each engine."""
+    return Sql(sql, sql) if isinstance(sql, str) else sql
+
+
 class Size(NamedTuple):
     """Bytes on the database's disk."""
 
@@ -33,6 +45,8 @@ class Schema(NamedTuple):
 class Connection(Protocol):
     """A database that is open for reading. Blocks.
 
+    In a database that several hosts write, a question is about all of them, or about one *source*:
+    the one that the connection was opened for; `:source` is its id, where an engine has any.
     Values are bound by name, `:name` in the query. Every method raises StoreUnavailable where the
     database cannot be read now, and StoreRefused (StoreDamaged) where it never will be as it is.
     """
@@ -41,13 +55,13 @@ class Connection(Protocol):
     def shown(self) -> str:
         """What people know it by: a path or an address, never with a password."""
 
-    def rows(self, sql: str, values: Values = NONE) -> list[tuple[Any, ...]]:
+    def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """Give all rows of a query."""
 
-    def dicts(self, sql: str, values: Values = NONE) -> list[dict[str, Any]]:
+    def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
         """Give all rows of a query, by the names of its columns."""
 
-    def stream(self, sql: str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
         """Give the rows of a query one by one, however many; nothing else is asked meanwhile."""
 
     def snapshot(self) -> AbstractContextManager[None]:

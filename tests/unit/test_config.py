@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from projector import config
+from projector import address, config
 from projector.errors import UsageError
 from projector.settings import Settings
 
@@ -85,8 +85,13 @@ ELSEWHERE = [
     ),
     ("no scheme", "database", "/srv/p.db", '--database: "/srv/p.db": no scheme; write'),
     ("too few slashes", "PROJECTOR_DATABASE", "sqlite://p", "PROJECTOR_DATABASE: "),
-    ("an unknown scheme", "database", "mysql://u:pw@h/d", "--database: mysql://h/d"),
-    ("one that is to come", "database", "postgresql://h/d", "not in this version"),
+    ("an unknown scheme", "database", "mysql://u:pw@h/d", "--database: mysql://u:***@h/d: unknown"),
+    (
+        "PostgreSQL by another name",
+        "database",
+        "postgres://u:pw@h/d",
+        "write postgresql://u:***@h/d",
+    ),
     ("a folder for a database", "database", "sqlite:///d/", "a file is needed"),
 ]
 
@@ -208,3 +213,35 @@ def test_homes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert homes({"CODEX_HOME": "/c"}) == ("/c",)
     assert homes({"CODEX_HOME": "/c", "PROJECTOR_CODEX_HOMES": "/a:~/b"}) == ("/a", "/home/u/b")
     assert homes({"PROJECTOR_CODEX_HOMES": "/a"}, "/x", "/y", "/x") == ("/x", "/y")
+
+
+SERVERS = [
+    # address, shown
+    ("postgresql://db/threads", "postgresql://db/threads"),
+    ("postgresql://u:p@w@db:5433/threads", "postgresql://u:***@db:5433/threads"),
+    (
+        "postgresql://u@db/threads?password=pw&sslmode=require",
+        "postgresql://u@db/threads?password=***&sslmode=require",
+    ),
+    (
+        "postgresql:///threads?host=/run&sslpassword=pw",
+        "postgresql:///threads?host=/run&sslpassword=***",
+    ),
+]
+
+
+@pytest.mark.parametrize(("url", "shown"), SERVERS)
+def test_a_server_is_named_as_it_is_and_shown_without_its_password(url: str, shown: str) -> None:
+    settings = config.load({"database": url}, env=ALONE)
+
+    assert settings.database == url
+    assert settings.database_path == ""
+    assert address.shown(url) == shown
+    assert not [secret for secret in address.secrets(url) if secret in shown]
+
+
+def test_a_source_is_named_after_its_host_if_nothing_is_said() -> None:
+    """Its id is made from its name alone, the same for ever."""
+    assert config.load({}, env=ALONE).source.name == os.uname().nodename
+    assert config.load({}, env=ALONE | {"PROJECTOR_SOURCE__NAME": "a"}).source.name == "a"
+    assert str(address.source_id("a")) == "0de235de-dd52-5d92-a5ce-d44d5df6d0e1"

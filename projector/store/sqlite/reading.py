@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
-from projector.store.reading import NONE, Schema, Size, Values
+from projector.store.reading import NONE, Schema, Size, Sql, Values, words_of
 
 #: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
 LOCK_TIMEOUT_S: Final = 1.0
@@ -43,23 +43,23 @@ class SqliteConnection:
         """See `Connection`."""
         return self._path
 
-    def rows(self, sql: str, values: Values = NONE) -> list[tuple[Any, ...]]:
+    def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """See `Connection`."""
         with explaining(self._path):
-            return self._db.execute(sql, values).fetchall()
+            return self._db.execute(words_of(sql).sqlite, values).fetchall()
 
-    def dicts(self, sql: str, values: Values = NONE) -> list[dict[str, Any]]:
+    def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
         """See `Connection`."""
         with explaining(self._path):
-            cursor = self._db.execute(sql, values)
+            cursor = self._db.execute(words_of(sql).sqlite, values)
             names = [name for name, *_ in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def stream(self, sql: str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
         """See `Connection`."""
         with explaining(self._path):
             # Not `yield from`: that would close the cursor, perhaps in another thread.
-            for row in self._db.execute(sql, values):  # noqa: UP028 - see above
+            for row in self._db.execute(words_of(sql).sqlite, values):  # noqa: UP028 - see above
                 yield row
 
     @contextmanager

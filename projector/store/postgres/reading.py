@@ -1,0 +1,192 @@
+"""A PostgreSQL database that is open for reading: `store.reading.Connection`.
+
+Values come as SQLite has them: JSON as text, uids as bytes, yes and no as 1 and 0, and texts as
+they were before they were escaped. No state is kept on the server between two transactions, so
+that a pooler may stand between.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
+
+from projector import escapes
+from projector.address import shown, source_id
+from projector.errors import StoreMissing, StoreRefused, UsageError
+from projector.store.postgres.faults import explained, said
+from projector.store.reading import NONE, Schema, Size, Sql, Values, words_of
+
+#: Seconds to wait for a server that does not answer, if the address does not say.
+PATIENCE_S: Final = 10
+
+_NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
+_FEED: Final = "SELECT feed_id, last_seq FROM sources WHERE source_id = :source"
+_SIZE: Final = "SELECT pg_database_size(current_database())"
+
+
+class _Text(Loader):
+    def load(self, data: Buffer) -> str:
+        return escapes.plain(str(data, "utf-8"))
+
+
+class _Json(Loader):
+    def load(self, data: Buffer) -> str:
+        return escapes.plain_json(str(data, "utf-8"))
+
+
+class _Uuid(Loader):
+    def load(self, data: Buffer) -> bytes:
+        return bytes.fromhex(str(data, "ascii").replace("-", ""))
+
+
+class _YesOrNo(Loader):
+    def load(self, data: Buffer) -> int:
+        return int(bytes(data) == b"t")
+
+
+class _Whole(Loader):
+    def load(self, data: Buffer) -> int | float:
+        text = str(data, "ascii")
+        return float(text) if "." in text else int(text)
+
+
+_LOADERS: Final[Mapping[str, type[_Text | _Json | _Uuid | _YesOrNo | _Whole]]] = {
+    "text": _Text, "varchar": _Text, "json": _Json, "jsonb": _Json, "uuid": _Uuid,
+    "bool": _YesOrNo, "numeric": _Whole,
+}  # fmt: skip
+
+
+def connect(url: str, source: str) -> PostgresConnection:
+    """Open a database for reading; `source`: the name of the one that is asked about.
+
+    Raises:
+        UsageError: the address is none.
+        StoreMissing: there is no such database.
+        StoreRefused: we are not let in.
+        StoreUnavailable: the server cannot be reached now.
+    """
+    try:
+        wanted = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise UsageError(f"--database {shown(url)}: {said(url, error)}") from error
+    more: dict[str, Any] = {"client_encoding": "UTF8"}
+    if "connect_timeout" not in wanted:
+        more["connect_timeout"] = PATIENCE_S
+    if "application_name" not in wanted:
+        more["application_name"] = "codex-projector"
+    try:
+        # No prepared statements: behind a pooler the next one may meet another server process.
+        db = psycopg.connect(url, autocommit=True, prepare_threshold=None, **more)
+    except psycopg.Error as error:
+        raise explained(url, error) from error
+    db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    db.read_only = True
+    for name, loader in _LOADERS.items():
+        db.adapters.register_loader(name, loader)
+    return PostgresConnection(db, url, source)
+
+
+class PostgresConnection:
+    """See `Connection`. `:source` in a query is the id of the source that is asked about."""
+
+    def __init__(self, db: psycopg.Connection, url: str, source: str) -> None:
+        """Read from it; `close` closes it."""
+        self._db = db
+        self._url = url
+        self._source = str(source_id(source))
+        self._feed: bytes | None = None
+
+    @property
+    def shown(self) -> str:
+        """See `Connection`."""
+        return shown(self._url)
+
+    def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
+        """See `Connection`."""
+        with self._explaining():
+            return self._execute(sql, values).fetchall()
+
+    def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
+        """See `Connection`."""
+        with self._explaining():
+            cursor = self._execute(sql, values)
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
+        """See `Connection`."""
+        with self._explaining(), self._db.cursor() as cursor:
+            yield from cursor.stream(_bound(words_of(sql).postgres), self._named(values))
+
+    def _execute(self, sql: Sql | str, values: Values) -> psycopg.Cursor:
+        return self._db.execute(_bound(words_of(sql).postgres), self._named(values))
+
+    def _named(self, values: Values) -> dict[str, Any]:
+        return {"source": self._source, **values}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `Connection`."""
+        with self._explaining(), self._db.transaction():
+            yield
+
+    def version(self) -> object:
+        """See `Connection`."""
+        found = self.rows(_FEED)
+        if not found:
+            return ()
+        ((feed_id, last),) = found
+        self._feed = self._feed or feed_id
+        return last if feed_id == self._feed else None
+
+    def size(self) -> Size:
+        """See `Connection`. Engines that only speak PostgreSQL's protocol may not say: 0."""
+        try:
+            ((size,),) = self.rows(_SIZE)
+        except (StoreMissing, StoreRefused):
+            return Size(0, 0)
+        return Size(size, 0)
+
+    def schema(self) -> Schema:
+        """See `Connection`."""
+        from projector.store.migrate import migrations  # noqa: PLC0415 - as on SQLite
+
+        ((found,),) = self.rows("SELECT max(version) FROM migrations")
+        return Schema(found, len(migrations("postgres")))
+
+    def soundness(self, seconds: float | None) -> str | None:  # noqa: ARG002 - as others have it
+        """See `Connection`. That is the server's: nothing is seen from here."""
+        return None
+
+    def close(self) -> None:
+        """See `Connection`."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        """See `Connection`."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """See `Connection`."""
+        self.close()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise explained(self._url, error) from error
+
+
+@functools.cache
+def _bound(sql: str) -> bytes:
+    """Write a query with values as psycopg names them."""
+    return _NAME.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
