@@ -13,6 +13,7 @@ from projector.decode.fields import (
     I64_MIN,
     U64_MAX,
     Object,
+    agent_path,
     choice,
     integer,
     obj,
@@ -70,8 +71,10 @@ def started(payload: Object) -> Started:
     if attribution is not None:
         attribution = obj(attribution, "turn_attribution")
         text(attribution, "turn_id")
-        for name in ("turn_trigger", "parent_turn_id", "root_turn_id", "initiating_agent_path"):
+        for name in ("turn_trigger", "parent_turn_id", "root_turn_id"):
             opt_text(attribution, name)
+        if attribution.get("initiating_agent_path") is not None:
+            agent_path(attribution, "initiating_agent_path")
     if "collaboration_mode_kind" in payload:
         choice(payload, "collaboration_mode_kind", _MODES)
     root = opt_text(payload, "root_turn_id")
@@ -121,14 +124,14 @@ def _ended(payload: Object, turn: str | None, status: Status, reason: str | None
     )
 
 
-def check_item_completed(payload: Object, own: str = "") -> None:
+def check_item_completed(payload: Object, own: str | None = None) -> None:
     """Raise `Refused` unless Codex takes this `item_completed`, but for its item.
 
-    `own` is the id of the thread that it most likely names.
+    `own` is the id of the thread that it most likely names; None: not known.
     """
     get = payload.get
     told = get("thread_id")
-    if told != own:
+    if told != own or told is None:
         thread_id(told, "thread_id")
     if type(get("turn_id")) is not str:
         raise Refused("turn_id")

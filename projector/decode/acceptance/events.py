@@ -109,10 +109,13 @@ _EVENTS: Final[dict[str, Shape]] = {
     "thread_rolled_back": obj({"num_turns": u32}),
     "user_message": obj(
         {"message": string},
-        {"images": listing, "client_id": string},
-        {"local_images": listing, "text_elements": listing},
+        {"images": each(string), "audio": each(string), "client_id": string},
+        {"local_images": each(string), "local_audio": each(string), "text_elements": listing},
     ),
-    "agent_message": obj({"message": string}, {"phase": PHASE, "delivery": word("async")}),
+    "agent_message": obj(
+        {"message": string},
+        {"phase": PHASE, "delivery": word("async"), "memory_citation": more_than_type},
+    ),
     "agent_reasoning": obj({"text": string}),
     "agent_reasoning_raw_content": obj({"text": string}),
     "context_compacted": anything,

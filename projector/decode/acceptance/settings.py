@@ -38,14 +38,18 @@ PROFILE: Final = either(
     lambda value: type(value) is dict and "type" not in value,
 )
 SUMMARY: Final = word("auto", "concise", "detailed", "none")
-COLLABORATION: Final = obj(
-    {
-        "mode": word("plan", "code", "custom", "default", "execute", "pair_programming"),
-        "settings": obj({"model": string}),
-    }
-)
 
 
 def effort(value: Any) -> bool:
     """Take how hard the model thinks: any word."""
     return type(value) is str and value != ""
+
+
+COLLABORATION: Final = obj(
+    {
+        "mode": word("plan", "code", "custom", "default", "execute", "pair_programming"),
+        "settings": obj(
+            {"model": string}, {"reasoning_effort": effort, "developer_instructions": string}
+        ),
+    }
+)
