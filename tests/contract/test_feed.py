@@ -227,6 +227,30 @@ def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None
     ]
 
 
+def test_what_the_new_content_rolls_back_is_told(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    """The same rows, and behind them a rollback: found by the consumer of tests/faults."""
+    rows: list[Change] = [
+        turn(1, "t", 50, owner=50),
+        item(1, "kept", 40),
+        item(1, "back", 60, owner=50),
+        item(1, "dropped", 70),
+    ]
+    run(store.commit([batch(file_of(1), rows, header=LEGACY)]))
+    watcher.news()
+
+    dropped = Drop(uid("item", rollout_id(1), "t", "dropped"), Offset(80))
+    undone = Bury(at=Offset(90), owner_from=50)
+    run(store.replace(OLD, anew([*rows, dropped, undone], header=LEGACY)))
+
+    assert watcher.rows() == [
+        ("turn", "tombstone", "t"),
+        ("item", "tombstone", "back"),
+        ("item", "tombstone", "dropped"),
+    ]
+
+
 def test_a_rollout_made_anew_that_was_moved_too(store: Queried, run: Run, watcher: Watcher) -> None:
     """Events of both come in one transaction."""
     run(store.commit([batch(file_of(1), [event(1, "turn.started", 50)])]))

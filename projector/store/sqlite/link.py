@@ -110,11 +110,18 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
                         f" WHERE rollout = ? AND {which}",
                         (moved, link.rollout),
                     )
-            for table in ("realtime_items", "usage"):
-                db.execute(
-                    f"UPDATE {table} SET position = position + ? WHERE rollout = ?",
-                    (moved, link.rollout),
-                )
+            db.execute(
+                "UPDATE realtime_items SET position = position + ? WHERE rollout = ?",
+                (moved, link.rollout),
+            )
+            # In two steps: on its way a row must not stand where another one still is.
+            db.execute(
+                "UPDATE usage SET position = -1 - (position + ?) WHERE rollout = ?",
+                (moved, link.rollout),
+            )
+            db.execute(
+                "UPDATE usage SET position = -1 - position WHERE rollout = ?", (link.rollout,)
+            )
             db.execute(
                 "UPDATE rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
             )

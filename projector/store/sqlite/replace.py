@@ -19,6 +19,7 @@ from projector.store.contract import Batch
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.write import (
     CHANGED,
+    COUNT,
     NEXT,
     SHOWN,
     Target,
@@ -32,7 +33,7 @@ _KEYED: Final = {
     "items": ("item", "rollout, turn_id, item_id"),
     "turns": ("turn", "turn_id, rollout"),
     "realtime_items": ("realtime_item", "rollout, item_id"),
-    "usage": ("usage", "rollout, uid"),
+    "usage": ("usage", "rollout, position"),
     "events": ("seq", "thread_id, uid"),
 }
 #: Number of an event in the sequence of all changes.
@@ -122,7 +123,12 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     columns_of_key = key.split(", ")
     whose = " AND from_record" if table == "events" else ""
     told = f", {CHANGED}" if table in SHOWN else ""
-    again = " AND ".join(f"n.{column} = {table}.{column}" for column in columns_of_key)
+    start = f"{row.start_position:d}"
+    again = " AND ".join(
+        f"n.{column} = {table}.{column}{f' - {start}' if column == 'position' else ''}"
+        for column in columns_of_key
+    )
+    (last,) = db.execute(f"SELECT coalesce(max({number}), 0) FROM {table}").fetchone()
     db.execute(
         f"UPDATE {table} SET tombstone = {REPLACED}{told}"
         f" WHERE rollout = ? AND tombstone = 0{whose}"
@@ -149,11 +155,14 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     changed = [name for name in columns if name not in kept]
     replaced = [f"{name} = excluded.{name}" for name in changed]
     if table in SHOWN:
-        replaced.append(marked(differs(SHOWN[table])))
-    made = {"position": f"position + {row.start_position:d}", "seq": _NEXT}
+        # Living, and a tombstone in the new content: rolled back there, or dropped.
+        replaced.append(marked(f"{differs(SHOWN[table])} OR excluded.tombstone"))
+    made = {"position": f"position + {start}", "seq": _NEXT}
     values = [made.get(column, column) for column in columns]
     db.execute(
         f"INSERT INTO {table} ({', '.join(columns)})"
         f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {number}"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)}"
     )
+    if table in COUNT:
+        COUNT[table](db, last)

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from projector.place import RolloutId
 from projector.store.sqlite import feed, link
 from projector.store.sqlite.file import faults, writing
+from projector.store.sqlite.write import COUNT
 
 #: Tables of a rollout's rows, with their integer key.
 _TABLES: Final = {
@@ -127,8 +128,11 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
             for row in wreck.rows(table, key):
                 if row["rollout"] in numbers:
                     del row[key]
+                    row.pop("counted", None)
                     row["rollout"] = numbers[row["rollout"]]
                     rows += into.insert(table, row)
+        for count in COUNT.values():
+            count(db, 0)
         for before, number in numbers.items():
             for row in wreck.some("frames", "rollout = ?", (before,)):
                 into.insert("frames", {**row, "rollout": number})

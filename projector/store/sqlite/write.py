@@ -25,6 +25,7 @@ from projector.rows import (
     UsageRow,
 )
 from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.store.sqlite import costs
 
 #: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
 #: floats, which its columns refuse. No count that was ever true is near it.
@@ -100,6 +101,42 @@ def many(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> N
         db.executemany(sql, [tuple(map(mended, row)) for row in rows])
 
 
+def _put(
+    db: sqlite3.Connection,
+    new: str,
+    again: str,
+    rows: Sequence[tuple[Any, ...]],
+    more: Sequence[tuple[Any, ...]] = (),
+) -> None:
+    """Write rows nearly all of which are new, so that those cost little. Each begins with its uid.
+
+    For a statement that may change a row that is there, SQLite keeps a journal of the pages that
+    each row touches: twice the time. So the first row of each uid is inserted if it is new. Only if
+    one of them was not, all are put once more with what is done `again`, which changes nothing of a
+    row that was written just now; then those that come again, in their order.
+
+    `new`: INSERT OR IGNORE. `again`: its ON CONFLICT DO UPDATE; takes `more` values of each row.
+    """
+    first: dict[bytes, int] = {}
+    for at, row in enumerate(rows):
+        first.setdefault(row[0], at)
+    later: Iterable[int] = ()
+    try:
+        inserted = db.executemany(
+            new, rows if len(first) == len(rows) else [rows[at] for at in first.values()]
+        ).rowcount
+    except (OverflowError, UnicodeEncodeError):
+        later = range(len(rows))  # `many` mends them
+    else:
+        if inserted < len(first):
+            later = range(len(rows))
+        elif len(first) < len(rows):
+            later = sorted(set(range(len(rows))) - set(first.values()))
+    if later:
+        upsert = new.replace("OR IGNORE ", "") + again
+        many(db, upsert, [rows[at] + more[at] if more else rows[at] for at in later])
+
+
 def mended(value: object) -> object:
     """Give what SQLite can store: half a surrogate pair is U+FFFD, integers end at 63 bits."""
     if isinstance(value, str):
@@ -136,12 +173,17 @@ def marked(differ: str) -> str:
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 
+_ITEM_NEW = """
+INSERT OR IGNORE INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal,
+  updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
+  status)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
+  iif(?10 = 'commandExecution', json_extract(CAST(?11 AS TEXT), '$.status'), NULL))
+"""
+
 # A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
 # it were new. `excluded` is the row that comes, the bare names are the row that is there.
-_ITEM = """
-INSERT INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal, updated_ordinal,
-  created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13)
+_ITEM_AGAIN = """
 ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
   ordinal = iif(tombstone, excluded.ordinal, ordinal),
@@ -153,17 +195,28 @@ ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
                             coalesce(completed_at_ms, excluded.completed_at_ms))),
   owner = iif(tombstone, excluded.owner, owner),
   updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
-  provenance = excluded.provenance, {changed}, tombstone = 0
+  provenance = excluded.provenance, status = excluded.status, {changed}, tombstone = 0
 """.replace(
     "{changed}",
     # Of a living row: what the statement replaces, and the times where they are filled in.
     marked(
         f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
         " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
-        " OR iif(?14, excluded.completed_at_ms <> coalesce(completed_at_ms, -1),"
-        " completed_at_ms IS NULL AND excluded.completed_at_ms IS NOT NULL)"
+        " OR excluded.completed_at_ms IS NOT NULL"
+        " AND iif(?14, excluded.completed_at_ms IS NOT completed_at_ms, completed_at_ms IS NULL)"
     ),
 )
+
+#: Files that new items changed, by their JSON as it is now: where that came again in the same
+#: batch, a trigger was faster.
+_CHANGED_FILES: Final = """
+INSERT OR IGNORE INTO changed_files (item, number, path, kind, move_path)
+SELECT i.item, c.key, json_extract(i.json, c.fullkey || '.path'),
+       json_extract(i.json, c.fullkey || '.kind.type'),
+       json_extract(i.json, c.fullkey || '.kind.move_path')
+FROM items AS i, json_each(i.json, '$.changes') AS c
+WHERE i.item > ? AND i.type = 'fileChange' AND json_type(i.json, '$.changes') = 'array'
+"""
 
 _TURN = """
 INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
@@ -191,13 +244,16 @@ ON CONFLICT (rollout, item_id) DO UPDATE SET
 WHERE tombstone <> 0
 """
 
-_USAGE = """
-INSERT INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, model,
+_USAGE_NEW = """
+INSERT OR IGNORE INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, model,
   input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
   recorded_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (rollout, uid) DO UPDATE SET
-  position = excluded.position, turn_id = excluded.turn_id, ordinal = excluded.ordinal,
+"""
+
+_USAGE_AGAIN = """
+ON CONFLICT (rollout, position) DO UPDATE SET
+  uid = excluded.uid, turn_id = excluded.turn_id, ordinal = excluded.ordinal,
   response_id = excluded.response_id, model = excluded.model,
   input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
   output_tokens = excluded.output_tokens,
@@ -239,16 +295,21 @@ ON CONFLICT (rollout, key) DO UPDATE SET
 
 def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
     rollout, start = to.rollout, to.start
-    many(
+    (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}items").fetchone()
+    _put(
         db,
-        _ITEM.format(new=to.new),
+        _ITEM_NEW.format(new=to.new),
+        _ITEM_AGAIN,
         [
             (uid, rollout, start + offset, turn_id, item_id, ordinal, created, started, completed,
-             kind, json, provenance, owner, completed_wins)
+             kind, json, provenance, owner)
             for uid, turn_id, item_id, offset, ordinal, created, started, completed, kind, json,
-            provenance, owner, completed_wins in rows
+            provenance, owner, _ in rows
         ],
+        [(row.completed_wins,) for row in rows],
     )  # fmt: skip
+    if not to.new:
+        _list_files(db, newest)
 
 
 def _turns(db: sqlite3.Connection, to: Target, rows: Sequence[TurnRow]) -> None:
@@ -278,17 +339,22 @@ def _realtime(db: sqlite3.Connection, to: Target, rows: Sequence[RealtimeRow]) -
 
 
 def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None:
-    many(
+    rollout, start, most = to.rollout, to.start, _MOST_TOKENS
+    last = costs.newest(db)
+    _put(
         db,
-        _USAGE.format(new=to.new),
+        _USAGE_NEW.format(new=to.new),
+        _USAGE_AGAIN,
         [
-            (row.uid, to.rollout, to.start + row.offset, row.turn_id, row.ordinal,
-             row.response_id, row.model,
-             *[max(-_MOST_TOKENS, min(count, _MOST_TOKENS)) for count in row[6:11]],
-             row.recorded_at_ms)
-            for row in rows
+            (uid, rollout, start + offset, turn_id, ordinal, response_id, model,
+             *[count if -most <= count <= most else most if count > 0 else -most
+               for count in counts],
+             recorded_at_ms)
+            for uid, turn_id, offset, ordinal, response_id, model, *counts, recorded_at_ms in rows
         ],
     )  # fmt: skip
+    if not to.new:
+        costs.count(db, last)
 
 
 def _events(db: sqlite3.Connection, to: Target, rows: Sequence[Event]) -> None:
@@ -370,6 +436,17 @@ def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
             (to.rollout, drop.uid),
         )
 
+
+def _list_files(db: sqlite3.Connection, last: int) -> None:
+    db.execute(_CHANGED_FILES, (last,))
+
+
+#: What is to be done about new rows of a table, those behind a number: `put` does it, and so must
+#: whoever inserts them otherwise.
+COUNT: Final[dict[str, Callable[[sqlite3.Connection, int], None]]] = {
+    "items": _list_files,
+    "usage": costs.count,
+}
 
 Writer = Callable[[sqlite3.Connection, Target, Any], None]
 

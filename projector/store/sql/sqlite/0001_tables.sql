@@ -94,6 +94,7 @@ CREATE TABLE items (
   changed         INTEGER NOT NULL DEFAULT 0,   -- see the feed
   provenance      TEXT NOT NULL,                -- snapshot, event, response_item
   type            TEXT NOT NULL,
+  status          ANY,                          -- of a command, as in its JSON
   turn_id         TEXT NOT NULL,
   item_id         TEXT NOT NULL,
   json            TEXT NOT NULL,
@@ -106,8 +107,7 @@ CREATE INDEX items_by_owner ON items (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX items_changed ON items (item) WHERE changed <> 0;
 -- By type and time; with what says whether a thread shows it, so that the row is read only then.
 CREATE INDEX items_by_type ON items (type, created_at_ms, rollout, position) WHERE tombstone = 0;
--- Commands by status: that alone is looked up in their JSON when they are written.
-CREATE INDEX items_by_status ON items (type, json_extract(json, '$.status'), created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
+CREATE INDEX items_by_status ON items (type, status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
 
 -- Turns by rollout. `tombstone` as in items.
 CREATE TABLE turns (
@@ -175,9 +175,8 @@ CREATE TABLE usage (
   turn_id                 TEXT,
   response_id             TEXT,
   model                   TEXT,
-  UNIQUE (rollout, uid)
+  UNIQUE (rollout, position)                    -- what the uid is made from
 ) STRICT;
-CREATE INDEX usage_by_position ON usage (rollout, position);
 CREATE INDEX usage_by_turn ON usage (turn_id) WHERE turn_id IS NOT NULL;
 CREATE INDEX usage_by_response ON usage (response_id) WHERE response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
@@ -277,7 +276,9 @@ CREATE TABLE heartbeat (
   set_aside       INTEGER NOT NULL
 ) STRICT;
 
--- Files that an item of type fileChange changed, without their diffs. Kept by triggers.
+-- Files that an item of type fileChange changed, without their diffs. New items are looked at by
+-- whoever writes them, all of a batch at once (store/sqlite/write.py): where a trigger on INSERT is,
+-- SQLite keeps a journal for each row that is written. What changes later is seen by triggers.
 CREATE TABLE changed_files (
   item      INTEGER NOT NULL,
   number    INTEGER NOT NULL,                   -- from 0, as in the item
@@ -286,16 +287,6 @@ CREATE TABLE changed_files (
   move_path TEXT,
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER changed_files_new AFTER INSERT ON items WHEN new.type = 'fileChange'
-BEGIN
-  INSERT INTO changed_files (item, number, path, kind, move_path)
-  SELECT new.item, c.key, json_extract(new.json, c.fullkey || '.path'),
-         json_extract(new.json, c.fullkey || '.kind.type'),
-         json_extract(new.json, c.fullkey || '.kind.move_path')
-  FROM json_each(new.json, '$.changes') AS c
-  WHERE json_type(new.json, '$.changes') = 'array';
-END;
 
 CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON items
 WHEN (new.type = 'fileChange' OR old.type = 'fileChange')
@@ -315,7 +306,8 @@ BEGIN
   DELETE FROM changed_files WHERE item = old.item;
 END;
 
--- What responses cost, by day (UTC) and model: sums over `usage`, kept by triggers.
+-- What responses cost, by day (UTC) and model: sums over `usage`. New rows are counted by whoever
+-- writes them, all at once (store/sqlite/costs.py); what changes later is seen by triggers.
 CREATE TABLE usage_days (
   day                     TEXT NOT NULL,        -- 2026-01-05; empty: no time is known
   model                   TEXT NOT NULL,        -- empty: not known
@@ -328,19 +320,7 @@ CREATE TABLE usage_days (
   PRIMARY KEY (day, model)
 ) STRICT, WITHOUT ROWID;
 
--- Which row counts is settled whenever rows of a response come, go, or become tombstones.
-CREATE TRIGGER usage_settled_new AFTER INSERT ON usage WHEN new.response_id IS NOT NULL
-BEGIN
-  UPDATE usage SET counted = usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = new.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
-  WHERE response_id = new.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = new.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-END;
-
+-- Which row counts is settled whenever rows of a response change, go, or become tombstones.
 CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage
 WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
 BEGIN
@@ -378,21 +358,6 @@ BEGIN
 END;
 
 -- In whatever order these and those above come, sums add up.
-CREATE TRIGGER usage_days_new AFTER INSERT ON usage
-BEGIN
-  INSERT INTO usage_days
-  SELECT coalesce(date(new.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(new.model, ''),
-         1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
-  WHERE new.counted AND new.tombstone = 0
-  ON CONFLICT (day, model) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-END;
-
 CREATE TRIGGER usage_days_changed AFTER UPDATE OF recorded_at_ms, model, counted, tombstone,
   input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON usage
 BEGIN
@@ -473,6 +438,9 @@ CREATE VIRTUAL TABLE item_index USING fts5 (
 );
 -- Larger pages: 8000 of a database page of 8192 bytes, a quarter less time than with the default.
 INSERT INTO item_index (item_index, rank) VALUES ('pgsz', 8000);
+-- Each transaction adds a segment. Sixteen of them are merged into one: less is written twice than
+-- with the default of four, a quarter less time, and a word is looked up in some more of them.
+INSERT INTO item_index (item_index, rank) VALUES ('automerge', 16);
 
 -- The change feed ----------------------------------------------------------------------------------
 

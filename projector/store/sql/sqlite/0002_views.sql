@@ -296,17 +296,20 @@ WHERE type IN ('userMessage', 'agentMessage');
 -- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
 -- there was none.
 CREATE VIEW commands AS
-SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
-       json_extract(item_json, '$.command') AS command,
-       json_extract(item_json, '$.cwd') AS cwd,
-       json_extract(item_json, '$.source') AS source,
-       json_extract(item_json, '$.status') AS status,
-       json_extract(item_json, '$.exitCode') AS exit_code,
-       json_extract(item_json, '$.durationMs') AS duration_ms,
-       json_extract(item_json, '$.aggregatedOutput') AS output,
-       created_at_ms, inherited
-FROM thread_history
-WHERE type = 'commandExecution';
+SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
+       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
+    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       json_extract(i.json, '$.command') AS command,
+       json_extract(i.json, '$.cwd') AS cwd,
+       json_extract(i.json, '$.source') AS source,
+       i.status,
+       json_extract(i.json, '$.exitCode') AS exit_code,
+       json_extract(i.json, '$.durationMs') AS duration_ms,
+       json_extract(i.json, '$.aggregatedOutput') AS output,
+       i.created_at_ms,
+       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
+FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position < p.upto
+WHERE i.tombstone = 0 AND i.type = 'commandExecution';
 
 -- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
