@@ -53,12 +53,12 @@ def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId,
     for file in files:
         before = chosen.get(file.name.rollout_id)
         chosen[file.name.rollout_id] = (
-            Choice(file=file) if before is None else _against(before, file, compare)
+            Choice(file=file) if before is None else against(before, file, compare)
         )
     return chosen
 
 
-def _against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
+def against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
     """Hold one more file of the rollout against the one chosen so far."""
     mine = choice.file
     if (mine.device, mine.inode) == (other.device, other.inode):

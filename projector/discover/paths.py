@@ -46,7 +46,7 @@ def _scan_file(path: str, home: str) -> Scan:
         found = Fault(path, "not a rollout", "not the name of a rollout", hint)
     if isinstance(found, Fault):
         return _one(found)
-    return Scan(files=(found,), faults=(), folders={})
+    return Scan(files=(found,), faults=(), folders={}, devices=frozenset((found.device,)))
 
 
 def _scan_thread(thread: str, homes: Sequence[str]) -> Scan:

@@ -2,8 +2,8 @@
 
 A scan opens no file. It is the truth that file events only hint at, so it is made often and must
 cost little: one `scandir` a folder, one `stat` a rollout, and a rollout that is as it was in the
-scan before is the same object again. Folders stream: one with a million files takes time, not
-memory.
+scan before is the same bytes again (`known.py`). Folders stream: one with a million files takes
+time, not memory.
 
 What cannot be looked at is a `Fault`, a value: the other folders go on. A file that is missing
 from a scan is gone only if the scan can vouch for that (`Scan.vouches_for`): a folder without
@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from projector.known import Folder, Key, Known, file_of, folder_of, key_of, number_of, packed
 from projector.place import RolloutFile, RolloutName
 
 SESSIONS: Final = "sessions"
@@ -27,8 +28,6 @@ ARCHIVED: Final = "archived_sessions"
 SESSION_INDEX: Final = "session_index.jsonl"
 #: Folders below a root that are looked into; Codex uses three (year, month, day).
 MAX_DEPTH: Final = 8
-
-_NOTHING_KNOWN: Final[Mapping[str, RolloutFile]] = {}
 
 
 class Fault(NamedTuple):
@@ -62,6 +61,8 @@ class Scan:
     faults: tuple[Fault, ...]
     folders: Mapping[str, _Folder]
     """Looked into to the end: path → what matters of it."""
+    devices: frozenset[int] = frozenset()
+    """That rollouts were found on."""
 
     def vouches_for(self, file: RolloutFile) -> bool:
         """Tell whether `file`, which is not among `files`, is really gone.
@@ -82,54 +83,137 @@ class Scan:
             return False
         if lowest.entries:
             return True
-        devices = {folder.device for folder in self.folders.values()}
-        return file.device in devices or any(file.device == one.device for one in self.files)
+        return file.device in self.devices or any(
+            file.device == folder.device for folder in self.folders.values()
+        )
 
 
-def scan(home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
-    """Find all rollouts of a CODEX_HOME.
-
-    `known`: path → rollout of the scan before; one that did not change comes out as it went in.
-    """
-    step = _Walk(home, known)
+def scan(home: str) -> Scan:
+    """Find all rollouts of a CODEX_HOME."""
+    step = _Walk(home)
     return _collect(step, step.home())
 
 
-def scan_folder(folder: str, home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN) -> Scan:
+def scan_folder(folder: str, home: str) -> Scan:
     """Find the rollouts in a folder of a home and below: what an event of the folder asks for."""
-    step = _Walk(home, known)
+    step = _Walk(home)
     return _collect(step, step.below(os.path.abspath(folder)))
 
 
-def walk(
-    home: str, known: Mapping[str, RolloutFile] = _NOTHING_KNOWN
-) -> Iterator[RolloutFile | Fault]:
+def walk(home: str) -> Iterator[RolloutFile | Fault]:
     """Find all rollouts of a CODEX_HOME, one by one, within bounded memory."""
-    return _Walk(home, known).home()
+    return map(_file, _Walk(home).home())
+
+
+def look_over(
+    homes: Iterable[str], before: Known, other: Callable[[RolloutFile, RolloutFile], RolloutFile]
+) -> tuple[Known, Scan]:
+    """Find all rollouts of some CODEX_HOMEs, one file each, in as little memory as can be.
+
+    Args:
+        homes: in the order in which they count.
+        before: what the look before this one found.
+        other: chooses between two files of a rollout, the one found first and another.
+
+    Gives the rollouts, and a scan without files, of all else.
+
+    """
+    found = Known()
+    faults: dict[Fault, None] = {}
+    folders: dict[str, _Folder] = {}
+    devices: set[int] = set()
+    known, put = found.record, found.put_record
+    for home in homes:
+        step = _Walk(home, before)
+        for one in step.home():
+            if isinstance(one, Fault):
+                faults[one] = None
+                continue
+            key, name, base, place, status = one
+            devices.add(status.st_dev)
+            stamp = status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns
+            record = packed(stamp, place, base.encode("ascii"))
+            if key is None:
+                assert name is not None, "it was read"
+                key = key_of(name.rollout_id)
+            elif (same := before.record(key)) == record:
+                record = same
+            first = known(key)
+            if first is None:
+                put(key, record)
+            elif first != record:
+                mine = file_of(first)
+                chosen = other(mine, file_of(record))
+                if chosen != mine:
+                    put(key, record)
+        folders |= step.folders
+    return found, Scan(files=(), faults=tuple(faults), folders=folders, devices=frozenset(devices))
 
 
 def look(path: str, home: str) -> RolloutFile | Fault | None:
     """Look at one path of a home; None: no rollout is there (any more)."""
     path = os.path.abspath(path)
     name = RolloutName.parse(os.path.basename(path))
-    return None if name is None else _Walk(home, _NOTHING_KNOWN).file(path, name)
+    if name is None:
+        return None
+    found = _status(path)
+    if found is None or isinstance(found, Fault):
+        return found
+    folder, _, base = path.rpartition("/")
+    return _file(_Sight(None, name, base, _Walk(home).place(folder), found))
 
 
-def _collect(step: _Walk, found: Iterable[RolloutFile | Fault]) -> Scan:
+class _Sight(NamedTuple):
+    """A file with the name of a rollout."""
+
+    key: Key | None
+    """None: it was not known under this name."""
+    name: RolloutName | None
+    """None: it was."""
+    base: str
+    place: int
+    """Number of its folder."""
+    status: os.stat_result
+
+
+def _file(found: _Sight | Fault) -> RolloutFile | Fault:
+    if isinstance(found, Fault):
+        return found
+    folder, status = folder_of(found.place), found.status
+    assert found.name is not None, "nothing is known before"
+    return RolloutFile(
+        name=found.name,
+        home=folder.home,
+        path=f"{folder.path}/{found.base}",
+        archived=folder.archived,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        device=status.st_dev,
+        inode=status.st_ino,
+    )
+
+
+def _collect(step: _Walk, found: Iterable[_Sight | Fault]) -> Scan:
     files: list[RolloutFile] = []
     faults: list[Fault] = []
-    for one in found:
+    for one in map(_file, found):
         if isinstance(one, Fault):
             faults.append(one)
         else:
             files.append(one)
-    return Scan(files=tuple(files), faults=tuple(faults), folders=step.folders)
+    return Scan(
+        files=tuple(files),
+        faults=tuple(faults),
+        folders=step.folders,
+        devices=frozenset(file.device for file in files),
+    )
 
 
 class _Walk:
     """One look through the folders of a home."""
 
-    def __init__(self, home: str, known: Mapping[str, RolloutFile]) -> None:
+    def __init__(self, home: str, known: Known | None = None) -> None:
+        """`known`: rollouts whose names need not be read again."""
         self._home = home
         self._base = os.path.abspath(home)
         self._archive = f"{self._base}/{ARCHIVED}/"
@@ -137,7 +221,7 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
 
-    def home(self) -> Iterator[RolloutFile | Fault]:
+    def home(self) -> Iterator[_Sight | Fault]:
         """Give the rollouts below the two roots of the home; of itself, only whether it is there.
 
         A root that is missing is none of a fault: Codex makes it when it needs it.
@@ -153,7 +237,7 @@ class _Walk:
         for root in (SESSIONS, ARCHIVED):
             yield from self.below(f"{self._base}/{root}", optional=True)
 
-    def below(self, root: str, *, optional: bool = False) -> Iterator[RolloutFile | Fault]:
+    def below(self, root: str, *, optional: bool = False) -> Iterator[_Sight | Fault]:
         """Give the rollouts in and below a folder.
 
         Folders before links, so that a linked folder is known by its own path if it has one
@@ -183,18 +267,23 @@ class _Walk:
         device: int,
         queue: deque[tuple[str, int]],
         links: deque[tuple[str, int]],
-    ) -> Iterator[RolloutFile | Fault]:
+    ) -> Iterator[_Sight | Fault]:
         """Give the rollouts of one folder, and queue the folders in it."""
         entries = False
+        place = self.place(folder)
+        known = _none_known if self._known is None else self._known.key_of_name
         with os.scandir(folder) as listing:
             for entry in listing:
                 entries = True
-                before = self._known.get(entry.path)
-                name = RolloutName.parse(entry.name) if before is None else before.name
-                if name is not None:
-                    rollout = self.file(entry.path, name, entry)
-                    if rollout is not None:
-                        yield rollout
+                base = entry.name
+                key = known(base)
+                name = RolloutName.parse(base) if key is None else None
+                if key is not None or name is not None:
+                    found = _status(entry)
+                    if isinstance(found, Fault):
+                        yield found
+                    elif found is not None:
+                        yield _Sight(key, name, base, place, found)
                 elif _is_folder(entry):
                     if depth < MAX_DEPTH:
                         (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
@@ -208,41 +297,29 @@ class _Walk:
                     yield _dead_link(entry.path)  # what it led to may be full of rollouts
         self.folders[folder] = _Folder(device, entries)
 
-    def file(
-        self, path: str, name: RolloutName, entry: os.DirEntry[str] | None = None
-    ) -> RolloutFile | Fault | None:
-        """Look at one file with the name of a rollout; None: it has just gone."""
-        try:
-            found = os.stat(path) if entry is None else entry.stat()
-        except FileNotFoundError:
-            if os.path.islink(path):
-                return _dead_link(path)
-            return None
-        except OSError as error:
-            return _fault(path, error)
-        if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
-            return Fault(path, "not a file", f"is {what}", "Move it away: its name is a rollout's")
-        before = self._known.get(path)
-        if (
-            before is not None
-            and before.size == found.st_size
-            and before.mtime_ns == found.st_mtime_ns
-            and before.inode == found.st_ino
-            and before.device == found.st_dev
-            and before.home == self._home
-        ):
-            return before
-        return RolloutFile(
-            name=name,
-            home=self._home,
-            path=path,
-            archived=path.startswith(self._archive),
-            size=found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            device=found.st_dev,
-            inode=found.st_ino,
-        )
+    def place(self, folder: str) -> int:
+        """Give the number of a folder of this home."""
+        archived = f"{folder}/".startswith(self._archive)
+        return number_of(Folder(self._home, folder, archived))
+
+
+def _none_known(_: str) -> None:
+    return None
+
+
+def _status(entry: os.DirEntry[str] | str) -> os.stat_result | Fault | None:
+    """Look at one file with the name of a rollout; None: it has just gone."""
+    path = entry if isinstance(entry, str) else entry.path
+    try:
+        found = os.stat(path) if isinstance(entry, str) else entry.stat()
+    except FileNotFoundError:
+        return _dead_link(path) if os.path.islink(path) else None
+    except OSError as error:
+        return _fault(path, error)
+    if stat.S_ISREG(found.st_mode):
+        return found
+    what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+    return Fault(path, "not a file", f"is {what}", "Move it away: its name is a rollout's")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -280,4 +357,9 @@ def joined(scans: Sequence[Scan]) -> Scan:
         for file in one.files:
             files.setdefault(file.path, file)
     faults = dict.fromkeys(fault for one in scans for fault in one.faults)
-    return Scan(files=tuple(files.values()), faults=tuple(faults), folders=folders)
+    return Scan(
+        files=tuple(files.values()),
+        faults=tuple(faults),
+        folders=folders,
+        devices=frozenset(device for one in scans for device in one.devices),
+    )

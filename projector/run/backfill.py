@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from projector import log
 from projector.discover.names import read_names
+from projector.known import Known
 from projector.place import RolloutFile, RolloutId
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits
@@ -56,7 +57,8 @@ async def backfill(
     look = await asyncio.to_thread(
         (lambda: surveyor.named(selection)) if selection else surveyor.everything
     )
-    progress.start(len(look.files), sum(file.size for file in look.files.values()))
+    on_disk = look.files.bytes_on_disk()
+    progress.start(len(look.files), on_disk)
 
     def done(file: RolloutFile) -> None:
         progress.advance(1, file.size)
@@ -64,14 +66,12 @@ async def backfill(
     rounds = Rounds(store, limits_of(settings), on_done=done, ahead=ahead)
     rounds.remember(standings)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
-    rounds.news(sorted(look.files.values(), key=lambda file: file.name.rollout_id))
+    fresh = rounds.news_of(look.files.oldest_first())
+    progress.advance(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
     missed: dict[RolloutId, RolloutFile | None] = {}
     if not selection:
         missed = await asyncio.to_thread(_missed, surveyor, look, standings)
         rounds.news(file for file in missed.values() if file is not None)
-    for file in look.files.values():
-        if rounds.seen.get(file.name.rollout_id) == file:
-            progress.advance(1, file.size)
     try:
         while rounds.waiting:
             await rounds.round()
@@ -122,9 +122,8 @@ def _missed(
 
     One that was moved from a folder not yet listed to one that was, only seems to be gone.
     """
-    known = {
-        rollout_id: standing.file
-        for rollout_id, standing in standings.items()
-        if standing.file is not None and standing.file.home in surveyor.homes
-    }
-    return {rollout_id: surveyor.rollout(known[rollout_id]) for rollout_id in look.gone(known)}
+    known = Known()
+    for rollout_id, standing in standings.items():
+        if standing.file is not None and standing.file.home in surveyor.homes:
+            known[rollout_id] = standing.file
+    return {rollout_id: surveyor.rollout(file) for rollout_id, file in look.gone([known]).items()}

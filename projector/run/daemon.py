@@ -25,7 +25,7 @@ from projector.discover.names import read_names
 from projector.discover.watch import Mode, Watch
 from projector.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.meters import Audience, Meters, Nobody
-from projector.place import RolloutFile, RolloutId
+from projector.place import RolloutFile
 from projector.run import systemd
 from projector.run.backfill import limits_of
 from projector.run.reload import changed
@@ -186,7 +186,7 @@ class Daemon:
         await self._remember()
         await self._read_names()
         self._anew, self._rescan, self._filling, self._caught_up = False, True, True, False
-        log.event("store.reopened", rollouts=len(self._rounds.following))
+        log.event("store.reopened", rollouts=sum(map(len, self._rounds.following)))
 
     # One turn of the loop -------------------------------------------------------------------
 
@@ -310,10 +310,10 @@ class Daemon:
         if self._scanning is None or not self._scanning.done():
             return
         look, self._scanning = self._scanning.result(), None
-        added = self._rounds.news(look.files.values())
+        added = self._rounds.news_of(look.files)
         gone = [
             rollout_id
-            for rollout_id, file in self._gone(look).items()
+            for rollout_id, file in look.gone(self._rounds.following).items()
             if self._surveyor.rollout(file) is None
         ]
         if gone:
@@ -330,10 +330,6 @@ class Daemon:
         await prune(self._store, self._settings)
         self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
-
-    def _gone(self, look: Survey) -> dict[RolloutId, RolloutFile]:
-        known = self._rounds.following
-        return {rollout_id: known[rollout_id] for rollout_id in look.gone(known)}
 
     def _tell_of_watching(self) -> None:
         """Say how news are heard of, whenever that changes."""

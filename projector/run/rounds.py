@@ -25,6 +25,7 @@ from traceback import format_tb
 
 from projector import log
 from projector.errors import CheckpointMoved, ProjectorError, SetAside, Vanished
+from projector.known import Known, Line
 from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
@@ -51,7 +52,6 @@ class Counters:
     anomalies: int = 0
     bytes_read: int = 0
     replaced: int = 0
-    looked_at: set[RolloutId] = field(default_factory=set)
     commits: Durations = field(default_factory=Durations)
 
 
@@ -96,12 +96,13 @@ class Rounds:
         self._on_done = on_done
         self._on_step = on_step
         self._ahead = ahead
-        self._line: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
+        self._line = Line()
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
         self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
-        self._stored: dict[RolloutId, RolloutFile] = {}
-        self._seen: dict[RolloutId, RolloutFile] = {}
+        self._stored = Known()
+        """What the store has, as it lay then: what is not among `_seen`."""
+        self._seen = Known()
         self._lost: dict[RolloutId, RolloutFile] = {}
         self._cautious = 0
         self.set_aside: dict[RolloutId, SetAside] = {}
@@ -113,15 +114,15 @@ class Rounds:
 
     def where(self, rollout_id: RolloutId) -> RolloutFile | None:
         """Tell where a rollout lay when it was looked at last; None: it is not known."""
-        for known in (self._line, self._reading, self._seen, self._stored, self._lost):
+        for known in self.following:
             if rollout_id in known:
                 return known[rollout_id]
         return None
 
     @property
-    def following(self) -> Mapping[RolloutId, RolloutFile]:
-        """Every rollout that is known, as it lay when it was looked at last."""
-        return self._lost | self._stored | self._seen | self._reading | self._line
+    def following(self) -> tuple[Mapping[RolloutId, RolloutFile], ...]:
+        """Every rollout that is known: the first that has it tells how it lay last."""
+        return (self._line, self._reading, self._seen, self._stored, self._lost)
 
     def remember(self, standings: Mapping[RolloutId, Standing]) -> None:
         """Know what the store has, so that an unchanged file is not even opened.
@@ -132,12 +133,11 @@ class Rounds:
             file = standing.file
             if file is None:
                 continue
-            self._stored[rollout_id] = file
-            if not file.name.compressed and standing.offset == file.size:
-                self._seen[rollout_id] = file
+            whole = not file.name.compressed and standing.offset == file.size
+            (self._seen if whole else self._stored)[rollout_id] = file
 
     @property
-    def seen(self) -> Mapping[RolloutId, RolloutFile]:
+    def seen(self) -> Known:
         """The rollouts read to their end, as they lay then."""
         return self._seen
 
@@ -149,12 +149,19 @@ class Rounds:
     @property
     def behind_bytes(self) -> int:
         """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
-        behind = 0
-        for rollout_id, file in (self._reading | self._line).items():
-            tail, seen = self._hot.get(rollout_id), self._seen.get(rollout_id)
-            done = tail.offset if tail is not None else seen.size if seen is not None else 0
-            behind += max(0, file.size - done)
+        behind = self._line.bytes_beyond(self._seen)
+        for rollout_id, file in self._reading.items():
+            behind += max(0, file.size - self._done_of(rollout_id))
+        for rollout_id in self._hot.keys() & self._line.keys():
+            size = self._line[rollout_id].size
+            seen = self._seen.get(rollout_id)
+            behind -= max(0, size - (seen.size if seen is not None else 0))
+            behind += max(0, size - self._done_of(rollout_id))
         return behind
+
+    def _done_of(self, rollout_id: RolloutId) -> int:
+        tail, seen = self._hot.get(rollout_id), self._seen.get(rollout_id)
+        return tail.offset if tail is not None else seen.size if seen is not None else 0
 
     def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
         """Put those in line that are not as they were; give how many. Urgent ones come first."""
@@ -162,14 +169,28 @@ class Rounds:
         for file in files:
             rollout_id = file.name.rollout_id
             seen = self._seen.get(rollout_id)
-            if seen is file or seen == file:  # a scan gives what did not change as the same object
+            if seen == file:
                 continue
             added += 1
             self._reading.pop(rollout_id, None)
             self._line[rollout_id] = file
             if urgent:
-                self._line.move_to_end(rollout_id, last=False)
+                self._line.put_first(rollout_id)
         return added
+
+    def news_of(self, found: Known) -> int:
+        """Put those that a look found in line that are not as they were; give how many."""
+        added = 0
+        for rollout_id in found.unlike(self._seen):
+            added += 1
+            self._reading.pop(rollout_id, None)
+            found.give(rollout_id, self._line)
+        return added
+
+    @property
+    def bytes_in_line(self) -> int:
+        """Bytes on disk of those in line."""
+        return self._line.bytes_on_disk()
 
     def forget(self, rollout_id: RolloutId) -> None:
         """Know nothing of a rollout any more: its file is gone."""
@@ -244,7 +265,7 @@ class Rounds:
     def _next(self) -> list[RolloutId]:
         """Choose whose turn it is: those in the midst of being read, filled up from the line."""
         while self._line and len(self._reading) < SIDE_BY_SIDE:
-            rollout_id, file = self._line.popitem(last=False)
+            rollout_id, file = self._line.pop_first()
             self._reading[rollout_id] = file
             self._reading.move_to_end(rollout_id, last=False)
             self._fresh.add(rollout_id)
@@ -263,10 +284,10 @@ class Rounds:
         """Give the next batch of one rollout; None: it is done, or set aside."""
         tail = self._hot.get(rollout_id)
         if tail is None:
-            ahead = None if rollout_id in self._stored else self._ahead
+            stored = rollout_id in self._stored or rollout_id in self._seen
+            ahead = None if stored else self._ahead
             tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
         self._hot.move_to_end(rollout_id)
-        self.counters.looked_at.add(rollout_id)
         before = tail.bytes_read
         try:
             batch = await tail.prepared()

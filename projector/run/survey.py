@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import abspath
 
-from projector.discover.choose import PassedOver, choose
+from projector.discover.choose import Choice, PassedOver, against, choose
 from projector.discover.hints import Hints
 from projector.discover.paths import scan_path
 from projector.discover.scan import (
@@ -16,9 +16,10 @@ from projector.discover.scan import (
     Scan,
     joined,
     look,
-    scan,
+    look_over,
     scan_folder,
 )
+from projector.known import Known
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName
 from projector.read.agree import Agreements
 from projector.rows import Anomaly
@@ -28,19 +29,31 @@ from projector.rows import Anomaly
 class Survey:
     """One look at all homes, or at what was named."""
 
-    files: Mapping[RolloutId, RolloutFile]
+    files: Known
     passed_over: tuple[PassedOver, ...]
     """Further files of rollouts that are in `files`."""
     faults: tuple[Fault, ...]
     scan: Scan
 
-    def gone(self, known: Mapping[RolloutId, RolloutFile]) -> tuple[RolloutId, ...]:
-        """Tell which known rollouts have no file any more, as far as this look can vouch for it."""
-        return tuple(
-            rollout_id
-            for rollout_id, file in known.items()
-            if rollout_id not in self.files and self.scan.vouches_for(file)
-        )
+    def gone(
+        self, known: Iterable[Mapping[RolloutId, RolloutFile]]
+    ) -> dict[RolloutId, RolloutFile]:
+        """Tell which known rollouts have no file any more, as far as this look can vouch for it.
+
+        `known`: of a rollout that is in several, the first tells how it lay.
+        """
+        missing: dict[RolloutId, RolloutFile] = {}
+        for some in known:
+            absent = (
+                some.without(self.files)
+                if isinstance(some, Known)
+                else (one for one in some if one not in self.files)
+            )
+            for rollout_id in absent:
+                missing.setdefault(rollout_id, some[rollout_id])
+        return {
+            rollout_id: file for rollout_id, file in missing.items() if self.scan.vouches_for(file)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +72,28 @@ class Surveyor:
         """Look at these CODEX_HOMEs."""
         self.homes = tuple(homes)
         self._agreements = Agreements()
-        self._known: dict[str, RolloutFile] = {}
+        self._known = Known()
 
     def everything(self) -> Survey:
         """Look at all homes. Blocks: call it in a thread."""
-        found = joined([scan(home, self._known) for home in self.homes])
-        self._known = {file.path: file for file in found.files}
-        return self._chosen(found)
+        several: dict[RolloutId, Choice] = {}
+
+        def other(mine: RolloutFile, file: RolloutFile) -> RolloutFile:
+            choice = several.get(mine.name.rollout_id) or Choice(file=mine)
+            paths = {choice.file.path, *(over.file.path for over in choice.passed_over)}
+            if file.path not in paths:  # homes may overlap
+                choice = against(choice, file, self._agreements.compare)
+                several[mine.name.rollout_id] = choice
+            return choice.file
+
+        files, found = look_over(self.homes, self._known, other)
+        self._known = files
+        return Survey(
+            files=files,
+            passed_over=tuple(over for choice in several.values() for over in choice.passed_over),
+            faults=found.faults,
+            scan=found,
+        )
 
     def named(self, selection: Iterable[str]) -> Survey:
         """Look at files, folders and thread ids that a person named."""
@@ -85,8 +113,11 @@ class Surveyor:
 
     def _chosen(self, found: Scan) -> Survey:
         chosen = choose(found.files, self._agreements.compare)
+        files = Known()
+        for rollout_id, choice in chosen.items():
+            files[rollout_id] = choice.file
         return Survey(
-            files={rollout_id: choice.file for rollout_id, choice in chosen.items()},
+            files=files,
             passed_over=tuple(over for choice in chosen.values() for over in choice.passed_over),
             faults=found.faults,
             scan=found,
@@ -100,7 +131,7 @@ class Surveyor:
         found: dict[str, RolloutFile] = {}
         left: set[RolloutId] = set()
         for folder in hints.folders:
-            for file in scan_folder(folder.path, folder.home, self._known).files:
+            for file in scan_folder(folder.path, folder.home).files:
                 found[file.path] = file
         for spot in hints.files:
             one = look(spot.path, spot.home)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from projector.discover.scan import Fault, walk
-from projector.place import RolloutFile, RolloutId
+from projector.known import Known
+from projector.place import RolloutFile
 from projector.serve.facts import Database, Facts, Projected, Waiting
 from projector.store.contract import Heartbeat, Holder
 from projector.store.reading import Connection
@@ -32,7 +33,7 @@ _HEARTBEAT: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT
 def gather(db: Connection, homes: Iterable[str], now_ms: int) -> Facts:
     """Read the database and look at the rollouts under `homes`. Raises as `Connection` does."""
     database = read_database(db)
-    files: dict[RolloutId, RolloutFile] = {}
+    files = Known()
     faults: list[str] = []
     for home in homes:
         for found in walk(home):

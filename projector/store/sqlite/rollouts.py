@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 from projector.errors import CheckpointMoved
-from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile, RolloutName
+from projector.known import Folder
+from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile
 from projector.store.columns import HEADER, META
-from projector.store.contract import Batch, Standing
+from projector.store.contract import Batch
 from projector.store.sqlite.write import many, mended
+from projector.store.standings import Standings
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
@@ -30,7 +31,7 @@ _UPDATE: Final = (
 
 _STANDINGS: Final = """
 SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,
-  compressed, size, mtime_ns, device, inode
+  size, mtime_ns, device, inode
 FROM rollouts
 """
 
@@ -165,33 +166,16 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     )
 
 
-def standings(db: sqlite3.Connection) -> list[Standing]:
+def standings(db: sqlite3.Connection) -> Standings:
     """Give what is known of every rollout."""
-    return [
-        Standing(
-            rollout_id=rollout_id,
-            thread_id=thread_id,
-            generation=generation,
-            offset=offset,
-            file=None
-            if gone is not None
-            else RolloutFile(
-                name=RolloutName.parse(PurePath(path).name)
-                or RolloutName(
-                    thread_id=thread_id,
-                    rollout_id=rollout_id,
-                    started="",
-                    compressed=bool(compressed),
-                ),
-                home=home,
-                path=path,
-                archived=bool(archived),
-                size=size,
-                mtime_ns=mtime_ns,
-                device=device,
-                inode=inode,
-            ),
-        )
-        for rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed,
-        size, mtime_ns, device, inode in db.execute(_STANDINGS)
-    ]  # fmt: skip
+    found = Standings()
+    for (
+        rollout_id, thread_id, generation, offset, gone, home, path, archived,
+        size, mtime_ns, device, inode,
+    ) in db.execute(_STANDINGS):  # fmt: skip
+        found.put(rollout_id, thread_id, generation, offset)
+        if gone is None:
+            above, _, base = path.rpartition("/")
+            folder, stamp = Folder(home, above, bool(archived)), (size, inode, device, mtime_ns)
+            found.lies(rollout_id, thread_id, folder, base, stamp)
+    return found

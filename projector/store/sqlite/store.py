@@ -197,8 +197,7 @@ class SqliteStore:
 
     async def standings(self) -> Mapping[RolloutId, Standing]:
         """See `Store`."""
-        found = await self._run(rollouts.standings)
-        return {standing.rollout_id: standing for standing in found}
+        return await self._run(rollouts.standings)
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """See `Store`."""

@@ -14,20 +14,18 @@ from projector.discover.scan import (
     Scan,
     joined,
     look,
+    look_over,
     scan,
     scan_folder,
     walk,
 )
+from projector.known import Known, key_of
 from projector.place import RolloutFile
 from tests.homes import DAY, NAME, name_of, put
 
 
 def paths(found: Scan, home: Path) -> set[str]:
     return {os.path.relpath(file.path, home) for file in found.files}
-
-
-def known(found: Scan) -> dict[str, RolloutFile]:
-    return {file.path: file for file in found.files}
 
 
 # fmt: off
@@ -87,18 +85,19 @@ def test_a_rollout_is_described_as_it_is(tmp_path: Path) -> None:
     assert look(str(path), str(tmp_path)) == file
 
 
-def test_a_rollout_that_did_not_change_is_the_same_object_again(tmp_path: Path) -> None:
+def test_a_rollout_that_did_not_change_is_the_same_bytes_again(tmp_path: Path) -> None:
     put(tmp_path, f"{DAY}/{name_of(1)}")
     grown = put(tmp_path, f"{DAY}/{name_of(2)}")
-    before = scan(str(tmp_path))
+    before, _ = look_over([str(tmp_path)], Known(), lambda mine, _: mine)
     with grown.open("ab") as file:
         file.write(b"{}\n")
 
-    after = scan(str(tmp_path), known(before))
+    after, _ = look_over([str(tmp_path)], before, lambda mine, _: mine)
 
-    assert {file.path for file in after.files if file is not known(before)[file.path]} == {
-        str(grown)
-    }
+    assert [after[one].path for one in after.unlike(before)] == [str(grown)]
+    keys = list(map(key_of, sorted(after)))
+    assert [after.record(key) is before.record(key) for key in keys] == [True, False]
+    assert set(after.values()) == set(scan(str(tmp_path)).files)
 
 
 def test_a_missing_home_is_a_fault_that_says_what_to_do(tmp_path: Path) -> None:
