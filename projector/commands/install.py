@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 #: Where systemd lets a unit of the system keep its state.
 STATE: Final = "/var/lib/codex-projector"
 RUNTIME: Final = "/run/codex-projector"
+#: Where systemd finds the secrets that it hands to units of the system.
+CREDENTIALS: Final = "/etc/credstore"
+#: Variables that go into the units in a way of their own.
+_TOLD_OTHERWISE: Final = ("PROJECTOR_CONFIG", "PROJECTOR_CODEX_HOMES", "PROJECTOR_DATABASE")
+_DATABASE_FILE: Final = "PROJECTOR_DATABASE_FILE"
 
 _user = click.option(
     "--user", is_flag=True, help="For the user's own systemd; else for that of the system."
@@ -53,7 +58,10 @@ def install(
 
     if user and account:
         raise UsageError("--as: not with --user, which runs as you")
-    found = _host(context, options_of(codex_home, database), _account(account, user=user))
+    account = _account(account, user=user)
+    file = context.obj or os.environ.get("PROJECTOR_CONFIG")
+    settings, told = _settled(options_of(codex_home, database), file, account)
+    found = _host(settings, told, file, account)
     where = hosts.folder(user=user)
     units = {name: render(name, found) for name in UNITS}
     orders = hosts.commands("enable", user=user)
@@ -62,13 +70,18 @@ def install(
             click.echo(f"# {where}/{name}\n{text}")
         click.echo("# then\n" + "\n".join(" ".join(order) for order in orders))
         return
-    if user:  # for the system, systemd makes it
-        Path(found.writable[0]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user and settings.database_path:  # for the system, systemd makes it
+        Path(settings.database_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for step in hosts.write(where, units):
         click.echo(step.text)
     _tell(orders, user=user)
-    if user:
-        click.echo("it runs while you are logged in; for always: loginctl enable-linger", err=True)
+    if account and settings.database_path:
+        click.echo(f"status and the other commands want --database {settings.database}", err=True)
+    if user and not hosts.lingers():
+        click.echo(
+            "it runs while you are logged in; for always: sudo loginctl enable-linger $USER",
+            err=True,
+        )
 
 
 @click.command()
@@ -131,52 +144,85 @@ def _home(account: str) -> str:
         raise UsageError(f"--as {account}: no such account here") from None
 
 
-def _host(context: click.Context, options: dict[str, object], account: str) -> Host:
-    """Find out what the units must know. What a file of settings says is left to that file."""
+def _settled(
+    options: Mapping[str, object], file: str | None, account: str
+) -> tuple[Settings, dict[str, str]]:
+    """Find out what the daemon is to be told, and what of that its unit must tell it.
+
+    That is what options and variables say here; what a file of settings says is left to it.
+
+    Raises:
+        UsageError: they are wrong, or a password would stand in the unit.
+    """
     from projector import config  # noqa: PLC0415 - see the package's docstring
-    from projector.install import host as hosts  # noqa: PLC0415
-    from projector.install.render import Host  # noqa: PLC0415
+    from projector.address import secrets  # noqa: PLC0415
 
     now = dict(os.environ)
-    kept: list[str] = ["XDG_CONFIG_HOME", "XDG_STATE_HOME"]
-    alone = {name: now[name] for name in kept if name in now}
+    alone: dict[str, str] = {
+        name: now[name] for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in now
+    }
+    # Where a user's manager keeps state differs between versions of systemd: always said.
+    alone["STATE_DIRECTORY"] = STATE if account else os.devnull
     if account:
-        alone["STATE_DIRECTORY"] = STATE
         now = {"CODEX_HOME": f"{_home(account)}/.codex"} | now | {"STATE_DIRECTORY": STATE}
-    file = context.obj or now.get("PROJECTOR_CONFIG")
+        if os.access(CREDENTIALS, os.X_OK):  # not so in a dry run without privileges
+            now["CREDENTIALS_DIRECTORY"] = alone["CREDENTIALS_DIRECTORY"] = CREDENTIALS
     wanted = config.load(options, file=file, env=now)
     given = config.load({}, file=file, env=alone)
-    environment = {}
+    told = {
+        name: value
+        for name, value in sorted(now.items())
+        if name.startswith(config.ENV_PREFIX) and name not in _TOLD_OTHERWISE
+    }
     if wanted.codex_homes != given.codex_homes:
-        environment["PROJECTOR_CODEX_HOMES"] = os.pathsep.join(wanted.codex_homes)
-    # Where a user's manager keeps state differs between versions of systemd: always said.
-    if not account or wanted.database != given.database:
-        environment["PROJECTOR_DATABASE"] = wanted.database
-    places = [str(Path(wanted.database_path).parent)]
-    if wanted.serve.listen.startswith("unix:"):
-        places.append(str(Path(wanted.serve.listen.removeprefix("unix:")).parent))
-    if wanted.metrics.textfile:
-        places.append(str(Path(wanted.metrics.textfile).absolute().parent))
+        told["PROJECTOR_CODEX_HOMES"] = os.pathsep.join(wanted.codex_homes)
+    if _DATABASE_FILE in told and "database" not in options:
+        told[_DATABASE_FILE] = os.path.abspath(told[_DATABASE_FILE])
+    elif wanted.database != given.database:
+        told.pop(_DATABASE_FILE, None)
+        told["PROJECTOR_DATABASE"] = wanted.database
+        if secrets(wanted.database):
+            raise UsageError(
+                "the database's password would stand in the unit, which all can read",
+                hint=f"Put the address into {CREDENTIALS}/{config.CREDENTIAL}"
+                if account
+                else "Put the address into a file of your own, and name that: database_file",
+            )
+    return wanted, told
+
+
+def _host(
+    settings: Settings, environment: Mapping[str, str], file: str | None, account: str
+) -> Host:
+    """Find out what the units must know."""
+    from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
+    from projector.install.reach import network  # noqa: PLC0415
+    from projector.install.render import Host  # noqa: PLC0415
+
     made = (STATE, RUNTIME) if account else ()
+    places = dict.fromkeys(place for place in _places(settings) if place not in made)
     return Host(
         command=[*_program(), *(["--config", os.path.abspath(file)] if file else [])],
         user=account,
         environment=environment,
-        writable=[place for place in dict.fromkeys(places) if place not in made],
-        network=_network(wanted),
+        writable=list(places),
+        network=network(settings),
         version=hosts.version(),
         namespaces=not account and hosts.running(user=True) and hosts.namespaces(),
     )
+
+
+def _places(settings: Settings) -> Iterator[str]:
+    """Give the folders that the daemon writes in."""
+    if settings.database_path:
+        yield os.path.dirname(settings.database_path)
+    if settings.serve.listen.startswith("unix:"):
+        yield os.path.dirname(settings.serve.listen.removeprefix("unix:"))
+    if settings.metrics.textfile:
+        yield os.path.dirname(os.path.abspath(settings.metrics.textfile))
 
 
 def _program() -> list[str]:
     """Give how this program is called: by its script, where it has one."""
     script = Path(sys.executable).with_name("projector")
     return [str(script)] if script.exists() else [sys.executable, "-m", "projector"]
-
-
-def _network(settings: Settings) -> Literal["none", "loopback", "any"]:
-    listen = settings.serve.listen
-    if not listen or listen.startswith("unix:"):
-        return "none"
-    return "any" if settings.serve.allow_remote else "loopback"

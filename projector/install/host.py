@@ -84,6 +84,13 @@ def namespaces() -> bool:
     return done.returncode == 0
 
 
+def lingers() -> bool:
+    """Whether the user's own manager runs while the user is not logged in."""
+    import pwd  # noqa: PLC0415 - not all calls need it
+
+    return os.path.exists(f"/var/lib/systemd/linger/{pwd.getpwuid(os.getuid()).pw_name}")
+
+
 def _runtime() -> str:
     """Give where the user's own manager listens; a shell that sudo or su opened is not told."""
     return os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final, Literal
+from typing import Final
+
+from projector.install.reach import Network
 
 #: The units, in the order in which people read them; those that are enabled.
 UNITS: Final = (
@@ -39,8 +41,8 @@ class Host:
     environment: Mapping[str, str]
     writable: Sequence[str] = ()
     """Folders to write in, but for those that systemd makes."""
-    network: Literal["none", "loopback", "any"] = "none"
-    """What the endpoint listens on, if it does."""
+    network: Network = "none"
+    """What the endpoint listens on, and where the database's server is."""
     version: int = 0
     """Of systemd; 0: not known, so nothing new is used."""
     namespaces: bool = False
@@ -95,7 +97,7 @@ def _values(host: Host) -> dict[str, str]:
 
 
 #: A daemon that only writes a file needs no network; the watch of files needs none either.
-_NETWORK: Final = {
+_NETWORK: Final[Mapping[Network, str]] = {
     "none": "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any",
     "loopback": "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\nIPAddressDeny=any\n"
     "IPAddressAllow=localhost",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from projector import cli
+from projector.commands import install
 from projector.install import host
 from projector.install.render import ENABLED, UNITS
 
@@ -99,6 +100,53 @@ def test_what_it_writes_beside_the_database_may_be_written(capsys: Capture, tmp_
     assert "ReadWritePaths=-/run/x\nReadWritePaths=-/srv/node\n" in out
 
 
+def test_what_variables_say_goes_into_the_unit(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "address"
+    secret.write_text("postgresql://p:s3cret@db.example/threads\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROJECTOR_RUN__RESCAN_S", "5")
+    monkeypatch.setenv("PROJECTOR_DATABASE_FILE", "address")
+
+    _, out, _ = run(capsys, "install", "--user", "--dry-run")
+
+    assert out.count("Environment=PROJECTOR_RUN__RESCAN_S=5\n") == 3
+    assert out.count(f"Environment=PROJECTOR_DATABASE_FILE={secret}\n") == 3
+    assert "s3cret" not in out
+    assert "PROJECTOR_DATABASE=" not in out
+    assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n" in out
+    assert "PrivateNetwork" not in out
+
+
+def test_a_database_of_the_settings_file_is_left_to_it(capsys: Capture, tmp_path: Path) -> None:
+    """A password in a file that it names does not come into the unit."""
+    secret = tmp_path / "address"
+    secret.write_text("postgresql://p:s3cret@localhost/threads\n")
+    file = tmp_path / "my.toml"
+    file.write_text(f'database_file = "{secret}"\n')
+
+    _, out, _ = run(capsys, "--config", str(file), "install", "--user", "--dry-run")
+
+    assert "PROJECTOR_DATABASE" not in out
+    assert "s3cret" not in out
+    assert "IPAddressAllow=localhost" in out
+
+
+def test_a_credential_is_left_to_systemd(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But it is read, to know where the server is."""
+    (tmp_path / "codex-projector.database").write_text("postgresql://p:s3cret@db.example/t\n")
+    monkeypatch.setattr(install, "CREDENTIALS", str(tmp_path))
+
+    _, out, _ = run(capsys, "install", "--as", pwd.getpwuid(1).pw_name, "--dry-run")
+
+    assert "s3cret" not in out
+    assert "LoadCredential=codex-projector.database:codex-projector.database\n" in out
+    assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n" in out
+
+
 def test_for_the_system_it_runs_as_whose_rollouts_they_are(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +168,11 @@ def test_for_the_system_it_runs_as_whose_rollouts_they_are(
         pytest.param(["install"], "Name the account: --as NAME", id="whose they are is not said"),
         pytest.param(["install", "--as", "nobody-here"], "no such account", id="nobody's"),
         pytest.param(["install", "--user", "--as", "root"], "not with --user", id="both"),
+        pytest.param(
+            ["install", "--user", "--database", "postgresql://p:s3cret@db/t"],
+            "password would stand in the unit",
+            id="a password that all could read",
+        ),
     ],
 )
 def test_refused(capsys: Capture, arguments: list[str], words: str) -> None:
@@ -127,6 +180,7 @@ def test_refused(capsys: Capture, arguments: list[str], words: str) -> None:
 
     assert (code, out) == (cli.USAGE, "")
     assert words in err
+    assert "s3cret" not in err
 
 
 def test_uninstall_takes_back_what_install_did(capsys: Capture, units: Path) -> None:

@@ -34,6 +34,7 @@ HOSTS = [
     ("as it comes",            host()),
     ("a database elsewhere",   host(writable=["/srv/my rows"], environment={"A": 'x "y" %z'})),
     ("an endpoint on TCP",     host(network="loopback")),
+    ("a server far away",      host(network="any")),
     ("a user's own",           host(user="", writable=["/home/robin/.local/state/x"])),
     ("a user's, sandboxed",    host(user="", namespaces=True)),
     ("the newest systemd",     host(version=999)),
@@ -67,7 +68,7 @@ def test_systemd_has_nothing_to_say(tmp_path: Path, found: Host) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("found", [pytest.param(c[1], id=c[0]) for c in HOSTS[:3]])
+@pytest.mark.parametrize("found", [pytest.param(c[1], id=c[0]) for c in HOSTS[:4]])
 @pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
 def test_they_are_little_exposed(tmp_path: Path, name: str, found: Host) -> None:
     """A user's own are not held to it: what their manager may take away depends on the kernel."""
