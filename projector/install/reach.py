@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote
 
 from projector.address import POSTGRES, is_postgres
 from projector.settings import Settings
@@ -14,6 +13,7 @@ _WIDER: Final[tuple[Network, ...]] = ("none", "loopback", "any")
 
 #: user:password@hosts/name?options of an address; a host may be a path, and there may be several.
 _PARTS = re.compile(r"(?:[^/?@]*(?:@[^/?@]*)*@)?([^/?]*)(?:/[^?]*)?(?:\?(.*))?")
+_CODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _PORT = re.compile(r":\d*$")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
@@ -35,12 +35,14 @@ def _database(url: str) -> Network:
         return "none"
     found = _PARTS.match(url.removeprefix(POSTGRES))
     assert found is not None
-    options = dict(parse_qsl(found[2] or ""))
+    words = (word.partition("=") for word in (found[2] or "").split("&"))
+    options = {name: value for name, _, value in words}
     if "service" in options:
         return "any"  # it stands in a file of libpq's
     # As libpq has it: an address is taken before the name that belongs to it.
     hosts = options.get("hostaddr") or options.get("host") or found[1]
-    return max((_host(unquote(one)) for one in hosts.split(",")), key=_WIDER.index)
+    plain = _CODED.sub(lambda code: chr(int(code[1], 16)), hosts)
+    return max((_host(one) for one in plain.split(",")), key=_WIDER.index)
 
 
 def _host(host: str) -> Network:

@@ -265,9 +265,9 @@ import socket
 found = socket.socket(socket.AF_UNIX if "/" in {listen!r} else socket.AF_INET)
 found.connect({listen!r} if "/" in {listen!r} else ("127.0.0.1", 9464))
 found.sendall(b"GET /readyz HTTP/1.0\\r\\n\\r\\n")
-print(found.recv(100).decode().split("\\r")[0])
+print(found.makefile().read())
 """
-    return machine.run("python3", "-c", script).strip()
+    return machine.run("python3", "-c", script)
 
 
 @pytest.mark.parametrize("listen", ["unix:/run/codex-projector/http", "127.0.0.1:9464"])
@@ -277,7 +277,7 @@ def test_the_endpoint_answers_through_the_sandbox(machine: Machine, listen: str)
     install(machine)
     follows(machine)
 
-    assert answer(machine, listen.removeprefix("unix:")) == "HTTP/1.0 200 OK"
+    assert answer(machine, listen.removeprefix("unix:")).startswith("HTTP/1.0 200 OK")
 
 
 #: A server on the loopback, to try to reach.
