@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from projector.place import RolloutFile, RolloutId
 
 #: How the uncompressed bytes of two files relate, as `compare(one, other)` tells it.
 Agreement = Literal["same", "longer", "shorter", "differ"]
+#: What is said of a file that went another way than the one that is projected.
+DIFFERENT: Final = "older than, and different from,"
 Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 
@@ -83,7 +85,7 @@ def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[boo
         case "shorter":
             return False, "the beginning of"
         case "differ":
-            return other.mtime_ns > mine.mtime_ns, "older than, and different from,"
+            return other.mtime_ns > mine.mtime_ns, DIFFERENT
 
 
 def _stem(file: RolloutFile) -> str:

@@ -20,6 +20,7 @@ import orjson
 from projector.errors import SetAside
 from projector.place import RolloutId, ThreadId
 from projector.read.rollout import RolloutReader
+from projector.serve import copies
 from projector.serve.shortfall import NOTHING, UNKNOWN, Held, Missing, Record
 from projector.store.reading import Connection
 
@@ -121,16 +122,21 @@ class Here(NamedTuple):
     current: bool
     """It is its thread's current one."""
     odd: frozenset[str]
+    others: tuple[str, ...]
+    """Files of it that went another way, and are not projected."""
 
 
 def rollouts(ours: Connection, home: str) -> list[Here]:
     """Give the paginated rollouts of a home whose files are there."""
     odd: dict[int, set[str]] = {}
-    for number, kind in ours.rows(
-        "SELECT a.rollout, a.kind FROM anomaly_rows AS a JOIN rollouts AS r"
+    others: dict[int, dict[str, None]] = {}
+    for number, kind, detail in ours.rows(
+        "SELECT a.rollout, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
         " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'"
     ):
         odd.setdefault(number, set()).add(kind)
+        if kind == "second_file" and (path := copies.path_of(detail)) and os.path.exists(path):
+            others.setdefault(number, {})[path] = None
     real = os.path.realpath(home)
     homes = [
         name
@@ -145,7 +151,10 @@ def rollouts(ours: Connection, home: str) -> list[Here]:
         "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
         {"homes": orjson.dumps(homes).decode()},
     )
-    return [Here._make((*row, frozenset(odd.get(row[0], ())))) for row in rows]
+    return [
+        Here._make((*row, frozenset(odd.get(row[0], ())), tuple(others.get(row[0], ()))))
+        for row in rows
+    ]
 
 
 def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]:
@@ -158,7 +167,7 @@ def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]
     every = rollouts(ours, databases.home)
     if databases.history is None:
         for here in every:
-            yield _Sources(ours, None, listed, now_s).held(here, None)
+            yield _Sources(ours, None, listed, now_s, databases.home).held(here, None)
         return
     with reading(databases.history) as codex:
         stands = {
@@ -169,7 +178,7 @@ def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]
             )
         }
         continued = _continued(ours, stands)
-        both = _Sources(ours, codex, listed, now_s)
+        both = _Sources(ours, codex, listed, now_s, databases.home)
         for here in every:
             found = both.held(here, stands.get(here.rollout_id))
             inheritors = continued.get(here.rollout_id, ())
@@ -203,6 +212,7 @@ class _Sources(NamedTuple):
     """None: Codex has no projection at all."""
     listed: Mapping[ThreadId, Listed] | None
     now_s: float
+    home: str
 
     def held(self, here: Here, stands: tuple[int, int] | None) -> Held:
         """Give one rollout; `stands`: where Codex does, None: it never projected it."""
@@ -212,7 +222,7 @@ class _Sources(NamedTuple):
             passed, beyond = NOTHING, passed
         entry = None if self.listed is None else self.listed.get(here.thread_id)
         instead = None
-        if entry is not None and here.current and _other(entry.path, here.path):
+        if entry is not None and here.current and _other(entry.path, here.path, self.home):
             instead = entry.path
         return Held(
             thread_id=here.thread_id,
@@ -227,15 +237,36 @@ class _Sources(NamedTuple):
             listed=None if self.listed is None else entry is not None,
             odd=here.odd,
             incomplete=here.incomplete and here.current,
+            older=tuple(self._alone(here)),
             shown_instead=instead,
             fresh=_fresh(here.path, self.now_s),
         )
 
+    def _alone(self, here: Here) -> Iterator[tuple[str, Missing]]:
+        """Give files of a rollout that hold what is neither here nor in Codex."""
+        if not here.others:
+            return
+        values = {"rollout": here.number, "start": here.start, "upto": _ALL}
+        turns = {turn_id for turn_id, *_ in self.ours.stream(_OUR_TURNS, values)}
+        items = {(turn, item) for turn, item, _ in self.ours.stream(_OUR_ITEMS, values)}
+        for path in here.others:
+            if not os.path.exists(here.path) or not os.path.samefile(path, here.path):
+                missing = copies.alone(path, here.rollout_id, here.thread_id, turns, items)
+                if missing:
+                    yield path, missing
 
-def _other(one: str, path: str) -> bool:
-    """Whether two paths are of different rollouts or copies; by name, for homes are moved."""
+
+def _other(one: str, path: str, home: str) -> bool:
+    """Whether two paths are of different rollouts or copies.
+
+    By name, for homes are moved; within the home by where they lie, too.
+    """
     names = (os.path.basename(each).removesuffix(".zst") for each in (one, path))
-    return next(names) != next(names)
+    if next(names) != next(names):
+        return True
+    one, path, home = (os.path.realpath(each) for each in (one, path, home))
+    within = one.startswith(home + os.sep)
+    return within and os.path.exists(one) and os.path.exists(path) and one != path
 
 
 def _fresh(path: str, now_s: float) -> bool:

@@ -14,7 +14,9 @@ from typing import Final, Literal, NamedTuple
 from projector.figures import count, size
 from projector.place import RolloutId, ThreadId
 
-Why = Literal["stands still", "passed over", "behind", "refused", "other file", "base missing"]
+Why = Literal[
+    "stands still", "passed over", "behind", "refused", "other file", "base missing", "older file"
+]
 
 #: Anomalies at the start of a rollout that Codex does not open: it lists no thread for it, or one
 #: that cannot be resumed.
@@ -35,6 +37,13 @@ class Missing(NamedTuple):
     def __bool__(self) -> bool:
         """Whether there is anything."""
         return bool(self.turns or self.items)
+
+
+def both(one: Missing, other: Missing) -> Missing:
+    """Give what is missing of two stretches, one behind the other."""
+    turns = tuple(dict.fromkeys((*one.turns, *other.turns)))
+    first = one if one.turns else other
+    return Missing(turns, one.items + other.items, first.first_started_at)
 
 
 class Record(NamedTuple):
@@ -76,6 +85,8 @@ class Held:
     """Another file that Codex takes for the thread's current one."""
     inherited: bool = False
     """It is what another rollout, which Codex has projected, goes on; `thread_id` is that one's."""
+    older: tuple[tuple[str, Missing], ...] = ()
+    """Files of it that went another way and are not projected, and what they alone hold."""
     fresh: bool = False
     """It was written a moment ago: Codex may be about to read on."""
 
@@ -99,16 +110,16 @@ class Shortfall:
         name = str(self.thread_id)
         if self.rollout_id != name:
             name += f" (rollout {self.rollout_id})"
-        return (
-            f"thread {name}: {self.reason}; {since}{whole} are to be had here that it lacks,"
-            " wholly or in part"
-        )
+        where = "are to be had here that it lacks, wholly or in part"
+        if self.why == "older file":
+            where = "are in it alone, wholly or in part"
+        return f"thread {name}: {self.reason}; {since}{whole} {where}"
 
 
 def shortfalls(held: Held) -> Iterator[Shortfall]:
     """Say of what of a rollout Codex shows less; nothing: of none, or it never opened it."""
     found = _never_read(held) if held.codex_offset is None else _read(held, held.codex_offset)
-    for why, reason, missing in found:
+    for why, reason, missing in (*found, *_older(held)):
         yield Shortfall(
             thread_id=held.thread_id,
             rollout_id=held.rollout_id,
@@ -139,16 +150,26 @@ def _never_read(held: Held) -> Iterator[_Told]:
         yield "other file", reason, held.beyond
 
 
+def _older(held: Held) -> Iterator[_Told]:
+    """Say what lies in files that neither Codex nor the projector takes for the rollout."""
+    for path, missing in held.older:
+        reason = f"an older file of it went another way than {held.path}: {path}"
+        yield "older file", reason, missing
+
+
 def _read(held: Held, offset: int) -> Iterator[_Told]:
     """Say what is missing before and behind Codex's checkpoint."""
+    if held.shown_instead:  # the checkpoint is one in that file
+        reason = f"Codex reads another file of it, {held.shown_instead}"
+        missing = both(held.passed, held.beyond)
+        if missing:
+            yield "other file", reason, missing
+        return
     if held.passed:
         yield "passed over", "Codex has passed records over", held.passed
     if not held.beyond:
         return
-    if held.shown_instead:
-        reason = f"Codex reads another file of it, {held.shown_instead}"
-        yield "other file", reason, held.beyond
-    elif stuck := _stuck(held):
+    if stuck := _stuck(held):
         yield "stands still", f"Codex {stuck}", held.beyond
     elif not held.fresh:
         yield "behind", f"Codex has read {size(offset)} of {size(held.end)}", held.beyond
@@ -176,6 +197,7 @@ ADVICE: Final[dict[Why, str]] = {
     "behind": "Resume the thread in Codex: it reads on",
     "refused": "Read it here: projector show THREAD; repair the named place to have it in Codex",
     "other file": "Read it here: projector show THREAD; if the other file is a copy, move it away",
+    "older file": "If it is the better one, move the newer away; else move it away itself",
     "base missing": "Read it here: projector show THREAD; if it is a fork, resume its source once"
     " in Codex",
 }

@@ -16,6 +16,7 @@ from tests.commands.codex_history import listed, stalled
 from tests.commands.stage import projector
 from tests.homes import put
 from tests.projecting import backfilled
+from tests.zst import frame
 
 _NAME = "sessions/2026/11/01/rollout-2026-11-01T10-00-00-{}.jsonl"
 #: After the second turn token_count and thread_settings_applied have one ordinal: what Codex
@@ -231,6 +232,61 @@ def test_another_file_that_codex_takes_for_the_current_one(folder: Path) -> None
     (short,) = doctor(folder)[1]["codex"]
 
     assert (short["why"], short["rollout_id"], short["turns"]) == ("other_file", revert, ["r1"])
+
+
+def twice(tmp_path: Path) -> tuple[Path, Path]:
+    """Give a rollout of two turns, and the copy of its first one that Codex takes for it."""
+    whole = numbered([p.meta(), *turns("t1", "t2")])
+    home = tmp_path / "home"
+    longer = put(home, _NAME.format(p.THREAD), b"".join(whole), mtime_ns=10**18)
+    name = _NAME.format(p.THREAD).replace("/01/rollout", "/02/rollout")
+    shorter = put(home, name, b"".join(whole[:5]), mtime_ns=10**18)
+    listed(home / "state_5.sqlite", (p.THREAD, shorter))
+    return longer, shorter
+
+
+def test_a_copy_of_the_same_name_that_codex_takes_for_the_current_one(tmp_path: Path) -> None:
+    longer, shorter = twice(tmp_path)
+    backfilled(tmp_path / "home", tmp_path / "p.db")
+    stalled(tmp_path / "home" / "thread_history_1.sqlite", tmp_path / "p.db",
+            at=longer.read_bytes().index(b'"t2"'), ordinal=6)  # fmt: skip
+
+    (short,) = doctor(tmp_path)[1]["codex"]
+
+    assert (short["why"], short["path"]) == ("other_file", str(longer))
+    assert (short["turns"], short["item_count"]) == (["t2"], 2)
+    assert str(shorter) in short["reason"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_an_older_file_alone_holds_when_codex_has_gone_on_with_a_copy(
+    tmp_path: Path, *, packed: bool
+) -> None:
+    longer, shorter = twice(tmp_path)
+    with shorter.open("ab") as file:
+        file.write(numbered([{}] * 5 + turns("t3"))[5])
+    if packed:
+        packed_path = longer.with_name(longer.name + ".zst")
+        packed_path.write_bytes(frame(longer.read_bytes()))
+        longer.unlink()
+        shorter.replace(shorter.with_name(shorter.name + ".zst")).write_bytes(
+            frame(shorter.with_name(shorter.name + ".zst").read_bytes())
+        )
+        longer = packed_path
+    os.utime(longer, ns=(10**18, 10**18))
+    backfilled(tmp_path / "home", tmp_path / "p.db")
+    stalled(tmp_path / "home" / "thread_history_1.sqlite", tmp_path / "p.db", at=1 << 40,
+            ordinal=6)  # fmt: skip
+
+    code, document = doctor(tmp_path)
+
+    assert code == 1
+    (short,) = document["codex"]
+    assert (short["why"], short["turns"], short["item_count"]) == ("older_file", ["t2"], 2)
+    assert short["from_started_at"] == 1
+    assert str(longer) in short["reason"]
+    longer.unlink()
+    assert doctor(tmp_path)[1]["codex"] == []
 
 
 def test_a_home_that_was_moved_is_no_other_file(folder: Path) -> None:

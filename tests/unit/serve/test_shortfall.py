@@ -46,6 +46,13 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("nobody knows what stands there", {"beyond": SOME}, ["behind"]),
     ("nothing keeps it, written just now", {"beyond": SOME, "at": at(7), "fresh": True}, []),
     ("it reads another file", {"beyond": SOME, "shown_instead": "/o"}, ["other file"]),
+    ("and its checkpoint is there", {"passed": SOME, "shown_instead": "/o"}, ["other file"]),
+    ("an older file holds more", {"older": (("/o", SOME),)}, ["older file"]),
+    (
+        "never opened, and an older file",
+        {"codex_offset": None, "older": (("/o", SOME),)},
+        ["older file"],
+    ),
     ("never opened", {"codex_offset": None, "beyond": SOME}, []),
     ("never opened, nothing in it", {"codex_offset": None, "incomplete": True}, []),
     (
@@ -90,6 +97,6 @@ def test_why(facts: dict[str, Any], why: list[str]) -> None:
 @pytest.mark.parametrize("facts", [case[1] for case in CASES if case[2]])
 def test_the_line_names_thread_turn_and_numbers(facts: dict[str, Any]) -> None:
     for short in shortfalls(held(**facts)):
-        assert short.line().startswith("thread T: Codex")
+        assert short.line().startswith(("thread T: Codex", "thread T: an older file"))
         assert "from turn t3 on 2 turns and 4 items" in short.line()
         assert ADVICE[short.why]
