@@ -94,21 +94,19 @@ def events(machine: Machine) -> list[str]:
 
 def test_installed_it_runs_and_is_enabled(machine: Machine) -> None:
     """And its private database is there; the health check runs, and says that all is well."""
-    said = install(machine)
+    done = install(machine)
     follows(machine)
     machine.run("systemctl", "start", "projector-health")
 
-    assert "systemctl enable projector.service projector-health.timer" in said
+    assert "systemctl enable projector.service projector-health.timer" in done
     for unit in ("projector.service", "projector-health.timer"):
         assert machine.run("systemctl", "is-enabled", unit).strip() == "enabled"
         assert machine.run("systemctl", "is-active", unit).strip() == "active"
     assert "daemon.caught_up" in events(machine)
     found = machine.run("stat", "--format=%U %a", STATE, f"{STATE}/projector.db").split("\n")
     assert found[:2] == ["robin 700", "robin 600"]
-    (line,) = [
-        one for one in machine.journal("projector-health") if "nothing waits" in one["MESSAGE"]
-    ]
-    assert line["MESSAGE"].startswith("OK: nothing waits | behind_bytes=0B;")
+    said = [one["MESSAGE"] for one in machine.journal("projector-health")]
+    assert any(line.startswith("OK: nothing waits | behind_bytes=0B;") for line in said), said
     verified(machine)
 
 
