@@ -16,6 +16,7 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
     "thread_turn_history": frozenset(),
     "threads": frozenset({"path"}),
     "token_usage": frozenset(),
+    "thread_tokens": frozenset(),
     "lifecycle_events": frozenset({"seq", "noted_at_ms"}),
     "anomalies": frozenset({"noted_at_ms"}),
 }

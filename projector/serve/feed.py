@@ -17,7 +17,7 @@ from projector.rows import EventType
 from projector.store.reading import Connection
 
 #: What changes.
-KINDS: Final = ("turn", "item", "thread", "event")
+KINDS: Final = ("turn", "item", "realtime", "thread", "event")
 LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 
 #: Changes that are read at once.
@@ -39,6 +39,11 @@ SELECT f.seq, t.position, t.ordinal, t.status, t.error_json AS error, t.started_
   t.end_ordinal, t.end_offset
 FROM feed AS f JOIN turns AS t ON t.turn = f.row
 WHERE f.kind = 1 AND f.seq > :after AND f.seq <= :last AND t.tombstone = 0
+"""
+_REALTIME: Final = """
+SELECT f.seq, v.position, v.ordinal, v.created_at_ms, v.json AS item
+FROM feed AS f JOIN realtime_items AS v ON v.realtime_item = f.row
+WHERE f.kind = 5 AND f.seq > :after AND f.seq <= :last AND v.tombstone = 0
 """
 _EVENTS: Final = """
 SELECT f.seq, e.payload, e.recorded_at_ms
@@ -143,7 +148,9 @@ class Feed:
         """Give the rows of changes by their numbers, as they are in this snapshot."""
         shown: dict[int, Any] = {}
         kinds = {change["kind"] for change in changes}
-        for kind, sql in (("item", _ITEMS), ("turn", _TURNS), ("event", _EVENTS)):
+        for kind, sql in (
+            ("item", _ITEMS), ("turn", _TURNS), ("realtime", _REALTIME), ("event", _EVENTS),
+        ):  # fmt: skip
             if kind in kinds:
                 for row in self._db.dicts(sql, {"after": after, "last": last}):
                     seq = row.pop("seq")

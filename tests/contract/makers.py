@@ -26,6 +26,7 @@ from projector.rows import (
     Header,
     ItemRow,
     Meta,
+    RealtimeRow,
     Status,
     TurnRow,
     UsageRow,
@@ -192,6 +193,13 @@ def usage(
         total_tokens=tokens + 1,
         recorded_at_ms=5,
     )
+
+
+def realtime(number: int, name: str, offset: int, json: str = "{}") -> RealtimeRow:
+    return RealtimeRow(
+        uid("realtime", rollout_id(number), name), ItemId(name), Offset(offset), Ordinal(offset),
+        7, "transcript_segment", json,
+    )  # fmt: skip
 
 
 def event(number: int, kind: EventType, offset: int, *, turn: str | None = "t") -> Event:

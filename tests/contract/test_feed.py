@@ -21,6 +21,7 @@ from tests.contract.makers import (
     event,
     file_of,
     item,
+    realtime,
     rollout_id,
     thread_id,
     turn,
@@ -225,6 +226,36 @@ def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None
         ("item", "update", "other"),
         ("item", "tombstone", "gone"),
     ]
+
+
+def test_realtime_items_come_and_go_as_others_do(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    """The first record makes the row, later ones change nothing; what comes again lives again."""
+    rows: list[Change] = [realtime(1, "same", 50), realtime(1, "gone", 60)]
+    run(store.commit([batch(file_of(1), [*rows, realtime(1, "same", 70, "[]")])]))
+    columns = "kind, op, item_id, type, turn_id, thread_id, rollout_id"
+    name = ("transcript_segment", None, thread_id(1), rollout_id(1))
+    assert watcher.news(columns)[:2] == [
+        ("realtime", "insert", "same", *name),
+        ("realtime", "insert", "gone", *name),
+    ]
+
+    run(store.replace(OLD, anew([rows[0], realtime(1, "new", 80)])))
+    assert [row for row in watcher.news() if row[0] == "realtime"] == [
+        ("realtime", "insert", "new"), ("realtime", "tombstone", "gone"),
+    ]  # fmt: skip
+
+    again = at(500, generation=1)
+    run(store.commit([batch(file_of(1), [*rows, realtime(1, "new", 80)], start=again, end=2000)]))
+    assert [row for row in watcher.news() if row[0] == "realtime"] == [
+        ("realtime", "insert", "gone")
+    ]
+
+    run(store.gone([rollout_id(1)], purge=True))
+    told = [row for row in watcher.news("kind, op, item_id, uid") if row[0] == "realtime"]
+    assert {row[1:3] for row in told} == {("tombstone", one) for one in ("same", "gone", "new")}
+    assert all(uuid.UUID(row[3]).version == 5 for row in told)
 
 
 def test_what_the_new_content_rolls_back_is_told(

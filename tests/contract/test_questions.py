@@ -29,6 +29,11 @@ SELECT date(recorded_at_ms / 1000, 'unixepoch') AS day, model, count(*), sum(inp
        sum(total_tokens)
 FROM token_usage GROUP BY 1, 2 ORDER BY 1, 2
 """
+THREADS = """
+SELECT thread_id, count(*), sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),
+       sum(reasoning_output_tokens), sum(total_tokens)
+FROM token_usage GROUP BY thread_id ORDER BY thread_id
+"""
 
 
 def changed(name: str, offset: int, *paths: str, number: int = 1) -> ItemRow:
@@ -107,6 +112,8 @@ def check_tokens(store: Queried, run: Run) -> None:
     assert counted == run(store.query(COUNTED))
     days = run(store.query("SELECT * FROM token_days ORDER BY day, model"))
     assert days == run(store.query(DAYS))
+    threads = run(store.query("SELECT * FROM thread_tokens ORDER BY thread_id"))
+    assert threads == run(store.query(THREADS))
 
 
 def test_a_response_counts_once_whichever_rollout_comes_first(store: Queried, run: Run) -> None:

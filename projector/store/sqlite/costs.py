@@ -1,4 +1,4 @@
-"""Counts what new responses cost: each response once, and the sums by day.
+"""Counts what new responses cost: each response once, and the sums by day and by rollout.
 
 Triggers keep both right when rows of `usage` change or go (migration 0001). New rows are counted
 here, all of a statement at once, right behind that statement: before anything can change them.
@@ -20,6 +20,14 @@ _DAYS: Final = (
     f" {', '.join(f'sum({count})' for count in _COUNTS)}"
     " FROM usage WHERE usage > ? AND tombstone = 0 GROUP BY 1, 2"
     " ON CONFLICT (day, model) DO UPDATE SET responses = responses + excluded.responses,"
+    f" {', '.join(f'{count} = {count} + excluded.{count}' for count in _COUNTS)}"
+)
+
+_ROLLOUTS: Final = (
+    "INSERT INTO usage_rollouts"
+    f" SELECT rollout, count(*), {', '.join(f'sum({count})' for count in _COUNTS)}"
+    " FROM usage WHERE usage > ? AND tombstone = 0 GROUP BY rollout"
+    " ON CONFLICT (rollout) DO UPDATE SET responses = responses + excluded.responses,"
     f" {', '.join(f'{count} = {count} + excluded.{count}' for count in _COUNTS)}"
 )
 
@@ -48,4 +56,5 @@ def newest(db: sqlite3.Connection) -> int:
 def count(db: sqlite3.Connection, last: int) -> None:
     """Count the rows behind number `last`. They were just inserted, each with `counted` 1."""
     db.execute(_DAYS, (last,))
+    db.execute(_ROLLOUTS, (last,))
     db.execute(_SETTLE, (last,))

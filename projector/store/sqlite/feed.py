@@ -21,6 +21,7 @@ _TURN: Final = 1
 _ITEM: Final = 2
 _THREAD: Final = 3
 _EVENT: Final = 4
+_REALTIME: Final = 5
 _INSERT: Final = 1
 _UPDATE: Final = 2
 _TOMBSTONE: Final = 3
@@ -29,6 +30,7 @@ _ROWS: Final = (
     (_EVENT, "events", "seq"),
     (_TURN, "turns", "turn"),
     (_ITEM, "items", "item"),
+    (_REALTIME, "realtime_items", "realtime_item"),
 )
 
 #: Changes that go in one transaction.
@@ -125,14 +127,15 @@ def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
     db.execute("DELETE FROM temp.going")
     db.executemany("INSERT INTO temp.going VALUES (?)", [(rollout,) for rollout in rollouts])
     (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM feed_purged").fetchone()
-    for kind, table, number, item_id, kind_of, more in (
-        (1, "turns", "turn", "NULL", "NULL", ""),
-        (2, "items", "item", "x.item_id", "x.type", ""),
-        (4, "events", "seq", "NULL", "x.type", " AND from_record"),
+    for kind, table, number, names, more in (
+        (_TURN, "turns", "turn", "x.turn_id, NULL, NULL", ""),
+        (_ITEM, "items", "item", "x.turn_id, x.item_id, x.type", ""),
+        (_EVENT, "events", "seq", "x.turn_id, NULL, x.type", " AND from_record"),
+        (_REALTIME, "realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
     ):
         db.execute(
             "INSERT INTO feed_purged (uid, thread_id, rollout_id, turn_id, item_id, type)"
-            f" SELECT x.uid, r.thread_id, r.rollout_id, x.turn_id, {item_id}, {kind_of}"
+            f" SELECT x.uid, r.thread_id, r.rollout_id, {names}"
             f" FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout"
             " JOIN rollouts AS r ON r.rollout = g.rollout"
             f" WHERE x.tombstone = 0{more} ORDER BY x.{number}"

@@ -103,17 +103,13 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
         start = lineage.start(link.end_ordinal, link.end_offset, base_start)
         moved = start - _start_of(db, link.rollout)
         if moved:
-            for table in ("items", "turns"):
+            for table in ("items", "turns", "realtime_items"):
                 for which, told in (("tombstone = 0", f", {CHANGED}"), ("tombstone <> 0", "")):
                     db.execute(
                         f"UPDATE {table} SET position = position + ?{told}"
                         f" WHERE rollout = ? AND {which}",
                         (moved, link.rollout),
                     )
-            db.execute(
-                "UPDATE realtime_items SET position = position + ? WHERE rollout = ?",
-                (moved, link.rollout),
-            )
             # In two steps: on its way a row must not stand where another one still is.
             db.execute(
                 "UPDATE usage SET position = -1 - (position + ?) WHERE rollout = ?",

@@ -11,7 +11,8 @@ from projector.store.sqlite import feed, index, link
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
     with feed.telling(db, now_ms), index.following(db):
-        lost_rows = {one for table in ("items", "turns") for (one,) in db.execute(ownerless(table))}
+        told = ("items", "turns", "realtime_items")
+        lost_rows = {one for table in told for (one,) in db.execute(ownerless(table))}
         feed.purge(db, sorted(lost_rows))
         for table in OWNED:
             for (rollout,) in db.execute(ownerless(table)).fetchall():

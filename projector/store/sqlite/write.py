@@ -165,6 +165,7 @@ SHOWN: Final = {
         "created_at_ms", "ordinal", "position",
     ),
     "events": ("payload", "type", "turn_id", "recorded_at_ms"),
+    "realtime_items": ("json", "type", "created_at_ms", "ordinal", "position"),
 }  # fmt: skip
 
 
@@ -240,9 +241,10 @@ INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, creat
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (rollout, item_id) DO UPDATE SET
   position = excluded.position, ordinal = excluded.ordinal,
-  created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, tombstone = 0
+  created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, {changed},
+  tombstone = 0
 WHERE tombstone <> 0
-"""
+""".replace("{changed}", marked(differs(SHOWN["realtime_items"])))
 
 _USAGE_NEW = """
 INSERT OR IGNORE INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, model,

@@ -383,7 +383,7 @@ COMMENT ON TABLE changed_files IS 'Files that items of type fileChange changed. 
 CREATE TABLE feed (
   source_id       uuid NOT NULL,
   seq             bigint NOT NULL,
-  kind            smallint NOT NULL,            -- 1 turn, 2 item, 3 thread, 4 event
+  kind            smallint NOT NULL,            -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime
   op              smallint NOT NULL,            -- 1 insert, 2 update, 3 tombstone
   committed_at_ms bigint NOT NULL,
   row_source      uuid NOT NULL,                -- who has the row

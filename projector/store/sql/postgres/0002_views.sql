@@ -180,7 +180,8 @@ COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns; seq cou
 -- it gives.
 CREATE VIEW changes AS
 SELECT f.seq,
-       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' ELSE 'event' END AS kind,
+       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
+         ELSE 'realtime' END AS kind,
        CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
        f.thread_id, f.rollout_id, f.turn_id, f.item_id, f.uid::text AS uid, f.type,
        f.committed_at_ms, f.source_id
@@ -196,6 +197,20 @@ FROM usage AS u
 JOIN rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
 WHERE u.counted AND u.tombstone = 0;
 COMMENT ON VIEW token_usage IS 'What each model response cost, counted once.';
+
+-- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
+-- that it inherits from. Those of a turn stand in `thread_turn_history`.
+CREATE VIEW thread_tokens AS
+SELECT r.thread_id, count(*) AS responses, sum(u.input_tokens)::bigint AS input_tokens,
+       sum(u.cached_input_tokens)::bigint AS cached_input_tokens,
+       sum(u.output_tokens)::bigint AS output_tokens,
+       sum(u.reasoning_output_tokens)::bigint AS reasoning_output_tokens,
+       sum(u.total_tokens)::bigint AS total_tokens
+FROM usage AS u
+JOIN rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+WHERE u.counted AND u.tombstone = 0
+GROUP BY r.thread_id;
+COMMENT ON VIEW thread_tokens IS 'Tokens by thread, of its own responses, counted once.';
 
 -- The sums of token_usage by day (UTC) and model; NULL where they are not known.
 CREATE VIEW token_days AS

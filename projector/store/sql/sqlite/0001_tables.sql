@@ -149,12 +149,14 @@ CREATE TABLE realtime_items (
   ordinal       INTEGER NOT NULL,
   created_at_ms INTEGER NOT NULL,
   tombstone     INTEGER NOT NULL DEFAULT 0,
+  changed       INTEGER NOT NULL DEFAULT 0,     -- see the feed
   type          TEXT NOT NULL,
   item_id       TEXT NOT NULL,
   json          TEXT NOT NULL,
   UNIQUE (rollout, item_id)                     -- what the uid is made from
 ) STRICT;
 CREATE INDEX realtime_items_by_position ON realtime_items (rollout, position);
+CREATE INDEX realtime_items_changed ON realtime_items (realtime_item) WHERE changed <> 0;
 
 -- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
 -- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
@@ -320,6 +322,17 @@ CREATE TABLE usage_days (
   PRIMARY KEY (day, model)
 ) STRICT, WITHOUT ROWID;
 
+-- The same by rollout: the sums over its rows of `usage` that count.
+CREATE TABLE usage_rollouts (
+  rollout                 INTEGER PRIMARY KEY,
+  responses               INTEGER NOT NULL,
+  input_tokens            INTEGER NOT NULL,
+  cached_input_tokens     INTEGER NOT NULL,
+  output_tokens           INTEGER NOT NULL,
+  reasoning_output_tokens INTEGER NOT NULL,
+  total_tokens            INTEGER NOT NULL
+) STRICT;
+
 -- Which row counts is settled whenever rows of a response change, go, or become tombstones.
 CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage
 WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
@@ -383,6 +396,26 @@ BEGIN
     output_tokens = output_tokens + excluded.output_tokens,
     reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
     total_tokens = total_tokens + excluded.total_tokens;
+  INSERT INTO usage_rollouts
+  SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
+  WHERE old.counted AND old.tombstone = 0
+  ON CONFLICT (rollout) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+  INSERT INTO usage_rollouts
+  SELECT new.rollout, 1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
+  WHERE new.counted AND new.tombstone = 0
+  ON CONFLICT (rollout) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
 END;
 
 CREATE TRIGGER usage_days_gone AFTER DELETE ON usage
@@ -392,6 +425,16 @@ BEGIN
          -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
   WHERE old.counted AND old.tombstone = 0
   ON CONFLICT (day, model) DO UPDATE SET
+    responses = responses + excluded.responses,
+    input_tokens = input_tokens + excluded.input_tokens,
+    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens;
+  INSERT INTO usage_rollouts
+  SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
+  WHERE old.counted AND old.tombstone = 0
+  ON CONFLICT (rollout) DO UPDATE SET
     responses = responses + excluded.responses,
     input_tokens = input_tokens + excluded.input_tokens,
     cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
@@ -460,10 +503,11 @@ INSERT INTO item_index (item_index, rank) VALUES ('automerge', 16);
 -- A row for each change.
 CREATE TABLE feed (
   seq  INTEGER PRIMARY KEY,
-  kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event
+  kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime item
   op   INTEGER NOT NULL,      -- 1 insert, 2 update, 3 tombstone
-  row  INTEGER NOT NULL       -- turns.turn, items.item, feed_threads.thread, events.seq; less than
-                              -- 0: the row was purged, -feed_purged.purged
+  row  INTEGER NOT NULL       -- turns.turn, items.item, feed_threads.thread, events.seq,
+                              -- realtime_items.realtime_item; less than 0: the row was purged,
+                              -- -feed_purged.purged
 ) STRICT;
 
 -- A row for each transaction that changed something: the last of its changes, and when.

@@ -173,22 +173,23 @@ FROM events AS e LEFT JOIN rollouts AS r ON r.rollout = e.rollout
 WHERE e.tombstone = 0;
 
 -- What happened to turns, items, threads and events, in the order of commits. `kind`: turn, item,
--- thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids name the row;
--- what it is now stands in `all_turns`, `all_items`, `threads`, `lifecycle_events`. `type`: of an
--- item or an event. Turns and items behind a revert's cut get no change: see the parts of their
+-- realtime (item), thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the
+-- ids name the row; what it is now stands in `all_turns`, `all_items`, `codex_thread_realtime_items`,
+-- `threads`, `lifecycle_events`. `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the parts of their
 -- thread. WHERE seq > ? ORDER BY seq LIMIT ? reads no more than it gives.
 CREATE VIEW changes AS
 SELECT f.seq,
-       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' ELSE 'event' END AS kind,
+       CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
+         ELSE 'realtime' END AS kind,
        CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
        coalesce(h.thread_id, e.thread_id, g.thread_id, r.thread_id) AS thread_id,
        coalesce(r.rollout_id, g.rollout_id) AS rollout_id,
        coalesce(t.turn_id, i.turn_id, e.turn_id, g.turn_id) AS turn_id,
-       coalesce(i.item_id, g.item_id) AS item_id,
+       coalesce(i.item_id, v.item_id, g.item_id) AS item_id,
        (SELECT lower(substr(x, 1, 8) || '-' || substr(x, 9, 4) || '-' || substr(x, 13, 4) || '-'
                      || substr(x, 17, 4) || '-' || substr(x, 21))
-        FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, g.uid)) AS x) WHERE x <> '') AS uid,
-       coalesce(i.type, e.type, g.type) AS type,
+        FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, v.uid, g.uid)) AS x) WHERE x <> '') AS uid,
+       coalesce(i.type, e.type, v.type, g.type) AS type,
        iif(f.kind = 4 AND f.op = 1, e.noted_at_ms,
            (SELECT c.committed_at_ms FROM feed_commits AS c WHERE c.upto >= f.seq
             ORDER BY c.upto LIMIT 1)) AS committed_at_ms
@@ -198,8 +199,9 @@ LEFT JOIN items AS i ON f.kind = 2 AND i.item = f.row
 LEFT JOIN feed_threads AS h ON f.kind = 3 AND h.thread = f.row
 LEFT JOIN thread_states AS s ON s.thread_id = h.thread_id
 LEFT JOIN events AS e ON f.kind = 4 AND e.seq = f.row
+LEFT JOIN realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row
 LEFT JOIN feed_purged AS g ON f.row < 0 AND g.purged = -f.row
-LEFT JOIN rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout);
+LEFT JOIN rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout, v.rollout);
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
@@ -210,6 +212,17 @@ SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
     || '-' || substr(hex(u.uid), 17, 4) || '-' || substr(hex(u.uid), 21)) AS uid
 FROM usage AS u JOIN rollouts AS r ON r.rollout = u.rollout
 WHERE u.counted AND u.tombstone = 0;
+
+-- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
+-- that it inherits from. Those of a turn stand in `thread_turn_history`.
+CREATE VIEW thread_tokens AS
+SELECT r.thread_id, sum(u.responses) AS responses, sum(u.input_tokens) AS input_tokens,
+       sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
+       sum(u.reasoning_output_tokens) AS reasoning_output_tokens,
+       sum(u.total_tokens) AS total_tokens
+FROM rollouts AS r JOIN usage_rollouts AS u ON u.rollout = r.rollout
+WHERE u.responses > 0
+GROUP BY r.thread_id;
 
 -- The sums of token_usage by day (UTC) and model; NULL where they are not known.
 CREATE VIEW token_days AS
