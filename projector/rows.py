@@ -9,7 +9,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -123,6 +123,13 @@ class ItemRow(NamedTuple):
     provenance: Provenance = "snapshot"
     owner: int | None = None
     completed_wins: bool = False
+    status: str | None = None
+    """Of a command, as in its snapshot; None: look there."""
+    shown: dict[str, Any] | None = None
+    """The snapshot, as whoever reads `json` would get it; None: read it. It is the reducer's, and
+    stays in its process."""
+    words: str | None = None
+    """What full-text search finds it by (`Batch.indexing`); None: to be made from the snapshot."""
 
 
 class RealtimeRow(NamedTuple):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -43,14 +43,35 @@ _ALONE: Final = re.compile(
     "]"
 )
 
+#: Bytes that UTF-8 has for characters below U+0800, or for the rest of others.
+_NARROW: Final = bytes(range(0xE0))
+
 Snapshot = Mapping[str, Any]
+
+
+class Indexing(NamedTuple):
+    """What items are indexed by."""
+
+    extent: str
+    """See `Extent`."""
+    max_text_bytes: int
+    """How much is taken of what an item holds beside words that were said: outputs, diffs,
+    arguments and results, in UTF-8."""
+
+    def words(self, kind: str, item: Snapshot) -> str:
+        """Give what `indexed` gives for the JSON of an item, which is shorter than `LONGEST`.
+
+        `item`: as orjson reads that JSON.
+        """
+        if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
+            return ""
+        return spaced(_whole(_text(kind, item, self.max_text_bytes)))
 
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
     """Give the text that an item is indexed by: the SQL function `item_words`. Total.
 
-    `extent`: see `Extent`. `max_text_bytes`: how much is taken of what an item holds beside words
-    that were said: outputs, diffs, arguments and results, in UTF-8.
+    `extent`, `max_text_bytes`: see `Indexing`.
     """
     if extent == "off" or (extent == "messages" and kind not in MESSAGES):
         return ""
@@ -65,13 +86,19 @@ def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
         item = orjson.loads(item_json)
     except ValueError:
         return _text_of_odd(kind, item_json, max_text_bytes)
-    text = _text(kind, item, max_text_bytes)
+    return _whole(_text(kind, item, max_text_bytes))
+
+
+def _whole(text: str) -> str:
+    """Give a text that SQLite does not take for one that ends earlier."""
     return text.replace("\0", " ") if "\0" in text else text
 
 
 def spaced(text: str) -> str:
     """Put gaps around characters that are words of their own."""
-    if text.isascii():
+    # Bytes of characters below U+0800 taken out: what is left tells of the others, in a fifth of
+    # the time that the expression needs to find none.
+    if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _NARROW):
         return text
     return _ALONE.sub(f"{GAP}\\g<0>{GAP}", text)
 

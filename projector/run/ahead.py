@@ -190,7 +190,7 @@ def _batches(file: RolloutFile, limits: Limits) -> Iterator[tuple[Batch, int]]:
                         return
                     reducer.learn(Found())  # before the first batch there is nothing
                 if lines:
-                    batch = batch_of(file, at, reader, reducer, lines, generation=0)
+                    batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
                     at = batch.end
                     yield batch, reader.bytes_read
     except Exception:  # noqa: BLE001 - rule 3: whatever it is, it is met again

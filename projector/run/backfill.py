@@ -18,6 +18,7 @@ from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
 from projector.settings import Settings
 from projector.store.contract import Standing, Store
+from projector.words import Indexing
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -27,6 +28,7 @@ def limits_of(settings: Settings) -> Limits:
         batch_records=settings.run.batch_records,
         chunk_bytes=settings.read.chunk_bytes,
         max_line_bytes=settings.read.max_line_bytes,
+        indexing=Indexing(settings.search.index, settings.search.max_text_bytes),
     )
 
 

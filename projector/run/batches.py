@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from projector.place import Checkpoint, Line, RolloutFile
 from projector.read.rollout import RolloutReader
 from projector.reduce.contract import Reducer
-from projector.rows import Change
+from projector.rows import Change, ItemRow
 from projector.store.contract import Batch
+from projector.words import Indexing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Limits:
     batch_records: int
     chunk_bytes: int
     max_line_bytes: int
+    indexing: Indexing | None = None
+    """How items are indexed; None: nobody asks for their words."""
 
 
 def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) -> RolloutReader:
@@ -40,6 +43,7 @@ def batch_of(
     reducer: Reducer,
     lines: Sequence[Line],
     *,
+    limits: Limits,
     generation: int,
     notes: Sequence[Change] = (),
 ) -> Batch:
@@ -49,6 +53,11 @@ def batch_of(
     before theirs.
     """
     changes = [*notes, *reducer.take(lines)]
+    words = None if limits.indexing is None else limits.indexing.words
+    for at, change in enumerate(changes):
+        if type(change) is ItemRow and change.shown is not None:
+            made = None if words is None else words(change.type, change.shown)
+            changes[at] = ItemRow._make((*change[:-2], None, made))
     end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,
@@ -64,4 +73,5 @@ def batch_of(
         meta=reducer.meta,
         changes=changes,
         records=sum(1 for line in lines if line.data or line.overlong),
+        indexing=limits.indexing,
     )

@@ -261,7 +261,14 @@ class Tail:
                 found = await self._store.find(self.file.name.rollout_id, wants)
             reducer.learn(found)
         return batch_of(
-            self.file, start, reader, reducer, lines, generation=generation, notes=notes
+            self.file,
+            start,
+            reader,
+            reducer,
+            lines,
+            limits=self._limits,
+            generation=generation,
+            notes=notes,
         )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:  # `health` needs the heartbeat alone, at once: 10 ms less
     from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
     from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
-    from projector.words import Extent
+    from projector.words import Extent, Indexing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Batch:
     """In the order of the file."""
     records: int
     """Lines read, blank ones left out."""
+    indexing: Indexing | None = None
+    """How the `words` of its items were made; None: they were not."""
 
     @property
     def thread_id(self) -> ThreadId:

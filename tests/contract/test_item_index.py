@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from projector.place import Offset
 from projector.rows import Bury, Change, ItemRow
 from projector.store.contract import Batch
 from projector.store.sqlite import index
 from projector.store.sqlite.store import SqliteStore
+from projector.words import Indexing
 from tests.contract.backends import Run
 from tests.contract.makers import (
     LEGACY,
@@ -97,6 +100,37 @@ def test_an_item_that_is_updated_is_found_by_its_new_words_alone(
     assert ids(find(store, run, "new")) == ["a"]
     assert ids(find(store, run, "kept")) == ["b"]
     check(store, run)
+
+
+def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
+    """Of some; of an item that comes again in the batch; made as the index has them, or not."""
+    run(store.index("all", BOUND))
+    wanted = Indexing("all", BOUND)
+
+    def told(row: ItemRow, words: str) -> ItemRow:
+        return row._replace(words=words)
+
+    first = batch(
+        file_of(1), [told(said("a", 1, "one"), "one"), said("b", 2, "two"), ran("c", 3, "three")]
+    )
+    run(store.commit([replace(first, indexing=wanted)]))
+    check(store, run)
+    again = [told(said("a", 4, "four"), "four"), told(said("d", 5, "five"), "five")]
+    later = batch(file_of(1), again, start=first.end, end=2000)
+    run(store.commit([replace(later, indexing=wanted)]))
+    check(store, run)
+    twice = [told(said("e", 6, "six"), "six"), told(said("e", 7, "seven"), "seven")]
+    barrier = Bury(at=Offset(8), owner_from=99)
+    third = batch(file_of(1), [*twice, barrier, twice[0]], start=later.end, end=3000)
+    run(store.commit([replace(third, indexing=wanted)]))
+    check(store, run)
+    other = batch(file_of(1), [told(said("f", 9, "nine"), "stray")], start=third.end, end=4000)
+    run(store.commit([replace(other, indexing=Indexing("all", BOUND + 1))]))
+    check(store, run)
+
+    everything = ("one", "two", "three", "four", "five", "six", "seven", "nine", "stray")
+    found = [ids(find(store, run, word)) for word in everything]
+    assert found == [[], ["b"], ["c"], ["a"], ["d"], ["e"], [], ["f"], []]
 
 
 def test_an_item_that_is_rolled_back_is_not_found_until_it_lives_again(

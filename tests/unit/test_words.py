@@ -68,6 +68,40 @@ def test_the_words_of_an_item(kind: str, fields: dict[str, Any], expected: str) 
     assert words.text_of(kind, item, BOUND) == expected
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), 1 << 63) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    kind=st.sampled_from(sorted({kind for kind, *_ in ITEMS})),
+    fields=st.dictionaries(
+        st.sampled_from(sorted({name for _, fields, _ in ITEMS for name in fields})), JSON
+    )
+    | st.sampled_from([fields for _, fields, _ in ITEMS]),
+    extent=st.sampled_from(["all", "messages", "off"]),
+    size=st.integers(0, 40),
+)
+def test_whoever_has_the_item_makes_the_words_of_its_json(
+    kind: str, fields: dict[str, Any], extent: str, size: int
+) -> None:
+    """The process that reads ahead makes them: the index must not tell who did."""
+    item = {"type": kind, "id": "never", **fields}
+    item_json = orjson.dumps(item).decode()
+    item = orjson.loads(item_json)
+
+    made = words.Indexing(extent, size).words(kind, item)
+
+    assert made == words.indexed(kind, item_json, extent, size)
+
+
+@given(text=st.text(st.characters() | st.sampled_from("茶ไก\u07ff\u0800\u0dff\u0e00é")))
+def test_a_text_without_such_characters_is_told_by_its_bytes(text: str) -> None:
+    assert words.spaced(text) == words._ALONE.sub(f"{GAP}\\g<0>{GAP}", text)
+
+
 def test_what_was_said_is_never_cut() -> None:
     assert words.text_of("agentMessage", '{"text":"abc"}', 2) == "abc"
 

@@ -13,7 +13,7 @@ from projector.decode import realtime as voices
 from projector.decode.fields import I64_MAX, I64_MIN, Object
 from projector.decode.refused import Refused
 from projector.decode.times import to_ms
-from projector.place import ItemId, Ordinal, TurnId
+from projector.place import ItemId, Line, Ordinal, TurnId
 from projector.reduce import thread
 from projector.reduce.paginated import turns
 from projector.reduce.paginated.desk import Desk, Place, ordinal_of
@@ -28,11 +28,13 @@ def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) 
     except Refused as error:
         _keep(desk, payload, record, place, index, error=error)
         return
-    if items.needs_exact(shown):
+    odd = items.needs_exact(shown)
+    if odd:
         shown = _exactly(desk, shown, index)
         if exact.refused_integer(desk.lines[index].data):
             desk.note("refused_item", place, "Codex refuses it: an integer too large")
-    _put(desk, payload, record, place, index, shown=shown)
+    # What orjson did not read may hold numbers that it would read otherwise.
+    _put(desk, payload, record, place, index, shown=shown, plain=not odd and type(place) is Line)
 
 
 def _keep(
@@ -70,9 +72,19 @@ def _exactly(desk: Desk, shown: Object, index: int) -> Object:
 
 
 def _put(
-    desk: Desk, payload: Object, record: Object, place: Place, index: int, *, shown: Object
+    desk: Desk,
+    payload: Object,
+    record: Object,
+    place: Place,
+    index: int,
+    *,
+    shown: Object,
+    plain: bool = False,
 ) -> None:
-    """Put an item's row, and say so to its turn and its thread. `shown`: its snapshot."""
+    """Put an item's row, and say so to its turn and its thread.
+
+    `shown`: its snapshot; `plain`: whoever reads its JSON gets the same.
+    """
     turn_id: TurnId = payload["turn_id"]
     item_id: ItemId = shown["id"]
     kind: str = shown["type"]
@@ -88,8 +100,10 @@ def _put(
         text = orjson.dumps(shown)
         if len(text) < LONG:
             text = text.decode()
+        else:
+            plain = False
     except TypeError:
-        text = exact.dumps(shown)
+        text, plain = exact.dumps(shown), False
     desk.changes.append(
         ItemRow(
             desk.item_uid(turn_id, item_id),
@@ -102,6 +116,8 @@ def _put(
             completed or None,
             kind,
             text,
+            status=shown["status"] if plain and kind == "commandExecution" else None,
+            shown=shown if plain else None,
         )
     )
     meta = desk.saved.meta

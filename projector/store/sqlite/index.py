@@ -12,12 +12,12 @@ each row was flushed to disk as a segment of its own, four times the time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from projector.store.sqlite.file import writing
-from projector.words import Extent, indexed
+from projector.words import Extent, Indexing, indexed
 
 #: Items that are indexed in one transaction: at 8 KiB of text each, a tenth of a second.
 STEP: Final = 500
@@ -56,12 +56,32 @@ def keep(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+class Texts:
+    """The words of new items, where who made the items made them too."""
+
+    def __init__(self, indexing: Indexing) -> None:
+        self.indexing: Final = indexing
+        """How they must have been made."""
+        self.known: dict[int, str] = {}
+        """By the item's number."""
+
+    def made(self, last: int, words: Sequence[str | None]) -> None:
+        """Hear of the items behind number `last`, all new, in the order of their numbers."""
+        for item, text in enumerate(words, last + 1):
+            if text is not None:
+                self.known[item] = text
+
+
 @contextmanager
-def following(db: sqlite3.Connection) -> Iterator[None]:
-    """Bring the index up to date with the items that are written inside, before the commit."""
+def following(db: sqlite3.Connection) -> Iterator[Texts]:
+    """Bring the index up to date with the items that are written inside, before the commit.
+
+    Gives what may be told of the words of new items, so that they need not be read once more.
+    """
     newest = _newest(db)
-    yield
-    _, unfilled = _state(db)
+    what, unfilled, max_text_bytes = _state(db)
+    texts = Texts(Indexing(what, max_text_bytes))
+    yield texts
     row = db.execute("SELECT 1 FROM items_before LIMIT 1").fetchone()
     if row is not None:
         db.execute(
@@ -76,12 +96,29 @@ def following(db: sqlite3.Connection) -> Iterator[None]:
             " WHERE item IN (SELECT item FROM items_before WHERE item <= ?)",
             (newest,),
         )
+        for (item,) in db.execute("SELECT item FROM items_before WHERE item > ?", (newest,)):
+            texts.known.pop(item, None)  # it came again, and is another one
         db.execute("DELETE FROM items_before")
-    if _newest(db) > max(newest, unfilled):
+    last = _newest(db)
+    if last > max(newest, unfilled):
+        _add(db, newest, last, texts.known)
+
+
+def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, str]) -> None:
+    """Index the items behind number `before` up to `last`; `known`: the words of some."""
+    if not known:
         db.execute(
             "INSERT INTO item_index (rowid, text) SELECT item, text FROM item_texts WHERE item > ?",
-            (newest,),
+            (before,),
         )
+        return
+    if len(known) < last - before:
+        for (item,) in db.execute("SELECT item FROM items WHERE item > ?", (before,)).fetchall():
+            if item not in known:
+                row = db.execute("SELECT text FROM item_texts WHERE item = ?", (item,)).fetchone()
+                known[item] = row[0]
+    # In the order of their numbers: FTS5 would begin another segment where one is lower.
+    db.executemany("INSERT INTO item_index (rowid, text) VALUES (?, ?)", sorted(known.items()))
 
 
 def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
@@ -123,14 +160,16 @@ def _chosen(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> bool
     return bool(found == (extent, max_text_bytes) or found[0] == extent == "off")
 
 
-def _state(db: sqlite3.Connection) -> tuple[str, int]:
-    what, unfilled = db.execute("SELECT what, unfilled FROM search_state").fetchone()
-    return str(what), int(unfilled)
+def _state(db: sqlite3.Connection) -> tuple[str, int, int]:
+    what, unfilled, most = db.execute(
+        "SELECT what, unfilled, max_text_bytes FROM search_state"
+    ).fetchone()
+    return str(what), int(unfilled), int(most)
 
 
 def _unfilled(db: sqlite3.Connection) -> int:
     """Give the greatest item that is to be indexed yet; 0: none is."""
-    what, unfilled = _state(db)
+    what, unfilled, _ = _state(db)
     return 0 if what == "off" else unfilled
 
 

@@ -341,7 +341,7 @@ def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: 
 
 
 def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> None:
-    with feed.telling(db, now_ms), index.following(db):
+    with feed.telling(db, now_ms), index.following(db) as texts:
         for batch in batches:
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)
@@ -350,6 +350,8 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
                 link.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
+            if batch.indexing == texts.indexing:
+                to = to._replace(texts=texts)
             read_from = batch.start.offset if batch.start else 0
             counted = link.before(db, row.rollout, row.start_position + read_from)
             touched = write(db, to, batch.changes)

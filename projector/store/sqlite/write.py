@@ -26,6 +26,7 @@ from projector.rows import (
 )
 from projector.store.columns import DROPPED, ROLLED_BACK
 from projector.store.sqlite import costs
+from projector.store.sqlite.index import Texts
 
 #: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
 #: floats, which its columns refuse. No count that was ever true is near it.
@@ -42,6 +43,8 @@ class Target(NamedTuple):
     start: int
     """Position of the rollout's first byte."""
     now_ms: int
+    texts: Texts | None = None
+    """Who wants the words of new items, if they were made as the index has them."""
 
 
 class Touched(NamedTuple):
@@ -107,7 +110,7 @@ def _put(
     again: str,
     rows: Sequence[tuple[Any, ...]],
     more: Sequence[tuple[Any, ...]] = (),
-) -> None:
+) -> bool:
     """Write rows nearly all of which are new, so that those cost little. Each begins with its uid.
 
     For a statement that may change a row that is there, SQLite keeps a journal of the pages that
@@ -116,6 +119,7 @@ def _put(
     row that was written just now; then those that come again, in their order.
 
     `new`: INSERT OR IGNORE. `again`: its ON CONFLICT DO UPDATE; takes `more` values of each row.
+    Gives whether all were new.
     """
     first: dict[bytes, int] = {}
     for at, row in enumerate(rows):
@@ -135,6 +139,7 @@ def _put(
     if later:
         upsert = new.replace("OR IGNORE ", "") + again
         many(db, upsert, [rows[at] + more[at] if more else rows[at] for at in later])
+    return not later
 
 
 def mended(value: object) -> object:
@@ -179,7 +184,7 @@ INSERT OR IGNORE INTO {new}items (uid, rollout, position, turn_id, item_id, ordi
   updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
   status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
-  iif(?10 = 'commandExecution', json_extract(CAST(?11 AS TEXT), '$.status'), NULL))
+  coalesce(?14, iif(?10 = 'commandExecution', json_extract(CAST(?11 AS TEXT), '$.status'), NULL)))
 """
 
 # A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
@@ -192,7 +197,7 @@ ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
   started_at_ms = iif(tombstone, excluded.started_at_ms,
                       coalesce(started_at_ms, excluded.started_at_ms)),
   completed_at_ms = iif(tombstone, excluded.completed_at_ms,
-                        iif(?14, coalesce(excluded.completed_at_ms, completed_at_ms),
+                        iif(?15, coalesce(excluded.completed_at_ms, completed_at_ms),
                             coalesce(completed_at_ms, excluded.completed_at_ms))),
   owner = iif(tombstone, excluded.owner, owner),
   updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
@@ -204,7 +209,7 @@ ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
         f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
         " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
         " OR excluded.completed_at_ms IS NOT NULL"
-        " AND iif(?14, excluded.completed_at_ms IS NOT completed_at_ms, completed_at_ms IS NULL)"
+        " AND iif(?15, excluded.completed_at_ms IS NOT completed_at_ms, completed_at_ms IS NULL)"
     ),
 )
 
@@ -298,20 +303,22 @@ ON CONFLICT (rollout, key) DO UPDATE SET
 def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
     rollout, start = to.rollout, to.start
     (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}items").fetchone()
-    _put(
+    all_new = _put(
         db,
         _ITEM_NEW.format(new=to.new),
         _ITEM_AGAIN,
         [
             (uid, rollout, start + offset, turn_id, item_id, ordinal, created, started, completed,
-             kind, json, provenance, owner)
+             kind, json, provenance, owner, status)
             for uid, turn_id, item_id, offset, ordinal, created, started, completed, kind, json,
-            provenance, owner, _ in rows
+            provenance, owner, _, status, _, _ in rows
         ],
         [(row.completed_wins,) for row in rows],
     )  # fmt: skip
     if not to.new:
         _list_files(db, newest)
+    if all_new and to.texts is not None:
+        to.texts.made(newest, [row.words for row in rows])
 
 
 def _turns(db: sqlite3.Connection, to: Target, rows: Sequence[TurnRow]) -> None:

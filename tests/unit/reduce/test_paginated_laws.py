@@ -16,7 +16,7 @@ from projector.place import Line
 from projector.reduce.contract import Reducer
 from projector.reduce.paginated import reducer
 from projector.reduce.start import resume, start
-from projector.rows import Header, Meta
+from projector.rows import Header, ItemRow, Meta
 from tests.memory import Memory
 from tests.paginated import (
     OTHER,
@@ -138,6 +138,15 @@ def test_cuts_and_restarts_are_invisible(
     lines = lines_of(data)
 
     assert facts(*fold(lines, [], [])) == facts(*fold(lines, cuts, restarts))
+
+
+@given(data=files())
+def test_a_snapshot_is_as_whoever_reads_its_json_gets_it(data: list[bytes]) -> None:
+    """Numbers included: words are made from the one or the other."""
+    for change in start(ROLLOUT, THREAD).take(lines_of(data)):
+        if isinstance(change, ItemRow) and change.shown is not None:
+            assert repr(change.shown) == repr(orjson.loads(change.json))
+            assert change.status in (None, change.shown.get("status"))
 
 
 def test_forgotten_turns_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
