@@ -110,11 +110,17 @@ def query(asked: Sequence[str]) -> str:
     it is no operator.
     """
     parts = []
-    for found in _ASKED.finditer(" ".join(asked).replace("\0", " ")):
-        words = spaced(found["phrase"] or found["word"] or "").replace('"', " ")
+    for text, beginning in asked_parts(asked):
+        words = text.replace('"', " ")
         if any(character.isalnum() for character in words):
-            parts.append(f'"{words}"{" *" if found["more"] else ""}')
+            parts.append(f'"{words}"{" *" if beginning else ""}')
     return " ".join(parts)
+
+
+def asked_parts(asked: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Give the words and phrases that are asked for, and whether each is a beginning only."""
+    for found in _ASKED.finditer(" ".join(asked).replace("\0", " ")):
+        yield spaced(found["phrase"] or found["word"] or ""), bool(found["more"])
 
 
 # A quote that nobody closed ends with the text.

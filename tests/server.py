@@ -22,11 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
 import psycopg
+from psycopg import sql
 
 #: For tests: what it holds is made again from their own files.
 _SETTINGS: Final = {
@@ -43,6 +45,13 @@ _SETTINGS: Final = {
     "logging_collector": "off",
 }
 _PORT: Final = 5432
+_ALONE: Final = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_TABLES: Final = (
+    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'"
+)
 _PATIENCE_S: Final = 60
 
 
@@ -72,6 +81,7 @@ class Server:
         self.folder: Final = Path(tempfile.mkdtemp(prefix="projector-pg-"))
         self._names = itertools.count(1)
         self._template: str | None = None
+        self._free: list[str] = []
         wanted = [f"{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
         self._keeper = subprocess.Popen(
             [sys.executable, "-P", __file__, str(self.folder), *wanted],
@@ -96,7 +106,8 @@ class Server:
         """Give the name of a database with the present schema and no rows, to make others from."""
         if self._template is None:
             url = self.make_database()
-            asyncio.run(_migrated(url))
+            with ThreadPoolExecutor(1) as pool:  # there may be a loop in this thread
+                pool.submit(lambda: asyncio.run(_migrated(url))).result()
             self._template = name_of(url)
         return self._template
 
@@ -106,12 +117,19 @@ class Server:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Have a database with the present schema for a while."""
-        url = self.make_database(self.template())
+        """Have a database with the present schema and no rows for a while.
+
+        One that was used before is emptied: to make one takes ten times as long.
+        """
+        url = self._free.pop() if self._free else self.make_database(self.template())
         try:
             yield url
         finally:
-            self.drop_database(url)
+            with psycopg.connect(url, autocommit=True) as db:
+                db.execute(_ALONE)
+                tables = ", ".join(name for (name,) in db.execute(_TABLES).fetchall())
+                db.execute(sql.SQL(f"TRUNCATE {tables}"))
+            self._free.append(url)
 
     def kill(self) -> None:
         """End it as a crash does: nothing is said to anyone, nothing is written any more."""

@@ -48,7 +48,7 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }
 
-NOUNS: Final = frozenset("address errors escapes figures known place rows words".split())
+NOUNS: Final = frozenset("address errors escapes figures known lexemes place rows words".split())
 STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.
 MEETINGS: Final[Mapping[tuple[str, str], str]] = {

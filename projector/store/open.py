@@ -15,6 +15,7 @@ from projector.errors import UsageError
 
 if TYPE_CHECKING:
     from projector.store.compare import Rows
+    from projector.store.postgres.store import PostgresStore
     from projector.store.reading import Connection
     from projector.store.sqlite.store import SqliteStore
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 async def open_store(
     url: str,
     *,
-    source: str = "",  # noqa: ARG001 - SQLite does without
+    source: str = "",
     busy_timeout_s: float = 30.0,
     on_progress: Callable[[], None] | None = None,
-) -> SqliteStore:
+) -> SqliteStore | PostgresStore:
     """Open the database of a URL: made, private and brought to the present schema if need be.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
+    `postgresql://...`: a database on a server, that is there; all that libpq takes.
     `source`: whose rows these are, where several hosts write one database; SQLite does without.
     `busy_timeout_s`: how long a write waits for another program's before it gives up.
     `on_progress`: called now and then while the database works, also on its thread.
@@ -38,6 +40,12 @@ async def open_store(
         StoreRefused: the database cannot be used as it is.
         StoreUnavailable: it cannot be used now.
     """
+    if is_postgres(url):
+        try:
+            from projector.store.postgres.store import PostgresStore  # noqa: PLC0415 - see above
+        except ImportError as error:
+            raise _lacking(url) from error
+        return await PostgresStore.open(url, source=source, busy_timeout_s=busy_timeout_s)
     from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415 - see the docstring
 
     return await SqliteStore.open(

@@ -186,7 +186,8 @@ def test_the_same_anomaly_twice_is_one_row(backend: Backend, store: Queried, run
     run(store.note(rollout_id(1), [odd, Anomaly("torn", Offset(6), 3, "no end")]))
     run(store.note(rollout_id(2), [odd]))
 
-    found = run(store.query("SELECT * FROM anomalies ORDER BY byte_offset"))
+    columns = "rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms"
+    found = run(store.query(f"SELECT {columns} FROM anomalies ORDER BY byte_offset"))
     assert found == [
         (rollout_id(1), 5, 3, "torn", "no end", 1_000),
         (rollout_id(1), 6, 3, "torn", "no end", 9_999),

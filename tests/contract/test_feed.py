@@ -11,6 +11,7 @@ import pytest
 from projector.place import Offset
 from projector.rows import Bury, Change, Drop, EventType, Frame, Own, uid
 from projector.store.contract import Batch
+from projector.store.postgres import feed as postgres_feed
 from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
@@ -85,7 +86,8 @@ def test_a_change_names_its_row(store: Queried, run: Run, backend: Backend) -> N
     backend.clock = 77
     run(store.commit([batch(file_of(2, thread=1), [item(2, "a", 60, kind="plan")])]))
 
-    query = "SELECT * FROM changes WHERE kind = 'item'"
+    columns = "seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms"
+    query = f"SELECT {columns} FROM changes WHERE kind = 'item'"
     item_uid = run(store.query("SELECT uid FROM all_items"))[0][0]
     assert run(store.query(query)) == [
         (1, "item", "insert", thread_id(1), rollout_id(2), "t", "a", item_uid, "plan", 77)
@@ -400,7 +402,8 @@ def test_pruning(store: Queried, run: Run, backend: Backend, watcher: Watcher) -
 def test_pruning_in_steps(
     store: Queried, run: Run, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PRUNED_AT_ONCE", 4)
+    for module in (feed, postgres_feed):
+        monkeypatch.setattr(module, "PRUNED_AT_ONCE", 4)
     run(store.commit([batch(file_of(1), [item(1, f"i{n}", n) for n in range(10)])]))
     backend.clock += 10
     run(store.commit([batch(file_of(1), [item(1, "last", 1100)], start=at(1000), end=2000)]))

@@ -6,18 +6,17 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.place import Offset, Ordinal
 from projector.rows import Base, Change, Header
 from projector.store.contract import Batch
-from tests.contract.backends import Backend, Queried, Run
+from tests.contract.backends import ENGINES, Fresh, Queried, Run
 from tests.contract.lineage_model import Rollout, Told, shown
 from tests.contract.makers import (
     PAGINATED,
@@ -123,9 +122,12 @@ async def compare(store: Queried, there: dict[int, Rollout]) -> None:
         assert visible == [(len(own),)]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=60, deadline=None)
 @given(count=st.integers(1, 30), seed=st.integers(0))
-def test_any_tree_in_any_order_shows_what_the_model_shows(count: int, seed: int) -> None:
+def test_any_tree_in_any_order_shows_what_the_model_shows(
+    engine: str, fresh: Fresh, count: int, seed: int
+) -> None:
     """Files arrive in any order, in any pieces, several to a transaction; some go away."""
     chance = Random(seed)
     tree = tree_of(count, chance)
@@ -135,8 +137,8 @@ def test_any_tree_in_any_order_shows_what_the_model_shows(count: int, seed: int)
     }
 
     async def arrive() -> None:
-        with TemporaryDirectory() as folder:
-            async with Backend(Path(folder)).open() as store:
+        with fresh(engine) as made:
+            async with made.open() as store:
                 while waiting:
                     group = chance.sample(sorted(waiting), min(len(waiting), chance.randint(1, 5)))
                     now = [(number, next(waiting[number], None)) for number in group]

@@ -22,8 +22,13 @@ from projector.store.open import open_store, sqlite_path
 from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
 from projector.store.sqlite.store import SqliteStore
-from tests.contract.backends import Queried, Run
+from tests.contract.backends import Backend, Queried, Run, SqliteBackend
 from tests.contract.makers import at, batch, continuing, file_of, item, rollout_id, thread_id, turn
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return SqliteBackend(tmp_path)
 
 
 def opened(path: Path, **settings: Any) -> None:
@@ -424,7 +429,6 @@ URLS = [
     # URL                          said
     ("projector.db",               "--database projector.db: is no URL. Write sqlite:///projector.db"),
     ("postgres://db/x",            'unknown scheme "postgres"; write postgresql://db/x'),
-    ("postgresql://db/x",          "PostgreSQL is not supported yet"),
     ("mysql://x",                  'unknown scheme "mysql"; write sqlite:///path'),
     ("sqlite:x.db",                "needs three slashes before a path; write sqlite:///x.db"),
     ("sqlite://x.db",              "needs three slashes before a path; write sqlite:///x.db"),

@@ -58,7 +58,7 @@ class _Whole(Loader):
         return float(text) if "." in text else int(text)
 
 
-_LOADERS: Final[Mapping[str, type[_Text | _Json | _Uuid | _YesOrNo | _Whole]]] = {
+LOADERS: Final[Mapping[str, type[_Text | _Json | _Uuid | _YesOrNo | _Whole]]] = {
     "text": _Text, "varchar": _Text, "json": _Json, "jsonb": _Json, "uuid": _Uuid,
     "bool": _YesOrNo, "numeric": _Whole,
 }  # fmt: skip
@@ -89,7 +89,7 @@ def connect(url: str, source: str) -> PostgresConnection:
         raise explained(url, error) from error
     db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     db.read_only = True
-    for name, loader in _LOADERS.items():
+    for name, loader in LOADERS.items():
         db.adapters.register_loader(name, loader)
     return PostgresConnection(db, url, source)
 

@@ -69,6 +69,8 @@ CREATE TABLE rollouts (
   base_end_offset        bigint,                -- just behind the last record that is
   attached               boolean NOT NULL,      -- a base of another thread is not shown
   start_position         bigint NOT NULL,       -- position of its first byte
+  elsewhere              boolean NOT NULL DEFAULT false, -- another source has its rows: only the
+                                                -- checkpoint moves on here
   -- Where it lies.
   home                   text NOT NULL,
   path                   text NOT NULL,

@@ -39,7 +39,7 @@ CREATE VIEW codex_projection_state AS
 SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
        next_ordinal AS next_rollout_ordinal
 FROM rollouts
-WHERE mode = 'paginated';
+WHERE mode = 'paginated' AND NOT elsewhere;
 COMMENT ON VIEW codex_projection_state IS 'How far paginated rollouts are projected, as Codex''s own database has it.';
 
 -- For people ------------------------------------------------------------------------------------
@@ -115,7 +115,8 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
        c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
        c.attached, s.archived, s.deleted, s.incomplete,
-       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id LIMIT 1),
+       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id
+                  AND NOT f.elsewhere LIMIT 1),
                 c.created_at_ms) AS created_at_ms,
        coalesce(c.updated_at_ms, h.updated_at_ms) AS updated_at_ms,
        coalesce(c.last_turn_at_ms, h.last_turn_at_ms) AS last_turn_at_ms,

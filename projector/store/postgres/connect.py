@@ -1,0 +1,135 @@
+"""A PostgreSQL server: how it is reached, and its faults in words that help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import conninfo, errors
+
+from projector.address import shown
+from projector.errors import ProjectorError, StoreRefused, StoreUnavailable
+
+#: Unless the URL says otherwise: a server that is gone without a word is noticed.
+_DEFAULTS: Final = {
+    "application_name": "codex-projector",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+#: Faults after which the same may work at once, as a whole: others were in the way.
+AGAIN: Final = (errors.SerializationFailure, errors.DeadlockDetected)
+#: A value is no text of PostgreSQL's, no JSON, or too great: it is mended and written again.
+ODD: Final = (
+    psycopg.DataError,  # also psycopg's own: NUL in a text
+    UnicodeEncodeError,
+    OverflowError,
+)
+
+
+async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Connect; statements are not prepared: a pooler may give each transaction another server.
+
+    Raises:
+        StoreUnavailable: it is not there now.
+        StoreRefused: it does not let us in, or the address is none.
+    """
+    try:
+        known = conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise StoreRefused(f"{shown(url)}: is no address of PostgreSQL ({error})") from error
+    with faults(url):
+        return await psycopg.AsyncConnection.connect(
+            url,
+            autocommit=True,
+            prepare_threshold=None,
+            **{name: value for name, value in _DEFAULTS.items() if name not in known},  # type: ignore[arg-type] # parameters of libpq
+        )
+
+
+@contextmanager
+def faults(url: str) -> Iterator[None]:
+    """Turn what the driver raises into our errors; ours pass, and so do our own mistakes.
+
+    Raises:
+        StoreUnavailable: it may heal by itself.
+        StoreRefused: it will not.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        fault = explained(url, error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+#: What happens next after a fault, by the beginning of its code (SQLSTATE); the longest counts.
+_FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
+    "25006": (StoreUnavailable, "cannot be written: a standby, or read-only", "Name the primary"),
+    "28": (StoreRefused, "does not let us in", "Check user, password and pg_hba.conf"),
+    "3D000": (StoreRefused, "there is no such database", "Make it: createdb"),
+    "3F000": (StoreRefused, "there is no such schema", "Make it: CREATE SCHEMA"),
+    "42501": (StoreRefused, "permission denied", "Grant the user CREATE on the schema"),
+    "53100": (StoreUnavailable, "the server's disk is full", "Free some space"),
+    "53": (StoreUnavailable, "the server is out of resources", ""),
+    "54": (StoreUnavailable, "a limit of the server was reached", ""),
+    "55P03": (
+        StoreUnavailable,
+        "locked by another program",
+        "End the program that holds it; `projector run` tries again by itself",
+    ),
+    "57014": (StoreUnavailable, "a statement was cancelled", ""),
+    "57P": (StoreUnavailable, "the server is shutting down or starting", ""),
+    "40": (StoreUnavailable, "other writers were in the way", ""),
+    "08": (StoreUnavailable, "the connection was lost", ""),
+    "58": (StoreUnavailable, "the server has trouble with its files", "Read the server's log"),
+    "XX": (StoreUnavailable, "the server has trouble", "Read the server's log"),
+}
+#: Told by the tables: they are not those of this version.
+_OTHER_SCHEMA: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
+
+
+def explained(url: str, error: psycopg.Error) -> ProjectorError | None:
+    """Say what a fault means for the one who runs us; None: it is our own."""
+    where = shown(url)
+    if isinstance(error, _OTHER_SCHEMA):
+        return StoreRefused(
+            f"{where}: is not as this version of codex-projector makes it ({_said(error)})",
+            hint="Give another database and run backfill: it is made again from the rollouts",
+        )
+    code = error.sqlstate or ""
+    for length in range(len(code), 1, -1):
+        if known := _FAULTS.get(code[:length]):
+            kind, what, hint = known
+            return kind(f"{where}: {what} ({_said(error)})", hint=hint)
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return _unreached(where, error)
+    return None
+
+
+#: Told while connecting, without a code.
+_NOT_LET_IN: Final = re.compile(
+    r"password authentication failed|no password supplied|pg_hba\.conf|"
+    r"(?:role|database) \"[^\"]*\" does not exist|certificate|could not translate host name"
+)
+
+
+def _unreached(where: str, error: psycopg.Error) -> ProjectorError:
+    said = _said(error)
+    if found := _NOT_LET_IN.search(said):
+        if found[0].startswith("could not translate"):
+            return StoreUnavailable(f"{where}: {said}", hint="Check the host's name")
+        return StoreRefused(f"{where}: {said}", hint="Check address, user and password")
+    return StoreUnavailable(f"{where}: {said}")
+
+
+def _said(error: psycopg.Error) -> str:
+    """Give what the server said, in one line; it never holds a password."""
+    text = error.diag.message_primary or str(error)
+    return " ".join(text.split())[:300] or type(error).__name__

@@ -1,0 +1,50 @@
+"""Takes changes out of a source's feed that nobody follows any more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from projector.store.postgres.wire import Wire
+
+#: Changes that go in one transaction.
+PRUNED_AT_ONCE: Final = 10_000
+
+#: The last change before those that stay: those since a time, and those of the newest commit.
+_END: Final = """
+SELECT s.pruned, coalesce(
+  (SELECT f.seq FROM feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
+     AND f.committed_at_ms >= %s ORDER BY f.seq LIMIT 1),
+  (SELECT min(f.seq) FROM feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
+     AND f.committed_at_ms = (SELECT n.committed_at_ms FROM feed AS n
+       WHERE n.source_id = s.source_id ORDER BY n.seq DESC LIMIT 1)), 0) - 1
+FROM sources AS s WHERE s.source_id = %s FOR UPDATE
+"""
+_UPTO: Final = (
+    "SELECT seq FROM feed WHERE source_id = %s AND seq > %s AND seq <= %s ORDER BY seq"
+    " LIMIT 1 OFFSET %s"
+)
+_DELETE: Final = """
+DELETE FROM feed AS f WHERE f.source_id = %s AND f.seq > %s AND f.seq <= %s
+  AND NOT (f.kind = 4 AND f.op = 1 AND EXISTS (
+    SELECT 1 FROM events AS e WHERE e.source_id = f.source_id AND e.seq = f.seq
+      AND e.tombstone = 0))
+"""
+
+
+async def prune(wire: Wire, source: str, before_ms: int) -> bool:
+    """Take some changes away that were committed before a time; whether there are more.
+
+    Not the newest, and not that an event came, as long as it is there.
+    """
+    _, ((pruned, end),) = await wire.ask(("BEGIN", ()), (_END, (before_ms, source)))
+    if end <= pruned:
+        await wire.ask(("ROLLBACK", ()))
+        return False
+    (last,) = await wire.ask((_UPTO, (source, pruned, end, PRUNED_AT_ONCE - 1)))
+    upto = last[0][0] if last else end
+    await wire.ask(
+        (_DELETE, (source, pruned, upto)),
+        ("UPDATE sources SET pruned = %s WHERE source_id = %s", (upto, source)),
+        ("COMMIT", ()),
+    )
+    return bool(upto < end)

@@ -1,0 +1,116 @@
+"""One daemon a source: a lease in its row, which the heartbeat renews.
+
+A lock of the session would be lost behind a pooler, and with each connection. A daemon that ended
+without a word keeps others out until its lease ends, unless it ran on this machine, where it can be
+seen that it is no more. Should two run nevertheless, checkpoints are compared before they are set:
+no harm is done.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import astuple
+from datetime import UTC, datetime
+from typing import Final
+
+from projector.errors import AlreadyRunning
+from projector.store.contract import Heartbeat, Holder
+from projector.store.postgres.wire import Query, Row, Wire
+
+#: A lease holds so long without a sign of life; seconds.
+_SECONDS: Final = 30.0
+#: So many signs of life may be missed.
+_MISSED: Final = 4
+
+_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_READ: Final = (
+    "SELECT lease_id, lease_until_ms > " + _NOW + ", lease_pid, lease_host, lease_version,"
+    " lease_started_at_ms FROM sources WHERE source_id = %s FOR UPDATE"
+)
+_TAKE: Final = (
+    f"UPDATE sources SET lease_id = %s, lease_until_ms = {_NOW} + %s, lease_pid = %s,"
+    " lease_host = %s, lease_version = %s, lease_started_at_ms = %s WHERE source_id = %s"
+)
+_RENEW: Final = (
+    f"UPDATE sources SET lease_until_ms = greatest(lease_until_ms, {_NOW} + %s)"
+    " WHERE source_id = %s AND lease_id = %s RETURNING 1"
+)
+_LET_GO: Final = (
+    "UPDATE sources SET lease_id = NULL, lease_until_ms = NULL WHERE source_id = %s"
+    " AND lease_id = %s"
+)
+_BEAT: Final = (
+    "pid host version started_at_ms beat_at_ms interval_s phase watching watching_why"
+    " behind_bytes behind_since_ms bytes_read records batches set_aside"
+).split()
+_BEATEN: Final = (
+    f"INSERT INTO heartbeat (source_id, {', '.join(_BEAT)})"
+    f" VALUES (%s{', %s' * len(_BEAT)}) ON CONFLICT (source_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _BEAT)
+)
+
+
+async def hold(wire: Wire, source: str, lease: uuid.UUID, holder: Holder, where: str) -> None:
+    """Take the lease.
+
+    Raises:
+        AlreadyRunning: another daemon has it.
+    """
+    _, (row,) = await wire.ask(("BEGIN", ()), (_READ, (source,)))
+    if row[0] not in (None, lease) and row[1] and not _ended(row):
+        await wire.ask(("ROLLBACK", ()))
+        raise AlreadyRunning(
+            f"{where}: {_said(row)} follows it already",
+            hint="Stop that one first, or give this host a name of its own: [source] name",
+        )
+    until = round(_SECONDS * 1000)
+    values = (holder.pid, holder.host, holder.version, holder.started_at_ms)
+    await wire.ask((_TAKE, (lease, until, *values, source)), ("COMMIT", ()))
+
+
+def _ended(row: Row) -> bool:
+    """Tell whether the holder ran on this machine and does no more."""
+    pid, host = row[2], row[3]
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _said(row: Row) -> str:
+    pid, host, version, started_at_ms = row[2:]
+    since = datetime.fromtimestamp(started_at_ms / 1000, tz=UTC)
+    return (
+        f"process {pid} on {host} (codex-projector {version}, since {since:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+
+
+async def beat(
+    wire: Wire, source: str, lease: uuid.UUID | None, heartbeat: Heartbeat, where: str
+) -> None:
+    """Store the sign of life, and renew the lease if there is one.
+
+    Raises:
+        AlreadyRunning: another daemon has taken it.
+    """
+    holder, *more = astuple(heartbeat)
+    queries: list[Query] = [(_BEATEN, (source, *holder, *more))]
+    if lease is None:
+        await wire.ask(*queries)
+        return
+    until = round(max(_SECONDS, _MISSED * heartbeat.interval_s) * 1000)
+    *_, renewed = await wire.ask(*queries, (_RENEW, (until, source, lease)))
+    if not renewed:  # it ended while the server could not be reached
+        await hold(wire, source, lease, heartbeat.holder, where)
+
+
+def let_go(source: str, lease: uuid.UUID) -> Query:
+    """Give the lease back."""
+    return _LET_GO, (source, lease)

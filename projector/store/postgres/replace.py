@@ -1,0 +1,386 @@
+"""A rollout that is not what it was: made anew aside, then put in the place of the old one.
+
+It is projected into a SQLite database of its own, in the folder for temporary files, by the code
+that projects any rollout; so the server has nothing to do while it is read, nobody is locked out,
+and nothing is left behind. Then, in one transaction, its rows are compared with the stored ones by
+their uids, and the differences are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from projector import escapes
+from projector.place import Offset, RolloutId
+from projector.rows import Anomaly, Found, UsageRow, Wants
+from projector.store.columns import REPLACED
+from projector.store.contract import Batch
+from projector.store.postgres import load, mended, save
+from projector.store.postgres.fold import (
+    EventState,
+    Item,
+    Realtime,
+    Rows,
+    Turn,
+    op_of,
+    places,
+    told_rows,
+    usage_of,
+)
+from projector.store.postgres.transaction import Transaction
+from projector.store.postgres.write import at_start, other_thread, recount, values_of
+from projector.store.sqlite.store import SqliteStore
+
+#: Rows that are compared at a time.
+_STEP: Final = 500
+
+
+class Scratch:
+    """Where a rollout is made anew."""
+
+    def __init__(self, folder: Path, store: SqliteStore) -> None:
+        self._folder = folder
+        self._store = store
+        self.last: Batch | None = None
+        self.records = 0
+        self.mended = False
+        """The server refused some of its values: all are looked at."""
+
+    @classmethod
+    async def make(cls) -> Self:
+        """Make an empty one."""
+        folder = Path(tempfile.mkdtemp(prefix="projector-"))
+        try:
+            return cls(folder, await SqliteStore.open(folder / "anew.db"))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    async def add(self, batch: Batch) -> None:
+        """Add the next batch."""
+        start = self.last.end if self.last is not None else None
+        await self._store.commit([replace(batch, start=start)])
+        self.last = batch
+        self.records += batch.records
+
+    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+        """Look up its rows."""
+        return await self._store.find(rollout_id, wants)
+
+    async def rows(self, table: str, number: str, columns: str) -> AsyncIterator[list[Any]]:
+        """Give rows in the order in which they were made; places count from its first byte."""
+        last = 0
+        while True:
+            some = await self._store.query(
+                f"SELECT {number}, {columns} FROM {table} WHERE {number} > ? ORDER BY {number}"
+                " LIMIT ?",
+                (last, _STEP),
+            )
+            if not some:
+                return
+            last = some[-1][0]
+            yield [row[1:] for row in some]
+
+    async def frames(self) -> list[tuple[Any, ...]]:
+        """Give its frames: key, popped, turn, before."""
+        return await self._store.query("SELECT key, popped, turn_id, before FROM frames")
+
+    async def start(self) -> int:
+        """Give the position that its rows count from."""
+        ((start,),) = await self._store.query("SELECT start_position FROM rollouts")
+        return int(start)
+
+    async def close(self) -> None:
+        """Take it away."""
+        try:
+            await self._store.close()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
+    """Put what was made aside in the place of the rollout's rows.
+
+    Raises:
+        CheckpointMoved: the rollout is no longer where it was. Nothing was written.
+    """
+    last = scratch.last
+    assert last is not None, "there was a batch"
+    one = last.file.name.rollout_id
+    base = [last.header.base.rollout_id] if last.header.base else []
+    _, own, related = await tx.begin(
+        save.claim((), [*base, last.thread_id], tx.source),
+        load.own(tx.source, [one]),
+        load.family([one], [last.thread_id], base),
+    )
+    row = load.rollout_of(own[0]) if own else None
+    at_start(one, row, replace(last, start=start))
+    assert row is not None, one
+    values = values_of(last, row, tx.now_ms, elsewhere=row.now["elsewhere"], anew=True)
+    values["records"] = scratch.records
+    if row.now["elsewhere"]:
+        row.now.update(values)
+        tx.last += save.rollouts([row])
+        await tx.commit()
+        return
+    old_thread = row.thread_id
+    await tx.family([one], sorted({last.thread_id, old_thread}), base, related)
+    world = tx.world
+    world.rollouts[one] = row
+    world.begin()
+    row.now.update(values)
+    world.relink([one], [old_thread])
+    tx.events.extend(world.events)
+    if row.thread_id != old_thread:
+        await tx.wire.ask(*other_thread(tx.source, one, row.thread_id))
+    await tx.wire.ask(*save.moved(world))
+    by = world.moved.pop(one, 0)
+    await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
+    recount(tx, one)
+    await tx.commit()
+
+
+class _Merge:
+    """Compares the rows that were made anew with the stored ones."""
+
+    def __init__(
+        self, tx: Transaction, scratch: Scratch, rollout_id: RolloutId, by: int, shift: int
+    ) -> None:
+        self._tx = tx
+        self._scratch = scratch
+        self._id = rollout_id
+        self._thread = tx.world.rollouts[rollout_id].thread_id
+        self._by = by
+        """How far the stored rows were moved."""
+        self._shift = shift
+        """From a position aside to one among the others."""
+        self._place = (tx.source, rollout_id)
+        self._told: tuple[list[Any], ...] = tuple([] for _ in range(6))
+        self._items: list[tuple[int | None, int | None]] = []
+        self._turns: list[tuple[int | None, int | None]] = []
+
+    async def all(self) -> None:
+        """Compare and write all kinds of rows."""
+        await self._merge_turns()
+        await self._merge_items()
+        await self._merge_realtime()
+        await self._merge_usage()
+        await self._merge_events()
+        await self._renew_frames()
+        await self._renew_anomalies()
+        self._tx.world.tally(self._id, self._items, self._turns)
+        for mine, theirs in zip(self._tx.told_rows, self._told, strict=True):
+            mine.extend(theirs)
+
+    async def _write(self, rows: Rows) -> None:
+        self._items += places(rows.items.values())
+        self._turns += places(rows.turns.values())
+        if self._by:  # all that is shown has moved
+            shown: list[Item | Turn | Realtime] = [*rows.items.values(), *rows.turns.values()]
+            shown += rows.realtime.values()
+            for row in shown:
+                if row.was is not None and not row.was[0] and op_of(row) is None:
+                    row.was = (*row.was[:-1], None)
+        for mine, some in zip(self._told, told_rows(rows, self._thread), strict=True):
+            mine.extend(some)
+        queries = [*save.rows([rows], self._tx.search)]
+        if queries:
+            await self._tx.wire.ask(*queries)
+
+    def _json(self, value: str) -> str:
+        return escapes.of_json(mended.of_json(value) if self._scratch.mended else value)
+
+    def _rows(self) -> Rows:
+        return Rows(self._tx.source, self._id)
+
+    async def _merge_turns(self) -> None:
+        (stored,) = await self._tx.wire.ask(load.turns(*self._place))
+        old = {turn.uid: turn for turn in map(load.turn_of, stored)}
+        columns = (
+            "uid, turn_id, position, ordinal, status, error_json, started_at, completed_at,"
+            " duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset,"
+            " root_turn_id, model, owner, end_owner, tombstone"
+        )
+        async for some in self._scratch.rows("turns", "turn", columns):
+            rows = self._rows()
+            for uid, turn_id, position, ordinal, status, error, *rest in some:
+                turn = Turn(
+                    uid, escapes.text(turn_id), position + self._shift, ordinal, status,
+                    None if error is None else self._json(error), *map(_held, rest),
+                )  # fmt: skip
+                if before := old.pop(uid, None):
+                    turn.was = before.was
+                rows.turns[uid] = turn
+            await self._write(rows)
+        rows = self._rows()
+        for turn in old.values():
+            if turn.tombstone != REPLACED:
+                turn.tombstone = REPLACED
+                rows.turns[turn.uid] = turn
+        await self._write(rows)
+
+    async def _merge_items(self) -> None:
+        (stored,) = await self._tx.wire.ask(load.items(*self._place))
+        # In the place of its JSON each has its digest.
+        old = {item.uid: item for item in map(load.item_of, stored)}
+        columns = (
+            "uid, turn_id, item_id, position, ordinal, updated_ordinal, created_at_ms,"
+            " started_at_ms, completed_at_ms, type, json, provenance, owner, tombstone"
+        )
+        async for some in self._scratch.rows("items", "item", columns):
+            rows = self._rows()
+            for uid, turn_id, item_id, position, *between, kind, json, where, owner, grave in some:
+                item = Item(*(
+                    uid, escapes.text(turn_id), escapes.text(item_id), position + self._shift,
+                    *between, escapes.text(kind), self._json(json), where, owner, grave,
+                ))  # fmt: skip
+                if before := old.pop(uid, None):
+                    _compare(item, before)
+                rows.items[uid] = item
+            await self._write(rows)
+        rows = self._rows()
+        for item in old.values():
+            item.json = None
+            if item.tombstone != REPLACED:
+                item.tombstone = REPLACED
+                rows.items[item.uid] = item
+        await self._write(rows)
+
+    async def _merge_realtime(self) -> None:
+        (stored,) = await self._tx.wire.ask(load.realtime(*self._place))
+        old = {row.uid: row for row in map(load.realtime_of, stored)}
+        columns = "uid, position, ordinal, created_at_ms, type, item_id, json"
+        async for some in self._scratch.rows("realtime_items", "realtime_item", columns):
+            rows = self._rows()
+            for uid, position, ordinal, created, kind, item_id, json in some:
+                row = Realtime(
+                    uid, position + self._shift, ordinal, created, escapes.text(kind),
+                    escapes.text(item_id), self._json(json),
+                )  # fmt: skip
+                before = old.pop(uid, None)
+                if before is not None and before.was is not None:
+                    same = _digest(row.json) == before.json
+                    row.was = (before.was[0], row.json if same else None, *before.was[2:])
+                rows.realtime[uid] = row
+            await self._write(rows)
+        gone = [row for row in old.values() if not row.tombstone]
+        rows = self._rows()
+        for row in gone:
+            row.tombstone = REPLACED
+            rows.realtime[row.uid] = row
+        for mine, some in zip(self._told, told_rows(rows, self._thread), strict=True):
+            mine.extend(some)
+        if gone:
+            self._tx.first.append((
+                f"UPDATE realtime_items SET tombstone = {REPLACED} WHERE source_id = %s"
+                " AND rollout_id = %s AND uid = ANY(%s::text[]::uuid[])",
+                (*self._place, [row.uid.hex() for row in gone]),
+            ))  # fmt: skip
+
+    async def _merge_usage(self) -> None:
+        (stored,) = await self._tx.wire.ask(load.usages(self._tx.source, [self._id]))
+        all_rows = [load.usage_of(row) for row in stored]
+        old = {
+            row.uid: row
+            for row in all_rows
+            if row.source == self._tx.source and row.rollout_id == self._id
+        }
+        others = [row for row in all_rows if old.get(row.uid) is not row]
+        rows = self._rows()
+        columns = (
+            "uid, turn_id, position, ordinal, response_id, model, input_tokens,"
+            " cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,"
+            " recorded_at_ms"
+        )
+        async for some in self._scratch.rows("usage", "usage", columns):
+            for values in some:
+                usage = usage_of(self._tx.source, self._id, UsageRow._make(values), self._shift)
+                if before := old.pop(usage.uid, None):
+                    usage.was = before.was
+                rows.usage[usage.uid] = usage
+        for usage in old.values():
+            usage.tombstone = REPLACED
+            rows.usage[usage.uid] = usage
+        responses = sorted({
+            usage.response_id for usage in rows.usage.values() if usage.response_id is not None
+        })  # fmt: skip
+        (more,) = await self._tx.wire.ask(load.responses(responses))
+        known = {(row.source, row.rollout_id, row.uid) for row in all_rows}
+        others += [
+            row
+            for row in map(load.usage_of, more)
+            if (row.source, row.rollout_id, row.uid) not in known
+        ]
+        self._tx.responses.extend((*others, *old.values()))
+        self._tx.rows.append(rows)
+
+    async def _merge_events(self) -> None:
+        (stored,) = await self._tx.wire.ask(load.events(*self._place))
+        old = {event.uid: event for event in map(load.event_of, stored)}
+        new: list[EventState] = []
+        missing = dict(old)
+        columns = "uid, type, turn_id, payload, recorded_at_ms, from_record, tombstone"
+        async for some in self._scratch.rows("events", "seq", columns):
+            for uid, kind, turn_id, payload, at_ms, from_record, _ in some:
+                if not from_record:
+                    continue
+                missing.pop(uid, None)
+                turn = None if turn_id is None else escapes.text(turn_id)
+                event = old.get(uid)
+                if event is None:
+                    event = EventState(
+                        uid, self._thread, kind, turn, "", at_ms, self._tx.now_ms, self._id
+                    )
+                    new.append(event)
+                event.type, event.turn_id, event.recorded_at_ms = kind, turn, at_ms
+                event.payload, event.tombstone = self._json(payload), 0
+        for event in missing.values():
+            event.tombstone = REPLACED
+        self._tx.events.extend((*old.values(), *new))
+
+    async def _renew_frames(self) -> None:
+        self._tx.first.append(
+            ("DELETE FROM frames WHERE source_id = %s AND rollout_id = %s", self._place)
+        )
+        # Frames have no number aside; there are few.
+        frames = await self._scratch.frames()
+        self._tx.first += save.frames(
+            [(self._id, key, bool(popped), turn, before) for key, popped, turn, before in frames],
+            self._tx.source,
+        )
+
+    async def _renew_anomalies(self) -> None:
+        self._tx.first.append((
+            "DELETE FROM anomaly_rows WHERE source_id = %s AND rollout_id = %s AND from_batch",
+            self._place,
+        ))  # fmt: skip
+        columns = "kind, byte_offset, byte_length, detail"
+        async for some in self._scratch.rows("anomaly_rows", "anomaly", columns):
+            for kind, offset, length, detail in some:
+                odd = Anomaly(kind, Offset(offset), length, escapes.text(detail))
+                self._tx.anomalies.append((self._id, odd, True))
+
+
+def _digest(json: str) -> str:
+    return hashlib.md5(json.encode(), usedforsecurity=False).hexdigest()
+
+
+def _compare(new: Item, old: Item) -> None:
+    """Let a row that comes again know what it was; `old` has the digest of its JSON."""
+    assert new.json is not None, new.uid
+    same = _digest(new.json) == old.json
+    assert old.was is not None, new.uid
+    was = [*old.was]
+    was[3] = new.json if same else None
+    new.was = tuple(was)
+    new.reworded = not same or bool(old.tombstone) or new.type != old.type
+
+
+def _held(value: Any) -> Any:
+    return escapes.text(value) if isinstance(value, str) else value

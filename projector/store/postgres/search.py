@@ -1,0 +1,81 @@
+"""What full-text search finds: a setting of each source, kept with the rows, filled in steps.
+
+Items that are written have the words of the present settings, and their number
+(`sources.search_round`). Where the settings change, the number does: words of another number are
+found by nobody, and are replaced from the newest rollout back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from projector.store.postgres.save import Search
+from projector.store.postgres.wire import Wire
+from projector.words import Extent
+
+#: Items whose words are made in one transaction.
+STEP: Final = 500
+
+_CHOOSE: Final = """
+UPDATE sources AS s SET search_what = %s, search_text_bytes = %s, search_round = search_round + 1,
+  (unfilled_rollout, unfilled_position) = (SELECT max(r.rollout_id), 9223372036854775807
+    FROM rollouts AS r WHERE r.source_id = s.source_id)
+WHERE source_id = %s AND NOT (search_what = %s AND (search_text_bytes = %s OR search_what = 'off'))
+"""
+_UNFILLED: Final = (
+    "SELECT unfilled_rollout, unfilled_position, search_what, search_text_bytes, search_round"
+    " FROM sources WHERE source_id = %s FOR UPDATE"
+)
+_OLDER: Final = """
+SELECT rollout_id, uid, position, type, json::text FROM items
+WHERE source_id = %s AND rollout_id = %s AND position < %s AND tombstone = 0
+ORDER BY position DESC LIMIT %s
+"""
+_NEXT: Final = "SELECT max(rollout_id) FROM rollouts WHERE source_id = %s AND rollout_id < %s"
+_FILLED: Final = (
+    "UPDATE sources SET unfilled_rollout = %s, unfilled_position = %s WHERE source_id = %s"
+)
+_WORDS: Final = """
+UPDATE items AS i SET words = k.words::tsvector, words_round = %s
+FROM unnest(%s::text[], %s::text[]::uuid[], %s::text[]) AS k (rollout_id, uid, words)
+WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
+"""
+
+
+async def choose(wire: Wire, source: str, extent: Extent, max_text_bytes: int) -> None:
+    """Say what is indexed from now on; where that differs, what was is forgotten."""
+    await wire.ask(
+        (_CHOOSE, (extent, max_text_bytes, source, extent, max_text_bytes)),
+    )
+
+
+async def fill(wire: Wire, source: str) -> bool:
+    """Make the words of some items anew; True: there are more."""
+    _, ((rollout_id, position, what, text_bytes, number),) = await wire.ask(
+        ("BEGIN", ()), (_UNFILLED, (source,))
+    )
+    if rollout_id is None:
+        await wire.ask(("ROLLBACK", ()))
+        return False
+    search = Search(what, text_bytes, number)
+    rows: list[tuple[str, str, str | None]] = []
+    # Many rollouts have no item, or few: several go in one step.
+    for _ in range(STEP):
+        ((found), ((before,),)) = await wire.ask(
+            (_OLDER, (source, rollout_id, position, STEP - len(rows))),
+            (_NEXT, (source, rollout_id)),
+        )
+        rows += [(one, uid.hex, search.words(kind, json)) for one, uid, _, kind, json in found]
+        if len(rows) >= STEP:
+            position = found[-1][2]
+            break
+        rollout_id, position = before, (1 << 63) - 1
+        if rollout_id is None:
+            break
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    await wire.ask(
+        (_WORDS, (number, *columns, source)),
+        (_FILLED, (rollout_id, position, source)),
+        ("COMMIT", ()),
+    )
+    return rollout_id is not None

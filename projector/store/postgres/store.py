@@ -1,0 +1,388 @@
+"""`Store` on PostgreSQL: each method a few round trips, each write one transaction.
+
+One connection, one transaction at a time. A connection that failed is given up, and made again when
+it is needed next. Nothing is sent again after a doubt: the caller reads the checkpoint first. Only
+where the server says that others were in the way, and so that nothing was written, the whole
+transaction is made once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePath
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+
+from projector import escapes
+from projector.address import shown, source_id
+from projector.errors import ProjectorError, StoreReplaced
+from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.rows import Anomaly, Found, Wants
+from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
+from projector.store.migrate import migrations
+from projector.store.postgres import feed, lease, mended, schema, search, write
+from projector.store.postgres.connect import AGAIN, ODD, connect, faults
+from projector.store.postgres.find import checkpoint_of, find
+from projector.store.postgres.replace import Scratch, finish
+from projector.store.postgres.transaction import Transaction
+from projector.store.postgres.wire import Row, Wire
+from projector.words import Extent
+
+T = TypeVar("T")
+
+#: How often a transaction is made again when others were in the way.
+_ATTEMPTS: Final = 8
+
+_SOURCE: Final = (
+    "INSERT INTO sources (source_id, name, host, since_ms, feed_id) VALUES (%s, %s, %s, %s, %s)"
+    " ON CONFLICT (source_id) DO UPDATE SET host = excluded.host"
+    " WHERE sources.host <> excluded.host"
+)
+_STANDINGS: Final = (
+    "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
+    " compressed, size, mtime_ns, device, inode FROM rollouts WHERE source_id = %s"
+)
+_CHECKPOINT: Final = (
+    "SELECT generation, next_offset, next_ordinal, head, tail, state FROM rollouts"
+    " WHERE source_id = %s AND rollout_id = %s"
+)
+_NAMES: Final = "SELECT thread_id, name FROM names WHERE source_id = %s"
+_TOTALS: Final = (
+    "SELECT count(*), (SELECT count(*) FROM thread_states WHERE source_id = %s),"
+    " coalesce(sum(turns), 0)::bigint, coalesce(sum(items), 0)::bigint,"
+    " (SELECT count(*) FROM anomaly_rows WHERE source_id = %s)"
+    " FROM rollouts WHERE source_id = %s AND NOT elsewhere"
+)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PostgresStore:
+    """What one daemon or one shot writes into a database. Made by `open`; `close` it."""
+
+    def __init__(
+        self, url: str, name: str, lock_timeout_s: float, now_ms: Callable[[], int]
+    ) -> None:
+        self.url: Final = url
+        self.name_of_source: Final = name
+        self.source: Final = str(source_id(name))
+        self._lock_timeout_s: Final = lock_timeout_s
+        self._now_ms: Final = now_ms
+        self._one_at_a_time: Final = asyncio.Lock()
+        self._one_replacement: Final = asyncio.Lock()
+        self._db: psycopg.AsyncConnection[Row] | None = None
+        self._wire: Wire | None = None
+        self._identity: uuid.UUID | None = None
+        self._lease: uuid.UUID | None = None
+        self._holder: Holder | None = None
+        self._anew: dict[RolloutId, Scratch] = {}
+        self.trips = 0
+        """Round trips of connections that are given up."""
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        source: str = "",
+        busy_timeout_s: float = 30.0,
+        now_ms: Callable[[], int] = _now_ms,
+    ) -> Self:
+        """Open a database, brought to the present schema if need be.
+
+        `source`: the name of this installation; empty: that of the host.
+        `busy_timeout_s`: how long to wait for another program's lock; then StoreUnavailable.
+        `now_ms`: the clock of `noted_at_ms` and its like.
+
+        Raises:
+            StoreRefused: it cannot be used as it is.
+            StoreUnavailable: it cannot be used now.
+        """
+        store = cls(url, source or socket.gethostname(), busy_timeout_s, now_ms)
+        try:
+            async with store._one_at_a_time:
+                with faults(url):
+                    await store._connected(migrating=True)
+        except BaseException:
+            await store._give_up()
+            raise
+        return store
+
+    async def _connected(self, *, migrating: bool = False) -> Wire:
+        """Give the connection, made if need be.
+
+        Raises:
+            StoreReplaced: the database is another one by now.
+        """
+        if self._db is not None and not self._db.closed and self._wire is not None:
+            return self._wire
+        self._db = await connect(self.url)
+        self._wire = Wire(self._db)
+        steps = migrations("postgres")
+        if migrating:
+            found: uuid.UUID | None = await schema.migrate(self._db, shown(self.url), steps)
+        else:
+            found = await schema.identity(self._db, shown(self.url), steps)
+        if self._identity is not None and found != self._identity:
+            raise StoreReplaced(f"{shown(self.url)}: was removed or replaced")
+        self._identity = found
+        values = (
+            self.source, escapes.text(self.name_of_source), escapes.text(socket.gethostname()),
+            self._now_ms(), uuid.uuid4(),
+        )  # fmt: skip
+        await self._wire.ask((_SOURCE, values))
+        return self._wire
+
+    async def _give_up(self) -> None:
+        db, self._db = self._db, None
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self.trips += wire.trips
+        if db is not None:
+            with suppress(psycopg.Error):
+                await db.close()
+
+    @property
+    def round_trips(self) -> int:
+        """How often the server was waited for."""
+        return self.trips + (self._wire.trips if self._wire is not None else 0)
+
+    async def _run(self, work: Callable[[Wire], Awaitable[T]]) -> T:
+        """Do something on the connection; whatever fails, the next one begins anew.
+
+        Raises:
+            StoreReplaced: the database is another one by now.
+            StoreUnavailable: it is not known what was written.
+        """
+        assert not self._closed, "the store is closed"
+        async with self._one_at_a_time:
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    with faults(self.url):
+                        return await self._once(work, last=attempt == _ATTEMPTS)
+                except _Again:
+                    # Those who were in the way do not come back at the same moment.
+                    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+            raise AssertionError("the last attempt raises")
+
+    async def _once(self, work: Callable[[Wire], Awaitable[T]], *, last: bool) -> T:
+        wire = await self._connected()
+        try:
+            return await work(wire)
+        except (ProjectorError, *ODD, *AGAIN) as error:
+            await self._roll_back()
+            if isinstance(error, AGAIN) and not last:
+                raise _Again from error
+            raise
+        except BaseException:
+            # Cancelled, or the connection is gone: nobody knows where it stands.
+            await self._give_up()
+            raise
+
+    async def _roll_back(self) -> None:
+        """End a transaction that failed; nothing of it is left."""
+        try:
+            if self._db is not None:
+                await self._db.rollback()
+        except psycopg.Error:
+            await self._give_up()
+
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async def run(wire: Wire) -> T:
+            return await work(Transaction(wire, self.source, self._now_ms(), self._lock_timeout_s))
+
+        return await self._run(run)
+
+    async def reopen(self) -> None:
+        """See `Store`."""
+        async with self._one_at_a_time:
+            await self._give_up()
+            self._identity = None
+            with faults(self.url):
+                await self._connected(migrating=True)
+        if self._lease is not None:
+            assert self._holder is not None, "a lease has a holder"
+            await self.hold(self._holder)
+
+    async def hold(self, holder: Holder) -> None:
+        """See `Store`. The lock is a lease in the source's row."""
+        mine = self._lease or uuid.uuid4()
+        await self._run(lambda wire: lease.hold(wire, self.source, mine, holder, shown(self.url)))
+        self._lease, self._holder = mine, holder
+
+    async def beat(self, heartbeat: Heartbeat) -> None:
+        """See `Store`. Renews the lease.
+
+        Raises:
+            AlreadyRunning: another daemon has taken it, while the server was out of reach.
+        """
+        await self._run(
+            lambda wire: lease.beat(wire, self.source, self._lease, heartbeat, shown(self.url))
+        )
+
+    async def name(self, names: Mapping[ThreadId, str]) -> None:
+        """See `Store`."""
+        wanted = {one: str(mended.text(given)) for one, given in names.items()}
+        known: dict[str, str] = dict(await self._ask(_NAMES))
+        changed = {
+            one: given for one, given in wanted.items() if known.get(one) != escapes.text(given)
+        }
+        if changed:
+            await self._transact(lambda tx: write.name(tx, changed))
+
+    async def _ask(self, text: str, *more: Any, times: int = 1) -> list[Row]:
+        async def ask(wire: Wire) -> list[Row]:
+            (rows,) = await wire.ask((text, (*(self.source,) * times, *more)))
+            return rows
+
+        return await self._run(ask)
+
+    async def standings(self) -> Mapping[RolloutId, Standing]:
+        """See `Store`."""
+        return {RolloutId(row[0]): _standing(row) for row in await self._ask(_STANDINGS)}
+
+    async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
+        """See `Store`."""
+        rows = await self._ask(_CHECKPOINT, rollout_id)
+        return checkpoint_of(rows[0]) if rows else None
+
+    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+        """See `Store`. While the rollout is made anew, these are its new rows only."""
+        if rollout_id in self._anew:
+            return await self._anew[rollout_id].find(rollout_id, wants)
+        if not wants:
+            return Found()
+        asked = mended.wants(wants)
+        found = await self._run(lambda wire: find(wire, self.source, rollout_id, asked))
+        return found if asked is wants else mended.found(found, wants)
+
+    async def commit(self, batches: Sequence[Batch]) -> None:
+        """See `Store`."""
+        try:
+            await self._transact(lambda tx: write.commit(tx, batches))
+        except ODD:
+            # Some value is none that the server takes: all are looked at, which costs as much
+            # again.
+            whole = [mended.batch(one) for one in batches]
+            await self._transact(lambda tx: write.commit(tx, whole))
+
+    async def replace(self, start: Checkpoint, batches: AsyncIterator[Batch]) -> None:
+        """See `Store`. No batches: nothing is written."""
+        async with self._one_replacement:
+            scratch: Scratch | None = None
+            one: RolloutId | None = None
+            try:
+                async for batch in batches:
+                    if scratch is None:
+                        one = batch.file.name.rollout_id
+                        rows = await self._ask(_CHECKPOINT, one)
+                        write.at_checkpoint(one, start, checkpoint_of(rows[0]) if rows else None)
+                        scratch = self._anew[one] = await Scratch.make()
+                    await scratch.add(batch)
+                made = scratch
+                if made is not None:
+                    try:
+                        await self._transact(lambda tx: finish(tx, start, made))
+                    except ODD:
+                        made.mended = True
+                        await self._transact(lambda tx: finish(tx, start, made))
+            finally:
+                if one is not None:
+                    self._anew.pop(one, None)
+                if scratch is not None:
+                    await scratch.close()
+
+    async def found_at(self, files: Sequence[RolloutFile]) -> None:
+        """See `Store`. Files of rollouts that are not here are passed over."""
+        if files:
+            whole = [mended.file(file) for file in files]
+            await self._transact(lambda tx: write.found_at(tx, whole))
+
+    async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
+        """See `Store`."""
+        if rollout_ids:
+            work = write.purge if purge else write.gone
+            await self._transact(lambda tx: work(tx, rollout_ids))
+
+    async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
+        """Take a thread away: all rows of its rollouts, its name, what its events say.
+
+        Of the events of its life the bare facts stay, without any text. The server overwrites what
+        is deleted when it vacuums.
+        """
+        await self.gone(rollout_ids, purge=True)
+        await self._transact(lambda tx: write.unname(tx, thread_id))
+
+    async def empty_log(self) -> None:
+        """Do nothing: what is in a server's log is not ours to empty."""
+
+    async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+        """See `Store`. Of a rollout that is not here, nothing is noted."""
+        whole = [mended.anomaly(one) for one in anomalies]
+        await self._transact(lambda tx: write.note(tx, rollout_id, whole))
+
+    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+        """See `Store`."""
+        await self._run(lambda wire: search.choose(wire, self.source, extent, max_text_bytes))
+
+    async def fill_index(self) -> bool:
+        """See `Store`."""
+        return await self._run(lambda wire: search.fill(wire, self.source))
+
+    async def mend(self) -> None:
+        """See `Store`."""
+        await self._transact(write.mend)
+
+    async def prune(self, before_ms: int) -> bool:
+        """See `Store`."""
+        return await self._run(lambda wire: feed.prune(wire, self.source, before_ms))
+
+    async def totals(self) -> Totals:
+        """See `Store`. Of this source."""
+        ((rollouts, threads, turns, items, anomalies),) = await self._ask(_TOTALS, times=3)
+        return Totals(
+            rollouts=rollouts, threads=threads, turns=turns, items=items, anomalies=anomalies
+        )
+
+    async def close(self) -> None:
+        """See `Store`. Gives the lease back."""
+        if self._closed:
+            return
+        held = self._lease
+        if held is not None:
+            # A server that is gone keeps nothing from ending; the lease ends by itself.
+            with suppress(ProjectorError):
+                await self._run(lambda wire: wire.ask(lease.let_go(self.source, held)))
+        self._closed = True
+        await self._give_up()
+
+
+class _Again(Exception):
+    """Others were in the way, and nothing was written."""
+
+
+def _standing(row: Row) -> Standing:
+    rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed, *file = row
+    size, mtime_ns, device, inode = file
+    path = escapes.plain(path)
+    name = RolloutName.parse(PurePath(path).name) or RolloutName(
+        thread_id=thread_id, rollout_id=rollout_id, started="", compressed=compressed
+    )
+    where = RolloutFile(
+        name=name, home=escapes.plain(home), path=path, archived=archived, size=size,
+        mtime_ns=mtime_ns, device=int(device), inode=int(inode),
+    )  # fmt: skip
+    return Standing(
+        rollout_id=RolloutId(rollout_id), thread_id=ThreadId(thread_id), generation=generation,
+        offset=offset, file=None if gone is not None else where,
+    )  # fmt: skip

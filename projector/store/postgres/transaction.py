@@ -1,0 +1,213 @@
+"""One transaction of a source: what is read under its lock, what is written and told at its end.
+
+1. The row of the source is locked first. So its writers stand in line, numbers of the feed grow in
+   the order of commits, and what was read stays true to the end.
+2. Rollouts of a batch are locked next; who makes a chain locks what it is made of, or the claims
+   of what it lacks. So sources whose rollouts continue each other see each other's rows.
+3. Everything is written, and committed, in the last round trip. One more comes before it where
+   rows can be counted only when they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from projector.rows import Anomaly
+from projector.store.postgres import load, save
+from projector.store.postgres.fold import (
+    ITEM,
+    REALTIME,
+    TURN,
+    UPDATE,
+    EventState,
+    Rows,
+    Told,
+    Usage,
+    op_of,
+    settle,
+    told_event,
+    told_rows,
+)
+from projector.store.postgres.save import Search
+from projector.store.postgres.wire import Query, Row, Wire
+from projector.store.postgres.world import World
+
+
+class Transaction:
+    """A transaction; `begin` comes first, `commit` last."""
+
+    def __init__(self, wire: Wire, source: str, now_ms: int, lock_timeout_s: float) -> None:
+        """Nothing is asked yet. `lock_timeout_s`: how long to wait for another writer's lock."""
+        self.wire: Final = wire
+        self.source: Final = source
+        self.now_ms: Final = now_ms
+        self._lock_timeout_ms: Final = max(1, round(lock_timeout_s * 1000))
+        self.world: Final = World(source, now_ms)
+        self.search = Search("off", 0, 0)
+        self.pruned = 0
+        self.rows: Final[list[Rows]] = []
+        self.events: Final[list[EventState]] = []
+        """In the order in which they are told of."""
+        self.responses: Final[list[Usage]] = []
+        """All rows of the responses that are told of."""
+        self.anomalies: Final[list[tuple[str, Anomaly, bool]]] = []
+        self.first: list[Query] = []
+        """What is to be written before the rows."""
+        self.last: list[Query] = []
+        """What is to be written behind them."""
+        self.told: Final[list[Told]] = []
+        """Changes that are told of before all others."""
+        self.told_rows: Final[tuple[list[Told], ...]] = tuple([] for _ in range(6))
+        """Of rows that are written already: as `fold.told_rows` has them."""
+        self._seq = 0
+
+    async def begin(self, *queries: Query) -> list[list[Row]]:
+        """Begin, lock the source, and ask what else must be known, in one round trip."""
+        _, _, locked, *answers = await self.wire.ask(
+            ("BEGIN ISOLATION LEVEL READ COMMITTED", ()),
+            (f"SET LOCAL lock_timeout = {self._lock_timeout_ms}", ()),
+            (load.LOCK, (self.source,)),
+            *queries,
+        )
+        ((self._seq, what, text_bytes, number, self.pruned),) = locked
+        self.search = Search(what, text_bytes, number)
+        return answers
+
+    async def family(
+        self,
+        rollout_ids: Collection[str],
+        thread_ids: Collection[str] = (),
+        bases: Collection[str] = (),
+        read: Sequence[Row] | None = None,
+    ) -> None:
+        """Read all that a change of some rollouts can touch, and lock what has to stay as it is.
+
+        `bases`: what they will continue; their claims and those of `rollout_ids` are locked
+        already. `read`: what `load.family` gave for them.
+        """
+        ask = load.family([*rollout_ids], [*thread_ids], [*bases])
+        if read is None:
+            (read,) = await self.wire.ask(ask)
+        locked: set[str] = {*bases, *rollout_ids}
+        while True:
+            found = {row.rollout_id: row for row in map(load.rollout_of, read)}
+            foreign = {one for one, row in found.items() if row.source != self.source}
+            missing = {
+                base
+                for row in found.values()
+                if (base := row.now["base_rollout_id"]) and base not in found
+            }
+            if not (foreign | missing) - locked:
+                break
+            # What was read before it is locked may be another by then.
+            locked |= foreign | missing
+            *_, read = await self.wire.ask(
+                *([load.locked(sorted(foreign))] if foreign else []),
+                *([save.claim((), missing, self.source)] if missing else []),
+                ask,
+            )
+        self.world.rollouts.update(found)
+        wanted = {*thread_ids, *self.world.threads_below([*rollout_ids])}
+        states, parts, names, counts = await self.wire.ask(*load.threads(sorted(wanted)))
+        self.world.threads.clear()
+        load.take_threads(self.world, states, parts, names)
+        for thread_id, kind, count in counts:
+            self.world.counts[thread_id, kind] = count
+
+    async def commit(self) -> None:
+        """Write what the world has become, tell of it, and commit."""
+        world = self.world
+        usage = [row for rows in self.rows for row in rows.usage.values()]
+        # A row that stays as it is may be of a response that nobody asked for: see `responses`.
+        settle([*self.responses, *(row for row in usage if row.put)])
+        writes: list[Query] = [
+            *self.first,
+            *save.moved(world),
+            *save.rows(self.rows, self.search),
+            *save.usage(usage, self.responses, self.source),
+        ]
+        counts = save.counts(world)
+        if counts or world.moved:
+            moved = _moved(world)
+            answers = await self.wire.ask(*writes, *moved, *counts)
+            writes = []
+            if counts:
+                save.take_counts(world, answers[-len(counts) :])
+            begin = len(answers) - len(counts) - len(moved)
+            moved_rows = answers[begin : begin + len(moved)]
+        else:
+            moved_rows = []
+        told = self._told(moved_rows)
+        noted = [*self.anomalies, *((one, odd, False) for one, odd in world.anomalies)]
+        await self.wire.ask(
+            *writes,
+            *save.rollouts(world.rollouts.values()),
+            *save.threads(world),
+            *save.anomalies(noted, self.source, self.now_ms),
+            *save.events((row for row in self.events if row.was != row.state()), self.source),
+            *save.feed(told, self._seq + 1, self.source, self.now_ms),
+            *self.last,
+            ("COMMIT", ()),
+        )
+
+    async def leave(self) -> None:
+        """End it; nothing is written."""
+        await self.wire.ask(("ROLLBACK", ()))
+
+    def _told(self, moved: Sequence[Sequence[Row]]) -> list[Told]:
+        """Put the changes in their order; events that come get their numbers."""
+        told = [*self.told]
+        changed: list[Told] = []
+        for event in self.events:
+            if op := op_of(event):
+                if event.was is None:
+                    event.seq = self._seq + 1 + len(told)
+                    told.append(told_event(event, self.source, op))
+                else:
+                    changed.append(told_event(event, self.source, op))
+        told += changed
+        by_kind = self.told_rows
+        for rows in self.rows:
+            thread_id = self.world.rollouts[rows.rollout_id].thread_id  # type: ignore[index] # an id
+            for all_of_kind, some in zip(by_kind, told_rows(rows, thread_id), strict=True):
+                all_of_kind.extend(some)
+        known = {one.uid for some in by_kind for one in some}
+        for place, kind in ((1, TURN), (3, ITEM), (5, REALTIME)):
+            by_kind[place].extend(
+                one for one in self._told_moved(kind, moved) if one.uid not in known
+            )
+        for some in by_kind:
+            told += some
+        return told + self.world.told_threads()
+
+    def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[Told]:
+        """Tell of stored rows whose positions changed with those of their rollout."""
+        for rows in moved:
+            for row in rows:
+                if row[0] == kind:
+                    source, rollout_id, turn_id, item_id, uid, type_ = row[1:]
+                    thread_id = self.world.rollouts[rollout_id].thread_id
+                    yield Told(
+                        kind, UPDATE, str(source), thread_id, rollout_id, turn_id, item_id,
+                        uid.bytes, type_,
+                    )  # fmt: skip
+
+
+def _moved(world: World) -> list[Query]:
+    """Read the living rows of rollouts that begin elsewhere now."""
+    found: list[Query] = []
+    for rollout_id in world.moved:
+        place = (world.rollouts[rollout_id].source, rollout_id)
+        for kind, table, item in (
+            (TURN, "turns", "x.turn_id, NULL, x.uid, NULL"),
+            (ITEM, "items", "x.turn_id, x.item_id, x.uid, x.type"),
+            (REALTIME, "realtime_items", "NULL, x.item_id, x.uid, x.type"),
+        ):
+            found.append((
+                f"SELECT {kind}, x.source_id, x.rollout_id, {item} FROM {table} AS x"
+                " WHERE x.source_id = %s AND x.rollout_id = %s AND x.tombstone = 0"
+                " ORDER BY x.position",
+                place,
+            ))  # fmt: skip
+    return found
