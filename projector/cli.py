@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -44,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; gives the exit code. No traceback for what a user can cause."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody listens
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for good
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for good
     try:
         code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
         sys.stdout.flush()
@@ -237,7 +236,7 @@ def backfill(
     if sample and not path and not _any_rollout(settings.codex_homes):
         homes = ", ".join(settings.codex_homes)
         click.echo(f"no rollouts under {homes}: projecting the sample", err=True)
-        settings = _settings(context, (str(Path(__file__).parent / "sample"),), database)
+        settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
     talk = progress.choose(silent=as_json)
 
     async def once() -> Summary:

@@ -8,14 +8,11 @@ the setting's in capitals, its section before two underscores: `PROJECTOR_DATABA
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -107,7 +104,7 @@ def _find_file(option: str | None, env: Mapping[str, str]) -> str:
         return named
     user = _absolute(env.get("XDG_CONFIG_HOME") or "~/.config")
     for folder in (f"{user}/{APP}", f"/etc/{APP}"):
-        if Path(path := f"{folder}/config.toml").exists():
+        if _exists(path := f"{folder}/config.toml"):
             return path
     return ""
 
@@ -118,7 +115,7 @@ def _from_file(path: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
     import tomllib  # noqa: PLC0415 - only where there is a file: `health` has none to spare
 
     try:
-        text = Path(path).read_bytes().decode()
+        text = _read(path)
         content = tomllib.loads(text)
     except OSError as error:
         faults.append(f"{path}: {(error.strerror or str(error)).lower()}")
@@ -241,7 +238,7 @@ def _database(
     if secret:
         origin = secret
         try:
-            url = Path(_absolute(origin)).read_text("utf-8").partition("\n")[0].strip()
+            url = _read(_absolute(origin)).partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             faults.append(f"database_file {origin}: {reason.lower()}")
@@ -266,7 +263,7 @@ def _credential(env: Mapping[str, str]) -> str:
     """Give the file in which systemd hands us the database's address; "": it does not."""
     folder = env.get("CREDENTIALS_DIRECTORY", "")
     path = f"{folder}/{CREDENTIAL}"
-    return path if folder and Path(path).exists() else ""
+    return path if folder and _exists(path) else ""
 
 
 def _lines(text: str) -> dict[Key, int]:
@@ -283,11 +280,25 @@ def _lines(text: str) -> dict[Key, int]:
 
 
 def _suggest(word: str, known: set[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a word is wrong
+
     close = get_close_matches(word, sorted(known), n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def _absolute(path: str) -> str:
-    with contextlib.suppress(RuntimeError):  # ~NAME of nobody stays as it is
-        path = str(Path(path).expanduser())
-    return str(Path(path).absolute())
+    return os.path.abspath(os.path.expanduser(path))  # ~NAME of nobody stays as it is
+
+
+def _exists(path: str) -> bool:
+    """Whether a file is there. One that may not be looked at is no file that is not there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _read(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read().decode()

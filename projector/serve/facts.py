@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from projector.place import RolloutFile, RolloutId, ThreadId
-from projector.store.contract import Heartbeat
+from projector.store.heartbeat import Heartbeat
 
 
 class Projected(NamedTuple):

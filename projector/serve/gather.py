@@ -7,14 +7,13 @@ is read in one short snapshot.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from projector.discover.scan import Fault, walk
-from projector.known import Known
-from projector.place import RolloutFile
+from projector.place import RolloutFile, RolloutId
 from projector.serve.facts import Database, Facts, Projected, Waiting
-from projector.store.contract import Heartbeat, Holder
+from projector.store.heartbeat import Heartbeat, Holder
 from projector.store.reading import Connection
 
 _CHUNK: Final = 1 << 16
@@ -33,23 +32,42 @@ _HEARTBEAT: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT
 def gather(db: Connection, homes: Iterable[str], now_ms: int) -> Facts:
     """Read the database and look at the rollouts under `homes`. Raises as `Connection` does."""
     database = read_database(db)
-    files = Known()
     faults: list[str] = []
+    count = 0
+    waiting = []
+    for file in _that_count(homes, database.rollouts, faults):
+        count += 1
+        behind = behind_bytes(file, database.rollouts.get(file.name.rollout_id))
+        if behind:
+            waiting.append(Waiting(file=file, behind=behind, since_ms=_since_ms(file)))
+    return Facts(now_ms=now_ms, database=database, files=count, waiting=waiting, faults=faults)
+
+
+def _that_count(
+    homes: Iterable[str], projected: Mapping[RolloutId, Projected], faults: list[str]
+) -> Iterator[RolloutFile]:
+    """Give one file of each rollout, and put into `faults` what cannot be looked at.
+
+    Of several the one counts that is projected, which was decided by their bytes
+    (`discover.choose`); else the plain one, then the longer. That is found out without keeping
+    those of which there is one, where the database says.
+    """
+    given: set[RolloutId] = set()
+    others: dict[RolloutId, RolloutFile] = {}
     for home in homes:
         for found in walk(home):
             if isinstance(found, Fault):
                 faults.append(str(found))
                 continue
             name = found.name.rollout_id
-            known = database.rollouts.get(name)
-            if name not in files or _better(found, files[name], known):
-                files[name] = found
-    waiting = []
-    for name, file in files.items():
-        behind = behind_bytes(file, database.rollouts.get(name))
-        if behind:
-            waiting.append(Waiting(file=file, behind=behind, since_ms=_since_ms(file)))
-    return Facts(now_ms=now_ms, database=database, files=len(files), waiting=waiting, faults=faults)
+            known = projected.get(name)
+            if known is not None and known.path == found.path:
+                if name not in given:  # of homes that overlap
+                    given.add(name)
+                    yield found
+            elif name not in others or _rank(found) > _rank(others[name]):
+                others[name] = found
+    yield from (file for name, file in others.items() if name not in given)
 
 
 def read_database(db: Connection) -> Database:
@@ -117,11 +135,5 @@ def _since_ms(file: RolloutFile) -> int:
     return max(file.mtime_ns, changed) // 1_000_000
 
 
-def _better(one: RolloutFile, other: RolloutFile, known: Projected | None) -> bool:
-    """Which of two files with one id counts: the one that is projected; else plain, then longer.
-
-    Which of two that differ is projected was decided by their bytes (`discover.choose`).
-    """
-    if known is not None and known.path in (one.path, other.path):
-        return known.path == one.path
-    return (not one.name.compressed, one.size) > (not other.name.compressed, other.size)
+def _rank(file: RolloutFile) -> tuple[bool, int]:
+    return not file.name.compressed, file.size

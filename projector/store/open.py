@@ -6,14 +6,16 @@ time for more.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from projector.address import is_postgres, shown
 from projector.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from projector.store.compare import Rows
     from projector.store.postgres.store import PostgresStore
     from projector.store.reading import Connection
@@ -72,7 +74,7 @@ def open_to_read(url: str, *, source: str = "") -> Connection:
         return connect(url, source)
     from projector.store.sqlite.reading import SqliteConnection  # noqa: PLC0415 - see above
 
-    return SqliteConnection(str(sqlite_path(url)))
+    return SqliteConnection(_sqlite_file(url))
 
 
 def open_rows(url: str, *, source: str = "") -> Rows:
@@ -91,6 +93,13 @@ def _lacking(url: str) -> UsageError:
 
 
 def sqlite_path(url: str) -> Path:
+    """Give the file that a `sqlite:` URL names. Raises as `_sqlite_file` does."""
+    from pathlib import Path  # noqa: PLC0415 - `health` does without
+
+    return Path(_sqlite_file(url))
+
+
+def _sqlite_file(url: str) -> str:
     """Give the file that a `sqlite:` URL names.
 
     Raises:
@@ -112,4 +121,4 @@ def sqlite_path(url: str) -> Path:
         raise UsageError(f"{said}: names no file; write sqlite:///path/of/projector.db")
     if "\0" in name:
         raise UsageError("--database: a path has no NUL in it")
-    return Path(name).expanduser()
+    return os.path.expanduser(name)

@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Self
 
 from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
@@ -130,7 +129,7 @@ def opened(path: str) -> sqlite3.Connection:
         StoreMissing: there is no database.
         sqlite3.Error: it cannot be opened; `explained` puts it in words.
     """
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise _missing(path)
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(
@@ -141,7 +140,7 @@ def opened(path: str) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         connection.close()
         denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if not denied or Path(path + "-wal").exists():
+        if not denied or os.path.exists(path + "-wal"):
             raise
         connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
     return connection
