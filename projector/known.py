@@ -90,7 +90,7 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
 
     def __iter__(self) -> Iterator[RolloutId]:
         """Give the ids."""
-        return map(_id_of, self._records)
+        return map(id_of, self._records)
 
     def __contains__(self, rollout_id: object) -> bool:
         """Tell whether a rollout is known."""
@@ -157,8 +157,8 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
         ordered._odd = self._odd
         return ordered
 
-    def unlike(self, others: Known) -> Iterator[RolloutId]:
-        """Give those that `others` does not know, or knows otherwise. May change while it runs."""
+    def unlike(self, others: Known) -> Iterator[Key]:
+        """Give the keys of those that `others` does not know, or knows otherwise."""
         theirs, odd = others._records, self._odd or others._odd
         for key, record in self._records.items():
             known = theirs.get(key)
@@ -167,23 +167,26 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
             if known == record and not odd:
                 theirs[key] = record  # one for both
                 continue
-            rollout_id = _id_of(key)
-            if known is None or self[rollout_id] != others[rollout_id]:
-                yield rollout_id
+            if known is None or self[id_of(key)] != others[id_of(key)]:
+                yield key
 
     def without(self, found: Known) -> Iterator[RolloutId]:
         """Give those that are not among `found`."""
         theirs = found._records
-        return (_id_of(key) for key in self._records if key not in theirs)
+        return (id_of(key) for key in self._records if key not in theirs)
 
-    def give(self, rollout_id: RolloutId, to: Known) -> None:
+    def sizes(self) -> Iterator[tuple[Key, int, bool]]:
+        """Give of each its key, its bytes, and whether it is compressed."""
+        for key, record in self._records.items():
+            yield key, _SIZE.unpack_from(record)[0], record.endswith(b".zst")
+
+    def give(self, key: Key, to: Known) -> None:
         """Have `to` know a rollout as it is known here, in the same bytes."""
-        key = key_of(rollout_id)
         to._records[key] = self._records[key]
-        if rollout_id in self._odd:
-            to._odd[rollout_id] = self._odd[rollout_id]
+        if self._odd and id_of(key) in self._odd:
+            to._odd[id_of(key)] = self._odd[id_of(key)]
         elif to._odd:
-            to._odd.pop(rollout_id, None)
+            to._odd.pop(id_of(key), None)
 
     # While folders are looked through
 
@@ -224,7 +227,7 @@ class Line(Known):
 
     def pop_first(self) -> tuple[RolloutId, RolloutFile]:
         """Take the first one out of the line."""
-        rollout_id = _id_of(next(iter(self._records)))
+        rollout_id = id_of(next(iter(self._records)))
         return rollout_id, self.pop(rollout_id)
 
 
@@ -234,10 +237,11 @@ def key_of(rollout_id: str) -> Key:
         key = int(rollout_id.replace("-", ""), 16)
     except ValueError:
         return rollout_id
-    return key if _id_of(key) == rollout_id else rollout_id
+    return key if id_of(key) == rollout_id else rollout_id
 
 
-def _id_of(key: Key) -> RolloutId:
+def id_of(key: Key) -> RolloutId:
+    """Give the rollout of a key."""
     if type(key) is str:
         return RolloutId(key)
     text = f"{key:032x}"

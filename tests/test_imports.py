@@ -192,6 +192,7 @@ def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> No
         "store.compare",
         "store.heartbeat",  # of the contract
         "store.reading",
+        "store.standings",
     }
     assert not {name for name in module.own if _in(name, {"run": "serve", "serve": "run"}[part])}
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from projector import log
 from projector.discover.names import read_names
-from projector.known import Known
 from projector.place import RolloutFile, RolloutId
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits
@@ -17,7 +16,8 @@ from projector.run.retention import prune
 from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, notes_of
 from projector.settings import Settings
-from projector.store.contract import Standing, Store
+from projector.store.contract import Store
+from projector.store.standings import Standings
 from projector.words import Indexing
 
 
@@ -118,14 +118,15 @@ async def backfill(
 
 
 def _missed(
-    surveyor: Surveyor, look: Survey, standings: Mapping[RolloutId, Standing]
+    surveyor: Surveyor, look: Survey, standings: Standings
 ) -> dict[RolloutId, RolloutFile | None]:
     """Look again for the rollouts that a look at all homes missed; None: it is gone.
 
     One that was moved from a folder not yet listed to one that was, only seems to be gone.
     """
-    known = Known()
-    for rollout_id, standing in standings.items():
-        if standing.file is not None and standing.file.home in surveyor.homes:
-            known[rollout_id] = standing.file
-    return {rollout_id: surveyor.rollout(file) for rollout_id, file in look.gone([known]).items()}
+    gone = look.gone([standings.files])
+    return {
+        rollout_id: surveyor.rollout(file)
+        for rollout_id, file in gone.items()
+        if file.home in surveyor.homes
+    }

@@ -172,6 +172,7 @@ class Daemon:
         """Know what the store has."""
         await self._index()
         self._rounds.remember(await self._store.standings())
+        self._surveyor.remember(self._rounds.seen)
 
     async def _index(self) -> None:
         """Say what is to be indexed; what is not yet is filled in while there is no news."""

@@ -25,7 +25,7 @@ from traceback import format_tb
 
 from projector import log
 from projector.errors import CheckpointMoved, ProjectorError, SetAside, Vanished
-from projector.known import Known, Line
+from projector.known import Known, Line, id_of
 from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
@@ -33,7 +33,8 @@ from projector.rows import Anomaly
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits
 from projector.run.tail import Tail
-from projector.store.contract import Batch, Standing, Store
+from projector.store.contract import Batch, Store
+from projector.store.standings import Standings
 
 #: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
 SIDE_BY_SIDE = 32
@@ -124,17 +125,9 @@ class Rounds:
         """Every rollout that is known: the first that has it tells how it lay last."""
         return (self._line, self._reading, self._seen, self._stored, self._lost)
 
-    def remember(self, standings: Mapping[RolloutId, Standing]) -> None:
-        """Know what the store has, so that an unchanged file is not even opened.
-
-        Of a plain file that was read to its last byte the size tells; of others nothing does.
-        """
-        for rollout_id, standing in standings.items():
-            file = standing.file
-            if file is None:
-                continue
-            whole = not file.name.compressed and standing.offset == file.size
-            (self._seen if whole else self._stored)[rollout_id] = file
+    def remember(self, standings: Standings) -> None:
+        """Know what the store has, so that an unchanged file is not even opened."""
+        standings.divide(self._seen, self._stored)
 
     @property
     def seen(self) -> Known:
@@ -181,10 +174,10 @@ class Rounds:
     def news_of(self, found: Known) -> int:
         """Put those that a look found in line that are not as they were; give how many."""
         added = 0
-        for rollout_id in found.unlike(self._seen):
+        for key in found.unlike(self._seen):
             added += 1
-            self._reading.pop(rollout_id, None)
-            found.give(rollout_id, self._line)
+            self._reading.pop(id_of(key), None)
+            found.give(key, self._line)
         return added
 
     @property

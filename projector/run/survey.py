@@ -74,6 +74,10 @@ class Surveyor:
         self._agreements = Agreements()
         self._known = Known()
 
+    def remember(self, known: Known) -> None:
+        """Know how rollouts lay before the first look; it may change meanwhile."""
+        self._known = known
+
     def everything(self) -> Survey:
         """Look at all homes. Blocks: call it in a thread."""
         several: dict[RolloutId, Choice] = {}

@@ -21,6 +21,7 @@ from projector.store.heartbeat import Holder as Holder  # noqa: PLC0414 - same
 if TYPE_CHECKING:
     from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
     from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
+    from projector.store.standings import Standings
     from projector.words import Extent, Indexing
 
 
@@ -99,7 +100,7 @@ class Store(Protocol):
     async def name(self, names: Mapping[ThreadId, str]) -> None:
         """Set names of threads, also of those that come later. Unchanged ones cost nothing."""
 
-    async def standings(self) -> Mapping[RolloutId, Standing]:
+    async def standings(self) -> Standings:
         """Give what is known of every rollout: one query, for the start of a run."""
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Self
 
-from projector.known import Folder, Known, Stamp
+from projector.known import Folder, Key, Known, Stamp, id_of, key_of
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.store.contract import Standing
 
@@ -21,12 +21,22 @@ class Standings(Mapping[RolloutId, Standing]):
         """Know none."""
         self.files = Known()
         """Of those that are not gone, where they were seen last."""
-        self._told: dict[RolloutId, bytes] = {}
+        self._told: dict[Key, bytes] = {}
+
+    @classmethod
+    def of(cls, standings: Iterable[Standing]) -> Self:
+        """Make them of single ones."""
+        made = cls()
+        for one in standings:
+            made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
+            if one.file is not None:
+                made.files[one.rollout_id] = one.file
+        return made
 
     def put(self, rollout_id: RolloutId, thread_id: ThreadId, generation: int, offset: int) -> None:
         """Take what the store tells of a rollout."""
         other = "" if str(thread_id) == str(rollout_id) else thread_id
-        self._told[rollout_id] = _FORM.pack(generation, offset) + other.encode()
+        self._told[key_of(rollout_id)] = _FORM.pack(generation, offset) + other.encode()
 
     def lies(
         self, rollout_id: RolloutId, thread_id: ThreadId, folder: Folder, base: str, stamp: Stamp
@@ -52,21 +62,30 @@ class Standings(Mapping[RolloutId, Standing]):
             inode=inode,
         )
 
+    def divide(self, whole: Known, rest: Known) -> None:
+        """Give the files to one of two, in the same bytes: those that were read to their last byte.
+
+        Of a plain file its size tells; of others nothing does.
+        """
+        for key, size, compressed in self.files.sizes():
+            _, offset = _FORM.unpack_from(self._told[key])
+            self.files.give(key, rest if compressed or offset != size else whole)
+
     def __len__(self) -> int:
         """Tell how many there are."""
         return len(self._told)
 
     def __iter__(self) -> Iterator[RolloutId]:
         """Give their ids."""
-        return iter(self._told)
+        return map(id_of, self._told)
 
     def __contains__(self, rollout_id: object) -> bool:
         """Tell whether the store knows a rollout."""
-        return rollout_id in self._told
+        return type(rollout_id) is str and key_of(rollout_id) in self._told
 
     def __getitem__(self, rollout_id: RolloutId) -> Standing:
         """Give what it knows."""
-        told = self._told[rollout_id]
+        told = self._told[key_of(rollout_id)]
         generation, offset = _FORM.unpack_from(told)
         other = told[_FORM.size :].decode()
         return Standing(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.known import Known, Line, key_of
+from projector.known import Known, Line, id_of, key_of
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName
 from projector.store.contract import Standing
 from projector.store.standings import Standings
@@ -67,7 +67,7 @@ def test_what_was_put_comes_out(file: RolloutFile, base: str, *, odd: bool) -> N
     assert name.rollout_id in known
     assert known.bytes_on_disk() == put.size
     other = Line()
-    known.give(name.rollout_id, other)
+    known.give(key_of(name.rollout_id), other)
     assert not list(known.unlike(other))
     assert other.pop_first() == (name.rollout_id, put)
     del known[name.rollout_id]
@@ -89,7 +89,7 @@ def test_what_is_new_and_what_is_missing() -> None:
     now = knowing(file_of(2), file_of(3, size=8), file_of(4))
     ids = [file_of(number).name.rollout_id for number in range(5)]
 
-    assert set(now.unlike(before)) == {ids[3], ids[4]}
+    assert set(map(id_of, now.unlike(before))) == {ids[3], ids[4]}
     assert list(before.without(now)) == [ids[1]]
     assert now.bytes_beyond(before) == 1 + 7
     key = key_of(ids[2])
@@ -135,16 +135,40 @@ def test_standings_give_what_the_store_told() -> None:
     told.files[rollout] = file
     told.put(RolloutId("gone"), other, 0, 7)
 
-    assert dict(told) == {
-        rollout: Standing(
-            rollout_id=rollout, thread_id=thread, generation=3, offset=Offset(5), file=file
-        ),
-        "gone": Standing(
-            rollout_id=RolloutId("gone"),
-            thread_id=other,
-            generation=0,
-            offset=Offset(7),
-            file=None,
-        ),
-    }
+    assert (
+        dict(Standings.of(told.values()))
+        == dict(told)
+        == {
+            rollout: Standing(
+                rollout_id=rollout, thread_id=thread, generation=3, offset=Offset(5), file=file
+            ),
+            "gone": Standing(
+                rollout_id=RolloutId("gone"),
+                thread_id=other,
+                generation=0,
+                offset=Offset(7),
+                file=None,
+            ),
+        }
+    )
     assert (len(told), "gone" in told, "none" in told) == (2, True, False)
+
+
+def test_files_that_were_read_to_their_end_are_told_from_others() -> None:
+    packed_name = RolloutName.parse(name_of(3) + ".zst")
+    assert packed_name is not None
+    packed = replace(file_of(3), name=packed_name, path=f"/h/{name_of(3)}.zst")
+    files = (file_of(1), file_of(2), packed)
+    told = Standings.of(
+        Standing(
+            rollout_id=file.name.rollout_id, thread_id=file.name.thread_id, generation=0,
+            offset=Offset(5 if file is files[1] else file.size), file=file,
+        )
+        for file in files
+    )  # fmt: skip
+    whole, rest = Known(), Known()
+
+    told.divide(whole, rest)
+
+    assert list(whole.values()) == [files[0]]
+    assert list(rest.values()) == [files[1], packed]

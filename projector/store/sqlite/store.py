@@ -22,7 +22,7 @@ import aiosqlite
 from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
-from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
+from projector.store.contract import Batch, Heartbeat, Holder, Totals
 from projector.store.migrate import migrate, migrations, version
 from projector.store.sqlite import feed, index, link, mend, replace, rollouts
 from projector.store.sqlite.file import (
@@ -37,6 +37,7 @@ from projector.store.sqlite.file import (
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.hold import hold, is_held
 from projector.store.sqlite.write import Target, mended, note, write
+from projector.store.standings import Standings
 from projector.words import Extent
 
 P = ParamSpec("P")
@@ -195,7 +196,7 @@ class SqliteStore:
         """See `Store`."""
         await self._run(_name, dict(names), self._now_ms())
 
-    async def standings(self) -> Mapping[RolloutId, Standing]:
+    async def standings(self) -> Standings:
         """See `Store`."""
         return await self._run(rollouts.standings)
 

@@ -19,7 +19,7 @@ from projector.discover.scan import (
     scan_folder,
     walk,
 )
-from projector.known import Known, key_of
+from projector.known import Known, id_of, key_of
 from projector.place import RolloutFile
 from tests.homes import DAY, NAME, name_of, put
 
@@ -94,7 +94,7 @@ def test_a_rollout_that_did_not_change_is_the_same_bytes_again(tmp_path: Path) -
 
     after, _ = look_over([str(tmp_path)], before, lambda mine, _: mine)
 
-    assert [after[one].path for one in after.unlike(before)] == [str(grown)]
+    assert [after[id_of(one)].path for one in after.unlike(before)] == [str(grown)]
     keys = list(map(key_of, sorted(after)))
     assert [after.record(key) is before.record(key) for key in keys] == [True, False]
     assert set(after.values()) == set(scan(str(tmp_path)).files)
