@@ -33,6 +33,7 @@ from projector.store.postgres.find import checkpoint_of, find
 from projector.store.postgres.replace import Scratch, finish
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
+from projector.store.standings import Standings
 from projector.words import Extent
 
 T = TypeVar("T")
@@ -247,9 +248,9 @@ class PostgresStore:
 
         return await self._run(ask)
 
-    async def standings(self) -> Mapping[RolloutId, Standing]:
+    async def standings(self) -> Standings:
         """See `Store`."""
-        return {RolloutId(row[0]): _standing(row) for row in await self._ask(_STANDINGS)}
+        return Standings.of(map(_standing, await self._ask(_STANDINGS)))
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """See `Store`."""
