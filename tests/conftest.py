@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from projector import log
+from tests.databases import ENGINES, Empty, Where, empty_of
 from tests.server import Server
 
 
@@ -24,8 +25,27 @@ def server() -> Iterator[Server]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def empty(request: pytest.FixtureRequest) -> Empty:
+    """Give a way to have empty databases of an engine."""
+    return empty_of(lambda: request.getfixturevalue("server"))
+
+
 @pytest.fixture
 def postgres(server: Server) -> Iterator[str]:
     """Give the address of a PostgreSQL database with the present schema and no rows."""
     with server.database() as url:
         yield url
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Give an engine's name: the test runs on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database(engine: str, empty: Empty) -> Iterator[Where]:
+    """Give an empty database of the engine."""
+    with empty(engine) as where:
+        yield where

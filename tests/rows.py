@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import Final
+
+from tests.databases import Where, reading
 
 #: The views of the contract, and what depends on when a row arrived rather than on the rollouts.
 VIEWS: Final[dict[str, frozenset[str]]] = {
@@ -24,14 +24,21 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
 Rows = dict[str, list[tuple[object, ...]]]
 
 
-def rows_of(database: Path) -> Rows:
+#: What PostgreSQL's views have behind the columns of both.
+_MORE: Final = frozenset({"source_id", "host", "escaped"})
+
+
+def rows_of(database: Where) -> Rows:
     """Give every row of every view, each view in one order, arrival columns left out."""
     shown: Rows = {}
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+    with reading(database) as db:
         for view, arrival in VIEWS.items():
-            cursor = db.execute(f"SELECT * FROM {view} LIMIT 0")
-            columns = [name for name, *_ in cursor.description if name not in arrival]
-            rows = db.execute(f"SELECT {', '.join(columns)} FROM {view}").fetchall()
-            shown[view] = sorted(rows, key=repr)
-    db.close()
+            rows = db.dicts(f"SELECT * FROM {view}")
+            shown[view] = sorted(
+                (
+                    tuple(value for name, value in row.items() if name not in arrival | _MORE)
+                    for row in rows
+                ),
+                key=repr,
+            )
     return shown

@@ -19,6 +19,7 @@ from projector.run.daemon import Daemon
 from projector.store.contract import Standing
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
+from tests.databases import ENGINES, Empty, Where
 from tests.projecting import backfill_once, backfilled, settings_for
 from tests.rows import Rows, rows_of
 
@@ -84,13 +85,14 @@ def in_one_go(home: Path, folder: Path) -> Rows:
     return rows_of(folder / "whole.db")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_cuts_and_restarts_are_invisible(seed: int) -> None:
+def test_cuts_and_restarts_are_invisible(engine: str, empty: Empty, seed: int) -> None:
     """Fed in random pieces, each read by a new process's worth of state: the same rows."""
-    with scratch() as folder:
+    with scratch() as folder, empty(engine) as database:
         whole, chance = home_of(folder, seed), Random(seed)
-        home, database = folder / "home", folder / "p.db"
+        home = folder / "home"
         for path, piece in pieces(whole, chance):
             append(home / path, piece)
             if chance.random() < 0.2:
@@ -111,20 +113,20 @@ def test_a_second_backfill_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_live_equals_backfill(tmp_path: Path, seed: int) -> None:
+def test_live_equals_backfill(tmp_path: Path, database: Where, seed: int) -> None:
     """A daemon beside the writer, killed and started anew or not, ends with the same rows."""
     whole = home_of(tmp_path, seed)
-    home, database = tmp_path / "home", tmp_path / "live.db"
+    home = tmp_path / "home"
     asyncio.run(_follow_while_written(whole, home, database, Random(seed)))
 
     assert in_one_go(whole, tmp_path) == rows_of(database)
 
 
-async def _follow_while_written(whole: Path, home: Path, database: Path, chance: Random) -> None:
+async def _follow_while_written(whole: Path, home: Path, database: Where, chance: Random) -> None:
     stop = asyncio.Event()
     (home / "sessions").mkdir(parents=True)
     settings = settings_for(home, database, rescan_s=1.0)
-    store = await open_store(settings.database)
+    store = await open_store(settings.database, source=settings.source.name)
     async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
         daemon = asyncio.create_task(Daemon(store, settings, watch, stop).run())
         for path, piece in pieces(whole, chance):
@@ -139,10 +141,12 @@ async def _follow_while_written(whole: Path, home: Path, database: Path, chance:
 
 
 @pytest.mark.parametrize("seed", [4, 5])
-def test_backfills_beside_the_daemon_double_nothing(tmp_path: Path, seed: int) -> None:
+def test_backfills_beside_the_daemon_double_nothing(
+    tmp_path: Path, database: Where, seed: int
+) -> None:
     """Three writers on one database, all after the same rollouts: the rows of one."""
     whole = home_of(tmp_path, seed)
-    home, database = tmp_path / "home", tmp_path / "live.db"
+    home = tmp_path / "home"
 
     async def all_at_once() -> None:
         following = asyncio.create_task(_follow_while_written(whole, home, database, Random(seed)))

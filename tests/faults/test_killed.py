@@ -9,12 +9,19 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.benchmarks.rollouts import Rollout
+from tests.databases import Where
 from tests.projecting import backfilled
 from tests.rows import Rows, rows_of
+from tests.server import Server
+
+#: Statements, or waits for the server, between one death and the next.
+STEPS = {"sqlite": 3, "postgres": 23}
 
 
 def small_home(folder: Path) -> Path:
@@ -30,8 +37,11 @@ def small_home(folder: Path) -> Path:
     return home
 
 
-def killed_at(number: int, home: Path, database: Path) -> bool:
-    """Backfill in a child process that dies before its `number`th statement; whether it died."""
+def killed_at(number: int, home: Path, database: Where) -> bool:
+    """Backfill in a child process that dies before its `number`th statement; whether it died.
+
+    On a server: before it says or hears something for the `number`th time.
+    """
     child = os.fork()
     if child == 0:
         try:
@@ -64,6 +74,13 @@ def _die_at(number: int) -> None:
         return connection
 
     sqlite3.connect = connect_and_count  # type: ignore[assignment]
+    wait = psycopg.AsyncConnection.wait
+
+    async def count_and_wait(*args: Any, **named: Any) -> Any:
+        count("")
+        return await wait(*args, **named)
+
+    psycopg.AsyncConnection.wait = count_and_wait  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +110,31 @@ def test_killed_at_every_write(undisturbed: tuple[Path, Rows], tmp_path: Path) -
             return
 
 
-def test_killed_again_and_again(undisturbed: tuple[Path, Rows], tmp_path: Path) -> None:
+def test_killed_again_and_again(
+    undisturbed: tuple[Path, Rows], database: Where, engine: str
+) -> None:
     """One database, killed a little later each time, comes to the same rows."""
     home, rows = undisturbed
-    database = tmp_path / "p.db"
-    for number in itertools.count(1, 3):
+    for number in itertools.count(1, STEPS[engine]):
         if not killed_at(number, home, database):
             break
 
     assert rows == rows_of(database)
+
+
+@pytest.mark.parametrize("begin", [3, 20])
+def test_killed_while_a_server_writes(
+    undisturbed: tuple[Path, Rows], server: Server, begin: int
+) -> None:
+    """Each time on an empty database, and begun again: the same rows."""
+    home, rows = undisturbed
+    for number in itertools.count(begin, 37):
+        with server.database() as url:
+            killed = killed_at(number, home, url)
+            backfilled(home, url, batch_records=30)
+
+            assert rows == rows_of(url), f"killed before {number}"
+
+        if not killed:
+            assert number > 150, "the kills did not reach the writes"
+            return

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -22,6 +20,7 @@ from projector.run.daemon import Daemon
 from projector.store.contract import Standing
 from projector.store.open import open_store
 from tests.contract.lineage_model import Rollout, Told, shown
+from tests.databases import ENGINES, Empty, Where, reading
 from tests.projecting import backfilled, settings_for
 
 
@@ -114,28 +113,28 @@ class Tree:
         self.files[one.number], self._lines[one.number] = text, ends
 
 
-def check(tree: Tree, there: set[int], database: Path) -> None:
+def check(tree: Tree, there: set[int], database: Where) -> None:
     """Hold what every thread shows against the model."""
     rollouts = {number: tree.model[number] for number in there}
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+    with reading(database) as db:
         for thread in {one.thread for one in rollouts.values()}:
             want = shown(rollouts, thread)
-            items = db.execute(
+            items = db.rows(
                 "SELECT rollout_id, turn_id, item_id FROM thread_history"
-                " WHERE thread_id = ? ORDER BY position",
-                (id_of(thread),),
-            ).fetchall()
-            turns = db.execute(
+                " WHERE thread_id = :thread ORDER BY position",
+                {"thread": id_of(thread)},
+            )
+            turns = db.rows(
                 "SELECT rollout_id, turn_id FROM thread_turn_history"
-                " WHERE thread_id = ? ORDER BY position",
-                (id_of(thread),),
-            ).fetchall()
+                " WHERE thread_id = :thread ORDER BY position",
+                {"thread": id_of(thread)},
+            )
             assert items == [(id_of(number), turn, item) for number, turn, item in want.items]
             assert turns == [(id_of(number), turn) for number, turn in want.turns]
-            counted = db.execute(
-                "SELECT item_count, turn_count, incomplete FROM threads WHERE thread_id = ?",
-                (id_of(thread),),
-            ).fetchall()
+            counted = db.rows(
+                "SELECT item_count, turn_count, incomplete FROM threads WHERE thread_id = :thread",
+                {"thread": id_of(thread)},
+            )
             assert counted == [(len(want.items), len(want.turns), want.incomplete)]
 
 
@@ -163,14 +162,15 @@ def read_whole(standings: Mapping[RolloutId, Standing], sizes: list[int]) -> boo
     return sorted(one.offset for one in standings.values()) == sizes
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_tree_in_any_order_and_pieces(seed: int) -> None:
+def test_any_tree_in_any_order_and_pieces(engine: str, empty: Empty, seed: int) -> None:
     """Bases before or after what continues them; looked at in between, and at the end."""
     chance = Random(seed)
     tree = Tree(chance.choice((3, 12, 40)), chance)
-    with TemporaryDirectory() as scratch:
-        folder, database = day(Path(scratch)), Path(scratch) / "p.db"
+    with TemporaryDirectory() as scratch, empty(engine) as database:
+        folder = day(Path(scratch))
         home = Path(scratch) / "home"
         for number, piece in arrivals(tree, chance):
             with (folder / tree.name(number)).open("ab") as out:
@@ -181,15 +181,16 @@ def test_any_tree_in_any_order_and_pieces(seed: int) -> None:
         check(tree, set(tree.files), database)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_tree_of_which_a_part_is_there(seed: int) -> None:
+def test_any_tree_of_which_a_part_is_there(engine: str, empty: Empty, seed: int) -> None:
     """Missing bases end a history, and nothing else."""
     chance = Random(seed)
     tree = Tree(25, chance)
     there = {number for number in tree.files if chance.random() < 0.7}
-    with TemporaryDirectory() as scratch:
-        folder, database = day(Path(scratch)), Path(scratch) / "p.db"
+    with TemporaryDirectory() as scratch, empty(engine) as database:
+        folder = day(Path(scratch))
         for number in there:
             (folder / tree.name(number)).write_bytes(tree.files[number])
         backfilled(Path(scratch) / "home", database)
@@ -197,7 +198,7 @@ def test_any_tree_of_which_a_part_is_there(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_hundreds_of_rollouts_live(tmp_path: Path, seed: int) -> None:
+def test_hundreds_of_rollouts_live(tmp_path: Path, database: Where, seed: int) -> None:
     """Live equals backfill equals the model, with 200 rollouts, the deepest chain beyond 30."""
     chance = Random(seed)
     tree = Tree(200, chance)
@@ -205,8 +206,8 @@ def test_hundreds_of_rollouts_live(tmp_path: Path, seed: int) -> None:
 
     async def live() -> None:
         stop = asyncio.Event()
-        wanted = settings_for(home, tmp_path / "live.db")
-        store = await open_store(wanted.database)
+        wanted = settings_for(home, database)
+        store = await open_store(wanted.database, source=wanted.source.name)
         async with Watch(wanted.codex_homes, rescan_s=1.0) as watch:
             running = asyncio.create_task(Daemon(store, wanted, watch, stop).run())
             for number, piece in arrivals(tree, chance):
@@ -222,6 +223,6 @@ def test_hundreds_of_rollouts_live(tmp_path: Path, seed: int) -> None:
         await store.close()
 
     asyncio.run(live())
-    check(tree, set(tree.files), tmp_path / "live.db")
+    check(tree, set(tree.files), database)
     backfilled(home, tmp_path / "whole.db")
     check(tree, set(tree.files), tmp_path / "whole.db")

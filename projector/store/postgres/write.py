@@ -202,6 +202,19 @@ async def _fold(
             recount(tx, one)
     tx.responses.extend(asked.responses)
     world.recount.update(asked.repeats & world.threads.keys())
+    _recount_shared(tx)
+
+
+def _recount_shared(tx: Transaction) -> None:
+    """Have the repeated turns counted of threads of which two parts get the same turn now."""
+    put = {rows.rollout_id: {turn.turn_id for turn in rows.turns.values()} for rows in tx.rows}
+    for thread_id, thread in tx.world.threads.items():
+        seen: set[str] = set()
+        for part in thread.parts:
+            turns = put.get(part.rollout_id, set())
+            if turns & seen:
+                tx.world.recount.add(thread_id)
+            seen |= turns
 
 
 def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
