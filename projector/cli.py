@@ -22,6 +22,7 @@ from projector.commands.options import settings_of as _settings
 from projector.errors import AlreadyRunning, ProjectorError, UsageError
 
 if TYPE_CHECKING:
+    from projector.run.ahead import Ahead
     from projector.run.progress import Summary
     from projector.serve.facts import Facts
     from projector.settings import Settings
@@ -222,38 +223,17 @@ def backfill(
     as_json: bool,
 ) -> int:
     """Project all that is there now, or only some files, folders or thread ids; then leave."""
-    import asyncio  # noqa: PLC0415 - see the module's docstring
-
-    from projector import log  # noqa: PLC0415
-    from projector.run import progress  # noqa: PLC0415
-    from projector.run.ahead import Ahead  # noqa: PLC0415
-    from projector.run.backfill import backfill as project  # noqa: PLC0415
-    from projector.run.backfill import limits_of  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
-
     settings = _settings(context, codex_home, database)
-    log.configure(settings.log.level, settings.log.format)
     if sample and not path and not _any_rollout(settings.codex_homes):
         homes = ", ".join(settings.codex_homes)
         click.echo(f"no rollouts under {homes}: projecting the sample", err=True)
         settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
-    talk = progress.choose(silent=as_json)
 
-    async def once() -> Summary:
-        store = await open_store(
-            settings.database,
-            source=settings.source.name,
-            busy_timeout_s=settings.store.busy_timeout_s,
-        )
-        try:
-            return await project(store, settings, selection=path, progress=talk, ahead=ahead)
-        finally:
-            talk.finish()
-            await store.close()
+    from projector.run.ahead import Ahead  # noqa: PLC0415 - see the module's docstring
 
-    ahead = Ahead.start(limits_of(settings))
+    ahead = Ahead.start(settings)  # before what both import: they do it side by side
     try:
-        summary = asyncio.run(once())
+        summary = _project(settings, path, ahead, silent=as_json)
     finally:
         if ahead is not None:
             ahead.close()
@@ -270,6 +250,34 @@ def backfill(
             err=True,
         )
     return FAILED if summary.faults or summary.unreadable else 0
+
+
+def _project(
+    settings: Settings, selection: Sequence[str], ahead: Ahead | None, *, silent: bool
+) -> Summary:
+    import asyncio  # noqa: PLC0415 - see the module's docstring
+
+    from projector import log  # noqa: PLC0415
+    from projector.run import progress  # noqa: PLC0415
+    from projector.run.backfill import backfill as project  # noqa: PLC0415
+    from projector.store.open import open_store  # noqa: PLC0415
+
+    log.configure(settings.log.level, settings.log.format)
+    talk = progress.choose(silent=silent)
+
+    async def once() -> Summary:
+        store = await open_store(
+            settings.database,
+            source=settings.source.name,
+            busy_timeout_s=settings.store.busy_timeout_s,
+        )
+        try:
+            return await project(store, settings, selection=selection, progress=talk, ahead=ahead)
+        finally:
+            talk.finish()
+            await store.close()
+
+    return asyncio.run(once())
 
 
 @app.command()

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from projector.errors import StoreUnavailable
 from projector.place import RolloutFile
 from projector.run import ahead as of_ahead
 from projector.run.ahead import Ahead
-from projector.run.backfill import backfill, limits_of
+from projector.run.backfill import backfill
 from projector.run.progress import Silent
 from projector.store.contract import Batch
 from projector.store.open import open_store
@@ -37,9 +38,9 @@ class Disturbed(Ahead):
     given = 0
     asked = 0
 
-    def open(self, file: RolloutFile) -> bool:
+    def open(self, file: RolloutFile, soon: Iterable[RolloutFile] = ()) -> bool:
         """Keep in mind which one."""
-        opened = super().open(file)
+        opened = super().open(file, soon)
         if opened:
             self.opened = file
         return opened
@@ -98,8 +99,7 @@ def main() -> None:
     """Run it."""
     home, database, Disturbed.happens = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     of_ahead._cores = lambda: 2
-    limits = limits_of(settings_for(home, database, batch_bytes=BATCH_BYTES))
-    ahead = Disturbed.start(limits)
+    ahead = Disturbed.start(settings_for(home, database, batch_bytes=BATCH_BYTES))
     assert isinstance(ahead, Disturbed)
     if Disturbed.happens == "lost answer":
         _lose_one_answer()

@@ -10,7 +10,7 @@ from projector import log
 from projector.discover.names import read_names
 from projector.place import RolloutFile, RolloutId
 from projector.run.ahead import Ahead
-from projector.run.batches import Limits
+from projector.run.batches import limits_of
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
@@ -18,18 +18,6 @@ from projector.run.survey import Survey, Surveyor, notes_of
 from projector.settings import Settings
 from projector.store.contract import Store
 from projector.store.standings import Standings
-from projector.words import Indexing
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Give what the settings say of one rollout's batches."""
-    return Limits(
-        batch_bytes=settings.run.batch_bytes,
-        batch_records=settings.run.batch_records,
-        chunk_bytes=settings.read.chunk_bytes,
-        max_line_bytes=settings.read.max_line_bytes,
-        indexing=Indexing(settings.search.index, settings.search.max_text_bytes),
-    )
 
 
 async def backfill(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from projector.place import Checkpoint, Line, RolloutFile
-from projector.read.rollout import RolloutReader
-from projector.reduce.contract import Reducer
 from projector.rows import Change, ItemRow
+from projector.settings import Settings
 from projector.store.contract import Batch
 from projector.words import Indexing
+
+if TYPE_CHECKING:
+    from projector.read.rollout import RolloutReader
+    from projector.reduce.contract import Reducer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +29,21 @@ class Limits:
     """How items are indexed; None: nobody asks for their words."""
 
 
+def limits_of(settings: Settings) -> Limits:
+    """Give what the settings say of one rollout's batches."""
+    return Limits(
+        batch_bytes=settings.run.batch_bytes,
+        batch_records=settings.run.batch_records,
+        chunk_bytes=settings.read.chunk_bytes,
+        max_line_bytes=settings.read.max_line_bytes,
+        indexing=Indexing(settings.search.index, settings.search.max_text_bytes),
+    )
+
+
 def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) -> RolloutReader:
     """Give a reader of a rollout that stands at its checkpoint; None: at its first byte."""
+    from projector.read.rollout import RolloutReader  # noqa: PLC0415 - see `tail`
+
     return RolloutReader(
         file.path,
         compressed=file.name.compressed,

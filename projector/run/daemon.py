@@ -27,7 +27,7 @@ from projector.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.meters import Audience, Meters, Nobody
 from projector.place import RolloutFile
 from projector.run import systemd
-from projector.run.backfill import limits_of
+from projector.run.batches import limits_of
 from projector.run.reload import changed
 from projector.run.retention import prune
 from projector.run.rounds import Rounds

@@ -18,8 +18,7 @@ from projector.discover.names import read_names
 from projector.errors import CheckpointMoved, SetAside, Vanished
 from projector.place import RolloutFile, RolloutId
 from projector.rows import Anomaly
-from projector.run.backfill import limits_of
-from projector.run.batches import Limits
+from projector.run.batches import Limits, limits_of
 from projector.run.progress import Progress
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor, notes_of

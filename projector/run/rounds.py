@@ -21,6 +21,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import dropwhile, islice
 from traceback import format_tb
 
 from projector import log
@@ -260,7 +261,8 @@ class Rounds:
         while self._line and len(self._reading) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
             self._reading[rollout_id] = file
-            self._reading.move_to_end(rollout_id, last=False)
+            if self._ahead is None:  # else they come in the order in which they were foretold
+                self._reading.move_to_end(rollout_id, last=False)
             self._fresh.add(rollout_id)
         room = 1 if self._cautious else SIDE_BY_SIDE
         self._cautious = max(0, self._cautious - 1)
@@ -277,8 +279,7 @@ class Rounds:
         """Give the next batch of one rollout; None: it is done, or set aside."""
         tail = self._hot.get(rollout_id)
         if tail is None:
-            stored = rollout_id in self._stored or rollout_id in self._seen
-            ahead = None if stored else self._ahead
+            ahead = self._read_ahead(rollout_id, file)
             tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
         self._hot.move_to_end(rollout_id)
         before = tail.bytes_read
@@ -313,6 +314,18 @@ class Rounds:
         finally:
             self.counters.bytes_read += tail.bytes_read - before
         return _Turn(tail, batch)
+
+    def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Ahead | None:
+        """Let a rollout that the store does not know be read ahead, if that can be."""
+
+        def new(one: RolloutId) -> bool:
+            return not (one in self._stored or one in self._seen or one in self._hot)
+
+        if self._ahead is None or not new(rollout_id):
+            return None
+        behind = dropwhile(lambda one: one != rollout_id, self._reading)
+        soon = (self._reading[one] for one in islice(behind, 1, None) if new(one))
+        return self._ahead if self._ahead.open(file, soon) else None
 
     async def _commit(self, turns: list[_Turn]) -> None:
         started = time.perf_counter()
@@ -371,6 +384,7 @@ class Rounds:
         """A rollout was read to its end: note how it lay then."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
+        self._fresh.discard(rollout_id)
         if self._seen.get(rollout_id) != file and tail.offset:
             await self._store.found_at([file])
         odd = tail.anomalies()

@@ -26,8 +26,7 @@ from projector.errors import SetAside, Vanished
 from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
-from projector.run.backfill import limits_of
-from projector.run.batches import Limits
+from projector.run.batches import Limits, limits_of
 from projector.run.progress import Progress
 from projector.run.survey import Surveyor
 from projector.run.upto import UpTo
