@@ -45,6 +45,10 @@ def run(arguments: Sequence[str]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody listens
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for good
+    if any("://" in argument for argument in arguments):
+        from projector.hide import hide  # noqa: PLC0415 - only where there is something to hide
+
+        hide([*sys.argv, *arguments])
     try:
         code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
         sys.stdout.flush()
@@ -100,6 +104,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 #: Commands and the module of `projector.commands` that each is in, imported when it is called.
 LAZY: Final = {
     "completion": "completion",
+    "copy": "copy",
     "doctor": "doctor",
     "events": "events",
     "health": "health",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from projector import log
-from tests.databases import ENGINES, Empty, Where, empty_of
+from tests.databases import ENGINES, Empty, Where, empty_of, url_of
 from tests.server import Server
 
 
@@ -49,3 +50,14 @@ def database(engine: str, empty: Empty) -> Iterator[Where]:
     """Give an empty database of the engine."""
     with empty(engine) as where:
         yield where
+
+
+#: Makes a database with no rows, and gives its address.
+NewDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def new_database(request: pytest.FixtureRequest, empty: Empty) -> Iterator[NewDatabase]:
+    """Give databases of each engine, as many as are asked for, for the tests of a module."""
+    with ExitStack() as made:
+        yield lambda: url_of(made.enter_context(empty(request.param)))

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from projector.serve.feed import Feed, Wanted
-from projector.store.sqlite.reading import SqliteConnection
+from projector.store.lineage import EVERYTHING
+from tests.databases import Where, reading
 
 _TABLES = {
-    "turn": "SELECT lower(hex(uid)), position, ordinal, status, error_json, started_at,"
-    " completed_at, duration_ms, first_user_item_id, final_agent_item_id, root_turn_id, model,"
-    " end_ordinal, end_offset FROM turns WHERE tombstone = 0",
-    "item": "SELECT lower(hex(uid)), position, ordinal, updated_ordinal, created_at_ms,"
-    " started_at_ms, completed_at_ms, provenance, json FROM items WHERE tombstone = 0",
-    "event": "SELECT lower(hex(uid)), payload, recorded_at_ms FROM events WHERE tombstone = 0",
+    "turn": "SELECT uid, position, ordinal, status, error_json, started_at, completed_at,"
+    " duration_ms, first_user_item_id, final_agent_item_id, root_turn_id, model, end_ordinal,"
+    " end_offset FROM turns WHERE tombstone = 0",
+    "item": "SELECT uid, position, ordinal, updated_ordinal, created_at_ms, started_at_ms,"
+    " completed_at_ms, provenance, json FROM items WHERE tombstone = 0",
+    "event": "SELECT uid, payload, recorded_at_ms FROM events WHERE tombstone = 0",
 }
+_PARTS = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
 
 
 class Mirror:
@@ -30,9 +29,9 @@ class Mirror:
         self.seen: list[tuple[Any, ...]] = []
         self.rows: dict[tuple[str, str], Any] = {}
 
-    def read(self, database: Path, pages: int = 1 << 30, limit: int | None = None) -> None:
+    def read(self, database: Where, pages: int = 1 << 30, limit: int | None = None) -> None:
         """Open the feed, take some pages, and leave."""
-        with SqliteConnection(str(database)) as db:
+        with reading(database) as db:
             feed = Feed(db)
             feed.check(self.seq, Wanted())
             for _ in range(pages):
@@ -57,35 +56,31 @@ class Mirror:
             self.rows[key] = change["row"]
 
 
-def rows_to_mirror(database: Path) -> dict[tuple[str, str], Any]:
+def rows_to_mirror(database: Where) -> dict[tuple[str, str], Any]:
     """Give what a mirror holds that has read all."""
     rows: dict[tuple[str, str], Any] = {}
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+    with reading(database) as db:
         for kind, sql in _TABLES.items():
-            cursor = db.execute(sql)
-            names = [name.removesuffix("_json") for name, *_ in cursor.description]
-            for uid, *values in cursor:
-                row = dict(zip(names[1:], values, strict=True))
+            for stored in db.dicts(sql):
+                row = {name.removesuffix("_json"): value for name, value in stored.items()}
                 for name in ("json", "error", "payload"):
                     if row.get(name):
                         row[name] = orjson.loads(row[name])
                 if kind == "item":
                     row["item"] = row.pop("json")
-                rows[kind, uid] = row
-        cursor = db.execute("SELECT * FROM threads")
-        names = [name for name, *_ in cursor.description]
-        for thread in [dict(zip(names, values, strict=True)) for values in cursor]:
-            parts = db.execute(
-                "SELECT rollout_id, nullif(upto, 9223372036854775807) FROM thread_parts"
-                " WHERE thread_id = ? ORDER BY part",
-                (thread["thread_id"],),
-            ).fetchall()
-            thread["parts"] = [{"rollout_id": name, "upto": upto} for name, upto in parts]
+                rows[kind, row.pop("uid").hex()] = row
+        for thread in db.dicts("SELECT * FROM threads"):
+            thread.pop("source_id", None)
+            parts = db.rows(_PARTS, {"thread": thread["thread_id"]})
+            thread["parts"] = [
+                {"rollout_id": name, "upto": None if upto == EVERYTHING else upto}
+                for name, upto in parts
+            ]
             rows["thread", thread["thread_id"].replace("-", "")] = thread
     return rows
 
 
-def changes_of(database: Path) -> list[tuple[Any, ...]]:
+def changes_of(database: Where) -> list[tuple[Any, ...]]:
     """Give all changes that the feed has."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
-        return db.execute("SELECT seq, kind, op, uid FROM changes ORDER BY seq").fetchall()
+    with reading(database) as db:
+        return db.rows("SELECT seq, kind, op, uid FROM changes ORDER BY seq")

@@ -23,9 +23,8 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
 
 Rows = dict[str, list[tuple[object, ...]]]
 
-
 #: What PostgreSQL's views have behind the columns of both.
-_MORE: Final = frozenset({"source_id", "host", "escaped"})
+OF_SERVERS: Final = frozenset({"source_id", "host", "escaped"})
 
 
 def rows_of(database: Where) -> Rows:
@@ -36,7 +35,7 @@ def rows_of(database: Where) -> Rows:
             rows = db.dicts(f"SELECT * FROM {view}")
             shown[view] = sorted(
                 (
-                    tuple(value for name, value in row.items() if name not in arrival | _MORE)
+                    tuple(value for name, value in row.items() if name not in arrival | OF_SERVERS)
                     for row in rows
                 ),
                 key=repr,

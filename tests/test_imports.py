@@ -28,7 +28,7 @@ HARMLESS: Final = frozenset({"os.path"})
 #: Modules that touch the world; a folder stands for all in it. New ones are named here.
 STARRED: Final = frozenset(
     """
-    __main__ cli commands config log_lines
+    __main__ cli commands config hide log_lines
     discover.names discover.paths discover.scan discover.watch
     install.host
     read.chunks

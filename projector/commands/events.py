@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from projector.address import is_postgres
 from projector.commands.options import common, reading, settings_of
-from projector.errors import ProjectorError
+from projector.errors import ProjectorError, UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -43,6 +44,12 @@ RESTART: Final = b'{"seq":0,"kind":"feed","op":"restart"}'
     help="Only these, with commas or repeated: turn, item, thread, event, or a lifecycle type such"
     " as turn.failed.",
 )
+@click.option(
+    "--source",
+    metavar="NAME",
+    help="Of this source, in a database that several hosts write: each has a sequence of its own."
+    " Default: that of this host, or of [source] name.",
+)
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="No more lines than this.")
 @click.pass_context
 def events(
@@ -53,6 +60,7 @@ def events(
     after: int | None,
     follow: bool,
     types: tuple[str, ...],
+    source: str | None,
     limit: int | None,
 ) -> None:
     """Print the change feed: JSON lines, in the order in which changes were committed.
@@ -65,9 +73,11 @@ def events(
 
     wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
     settings = settings_of(context, codex_home, database)
-    with reading(settings) as db:
+    if source is not None and not is_postgres(settings.database):
+        raise UsageError(f"--source {source}: a file has one only; leave it out")
+    with reading(settings, source) as db:
         Feed(db).check(after or 0, wanted)
-    printing = _Printing(lambda: reading(settings), wanted, after or 0, limit)
+    printing = _Printing(lambda: reading(settings, source), wanted, after or 0, limit)
     with _until_told() as told:
         try:
             printing.catch_up(told)

@@ -53,8 +53,8 @@ def settings_of(
     return config.load(options_of(codex_home, database), file=context.obj)
 
 
-def reading(settings: Settings) -> Connection:
-    """Open the database for reading.
+def reading(settings: Settings, source: str | None = None) -> Connection:
+    """Open the database for reading; `source`: which one is asked about, if not the settings'.
 
     Raises:
         StoreMissing: there is none.
@@ -63,7 +63,7 @@ def reading(settings: Settings) -> Connection:
     """
     from projector.store.open import open_to_read  # noqa: PLC0415 - see the package's docstring
 
-    return open_to_read(settings.database, source=settings.source.name)
+    return open_to_read(settings.database, source=source or settings.source.name)
 
 
 def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, Any]:

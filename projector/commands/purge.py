@@ -77,11 +77,12 @@ def _refuse_living(thread: str, files: Mapping[RolloutId, str], settings: Settin
 
 
 async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Settings) -> bool:
-    """Purge the threads; whether the write-ahead log could be emptied too."""
+    """Purge the threads; whether nothing of them is left in a write-ahead log of ours either."""
     from projector import __version__  # noqa: PLC0415 - see the package's docstring
     from projector.place import ThreadId  # noqa: PLC0415
     from projector.store.contract import Holder  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
+    from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415
 
     store = await open_store(
         settings.database,
@@ -91,6 +92,8 @@ async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Setting
     try:
         for one, files in found.items():
             await store.purge(ThreadId(one), list(files))
+        if not isinstance(store, SqliteStore):
+            return True
         now_ms = time.time_ns() // 1_000_000
         await store.hold(
             Holder(

@@ -15,7 +15,7 @@ import click
 
 from projector.commands.options import common, reading, settings_of
 from projector.commands.threads import chosen_threads
-from projector.errors import ProjectorError, StoreDamaged, UsageError
+from projector.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
 
 if TYPE_CHECKING:
     from projector.run.progress import Progress, Summary
@@ -54,7 +54,6 @@ def rebuild(
     path = Path(settings.database_path)
     talk = progress.choose()
     try:
-        _refuse_nothing(path)
         damage = _damage(settings, talk, whole=not thread)
         if damage is None:
             try:
@@ -86,11 +85,6 @@ def rebuild(
     return 1 if faults else 0
 
 
-def _refuse_nothing(path: Path) -> None:
-    if not path.exists():
-        raise UsageError(f"{path}: no database there", hint="Make it: projector backfill")
-
-
 def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
     """Say what is wrong with the file itself; None: nothing that can be seen.
 
@@ -98,7 +92,7 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
     """
     try:
         with reading(settings) as db:
-            if whole:
+            if whole and db.server() is None:
                 talk.note(f"{db.shown}: checking the file")
                 found = db.soundness(None)
                 if found not in (None, "ok"):
@@ -107,6 +101,8 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
                 db.rows("SELECT count(*) FROM rollouts")
     except StoreDamaged as error:
         return error.message
+    except StoreMissing as error:
+        raise UsageError(error.message, hint=error.hint) from error
     return None
 
 

@@ -70,6 +70,7 @@ def search(
     WORDS are words, "phrases in quotes" and beginnings* of words; case and accents do not matter.
     Behind -- a word may begin with a dash. Exit code 1: nothing was found.
     """
+    from projector.lexemes import query as vector  # noqa: PLC0415
     from projector.serve import search as found  # noqa: PLC0415 - see the package's docstring
     from projector.serve.finder import Finder  # noqa: PLC0415
     from projector.words import query  # noqa: PLC0415
@@ -89,6 +90,7 @@ def search(
         hits = finder.find(
             found.Sought(
                 query=asked,
+                vector=vector(words),
                 threads=threads,
                 types=found.types_of(kinds),
                 since_ms=None if since is None else moment(since),

@@ -110,7 +110,8 @@ async def verify(
     report = Report()
     surveyor = Surveyor(settings.codex_homes)
     look = await asyncio.to_thread(surveyor.everything)
-    files = dict(look.files)
+    others = rows.elsewhere()
+    files = {one: file for one, file in look.files.items() if one not in others}
     wanted: Iterable[RolloutId] = rows.rollouts()
     if threads:
         chosen = rows.chains(threads)

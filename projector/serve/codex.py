@@ -22,7 +22,7 @@ from projector.place import RolloutId, ThreadId
 from projector.read.rollout import RolloutReader
 from projector.serve import copies
 from projector.serve.shortfall import NOTHING, UNKNOWN, Held, Missing, Record
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 HISTORY: Final = "thread_history_1.sqlite"
 STATE: Final = "state_5.sqlite"
@@ -125,34 +125,55 @@ class Here(NamedTuple):
     others: tuple[str, ...]
     """Files of it that went another way, and are not projected."""
 
+    def values(self, upto: int) -> dict[str, object]:
+        """Give what a question about its rows before a position binds."""
+        return {
+            "rollout": self.number,
+            "rollout_id": self.rollout_id,
+            "start": self.start,
+            "upto": upto,
+        }
+
+
+_ODD: Final = Sql(
+    "SELECT r.rollout_id, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
+    " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'",
+    "SELECT r.rollout_id, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
+    " ON r.source_id = a.source_id AND r.rollout_id = a.rollout_id"
+    " WHERE a.source_id = :source AND a.byte_offset = 0 AND r.mode = 'paginated'",
+)
+_HOMES: Final = Sql(
+    "SELECT DISTINCT home FROM rollouts",
+    "SELECT DISTINCT home FROM rollouts WHERE source_id = :source",
+)
+_HERE: Final = Sql(
+    "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
+    " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
+    " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
+    " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
+    "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
+    "SELECT 0, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
+    " r.start_position, coalesce(s.incomplete, false), coalesce(s.rollout_id = r.rollout_id, false)"
+    " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
+    " WHERE r.source_id = :source AND NOT r.elsewhere"
+    "  AND r.mode = 'paginated' AND r.gone_at_ms IS NULL"
+    "  AND r.home IN (SELECT json_array_elements_text(CAST(:homes AS json))) ORDER BY 2",
+)
+
 
 def rollouts(ours: Connection, home: str) -> list[Here]:
     """Give the paginated rollouts of a home whose files are there."""
-    odd: dict[int, set[str]] = {}
-    others: dict[int, dict[str, None]] = {}
-    for number, kind, detail in ours.rows(
-        "SELECT a.rollout, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
-        " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'"
-    ):
-        odd.setdefault(number, set()).add(kind)
+    odd: dict[str, set[str]] = {}
+    others: dict[str, dict[str, None]] = {}
+    for rollout_id, kind, detail in ours.rows(_ODD):
+        odd.setdefault(rollout_id, set()).add(kind)
         if kind == "second_file" and (path := copies.path_of(detail)) and os.path.exists(path):
-            others.setdefault(number, {})[path] = None
+            others.setdefault(rollout_id, {})[path] = None
     real = os.path.realpath(home)
-    homes = [
-        name
-        for (name,) in ours.rows("SELECT DISTINCT home FROM rollouts")
-        if os.path.realpath(name) == real
-    ]
-    rows = ours.rows(
-        "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
-        " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
-        " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
-        " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
-        "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
-        {"homes": orjson.dumps(homes).decode()},
-    )
+    homes = [name for (name,) in ours.rows(_HOMES) if os.path.realpath(name) == real]
+    rows = ours.rows(_HERE, {"homes": orjson.dumps(homes).decode()})
     return [
-        Here._make((*row, frozenset(odd.get(row[0], ())), tuple(others.get(row[0], ()))))
+        Here._make((*row, frozenset(odd.get(row[1], ())), tuple(others.get(row[1], ()))))
         for row in rows
     ]
 
@@ -189,16 +210,22 @@ def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]
                 yield found
 
 
+_BASES: Final = Sql(
+    "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM thread_parts AS p"
+    " JOIN thread_states AS s ON s.thread_id = p.thread_id"
+    " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2",
+    "SELECT p.rollout_id, p.thread_id, s.rollout_id, p.upto FROM thread_parts AS p"
+    " JOIN thread_states AS s ON s.source_id = p.source_id AND s.thread_id = p.thread_id"
+    " WHERE p.part_source = :source AND p.rollout_id <> s.rollout_id ORDER BY 1, 2",
+)
+
+
 def _continued(
     ours: Connection, stands: Mapping[str, object]
 ) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
     """Give what threads go on, that Codex has projected without it: by which, and up to where."""
     found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
-    for base, thread_id, current, upto in ours.rows(
-        "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM thread_parts AS p"
-        " JOIN thread_states AS s ON s.thread_id = p.thread_id"
-        " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2"
-    ):
+    for base, thread_id, current, upto in ours.rows(_BASES):
         if current in stands and base not in stands:
             found.setdefault(base, []).append((thread_id, upto))
     return found
@@ -246,7 +273,7 @@ class _Sources(NamedTuple):
         """Give files of a rollout that hold what is neither here nor in Codex."""
         if not here.others:
             return
-        values = {"rollout": here.number, "start": here.start, "upto": _ALL}
+        values = here.values(_ALL)
         turns = {turn_id for turn_id, *_ in self.ours.stream(_OUR_TURNS, values)}
         items = {(turn, item) for turn, item, _ in self.ours.stream(_OUR_ITEMS, values)}
         for path in here.others:
@@ -316,14 +343,22 @@ def _ordinal_of(line: bytes) -> Record:
 
 # What is missing ----------------------------------------------------------------------------------
 
-_OUR_TURNS: Final = (
+_OUR_TURN: Final = (
     "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM turns"
-    " WHERE rollout = :rollout AND tombstone = 0 AND position < :upto ORDER BY position"
+)
+_LIVING: Final = "AND tombstone = 0 AND position < :upto"
+_OUR_TURNS: Final = Sql(
+    f"{_OUR_TURN} WHERE rollout = :rollout {_LIVING} ORDER BY position",
+    f"{_OUR_TURN} WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
+    " ORDER BY position",
 )
 # By the unique key, as Codex's are: then both are merged, whatever they hold.
-_OUR_ITEMS: Final = (
+_OUR_ITEMS: Final = Sql(
     "SELECT turn_id, item_id, position - :start FROM items INDEXED BY sqlite_autoindex_items_1"
-    " WHERE rollout = :rollout AND tombstone = 0 AND position < :upto ORDER BY turn_id, item_id"
+    f" WHERE rollout = :rollout {_LIVING} ORDER BY turn_id, item_id",
+    "SELECT turn_id, item_id, position - :start FROM items"
+    f" WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
+    " ORDER BY turn_id, item_id",
 )
 _ALL: Final = (1 << 63) - 1
 
@@ -355,7 +390,7 @@ def _missing(
     upto: int = _ALL,
 ) -> tuple[Missing, Missing]:
     """Give what Codex lacks before its checkpoint and behind it; without one, all is before."""
-    values = {"rollout": here.number, "start": here.start, "upto": upto}
+    values = here.values(upto)
     cut = _ALL if offset is None else offset
     before, behind = _Gap(), _Gap()
     status: dict[str, str] = {}

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
+
+#: Threads of a source.
+THREADS: Final = Sql(
+    "SELECT count(*) FROM thread_states",
+    "SELECT count(*) FROM thread_states WHERE source_id = :source",
+)
+_SUMS: Final = "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM rollouts"
+_ROLLOUTS: Final = Sql(_SUMS, f"{_SUMS} WHERE source_id = :source")
+_KINDS: Final = Sql(
+    "SELECT kind, count(*) FROM anomaly_rows GROUP BY kind",
+    "SELECT kind, count(*) FROM anomaly_rows WHERE source_id = :source GROUP BY kind",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +39,9 @@ class Counts:
 def count(db: Connection) -> Counts:
     """Count what the database holds. Raises as `Connection` does."""
     with db.snapshot():
-        ((rollouts, turns, items),) = db.rows(
-            "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM rollouts"
-        )
-        ((threads,),) = db.rows("SELECT count(*) FROM thread_states")
-        anomalies = dict(db.rows("SELECT kind, count(*) FROM anomaly_rows GROUP BY kind"))
+        ((rollouts, turns, items),) = db.rows(_ROLLOUTS)
+        ((threads,),) = db.rows(THREADS)
+        anomalies = dict(db.rows(_KINDS))
         schema = db.schema()
     size = db.size()
     return Counts(

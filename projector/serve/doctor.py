@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from projector.address import is_postgres
 from projector.figures import count, size
 from projector.serve.facts import Facts
 from projector.serve.shortfall import ADVICE, Shortfall
 from projector.settings import Settings
+from projector.store.reading import Server
 
 Level = Literal["ok", "info", "warning", "problem"]
 #: SQLite before this may damage a database that two connections write and checkpoint.
@@ -22,6 +24,12 @@ SOUND_SQLITE: Final = (3, 51, 3)
 LEAST_FREE: Final = 256 << 20
 #: A log of this much is one that a reader keeps from being reset.
 LARGE_WAL: Final = 512 << 20
+#: The oldest version of PostgreSQL that is tested.
+LEAST_POSTGRES: Final = 14
+#: A source whose daemon is silent for this long, in seconds, may be gone for good.
+GONE_S: Final = 7 * 86400.0
+#: Daemons that are silent for less, in seconds, are not spoken of.
+_LEASE_S: Final = 300.0
 #: Minutes that clocks may differ by, in milliseconds.
 _CLOCK_MS: Final = 300_000
 _MODE_OTHERS: Final = 0o077
@@ -63,6 +71,23 @@ class Mode(NamedTuple):
     """By whoever runs this."""
 
 
+class Source(NamedTuple):
+    """An installation that writes the same database."""
+
+    name: str
+    host: str
+    own: bool
+    """It is this one."""
+    beat_at_ms: int | None
+    """When its daemon gave its last sign of life; None: it never did."""
+    interval_s: float
+    """Between two of them."""
+    stopping: bool
+    """It said that it leaves."""
+    claims: int
+    """Rollouts that lie here, too, and that it projects."""
+
+
 class Kind(NamedTuple):
     """Anomalies of one kind."""
 
@@ -91,6 +116,10 @@ class Stored:
     incomplete: tuple[Incomplete, ...]
     latest_ms: int
     """The latest moment that a row was written, by the clock of then."""
+    server: Server | None = None
+    """None: it is a file."""
+    sources: tuple[Source, ...] = ()
+    """All that write it; none, where it is a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +168,13 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
     every = [
         *_homes(found, settings),
         *_watching(found, settings),
-        *_database(found),
+        *(_fault(found) if is_postgres(settings.database) else _database(found)),
         *_space(found),
     ]
     if found.stored is not None:
         every += _stored(found.stored)
+        every += _server(found.stored.server)
+        every += _sources(found, found.stored.sources)
         every += _daemon(found, found.stored, settings)
         every += _anomalies(found.stored.kinds)
         every += _incomplete(found.stored.incomplete)
@@ -182,9 +213,13 @@ def _watching(found: Examined, settings: Settings) -> Iterator[Check]:
         yield Check("ok", "watching", text)
 
 
-def _database(found: Examined) -> Iterator[Check]:
+def _fault(found: Examined) -> Iterator[Check]:
     if found.database_fault:
         yield Check("problem", "database", found.database_fault)
+
+
+def _database(found: Examined) -> Iterator[Check]:
+    yield from _fault(found)
     if found.database_network is not None:
         text = f"{found.database}: on {found.database_network}, where SQLite's locks cannot be"
         yield Check("problem", "database", f"{text} relied on", "Put it on a local disk")
@@ -229,7 +264,9 @@ def _stored(stored: Stored) -> Iterator[Check]:
     elif stored.schema < stored.newest_schema:
         text = f"schema {stored.schema}, this program's is {stored.newest_schema}"
         yield Check("info", "database", text, "The next start brings it up to date")
-    if stored.integrity == "ok":
+    if stored.server is not None:
+        yield Check("ok", "database", f"{database.path}: {size(database.size)}")
+    elif stored.integrity == "ok":
         yield Check("ok", "database", f"{database.path}: {size(database.size)}, sound")
     elif stored.integrity is None:
         text = f"{database.path}: {size(database.size)}; too large to be checked to its end"
@@ -242,6 +279,51 @@ def _stored(stored: Stored) -> Iterator[Check]:
         text = f"the database's log is {size(database.wal_size)}"
         mend = "Find the program that keeps a reading transaction open, and end it"
         yield Check("warning", "database", text, mend)
+
+
+def _server(server: Server | None) -> Iterator[Check]:
+    if server is None:
+        return
+    major = server.version.partition(".")[0]
+    if major.isdigit() and int(major) < LEAST_POSTGRES:
+        text = f"PostgreSQL {server.version}; {LEAST_POSTGRES} is the oldest that is tested"
+        yield Check("warning", "server", text, "Upgrade it")
+    else:
+        yield Check("ok", "server", f"PostgreSQL {server.version}")
+    if server.standby:
+        lag = "" if server.lag_s is None else f", {server.lag_s:.0f} s behind"
+        text = f"a standby{lag}: it can be read, not written"
+        yield Check("problem", "server", text, "Name the primary: target_session_attrs=read-write")
+    elif not server.may_write:
+        text = "this user may read, not write"
+        yield Check("info", "server", text, "Enough to look; for `run` see the README, PostgreSQL")
+    if server.encrypted or server.local:
+        yield Check("ok", "server", "reached by TLS" if server.encrypted else "on this machine")
+    else:
+        text = "the way there is not encrypted; conversations hold secrets"
+        yield Check("warning", "server", text, "Switch TLS on: sslmode=verify-full")
+
+
+def _sources(found: Examined, sources: tuple[Source, ...]) -> Iterator[Check]:
+    for one in sources:
+        if one.own or one.beat_at_ms is None:
+            continue
+        silent_s = (found.now_ms - one.beat_at_ms) / 1000
+        who = f"source {one.name} on {one.host}"
+        if one.claims and silent_s > GONE_S:
+            text = (
+                f"{who} projects {count(one.claims, 'rollout')} of those that lie here, and has"
+                f" been silent for {silent_s / 86400:.0f} days"
+            )
+            yield Check("warning", "sources", text, "If it is gone for good: see the README")
+        elif not one.stopping and silent_s > 3 * one.interval_s and silent_s > _LEASE_S:
+            text = f"{who} has given no sign of life for {silent_s:.0f} s"
+            yield Check("info", "sources", text, "Look there: projector health")
+        elif one.claims:
+            text = f"{who} projects {count(one.claims, 'rollout')} of those that lie here too"
+            yield Check("info", "sources", text)
+    if len(sources) > 1:
+        yield Check("ok", "sources", f"{len(sources):,} write this database")
 
 
 def _daemon(found: Examined, stored: Stored, settings: Settings) -> Iterator[Check]:

@@ -16,15 +16,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from projector.address import shown
 from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
 from projector.serve import codex
-from projector.serve.doctor import Codex, Examined, Home, Incomplete, Kind, Mode, Stored
+from projector.serve.doctor import (
+    Codex,
+    Examined,
+    Home,
+    Incomplete,
+    Kind,
+    Mode,
+    Source,
+    Stored,
+)
 from projector.serve.gather import gather
 from projector.serve.shortfall import shortfalls
 from projector.settings import Settings
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 #: Seconds that the database's pages are checked for.
 INTEGRITY_S: Final = 10.0
@@ -40,6 +50,7 @@ def examine(
     """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does."""
     now_ms = time.time_ns() // 1_000_000
     path = settings.database_path
+    name = path or shown(settings.database)
     mounts = _read(MOUNT_TABLE)
     stored, fault = None, ""
     try:
@@ -51,14 +62,14 @@ def examine(
     return Examined(
         now_ms=now_ms,
         homes=tuple(_home(home, mounts) for home in settings.codex_homes),
-        database=path,
+        database=name,
         database_fault=fault,
-        database_network=_network(path, mounts),
-        modes=tuple(_modes(path)),
-        free=_free(path),
+        database_network=_network(path, mounts) if path else None,
+        modes=tuple(_modes(path)) if path else (),
+        free=_free(path) if path else None,
         sqlite=sqlite3.sqlite_version_info,
         watches=_number(_read(_WATCHES)),
-        held=_held(path),
+        held=_held(path) if path else None,
         local=beat is not None and beat.holder.host == socket.gethostname(),
         stored=stored,
         codex=tuple(_codex(home, open_database, stored) for home in settings.codex_homes),
@@ -78,22 +89,39 @@ def _home(home: str, mounts: str) -> Home:
     return Home(home, len(found.files), len(found.folders), tuple(faults), why)
 
 
-_KINDS: Final = (
+_KINDS: Final = Sql(
     "SELECT kind, count(*), count(DISTINCT rollout) FROM anomaly_rows"
-    " GROUP BY kind ORDER BY 2 DESC, 1"
+    " GROUP BY kind ORDER BY 2 DESC, 1",
+    "SELECT kind, count(*), count(DISTINCT rollout_id) FROM anomaly_rows"
+    " WHERE source_id = :source GROUP BY kind ORDER BY 2 DESC, 1",
 )
-_INCOMPLETE: Final = (
+_INCOMPLETE: Final = Sql(
     "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
     " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
     " ORDER BY p.part LIMIT 1) FROM thread_states AS s"
-    " WHERE s.incomplete AND NOT s.deleted ORDER BY 1"
+    " WHERE s.incomplete AND NOT s.deleted ORDER BY 1",
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
+    " JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    " WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id ORDER BY p.part LIMIT 1)"
+    " FROM thread_states AS s"
+    " WHERE s.source_id = :source AND s.incomplete AND NOT s.deleted ORDER BY 1",
 )
+_SOURCES: Final = Sql(
+    "SELECT NULL WHERE false",
+    "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms, coalesce(h.interval_s, 0),"
+    " coalesce(h.phase = 'stopping', false), (SELECT count(*) FROM rollouts AS r JOIN claims AS c"
+    " ON c.rollout_id = r.rollout_id WHERE r.source_id = :source AND r.elsewhere"
+    " AND c.source_id = s.source_id)"
+    " FROM sources AS s LEFT JOIN heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
+)
+_LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM rollouts"
+_LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
 
 
 def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
     facts = gather(db, settings.codex_homes, now_ms)
     schema = db.schema()
-    ((latest_ms,),) = db.rows("SELECT coalesce(max(read_at_ms), 0) FROM rollouts")
+    ((latest_ms,),) = db.rows(_LATEST_HERE)
     return Stored(
         facts=facts,
         schema=schema.found,
@@ -102,6 +130,8 @@ def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float)
         kinds=tuple(Kind(*row) for row in db.rows(_KINDS)),
         incomplete=tuple(Incomplete(*row) for row in db.rows(_INCOMPLETE)),
         latest_ms=latest_ms,
+        server=db.server(),
+        sources=tuple(Source(*row) for row in db.rows(_SOURCES)),
     )
 
 

@@ -14,7 +14,7 @@ import orjson
 
 from projector.errors import ProjectorError, UsageError
 from projector.rows import EventType
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 #: What changes.
 KINDS: Final = ("turn", "item", "realtime", "thread", "event")
@@ -25,31 +25,55 @@ PAGE: Final = 500
 #: All parts of a thread but the last end somewhere: this is the last one's end.
 _EVERYTHING: Final = (1 << 63) - 1
 
-_STATE: Final = "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state"
-_CHANGES: Final = "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit"
-_ITEMS: Final = """
-SELECT f.seq, i.position, i.ordinal, i.updated_ordinal, i.created_at_ms, i.started_at_ms,
-  i.completed_at_ms, i.provenance, i.json AS item
-FROM feed AS f JOIN items AS i ON i.item = f.row
-WHERE f.kind = 2 AND f.seq > :after AND f.seq <= :last AND i.tombstone = 0
-"""
-_TURNS: Final = """
-SELECT f.seq, t.position, t.ordinal, t.status, t.error_json AS error, t.started_at, t.completed_at,
-  t.duration_ms, t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.model,
-  t.end_ordinal, t.end_offset
-FROM feed AS f JOIN turns AS t ON t.turn = f.row
-WHERE f.kind = 1 AND f.seq > :after AND f.seq <= :last AND t.tombstone = 0
-"""
-_REALTIME: Final = """
-SELECT f.seq, v.position, v.ordinal, v.created_at_ms, v.json AS item
-FROM feed AS f JOIN realtime_items AS v ON v.realtime_item = f.row
-WHERE f.kind = 5 AND f.seq > :after AND f.seq <= :last AND v.tombstone = 0
-"""
-_EVENTS: Final = """
-SELECT f.seq, e.payload, e.recorded_at_ms
-FROM feed AS f JOIN events AS e ON e.seq = f.row
-WHERE f.kind = 4 AND f.seq > :after AND f.seq <= :last AND e.tombstone = 0
-"""
+_STATE: Final = Sql(
+    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state",
+    "SELECT feed_id, pruned, last_seq FROM sources WHERE source_id = :source",
+)
+_SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM sources ORDER BY 1")
+_CHANGES: Final = Sql(
+    "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit",
+    "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms"
+    " FROM changes WHERE source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
+)
+
+
+def _of(kind: int, columns: str, sqlite: str, postgres: str) -> Sql:
+    """Ask for the living rows of one kind that changes name."""
+    some = f"f.kind = {kind} AND f.seq > :after AND f.seq <= :last AND x.tombstone = 0"
+    return Sql(
+        f"SELECT f.seq, {columns} FROM feed AS f JOIN {sqlite} WHERE {some}",
+        f"SELECT f.seq, {columns} FROM feed AS f JOIN {postgres} AND x.source_id = f.row_source"
+        f" AND x.uid = f.uid WHERE f.source_id = :source AND {some}",
+    )
+
+
+_ITEMS: Final = _of(
+    2,
+    "x.position, x.ordinal, x.updated_ordinal, x.created_at_ms, x.started_at_ms,"
+    " x.completed_at_ms, x.provenance, x.json AS item",
+    "items AS x ON x.item = f.row",
+    "items AS x ON x.rollout_id = f.rollout_id",
+)
+_TURNS: Final = _of(
+    1,
+    "x.position, x.ordinal, x.status, x.error_json AS error, x.started_at, x.completed_at,"
+    " x.duration_ms, x.first_user_item_id, x.final_agent_item_id, x.root_turn_id, x.model,"
+    " x.end_ordinal, x.end_offset",
+    "turns AS x ON x.turn = f.row",
+    "turns AS x ON x.rollout_id = f.rollout_id",
+)
+_REALTIME: Final = _of(
+    5,
+    "x.position, x.ordinal, x.created_at_ms, x.json AS item",
+    "realtime_items AS x ON x.realtime_item = f.row",
+    "realtime_items AS x ON x.rollout_id = f.rollout_id",
+)
+_EVENTS: Final = _of(
+    4,
+    "x.payload, x.recorded_at_ms",
+    "events AS x ON x.seq = f.row",
+    "events AS x ON x.thread_id = f.thread_id",
+)
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _PARTS: Final = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
 #: Columns that hold JSON.
@@ -105,10 +129,20 @@ class Feed:
     """Asks a database for its change feed. Every method raises as `Connection` does."""
 
     def __init__(self, db: Connection) -> None:
-        """Read from `db`, which stays its owner's to close."""
+        """Read from `db`, which stays its owner's to close.
+
+        Raises:
+            UsageError: it has no such source.
+        """
         self._db = db
-        ((feed_id, _, _),) = db.rows(_STATE)
-        self.feed_id: bytes = feed_id
+        found = db.rows(_STATE)
+        if not found:
+            known = ", ".join(name for (name,) in db.rows(_SOURCES)) or "none yet"
+            raise UsageError(
+                f"{db.shown}: nothing of this source was ever written there",
+                hint=f"Name one: --source; there are: {known}",
+            )
+        self.feed_id: bytes = found[0][0]
 
     def check(self, after: int, wanted: Wanted) -> None:
         """Make sure that all changes behind `after` are there.
@@ -171,6 +205,7 @@ class Feed:
         """Give a thread with the parts of its visible history; None: it is no more."""
         for row in self._db.dicts(_THREAD, {"thread": thread_id}):
             parts = self._db.rows(_PARTS, {"thread": thread_id})
+            row.pop("source_id", None)
             return row | {
                 "parts": [
                     {"rollout_id": rollout_id, "upto": None if upto == _EVERYTHING else upto}

@@ -4,43 +4,105 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from projector.serve.search import Hit, Sought
 from projector.serve.snippets import Snippets
 from projector.serve.threads import within
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 from projector.words import indexed
 
+#: More hits than there ever are.
+_ALL: Final = 1 << 40
+#: Candidates that are looked at together, at least: an engine's index may find too much.
+_PAGE: Final = 50
+
 #: Written so that the index is asked first: its hits are few, items and parts are many.
-_FOUND: Final = """
-SELECT i.item, i.rollout, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
+_FOUND: Final = Sql(
+    """
+SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
 FROM item_index AS f CROSS JOIN items AS i ON i.item = f.rowid
 WHERE f.item_index MATCH :query AND i.tombstone = 0 {conditions}
   AND EXISTS (SELECT 1 FROM thread_parts AS p
               WHERE p.rollout = i.rollout AND p.upto > i.position {parts})
-ORDER BY {order} LIMIT :limit
-"""
-_ORDERS: Final = {"newest": "i.created_at_ms DESC, i.item DESC", "best": "f.rank, i.item DESC"}
+ORDER BY {order} LIMIT :limit OFFSET :offset
+""",
+    """
+SELECT CAST(i.uid AS text), i.rollout_id, CAST(i.source_id AS text), i.position, i.uid, i.type,
+  i.turn_id, i.item_id, i.created_at_ms
+FROM items AS i JOIN sources AS o ON o.source_id = i.source_id
+WHERE i.words @@ CAST(:vector AS tsquery) AND i.words_round = o.search_round
+  AND i.tombstone = 0 {conditions}
+  AND EXISTS (SELECT 1 FROM thread_parts AS p
+              WHERE p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+                AND p.upto > i.position {parts})
+ORDER BY {order} LIMIT :limit OFFSET :offset
+""",
+)
+_ORDERS: Final = {
+    "newest": Sql(
+        "i.created_at_ms DESC, i.item DESC", "i.created_at_ms DESC, i.position DESC, i.uid"
+    ),
+    "best": Sql(
+        "f.rank, i.item DESC",
+        # By length, as FTS5 does it: a word says more of a short text.
+        "ts_rank(i.words, CAST(:vector AS tsquery), 2) DESC, i.position DESC",
+    ),
+}
+_TYPES: Final = Sql(
+    " AND i.type IN (SELECT value FROM json_each(:types))",
+    " AND i.type IN (SELECT json_array_elements_text(CAST(:types AS json)))",
+)
+_SINCE: Final = " AND i.created_at_ms >= :since"
+_IN_THREADS: Final = Sql(
+    " AND p.thread_id IN (SELECT value FROM json_each(:threads))",
+    " AND p.thread_id IN (SELECT json_array_elements_text(CAST(:threads AS json)))",
+)
 # Its own thread first, then the oldest.
-_THREADS: Final = """
-SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
-WHERE p.rollout = :rollout AND p.upto > :position
-ORDER BY p.thread_id <> r.thread_id, p.thread_id
-"""
-_JSON: Final = "SELECT json FROM items WHERE item = :item"
-_NAMED: Final = "SELECT name, preview FROM threads WHERE thread_id = :thread"
-_STATE: Final = "SELECT what, max_text_bytes, unfilled FROM search_state"
-_UNFILLED: Final = "SELECT count(*) FROM items WHERE item <= :unfilled"
+_THREADS: Final = Sql(
+    "SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout"
+    " WHERE p.rollout = :rollout AND p.upto > :position"
+    " ORDER BY p.thread_id <> r.thread_id, p.thread_id",
+    "SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r"
+    " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    " WHERE p.part_source = CAST(:owner AS uuid) AND p.rollout_id = :rollout"
+    " AND p.upto > :position ORDER BY p.thread_id <> r.thread_id, p.thread_id",
+)
+#: An item, and what of such items is indexed.
+_INDEXED: Final = Sql(
+    "SELECT i.json, s.what, s.max_text_bytes FROM items AS i JOIN search_state AS s"
+    " WHERE i.item = :key",
+    "SELECT i.json, o.search_what, o.search_text_bytes FROM items AS i"
+    " JOIN sources AS o ON o.source_id = i.source_id WHERE i.source_id = CAST(:owner AS uuid)"
+    " AND i.rollout_id = :rollout AND i.uid = CAST(:key AS uuid)",
+)
+_NAMED: Final = Sql(
+    "SELECT name, preview FROM threads WHERE thread_id = :thread",
+    "SELECT name, preview, host FROM threads WHERE thread_id = :thread",
+)
+#: Whether nothing is indexed, and whether something is still to be.
+_STATE: Final = Sql(
+    "SELECT what = 'off', unfilled > 0 FROM search_state",
+    "SELECT coalesce(bool_and(search_what = 'off'), true),"
+    " coalesce(bool_or(unfilled_rollout IS NOT NULL), false) FROM sources",
+)
+_UNFILLED: Final = Sql(
+    "SELECT count(*) FROM items WHERE item <= (SELECT unfilled FROM search_state)",
+    "SELECT count(*) FROM items AS i JOIN sources AS o ON o.source_id = i.source_id"
+    " WHERE o.search_what <> 'off' AND o.unfilled_rollout IS NOT NULL"
+    " AND i.words_round IS DISTINCT FROM o.search_round",
+)
 
 
 class _Found(NamedTuple):
     """A row of `_FOUND`."""
 
-    item: int
-    rollout: int
+    key: object
+    rollout: object
+    owner: str | None
     position: int
     uid: bytes
     type: str
@@ -58,10 +120,12 @@ class Finder:
 
     def missing(self) -> int | None:
         """Say how many items are not indexed yet; None: none ever will, the index is off."""
-        ((what, _, unfilled),) = self._db.rows(_STATE)
-        if what == "off":
+        ((off, filling),) = self._db.rows(_STATE)
+        if off:
             return None
-        ((count,),) = self._db.rows(_UNFILLED, {"unfilled": unfilled})
+        if not filling:
+            return 0
+        ((count,),) = self._db.rows(_UNFILLED)
         return int(count)
 
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
@@ -78,32 +142,52 @@ class Finder:
         }
 
     def find(self, sought: Sought) -> list[Hit]:
-        """Give the items of visible histories that hold all words, each once."""
-        conditions = parts = ""
-        values: dict[str, object] = {"query": sought.query, "limit": sought.limit or -1}
+        """Give the items of visible histories that hold all words, each once.
+
+        What the index gives is looked at again: whether words stand side by side and in order, not
+        every engine's index knows of every text.
+        """
+        values: dict[str, object] = {"query": sought.query, "vector": sought.vector}
+        conditions, parts = Sql("", ""), Sql("", "")
         if sought.types:
-            conditions += " AND i.type IN (SELECT value FROM json_each(:types))"
+            conditions = _TYPES
             values["types"] = json.dumps(sought.types)
         if sought.since_ms is not None:
-            conditions += " AND i.created_at_ms >= :since"
+            conditions = Sql(*(text + _SINCE for text in conditions))
             values["since"] = sought.since_ms
         if sought.threads is not None:
-            parts = " AND p.thread_id IN (SELECT value FROM json_each(:threads))"
+            parts = _IN_THREADS
             values["threads"] = json.dumps(sought.threads)
-        sql = _FOUND.format(conditions=conditions, parts=parts, order=_ORDERS[sought.order])
+        sql = Sql(
+            *(
+                text.format(conditions=condition, parts=part, order=order)
+                for text, condition, part, order in zip(
+                    _FOUND, conditions, parts, _ORDERS[sought.order], strict=True
+                )
+            )
+        )
         with closing(Snippets(sought.query)) as snippets, self._db.snapshot():
-            ((extent, max_text_bytes, _),) = self._db.rows(_STATE)
-            hits = []
-            for row in self._db.rows(sql, values):
+            return list(islice(self._hits(sql, values, sought, snippets), sought.limit))
+
+    def _hits(
+        self, sql: Sql, values: Mapping[str, object], sought: Sought, snippets: Snippets
+    ) -> Iterator[Hit]:
+        offset, limit = 0, max(sought.limit or _ALL, _PAGE)
+        while True:
+            rows = self._db.rows(sql, {**values, "limit": limit, "offset": offset})
+            for row in rows:
                 found = _Found._make(row)
-                ((item,),) = self._db.rows(_JSON, {"item": found.item})
-                text = indexed(found.type, item, extent, max_text_bytes)
-                hits.append(self._hit(sought, found, snippets.of(text) or ""))
-        return hits
+                which = found._asdict()
+                ((item, extent, max_text_bytes),) = self._db.rows(_INDEXED, which)
+                snippet = snippets.of(indexed(found.type, item, extent, max_text_bytes))
+                if snippet is not None:
+                    yield self._hit(sought, found, snippet)
+            if len(rows) < limit:
+                return
+            offset += limit
 
     def _hit(self, sought: Sought, found: _Found, snippet: str) -> Hit:
-        where = {"rollout": found.rollout, "position": found.position}
-        threads = [thread for (thread,) in self._db.rows(_THREADS, where)]
+        threads = [thread for (thread,) in self._db.rows(_THREADS, found._asdict())]
         wanted = sought.threads
         if wanted is not None:  # one of those that were asked for gives the hit its name
             threads.sort(key=lambda thread: thread not in wanted)

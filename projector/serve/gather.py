@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from projector.discover.scan import Fault, walk
 from projector.place import RolloutFile, RolloutId
+from projector.serve.counts import THREADS
 from projector.serve.facts import Database, Facts, Projected, Waiting
 from projector.store.heartbeat import Heartbeat, Holder
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 _CHUNK: Final = 1 << 16
 #: Columns of the heartbeat that are named as its fields.
@@ -22,11 +23,19 @@ _BEAT: Final = (
     "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
     "behind_since_ms", "bytes_read", "records", "batches", "set_aside",
 )  # fmt: skip
-_ROLLOUTS: Final = (
-    "SELECT rollout, rollout_id, thread_id, path, compressed, size, next_offset, records,"
-    " items, turns, gone_at_ms IS NOT NULL FROM rollouts"
+_ROLLOUT: Final = (
+    "rollout_id, thread_id, path, compressed, size, next_offset, records, items, turns,"
+    " gone_at_ms IS NOT NULL FROM rollouts"
 )
-_HEARTBEAT: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"  # noqa: S608 - names of our own fields
+_ROLLOUTS: Final = Sql(
+    f"SELECT rollout, {_ROLLOUT}", f"SELECT rollout_id, {_ROLLOUT} WHERE source_id = :source"
+)
+_ODD: Final = Sql(
+    "SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout",
+    "SELECT rollout_id, count(*) FROM anomaly_rows WHERE source_id = :source GROUP BY rollout_id",
+)
+_BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"
+_HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
 
 
 def gather(db: Connection, homes: Iterable[str], now_ms: int) -> Facts:
@@ -74,12 +83,12 @@ def read_database(db: Connection) -> Database:
     """Read what the database says, in one snapshot. Raises as `Connection` does."""
     with db.snapshot():
         # Few, and by an index: a subquery for each rollout costs as much as all else together.
-        odd = dict(db.rows("SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout"))
+        odd = dict(db.rows(_ODD))
         rollouts = {
             row[0]: Projected._make((*row, odd.get(number, 0)))
             for number, *row in db.rows(_ROLLOUTS)
         }
-        ((threads,),) = db.rows("SELECT count(*) FROM thread_states")
+        ((threads,),) = db.rows(THREADS)
         beats = db.rows(_HEARTBEAT)
     size = db.size()
     return Database(

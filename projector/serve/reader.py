@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from projector.errors import StoreUnavailable
 from projector.place import RolloutId
 from projector.serve.visible import Item, Span, Turn
-from projector.store.reading import Connection, Values
+from projector.store.reading import Connection, Sql, Values
 
 #: Rows read at once. Items can be large: with outputs of 1 MB this is the memory that it takes.
 PAGE: Final = 200
@@ -24,27 +24,50 @@ _Row = TypeVar("_Row", Turn, Item)
 
 _THREADS: Final = "SELECT * FROM threads ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
 _NAMES: Final = "SELECT thread_id, name FROM threads"
-_ROLLOUTS: Final = "SELECT rollout_id, path FROM rollouts WHERE thread_id = :thread"
+_ROLLOUTS: Final = Sql(
+    "SELECT rollout_id, path FROM rollouts WHERE thread_id = :thread",
+    "SELECT rollout_id, path FROM rollouts WHERE thread_id = :thread AND source_id = :source",
+)
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _TURN: Final = (
-    f"SELECT {', '.join(Turn._fields)} FROM thread_turn_history WHERE thread_id = :thread"  # noqa: S608 - names of our own fields
+    f"SELECT {', '.join(Turn._fields)} FROM thread_turn_history WHERE thread_id = :thread"
 )
-_ITEM: Final = f"SELECT {', '.join(Item._fields)} FROM thread_history WHERE thread_id = :thread"  # noqa: S608 - same
+_ITEM: Final = f"SELECT {', '.join(Item._fields)} FROM thread_history WHERE thread_id = :thread"
 _TURNS: Final = f"{_TURN} AND position >= :position ORDER BY position LIMIT :limit"
 _ONE_TURN: Final = f"{_TURN} AND turn_id = :turn"
-_ITEMS: Final = f"{_ITEM} AND position >= :position ORDER BY position LIMIT :limit"
+_FROM: Final = f"{_ITEM} AND position >= :position"
+_PAGE: Final = "ORDER BY position LIMIT :limit"
+
+
+def _end(more: str = "") -> str:
+    """Find where a page ends, by an index range a part: else PostgreSQL sorts all behind it."""
+    return (
+        "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM thread_parts AS p"
+        " CROSS JOIN LATERAL (SELECT i.position FROM items AS i WHERE i.source_id = p.part_source"
+        " AND i.rollout_id = p.rollout_id AND i.tombstone = 0 AND i.position < p.upto"
+        f" AND i.position >= :position {more} ORDER BY i.position LIMIT :limit) AS i"
+        " WHERE p.thread_id = :thread AND p.upto > :position ORDER BY 1 LIMIT :limit) AS x)"
+    )
+
+
+_ITEMS: Final = Sql(f"{_FROM} {_PAGE}", f"{_FROM} {_end()} {_PAGE}")
 # By position and not by turn: there is no index on a turn's items in the order of the file.
-_ITEMS_OF: Final = (
-    f"{_ITEM} AND +turn_id = :turn AND position <= :last AND position >= :position"
-    " ORDER BY position LIMIT :limit"
+_ITEMS_OF: Final = Sql(
+    f"{_FROM} AND +turn_id = :turn AND position <= :last {_PAGE}",
+    f"{_FROM} AND turn_id = :turn {_end('AND i.turn_id = :turn AND i.position <= :last')} {_PAGE}",
 )
-_SPANS: Final = (
+_SPANS: Final = Sql(
     "SELECT +turn_id, rollout_id, min(position), max(position) FROM thread_history"
-    " WHERE thread_id = :thread GROUP BY +turn_id"
+    " WHERE thread_id = :thread GROUP BY +turn_id",
+    "SELECT turn_id, (array_agg(rollout_id ORDER BY position))[1], min(position), max(position)"
+    " FROM thread_history WHERE thread_id = :thread GROUP BY turn_id",
 )
-_CHAIN: Final = (
+_CHAIN: Final = Sql(
     "SELECT p.rollout_id, p.upto, r.generation FROM thread_parts AS p"
-    " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = :thread ORDER BY p.part"
+    " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = :thread ORDER BY p.part",
+    "SELECT p.rollout_id, p.upto, r.generation FROM thread_parts AS p"
+    " JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    " WHERE p.thread_id = :thread ORDER BY p.part",
 )
 
 
@@ -63,8 +86,8 @@ class Reader:
         self._db = db
 
     def threads(self) -> list[dict[str, Any]]:
-        """Give the rows of the view `threads`, the one that changed last first."""
-        return self._db.dicts(_THREADS)
+        """Give the rows of the view `threads`, the one that changed last first; of all hosts."""
+        return [_known(row) for row in self._db.dicts(_THREADS)]
 
     def names(self) -> list[Named]:
         """Give every thread's id and name."""
@@ -77,6 +100,12 @@ class Reader:
     def history(self, thread_id: str) -> StoredHistory:
         """Give the visible history of a thread that is there."""
         return StoredHistory(self._db, thread_id)
+
+
+def _known(thread: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a thread's row what says nothing to people; its `host` does."""
+    thread.pop("source_id", None)
+    return thread
 
 
 class StoredHistory:
@@ -92,7 +121,8 @@ class StoredHistory:
         self._id = thread_id
         with db.snapshot():
             self._chain = self._parts()
-            (self._thread,) = db.dicts(_THREAD, {"thread": thread_id})
+            (thread,) = db.dicts(_THREAD, {"thread": thread_id})
+        self._thread = _known(thread)
         self._spans: dict[str, Span] | None = None
 
     @property
@@ -133,7 +163,7 @@ class StoredHistory:
     def _pages(
         self,
         make: Callable[[tuple[Any, ...]], _Row],
-        sql: str,
+        sql: Sql | str,
         values: Values,
         *,
         first: int = -1,
@@ -158,7 +188,7 @@ class StoredHistory:
             if len(rows) < limit:
                 return
 
-    def _page(self, sql: str, values: Values) -> list[tuple[Any, ...]]:
+    def _page(self, sql: Sql | str, values: Values) -> list[tuple[Any, ...]]:
         with self._db.snapshot():
             rows = self._db.rows(sql, {"thread": self._id, **values})
             chain = self._parts()

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from typing import Any, Final, Literal, NamedTuple
 
 from projector.serve.harmless import one_line
-from projector.serve.table import title, when
+from projector.serve.table import several_hosts, title, when
 from projector.words import GAP
 
 #: Stand around a hit in a snippet. No characters: Unicode keeps them for use inside programs.
@@ -39,6 +39,8 @@ class Sought:
 
     query: str
     """In FTS5's language; see `words.query`."""
+    vector: str = ""
+    """The same as a tsquery is written; see `lexemes.query`."""
     threads: tuple[str, ...] | None = None
     """Only in these; None: in all."""
     types: tuple[str, ...] = ()
@@ -101,11 +103,13 @@ def text(
 
     `threads`: rows of the view `threads`; `styles`: what stands before and behind a hit.
     """
+    several = several_hosts(threads.values())
     for hit in hits:
         thread = threads.get(hit.thread_id, {"name": None, "preview": None})
+        host = f"  {one_line(thread.get('host') or '')}" if several else ""
         shared = f" (+{len(hit.also_in)})" if hit.also_in else ""
         yield (
-            f"{when(hit.created_at_ms, zone)[:16]}  {hit.thread_id}{shared}"
+            f"{when(hit.created_at_ms, zone)[:16]}  {hit.thread_id}{shared}{host}"
             f"  {one_line(hit.type)}  {hit.uid}  {title(thread)}\n"
         )
         marked = "".join(
@@ -123,8 +127,10 @@ def document(hit: Hit, thread: Mapping[str, Any] | None) -> dict[str, Any]:
         if inside:
             marks.append([len(said), len(said) + len(part)])
         said += part
+    host = {"host": thread["host"]} if thread and "host" in thread else {}
     return {
         "thread_id": hit.thread_id,
+        **host,
         "thread_name": thread["name"] if thread else None,
         "thread_preview": thread["preview"] if thread else None,
         "also_in": list(hit.also_in),

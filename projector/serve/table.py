@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -17,7 +17,7 @@ _FOLDER: Final = 60
 #: A title of fewer columns says nothing: other columns go first.
 _LEAST_TITLE: Final = 24
 #: The columns that go, in this order, where a terminal is too narrow for all.
-_GOING: Final = ("model", "folder", "turns", "source", "state")
+_GOING: Final = ("model", "folder", "turns", "source", "host", "state")
 _GAP: Final = "  "
 
 
@@ -28,6 +28,7 @@ def table(
     columns: dict[str, list[str]] = {
         "updated": ["UPDATED"],
         "thread": ["THREAD"],
+        "host": ["HOST"],
         "state": [""],
         "source": ["SOURCE"],
         "turns": ["TURNS"],
@@ -39,6 +40,7 @@ def table(
         states = [flag for flag in ("archived", "deleted") if row[flag]]
         columns["updated"].append(when(row["updated_at_ms"], zone)[:16])
         columns["thread"].append(row["thread_id"])
+        columns["host"].append(one_line(row.get("host") or ""))
         columns["state"].append(", ".join(states))
         columns["source"].append(one_line(source_of(row).label))
         columns["turns"].append(f"{row['turn_count'] or 0:,}")
@@ -47,10 +49,17 @@ def table(
         columns["title"].append(_start(title(row), _TITLE))
     if not any(columns["state"]):
         del columns["state"]
+    if not several_hosts(listed.rows):
+        del columns["host"]
     if width is not None:
         _fit(columns, width)
     head, *lines = _aligned(columns)
     return head, lines
+
+
+def several_hosts(rows: Iterable[Row]) -> bool:
+    """Tell whether threads are of more than one host; a file has one only, and does not say."""
+    return len({row.get("host") for row in rows}) > 1
 
 
 def footnote(listed: Listed) -> str | None:

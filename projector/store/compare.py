@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import orjson
 
 from projector.place import RolloutId, ThreadId
+from projector.store.reading import Sql
 
 #: Differences of one rollout that are listed; the others are counted.
 LISTED: Final = 1000
@@ -38,8 +39,8 @@ class Kind(NamedTuple):
     """So many of the first columns sort the rows; no two rows agree in all of them."""
     identity: tuple[str, ...]
     """Tell which row it is, wherever it stands."""
-    source: str
-    """How the backend finds them."""
+    source: Sql
+    """How they are found."""
     sequence: bool = False
     """Compared only where all rows of the same name are the same, and nothing was made anew."""
 
@@ -71,6 +72,7 @@ class Rollout(NamedTuple):
     """How far the database has a rollout, and under which number."""
 
     number: int
+    """In SQLite."""
     rollout_id: RolloutId
     thread_id: ThreadId
     generation: int
@@ -87,6 +89,9 @@ class Rows(Protocol):
 
     def rollouts(self) -> Sequence[RolloutId]:
         """Give all rollouts."""
+
+    def elsewhere(self) -> frozenset[RolloutId]:
+        """Give those that another host projects: of them there are no rows of ours."""
 
     def gone(self) -> frozenset[RolloutId]:
         """Give those whose files are gone."""

@@ -141,6 +141,12 @@ class Store(Protocol):
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """Note that files are gone. With `purge` their rows go too; else they stay, marked."""
 
+    async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
+        """Take a thread away: all rows of its rollouts, its name, what its events say.
+
+        Of the events of its life the bare facts stay, without any text.
+        """
+
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
 

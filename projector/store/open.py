@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from projector.store.compare import Rows
-    from projector.store.postgres.store import PostgresStore
+    from projector.store.contract import Store
     from projector.store.reading import Connection
-    from projector.store.sqlite.store import SqliteStore
+    from projector.store.transfer import Receiver
 
 
 async def open_store(
@@ -28,12 +28,12 @@ async def open_store(
     source: str = "",
     busy_timeout_s: float = 30.0,
     on_progress: Callable[[], None] | None = None,
-) -> SqliteStore | PostgresStore:
+) -> Store:
     """Open the database of a URL: made, private and brought to the present schema if need be.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
-    `postgresql://...`: a database on a server, that is there; all that libpq takes.
-    `source`: whose rows these are, where several hosts write one database; SQLite does without.
+    `postgresql://...`: as libpq takes it.
+    `source`: whose rows these are, where several hosts write one database; empty: the host's.
     `busy_timeout_s`: how long a write waits for another program's before it gives up.
     `on_progress`: called now and then while the database works, also on its thread.
 
@@ -47,7 +47,9 @@ async def open_store(
             from projector.store.postgres.store import PostgresStore  # noqa: PLC0415 - see above
         except ImportError as error:
             raise _lacking(url) from error
-        return await PostgresStore.open(url, source=source, busy_timeout_s=busy_timeout_s)
+        return await PostgresStore.open(
+            url, source=source or _host(), busy_timeout_s=busy_timeout_s
+        )
     from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415 - see the docstring
 
     return await SqliteStore.open(
@@ -71,7 +73,7 @@ def open_to_read(url: str, *, source: str = "") -> Connection:
             from projector.store.postgres.reading import connect  # noqa: PLC0415 - see above
         except ImportError as error:
             raise _lacking(url) from error
-        return connect(url, source)
+        return connect(url, source or _host())
     from projector.store.sqlite.reading import SqliteConnection  # noqa: PLC0415 - see above
 
     return SqliteConnection(_sqlite_file(url))
@@ -82,6 +84,28 @@ def open_rows(url: str, *, source: str = "") -> Rows:
     from projector.store.rows import StoredRows  # noqa: PLC0415 - see the docstring
 
     return StoredRows(open_to_read(url, source=source))
+
+
+async def open_receiver(url: str, *, source: str = "") -> Receiver:
+    """Get a database ready to take the rows of another one; see `store.transfer`.
+
+    Raises:
+        StoreRefused: it has rows already.
+        StoreUnavailable: it cannot be written now.
+    """
+    if is_postgres(url):
+        await (await open_store(url, source=source)).close()  # its schema, and the source
+        from projector.store.postgres.receive import PostgresReceiver  # noqa: PLC0415 - see above
+
+        return PostgresReceiver(url, source or _host())
+    from projector.store.sqlite.receive import SqliteReceiver  # noqa: PLC0415 - see above
+
+    return SqliteReceiver(sqlite_path(url))
+
+
+def _host() -> str:
+    """Give the name of a source for which nothing else was said."""
+    return os.uname().nodename
 
 
 def _lacking(url: str) -> UsageError:

@@ -42,6 +42,21 @@ class Schema(NamedTuple):
     """The one that this program makes."""
 
 
+class Server(NamedTuple):
+    """What a database that is on a server says of it."""
+
+    version: str
+    encrypted: bool
+    local: bool
+    """Reached by a socket of this machine."""
+    standby: bool
+    """It only follows another one, and cannot be written."""
+    lag_s: float | None
+    """How far it is behind that one; None: it is none, or does not say."""
+    may_write: bool
+    """We may write there, as far as permissions go."""
+
+
 class Connection(Protocol):
     """A database that is open for reading. Blocks.
 
@@ -75,6 +90,9 @@ class Connection(Protocol):
 
     def schema(self) -> Schema:
         """Give the version of its schema."""
+
+    def server(self) -> Server | None:
+        """Say what server it is on; None: it is a file."""
 
     def soundness(self, seconds: float | None) -> str | None:
         """Check all that is stored, for so long: "ok", or what is wrong; None: not all was seen.

@@ -12,7 +12,7 @@ from projector.place import RolloutId, ThreadId
 from projector.store import lineage
 from projector.store.compare import Difference, Field
 from projector.store.lineage import EVERYTHING, Link
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 #: Tables whose rows belong to a rollout, with an index that begins with it.
 OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames")
@@ -29,40 +29,70 @@ _STATE: Final = _Table("thread", ("rollout", "archived", "deleted", "incomplete"
 _PART: Final = _Table("part", ("part", "rollout", "rollout_id", "upto", "items", "turns"))
 
 
-_STATES: Final = (
-    "SELECT rollout, archived, deleted, incomplete, repeated_turns FROM thread_states"
-    " WHERE thread_id = :thread"
+# Rollouts are named by their ids, whatever they are keyed by.
+_STATES: Final = Sql(
+    "SELECT (SELECT r.rollout_id FROM rollouts AS r WHERE r.rollout = s.rollout), archived,"
+    " deleted, incomplete, repeated_turns FROM thread_states AS s WHERE thread_id = :thread",
+    "SELECT (SELECT r.rollout_id FROM rollouts AS r WHERE r.source_id = s.source_id"
+    " AND r.rollout_id = s.rollout_id AND NOT r.elsewhere), archived, deleted, incomplete,"
+    " repeated_turns FROM thread_states AS s WHERE thread_id = :thread",
 )
-_PARTS: Final = (
-    "SELECT part, rollout, rollout_id, upto, items, turns FROM thread_parts"
-    " WHERE thread_id = :thread ORDER BY part"
+_PARTS: Final = Sql(
+    "SELECT part, (SELECT r.rollout_id FROM rollouts AS r WHERE r.rollout = p.rollout),"
+    " rollout_id, upto, items, turns FROM thread_parts AS p"
+    " WHERE thread_id = :thread ORDER BY part",
+    "SELECT part, (SELECT r.rollout_id FROM rollouts AS r WHERE r.source_id = p.part_source"
+    " AND r.rollout_id = p.rollout_id AND NOT r.elsewhere), rollout_id, upto, items, turns"
+    " FROM thread_parts AS p WHERE thread_id = :thread ORDER BY part",
 )
-_ROLLOUTS: Final = (
-    "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM rollouts"
-    " WHERE thread_id = :thread ORDER BY rollout_id"
+_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM rollouts"
+_ROLLOUTS: Final = Sql(
+    f"{_OF} WHERE thread_id = :thread ORDER BY rollout_id",
+    f"{_OF} WHERE thread_id = :thread AND NOT elsewhere ORDER BY rollout_id",
 )
-_LINK: Final = (
-    "SELECT rollout, rollout_id, thread_id, base_rollout_id, coalesce(base_end_ordinal, 0),"
+_LINKED: Final = (
+    "SELECT 0, rollout_id, thread_id, base_rollout_id, coalesce(base_end_ordinal, 0),"
     " coalesce(base_end_offset, 0), attached FROM rollouts WHERE rollout_id = :rollout"
 )
-_START: Final = "SELECT start_position FROM rollouts WHERE rollout = :rollout"
-_COUNTS: Final = (
-    "SELECT (SELECT count(*) FROM items WHERE rollout = :rollout AND position < :upto"
-    " AND tombstone = 0), (SELECT count(*) FROM turns WHERE rollout = :rollout"
-    " AND position < :upto AND tombstone = 0)"
-)
-_REPEATED: Final = (
+_LINK: Final = Sql(_LINKED, f"{_LINKED} AND NOT elsewhere")
+_STARTS: Final = "SELECT start_position FROM rollouts WHERE rollout_id = :rollout"
+_START: Final = Sql(_STARTS, f"{_STARTS} AND NOT elsewhere")
+
+
+def _count(table: str) -> Sql:
+    count = f"SELECT count(*) FROM {table} AS x JOIN rollouts AS r ON "
+    which = "r.rollout_id = :rollout AND x.position < :upto AND x.tombstone = 0"
+    return Sql(
+        f"{count} r.rollout = x.rollout WHERE {which}",
+        f"{count} r.source_id = x.source_id AND r.rollout_id = x.rollout_id"
+        f" WHERE {which} AND NOT r.elsewhere",
+    )
+
+
+_ITEMS: Final = _count("items")
+_TURNS: Final = _count("turns")
+_REPEATED: Final = Sql(
     "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
     " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
-    " WHERE p.thread_id = :thread AND t.tombstone = 0"
+    " WHERE p.thread_id = :thread AND t.tombstone = 0",
+    "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
+    " JOIN turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id"
+    " AND t.position < p.upto WHERE p.thread_id = :thread AND t.tombstone = 0",
+)
+_THREADS: Final = Sql(
+    "SELECT thread_id FROM rollouts UNION SELECT thread_id FROM thread_states"
+    " UNION SELECT thread_id FROM thread_parts",
+    "SELECT thread_id FROM rollouts WHERE source_id = :source AND NOT elsewhere"
+    " UNION SELECT thread_id FROM thread_states WHERE source_id = :source"
+    " UNION SELECT thread_id FROM thread_parts WHERE source_id = :source",
 )
 _OWNERLESS: Final = """
 WITH RECURSIVE held (rollout) AS (
-  SELECT (SELECT min(rollout) FROM {table})
-  UNION ALL SELECT (SELECT min(rollout) FROM {table} WHERE rollout > held.rollout)
+  SELECT (SELECT min({key}) FROM {table} WHERE {which})
+  UNION ALL SELECT (SELECT min({key}) FROM {table} WHERE {which} AND {key} > held.rollout)
   FROM held WHERE held.rollout IS NOT NULL)
 SELECT rollout FROM held
-WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT rollout FROM rollouts)
+WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT {key} FROM rollouts WHERE {which})
 """
 
 
@@ -92,11 +122,7 @@ def differences(db: Connection, threads: frozenset[ThreadId] | None) -> Iterator
 
 
 def _threads(db: Connection) -> list[ThreadId]:
-    rows = db.rows(
-        "SELECT thread_id FROM rollouts UNION SELECT thread_id FROM thread_states"
-        " UNION SELECT thread_id FROM thread_parts"
-    )
-    return [one for (one,) in rows]
+    return [one for (one,) in db.rows(_THREADS)]
 
 
 def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Difference]:
@@ -118,7 +144,7 @@ def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Diff
         yield Difference(thread_id, None, "thread", (), "missing")
     else:
         fresh = (
-            newest.rollout,
+            newest.rollout_id,
             next(archived for one, _, archived, _ in rollouts if one == name),
             int(not any(there for _, there, _, _ in rollouts)),
             int(found.end != "whole"),
@@ -128,13 +154,13 @@ def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Diff
     for number, part in enumerate(found.parts):
         upto = EVERYTHING
         if part.upto is not None:
-            upto = _stored_start(db, part.link.rollout) + max(0, part.upto)
-        counted = db.rows(_COUNTS, {"rollout": part.link.rollout, "upto": upto})[0]
+            upto = _stored_start(db, part.link.rollout_id) + max(0, part.upto)
+        counted = _counts(db, part.link.rollout_id, upto)
         where = (("part", number),)
         if number >= len(parts):
             yield Difference(thread_id, part.link.rollout_id, "part", where, "missing")
             continue
-        whole = (number, part.link.rollout, part.link.rollout_id, upto, *counted)
+        whole = (number, part.link.rollout_id, part.link.rollout_id, upto, *counted)
         yield from _row(thread_id, _PART, where, whole, parts[number])
     for beyond in parts[len(found.parts) :]:
         yield Difference(thread_id, beyond[2], "part", (("part", beyond[0]),), "extra")
@@ -146,16 +172,22 @@ def _start(
     link = links(rollout_id)
     assert link is not None, rollout_id
     base = lineage.base_of(link, links)
-    base_start = _stored_start(db, base.rollout) if base else None
+    base_start = _stored_start(db, base.rollout_id) if base else None
     fresh = lineage.start(link.end_ordinal, link.end_offset, base_start)
     if fresh != start:
         told = (Field("start_position", fresh, start),)
         yield Difference(link.thread_id, rollout_id, "rollout", (), "changed", told)
 
 
-def _stored_start(db: Connection, rollout: int) -> int:
+def _stored_start(db: Connection, rollout: RolloutId) -> int:
     ((start,),) = db.rows(_START, {"rollout": rollout})
     return int(start)
+
+
+def _counts(db: Connection, rollout: RolloutId, upto: int) -> tuple[int, int]:
+    """Count the living items and turns of a rollout before a position."""
+    where = {"rollout": rollout, "upto": upto}
+    return db.rows(_ITEMS, where)[0][0], db.rows(_TURNS, where)[0][0]
 
 
 def _repeated(db: Connection, thread_id: ThreadId) -> int:
@@ -187,6 +219,9 @@ def _ownerless(db: Connection) -> Iterator[Difference]:
             yield Difference(ThreadId(""), None, "rows of no rollout", where, "extra")
 
 
-def ownerless(table: str) -> str:
-    """Write a query for numbers of rollouts that are not there, by a walk over a table's."""
-    return _OWNERLESS.format(table=table)
+def ownerless(table: str) -> Sql:
+    """Write a query for rollouts that are not there, by a walk over those of a table."""
+    return Sql(
+        _OWNERLESS.format(table=table, key="rollout", which="true"),
+        _OWNERLESS.format(table=table, key="rollout_id", which="source_id = :source"),
+    )

@@ -15,7 +15,7 @@ from projector.place import RolloutId, ThreadId
 from projector.store import recheck
 from projector.store.columns import HEADER, META, REPLACED
 from projector.store.compare import Difference, Kind, Rollout, Row
-from projector.store.reading import Connection
+from projector.store.reading import Connection, Sql
 
 _ITEM: Final = (
     "uid", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms", "completed_at_ms",
@@ -38,6 +38,15 @@ _ROLLOUT: Final = (
 )  # fmt: skip
 
 
+def _of(columns: str, table: str, rest: str = "") -> Sql:
+    """Select rows of one rollout."""
+    return Sql(
+        f"SELECT {columns} FROM {table} WHERE rollout = :rollout {rest}",
+        f"SELECT {columns} FROM {table} WHERE source_id = :source"
+        f" AND rollout_id = :rollout_id {rest}",
+    )
+
+
 def _placed(
     name: str, columns: tuple[str, ...], identity: tuple[str, ...], table: str, where: str
 ) -> Kind:
@@ -48,20 +57,23 @@ def _placed(
         ("offset", *identity, *columns),
         1 + len(identity),
         identity,
-        f"SELECT position - :start, {', '.join((*identity, *columns))} FROM {table}"
-        f" WHERE rollout = :rollout AND {where} ORDER BY {sort}",
+        _of(
+            f"position - :start, {', '.join((*identity, *columns))}",
+            table,
+            f"AND {where} ORDER BY {sort}",
+        ),
     )
 
 
 _LIVING: Final = "tombstone = 0"
 _BURIED: Final = f"tombstone <> 0 AND tombstone <> {REPLACED}"
-_EVENTS: Final = "FROM events WHERE rollout = :rollout AND from_record AND tombstone = 0"
+_EVENTS: Final = "AND from_record AND tombstone = 0 ORDER BY"
+_ANOMALY: Final = "byte_offset, byte_length, kind, detail"
+# That a rollout was replaced, no record of it says.
+_ANOMALIES: Final = f"AND from_batch AND kind <> 'replaced' ORDER BY {_ANOMALY}"
 
 KINDS: Final[Sequence[Kind]] = (
-    Kind(
-        "rollout", _ROLLOUT, 1, (),
-        f"SELECT {', '.join(_ROLLOUT)} FROM rollouts WHERE rollout = :rollout",
-    ),
+    Kind("rollout", _ROLLOUT, 1, (), _of(", ".join(_ROLLOUT), "rollouts")),
     _placed("turn", _TURN, ("turn_id",), "turns", _LIVING),
     _placed("turn", _TURN, ("turn_id",), "turns", _BURIED),
     _placed("item", _ITEM, ("turn_id", "item_id"), "items", _LIVING),
@@ -71,24 +83,49 @@ KINDS: Final[Sequence[Kind]] = (
     Kind(
         "event", ("uid", "type", "turn_id", "thread_id", "recorded_at_ms", "payload"), 1,
         ("type", "turn_id", "uid"),
-        f"SELECT uid, type, turn_id, thread_id, recorded_at_ms, payload {_EVENTS} ORDER BY uid",
+        _of("uid, type, turn_id, thread_id, recorded_at_ms, payload", "events", f"{_EVENTS} uid"),
     ),
     Kind(
         "event", ("place", "type", "turn_id", "uid"), 1, ("place",),
-        f"SELECT row_number() OVER (ORDER BY seq), type, turn_id, uid {_EVENTS} ORDER BY seq",
+        _of("row_number() OVER (ORDER BY seq), type, turn_id, uid", "events", f"{_EVENTS} seq"),
         sequence=True,
     ),
-    # That a rollout was replaced, no record of it says.
     Kind(
         "anomaly", ("offset", "length", "anomaly", "detail"), 4, ("anomaly", "offset"),
-        "SELECT byte_offset, byte_length, kind, detail FROM anomaly_rows WHERE rollout = :rollout"
-        " AND from_batch AND kind <> 'replaced' ORDER BY byte_offset, byte_length, kind, detail",
+        _of(_ANOMALY, "anomaly_rows", _ANOMALIES)._replace(
+            postgres=_of(_ANOMALY, "anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
+        ),
     ),
     Kind(
         "frame", ("key", "popped", "turn_id", "before"), 1, ("key",),
-        "SELECT key, popped, turn_id, before FROM frames WHERE rollout = :rollout ORDER BY key",
+        _of("key, popped, turn_id, before", "frames", "ORDER BY key"),
     ),
 )  # fmt: skip
+
+_OWN: Final = "SELECT rollout_id FROM rollouts"
+_ROLLOUTS: Final = Sql(
+    f"{_OWN} ORDER BY 1", f"{_OWN} WHERE source_id = :source AND NOT elsewhere ORDER BY 1"
+)
+_ELSEWHERE: Final = Sql(f"{_OWN} WHERE false", f"{_OWN} WHERE source_id = :source AND elsewhere")
+_GONE: Final = Sql(
+    f"{_OWN} WHERE gone_at_ms IS NOT NULL",
+    f"{_OWN} WHERE source_id = :source AND gone_at_ms IS NOT NULL",
+)
+_CHAINS: Final = Sql(
+    f"{_OWN} WHERE :one IN (thread_id, rollout_id)"
+    " UNION SELECT rollout_id FROM thread_parts WHERE thread_id = :one",
+    f"{_OWN} WHERE source_id = :source AND NOT elsewhere AND :one IN (thread_id, rollout_id)"
+    " UNION SELECT rollout_id FROM thread_parts WHERE part_source = :source AND thread_id = :one",
+)
+_STANDS: Final = "rollout_id, thread_id, generation, next_offset, start_position FROM rollouts"
+_ONE: Final = Sql(
+    f"SELECT rollout, {_STANDS} WHERE rollout_id = :rollout",
+    f"SELECT 0, {_STANDS} WHERE source_id = :source AND rollout_id = :rollout AND NOT elsewhere",
+)
+_NAMES: Final = Sql(
+    "SELECT thread_id, name FROM names",
+    "SELECT thread_id, name FROM names WHERE source_id = :source",
+)
 
 
 class StoredRows:
@@ -106,32 +143,27 @@ class StoredRows:
 
     def rollouts(self) -> Sequence[RolloutId]:
         """See `Rows`."""
-        return [one for (one,) in self._db.rows("SELECT rollout_id FROM rollouts ORDER BY 1")]
+        return [one for (one,) in self._db.rows(_ROLLOUTS)]
 
     def gone(self) -> frozenset[RolloutId]:
         """See `Rows`."""
-        rows = self._db.rows("SELECT rollout_id FROM rollouts WHERE gone_at_ms IS NOT NULL")
-        return frozenset(one for (one,) in rows)
+        return frozenset(one for (one,) in self._db.rows(_GONE))
+
+    def elsewhere(self) -> frozenset[RolloutId]:
+        """See `Rows`."""
+        return frozenset(one for (one,) in self._db.rows(_ELSEWHERE))
 
     def chains(self, ids: Iterable[str]) -> frozenset[RolloutId]:
         """See `Rows`."""
         found: set[RolloutId] = set()
         for wanted in ids:
-            rows = self._db.rows(
-                "SELECT rollout_id FROM rollouts WHERE :one IN (thread_id, rollout_id)"
-                " UNION SELECT rollout_id FROM thread_parts WHERE thread_id = :one",
-                {"one": wanted},
-            )
+            rows = self._db.rows(_CHAINS, {"one": wanted})
             found.update(one for (one,) in rows)
         return frozenset(found)
 
     def rollout(self, rollout_id: RolloutId) -> Rollout | None:
         """See `Rows`."""
-        found = self._db.rows(
-            "SELECT rollout, rollout_id, thread_id, generation, next_offset, start_position"
-            " FROM rollouts WHERE rollout_id = :rollout",
-            {"rollout": rollout_id},
-        )
+        found = self._db.rows(_ONE, {"rollout": rollout_id})
         return Rollout._make(found[0]) if found else None
 
     def kinds(self) -> Sequence[Kind]:
@@ -140,7 +172,12 @@ class StoredRows:
 
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
         """See `Rows`."""
-        return self._db.stream(kind.source, {"rollout": rollout.number, "start": rollout.start})
+        values = {
+            "rollout": rollout.number,
+            "rollout_id": rollout.rollout_id,
+            "start": rollout.start,
+        }
+        return self._db.stream(kind.source, values)
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
         """See `Rows`."""
@@ -148,7 +185,7 @@ class StoredRows:
 
     def names(self) -> dict[ThreadId, str]:
         """See `Rows`."""
-        return dict(self._db.rows("SELECT thread_id, name FROM names"))
+        return dict(self._db.rows(_NAMES))
 
     def close(self) -> None:
         """See `Rows`."""

@@ -14,13 +14,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from projector import cli
 from projector.commands import events
 from tests.benchmarks.rollouts import Rollout
+from tests.conftest import NewDatabase
+from tests.engines import told
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 
@@ -29,46 +31,67 @@ SECONDS = 20
 """How long a test waits for what should come at once."""
 
 
+class Place(NamedTuple):
+    """A home and its database."""
+
+    home: Path
+    url: str
+
+    def filled(self) -> Place:
+        """Project the home."""
+        backfilled(self.home, self.url, batch_records=20)
+        return self
+
+    @property
+    def last(self) -> int:
+        """The number of the last change."""
+        return int(changes_of(self.url)[-1][0])
+
+    def more(self) -> None:
+        """Let another thread come."""
+        Rollout(seed=os.urandom(8).hex()).write(self.home, size=2_000)
+        backfilled(self.home, self.url)
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home of a thread and its revert, and their database."""
-    folder = tmp_path_factory.mktemp("events")
+def made(tmp_path_factory: pytest.TempPathFactory, new_database: NewDatabase) -> Place:
+    """Give a home of a thread and its revert, and their database."""
+    home = tmp_path_factory.mktemp("events")
     thread = Rollout(seed=4)
-    thread.write(folder / "home", size=8_000)
-    thread.reverted(thread.cut()).write(folder / "home", size=4_000)
-    backfilled(folder / "home", folder / "p.db", batch_records=20)
-    return folder
+    thread.write(home, size=8_000)
+    thread.reverted(thread.cut()).write(home, size=4_000)
+    return Place(home, new_database()).filled()
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be changed."""
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
+def place(made: Place, tmp_path: Path, new_database: NewDatabase) -> Place:
+    """Give the same, to be changed."""
+    shutil.copytree(made.home, tmp_path / "copy")
+    return Place(tmp_path / "copy", new_database()).filled()
 
 
 def printed(
-    capsysbinary: pytest.CaptureFixture[bytes], folder: Path, *arguments: str
+    capsysbinary: pytest.CaptureFixture[bytes], place: Place, *arguments: str
 ) -> list[dict[str, Any]]:
-    assert cli.run(["events", "--database", f"sqlite:///{folder}/p.db", *arguments]) == 0
+    assert cli.run(["events", "--database", place.url, *arguments]) == 0
     out, err = capsysbinary.readouterr()
     assert err == b""
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_all_from_the_beginning(made: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_all_from_the_beginning(made: Place, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """Whoever takes all of it has all rows."""
     mirror = Mirror()
 
     for change in printed(capsysbinary, made):
         mirror.take(change)
 
-    assert mirror.seen == changes_of(made / "p.db")
-    assert mirror.rows == rows_to_mirror(made / "p.db")
+    assert mirror.seen == changes_of(made.url)
+    assert mirror.rows == rows_to_mirror(made.url)
     assert {kind for kind, _ in mirror.rows} == {"turn", "item", "thread", "event"}
 
 
-def test_what_came_behind_a_number(made: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_what_came_behind_a_number(made: Place, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     whole = printed(capsysbinary, made)
     middle = whole[len(whole) // 2]["seq"]
 
@@ -98,7 +121,7 @@ def test_what_came_behind_a_number(made: Path, capsysbinary: pytest.CaptureFixtu
     ],
 )
 def test_only_some_types(
-    made: Path, capsysbinary: pytest.CaptureFixture[bytes], names: list[str], takes: Any
+    made: Place, capsysbinary: pytest.CaptureFixture[bytes], names: list[str], takes: Any
 ) -> None:
     whole = printed(capsysbinary, made)
     options = [word for name in names for word in ("--types", name)]
@@ -111,7 +134,7 @@ def test_only_some_types(
 
 
 def test_a_small_page_at_a_time(
-    made: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+    made: Place, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = printed(capsysbinary, made)
     monkeypatch.setattr("projector.serve.feed.PAGE", 3)
@@ -134,9 +157,9 @@ REFUSED = [
     ("arguments", "code", "words"), [pytest.param(*case[1:], id=case[0]) for case in REFUSED]
 )
 def test_what_cannot_be_had(
-    made: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+    made: Place, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
 ) -> None:
-    assert cli.run(["events", "--database", f"sqlite:///{made}/p.db", *arguments]) == code
+    assert cli.run(["events", "--database", made.url, *arguments]) == code
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -144,12 +167,10 @@ def test_what_cannot_be_had(
     assert err.count("\n") == 1
 
 
-def test_pruned_changes_are_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pruned_changes_are_asked_for(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever asks for changes that are no longer kept is told so, and how to go on."""
-    with contextlib.closing(sqlite3.connect(folder / "p.db")) as db:
-        db.execute("UPDATE feed_state SET pruned = 5")
-        db.commit()
-    database = f"sqlite:///{folder}/p.db"
+    told(place.url, "UPDATE feed_state SET pruned = 5", "UPDATE sources SET pruned = 5")
+    database = place.url
 
     assert cli.run(["events", "--database", database, "--after", "4"]) == 1
     assert "changes up to 5 are no longer kept" in capsys.readouterr().err
@@ -159,12 +180,12 @@ def test_pruned_changes_are_asked_for(folder: Path, capsys: pytest.CaptureFixtur
     assert cli.run(["events", "--database", database, "--types", "turn.failed"]) == 0
 
 
-def test_the_mirror_of_the_readme(made: Path, tmp_path: Path) -> None:
+def test_the_mirror_of_the_readme(made: Place, tmp_path: Path) -> None:
     """Run, and run again, it holds what the tables hold."""
     (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     code = code.replace('["projector"', f'["{sys.executable}", "-m", "projector"')
     env = os.environ | {
-        "PROJECTOR_DATABASE": f"sqlite:///{made}/p.db",
+        "PROJECTOR_DATABASE": made.url,
         "PYTHONPATH": str(README.parent),
     }
 
@@ -177,8 +198,8 @@ def test_the_mirror_of_the_readme(made: Path, tmp_path: Path) -> None:
             for kind, name, row in db.execute("SELECT kind, id, row FROM mirrored")
         }
         (seq,) = db.execute("SELECT seq FROM dealt_with").fetchone()
-    assert mirrored == rows_to_mirror(made / "p.db")
-    assert seq == last(made)
+    assert mirrored == rows_to_mirror(made.url)
+    assert seq == made.last
 
 
 # Following -------------------------------------------------------------------------------------
@@ -187,10 +208,10 @@ def test_the_mirror_of_the_readme(made: Path, tmp_path: Path) -> None:
 class Follower:
     """`projector events --follow` in a process of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, place: Place, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "projector", "events", "--follow", *arguments,
-             "--database", f"sqlite:///{folder}/p.db"],
+             "--database", place.url],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
         self._rest = b""
@@ -211,8 +232,8 @@ class Follower:
 
 
 @contextlib.contextmanager
-def following(folder: Path, *arguments: str) -> Iterator[Follower]:
-    follower = Follower(folder, *arguments)
+def following(place: Place, *arguments: str) -> Iterator[Follower]:
+    follower = Follower(place, *arguments)
     try:
         yield follower
     finally:
@@ -220,45 +241,35 @@ def following(folder: Path, *arguments: str) -> Iterator[Follower]:
         follower.process.communicate()
 
 
-def last(folder: Path) -> int:
-    return int(changes_of(folder / "p.db")[-1][0])
-
-
-def more(folder: Path) -> None:
-    """Let another thread come."""
-    Rollout(seed=os.urandom(8).hex()).write(folder / "home", size=2_000)
-    backfilled(folder / "home", folder / "p.db")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_following_until_told(folder: Path, number: signal.Signals) -> None:
+def test_following_until_told(place: Place, number: signal.Signals) -> None:
     """What is committed is printed, and it ends with 0 and without a word."""
-    with following(folder) as follower:
-        seen = follower.lines(last(folder))
+    with following(place) as follower:
+        seen = follower.lines(place.last)
         for _ in range(2):
-            more(folder)
-            seen += follower.lines(last(folder))
+            place.more()
+            seen += follower.lines(place.last)
         follower.process.send_signal(number)
         out, err = follower.process.communicate(timeout=SECONDS)
 
-    assert [one["seq"] for one in seen] == [one[0] for one in changes_of(folder / "p.db")]
+    assert [one["seq"] for one in seen] == [one[0] for one in changes_of(place.url)]
     assert (follower.process.returncode, out, err) == (0, b"", b"")
 
 
-def test_following_for_some_lines(folder: Path) -> None:
-    with following(folder, "--after", str(last(folder)), "--limit", "2") as follower:
-        before = last(folder)
-        more(folder)
+def test_following_for_some_lines(place: Place) -> None:
+    with following(place, "--after", str(place.last), "--limit", "2") as follower:
+        before = place.last
+        place.more()
         out, err = follower.process.communicate(timeout=SECONDS)
 
     assert [json.loads(line)["seq"] for line in out.splitlines()] == [before + 1, before + 2]
     assert (follower.process.returncode, err) == (0, b"")
 
 
-def test_whoever_read_has_left(folder: Path) -> None:
+def test_whoever_read_has_left(place: Place) -> None:
     """It ends though nothing happens any more: `| head -1` must not leave it behind."""
-    with following(folder) as follower:
-        follower.lines(last(folder))
+    with following(place) as follower:
+        follower.lines(place.last)
         assert follower.process.stdout is not None
         follower.process.stdout.close()
         follower.process.wait(timeout=SECONDS)
@@ -266,24 +277,27 @@ def test_whoever_read_has_left(folder: Path) -> None:
         assert (follower.process.returncode, follower.process.stderr.read()) == (0, b"")
 
 
-def test_the_database_goes_and_comes_again(folder: Path) -> None:
+def test_the_file_goes_and_comes_again(made: Place, tmp_path: Path) -> None:
     """Moved or copied it is the same feed; of another one numbers begin anew, and it says so."""
-    with following(folder) as follower:
-        follower.lines(last(folder))
+    folder = tmp_path
+    shutil.copytree(made.home, folder / "home")
+    place = Place(folder / "home", f"sqlite:///{folder}/p.db").filled()
+    with following(place) as follower:
+        follower.lines(place.last)
         for suffix in ("-wal", "-shm"):
             (folder / f"p.db{suffix}").unlink(missing_ok=True)
         (folder / "p.db").rename(folder / "away.db")
         (folder / "away.db").rename(folder / "p.db")
         shutil.copy(folder / "p.db", folder / "copy.db")
         (folder / "copy.db").rename(folder / "p.db")
-        before = last(folder)
-        more(folder)
-        seen = follower.lines(last(folder))
+        before = place.last
+        place.more()
+        seen = follower.lines(place.last)
         assert seen[0]["seq"] == before + 1
 
         backfilled(folder / "home", folder / "other.db")
         (folder / "other.db").rename(folder / "p.db")
-        seen = follower.lines(last(folder))
+        seen = follower.lines(place.last)
 
     assert seen[0] == json.loads(events.RESTART)
-    assert [one["seq"] for one in seen[1:]] == [one[0] for one in changes_of(folder / "p.db")]
+    assert [one["seq"] for one in seen[1:]] == [one[0] for one in changes_of(place.url)]

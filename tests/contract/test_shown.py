@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from projector.serve import reader as module
 from projector.serve.reader import Reader
 from projector.serve.visible import Item
 from projector.store.contract import Store
-from projector.store.open import open_store
-from projector.store.sqlite.reading import SqliteConnection
+from projector.store.open import open_store, open_to_read
+from tests.conftest import NewDatabase
 from tests.contract.makers import (
     at,
     batch,
@@ -33,9 +32,9 @@ Show = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
+def database(new_database: NewDatabase) -> str:
     """A thread with two turns, the second one running; a fork in the second, which it aborts."""
-    path = tmp_path / "p.db"
+    url = new_database()
 
     async def story(store: Store) -> None:
         await store.commit(
@@ -66,13 +65,13 @@ def database(tmp_path: Path) -> Path:
             ]
         )
 
-    written(path, story)
-    return path
+    written(url, story)
+    return url
 
 
-def written(path: Path, story: Callable[[Store], Awaitable[None]]) -> None:
+def written(url: str, story: Callable[[Store], Awaitable[None]]) -> None:
     async def write() -> None:
-        store = await open_store(f"sqlite:///{path}")
+        store = await open_store(url)
         try:
             await story(store)
         finally:
@@ -82,9 +81,9 @@ def written(path: Path, story: Callable[[Store], Awaitable[None]]) -> None:
 
 
 @pytest.fixture
-def show(database: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Show:
+def show(database: str, capfdbinary: pytest.CaptureFixture[bytes]) -> Show:
     def shown(*arguments: str) -> tuple[int, str, str]:
-        code = run([*arguments, "--database", f"sqlite:///{database}"])
+        code = run([*arguments, "--database", database])
         out, err = capfdbinary.readouterr()
         return code, out.decode(), err.decode()
 
@@ -153,7 +152,7 @@ def test_forms_for_people_hold_every_turn(show: Show, form: str) -> None:
 
 
 def test_rows_that_share_a_position_are_all_given(
-    database: Path, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One record of a legacy rollout can make several items; pages split between them."""
     names = ["x", "y", "z", "w"]
@@ -163,14 +162,14 @@ def test_rows_that_share_a_position_are_all_given(
 
     written(database, story)
     monkeypatch.setattr(module, "PAGE", 2)
-    with SqliteConnection(str(database)) as db:
+    with open_to_read(database) as db:
         found: list[Item] = list(Reader(db).history(thread_id(3)).items())
 
     assert sorted(names) == sorted(one.item_id for one in found)
 
 
 def test_pages_that_do_not_fit_together_are_not_mixed(
-    database: Path, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A revert while the history is read: its pages would be of two histories."""
 
@@ -178,7 +177,7 @@ def test_pages_that_do_not_fit_together_are_not_mixed(
         await store.commit([batch(file_of(9, thread=1), [], header=continuing(1, 300), end=at(9))])
 
     monkeypatch.setattr(module, "PAGE", 1)
-    with SqliteConnection(str(database)) as db:
+    with open_to_read(database) as db:
         items = Reader(db).history(thread_id(1)).items()
         next(items)
         written(database, revert)

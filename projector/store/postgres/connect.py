@@ -10,8 +10,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import conninfo, errors
 
-from projector.address import shown
-from projector.errors import ProjectorError, StoreRefused, StoreUnavailable
+from projector.address import secrets, shown
+from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
 
 #: Unless the URL says otherwise: a server that is gone without a word is noticed.
 _DEFAULTS: Final = {
@@ -37,19 +37,29 @@ async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
 
     Raises:
         StoreUnavailable: it is not there now.
-        StoreRefused: it does not let us in, or the address is none.
+        StoreRefused: it does not let us in.
+        UsageError: the address is none.
+    """
+    more = parameters(url)
+    with faults(url):
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, **more)
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """Give what a connection is made with, beside what the address says.
+
+    Raises:
+        UsageError: it is none.
     """
     try:
         known = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise StoreRefused(f"{shown(url)}: is no address of PostgreSQL ({error})") from error
-    with faults(url):
-        return await psycopg.AsyncConnection.connect(
-            url,
-            autocommit=True,
-            prepare_threshold=None,
-            **{name: value for name, value in _DEFAULTS.items() if name not in known},  # type: ignore[arg-type] # parameters of libpq
-        )
+        text = _said(error)
+        for secret in secrets(url):
+            text = text.replace(secret, "***")
+        raise UsageError(f"--database {shown(url)}: {text}") from error
+    more = {name: value for name, value in _DEFAULTS.items() if name not in known}
+    return {**more, "client_encoding": "UTF8", "prepare_threshold": None}
 
 
 @contextmanager

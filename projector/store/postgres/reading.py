@@ -10,26 +10,28 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 
 import psycopg
+from psycopg import errors
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
-from psycopg.conninfo import conninfo_to_dict
 
 from projector import escapes
 from projector.address import shown, source_id
-from projector.errors import StoreMissing, StoreRefused, UsageError
-from projector.store.postgres.faults import explained, said
-from projector.store.reading import NONE, Schema, Size, Sql, Values, words_of
-
-#: Seconds to wait for a server that does not answer, if the address does not say.
-PATIENCE_S: Final = 10
+from projector.errors import ProjectorError, StoreMissing, StoreRefused
+from projector.store.postgres.connect import explained, parameters
+from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
 _FEED: Final = "SELECT feed_id, last_seq FROM sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
+_MAY_WRITE: Final = "SELECT has_table_privilege('items', 'INSERT, UPDATE, DELETE')"
+_STANDBY: Final = (
+    "SELECT pg_is_in_recovery(), CAST(CASE WHEN pg_is_in_recovery()"
+    " THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END AS double precision)"
+)
 
 
 class _Text(Loader):
@@ -58,6 +60,7 @@ class _Whole(Loader):
         return float(text) if "." in text else int(text)
 
 
+#: Give values as SQLite has them.
 LOADERS: Final[Mapping[str, type[_Text | _Json | _Uuid | _YesOrNo | _Whole]]] = {
     "text": _Text, "varchar": _Text, "json": _Json, "jsonb": _Json, "uuid": _Uuid,
     "bool": _YesOrNo, "numeric": _Whole,
@@ -73,20 +76,9 @@ def connect(url: str, source: str) -> PostgresConnection:
         StoreRefused: we are not let in.
         StoreUnavailable: the server cannot be reached now.
     """
-    try:
-        wanted = conninfo_to_dict(url)
-    except psycopg.Error as error:
-        raise UsageError(f"--database {shown(url)}: {said(url, error)}") from error
-    more: dict[str, Any] = {"client_encoding": "UTF8"}
-    if "connect_timeout" not in wanted:
-        more["connect_timeout"] = PATIENCE_S
-    if "application_name" not in wanted:
-        more["application_name"] = "codex-projector"
-    try:
-        # No prepared statements: behind a pooler the next one may meet another server process.
-        db = psycopg.connect(url, autocommit=True, prepare_threshold=None, **more)
-    except psycopg.Error as error:
-        raise explained(url, error) from error
+    more = parameters(url)
+    with explaining(url):
+        db = psycopg.connect(url, autocommit=True, **more)
     db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     db.read_only = True
     for name, loader in LOADERS.items():
@@ -111,19 +103,19 @@ class PostgresConnection:
 
     def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """See `Connection`."""
-        with self._explaining():
+        with explaining(self._url):
             return self._execute(sql, values).fetchall()
 
     def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
         """See `Connection`."""
-        with self._explaining():
+        with explaining(self._url):
             cursor = self._execute(sql, values)
             names = [column.name for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
         """See `Connection`."""
-        with self._explaining(), self._db.cursor() as cursor:
+        with explaining(self._url), self._db.cursor() as cursor:
             yield from cursor.stream(_bound(words_of(sql).postgres), self._named(values))
 
     def _execute(self, sql: Sql | str, values: Values) -> psycopg.Cursor:
@@ -135,7 +127,7 @@ class PostgresConnection:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """See `Connection`."""
-        with self._explaining(), self._db.transaction():
+        with explaining(self._url), self._db.transaction():
             yield
 
     def version(self) -> object:
@@ -151,7 +143,7 @@ class PostgresConnection:
         """See `Connection`. Engines that only speak PostgreSQL's protocol may not say: 0."""
         try:
             ((size,),) = self.rows(_SIZE)
-        except (StoreMissing, StoreRefused):
+        except ProjectorError:
             return Size(0, 0)
         return Size(size, 0)
 
@@ -161,6 +153,26 @@ class PostgresConnection:
 
         ((found,),) = self.rows("SELECT max(version) FROM migrations")
         return Schema(found, len(migrations("postgres")))
+
+    def server(self) -> Server | None:
+        """See `Connection`."""
+        ((version,),) = self.rows("SHOW server_version")
+        pgconn = self._db.pgconn
+        standby, lag_s = False, None
+        may_write = True
+        # Engines that only speak PostgreSQL's protocol know less of themselves.
+        with suppress(ProjectorError):
+            ((may_write,),) = self.rows(_MAY_WRITE)
+        with suppress(ProjectorError):
+            ((standby, lag_s),) = self.rows(_STANDBY)
+        return Server(
+            version=str(version),
+            encrypted=bool(pgconn.ssl_in_use),
+            local=pgconn.host.startswith(b"/"),
+            standby=bool(standby),
+            lag_s=lag_s,
+            may_write=bool(may_write),
+        )
 
     def soundness(self, seconds: float | None) -> str | None:  # noqa: ARG002 - as others have it
         """See `Connection`. That is the server's: nothing is seen from here."""
@@ -178,12 +190,18 @@ class PostgresConnection:
         """See `Connection`."""
         self.close()
 
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            raise explained(self._url, error) from error
+
+@contextmanager
+def explaining(url: str) -> Iterator[None]:
+    """Say of what fails inside why the database cannot be read, and how to mend it."""
+    try:
+        yield
+    except errors.UndefinedTable as error:
+        raise StoreMissing(
+            f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
+        ) from error
+    except psycopg.Error as error:
+        raise (explained(url, error) or StoreRefused(f"{shown(url)}: {error}")) from error
 
 
 @functools.cache

@@ -229,7 +229,7 @@ def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
         if row.was is not None and _CHANGES_FILES in (row.type, row.was[4]):
             stale.append((rollout_id, row.uid.hex()))
         if row.type == _CHANGES_FILES and row.json is not None:
-            changed += [(rollout_id, row.uid.hex(), *file) for file in _files(row.json)]
+            changed += [(rollout_id, row.uid.hex(), *file) for file in changed_files(row.json)]
     if stale:
         yield (
             f"DELETE FROM changed_files AS c USING {_KEYS} AS k (rollout_id, uid)"
@@ -239,7 +239,8 @@ def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
     yield from put("changed_files", _FILE, ("rollout_id", "uid", "number"), changed, source)
 
 
-def _files(json: str) -> Iterator[tuple[int, str | None, str | None, str | None]]:
+def changed_files(json: str) -> Iterator[tuple[int, str | None, str | None, str | None]]:
+    """Give the files that an item of type fileChange changed: number, path, kind, where to."""
     try:
         item = orjson.loads(json)
     except ValueError:

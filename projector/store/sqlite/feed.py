@@ -86,27 +86,27 @@ def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int)
 
 def _thread(db: sqlite3.Connection, thread_id: str) -> None:
     """Tell of a thread, if it is not as it was told of last."""
-    digest = _digest(db, thread_id)
+    now = digest(db, thread_id)
     told = db.execute(
         "SELECT thread, digest FROM feed_threads WHERE thread_id = ?", (thread_id,)
     ).fetchone()
     if told is None:
-        if digest is None:  # a name of a thread that is not here
+        if now is None:  # a name of a thread that is not here
             return
         thread = db.execute(
-            "INSERT INTO feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, digest)
+            "INSERT INTO feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, now)
         ).lastrowid
         op = _INSERT
     else:
         thread, before = told
-        if before == digest:
+        if before == now:
             return
-        db.execute("UPDATE feed_threads SET digest = ? WHERE thread = ?", (digest, thread))
-        op = _TOMBSTONE if digest is None else _INSERT if before is None else _UPDATE
+        db.execute("UPDATE feed_threads SET digest = ? WHERE thread = ?", (now, thread))
+        op = _TOMBSTONE if now is None else _INSERT if before is None else _UPDATE
     db.execute("INSERT INTO feed (kind, op, row) VALUES (?, ?, ?)", (_THREAD, op, thread))
 
 
-def _digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
+def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
     """Give a fingerprint of all that is shown of a thread; None: it is not there."""
     row = db.execute("SELECT * FROM threads WHERE thread_id = ?", (thread_id,)).fetchone()
     if row is None:

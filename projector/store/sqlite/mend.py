@@ -12,10 +12,10 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
     with feed.telling(db, now_ms), index.following(db):
         told = ("items", "turns", "realtime_items")
-        lost_rows = {one for table in told for (one,) in db.execute(ownerless(table))}
+        lost_rows = {one for table in told for (one,) in db.execute(ownerless(table).sqlite)}
         feed.purge(db, sorted(lost_rows))
         for table in OWNED:
-            for (rollout,) in db.execute(ownerless(table)).fetchall():
+            for (rollout,) in db.execute(ownerless(table).sqlite).fetchall():
                 db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
         rollouts = db.execute("SELECT rollout_id, rollout FROM rollouts ORDER BY 1").fetchall()
         lost = db.execute(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
-from projector.store.reading import NONE, Schema, Size, Sql, Values, words_of
+from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 #: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
 LOCK_TIMEOUT_S: Final = 1.0
@@ -89,6 +89,10 @@ class SqliteConnection:
 
         ((found,),) = self.rows("PRAGMA user_version")
         return Schema(found, len(migrations("sqlite")))
+
+    def server(self) -> Server | None:
+        """See `Connection`."""
+        return None
 
     def soundness(self, seconds: float | None) -> str | None:
         """See `Connection`."""

@@ -247,10 +247,9 @@ class SqliteStore:
         await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=purge)
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
-        """Take a thread away: all rows of its rollouts, its name, what its events say.
+        """See `Store`. What is deleted is overwritten in the file.
 
-        Of the events of its life the bare facts stay, without any text. What is deleted is
-        overwritten in the file. Rows first, then names and events, then words of the index.
+        Rows first, then names and events, then words of the index.
         """
         await self._run(_overwrite)
         await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=True)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from projector.place import RolloutId, ThreadId
 from projector.store.compare import LISTED, Differences, Field, Kind, Rollout, Row, field, unequal
+from projector.store.reading import Sql
 
-KIND = Kind("item", ("offset", "item_id", "json", "tombstone"), 2, ("item_id",), "")
+KIND = Kind("item", ("offset", "item_id", "json", "tombstone"), 2, ("item_id",), Sql("", ""))
 ROLLOUT = Rollout(1, RolloutId("r"), ThreadId("t"), 0, 100, 0)
 
 keys = st.tuples(st.integers(0, 9), st.sampled_from("abc"))

@@ -1,0 +1,81 @@
+"""`projector copy`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from projector.commands.options import settings_of
+
+if TYPE_CHECKING:
+    from projector.settings import Settings
+    from projector.store.transfer import Receiver
+
+
+@click.command("copy")
+@click.option("--from", "from_", metavar="URL", required=True, help="What is copied: --database.")
+@click.option("--to", metavar="URL", required=True, help="Where it goes: a new file, or a server.")
+@click.pass_context
+def copy(context: click.Context, from_: str, to: str) -> int:
+    """Copy a database into another one, of the same engine or another.
+
+    Rows, checkpoints, ids, names, anomalies, tombstones and the change feed with its numbers: a
+    daemon on the copy goes on where the other one stood, and reads nothing again. The full-text
+    index is made anew by the first `run` or `backfill`.
+
+    Of a server's database the rows of one source are copied, and into one: that of this host, or of
+    [source] name. All or nothing is copied; into a file that is there, or a source that has
+    rollouts, nothing is.
+    """
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+    import time  # noqa: PLC0415
+
+    from projector.figures import count  # noqa: PLC0415
+    from projector.run import progress  # noqa: PLC0415
+    from projector.store.open import open_to_read  # noqa: PLC0415
+    from projector.store.transfer import send  # noqa: PLC0415
+
+    source = settings_of(context, (), from_)
+    target = settings_of(context, (), to)
+    began = time.monotonic()
+    talk = progress.choose()
+    name = source.source.name
+    try:
+        with (
+            open_to_read(source.database, source=name) as db,
+            closing(_receiver(target)) as receiver,
+        ):
+            sent = send(db, receiver, start=talk.start, advance=talk.advance)
+    finally:
+        talk.finish()
+    asyncio.run(_mend(target))
+    line = (
+        f"{count(sent.rollouts, 'rollout')}, {count(sent.rows, 'row')} copied"
+        f" in {time.monotonic() - began:.1f} s"
+    )
+    if sent.left:
+        line += f"; {count(sent.left, 'rollout')} left out: another host has them there"
+    click.echo(line)
+    return 0
+
+
+def _receiver(target: Settings) -> Receiver:
+    """Get the database ready that takes the rows."""
+    import asyncio  # noqa: PLC0415 - see the package's docstring
+
+    from projector.store.open import open_receiver  # noqa: PLC0415
+
+    return asyncio.run(open_receiver(target.database, source=target.source.name))
+
+
+async def _mend(target: Settings) -> None:
+    """Let chains go on in what other hosts have there."""
+    from projector.store.open import open_store  # noqa: PLC0415 - see the package's docstring
+
+    store = await open_store(target.database, source=target.source.name)
+    try:
+        await store.mend()
+    finally:
+        await store.close()

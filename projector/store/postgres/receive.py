@@ -1,0 +1,200 @@
+"""A source of a PostgreSQL database that takes the rows of another database over.
+
+See `store.transfer.Receiver`. All of it is one transaction, so that an attempt that fails leaves
+nothing; rows go over by COPY. Rollouts that another source has claimed stay that one's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from projector import escapes
+from projector.address import shown, source_id
+from projector.errors import StoreRefused
+from projector.place import RolloutId
+from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
+from projector.store.postgres.connect import parameters
+from projector.store.postgres.reading import explaining
+from projector.store.postgres.save import bucket, changed_files
+from projector.store.transfer import Row, Stand, Table
+
+_JSON: Final = frozenset({"json", "error_json", "payload"})
+#: Tables whose rows say whether something in them is escaped.
+_MARKED: Final = frozenset({"items", "turns", "realtime_items", "events"})
+
+_DAYS: Final = """
+INSERT INTO usage_days
+SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
+  THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE '' END,
+  left(coalesce(model, ''), 256), count(*), sum(input_tokens), sum(cached_input_tokens),
+  sum(output_tokens), sum(reasoning_output_tokens), sum(total_tokens)
+FROM usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
+"""
+
+
+class PostgresReceiver:
+    """See `Receiver`."""
+
+    def __init__(self, url: str, source: str) -> None:
+        """Connect. The schema is there, and so is the row of the source."""
+        self._url = url
+        self._source = str(source_id(source))
+        self._name = source
+        self._rollout_id = ""
+        self._files: list[Row] = []
+        with explaining(self._url):
+            self._db = psycopg.connect(url, **parameters(url))
+
+    def begin(self, stand: Stand, rollout_ids: Sequence[RolloutId]) -> frozenset[RolloutId]:
+        """See `Receiver`."""
+        with explaining(self._url):
+            self._db.execute(
+                "SELECT 1 FROM sources WHERE source_id = %s FOR UPDATE", (self._source,)
+            )
+            found = self._db.execute(
+                "SELECT count(*) FROM rollouts WHERE source_id = %s", (self._source,)
+            ).fetchone()
+            if found and found[0]:
+                raise StoreRefused(
+                    f"{shown(self._url)}: source {self._name} has {found[0]:,} rollouts there",
+                    hint="Name another one: [source] name, $PROJECTOR_SOURCE__NAME",
+                )
+            self._db.execute(
+                "UPDATE sources SET feed_id = %s, pruned = %s, last_seq = %s WHERE source_id = %s",
+                (stand.feed_id.hex(), stand.pruned, stand.last, self._source),
+            )
+            return frozenset(self._claimed(rollout_ids))
+
+    def _claimed(self, rollout_ids: Sequence[RolloutId]) -> Iterator[RolloutId]:
+        """Claim rollouts; gives those that are another's."""
+        ordered = sorted((bucket(one), one) for one in rollout_ids)
+        for at in range(0, len(ordered), 1000):
+            some = ordered[at : at + 1000]
+            rows = self._db.execute(
+                "INSERT INTO claims (bucket, rollout_id, source_id)"
+                " SELECT k.bucket, k.rollout_id, CAST(%s AS uuid)"
+                " FROM unnest(%s::smallint[], %s::text[]) AS k (bucket, rollout_id)"
+                " ON CONFLICT (bucket, rollout_id) DO UPDATE"
+                " SET source_id = coalesce(claims.source_id, excluded.source_id)"
+                " RETURNING rollout_id, source_id",
+                (self._source, [number for number, _ in some], [one for _, one in some]),
+            )
+            for rollout_id, whose in rows:
+                if str(whose) != self._source:
+                    yield rollout_id
+
+    def rollout(self, row: dict[str, Any]) -> None:
+        """See `Receiver`."""
+        self._rollout_id = row["rollout_id"]
+        self._copy("rollouts", tuple(row), [tuple(row.values())])
+
+    def take_of(self, table: Table, rows: Iterable[Row]) -> int:
+        """See `Receiver`."""
+        count = self._copy(table.name, table.columns, rows, {"rollout_id": self._rollout_id})
+        files, self._files = self._files, []
+        if files:
+            columns = ("uid", "number", "path", "kind", "move_path")
+            self._copy("changed_files", columns, files, {"rollout_id": self._rollout_id})
+        return count
+
+    def take(self, table: Table, rows: Iterable[Row]) -> int:
+        """See `Receiver`."""
+        match table.name:
+            case "changes":
+                places = [table.columns.index(name) for name in ("kind", "op", "thread_id")]
+                numbered = (_numbered(row, *places) for row in rows)
+                return self._copy("feed", table.columns, numbered, {"row_source": self._source})
+            case "thread_parts":
+                return self._copy(table.name, table.columns, rows, {"part_source": self._source})
+            case _:
+                return self._copy(table.name, table.columns, rows)
+
+    def _copy(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        same: Mapping[str, str] | None = None,
+    ) -> int:
+        """Copy rows; `same`: columns that have one value in all of them."""
+        fixed = {"source_id": self._source, **(same or {})}
+        extra = [
+            *(["escaped"] if table in _MARKED else ()),
+            *(["digest"] if table == "anomaly_rows" else ()),
+        ]
+        names = sql.SQL(", ").join(map(sql.Identifier, (*fixed, *columns, *extra)))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+        first = tuple(map(_text, fixed.values()))
+        files = table == "items"
+        count = 0
+        with explaining(self._url), self._db.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                values = [_value(name, value) for name, value in zip(columns, row, strict=True)]
+                if "escaped" in extra:
+                    values.append(
+                        any(escapes.LEAD in value for value in values if isinstance(value, str))
+                    )
+                if "digest" in extra:
+                    values.append(_digest(row[columns.index("detail")]))
+                copy.write_row((*first, *values))
+                if files:
+                    self._note_files(columns, row)
+                count += 1
+        return count
+
+    def _note_files(self, columns: Sequence[str], row: Row) -> None:
+        item = dict(zip(columns, row, strict=True))
+        if item["type"] == "fileChange":
+            uid = item["uid"]
+            self._files += [(uid, *file) for file in changed_files(item["json"])]
+
+    def finish(self) -> None:
+        """See `Receiver`."""
+        with explaining(self._url):
+            self._db.execute(_DAYS, (self._source,))
+            self._db.commit()
+
+    def close(self) -> None:
+        """See `Receiver`."""
+        self._db.close()
+
+
+def _numbered(row: Row, kind: int, op: int, thread: int) -> Row:
+    """Write what a change is about, and how, as numbers."""
+    values = list(row)
+    values[kind], values[op] = CHANGE_KINDS[row[kind]], CHANGE_OPS[row[op]]
+    values[thread] = row[thread] or ""
+    return tuple(values)
+
+
+def _value(name: str, value: Any) -> Any:
+    """Give a value as the server takes it."""
+    if name == "uid" and isinstance(value, bytes):
+        return value.hex()
+    if not isinstance(value, str):
+        return value
+    return _json(value) if name in _JSON else _text(value)
+
+
+def _text(value: str) -> str:
+    return escapes.text(value)
+
+
+def _json(value: str) -> str:
+    escaped = escapes.of_json(value)
+    try:
+        orjson.loads(escaped)
+    except ValueError:
+        return escapes.of_no_json(value)
+    return escaped
+
+
+def _digest(detail: str) -> str:
+    """Give the key of an anomaly's words, as the store makes it."""
+    return hashlib.md5(detail.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()

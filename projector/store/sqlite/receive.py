@@ -1,0 +1,235 @@
+"""A new SQLite file that takes the rows of another database over: `store.transfer.Receiver`.
+
+It is filled under another name and put in its place at the end, so that an attempt that fails
+leaves nothing. Numbers of rows are this database's own; the change feed keeps its numbers, and
+what it tells of rows that are no more.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from projector.errors import StoreRefused
+from projector.place import RolloutId
+from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
+from projector.store.migrate import migrate, migrations
+from projector.store.sqlite import costs, feed
+from projector.store.sqlite.file import faults, prepare
+from projector.store.transfer import Row, Stand, Table
+
+_MOST: Final = (1 << 63) - 1
+
+
+class SqliteReceiver:
+    """See `Receiver`."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the new file.
+
+        Raises:
+            StoreRefused: there is one already.
+        """
+        if path.exists():
+            raise StoreRefused(
+                f"{path}: is there already", hint="Name another file, or move it away"
+            )
+        self._path = path
+        self._new = path.with_name(path.name + ".copying")
+        self._remove()
+        prepare(self._new)
+        self._db = sqlite3.connect(self._new, isolation_level=None)
+        self._numbers: dict[str, int] = {}
+        self._number = 0
+        self._stand: Stand | None = None
+        self._done = False
+
+    def begin(self, stand: Stand, rollout_ids: Sequence[RolloutId]) -> frozenset[RolloutId]:
+        """See `Receiver`."""
+        del rollout_ids
+        self._stand = stand
+        with faults(self._path):
+            # What fails is thrown away: there is nothing to go back to, and nothing to wait for.
+            for pragma in ("page_size = 8192", "journal_mode = OFF", "synchronous = OFF"):
+                self._db.execute(f"PRAGMA {pragma}")
+            migrate(self._db, self._new, migrations("sqlite"))
+            self._db.execute("BEGIN EXCLUSIVE")
+            self._db.execute(
+                "UPDATE feed_state SET feed_id = ?, pruned = ?", (stand.feed_id, stand.pruned)
+            )
+        return frozenset()
+
+    def rollout(self, row: dict[str, Any]) -> None:
+        """See `Receiver`."""
+        row = {name: _held(value) for name, value in row.items()}
+        with faults(self._path):
+            self._number = self._insert("rollouts", row)
+        self._numbers[row["rollout_id"]] = self._number
+
+    def take_of(self, table: Table, rows: Iterable[Row]) -> int:
+        """See `Receiver`."""
+        if table.name == "usage":  # which of several rows counts is settled at the end
+            counted = table.columns.index("counted")
+            rows = ((*row[:counted], 1, *row[counted + 1 :]) for row in rows)
+        return self._many(
+            table.name, ("rollout", *table.columns), ((self._number, *row) for row in rows)
+        )
+
+    def take(self, table: Table, rows: Iterable[Row]) -> int:
+        """See `Receiver`."""
+        match table.name:
+            case "changes":
+                with faults(self._path):
+                    return self._changes(table, rows)
+            case "thread_parts":
+                return self._many(
+                    table.name, ("rollout", *table.columns), self._placed(table, rows, keep=True)
+                )
+            case "thread_states" | "events":
+                columns = [name for name in table.columns if name != "rollout_id"]
+                return self._many(
+                    table.name, ("rollout", *columns), self._placed(table, rows, keep=False)
+                )
+            case _:
+                return self._many(table.name, table.columns, rows)
+
+    def _placed(self, table: Table, rows: Iterable[Row], *, keep: bool) -> Iterator[Row]:
+        """Put the number of its rollout before a row; those of rollouts that are not here go."""
+        place = table.columns.index("rollout_id")
+        for row in rows:
+            number = self._numbers.get(row[place])
+            if number is not None or table.name == "events":
+                yield (number, *(row if keep else (*row[:place], *row[place + 1 :])))
+
+    def _many(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        marks = ", ".join("?" * len(columns))
+        with faults(self._path):
+            return self._db.executemany(
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows
+            ).rowcount.__index__()
+
+    def _insert(self, table: str, row: dict[str, Any]) -> int:
+        made = self._db.execute(
+            f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+            tuple(row.values()),
+        ).lastrowid
+        assert made is not None, table
+        return made
+
+    # The feed -------------------------------------------------------------------------------------
+
+    def _changes(self, table: Table, rows: Iterable[Row]) -> int:
+        count, at, last = 0, None, 0
+        for row in rows:
+            change = dict(zip(table.columns, row, strict=True))
+            if at is not None and change["committed_at_ms"] != at:
+                self._db.execute("INSERT INTO feed_commits VALUES (?, ?)", (last, at))
+            at, last = change["committed_at_ms"], change["seq"]
+            self._db.execute(
+                "INSERT INTO feed (seq, kind, op, row) VALUES (?, ?, ?, ?)",
+                (
+                    last,
+                    CHANGE_KINDS[change["kind"]],
+                    CHANGE_OPS[change["op"]],
+                    self._row_of(change),
+                ),
+            )
+            count += 1
+        if at is not None:
+            self._db.execute("INSERT INTO feed_commits VALUES (?, ?)", (last, at))
+        self._tell_threads()
+        self._go_on(last)
+        return count
+
+    def _row_of(self, change: dict[str, Any]) -> int:
+        """Give the number of a change's row; of one that is no more, that of what it was."""
+        key: tuple[Any, ...]
+        rollout = self._numbers.get(change["rollout_id"])
+        turn_id, item_id = change["turn_id"], change["item_id"]
+        match change["kind"]:
+            case "thread":
+                return self._thread(change["thread_id"])
+            case "turn":
+                sql = "SELECT turn FROM turns WHERE rollout = ? AND turn_id = ?"
+                key = (rollout, turn_id)
+            case "item":
+                sql = "SELECT item FROM items WHERE rollout = ? AND turn_id = ? AND item_id = ?"
+                key = (rollout, turn_id, item_id)
+            case "realtime":
+                sql = "SELECT realtime_item FROM realtime_items WHERE rollout = ? AND item_id = ?"
+                key = (rollout, item_id)
+            case _:
+                sql = "SELECT seq FROM events WHERE thread_id = ? AND uid = ?"
+                key = (change["thread_id"], _uid(change["uid"]))
+        found = self._db.execute(sql, key).fetchone()
+        if found:
+            return int(found[0])
+        names = ("thread_id", "rollout_id", "turn_id", "item_id", "type")
+        lost = {"uid": _uid(change["uid"]) or b""} | {name: change[name] for name in names}
+        lost["thread_id"] = lost["thread_id"] or ""
+        return -self._insert("feed_purged", lost)
+
+    def _thread(self, thread_id: str) -> int:
+        found = self._db.execute(
+            "SELECT thread FROM feed_threads WHERE thread_id = ?", (thread_id,)
+        ).fetchone()
+        return int(found[0]) if found else self._insert("feed_threads", {"thread_id": thread_id})
+
+    def _tell_threads(self) -> None:
+        """Keep how threads were told of, so that none is told of again for having been copied."""
+        known = [row[0] for row in self._db.execute("SELECT thread_id FROM thread_states")]
+        for thread_id in known:
+            self._thread(thread_id)
+        threads = self._db.execute("SELECT thread, thread_id FROM feed_threads").fetchall()
+        self._db.executemany(
+            "UPDATE feed_threads SET digest = ? WHERE thread = ?",
+            [(feed.digest(self._db, thread_id), number) for number, thread_id in threads],
+        )
+        self._db.execute("DELETE FROM feed_stale")
+
+    def _go_on(self, last: int) -> None:
+        """Let numbers go on behind the greatest that was ever given, though it was pruned."""
+        assert self._stand is not None
+        thread = self._db.execute("SELECT thread FROM feed_threads LIMIT 1").fetchone()
+        if last < self._stand.last and thread is not None:
+            self._db.execute(
+                "INSERT INTO feed (seq, kind, op, row) VALUES (?, 3, 2, ?)",
+                (self._stand.last, thread[0]),
+            )
+
+    def finish(self) -> None:
+        """See `Receiver`."""
+        with faults(self._path):
+            costs.count(self._db, 0)
+            self._db.execute("COMMIT")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.close()
+        file = os.open(self._new, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        os.rename(self._new, self._path)
+        self._done = True
+
+    def close(self) -> None:
+        """See `Receiver`."""
+        self._db.close()
+        if not self._done:
+            self._remove()
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{self._new}{suffix}").unlink(missing_ok=True)
+
+
+def _uid(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text.replace("-", ""))
+
+
+def _held(value: Any) -> Any:
+    """Give what a column holds; an inode may have a bit more."""
+    return min(value, _MOST) if isinstance(value, int) else value

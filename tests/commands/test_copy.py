@@ -1,0 +1,173 @@
+"""`projector copy`: a database goes over into another one, and nothing is read again."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projector import cli
+from projector.address import is_postgres
+from projector.place import RolloutId
+from projector.store.open import open_store
+from tests.benchmarks.rollouts import Rollout
+from tests.commands.stage import home_with_all_kinds
+from tests.databases import SOURCE
+from tests.mirror import Mirror, changes_of, rows_to_mirror
+from tests.projecting import backfilled
+from tests.rows import rows_of
+from tests.sample import make
+from tests.server import Server
+
+New = Callable[[str], str]
+#: A text that PostgreSQL does not hold as it is.
+ODD = rb"\u0000 and \ud800, \uf8f00041"
+
+
+@pytest.fixture
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[New]:
+    """Give a way to an address of an engine where no database is yet."""
+    made: list[str] = []
+
+    def address(engine: str) -> str:
+        if engine == "sqlite":
+            made.append(f"sqlite:///{tmp_path}/p{len(made)}.db")
+        else:
+            server: Server = request.getfixturevalue("server")
+            made.append(server.make_database())
+        return made[-1]
+
+    yield address
+    for url in made:
+        if is_postgres(url):
+            request.getfixturevalue("server").drop_database(url)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Give a home with all that there is: reverts, forks, rollbacks, odd texts, odd lines."""
+    home = home_with_all_kinds(tmp_path / "home")
+    shutil.copytree(make.SHIPPED, home, dirs_exist_ok=True)
+    path = Rollout(seed=7).write(home, size=4_000)
+    data = path.read_bytes()
+    assert data.count(b" harbour ") > 3
+    path.write_bytes(data.replace(b" harbour ", b" harbour " + ODD + b" "))
+    return home
+
+
+def lived(home: Path, url: str) -> None:
+    """Project a home; then a file is cut short, one goes with all its rows, and one without."""
+    backfilled(home, url, batch_records=7)
+    cut, purged, gone = sorted(home.rglob("rollout-*.jsonl"))[:3]
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:-2]))
+    for path in (purged, gone):
+        path.unlink()
+
+    async def purge() -> None:
+        store = await open_store(url, source=SOURCE)
+        await store.gone([RolloutId(purged.stem[-36:])], purge=True)
+        await store.gone([RolloutId(gone.stem[-36:])], purge=False)
+        await store.close()
+
+    asyncio.run(purge())
+    backfilled(home, url)
+
+
+def shown(url: str) -> tuple[Any, ...]:
+    """Give all that readers see, but for whose it is."""
+    rows = {
+        key: {name: value for name, value in row.items() if name != "host"}
+        for key, row in rows_to_mirror(url).items()
+    }
+    return rows_of(url), rows, changes_of(url)
+
+
+@pytest.mark.parametrize("to", ["sqlite", "postgres"])
+@pytest.mark.parametrize("from_", ["sqlite", "postgres"])
+def test_all_comes_over_and_nothing_is_read_again(
+    new: New, home: Path, from_: str, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows, uids, tombstones, checkpoints, names, and the feed with its numbers."""
+    old, copy = new(from_), new(to)
+    lived(home, old)
+    capsys.readouterr()
+
+    assert cli.run(["copy", "--from", old, "--to", copy]) == 0
+
+    out, err = capsys.readouterr()
+    assert " rows copied in " in out
+    assert err == ""
+    assert shown(copy) == shown(old)
+    summary = backfilled(home, copy)
+    assert (summary.bytes_read, summary.records) == (0, 0)
+    assert cli.run(["verify", "--codex-home", str(home), "--database", copy]) == 0
+    assert shown(copy) == shown(old)
+
+
+@pytest.mark.parametrize("to", ["sqlite", "postgres"])
+@pytest.mark.parametrize("from_", ["sqlite", "postgres"])
+def test_a_follower_goes_on_where_it_was(new: New, home: Path, from_: str, to: str) -> None:
+    """Numbers go on behind the old ones, and nothing is told twice."""
+    old, copy = new(from_), new(to)
+    backfilled(home, old)
+    mirror = Mirror()
+    mirror.read(old)
+    before = mirror.seq
+    assert cli.run(["copy", "--from", old, "--to", copy]) == 0
+    mirror.read(copy)
+    assert mirror.seq == before
+
+    Rollout(seed=9).write(home, size=3_000)
+    backfilled(home, copy)
+    mirror.read(copy)
+
+    assert mirror.seq > before
+    assert {one[0] for one in mirror.seen if one[0] > before} == set(
+        range(before + 1, mirror.seq + 1)
+    )
+    for row in mirror.rows.values():
+        row.pop("host", None)
+    assert mirror.rows == shown(copy)[1]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_what_has_rows_takes_none(
+    new: New, home: Path, engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, copy = new("sqlite"), new(engine)
+    backfilled(home, old)
+    backfilled(home, copy)
+    before = shown(copy)
+
+    assert cli.run(["copy", "--from", old, "--to", copy]) == 1
+
+    assert "Name another" in capsys.readouterr().err
+    assert shown(copy) == before
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_what_fails_midway_leaves_nothing(
+    new: New, home: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next attempt begins from the start."""
+    old, copy = new("sqlite"), new(engine)
+    backfilled(home, old)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("projector.run.progress.Plain.advance", full)
+        assert cli.run(["copy", "--from", old, "--to", copy]) == 1
+
+    assert cli.run(["copy", "--from", old, "--to", copy]) == 0
+    assert shown(copy) == shown(old)
+
+
+def test_nothing_to_copy(new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["copy", "--from", f"sqlite:///{tmp_path}/none.db", "--to", new("sqlite")]) == 1
+    assert "no database there" in capsys.readouterr().err
