@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,15 @@ import pytest
 
 from projector.reduce.start import start
 from projector.rows import LONG, ItemRow
-from projector.run.backfill import backfill
+from projector.run.backfill import backfill, limits_of
 from projector.run.progress import Silent
+from projector.run.rounds import Rounds
+from projector.run.survey import Surveyor
 from projector.settings import Read
 from projector.store.open import open_store
 from tests import paginated as new
 from tests.benchmarks.rollouts import MB, Rollout
-from tests.homes import DAY, NAME, put
+from tests.homes import DAY, NAME, name_of, put
 from tests.projecting import backfilled, settings_for
 from tests.rows import rows_of
 from tests.zst import frame
@@ -134,6 +137,33 @@ def test_a_zst_that_expands_without_end(tmp_path: Path) -> None:
     assert [row[2] for row in rows["codex_thread_items"]] == ["last"]
     assert "zst_expands" in {row[3] for row in rows["anomalies"]}
     assert peak < 450  # a line of 256 MiB is allowed, and held
+
+
+def test_a_folder_of_very_many_rollouts(tmp_path: Path) -> None:
+    """What is known of each is a few hundred bytes, also while all are looked at again."""
+    count = 5_000
+    (tmp_path / DAY).mkdir(parents=True)
+    for number in range(count):
+        (tmp_path / DAY / name_of(number)).touch()
+    settings = settings_for(tmp_path, tmp_path / "p.db")
+    surveyor = Surveyor(settings.codex_homes)
+
+    async def peak_of_two_looks() -> int:
+        store = await open_store(settings.database)
+        rounds = Rounds(store, limits_of(settings))
+        tracemalloc.start()
+        try:
+            for _ in range(2):
+                look = surveyor.everything()
+                rounds.news_of(look.files)
+                assert not look.gone(rounds.following)
+            assert (len(look.files), rounds.waiting) == (count, count)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            await store.close()
+
+    assert asyncio.run(peak_of_two_looks()) / count < 500
 
 
 def test_a_folder_of_very_many_files(tmp_path: Path) -> None:
