@@ -17,13 +17,25 @@ from typing import Any
 import pytest
 
 from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
+from projector.rows import Change
 from projector.store.migrate import Migration, migrate, migrations, statements
 from projector.store.open import open_store, sqlite_path
 from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Backend, Queried, Run, SqliteBackend
-from tests.contract.makers import at, batch, continuing, file_of, item, rollout_id, thread_id, turn
+from tests.contract.makers import (
+    at,
+    batch,
+    continuing,
+    event,
+    file_of,
+    item,
+    rollout_id,
+    thread_id,
+    turn,
+    usage,
+)
 
 
 @pytest.fixture
@@ -488,3 +500,41 @@ def test_a_page_of_a_long_lineage_reads_little(store: Queried, run: Run) -> None
 
     assert run(page()) == 100
     assert steps * 100 < 60_000, "instructions of SQLite's machine; all rows would be 600 000"
+
+
+def test_a_batch_costs_the_same_however_much_is_there(store: Queried, run: Run) -> None:
+    """Cost follows the suffix, the full-text index and the sums of tokens included."""
+    assert isinstance(store, SqliteStore)
+    run(store.index("all", 8_192))
+    end, steps = 0, 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    def commit(count: int) -> None:
+        nonlocal end
+        rows: list[Change] = [item(1, str(end + n), end + n) for n in range(count)]
+        rows += [turn(1, "t", 0), usage(1, end, 5, response=f"r{end}"), event(1, "turn.started", 0)]
+        start = at(end) if end else None
+        run(store.commit([batch(file_of(1), rows, start=start, end=end + count)]))
+        end += count
+
+    async def counting(every: int) -> None:
+        assert store._db is not None
+        await store._db.set_progress_handler(step if every else None, every or 1)  # type: ignore[arg-type]
+
+    def cost() -> int:
+        nonlocal steps
+        commit(1)
+        run(counting(every=10))
+        steps = 0
+        commit(1)
+        run(counting(every=0))
+        return steps
+
+    commit(100)
+    few = cost()
+    commit(4_000)
+
+    assert cost() < 1.5 * few
