@@ -14,7 +14,8 @@ import pytest
 
 from projector.reduce.start import start
 from projector.rows import LONG, ItemRow
-from projector.run.backfill import backfill, limits_of
+from projector.run.backfill import backfill
+from projector.run.batches import limits_of
 from projector.run.progress import Silent
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor
