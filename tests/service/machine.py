@@ -33,6 +33,9 @@ _NEEDED: Final = {
 #: Where the program lies in the machine; the rest of a venv is made beside it.
 PROGRAM: Final = "/opt/projector/bin/projector"
 PYTHON: Final = "/opt/projector/bin/python"
+#: The repository, and the folder of libraries, as the machine sees them.
+SOURCE: Final = "/opt/python/1"
+LIBRARIES: Final = "/opt/python/2"
 
 _SPACES: Final = ("--mount", "--pid", "--cgroup", "--ipc", "--uts", "--net")
 #: What a container has no business with, and what would wait for the network.
@@ -124,6 +127,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         """Boot it, and put the program where the README says: /opt/projector."""
         self._log = (folder / "console").open("w+")
+        self._since: list[str] = []
         top = folder / "machine"
         top.mkdir()
         self._outer = subprocess.Popen(
@@ -191,13 +195,25 @@ class Machine:
     @property
     def runtime(self) -> str:
         """Where robin's own manager listens."""
-        return f"/run/user/{self.run('id', '-u', 'robin').strip()}"
+        return f"/run/user/{self.uid}"
+
+    @property
+    def uid(self) -> int:
+        """Give robin's number."""
+        return int(self.run("id", "-u", "robin"))
 
     def journal(self, unit: str) -> list[dict[str, str]]:
         """Give what a unit of the system, or systemd of it, has logged."""
+        return [json.loads(line) for line in self.log("--unit", unit, "--output=json")]
+
+    def log(self, *options: str) -> list[str]:
+        """Give lines of the journal, from what was not yet forgotten."""
         self.run("journalctl", "--sync")
-        said = self.run("journalctl", "--unit", unit, "--output=json", "--no-pager")
-        return [json.loads(line) for line in said.splitlines()]
+        return self.run("journalctl", "--no-pager", *options, *self._since).splitlines()
+
+    def forget(self) -> None:
+        """Look at what is logged from now on."""
+        self._since = [f"--since=@{time.time():.6f}"]
 
     def until(self, ask: Callable[[], bool], what: str) -> None:
         """Wait for something."""

@@ -2,94 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterator
-
 import pytest
 
-from tests.service.machine import PROGRAM, PYTHON, Machine, missing
-
-#: Where the account's rollouts are, and the database of the system's service.
-CODEX = "/home/robin/.codex"
-STATE = "/var/lib/codex-projector"
-SETTINGS = "/etc/codex-projector/config.toml"
-#: The repository, as the machine sees it.
-SOURCE = "/opt/python/1"
-FOLLOWING = "following 5 rollouts, 0 bytes behind"
-
-WHY_NOT = missing()
-pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"no live systemd here: {WHY_NOT}")
-
-
-@pytest.fixture(scope="module")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with Machine(tmp_path_factory.mktemp("machine")) as machine:
-        yield machine
-
-
-@pytest.fixture
-def machine(booted: Machine) -> Iterator[Machine]:
-    """Give a machine where robin has rollouts and nothing is installed yet."""
-    booted.run("cp", "-r", f"{SOURCE}/projector/sample", CODEX, account="robin")
-    booted.run("chmod", "-R", "u+w", CODEX)
-    yield booted
-    booted.run(PROGRAM, "uninstall")
-    booted.call("systemctl", "reset-failed")
-    booted.run("rm", "-rf", CODEX, STATE, "/etc/codex-projector", "/etc/credstore")
-    booted.run("rm", "-rf", "/etc/systemd/system/projector.service.d")
-    booted.run("rm", "-rf", "/etc/systemd/system/projector-health.timer.d")
-
-
-def install(machine: Machine, *arguments: str) -> str:
-    return machine.run(PROGRAM, "install", "--as", "robin", *arguments)
-
-
-def follows(machine: Machine, status: str = FOLLOWING) -> None:
-    """Wait until the daemon says that it has all."""
-    machine.until(lambda: machine.show("projector", "StatusText") == status, f'"{status}"')
-
-
-def drop_in(machine: Machine, unit: str, text: str) -> None:
-    """Change a unit, as `systemctl edit` does."""
-    machine.write(f"/etc/systemd/system/{unit}.d/override.conf", text)
-    machine.run("systemctl", "daemon-reload")
-
-
-def append(machine: Machine) -> None:
-    """Let Codex write one more turn: the last one of a rollout again, under another id."""
-    script = (
-        "import glob, re\n"
-        f"path = sorted(glob.glob('{CODEX}/sessions/2026/01/05/*.jsonl'))[-1]\n"
-        "lines = open(path, 'rb').read().splitlines(keepends=True)\n"
-        "turn = [n for n, line in enumerate(lines) if b'task_started' in line][-1]\n"
-        'old = re.search(rb\'"turn_id":"([^"]+)\', lines[turn])[1]\n'
-        "new = old[:-4] + b'ffff'\n"
-        "with open(path, 'ab') as file:\n"
-        "    for number, line in enumerate(lines[turn:], start=len(lines)):\n"
-        "        file.write(re.sub(rb'\"ordinal\":\\d+', b'\"ordinal\":%d' % number,"
-        " line.replace(old, new)))\n"
-    )
-    machine.run("python3", "-c", script, account="robin")
-
-
-def verified(machine: Machine) -> None:
-    """The database says what the rollouts say."""
-    machine.run(PROGRAM, "verify", "--codex-home", CODEX, "--database",
-                f"sqlite:///{STATE}/projector.db", account="robin")  # fmt: skip
-
-
-def turns(machine: Machine) -> int:
-    said = machine.run(PROGRAM, "status", "--json", "--codex-home", CODEX, "--database",
-                       f"sqlite:///{STATE}/projector.db", account="robin")  # fmt: skip
-    found = json.loads(said)["turns"]
-    assert isinstance(found, int)
-    return found
-
-
-def events(machine: Machine) -> list[str]:
-    """Give the names of what the daemon has logged, the last start's and those before."""
-    return [line["MESSAGE"].split()[0] for line in machine.journal("projector")]
+from tests.service.installed import (
+    FOLDERS,
+    SETTINGS,
+    STATE,
+    append,
+    drop_in,
+    events,
+    follows,
+    install,
+    sandboxed,
+    turns,
+    verified,
+)
+from tests.service.machine import PROGRAM, Machine
 
 
 def test_installed_it_runs_and_is_enabled(machine: Machine) -> None:
@@ -278,41 +206,6 @@ def test_the_endpoint_answers_through_the_sandbox(machine: Machine, listen: str)
     assert answer(machine, listen.removeprefix("unix:")).startswith("HTTP/1.0 200 OK")
 
 
-#: A server on the loopback, to try to reach.
-SERVER = "import socket, time\nheard = socket.create_server(('127.0.0.1', 9000))\ntime.sleep(900)\n"
-FOLDERS = ("/", "/etc", "/etc/codex-projector", "/var", "/home/robin", CODEX, "/tmp", "/var/tmp",
-           "/opt", STATE, "/home/robin/.local/state/codex-projector")  # fmt: skip
-
-
-def sandboxed(machine: Machine, unit: str, *, user: bool) -> dict[str, object]:
-    """Run `sandboxed.py` as the daemon's unit would."""
-    machine.run("ip", "link", "set", "lo", "up")
-    machine.run("systemd-run", "--unit=server", "--collect", "python3", "-c", SERVER)
-    machine.run("touch", "/tmp/of-others", "/var/tmp/of-others")
-    words = shlex.join([PYTHON, f"{SOURCE}/tests/service/sandboxed.py", *FOLDERS, "9000"])
-    lines = [
-        f"ExecStart={words}" if line.startswith("ExecStart=") else line
-        for line in machine.run("cat", unit).splitlines()
-        if not line.startswith(("Restart", "Watchdog"))
-    ]
-    text = "\n".join(lines).replace("Type=notify-reload", "Type=exec").replace("=notify", "=exec")
-    machine.write(unit.replace("projector.service", "sandboxed.service"), text + "\n")
-    scope = ["--user"] if user else []
-    account = "robin" if user else ""
-    env = ["env", f"XDG_RUNTIME_DIR={machine.runtime}"] if user else []
-    machine.run(*env, "systemctl", *scope, "daemon-reload", account=account)
-    machine.run(*env, "systemctl", *scope, "start", "sandboxed", account=account)
-    machine.until(
-        lambda: machine.show("sandboxed", "ActiveState", account=account) == "inactive", "its end"
-    )
-    machine.run("journalctl", "--sync")
-    field = "_SYSTEMD_USER_UNIT" if user else "_SYSTEMD_UNIT"
-    said = machine.run("journalctl", "--output=cat", f"{field}=sandboxed.service")
-    machine.run("systemctl", "stop", "server")
-    found: dict[str, object] = json.loads(said.strip().splitlines()[-1])
-    return found
-
-
 def test_the_sandbox_of_the_system_is_in_force(machine: Machine) -> None:
     """Rollouts can be read and its state written, and that is all."""
     install(machine)
@@ -335,71 +228,3 @@ def test_the_sandbox_of_the_system_is_in_force(machine: Machine) -> None:
         "priority": False,
         "capabilities": ["0" * 16, "0" * 16],
     }
-
-
-@pytest.fixture
-def own(machine: Machine) -> Iterator[Machine]:
-    """Give a machine where robin has a systemd of its own, logged in or not."""
-    machine.run("loginctl", "enable-linger", "robin")
-    machine.until(
-        lambda: machine.call("test", "-S", f"{machine.runtime}/systemd/private").returncode == 0,
-        "robin's systemd",
-    )
-    yield machine
-    machine.run(PROGRAM, "uninstall", "--user", account="robin")
-    machine.run("rm", "-rf", "/home/robin/.local", "/home/robin/.config")
-
-
-def control(machine: Machine, *words: str) -> str:
-    return machine.run(
-        "env", f"XDG_RUNTIME_DIR={machine.runtime}", "systemctl", "--user", *words, account="robin"
-    )
-
-
-def test_for_oneself(own: Machine) -> None:
-    """It starts, reloads, stops and is taken away, without root; the database stays."""
-    own.run(PROGRAM, "install", "--user", account="robin")
-    own.until(lambda: own.show("projector", "StatusText", account="robin") == FOLLOWING, FOLLOWING)
-    own.write("/home/robin/.config/codex-projector/config.toml", "run.rescan_s = 5\n")
-    control(own, "reload", "projector")
-    control(own, "start", "projector-health")
-    assert (
-        control(own, "is-enabled", "projector", "projector-health.timer").split() == ["enabled"] * 2
-    )
-    control(own, "stop", "projector")
-    assert own.show("projector", "Result", account="robin") == "success"
-
-    own.run(PROGRAM, "uninstall", "--user", account="robin")
-
-    assert own.show("projector", "LoadState", account="robin") == "not-found"
-    assert "projector.db" in own.run("ls", "/home/robin/.local/state/codex-projector")
-    said = own.run("journalctl", "--output=cat", "_SYSTEMD_USER_UNIT=projector.service")
-    assert "settings.reloaded changed=run.rescan_s" in said
-    assert "daemon.stopped" in said
-
-
-def test_the_sandbox_of_a_user_is_in_force(own: Machine) -> None:
-    """As that of the system, but that other processes of the host can be seen."""
-    own.run(PROGRAM, "install", "--user", account="robin")
-
-    found = sandboxed(own, "/home/robin/.config/systemd/user/projector.service", user=True)
-
-    assert found["writes"] == ["/tmp", "/var/tmp", "/home/robin/.local/state/codex-projector"]
-    assert CODEX in found["reads"]  # type: ignore[operator]
-    words = ("connects", "interfaces", "mounts", "namespaces", "code in memory", "priority")
-    assert [found[word] for word in words] == [False] * len(words)
-    assert (found["disks"], found["temporary"]) == ([], [])
-
-
-def test_a_user_without_namespaces(own: Machine) -> None:
-    """The manager would not start a unit that asks for one: so it is not asked."""
-    drop_in(own, "user@.service", "[Service]\nRestrictNamespaces=yes\n")
-    own.run("systemctl", "restart", f"user@{own.runtime.rpartition('/')[2]}")
-
-    own.run(PROGRAM, "install", "--user", account="robin")
-
-    unit = "/home/robin/.config/systemd/user/projector.service"
-    assert "PrivateUsers" not in own.run("cat", unit)
-    own.until(lambda: own.show("projector", "StatusText", account="robin") == FOLLOWING, FOLLOWING)
-    own.run("rm", "-r", "/etc/systemd/system/user@.service.d")
-    own.run("systemctl", "daemon-reload")

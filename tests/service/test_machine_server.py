@@ -1,0 +1,83 @@
+"""Under a live systemd, with rows on a PostgreSQL server: through the sandbox, no secret told."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server import programs
+from tests.service.installed import follows, install
+from tests.service.machine import LIBRARIES, Machine
+
+SECRET = "0pen-sesame"
+DATA = "/home/robin/server"
+SOCKETS = "/run/server"
+#: By socket who has an account, over the network who knows the password.
+ACCESS = "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+@pytest.fixture
+def server(machine: Machine) -> Iterator[Machine]:
+    """Give a machine with a PostgreSQL server and an empty database."""
+    folder = str(programs()).replace(sysconfig.get_path("purelib"), LIBRARIES)
+    machine.run("ip", "link", "set", "lo", "up")
+    machine.write("/home/robin/password", SECRET, mode="644")
+    machine.run(f"{folder}/initdb", "-D", DATA, "--auth=scram-sha-256", "--no-sync",
+                "--pwfile=/home/robin/password", account="robin")  # fmt: skip
+    machine.write(f"{DATA}/pg_hba.conf", ACCESS, mode="644")
+    machine.run("install", "--directory", "--owner=robin", SOCKETS)
+    machine.run("systemd-run", "--unit=database", "--collect", "--uid=robin", f"{folder}/postgres",
+                "-D", DATA, "-c", "listen_addresses=127.0.0.1", "-c", "port=5499",
+                "-c", f"unix_socket_directories={SOCKETS}")  # fmt: skip
+    machine.until(lambda: machine.call("test", "-S", f"{SOCKETS}/.s.PGSQL.5499").returncode == 0,
+                  "PostgreSQL")  # fmt: skip
+    machine.until(
+        lambda: machine.call(
+            f"{folder}/psql", "-h", SOCKETS, "-p", "5499", "-d", "postgres", "-c",
+            "CREATE DATABASE threads", account="robin",
+        ).returncode == 0,
+        "a database",
+    )  # fmt: skip
+    yield machine
+    machine.call("systemctl", "stop", "projector")
+    machine.run("systemctl", "stop", "database")
+    machine.run("rm", "-rf", DATA, SOCKETS, "/home/robin/password")
+
+
+def is_well(machine: Machine) -> None:
+    """It follows, and it stops in order."""
+    follows(machine)
+    machine.run("systemctl", "stop", "projector")
+    assert machine.show("projector", "Result") == "success"
+
+
+def test_a_server_by_name_and_password(server: Machine) -> None:
+    """The password comes as a credential, and is told nowhere."""
+    address = f"postgresql://robin:{SECRET}@localhost:5499/threads"
+    server.write("/etc/credstore/codex-projector.database", f"{address}\n", mode="600")
+
+    done = install(server)
+
+    is_well(server)
+    unit = server.run("systemctl", "cat", "projector")
+    assert "IPAddressAllow=localhost" in unit
+    told = [done, unit, server.run("systemctl", "show", "projector"), *server.log()]
+    assert not [text for text in told if SECRET in text]
+
+
+def test_a_server_by_its_socket(server: Machine) -> None:
+    """It needs no network at all, and the server knows the account through the sandbox."""
+    install(server, "--database", f"postgresql:///threads?host={SOCKETS}&port=5499")
+
+    is_well(server)
+    assert "PrivateNetwork=yes" in server.run("systemctl", "cat", "projector")
+
+
+def test_a_password_is_not_written_into_a_unit(server: Machine) -> None:
+    done = server.call("/opt/projector/bin/projector", "install", "--as", "robin", "--database",
+                       f"postgresql://robin:{SECRET}@localhost/threads")  # fmt: skip
+
+    assert done.returncode == 2
+    assert "/etc/credstore/codex-projector.database" in done.stderr
