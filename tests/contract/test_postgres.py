@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from projector.errors import AlreadyRunning, StoreRefused, StoreReplaced, StoreUnavailable
+from projector.errors import AlreadyRunning, Stop, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.rows import Change
 from projector.store.contract import Holder
 from projector.store.migrate import migrations
@@ -472,7 +472,7 @@ def test_a_read_only_server_is_waited_for(backend: PostgresBackend, run: Run) ->
     ],
 )
 def test_what_will_not_heal_is_refused(server: Server, url: str, said: str) -> None:
-    with pytest.raises(StoreRefused, match=said) as refused:
+    with pytest.raises(Stop, match=said) as refused:
         asyncio.run(_open_and_close(url.format(host=server.folder)))
 
     assert "secret" not in str(refused.value)

@@ -1,0 +1,280 @@
+"""Many daemons over as many homes, into one PostgreSQL server, while all of it is disturbed.
+
+Each daemon is a process, fed by random pieces of rollouts. Daemons are killed and started again,
+connections are ended, the server is killed and started. In the end every row is that of SQLite
+projections of the same homes.
+
+    python -m tests.faults.fleet --daemons 20 --size 200000 --restarts 10 --kills 60 --cuts 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import psycopg
+
+from projector import log
+from projector.discover.watch import Watch
+from projector.run import daemon as daemons
+from projector.run.daemon import Daemon
+from projector.store.open import open_store
+from projector.store.postgres.store import PostgresStore
+from tests.benchmarks.rollouts import Rollout
+from tests.faults.test_cut import append, pieces
+from tests.projecting import backfilled, settings_for
+from tests.rows import Rows, rows_of
+from tests.server import Server
+
+_PATIENCE_S = 180
+_CUT = (
+    "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " ORDER BY random() LIMIT 2) AS few"
+)
+
+
+@dataclass
+class Report:
+    """What was done, and what came of it."""
+
+    daemons: int
+    server_restarts: int = 0
+    daemons_killed: int = 0
+    connections_cut: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+
+
+@dataclass
+class Member:
+    """A daemon and its home."""
+
+    number: int
+    folder: Path
+    url: str
+    pid: int = 0
+    sizes: dict[Path, int] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """Where it looks."""
+        return self.folder / "home"
+
+    @property
+    def source(self) -> str:
+        """Whose rows they are."""
+        return f"host-{self.number}"
+
+    def start(self) -> None:
+        """Start its process."""
+        child = os.fork()
+        if child:
+            self.pid = child
+            return
+        code = 70
+        try:
+            daemons.STORE_WAIT_S = (0.05, 0.2)  # type: ignore[misc] # the fleet has less patience
+            asyncio.run(self._follow())
+            code = 0
+        except BaseException as error:  # noqa: BLE001 - a child must not go on with the tests
+            sys.stderr.write(f"{self.source}: {error!r}\n")
+        finally:
+            os._exit(code)
+
+    async def _follow(self) -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        wanted = settings_for(self.home, self.url, rescan_s=1.0, batch_records=50)
+        store = await _opened(self.url, self.source)
+        try:
+            async with Watch(wanted.codex_homes, rescan_s=1.0) as watch:
+                await Daemon(store, wanted, watch, stop).run()
+        finally:
+            await store.close()
+
+    def kill(self, how: signal.Signals) -> int:
+        """End its process; give how it ended."""
+        os.kill(self.pid, how)
+        _, status = os.waitpid(self.pid, 0)
+        return status
+
+
+async def _opened(url: str, source: str) -> PostgresStore:
+    """Open the store as a service manager would: again and again until the server is there."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            store = await open_store(url, source=source)
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            assert isinstance(store, PostgresStore)
+            return store
+
+
+def whole_home(folder: Path, seed: int, size: int) -> Path:
+    """Make a home whose rollouts are of no other one."""
+    home = folder / "whole"
+    thread = Rollout(seed=seed)
+    thread.write(home, size=size)
+    thread.reverted(thread.cut()).write(home, size=size // 2)
+    Rollout(seed=seed + 1, history="legacy").write(home, size=size)
+    return home
+
+
+def run(
+    folder: Path, *, daemons: int, size: int, seed: int, restarts: int, kills: int, cuts: int
+) -> Report:
+    """Run it; raises where rows differ."""
+    chance, server = Random(seed), Server()
+    report = Report(daemons)
+    begun = time.monotonic()
+    members: list[Member] = []
+    try:
+        url = server.make_database()
+        for number in range(daemons):
+            member = Member(number, folder / str(number), url)
+            (member.home / "sessions").mkdir(parents=True)
+            members.append(member)
+            member.start()
+        weather = _Weather(members, server, url, report, chance)
+        _feed(members, chance, weather.events(restarts, kills, cuts), size)
+        _until_read(members, url)
+        for member in members:
+            status = member.kill(signal.SIGTERM)
+            member.pid = 0
+            assert status == 0, (member.source, status)
+        report.rows = _compare(members, folder, url)
+    finally:
+        for member in members:
+            if member.pid:
+                with suppress(ProcessLookupError, ChildProcessError):
+                    member.kill(signal.SIGKILL)
+        server.close()
+    report.seconds = round(time.monotonic() - begun, 1)
+    return report
+
+
+def _feed(
+    members: list[Member], chance: Random, events: list[Callable[[], None]], size: int
+) -> None:
+    """Write all homes, piece by piece; `events` happen in between, evenly."""
+    left = []
+    for member in members:
+        whole = whole_home(member.folder, 1000 + 10 * member.number, size)
+        for path, piece in pieces(whole, chance):
+            left.append((member, path, piece))
+            member.sizes[member.home / path] = member.sizes.get(member.home / path, 0) + len(piece)
+    # Homes are written side by side, each in its own order.
+    queues = {member.number: [one for one in left if one[0] is member] for member in members}
+    step = max(1, len(left) // (len(events) + 1))
+    for count in range(len(left)):
+        number = chance.choice([number for number, queue in queues.items() if queue])
+        member, path, piece = queues[number].pop(0)
+        append(member.home / path, piece)
+        if count % 10 == 0:
+            time.sleep(0.002)
+        if events and count % step == step - 1:
+            events.pop()()
+    while events:
+        events.pop()()
+
+
+@dataclass
+class _Weather:
+    """What happens to servers and daemons."""
+
+    members: list[Member]
+    server: Server
+    url: str
+    report: Report
+    chance: Random
+
+    def events(self, restarts: int, kills: int, cuts: int) -> list[Callable[[], None]]:
+        """Give so many of each, in any order."""
+        events = [*(self.restart,) * restarts, *(self.kill,) * kills, *(self.cut,) * cuts]
+        self.chance.shuffle(events)
+        return events
+
+    def restart(self) -> None:
+        """Kill the server, and start it again."""
+        self.server.kill()
+        time.sleep(self.chance.random() * 0.5)
+        self.server.start()
+        self.report.server_restarts += 1
+
+    def kill(self) -> None:
+        """Kill a daemon, and start it again."""
+        member = self.chance.choice(self.members)
+        member.kill(signal.SIGKILL)
+        member.start()
+        self.report.daemons_killed += 1
+
+    def cut(self) -> None:
+        """End some connections, in mid-transaction or not."""
+        with psycopg.connect(self.url, autocommit=True) as db:
+            row = db.execute(_CUT).fetchone()
+            self.report.connections_cut += row[0] if row else 0
+
+
+def _until_read(members: list[Member], url: str) -> None:
+    """Wait until all rollouts stand at their ends."""
+    wanted = sorted(size for member in members for size in member.sizes.values())
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        with suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as db:
+            found = db.execute("SELECT next_offset FROM rollouts").fetchall()
+            if sorted(offset for (offset,) in found) == wanted:
+                return
+        assert time.monotonic() < deadline, "not all is read"
+        time.sleep(0.1)
+
+
+def _compare(members: list[Member], folder: Path, url: str) -> int:
+    """Hold the server's rows against those of SQLite; give how many there are."""
+    expected: Rows = {}
+    for member in members:
+        database = folder / f"{member.number}.db"
+        backfilled(member.home, database)
+        for view, rows in rows_of(database).items():
+            expected.setdefault(view, []).extend(rows)
+    found = rows_of(url)
+    for view, rows in expected.items():
+        assert found[view] == sorted(rows, key=repr), view
+    with psycopg.connect(url) as db:
+        gaps = db.execute(
+            "SELECT s.name FROM sources AS s JOIN feed AS f USING (source_id)"
+            " GROUP BY s.name, s.last_seq HAVING count(*) <> s.last_seq OR min(seq) <> 1"
+        ).fetchall()
+    assert gaps == [], "the feed has gaps"
+    return sum(map(len, found.values()))
+
+
+def main() -> None:
+    """Run it as told, and report."""
+    log.configure(level="error", form="json")
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (
+        ("daemons", 20), ("size", 200_000), ("seed", 1), ("restarts", 10), ("kills", 60),
+        ("cuts", 300),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=int, default=default)
+    with tempfile.TemporaryDirectory() as folder:
+        print(run(Path(folder), **vars(parser.parse_args())))  # noqa: T201 - its purpose
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A server that ends, connections that are cut, answers that never come: all is there, once."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from projector.errors import StoreUnavailable
+from projector.store.contract import Batch
+from projector.store.postgres.store import PostgresStore
+from tests.contract.makers import at, batch, event, file_of, item, rollout_id
+from tests.databases import reading
+from tests.faults import fleet
+from tests.faults.test_cut import home_of
+from tests.projecting import backfilled
+from tests.proxy import Cut, proxied
+from tests.rows import rows_of
+from tests.server import Server
+
+SOCKET = ".s.PGSQL.5432"
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Give a folder whose name is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="pr-") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("cut", ["order", "answer"])
+def test_a_lost_answer_to_commit_is_never_sent_twice(
+    server: Server, postgres: str, short: Path, cut: Cut
+) -> None:
+    """It is not known what was written: the checkpoint is read, and tells."""
+
+    async def lose() -> None:
+        async with proxied(server.folder / SOCKET, short) as proxy:
+            url = postgres.replace(str(server.folder), str(short))
+            store = await PostgresStore.open(url, source="one")
+            await store.commit([batch(file_of(1), [item(1, "a", 1)])])
+            late = batch(
+                file_of(1), [item(1, "b", 1001), event(1, "turn.started", 1001)],
+                start=at(1000), end=2000,
+            )  # fmt: skip
+            proxy.cut = cut
+            with pytest.raises(StoreUnavailable):
+                await store.commit([late])
+            assert proxy.cuts == 1
+            known = await store.checkpoint(rollout_id(1))
+            assert known == (at(2000) if cut == "answer" else at(1000))
+            if cut == "order":
+                await store.commit([late])
+            await store.close()
+
+    asyncio.run(lose())
+    with reading(postgres) as db:
+        assert db.rows("SELECT item_id FROM all_items ORDER BY position") == [("a",), ("b",)]
+        assert db.rows("SELECT count(*) FROM lifecycle_events") == [(1,)]
+        ((low, high, count),) = db.rows("SELECT min(seq), max(seq), count(*) FROM changes")
+        assert (low, high) == (1, count)
+
+
+def test_a_replacement_whose_answer_is_lost_is_whole(
+    server: Server, postgres: str, short: Path
+) -> None:
+    async def lose() -> None:
+        async with proxied(server.folder / SOCKET, short) as proxy:
+            url = postgres.replace(str(server.folder), str(short))
+            store = await PostgresStore.open(url, source="one")
+            await store.commit([batch(file_of(1), [item(1, "a", 1)])])
+
+            async def anew() -> AsyncIterator[Batch]:
+                yield batch(file_of(1), [item(1, "b", 5)], end=at(500, generation=1))
+
+            proxy.cut = "answer"
+            with pytest.raises(StoreUnavailable):
+                await store.replace(at(1000), anew())
+            assert await store.checkpoint(rollout_id(1)) == at(500, generation=1)
+            await store.close()
+
+    asyncio.run(lose())
+    with reading(postgres) as db:
+        assert db.rows("SELECT item_id FROM thread_history") == [("b",)]
+
+
+def test_a_server_that_is_killed_in_a_backfill(tmp_path: Path) -> None:
+    """The backfill ends with a word; the next one goes on from what was committed."""
+    own = Server()
+    try:
+        home, url = home_of(tmp_path, 2), own.make_database()
+        backfilled(home, tmp_path / "p.db")
+        ends: list[str] = []
+        for rows in (1, 8, 15):
+            with ThreadPoolExecutor(1) as pool:
+                running = pool.submit(backfilled, home, url, batch_records=3)
+                while not running.done() and written(url) < rows:
+                    pass
+                own.kill()
+                ends.append(type(running.exception()).__name__)
+            own.start()
+        backfilled(home, url, batch_records=20)
+
+        assert set(ends) == {"StoreUnavailable"}
+        assert rows_of(url) == rows_of(tmp_path / "p.db")
+    finally:
+        own.close()
+
+
+def written(url: str) -> int:
+    """Count items; 0 while there is no table."""
+    try:
+        with psycopg.connect(url) as db:
+            row = db.execute("SELECT count(*) FROM items").fetchone()
+            return int(row[0]) if row else 0
+    except psycopg.Error:
+        return 0
+
+
+def test_a_fleet_in_bad_weather(tmp_path: Path) -> None:
+    """Daemons over their homes into one server, all of them killed now and then."""
+    report = fleet.run(tmp_path, daemons=4, size=12_000, seed=5, restarts=2, kills=4, cuts=15)
+
+    assert report.server_restarts == 2
+    assert report.daemons_killed == 4
+    assert report.connections_cut > 0
