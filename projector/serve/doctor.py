@@ -28,8 +28,6 @@ LARGE_WAL: Final = 512 << 20
 LEAST_POSTGRES: Final = 14
 #: A source whose daemon is silent for this long, in seconds, may be gone for good.
 GONE_S: Final = 7 * 86400.0
-#: Daemons that are silent for less, in seconds, are not spoken of.
-_LEASE_S: Final = 300.0
 #: Minutes that clocks may differ by, in milliseconds.
 _CLOCK_MS: Final = 300_000
 _MODE_OTHERS: Final = 0o077
@@ -84,6 +82,8 @@ class Source(NamedTuple):
     """Between two of them."""
     stopping: bool
     """It said that it leaves."""
+    held: bool
+    """A daemon holds it: its lease has not ended."""
     claims: int
     """Rollouts that lie here, too, and that it projects."""
 
@@ -315,9 +315,13 @@ def _sources(found: Examined, sources: tuple[Source, ...]) -> Iterator[Check]:
                 f"{who} projects {count(one.claims, 'rollout')} of those that lie here, and has"
                 f" been silent for {silent_s / 86400:.0f} days"
             )
-            yield Check("warning", "sources", text, "If it is gone for good: see the README")
-        elif not one.stopping and silent_s > 3 * one.interval_s and silent_s > _LEASE_S:
-            text = f"{who} has given no sign of life for {silent_s:.0f} s"
+            mend = (
+                "If it is gone for good, go on under its name:"
+                f" PROJECTOR_SOURCE__NAME={one.name} projector backfill"
+            )
+            yield Check("warning", "sources", text, mend)
+        elif not (one.stopping or one.held):
+            text = f"{who} ended without a word, last sign of life {silent_s:.0f} s ago"
             yield Check("info", "sources", text, "Look there: projector health")
         elif one.claims:
             text = f"{who} projects {count(one.claims, 'rollout')} of those that lie here too"

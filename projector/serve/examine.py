@@ -69,7 +69,7 @@ def examine(
         free=_free(path) if path else None,
         sqlite=sqlite3.sqlite_version_info,
         watches=_number(_read(_WATCHES)),
-        held=_held(path) if path else None,
+        held=_held(path) if path else _leased(stored),
         local=beat is not None and beat.holder.host == socket.gethostname(),
         stored=stored,
         codex=tuple(_codex(home, open_database, stored) for home in settings.codex_homes),
@@ -109,9 +109,10 @@ _INCOMPLETE: Final = Sql(
 _SOURCES: Final = Sql(
     "SELECT NULL WHERE false",
     "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms, coalesce(h.interval_s, 0),"
-    " coalesce(h.phase = 'stopping', false), (SELECT count(*) FROM rollouts AS r JOIN claims AS c"
-    " ON c.rollout_id = r.rollout_id WHERE r.source_id = :source AND r.elsewhere"
-    " AND c.source_id = s.source_id)"
+    " coalesce(h.phase = 'stopping', false), coalesce(s.lease_until_ms >"
+    " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), false),"
+    " (SELECT count(*) FROM rollouts AS r JOIN claims AS c ON c.rollout_id = r.rollout_id"
+    " WHERE r.source_id = :source AND r.elsewhere AND c.source_id = s.source_id)"
     " FROM sources AS s LEFT JOIN heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
 )
 _LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM rollouts"
@@ -176,6 +177,24 @@ def _held(path: str) -> bool | None:
     finally:
         os.close(file)
     return False
+
+
+def _leased(stored: Stored | None) -> bool | None:
+    """Tell whether a daemon holds this host's source on a server; None: it cannot be told.
+
+    A lease outlives a daemon that was killed; where that ran here, its process is looked for.
+    """
+    if stored is None:
+        return None
+    beat = stored.facts.database.heartbeat
+    if beat is not None and beat.holder.host == socket.gethostname():
+        try:
+            os.kill(beat.holder.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # it is another user's
+            pass
+    return next((one.held for one in stored.sources if one.own), None)
 
 
 def _codex(home: str, open_database: Callable[[], Connection], stored: Stored | None) -> Codex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,11 @@ import pytest
 from projector import cli
 from projector.store.postgres.wire import composed
 from tests.benchmarks.rollouts import Rollout
+from tests.databases import SOURCE
 from tests.engines import told
+from tests.mirror import changes_of
+from tests.projecting import backfilled
+from tests.server import Server
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -224,6 +229,25 @@ def test_a_rollout_of_two_hosts_is_projected_once(synced: Hosts) -> None:
     assert (found["equal"], found["rollouts_compared"], found["rollouts_behind"]) == (True, 1, [])
 
 
+def test_another_host_goes_on_under_the_name_of_one_that_is_gone(synced: Hosts) -> None:
+    """Where its rollouts lie; those of others stay theirs."""
+    thread = Rollout(seed=0)
+    (path,) = synced.home("b").rglob(f"rollout-*{synced.threads['a']}.jsonl")
+    with path.open("ab") as out:
+        out.writelines(thread.turn(steps=1))
+    before = synced.document("b", "threads")
+    synced.home("a").rename(synced.home("gone"))
+    synced.home("b").rename(synced.home("a"))
+
+    assert synced.run("a", "backfill")[0] == 0
+
+    after = {one["thread_id"]: one for one in synced.document("a", "threads")}
+    for one in before:
+        grown = one["thread_id"] == synced.threads["a"]
+        assert (after[one["thread_id"]]["item_count"] > one["item_count"]) == grown
+    assert synced.document("a", "verify")["equal"]
+
+
 def lines(synced: Hosts, topic: str) -> str:
     """Give what doctor says of a topic on host b."""
     checks = synced.document("b", "doctor")["checks"]
@@ -232,12 +256,14 @@ def lines(synced: Hosts, topic: str) -> str:
 
 def test_doctor_tells_of_the_other_hosts(synced: Hosts) -> None:
     synced.lives("a")
+    assert "info source a on host a ended without a word" in lines(synced, "sources")
+    synced.told("UPDATE sources SET lease_until_ms = 9000000000000000 WHERE name = 'a'")
     assert "info source a on host a projects 1 rollout of those that lie here too" in lines(
         synced, "sources"
     )
     synced.lives("a", seconds_ago=8 * 86400)
+    assert "warning source a" in lines(synced, "sources")
     assert "has been silent for 8 days" in lines(synced, "sources")
-    assert "warning" in lines(synced, "sources")
 
 
 def test_doctor_tells_of_the_server(hosts: Hosts) -> None:
@@ -252,3 +278,35 @@ def test_doctor_tells_of_the_server(hosts: Hosts) -> None:
     assert hosts.run("a", "threads", url=url)[0] == 0
     assert hosts.run("a", "health", url=url)[0] == 2  # nobody follows
     assert "this user may read, not write" in hosts.run("a", "doctor", url=url)[1]
+
+
+def test_a_follower_outlives_its_server(tmp_path: Path) -> None:
+    """What is committed after the server came back is printed, and nothing twice."""
+    server = Server()
+    try:
+        url = server.make_database(server.template())
+        home = tmp_path / "home"
+        Rollout(seed=1).write(home, size=3_000)
+        backfilled(home, url)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "projector", "events", "--follow", "--source", SOURCE,
+             "--database", url],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        before = changes_of(url)[-1][0]
+        seen = [json.loads(process.stdout.readline())["seq"] for _ in range(before)]
+
+        server.stop()
+        server.start()
+        Rollout(seed=2).write(home, size=3_000)
+        backfilled(home, url)
+        last = changes_of(url)[-1][0]
+        seen += [json.loads(process.stdout.readline())["seq"] for _ in range(last - before)]
+
+        assert seen == list(range(1, last + 1))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        process.stdout.close()
+    finally:
+        server.close()

@@ -23,6 +23,7 @@ class Manager:
         self.home = folder / "home"
         (self.home / "sessions").mkdir(parents=True, exist_ok=True)
         self.database = folder / "p.db"
+        self.url = f"sqlite:///{self.database}"
         self.settings = folder / "settings.toml"
         self.settings.write_text("run.rescan_s = 1\nstore.busy_timeout_s = 0\n")
         self.log = folder / "log"
@@ -68,7 +69,7 @@ class Manager:
     @property
     def where(self) -> Sequence[str]:
         """Give the options that name home and database."""
-        return ["--codex-home", str(self.home), "--database", f"sqlite:///{self.database}"]
+        return ["--codex-home", str(self.home), "--database", self.url]
 
     def hear(self, timeout_s: float = PATIENCE_S) -> dict[str, str]:
         """Give the next message. Raises TimeoutError."""
