@@ -13,6 +13,7 @@ do. A rollout that has moved gets a new reader with its checkpoint; that costs t
 from __future__ import annotations
 
 from bisect import bisect_left
+from operator import attrgetter
 from typing import Final, Self
 
 from projector.errors import SetAside
@@ -40,6 +41,9 @@ _DENSE: Final = 16 * 1024
 _LONG: Final = 64 * 1024
 #: How a rollout begins, and no zstd frame does: some tools rename without packing.
 _PLAIN: Final = b"{"
+
+
+_data = attrgetter("data")
 
 
 class RolloutReader:
@@ -284,7 +288,7 @@ class RolloutReader:
             self._before = self._tail
             # Of long lines their ends only: fingerprints need no more.
             self._batch = lines
-            if lines[-1].end - lines[0].offset > _LONG:
+            if max(map(len, map(_data, lines))) > _LONG:
                 self._batch = [
                     line._replace(data=line.data[-TAIL_BYTES:]) if len(line.data) > _LONG else line
                     for line in lines

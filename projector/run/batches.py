@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from projector.place import Checkpoint, Line, RolloutFile
@@ -89,6 +90,13 @@ def batch_of(
         header=reducer.header,
         meta=reducer.meta,
         changes=changes,
-        records=sum(1 for line in lines if line.data or line.overlong),
+        records=_records(lines),
         indexing=limits.indexing,
     )
+
+
+def _records(lines: Sequence[Line]) -> int:
+    """Count the lines that are not blank."""
+    if all(map(attrgetter("data"), lines)):
+        return len(lines)
+    return sum(1 for line in lines if line.data or line.overlong)

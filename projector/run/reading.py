@@ -116,7 +116,7 @@ def batches(file: RolloutFile, limits: Limits) -> Iterator[tuple[Batch, int, boo
             reader.resume()
             while not reader.at_end:
                 lines = reader.read(limits.batch_bytes, limits.batch_records)
-                if sum(len(line.data) for line in lines) > _LARGE * limits.batch_bytes:
+                if lines and lines[-1].end - lines[0].offset > _LARGE * limits.batch_bytes:
                     return
                 if reader.torn > _LARGE * limits.batch_bytes:
                     return

@@ -7,6 +7,8 @@ comparison. Everything that is rare stands behind a call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -43,6 +45,30 @@ def _loads(line: Line) -> Any:
         return orjson.loads(line.data)
     except orjson.JSONDecodeError:
         return None
+
+
+#: Lines that are read in one go.
+_AT_ONCE: Final = 64
+_data = attrgetter("data")
+
+
+def _records(lines: Sequence[Line]) -> Iterable[Any]:
+    """Give what `_loads` gives for each line; faster, because most need no thought.
+
+    Long ones are read one by one: each is gone before the next.
+    """
+    return chain.from_iterable(
+        _some(lines[at : at + _AT_ONCE]) for at in range(0, len(lines), _AT_ONCE)
+    )
+
+
+def _some(lines: Sequence[Line]) -> Iterable[Any]:
+    if lines[-1].end - lines[0].offset < LONG:
+        try:
+            return list(map(orjson.loads, map(_data, lines)))
+        except orjson.JSONDecodeError:
+            pass
+    return map(_loads, lines)
 
 
 class PaginatedReducer:
@@ -145,7 +171,7 @@ class PaginatedReducer:
         desk.begin(lines)
         decoded, self._decoded = self._decoded, None
         records: Iterable[Any] = (
-            decoded[1] if decoded is not None and decoded[0] is lines else map(_loads, lines)
+            decoded[1] if decoded is not None and decoded[0] is lines else _records(lines)
         )
         numbers = desk.numbers
         wait = numbers.waiting.append
@@ -165,8 +191,9 @@ class PaginatedReducer:
             except (KeyError, TypeError):
                 pass  # not as Codex writes it
             if known:
-                if len(line.data) < LONG:
-                    wait(line.data)
+                data = line.data
+                if len(data) < LONG:
+                    wait(data)
                 else:
                     desk.take_long(record, line, index)
                 numbers.due = ordinal + 1
