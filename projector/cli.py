@@ -104,6 +104,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 #: Commands and the module of `projector.commands` that each is in, imported when it is called.
 LAZY: Final = {
     "completion": "completion",
+    "config": "config",
     "copy": "copy",
     "doctor": "doctor",
     "events": "events",

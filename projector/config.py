@@ -48,6 +48,16 @@ def load(
 ) -> Settings:
     """Give the settings that hold, with what depends on the host filled in and absolute.
 
+    Arguments and errors are those of `traced`.
+    """
+    return traced(options, file=file, env=env)[0]
+
+
+def traced(
+    options: Mapping[str, Any], *, file: str | None = None, env: Mapping[str, str] | None = None
+) -> tuple[Settings, Mapping[Key, str]]:
+    """Give what `load` gives, and from where each setting comes that is no default.
+
     `options` has the settings without section that were given on the command line, and only
     those; `file` is the value of `--config`.
 
@@ -65,16 +75,20 @@ def load(
         _settle_database(given, key, value, faults)
         given[key] = value
     settings = _build(given, faults)
+    origins = {key: one.origin for key, one in given.items()}
     homes = settings.codex_homes or (env.get("CODEX_HOME") or "~/.codex",)
-    database = _database(settings, given, env, faults)
+    if not settings.codex_homes and env.get("CODEX_HOME"):
+        origins["", "codex_homes"] = "CODEX_HOME"
+    database, origins["", "database"] = _database(settings, given, env, faults)
     if faults:
         raise UsageError("; ".join(faults))
-    return msgspec.structs.replace(
+    settings = msgspec.structs.replace(
         settings,
         codex_homes=tuple(dict.fromkeys(_absolute(home) for home in homes)),
         database=database,
         source=Source(name=settings.source.name or os.uname().nodename),
     )
+    return settings, {key: origin for key, origin in origins.items() if origin}
 
 
 @functools.cache
@@ -231,8 +245,8 @@ def _settle_database(given: dict[Key, Given], key: Key, value: Given, faults: li
 
 def _database(
     settings: Settings, given: Mapping[Key, Given], env: Mapping[str, str], faults: list[str]
-) -> str:
-    """Give the database with an absolute path, or "" and a fault."""
+) -> tuple[str, str]:
+    """Give the database with an absolute path, or "" and a fault; and from where it comes."""
     url, origin = settings.database, "database"
     secret = settings.database_file or ("" if url else _credential(env))
     if secret:
@@ -242,21 +256,25 @@ def _database(
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             faults.append(f"database_file {origin}: {reason.lower()}")
-            return ""
+            return "", origin
     elif ("", "database") in given:
         origin = given["", "database"].origin
     if not url:
         if secret:
             faults.append(f"database_file {origin}: its first line is empty")
-        state = env.get("XDG_STATE_HOME") or "~/.local/state"
         # systemd separates several state directories by colons; ours has one.
-        folder = env.get("STATE_DIRECTORY", "").partition(":")[0] or f"{state}/{APP}"
-        return SQLITE + _absolute(f"{folder}/projector.db")
+        if folder := env.get("STATE_DIRECTORY", "").partition(":")[0]:
+            return SQLITE + _absolute(f"{folder}/projector.db"), "STATE_DIRECTORY"
+        state = env.get("XDG_STATE_HOME") or "~/.local/state"
+        said = "XDG_STATE_HOME" if env.get("XDG_STATE_HOME") else ""
+        return SQLITE + _absolute(f"{state}/{APP}/projector.db"), said
     fault = database_fault(url)
     if fault:
         faults.append(f"{origin}: {fault}")
-        return ""
-    return url if is_postgres(url) else SQLITE + _absolute(url.removeprefix(SQLITE))
+        return "", origin
+    if is_postgres(url):
+        return url, origin
+    return SQLITE + _absolute(url.removeprefix(SQLITE)), origin
 
 
 def _credential(env: Mapping[str, str]) -> str:

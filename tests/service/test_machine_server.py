@@ -47,8 +47,11 @@ def server(machine: Machine) -> Iterator[Machine]:
 
 
 def is_well(machine: Machine) -> None:
-    """It follows, and it stops in order."""
+    """It follows, its health check reaches the server too, and it stops in order."""
     follows(machine)
+    machine.call("systemctl", "start", "projector-health")
+    said = [one["MESSAGE"] for one in machine.journal("projector-health")]
+    assert any(line.startswith("OK: nothing waits") for line in said), said
     machine.run("systemctl", "stop", "projector")
     assert machine.show("projector", "Result") == "success"
 
