@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -59,11 +59,13 @@ async def rebuild(
     await store.index(settings.search.index, settings.search.max_text_bytes)
     standings = await store.standings()
     look = await asyncio.to_thread(surveyor.everything)
-    files = {
-        rollout_id: file
-        for rollout_id, file in sorted(look.files.items())
-        if chosen is None or rollout_id in chosen or file.name.thread_id in chosen
-    }
+    files: Mapping[RolloutId, RolloutFile] = look.files.oldest_first()
+    if chosen is not None:
+        files = {
+            rollout_id: file
+            for rollout_id, file in files.items()
+            if rollout_id in chosen or file.name.thread_id in chosen
+        }
     kept = sum(
         1
         for rollout_id, standing in standings.items()
