@@ -116,7 +116,7 @@ def _put(
             completed or None,
             kind,
             text,
-            status=shown["status"] if plain and kind == "commandExecution" else None,
+            status=_status(shown) if kind == "commandExecution" else None,
             shown=shown if plain else None,
         )
     )
@@ -128,6 +128,11 @@ def _put(
     turn = desk.turns.get(turn_id) or desk.turn(turn_id)
     if turn.items is not None and turns.item_counts(turn, item_id, turns.counts_as(shown)):
         desk.put(turn)
+
+
+def _status(shown: Object) -> str | None:
+    status = shown.get("status")
+    return status if type(status) is str else None
 
 
 def realtime(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
