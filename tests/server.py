@@ -189,7 +189,7 @@ class _Keeper:
         self._bin = programs()
         self._settings = settings
         self._server: subprocess.Popen[bytes] | None = None
-        self._user = _user()
+        self._user = user()
         self._log: IO[bytes] = (folder / "log").open("wb")
         if self._user is not None:
             os.chown(folder, self._user, -1)
@@ -263,7 +263,8 @@ class _Keeper:
             _say("done")
 
 
-def _user() -> int | None:
+def user() -> int | None:
+    """Give whom servers run as; None: as who we are."""
     if os.getuid() != 0:
         return None
     for name in ("postgres", "nobody"):

@@ -139,7 +139,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Hold the database, catch up, follow, leave."""
-        await self._store.hold(self._holder)
+        await self._until_ok(lambda: self._store.hold(self._holder))
         log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
         self._fit_watchdog()
         await self._until_ok(self._remember)

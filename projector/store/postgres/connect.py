@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from psycopg import conninfo, errors
 
 from projector.address import secrets, shown
 from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
+
+# What the driver has to say it raises; its own log would go to standard error.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 #: Unless the URL says otherwise: a server that is gone without a word is noticed.
 _DEFAULTS: Final = {

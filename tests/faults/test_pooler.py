@@ -1,0 +1,131 @@
+"""Through PgBouncer in transaction mode: each transaction may meet another server process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+
+from projector.store.contract import Holder
+from projector.store.open import open_store
+from projector.store.postgres.store import PostgresStore
+from tests.contract.makers import at, batch, file_of, item, rollout_id
+from tests.databases import reading
+from tests.faults.test_cut import home_of
+from tests.projecting import backfilled
+from tests.rows import rows_of
+from tests.server import Server, user
+
+POOLER: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+_CONFIG: Final = """
+[databases]
+* = host={server} port=5432
+[pgbouncer]
+listen_port = 6432
+listen_addr =
+unix_socket_dir = {folder}
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 2
+max_client_conn = 100
+"""
+# It ends with the pipe to whoever started it, also when that one is killed.
+_KEEP: Final = '"$0" "$1" & pid=$!; cat >/dev/null; kill $pid; wait'
+
+pytestmark = pytest.mark.skipif(
+    POOLER is None, reason="pgbouncer is not installed: apt-get install pgbouncer"
+)
+
+
+@pytest.fixture(scope="module")
+def pooler(server: Server) -> Iterator[Path]:
+    """Give the folder of its socket."""
+    assert POOLER is not None
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        folder = Path(name)
+        (folder / "config").write_text(_CONFIG.format(server=server.folder, folder=folder))
+        (folder / "users").write_text('"projector" ""\n')
+        whose = user()  # who can reach the server's socket
+        if whose is not None:
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, whose, -1)
+        keeper = subprocess.Popen(
+            ["sh", "-c", _KEEP, POOLER, str(folder / "config")],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, user=whose, cwd="/",
+        )  # fmt: skip
+        try:
+            _wait_for(folder)
+            yield folder
+        finally:
+            keeper.communicate()
+
+
+def _wait_for(folder: Path) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            psycopg.connect(_url(folder, "postgres")).close()
+        except psycopg.Error:
+            assert time.monotonic() < deadline, "the pooler does not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _url(folder: Path, database: str) -> str:
+    return f"postgresql:///{database}?host={folder}&port=6432&user=projector"
+
+
+def _through(pooler: Path, url: str) -> str:
+    return _url(pooler, url.partition("///")[2].partition("?")[0])
+
+
+def test_a_home_through_the_pooler(pooler: Path, server: Server, tmp_path: Path) -> None:
+    """Schema, rows, readers: as without it."""
+    home = home_of(tmp_path, 3)
+    url = server.make_database()
+    through = _through(pooler, url)
+    backfilled(home, through, batch_records=20)
+    backfilled(home, tmp_path / "p.db")
+
+    assert rows_of(through) == rows_of(tmp_path / "p.db")
+    assert rows_of(url) == rows_of(through)
+
+
+def test_more_daemons_than_connections(pooler: Path, postgres: str) -> None:
+    """Ten sources share two connections: leases, batches and feeds are each their own."""
+
+    async def write(number: int) -> None:
+        store = await open_store(_through(pooler, postgres), source=f"s{number}")
+        assert isinstance(store, PostgresStore)
+        try:
+            await store.hold(Holder(pid=1, host="elsewhere", version="1", started_at_ms=1))
+            for n in range(8):
+                start = at(1000 * n) if n else None
+                rows = [item(number, f"i{n}", 1000 * n)]
+                await store.commit([batch(file_of(number), rows, start=start, end=1000 * (n + 1))])
+                known = await store.checkpoint(rollout_id(number))
+                assert known == at(1000 * (n + 1))
+        finally:
+            await store.close()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(write(number) for number in range(1, 11)))
+
+    asyncio.run(all_of_them())
+    with reading(postgres) as db:
+        assert db.rows("SELECT item_count FROM threads") == [(8,)] * 10
+        gaps = db.rows(
+            "SELECT source_id FROM changes GROUP BY source_id HAVING count(*) <> max(seq)"
+        )
+        assert gaps == []
