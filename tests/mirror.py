@@ -16,6 +16,8 @@ _TABLES = {
     " end_offset FROM turns WHERE tombstone = 0",
     "item": "SELECT uid, position, ordinal, updated_ordinal, created_at_ms, started_at_ms,"
     " completed_at_ms, provenance, json FROM items WHERE tombstone = 0",
+    "realtime": "SELECT uid, position, ordinal, created_at_ms, json FROM realtime_items"
+    " WHERE tombstone = 0",
     "event": "SELECT uid, payload, recorded_at_ms FROM events WHERE tombstone = 0",
 }
 _PARTS = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
@@ -66,7 +68,7 @@ def rows_to_mirror(database: Where) -> dict[tuple[str, str], Any]:
                 for name in ("json", "error", "payload"):
                     if row.get(name):
                         row[name] = orjson.loads(row[name])
-                if kind == "item":
+                if kind in ("item", "realtime"):
                     row["item"] = row.pop("json")
                 rows[kind, row.pop("uid").hex()] = row
         for thread in db.dicts("SELECT * FROM threads"):

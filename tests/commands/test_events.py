@@ -20,9 +20,11 @@ import pytest
 
 from projector import cli
 from projector.commands import events
+from tests import paginated
 from tests.benchmarks.rollouts import Rollout
 from tests.conftest import NewDatabase
 from tests.engines import told
+from tests.homes import DAY, NAME, put
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 
@@ -55,11 +57,12 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, new_database: NewDatabase) -> Place:
-    """Give a home of a thread and its revert, and their database."""
+    """Give a home of a thread, its revert, and a spoken session, and their database."""
     home = tmp_path_factory.mktemp("events")
     thread = Rollout(seed=4)
     thread.write(home, size=8_000)
     thread.reverted(thread.cut()).write(home, size=4_000)
+    put(home, f"{DAY}/{NAME}", spoken("r", "s"))
     return Place(home, new_database()).filled()
 
 
@@ -68,6 +71,12 @@ def place(made: Place, tmp_path: Path, new_database: NewDatabase) -> Place:
     """Give the same, to be changed."""
     shutil.copytree(made.home, tmp_path / "copy")
     return Place(tmp_path / "copy", new_database()).filled()
+
+
+def spoken(*names: str) -> bytes:
+    """Write a rollout of a spoken session."""
+    lines = paginated.written([paginated.meta(), *map(paginated.realtime, names)])
+    return b"".join(line + b"\n" for line in lines)
 
 
 def printed(
@@ -88,7 +97,7 @@ def test_all_from_the_beginning(made: Place, capsysbinary: pytest.CaptureFixture
 
     assert mirror.seen == changes_of(made.url)
     assert mirror.rows == rows_to_mirror(made.url)
-    assert {kind for kind, _ in mirror.rows} == {"turn", "item", "thread", "event"}
+    assert {kind for kind, _ in mirror.rows} == {"turn", "item", "realtime", "thread", "event"}
 
 
 def test_what_came_behind_a_number(made: Place, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -107,6 +116,7 @@ def test_what_came_behind_a_number(made: Place, capsysbinary: pytest.CaptureFixt
     ("names", "takes"),
     [
         pytest.param(["turn"], lambda one: one["kind"] == "turn", id="a kind"),
+        pytest.param(["realtime"], lambda one: one["kind"] == "realtime", id="spoken"),
         pytest.param(
             ["thread,item"], lambda one: one["kind"] in {"thread", "item"}, id="two kinds"
         ),
