@@ -75,7 +75,7 @@ def install(
     for step in hosts.write(where, units):
         click.echo(step.text)
     _tell(orders, user=user)
-    if account and settings.database_path:
+    if settings.database_path and settings.database != _elsewhere(file):
         click.echo(f"status and the other commands want --database {settings.database}", err=True)
     if user and not hosts.lingers():
         click.echo(
@@ -210,6 +210,13 @@ def _host(
         version=hosts.version(),
         namespaces=not account and hosts.running(user=True) and hosts.namespaces(),
     )
+
+
+def _elsewhere(file: str | None) -> str:
+    """Give the database that a command looks at which is told nothing of one."""
+    from projector import config  # noqa: PLC0415 - see the package's docstring
+
+    return config.load({}, file=file).database
 
 
 def _places(settings: Settings) -> Iterator[str]:

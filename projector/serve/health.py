@@ -142,8 +142,9 @@ def _seen(
     if behind.value:
         level = max(behind.level, waited.level)
         yield level, f"{size(int(behind.value))} behind, the oldest for {waited.value:.0f} s"
+    said = _SAID if behind.value else _SAID_ALWAYS
     for one in measures:
-        if one.label in _SAID or not one.level:
+        if one.label in said or not one.level:
             continue
         yield one.level, f"{one.label} is {_plain(one.value)}"
     for fault in facts.faults:
@@ -151,7 +152,8 @@ def _seen(
 
 
 #: Those that are told of in words of their own.
-_SAID: Final = frozenset({"behind_bytes", "behind_seconds", "heartbeat_seconds"})
+_SAID_ALWAYS: Final = frozenset({"heartbeat_seconds"})
+_SAID: Final = _SAID_ALWAYS | {"behind_bytes", "behind_seconds"}
 
 
 def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[tuple[Level, str]]:

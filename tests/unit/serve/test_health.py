@@ -232,6 +232,14 @@ def test_thresholds_asked_for(
         assert re.search(rf"{label}=[^;]*;{re.escape(text)}(;|$| )", found.line())
 
 
+@pytest.mark.parametrize("label", ["behind_bytes", "behind_seconds"])
+def test_a_threshold_may_be_about_nothing_that_waits(label: str) -> None:
+    """Such as: warn where nothing at all is new."""
+    found = judge(facts(beat(), 0, 0), LIMITS, Asked(warning={label: parse("@0:0")}))
+
+    assert (found.level, found.text) == (Level.WARNING, f"{label} is 0")
+
+
 # fmt: off
 NO_RANGES = [
     ("nothing",         "",       "is empty"),
