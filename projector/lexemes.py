@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Final
 
 from projector.words import asked_parts
@@ -23,20 +24,19 @@ _PLACES: Final = 16383
 _PLACES_OF_ONE: Final = 255
 _WORD_BYTES: Final = 1000
 _BYTES: Final = 900_000
+#: A text of so many characters has not too many words; a word of so many is not too long.
+_SURELY_FITS: Final = 100_000
+_SURELY_SHORT: Final = _WORD_BYTES // 4
+_NUMBERS: Final = tuple(map(str, range(1, _PLACES + 1)))
 
 
 def words(text: str) -> list[str]:
     """Give the words of a text, in their order, as they are compared."""
-    if text.isascii():
-        return _WORD.findall(text.lower())
-    return [_folded(word) for word in _WORD.findall(text.lower())]
-
-
-def _folded(word: str) -> str:
-    if word.isascii():
-        return word
-    bare = _ACCENT.sub("", unicodedata.normalize("NFD", word))
-    return _cut(unicodedata.normalize("NFC", bare))
+    text = text.lower()
+    if not text.isascii():
+        bare = _ACCENT.sub("", unicodedata.normalize("NFD", text))
+        text = unicodedata.normalize("NFC", bare)
+    return _WORD.findall(text)
 
 
 def _cut(word: str) -> str:
@@ -48,24 +48,35 @@ def vector(text: str) -> str | None:
 
     Of a text with too many words for one, the first ones.
     """
-    places: dict[str, list[int]] = {}
-    size = 0
-    for place, word in enumerate(words(text), start=1):
-        known = places.get(word)
-        if known is None and len(word) > _WORD_BYTES:
-            word = _cut(word)  # noqa: PLW2901 - ASCII: not cut yet
-            known = places.get(word)
-        if known is None:
-            size += len(word if word.isascii() else word.encode()) + 8
-            if size > _BYTES:
-                break
-            places[word] = [min(place, _PLACES)]
-        elif len(known) < _PLACES_OF_ONE and known[-1] < _PLACES:
-            size += 2
-            known.append(min(place, _PLACES))
+    found = words(text)
+    if len(text) > _SURELY_FITS or max(map(len, found), default=0) > _SURELY_SHORT:
+        found = _fitting(found)
+    places: dict[str, list[str]] = {}
+    for place, word in zip(chain(_NUMBERS, repeat(_NUMBERS[-1])), found, strict=False):
+        if word in places:
+            places[word].append(place)
+        else:
+            places[word] = [place]
     if not places:
         return None
-    return " ".join([f"'{word}':{','.join(map(str, at))}" for word, at in places.items()])
+    return " ".join([f"'{word}':{','.join(at[:_PLACES_OF_ONE])}" for word, at in places.items()])
+
+
+def _fitting(found: list[str]) -> list[str]:
+    """Give the first words, as many as fit into a vector, the longest ones cut."""
+    size = 0
+    known: set[str] = set()
+    fitting: list[str] = []
+    for word in map(_cut, found):
+        size += 2
+        if word not in known:
+            known.add(word)
+            size += len(word.encode()) + 8
+        if size > _BYTES:
+            break
+        fitting.append(word)
+    # Behind the last place that can be told, each word counts once.
+    return [*fitting[:_PLACES], *dict.fromkeys(fitting[_PLACES:])]
 
 
 def query(asked: Sequence[str]) -> str:

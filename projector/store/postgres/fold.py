@@ -27,6 +27,7 @@ from projector.rows import (
     UsageRow,
 )
 from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.words import Indexing
 
 #: Counts of tokens end here, as in SQLite's store: sums of many stay below 63 bits.
 _MOST_TOKENS: Final = 1 << 52
@@ -55,6 +56,8 @@ class Item:
     """Its words may be others than were stored."""
     was: tuple[object, ...] | None = None
     """What `state` gave when it was read; None: it is new."""
+    text: str | None = None
+    """What it is found by, made as `Rows.indexing` says; None: to be made."""
 
     def state(self) -> tuple[object, ...]:
         """Give all that can change, first what readers do not see."""
@@ -185,6 +188,8 @@ class Rows:
     frames: dict[int, Frame] = field(default_factory=dict)
     popped_from: int | None = None
     """Stored frames from this key on are popped."""
+    indexing: Indexing | None = None
+    """How the texts of its items were made; None: they were not."""
     older: bool = False
     """Rows of earlier batches may have become tombstones."""
 
@@ -289,7 +294,7 @@ def _item(rows: Rows, new: ItemRow, start: int) -> None:
         rows.items[new.uid] = Item(
             new.uid, escapes.text(new.turn_id), escapes.text(new.item_id), start + new.offset,
             new.ordinal, new.ordinal, new.created_at_ms, new.started_at_ms, new.completed_at_ms,
-            escapes.text(new.type), json, new.provenance, new.owner,
+            escapes.text(new.type), json, new.provenance, new.owner, text=new.words,
         )  # fmt: skip
         return
     if old.tombstone:
@@ -310,7 +315,7 @@ def _item(rows: Rows, new: ItemRow, start: int) -> None:
     kind = escapes.text(new.type)
     old.reworded = old.reworded or old.json != json or old.type != kind
     old.updated_ordinal, old.type, old.json = new.ordinal, kind, json
-    old.provenance = new.provenance
+    old.provenance, old.text = new.provenance, new.words
 
 
 def _turn(rows: Rows, new: TurnRow, start: int) -> None:

@@ -16,7 +16,7 @@ from projector.store.postgres.fold import EventState, Item, Rows, Told, Turn, Us
 from projector.store.postgres.load import day_of
 from projector.store.postgres.wire import Query
 from projector.store.postgres.world import Rollout, State, Thread, World
-from projector.words import indexed
+from projector.words import Indexing, indexed
 
 #: So many buckets spread claims over machines.
 _BUCKETS: Final = 256
@@ -29,15 +29,20 @@ class Search:
     """What is indexed of a source's items."""
 
     def __init__(self, what: str, text_bytes: int, number: int) -> None:
-        self._what, self._text_bytes = what, text_bytes
+        self.indexing = Indexing(what, text_bytes)
         self.number = number
         """Of the settings: `words_round`."""
 
-    def words(self, kind: str, json: str) -> str | None:
-        """Give the words of an item as a tsvector is written; None: it has none."""
-        if self._what == "off":
+    def words(self, item: Item, indexing: Indexing | None) -> str | None:
+        """Give an item's words as a tsvector is written; None: it has none.
+
+        `indexing`: how its text was made, if it was.
+        """
+        if self.indexing.extent == "off" or item.json is None:
             return None
-        text = indexed(escapes.plain(kind), escapes.plain_json(json), self._what, self._text_bytes)
+        text = item.text
+        if text is None or indexing != self.indexing:
+            text = indexed(escapes.plain(item.type), escapes.plain_json(item.json), *self.indexing)
         return lexemes.vector(text) if text else None
 
 
@@ -60,7 +65,10 @@ def put(
         changing = "DO UPDATE SET " + ", ".join(
             f"{name} = excluded.{name}" for name in columns if name not in key
         )
-    given = ", ".join(f"%s::{_given(kind)}[]" for kind in columns.values())
+    # Texts go as they are, in binary form: to quote them takes longer than all else here.
+    given = ", ".join(
+        f"%{'b' if _given(kind) == 'text' else 's'}::{_given(kind)}[]" for kind in columns.values()
+    )
     taken = ", ".join(
         name if _given(kind) == kind else f"{name}::{kind}" for name, kind in columns.items()
     )
@@ -191,7 +199,7 @@ def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Que
             if row.json is None:
                 buried.append((each.rollout_id, row.uid.hex(), row.tombstone, row.owner))
             else:
-                whole.append(item_row(each.rollout_id, row, search))
+                whole.append(item_row(each, row, search))
                 if row.reworded:
                     reworded.append((each.rollout_id, row))
     yield from put("items", _ITEM, _KEY, whole, source, changing=_ITEM_AGAIN)
@@ -206,12 +214,12 @@ def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Que
     yield from files(reworded, source)
 
 
-def item_row(rollout_id: str, row: Item, search: Search) -> tuple[Any, ...]:
+def item_row(rows: Rows, row: Item, search: Search) -> tuple[Any, ...]:
     """Give an item's columns."""
     assert row.json is not None, row.uid
-    words = search.words(row.type, row.json) if row.reworded else None
+    words = search.words(row, rows.indexing) if row.reworded else None
     return (
-        rollout_id, row.uid.hex(), row.turn_id, row.item_id, row.position, row.ordinal,
+        rows.rollout_id, row.uid.hex(), row.turn_id, row.item_id, row.position, row.ordinal,
         row.updated_ordinal, row.created_at_ms, row.started_at_ms, row.completed_at_ms, row.type,
         row.json, row.provenance, row.owner, row.tombstone, escapes.LEAD in row.json, words,
         search.number if row.reworded else None,

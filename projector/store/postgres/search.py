@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from projector import escapes, lexemes
 from projector.store.postgres.save import Search
 from projector.store.postgres.wire import Wire
-from projector.words import Extent
+from projector.words import Extent, indexed
 
 #: Items whose words are made in one transaction.
 STEP: Final = 500
@@ -65,7 +66,9 @@ async def fill(wire: Wire, source: str) -> bool:
             (_OLDER, (source, rollout_id, position, STEP - len(rows))),
             (_NEXT, (source, rollout_id)),
         )
-        rows += [(one, uid.hex, search.words(kind, json)) for one, uid, _, kind, json in found]
+        for one, uid, _, kind, json in found:
+            text = indexed(escapes.plain(kind), escapes.plain_json(json), *search.indexing)
+            rows.append((one, uid.hex, lexemes.vector(text) if text else None))
         if len(rows) >= STEP:
             position = found[-1][2]
             break

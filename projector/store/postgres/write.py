@@ -192,6 +192,7 @@ async def _fold(
                 tx.first += other_thread(tx.source, one, row.thread_id)
     for one, batch in here.items():
         rows = asked.rows[one]
+        rows.indexing = batch.indexing
         rows.move(world.moved.get(one, 0))
         row = world.rollouts[one]
         for event in rows.events.values():
