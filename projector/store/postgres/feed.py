@@ -36,7 +36,7 @@ async def prune(wire: Wire, source: str, before_ms: int) -> bool:
 
     Not the newest, and not that an event came, as long as it is there.
     """
-    _, ((pruned, end),) = await wire.ask(("BEGIN", ()), (_END, (before_ms, source)))
+    (((pruned, end),),) = await wire.begin((_END, (before_ms, source)))
     if end <= pruned:
         await wire.ask(("ROLLBACK", ()))
         return False

@@ -58,7 +58,7 @@ async def hold(wire: Wire, source: str, lease: uuid.UUID, holder: Holder, where:
     Raises:
         AlreadyRunning: another daemon has it.
     """
-    _, (row,) = await wire.ask(("BEGIN", ()), (_READ, (source,)))
+    ((row,),) = await wire.begin((_READ, (source,)))
     if row[0] not in (None, lease) and row[1] and not _ended(row):
         await wire.ask(("ROLLBACK", ()))
         raise AlreadyRunning(
@@ -103,10 +103,10 @@ async def beat(
     holder, *more = astuple(heartbeat)
     queries: list[Query] = [(_BEATEN, (source, *holder, *more))]
     if lease is None:
-        await wire.ask(*queries)
+        await wire.begin(*queries, ("COMMIT", ()))
         return
     until = round(max(_SECONDS, _MISSED * heartbeat.interval_s) * 1000)
-    *_, renewed = await wire.ask(*queries, (_RENEW, (until, source, lease)))
+    *_, renewed, _ = await wire.begin(*queries, (_RENEW, (until, source, lease)), ("COMMIT", ()))
     if not renewed:  # it ended while the server could not be reached
         await hold(wire, source, lease, heartbeat.holder, where)
 

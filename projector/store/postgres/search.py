@@ -45,15 +45,15 @@ WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 
 async def choose(wire: Wire, source: str, extent: Extent, max_text_bytes: int) -> None:
     """Say what is indexed from now on; where that differs, what was is forgotten."""
-    await wire.ask(
-        (_CHOOSE, (extent, max_text_bytes, source, extent, max_text_bytes)),
+    await wire.begin(
+        (_CHOOSE, (extent, max_text_bytes, source, extent, max_text_bytes)), ("COMMIT", ())
     )
 
 
 async def fill(wire: Wire, source: str) -> bool:
     """Make the words of some items anew; True: there are more."""
-    _, ((rollout_id, position, what, text_bytes, number),) = await wire.ask(
-        ("BEGIN", ()), (_UNFILLED, (source,))
+    (((rollout_id, position, what, text_bytes, number),),) = await wire.begin(
+        (_UNFILLED, (source,))
     )
     if rollout_id is None:
         await wire.ask(("ROLLBACK", ()))

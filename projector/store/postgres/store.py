@@ -128,7 +128,7 @@ class PostgresStore:
         if self._db is not None and not self._db.closed and self._wire is not None:
             return self._wire
         self._db = await connect(self.url)
-        self._wire = Wire(self._db)
+        self._wire = Wire(self._db, self._lock_timeout_s)
         steps = migrations("postgres")
         if migrating:
             found: uuid.UUID | None = await schema.migrate(self._db, shown(self.url), steps)
@@ -200,7 +200,7 @@ class PostgresStore:
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async def run(wire: Wire) -> T:
-            return await work(Transaction(wire, self.source, self._now_ms(), self._lock_timeout_s))
+            return await work(Transaction(wire, self.source, self._now_ms()))
 
         return await self._run(run)
 

@@ -37,12 +37,11 @@ from projector.store.postgres.world import World
 class Transaction:
     """A transaction; `begin` comes first, `commit` last."""
 
-    def __init__(self, wire: Wire, source: str, now_ms: int, lock_timeout_s: float) -> None:
-        """Nothing is asked yet. `lock_timeout_s`: how long to wait for another writer's lock."""
+    def __init__(self, wire: Wire, source: str, now_ms: int) -> None:
+        """Nothing is asked yet."""
         self.wire: Final = wire
         self.source: Final = source
         self.now_ms: Final = now_ms
-        self._lock_timeout_ms: Final = max(1, round(lock_timeout_s * 1000))
         self.world: Final = World(source, now_ms)
         self.search = Search("off", 0, 0)
         self.pruned = 0
@@ -64,12 +63,7 @@ class Transaction:
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin, lock the source, and ask what else must be known, in one round trip."""
-        _, _, locked, *answers = await self.wire.ask(
-            ("BEGIN ISOLATION LEVEL READ COMMITTED", ()),
-            (f"SET LOCAL lock_timeout = {self._lock_timeout_ms}", ()),
-            (load.LOCK, (self.source,)),
-            *queries,
-        )
+        locked, *answers = await self.wire.begin((load.LOCK, (self.source,)), *queries)
         ((self._seq, what, text_bytes, number, self.pruned),) = locked
         self.search = Search(what, text_bytes, number)
         return answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -14,13 +14,33 @@ Query = tuple[str, Sequence[Any]]
 """A statement, made from our own names of tables and columns, and the values bound in it."""
 
 
+#: A transaction of ours that has not been heard of for so long ends by the server's will: who began
+#: it may be cut off, and what it holds is waited for. Milliseconds.
+_UNHEARD_MS: Final = 120_000
+
+
 class Wire:
     """A connection, on which whole lists of statements go out at once."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Row], lock_timeout_s: float = 30.0
+    ) -> None:
+        """Use a connection; `lock_timeout_s`: how long a transaction waits for another's lock."""
         self._connection = connection
+        self._lock_timeout_ms = max(1, round(lock_timeout_s * 1000))
         self.trips = 0
         """Round trips so far."""
+
+    async def begin(self, *queries: Query) -> list[list[Row]]:
+        """Begin a transaction, and run its first statements: as `ask`."""
+        limits = (
+            "SELECT set_config('lock_timeout', %s, true),"
+            " set_config('idle_in_transaction_session_timeout', %s, true)",
+            (str(self._lock_timeout_ms), str(_UNHEARD_MS)),
+        )
+        begin = ("BEGIN ISOLATION LEVEL READ COMMITTED", ())
+        _, _, *answers = await self.ask(begin, limits, *queries)
+        return answers
 
     async def ask(self, *queries: Query) -> list[list[Row]]:
         """Run statements in their order, in one round trip; give the rows of each."""
