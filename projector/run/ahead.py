@@ -5,7 +5,8 @@ A backfill takes as long as the longer half of its work, not as both.
 1. The other process (`reading.py`) knows no database: this one is the only writer. What it gives
    are batches as a `Tail` makes them, in order, from a rollout's first byte.
 2. It is told of the rollouts that come next, and is a batch or two ahead: while one is committed
-   the next is on its way here and the one behind it is being made. Then it waits.
+   the next is on its way here and the one behind it is being made. Then it waits. For a database
+   that is not there yet it begins by itself, with the oldest rollout.
 3. Whatever is out of the ordinary there ends the stream without an error: a file that cannot be
    read, a reducer that asks for earlier rows, a long line, an end by a signal. The tail goes on
    by itself behind the last batch that was committed, meets the same, and can tell it. By law 1
@@ -91,6 +92,8 @@ class Ahead:
         """Begin the other process; None: it could not be, or would not help."""
         if sys.platform != "linux" or threading.active_count() > 1 or _cores() < 2:  # noqa: PLR2004 - one for each
             return None
+        path = settings.database_path
+        is_new = bool(path) and not os.path.exists(path)
         asks, asked = os.pipe()
         answers, answered = os.pipe()
         try:
@@ -102,7 +105,7 @@ class Ahead:
         if process == 0:
             os.close(asked)
             os.close(answers)
-            _become(asks, answered, settings)
+            _become(asks, answered, settings, is_new=is_new)
         os.close(asks)
         os.close(answered)
         return cls(process, asked, answers)
@@ -214,14 +217,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
-def _become(asks: int, answered: int, settings: Settings) -> None:
+def _become(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None:
     """Be the other process. Does not return."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks gets it as well
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         from projector.run.reading import serve  # noqa: PLC0415 - behind the fork
 
-        serve(asks, answered, settings)
+        serve(asks, answered, settings, is_new=is_new)
     except BaseException:  # noqa: BLE001, S110 - nobody is above us: a stack of another program is
         pass
     os._exit(1)

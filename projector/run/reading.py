@@ -14,12 +14,14 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
 from projector.place import Checkpoint, RolloutFile
 from projector.reduce import start as reducers
 from projector.rows import Found
-from projector.run.ahead import LENGTH, Asked, Told, message
+from projector.run.ahead import LENGTH, WORTH, Asked, Told, message
 from projector.run.batches import Limits, batch_of, limits_of, reader_at
+from projector.run.survey import Surveyor
 from projector.settings import Settings
 from projector.store.contract import Batch
 
@@ -29,8 +31,13 @@ _PIPE_BYTES = 1024 * 1024
 _LARGE = 4
 
 
-def serve(asks: int, answered: int, settings: Settings) -> None:
+_Made = Iterator[tuple[Batch, int, bool]]
+
+
+def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None:
     """Answer until nobody asks any more.
+
+    `is_new`: the database is to be made yet, so every rollout will be asked for.
 
     Raises:
         OSError: the one who asked is gone.
@@ -42,17 +49,32 @@ def serve(asks: int, answered: int, settings: Settings) -> None:
         with suppress(OSError):  # there is less for each user of a busy system
             fcntl.fcntl(answered, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     limits = limits_of(settings)
+    guess = _guess(settings, limits) if is_new else None
     waiting = _Waiting(asks)
     while (asked := waiting.next()) is not None:
         stream, file = asked
+        made = guess[1] if guess is not None and guess[0] == file else batches(file, limits)
+        guess = None
         told = Told(stream, None, 0, ended=False)
-        for batch, read, ended in batches(file, limits):
+        for batch, read, ended in made:
             told = Told(stream, batch, read, ended)
             _write(answered, message(told))
             if waiting.is_left(stream):
                 break
         if not told.ended:
             _write(answered, message(told._replace(batch=None, ended=True)))
+
+
+def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | None:
+    """Make the first batch of the rollout that will be asked for first, while that is found out."""
+    look = Surveyor(settings.codex_homes).everything()
+    files = [file for file in look.files.values() if file.size >= WORTH]
+    if not files:
+        return None
+    file = min(files, key=lambda one: one.name.rollout_id)
+    made = batches(file, limits)
+    first = next(made, None)
+    return None if first is None else (file, chain((first,), made))
 
 
 class _Waiting:
@@ -104,7 +126,7 @@ def _write(to: int, data: bytes) -> None:
         rest = rest[os.write(to, rest) :]
 
 
-def batches(file: RolloutFile, limits: Limits) -> Iterator[tuple[Batch, int, bool]]:
+def batches(file: RolloutFile, limits: Limits) -> _Made:
     """Give the batches of a rollout from its first byte on, as long as all is in order.
 
     With each comes how many bytes were read so far, and whether it is the last one.

@@ -157,6 +157,16 @@ class Rollout(Items):
             base=cut,
         )
 
+    def forked(self, cut: Cut) -> Rollout:
+        """Begin a thread as this one would have begun, that continues another one from `cut`."""
+        return Rollout(
+            f"fork of {cut.rollout_id}",
+            history=self.history,
+            mix=self._mix,
+            started_ms=self.started_ms,
+            base=cut,
+        )
+
     # --- lines -------------------------------------------------------------------------------
 
     def _header(self) -> bytes:

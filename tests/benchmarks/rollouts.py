@@ -73,13 +73,23 @@ def write_home(
     seed: int | str = 0,
     history: History = "paginated",
     items: int = 0,
+    forks: int = 0,
     mix: Mix = TYPICAL,
 ) -> list[Rollout]:
-    """Write `rollouts` of `size` bytes and `items` items in all; 0: one turn each."""
-    made = []
+    """Write `rollouts` of `size` bytes and `items` items in all; 0: one turn each.
+
+    The last `forks` of them continue the first ones, each from the middle of it.
+    """
+    made: list[Rollout] = []
+    cuts: list[Cut] = []
     for rollout in conversations(rollouts, seed=seed, history=history, mix=mix):
-        rollout.write(home, size=size // rollouts, items=items // rollouts)
-        made.append(rollout)
+        number = len(made) - (rollouts - forks)
+        one = rollout.forked(cuts[number]) if number >= 0 else rollout
+        if len(made) < forks:
+            one.write(home, size=size // rollouts // 2, items=items // rollouts // 2)
+            cuts.append(one.cut())
+        one.write(home, size=size // rollouts, items=items // rollouts)
+        made.append(one)
     return made
 
 
@@ -140,6 +150,7 @@ def main() -> None:
     parser.add_argument("--lean", action="store_true", help="short texts, many items")
     parser.add_argument("--items", type=int, default=0, metavar="N", help="in all, at least")
     parser.add_argument("--chain", type=int, default=0, metavar="N", help="one thread, N rollouts")
+    parser.add_argument("--forks", type=int, default=0, metavar="N", help="so many are forks")
     parser.add_argument("--json", action="store_true", help="tell of each rollout, as JSON")
     given = parser.parse_args()
     mix = dataclasses.replace(
@@ -164,6 +175,7 @@ def main() -> None:
             items=given.items,
             seed=given.seed,
             history=given.history,
+            forks=given.forks,
             mix=mix,
         )
     if given.giant:

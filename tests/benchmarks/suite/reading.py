@@ -127,7 +127,7 @@ def _asked() -> dict[str, str]:
 def questions(run: Run) -> None:
     """Ask each on a connection that is open already, as a dashboard would."""
     items = run.scaled("1000000", "10000")
-    options = ("--rollouts", "200", "--items", items, "--lean")
+    options = ("--rollouts", "200", "--forks", "40", "--items", items, "--lean")
     home = run.home(*options)
     with run.folder() as scratch:
         database = backfilled(home.path, scratch)
@@ -145,7 +145,10 @@ def questions(run: Run) -> None:
                 db.execute(query, values).fetchall()
                 run.result.sample(question, "answer", (time.perf_counter() - began) * 1000, "ms")
         db.close()
-        run.result.notes.append(f"{home.items:,} items, {_mib(database):,.0f} MiB of database")
+        run.result.notes.append(
+            f"{home.items:,} items in 200 threads, of which 40 are forks,"
+            f" {_mib(database):,.0f} MiB of database"
+        )
     run.forget(*options)
     for question in asked:
         run.result.promise(question, "answer", at_most=50)

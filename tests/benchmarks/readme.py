@@ -1,0 +1,73 @@
+"""Puts what benchmarks found into the README: `python -m tests.benchmarks.readme FILE.json...`.
+
+The files are those that `python -m tests.benchmarks --json FILE` writes; of a benchmark that
+several have, the last one counts. Only ratios and promises are shown, misses among them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from tests.benchmarks.results import Limit, number
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+_PLACE: Final = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
+
+
+def table(documents: Iterable[dict[str, Any]]) -> str:
+    """Give the table of all ratios and promises, and what they were measured on."""
+    found: dict[str, dict[str, Any]] = {}
+    machines: dict[str, None] = {}
+    for document in documents:
+        machine = document["machine"]
+        machines[
+            f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python"
+            f" {machine['python']}, SQLite {machine['sqlite']}; load {machine['load']:.1f} at the"
+            f" start, the same work varied by {machine['noise']:.0%}"
+        ] = None
+        found |= {one["name"]: one for one in document["benchmarks"] if not one["failure"]}
+    lines = [f"Measured on {'; and on '.join(machines)}.", ""]
+    lines += [
+        "| benchmark | what | median | noise | target | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for benchmark in found.values():
+        lines += [
+            f"| `{benchmark['name']}` | {verdict['what']} | {number(verdict['value'])}"
+            f" {verdict['unit']} | {verdict['spread']:.0%} | {_target(verdict)} |"
+            f" {_kept(verdict)} |"
+            for verdict in benchmark["verdicts"]
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _target(verdict: dict[str, Any]) -> str:
+    return str(Limit(at_least=verdict["at_least"], at_most=verdict["at_most"]))
+
+
+def _kept(verdict: dict[str, Any]) -> str:
+    if verdict["kept"] is None:
+        return ""
+    return "kept" if verdict["kept"] else "missed"
+
+
+def filled(readme: str, documents: Iterable[dict[str, Any]]) -> str:
+    """Put the table in its place."""
+    assert _PLACE.search(readme), "the README has no place for it"
+    made = table(documents)
+    return _PLACE.sub(lambda _: made, readme)
+
+
+def main() -> None:
+    """Write the README anew."""
+    documents = [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]
+    README.write_text(filled(README.read_text("utf-8"), documents), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
