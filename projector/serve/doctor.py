@@ -78,8 +78,6 @@ class Source(NamedTuple):
     """It is this one."""
     beat_at_ms: int | None
     """When its daemon gave its last sign of life; None: it never did."""
-    interval_s: float
-    """Between two of them."""
     stopping: bool
     """It said that it leaves."""
     held: bool
@@ -409,6 +407,7 @@ KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
         "warning", "rollouts lie there twice; one file of each is projected",
         "See the view anomalies for the others; move copies away",
     ),
+    "second_host": ("info", "another host of this database projects these rollouts", ""),
     "zst_not": ("info", "files named .zst hold plain text, and are read so", ""),
     "lineage.cycle": ("warning", "rollouts continue one another in a circle", ""),
 }  # fmt: skip

@@ -108,7 +108,7 @@ _INCOMPLETE: Final = Sql(
 )
 _SOURCES: Final = Sql(
     "SELECT NULL WHERE false",
-    "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms, coalesce(h.interval_s, 0),"
+    "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms,"
     " coalesce(h.phase = 'stopping', false), coalesce(s.lease_until_ms >"
     " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), false),"
     " (SELECT count(*) FROM rollouts AS r JOIN claims AS c ON c.rollout_id = r.rollout_id"

@@ -14,6 +14,7 @@ import orjson
 
 from projector.errors import ProjectorError, UsageError
 from projector.rows import EventType
+from projector.serve.visible import EVERYTHING
 from projector.store.reading import Connection, Sql
 
 #: What changes.
@@ -22,8 +23,6 @@ LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 
 #: Changes that are read at once.
 PAGE: Final = 500
-#: All parts of a thread but the last end somewhere: this is the last one's end.
-_EVERYTHING: Final = (1 << 63) - 1
 
 _STATE: Final = Sql(
     "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state",
@@ -208,7 +207,7 @@ class Feed:
             row.pop("source_id", None)
             return row | {
                 "parts": [
-                    {"rollout_id": rollout_id, "upto": None if upto == _EVERYTHING else upto}
+                    {"rollout_id": rollout_id, "upto": None if upto == EVERYTHING else upto}
                     for rollout_id, upto in parts
                 ]
             }

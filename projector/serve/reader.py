@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from projector.errors import StoreUnavailable
 from projector.place import RolloutId
-from projector.serve.visible import Item, Span, Turn
+from projector.serve.visible import EVERYTHING, Item, Span, Turn
 from projector.store.reading import Connection, Sql, Values
 
 #: Rows read at once. Items can be large: with outputs of 1 MB this is the memory that it takes.
@@ -108,6 +108,15 @@ def _known(thread: dict[str, Any]) -> dict[str, Any]:
     return thread
 
 
+class _Window(NamedTuple):
+    """All items of a stretch of a history."""
+
+    first: int
+    upto: int
+    """All that lie before it are there."""
+    items: list[Item]
+
+
 class StoredHistory:
     """A thread's visible history, read page by page; see `visible.History`.
 
@@ -124,6 +133,7 @@ class StoredHistory:
             (thread,) = db.dicts(_THREAD, {"thread": thread_id})
         self._thread = _known(thread)
         self._spans: dict[str, Span] | None = None
+        self._window = _Window(0, 0, [])
 
     @property
     def thread(self) -> Mapping[str, Any]:
@@ -148,8 +158,22 @@ class StoredHistory:
         span = self.spans().get(turn_id)
         if span is None:
             return iter(())
+        window = self._around(span)
+        if window.upto > span.last:
+            return (item for item in window.items if item.turn_id == turn_id)
         values = {"turn": turn_id, "last": span.last}
         return self._pages(Item._make, _ITEMS_OF, values, first=span.first)
+
+    def _around(self, span: Span) -> _Window:
+        """Give a page of items that begins with a turn's, or before: most turns are short."""
+        window = self._window
+        if not window.first <= span.first < window.upto:
+            rows = self._page(_ITEMS, {"position": span.first, "limit": PAGE})
+            items = [Item._make(row) for row in rows]
+            # Of rows that share the last position, some may be behind the page.
+            upto = items[-1].position if len(rows) == PAGE else EVERYTHING
+            self._window = window = _Window(span.first, upto, items)
+        return window
 
     def spans(self) -> Mapping[str, Span]:
         """Give every turn that has items, by id."""

@@ -6,7 +6,10 @@ Names and meaning are those of the views `thread_turn_history` and `thread_histo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+#: Behind all positions.
+EVERYTHING: Final = (1 << 63) - 1
 
 
 class Turn(NamedTuple):

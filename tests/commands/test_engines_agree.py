@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.rows import OF_SERVERS, rows_of
 from tests.sample import make
 from tests.server import Server
 
+README: Final = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 #: What depends on where a database is and not on what it holds.
 ITS_OWN: Final = frozenset({"database", "database_bytes", "wal_bytes", "seconds", *OF_SERVERS})
 ODD: Final = rb"\u0000 \ud800 \udc00 \uf8f00041 \\u0000"
@@ -142,6 +144,34 @@ def test_views_and_counts(both: Both) -> None:
             found = count(db)
         counts.append((found.rollouts, found.threads, found.turns, found.items, found.anomalies))
     assert counts[0] == counts[1]
+
+
+#: What a query has that is SQLite's alone: see the README, "What differs in SQL". Of one
+#: transaction, changes may be numbered in another order.
+DIALECT: Final = ("MATCH", "unixepoch", "'$.", "FROM changes")
+QUERIES: Final = [
+    query
+    for block in re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for query in re.split(r"(?<=;)\n", block.strip())
+    if not any(word in query for word in DIALECT)
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_readmes_queries(both: Both, query: str) -> None:
+    """Rows that are equal in what they are sorted by may come in another order."""
+    found = []
+    for url in both.urls:
+        with reading(url) as db:
+            ((thread,),) = db.rows("SELECT max(thread_id) FROM threads WHERE turn_count > 0")
+            found.append(sorted(map(repr, db.rows(query.rstrip(";"), {"thread": thread}))))
+
+    assert found[0] == found[1]
+    assert found[0]
+
+
+def test_enough_queries_run_on_both() -> None:
+    assert len(QUERIES) >= 8
 
 
 def test_purge(both: Both, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -186,6 +186,25 @@ def test_no_address(hosts: Hosts) -> None:
 
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "pasword" in err
+
+
+WITHOUT: Final = (
+    "import sys; sys.modules['psycopg'] = None; from projector.__main__ import main; main()"
+)
+
+
+@pytest.mark.parametrize("command", ["status", "backfill", "health"])
+def test_without_the_library(command: str) -> None:
+    """Who uses SQLite alone need not have it; who does not is told what to install."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, command, "--database", "postgresql://h/d"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    said = done.stdout if command == "health" else done.stderr
+    assert done.returncode == (3 if command == "health" else 2)
+    assert (done.stdout + done.stderr).count("\n") == 1
+    assert "pip install 'codex-projector[postgres]'" in said
 
 
 def test_a_password_is_not_in_the_process_list(hosts: Hosts) -> None:

@@ -15,6 +15,7 @@ from projector.serve.doctor import (
     Incomplete,
     Kind,
     Mode,
+    Source,
     Stored,
     checks,
     document,
@@ -23,6 +24,7 @@ from projector.serve.doctor import (
 from projector.serve.facts import Database, Facts
 from projector.settings import Settings
 from projector.store.contract import Heartbeat, Holder
+from projector.store.reading import Server
 
 NOW = 1_000_000_000_000
 MIB = 1 << 20
@@ -52,6 +54,10 @@ def stored(heartbeat: Heartbeat | None = None, **more: Any) -> Stored:
     return Stored(**{**plain, **more})
 
 
+SERVER = Server(
+    version="15.2", encrypted=True, local=False, standby=False, lag_s=None, may_write=True
+)
+OTHER = Source("b", "hb", own=False, beat_at_ms=NOW, stopping=False, held=True, claims=0)
 SOUND = Examined(
     now_ms=NOW,
     homes=(Home("/home", 3, 5, (), None),),
@@ -108,6 +114,53 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str] | None]] = [
     ("a newer schema", {"stored": stored(beat(), schema=4)}, ("problem", "database")),
     ("an older schema", {"stored": stored(beat(), schema=2)}, ("info", "database")),
     ("a large log", {"stored": stored(beat(), wal=600 * MIB)}, ("warning", "database")),
+    ("a server", {"stored": stored(beat(), server=SERVER)}, None),
+    (
+        "an old server",
+        {"stored": stored(beat(), server=SERVER._replace(version="12.4"))},
+        ("warning", "server"),
+    ),
+    (
+        "a standby",
+        {"stored": stored(beat(), server=SERVER._replace(standby=True, lag_s=3.0))},
+        ("problem", "server"),
+    ),
+    (
+        "only to be read",
+        {"stored": stored(beat(), server=SERVER._replace(may_write=False))},
+        ("info", "server"),
+    ),
+    (
+        "a way that others can listen to",
+        {"stored": stored(beat(), server=SERVER._replace(encrypted=False))},
+        ("warning", "server"),
+    ),
+    (
+        "on this machine",
+        {"stored": stored(beat(), server=SERVER._replace(encrypted=False, local=True))},
+        None,
+    ),
+    ("other hosts", {"stored": stored(beat(), sources=(OTHER, OTHER._replace(own=True)))}, None),
+    (
+        "one that ended without a word",
+        {"stored": stored(beat(), sources=(OTHER._replace(held=False),))},
+        ("info", "sources"),
+    ),
+    (
+        "one that said that it leaves",
+        {"stored": stored(beat(), sources=(OTHER._replace(held=False, stopping=True),))},
+        None,
+    ),
+    (
+        "one that has rollouts of ours",
+        {"stored": stored(beat(), sources=(OTHER._replace(claims=1),))},
+        ("info", "sources"),
+    ),
+    (
+        "one that has them and is gone",
+        {"stored": stored(beat(), sources=(OTHER._replace(claims=1, beat_at_ms=1),))},
+        ("warning", "sources"),
+    ),
     ("no daemon ever", {"stored": stored(None)}, ("info", "daemon")),
     (
         "a daemon that stopped",
