@@ -15,7 +15,9 @@ SECRET = "0pen-sesame"
 DATA = "/home/robin/server"
 SOCKETS = "/run/server"
 #: By socket who has an account, over the network who knows the password.
-ACCESS = "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n"
+ACCESS = "local all all peer\nhost all all 0.0.0.0/0 scram-sha-256\n"
+#: As good as another host's: not the loopback's network.
+ELSEWHERE = "10.9.9.9"
 
 
 @pytest.fixture
@@ -23,13 +25,14 @@ def server(machine: Machine) -> Iterator[Machine]:
     """Give a machine with a PostgreSQL server and an empty database."""
     folder = str(programs()).replace(sysconfig.get_path("purelib"), LIBRARIES)
     machine.run("ip", "link", "set", "lo", "up")
+    machine.call("ip", "address", "add", ELSEWHERE, "dev", "lo")
     machine.write("/home/robin/password", SECRET, mode="644")
     machine.run(f"{folder}/initdb", "-D", DATA, "--auth=scram-sha-256", "--no-sync",
                 "--pwfile=/home/robin/password", account="robin")  # fmt: skip
     machine.write(f"{DATA}/pg_hba.conf", ACCESS, mode="644")
     machine.run("install", "--directory", "--owner=robin", SOCKETS)
     machine.run("systemd-run", "--unit=database", "--collect", "--uid=robin", f"{folder}/postgres",
-                "-D", DATA, "-c", "listen_addresses=127.0.0.1", "-c", "port=5499",
+                "-D", DATA, "-c", f"listen_addresses=127.0.0.1,{ELSEWHERE}", "-c", "port=5499",
                 "-c", f"unix_socket_directories={SOCKETS}")  # fmt: skip
     machine.until(lambda: machine.call("test", "-S", f"{SOCKETS}/.s.PGSQL.5499").returncode == 0,
                   "PostgreSQL")  # fmt: skip
@@ -56,16 +59,24 @@ def is_well(machine: Machine) -> None:
     assert machine.show("projector", "Result") == "success"
 
 
-def test_a_server_by_name_and_password(server: Machine) -> None:
+@pytest.mark.parametrize(
+    ("host", "reach"),
+    [
+        pytest.param("localhost", "IPAddressAllow=localhost\n", id="here"),
+        pytest.param(ELSEWHERE, "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n", id="there"),
+    ],
+)
+def test_a_server_by_name_and_password(server: Machine, host: str, reach: str) -> None:
     """The password comes as a credential, and is told nowhere."""
-    address = f"postgresql://robin:{SECRET}@localhost:5499/threads"
+    address = f"postgresql://robin:{SECRET}@{host}:5499/threads"
     server.write("/etc/credstore/codex-projector.database", f"{address}\n", mode="600")
 
     done = install(server)
 
     is_well(server)
     unit = server.run("systemctl", "cat", "projector")
-    assert "IPAddressAllow=localhost" in unit
+    assert reach in unit
+    assert ("IPAddressDeny" in unit) == (host == "localhost")
     told = [done, unit, server.run("systemctl", "show", "projector"), *server.log()]
     assert not [text for text in told if SECRET in text]
 
