@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from projector import cli
 from projector.place import RolloutId
 from tests import paginated as p
 from tests.commands.codex_history import listed, stalled
@@ -81,6 +82,22 @@ def doctor(folder: Path) -> tuple[int, dict[str, Any]]:
 
 def told(document: dict[str, Any], topic: str) -> list[tuple[str, str]]:
     return [(one["level"], one["text"]) for one in document["checks"] if one["topic"] == topic]
+
+
+def test_a_database_on_a_server_is_compared_as_a_file_is(
+    folder: Path, postgres: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same threads, places and reasons."""
+    at = place_of(folder, b"thread_settings_applied")
+    stalled(folder / "home" / "thread_history_1.sqlite", folder / "p.db", at=at, ordinal=10)
+    _, document = doctor(folder)
+    assert cli.run(["copy", "--from", f"sqlite:///{folder}/p.db", "--to", postgres]) == 0
+    capsys.readouterr()
+
+    where = ["--codex-home", str(folder / "home"), "--database", postgres]
+    assert cli.run(["doctor", "--json", *where]) == 1
+
+    assert orjson.loads(capsys.readouterr().out)["codex"] == document["codex"] != []
 
 
 # Codex ----------------------------------------------------------------------------------------
