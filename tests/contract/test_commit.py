@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
 from projector.errors import CheckpointMoved
-from projector.place import ItemId, Offset, Ordinal
-from projector.rows import Anomaly, Change, Meta, RealtimeRow, uid
+from projector.place import ItemId, Offset, Ordinal, TurnId
+from projector.rows import Anomaly, Change, Frame, Meta, RealtimeRow, Wants, uid
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,
@@ -201,6 +202,30 @@ def test_what_sqlite_cannot_hold_is_mended(store: Queried, run: Run) -> None:
     run(store.commit([batch(file_of(1), [item(1, "b", 50), odd])]))
 
     assert items(store, run, "item_id, started_at_ms") == [("b", None), ("x\ufffd", (1 << 63) - 1)]
+
+
+def test_ids_and_kinds_may_be_of_any_length(store: Queried, run: Run) -> None:
+    """No index has a limit that a rollout's text can break."""
+    long = "".join(map(chr, Random(1).choices(range(33, 0x2FF), k=9_000)))
+    changes: list[Change] = [
+        turn(1, long, 10), item(1, long, 20, turn=long, kind=long, ordinal=None, owner=5),
+        usage(1, 30, 5, turn=long, response=long)._replace(model=long),
+        event(1, "turn.started", 40, turn=long), Frame(5, TurnId(long), long),
+        Anomaly("torn", Offset(1), 1, long),
+    ]  # fmt: skip
+    meta = Meta(cwd=long, model=long, name=long, preview=long, preview_offset=0)
+    run(store.commit([batch(file_of(1), changes, header=LEGACY, meta=meta)]))
+    run(store.name({thread_id(1): long}))
+
+    wants = Wants(
+        turns=frozenset({TurnId(long)}), items=frozenset({ItemId(long)}),
+        frames_of=frozenset({TurnId(long)}),
+    )  # fmt: skip
+    found = run(store.find(rollout_id(1), wants))
+    assert (list(found.turns), list(found.items), list(found.frames_of)) == ([long],) * 3
+    shown = run(store.query("SELECT turn_id, item_id, type FROM thread_history"))
+    assert shown == [(long, long, long)]
+    assert run(store.query("SELECT input_tokens FROM thread_turn_history")) == [(5,)]
 
 
 def test_text_with_nul_comes_back(store: Queried, run: Run) -> None:

@@ -22,7 +22,7 @@ import psycopg
 
 from projector import escapes
 from projector.address import shown, source_id
-from projector.errors import ProjectorError, StoreReplaced
+from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
@@ -127,7 +127,13 @@ class PostgresStore:
         """
         if self._db is not None and not self._db.closed and self._wire is not None:
             return self._wire
-        self._db = await connect(self.url)
+        try:
+            self._db = await connect(self.url)
+        except StoreRefused as refused:
+            if self._identity is None:
+                raise
+            # We were let in before: what has changed there may change again.
+            raise StoreUnavailable(refused.message, hint=refused.hint) from refused
         self._wire = Wire(self._db, self._lock_timeout_s)
         steps = migrations("postgres")
         if migrating:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from projector.errors import StoreReplaced
 from projector.rows import Anomaly
 from projector.store.postgres import load, save
 from projector.store.postgres.fold import (
@@ -64,6 +65,8 @@ class Transaction:
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin, lock the source, and ask what else must be known, in one round trip."""
         locked, *answers = await self.wire.begin((load.LOCK, (self.source,)), *queries)
+        if not locked:
+            raise StoreReplaced("the source's row was taken away: all of it is projected anew")
         ((self._seq, what, text_bytes, number, self.pruned),) = locked
         self.search = Search(what, text_bytes, number)
         return answers

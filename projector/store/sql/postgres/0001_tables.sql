@@ -157,7 +157,7 @@ CREATE INDEX items_buried ON items (source_id, rollout_id, position) WHERE tombs
 CREATE INDEX items_by_turn ON items (source_id, rollout_id, left(turn_id, 64));
 CREATE INDEX items_legacy ON items (source_id, rollout_id, left(item_id, 64)) WHERE ordinal IS NULL;
 CREATE INDEX items_by_owner ON items (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
-CREATE INDEX items_by_type ON items (type, created_at_ms) WHERE tombstone = 0;
+CREATE INDEX items_by_type ON items (left(type, 64), created_at_ms) WHERE tombstone = 0;
 CREATE INDEX items_by_words ON items USING gin (words) WHERE words IS NOT NULL;
 COMMENT ON TABLE items IS 'Items of all rollouts. Internal.';
 

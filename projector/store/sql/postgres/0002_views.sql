@@ -286,7 +286,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
        CASE WHEN type = 'userMessage' THEN NULL ELSE item_json ->> 'phase' END AS phase,
        created_at_ms, inherited, source_id
 FROM thread_history
-WHERE type IN ('userMessage', 'agentMessage');
+WHERE left(type, 64) IN ('userMessage', 'agentMessage') AND type IN ('userMessage', 'agentMessage');
 COMMENT ON VIEW messages IS 'What users and agents said.';
 
 -- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
@@ -302,7 +302,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
        item_json ->> 'aggregatedOutput' AS output,
        created_at_ms, inherited, source_id
 FROM thread_history
-WHERE type = 'commandExecution';
+WHERE left(type, 64) = 'commandExecution' AND type = 'commandExecution';
 COMMENT ON VIEW commands IS 'Commands that were run.';
 
 -- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
@@ -319,7 +319,7 @@ JOIN thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollo
   AND p.upto > i.position
 JOIN changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollout_id
   AND c.uid = i.uid
-WHERE i.tombstone = 0 AND i.type = 'fileChange';
+WHERE i.tombstone = 0 AND left(i.type, 64) = 'fileChange' AND i.type = 'fileChange';
 COMMENT ON VIEW file_changes IS 'Files that were changed, a row each.';
 
 -- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
@@ -340,7 +340,8 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
        THEN (item_json ->> 'durationMs')::bigint END AS duration_ms,
        created_at_ms, inherited, source_id
 FROM thread_history
-WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
+WHERE left(type, 64) IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall')
+  AND type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 COMMENT ON VIEW tool_calls IS 'Tools that were called.';
 
 -- SELECT ... FROM search WHERE search @@ to_tsquery('simple', 'words & beginn:*'): items of the visible
