@@ -11,14 +11,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from projector.discover.watch import Watch
 from projector.errors import StoreUnavailable
+from projector.run.daemon import Daemon
 from projector.store.contract import Batch
 from projector.store.postgres.store import PostgresStore
+from tests.benchmarks.rollouts import Rollout
 from tests.contract.makers import at, batch, event, file_of, item, rollout_id
 from tests.databases import reading
 from tests.faults import fleet
 from tests.faults.test_cut import home_of
-from tests.projecting import backfilled
+from tests.projecting import backfilled, settings_for
 from tests.proxy import Cut, proxied
 from tests.rows import rows_of
 from tests.server import Server
@@ -120,6 +123,46 @@ def written(url: str) -> int:
             return int(row[0]) if row else 0
     except psycopg.Error:
         return 0
+
+
+def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postgres: str) -> None:
+    """Back-pressure is the loop itself: behind a batch that waits, nothing more is read."""
+    home = tmp_path / "home"
+    size = Rollout(seed=4).write(home, size=12 << 20).stat().st_size
+
+    async def wait() -> None:
+        settings, stop = settings_for(home, postgres), asyncio.Event()
+        store = await PostgresStore.open(postgres, source=settings.source.name)
+        async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
+            daemon = Daemon(store, settings, watch, stop)
+            async with await psycopg.AsyncConnection.connect(postgres) as other:
+                following = asyncio.create_task(daemon.run())
+                while not await store.standings():  # it has begun  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                await other.execute("SELECT * FROM sources FOR UPDATE")
+                async with asyncio.timeout(30):
+                    while not await _waits(other):  # noqa: ASYNC110 - nobody tells
+                        await asyncio.sleep(0.01)
+                read = daemon.bytes_read
+                await asyncio.sleep(0.3)
+                assert daemon.bytes_read == read
+                assert read < size
+                await other.commit()
+            async with asyncio.timeout(60):
+                while next(iter((await store.standings()).values())).offset < size:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            stop.set()
+            await following
+        await store.close()
+
+    asyncio.run(wait())
+    backfilled(home, tmp_path / "p.db")
+    assert rows_of(postgres) == rows_of(tmp_path / "p.db")
+
+
+async def _waits(other: psycopg.AsyncConnection) -> bool:
+    found = await other.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return await found.fetchone() is not None
 
 
 def test_a_fleet_in_bad_weather(tmp_path: Path) -> None:
