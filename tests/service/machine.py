@@ -29,6 +29,7 @@ _NEEDED: Final = {
     "/usr/bin/systemd-run": "systemd",
     "/usr/bin/unshare": "unshare",
     "/usr/bin/nsenter": "nsenter",
+    "/usr/bin/setpriv": "setpriv",
 }
 #: Where the program lies in the machine; the rest of a venv is made beside it.
 PROGRAM: Final = "/opt/projector/bin/projector"
@@ -131,7 +132,9 @@ class Machine:
         top = folder / "machine"
         top.mkdir()
         self._outer = subprocess.Popen(
-            ["unshare", *_SPACES, "--fork", "--kill-child", "sh", "-c", _BOOT, "boot",
+            # It ends with us, however we end.
+            ["setpriv", "--pdeathsig=KILL",
+             "unshare", *_SPACES, "--fork", "--kill-child", "sh", "-c", _BOOT, "boot",
              str(top), str(docs.ROOT), *_libraries()],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
