@@ -61,23 +61,28 @@ _IN_THREADS: Final = Sql(
     " AND p.thread_id IN (SELECT value FROM json_each(:threads))",
     " AND p.thread_id IN (SELECT json_array_elements_text(CAST(:threads AS json)))",
 )
+# Hits are given as a JSON array of [owner, rollout, key, position], and named by their places.
+_HITS: Final = "json_array_elements(CAST(:hits AS json)) WITH ORDINALITY AS k (value, number)"
 # Its own thread first, then the oldest.
 _THREADS: Final = Sql(
-    "SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout"
-    " WHERE p.rollout = :rollout AND p.upto > :position"
-    " ORDER BY p.thread_id <> r.thread_id, p.thread_id",
-    "SELECT p.thread_id FROM thread_parts AS p JOIN rollouts AS r"
+    "SELECT k.key, p.thread_id FROM json_each(:hits) AS k JOIN thread_parts AS p"
+    " ON p.rollout = json_extract(k.value, '$[1]') AND p.upto > json_extract(k.value, '$[3]')"
+    " JOIN rollouts AS r ON r.rollout = p.rollout"
+    " ORDER BY 1, p.thread_id <> r.thread_id, p.thread_id",
+    f"SELECT k.number - 1, p.thread_id FROM {_HITS} JOIN thread_parts AS p"
+    " ON p.part_source = CAST(k.value ->> 0 AS uuid) AND p.rollout_id = k.value ->> 1"
+    " AND p.upto > CAST(k.value ->> 3 AS bigint) JOIN rollouts AS r"
     " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
-    " WHERE p.part_source = CAST(:owner AS uuid) AND p.rollout_id = :rollout"
-    " AND p.upto > :position ORDER BY p.thread_id <> r.thread_id, p.thread_id",
+    " ORDER BY 1, p.thread_id <> r.thread_id, p.thread_id",
 )
-#: An item, and what of such items is indexed.
+#: Items, and what of such items is indexed.
 _INDEXED: Final = Sql(
-    "SELECT i.json, s.what, s.max_text_bytes FROM items AS i JOIN search_state AS s"
-    " WHERE i.item = :key",
-    "SELECT i.json, o.search_what, o.search_text_bytes FROM items AS i"
-    " JOIN sources AS o ON o.source_id = i.source_id WHERE i.source_id = CAST(:owner AS uuid)"
-    " AND i.rollout_id = :rollout AND i.uid = CAST(:key AS uuid)",
+    "SELECT k.key, i.json, s.what, s.max_text_bytes FROM json_each(:hits) AS k"
+    " JOIN items AS i ON i.item = json_extract(k.value, '$[2]') JOIN search_state AS s",
+    f"SELECT k.number - 1, i.json, o.search_what, o.search_text_bytes FROM {_HITS}"
+    " JOIN items AS i ON i.source_id = CAST(k.value ->> 0 AS uuid)"
+    " AND i.rollout_id = k.value ->> 1 AND i.uid = CAST(k.value ->> 2 AS uuid)"
+    " JOIN sources AS o ON o.source_id = i.source_id",
 )
 _NAMED: Final = Sql(
     "SELECT name, preview FROM threads WHERE thread_id = :thread",
@@ -173,21 +178,31 @@ class Finder:
         self, sql: Sql, values: Mapping[str, object], sought: Sought, snippets: Snippets
     ) -> Iterator[Hit]:
         offset, limit = 0, max(sought.limit or _ALL, _PAGE)
+        some = min(sought.limit or _PAGE, _PAGE)
         while True:
-            rows = self._db.rows(sql, {**values, "limit": limit, "offset": offset})
-            for row in rows:
-                found = _Found._make(row)
-                which = found._asdict()
-                ((item, extent, max_text_bytes),) = self._db.rows(_INDEXED, which)
-                snippet = snippets.of(indexed(found.type, item, extent, max_text_bytes))
-                if snippet is not None:
-                    yield self._hit(sought, found, snippet)
-            if len(rows) < limit:
+            found = [
+                _Found._make(row)
+                for row in self._db.rows(sql, {**values, "limit": limit, "offset": offset})
+            ]
+            for at in range(0, len(found), some):
+                yield from self._shown(found[at : at + some], sought, snippets)
+            if len(found) < limit:
                 return
             offset += limit
 
-    def _hit(self, sought: Sought, found: _Found, snippet: str) -> Hit:
-        threads = [thread for (thread,) in self._db.rows(_THREADS, found._asdict())]
+    def _shown(self, found: Sequence[_Found], sought: Sought, snippets: Snippets) -> Iterator[Hit]:
+        """Give those that do have the words, with the words and the threads that show them."""
+        named = json.dumps([(one.owner, one.rollout, one.key, one.position) for one in found])
+        texts = {number: rest for number, *rest in self._db.rows(_INDEXED, {"hits": named})}
+        threads: dict[int, list[str]] = {}
+        for number, thread in self._db.rows(_THREADS, {"hits": named}):
+            threads.setdefault(number, []).append(thread)
+        for number, one in enumerate(found):
+            snippet = snippets.of(indexed(one.type, *texts[number]))
+            if snippet is not None:
+                yield self._hit(sought, one, threads[number], snippet)
+
+    def _hit(self, sought: Sought, found: _Found, threads: list[str], snippet: str) -> Hit:
         wanted = sought.threads
         if wanted is not None:  # one of those that were asked for gives the hit its name
             threads.sort(key=lambda thread: thread not in wanted)
