@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody listens
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for good
-    if any("://" in argument for argument in arguments):
+    if any("postgresql://" in argument for argument in arguments):
         from projector.hide import hide  # noqa: PLC0415 - only where there is something to hide
 
         hide([*sys.argv, *arguments])
