@@ -239,7 +239,7 @@ class Story:
 
 
 @given(seed=st.integers(0, 1 << 40))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_both_engines_do_the_same(fresh: Fresh, seed: int) -> None:
     """Commits, replacements, purges, moves, names, mending, in any order."""
 
