@@ -22,20 +22,26 @@ _PLACE: Final = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DO
 def table(documents: Iterable[dict[str, Any]]) -> str:
     """Give the table of all ratios and promises, and what they were measured on."""
     found: dict[str, dict[str, Any]] = {}
-    machines: dict[str, None] = {}
+    machines: dict[str, list[dict[str, Any]]] = {}
     for document in documents:
         machine = document["machine"]
-        machines[
+        known = (
             f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python"
-            f" {machine['python']}, SQLite {machine['sqlite']}; load {machine['load']:.1f} at the"
-            f" start, the same work varied by {machine['noise']:.0%}"
-        ] = None
+            f" {machine['python']}, SQLite {machine['sqlite']}"
+        )
+        machines.setdefault(known, []).append(machine)
         found |= {one["name"]: one for one in document["benchmarks"] if not one["failure"]}
-    lines = [f"Measured on {'; and on '.join(machines)}.", ""]
-    lines += [
-        "| benchmark | what | median | noise | target | |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    lines = []
+    for known, runs in machines.items():
+        noise = f"{max(one['noise'] for one in runs):.0%}"
+        loads = f"{max(one['load'] for one in runs):.1f}"
+        lines += [
+            f"Measured on {known}.",
+            f"Load of the machine before: {loads} at most; the same work varied by up to {noise}.",
+            "",
+        ]
+    lines += ["| benchmark | what | median | noise | target | |"]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
     for benchmark in found.values():
         lines += [
             f"| `{benchmark['name']}` | {verdict['what']} | {number(verdict['value'])}"

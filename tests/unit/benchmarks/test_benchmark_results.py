@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.benchmarks import __main__ as command
+from tests.benchmarks import readme
 from tests.benchmarks.bench import REGISTRY, benchmark
 from tests.benchmarks.results import (
     Limit,
@@ -155,6 +156,35 @@ def test_json_holds_every_sample() -> None:
     assert told["verdicts"][0]["at_least"] == 8
     assert told["verdicts"][0]["at_most"] is None
     assert told["verdicts"][0]["kept"] is True
+
+
+def test_the_readme_shows_what_was_missed_too() -> None:
+    """Of a benchmark that was run again, what was found last; of one that failed, nothing."""
+    machine = {"cpu": "C", "cores": 2, "kernel": "6", "python": "3", "sqlite": "3", "load": 0.5}
+    race = measured()
+    race.compare("codex", "projector", "wall", at_least=9)
+    race.compare("projector", "codex", "wall", at_most=1)
+    race.compare("codex", "codex", "wall")
+    failed = Result("other", "of which nothing is known", failure="a fault")
+    failed.sample("projector", "wall", 1.0, "s")
+    failed.promise("projector", "wall", at_most=2)
+    document = {"machine": {**machine, "noise": 0.031}, "benchmarks": [race.json(), failed.json()]}
+    before = "one\n<!-- speed -->\nold\n<!-- /speed -->\ntwo\n"
+
+    shown = readme.filled(before, [document, document])
+
+    assert shown == (
+        "one\n<!-- speed -->\n"
+        "Measured on C, 2 cores, Linux 6, Python 3, SQLite 3.\n"
+        "Load of the machine before: 0.5 at most; the same work varied by up to 3%.\n\n"
+        "| benchmark | what | median | noise | target | |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| `race` | wall: codex / projector | 9 x | 11% | ≥ 9 | kept |\n"
+        "| `race` | wall: projector / codex | 0.111 x | 11% | ≤ 1 | kept |\n"
+        "| `race` | wall: codex / codex | 1 x | 0% |  |  |\n"
+        "<!-- /speed -->\ntwo\n"
+    )
+    assert readme.filled(shown, [document]) == shown
 
 
 def test_the_suite_is_registered() -> None:
