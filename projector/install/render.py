@@ -74,10 +74,11 @@ def _values(host: Host) -> dict[str, str]:
     system = bool(host.user)
     reloads = host.version >= _NOTIFY_RELOAD
     values = {
-        # +: of a user's own, a second process cannot enter the sandbox of the first.
+        # The shell's own kill: not every host has another. +: of a user's own, a second process
+        # cannot enter the sandbox of the first.
         "TYPE": "Type=notify-reload"
         if reloads
-        else f"Type=notify\nExecReload={'' if system else '+'}/bin/kill -HUP $MAINPID",
+        else f"Type=notify\nExecReload={'' if system else '+'}/bin/sh -c 'kill -HUP $MAINPID'",
         "EXEC": " ".join(word(part) for part in host.command),
         "USER": f"User={host.user}" if system else "",
         "ENVIRONMENT": "\n".join(
