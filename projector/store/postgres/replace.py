@@ -139,8 +139,10 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     tx.events.extend(world.events)
     if row.thread_id != old_thread:
         await tx.wire.ask(*other_thread(tx.source, one, row.thread_id))
-    await tx.wire.ask(*save.moved(world))
+    # Its own rows at once, for they are compared now; those of what continues it at the end.
     by = world.moved.pop(one, 0)
+    if by:
+        await tx.wire.ask(*save.moved(world, {one: by}))
     await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
     recount(tx, one)
     await tx.commit()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from projector import escapes, lexemes
-from projector.place import ThreadId
+from projector.place import RolloutId, ThreadId
 from projector.rows import Anomaly
 from projector.store.postgres.fold import EventState, Item, Rows, Told, Turn, Usage, share
 from projector.store.postgres.load import day_of
@@ -482,9 +482,9 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
             )
 
 
-def moved(world: World) -> Iterator[Query]:
-    """Move the stored rows of rollouts that begin elsewhere now."""
-    for rollout_id, by in world.moved.items():
+def moved(world: World, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
+    """Move the stored rows of rollouts that begin elsewhere now, each by so much."""
+    for rollout_id, by in moves.items():
         source = world.rollouts[rollout_id].source
         for table in ("items", "turns", "realtime_items", "usage"):
             yield (

@@ -120,7 +120,7 @@ class Transaction:
         settle([*self.responses, *(row for row in usage if row.put)])
         writes: list[Query] = [
             *self.first,
-            *save.moved(world),
+            *save.moved(world, world.moved),
             *save.rows(self.rows, self.search),
             *save.usage(usage, self.responses, self.source),
         ]

@@ -201,6 +201,10 @@ async def _fold(
         take(tx, rows, seen.get(one, ()))
         if rows.older:
             recount(tx, one)
+    own = {id(usage) for rows in tx.rows for usage in rows.usage.values()}
+    for usage in asked.responses:
+        if id(usage) not in own:
+            usage.position += world.moved.get(RolloutId(usage.rollout_id), 0)
     tx.responses.extend(asked.responses)
     world.recount.update(asked.repeats & world.threads.keys())
     _recount_shared(tx)
