@@ -83,11 +83,11 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="A transaction ends at the first line end behind this much of a rollout.",
             extra={"unit": "bytes"},
         ),
-    ] = _MIB
+    ] = 4 * _MIB
     batch_records: Annotated[
         int,
         Meta(ge=1, description="A transaction holds no more lines.", extra={"unit": "records"}),
-    ] = 2000
+    ] = 8000
     watch: Annotated[
         Literal["auto", "poll"],
         Meta(
