@@ -444,6 +444,34 @@ def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run:
     run(replaced())
 
 
+def test_a_server_that_lost_what_it_confirmed_is_noticed(
+    backend: PostgresBackend, run: Run
+) -> None:
+    """A standby that was behind takes over: nothing that was known of the rows holds."""
+
+    async def behind() -> None:
+        async with backend.open() as store:
+            await store.commit([batch(file_of(1), [item(1, "a", 1)])])
+            late = batch(file_of(1), [item(1, "b", 1001)], start=at(1000), end=2000)
+            await store.commit([late])
+            asked(backend.url, "DELETE FROM items WHERE position > 1000")
+            asked(backend.url, "UPDATE rollouts SET next_offset = 1000")
+            asked(
+                backend.url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            with pytest.raises(StoreUnavailable):
+                await store.standings()
+            with pytest.raises(StoreReplaced, match="has lost what it had confirmed"):
+                await store.standings()
+            await store.reopen()
+            assert (await store.standings())[rollout_id(1)].offset == 1000
+            await store.commit([late])
+
+    run(behind())
+
+
 def test_a_read_only_server_is_waited_for(backend: PostgresBackend, run: Run) -> None:
     """A standby, or a primary that was switched over: it heals by itself."""
     name = "SELECT current_database()"

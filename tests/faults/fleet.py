@@ -266,6 +266,8 @@ def _compare(members: list[Member], folder: Path, url: str) -> int:
 def main() -> None:
     """Run it as told, and report."""
     log.configure(level="error", form="json")
+    # Stopped from outside, it stops what it started, as at its end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (
         ("daemons", 20), ("size", 200_000), ("seed", 1), ("restarts", 10), ("kills", 60),

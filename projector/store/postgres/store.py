@@ -13,7 +13,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, Final, Self, TypeVar
@@ -49,6 +49,10 @@ _SOURCE: Final = (
 _STANDINGS: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
     " compressed, size, mtime_ns, device, inode FROM rollouts WHERE source_id = %s"
+)
+_PLACES: Final = (
+    "SELECT rollout_id, generation, next_offset FROM rollouts WHERE source_id = %s"
+    " AND rollout_id = ANY(%s)"
 )
 _CHECKPOINT: Final = (
     "SELECT generation, next_offset, next_ordinal, head, tail, state FROM rollouts"
@@ -86,6 +90,8 @@ class PostgresStore:
         self._lease: uuid.UUID | None = None
         self._holder: Holder | None = None
         self._anew: dict[RolloutId, Scratch] = {}
+        self._confirmed: dict[RolloutId, tuple[int, int]] = {}
+        """Where the rollouts of the last commit stand, generation and offset."""
         self.trips = 0
         """Round trips of connections that are given up."""
         self._closed = False
@@ -143,12 +149,35 @@ class PostgresStore:
         if self._identity is not None and found != self._identity:
             raise StoreReplaced(f"{shown(self.url)}: was removed or replaced")
         self._identity = found
+        await self._see_whether_all_is_there(self._wire)
         values = (
             self.source, escapes.text(self.name_of_source), escapes.text(socket.gethostname()),
             self._now_ms(), uuid.uuid4(),
         )  # fmt: skip
         await self._wire.ask((_SOURCE, values))
         return self._wire
+
+    async def _see_whether_all_is_there(self, wire: Wire) -> None:
+        """See that the server still has what it confirmed last, and so all before.
+
+        A standby that takes over may be behind, and a server that does not wait for its disk
+        loses the last commits in a crash.
+
+        Raises:
+            StoreReplaced: it has not: what is known of its rows is void.
+        """
+        if not self._confirmed:
+            return
+        (rows,) = await wire.ask((_PLACES, (self.source, [*self._confirmed])))
+        confirmed, self._confirmed = self._confirmed, {}
+        found = {rollout_id: (generation, offset) for rollout_id, generation, offset in rows}
+        if any(found.get(one, (-1, 0)) < place for one, place in confirmed.items()):
+            raise StoreReplaced(f"{shown(self.url)}: has lost what it had confirmed")
+
+    def _confirm(self, ends: Iterable[Batch]) -> None:
+        self._confirmed = {
+            one.file.name.rollout_id: (one.end.generation, one.end.offset) for one in ends
+        }
 
     async def _give_up(self) -> None:
         db, self._db = self._db, None
@@ -214,7 +243,7 @@ class PostgresStore:
         """See `Store`."""
         async with self._one_at_a_time:
             await self._give_up()
-            self._identity = None
+            self._identity, self._confirmed = None, {}
             with faults(self.url):
                 await self._connected(migrating=True)
         if self._lease is not None:
@@ -282,6 +311,7 @@ class PostgresStore:
             # again.
             whole = [mended.batch(one) for one in batches]
             await self._transact(lambda tx: write.commit(tx, whole))
+        self._confirm(batches)
 
     async def replace(self, start: Checkpoint, batches: AsyncIterator[Batch]) -> None:
         """See `Store`. No batches: nothing is written."""
@@ -303,6 +333,8 @@ class PostgresStore:
                     except ODD:
                         made.mended = True
                         await self._transact(lambda tx: finish(tx, start, made))
+                    assert made.last is not None, "there was a batch"
+                    self._confirm([made.last])
             finally:
                 if one is not None:
                     self._anew.pop(one, None)
@@ -318,6 +350,7 @@ class PostgresStore:
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         if rollout_ids:
+            self._confirmed = {}
             work = write.purge if purge else write.gone
             await self._transact(lambda tx: work(tx, rollout_ids))
 
