@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
 from projector.decode.refused import Refused
 from projector.place import TurnId
 from projector.reduce.legacy.desk import Desk

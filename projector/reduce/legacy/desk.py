@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
-from projector.decode.legacy import Record
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.records import Record
 from projector.decode.times import to_ms
 from projector.place import Offset, RolloutId
 from projector.reduce.legacy.ledger import Item, Ledger, Turn

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from projector.decode import exact
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
 from projector.place import ItemId, Offset, RolloutId, TurnId
 from projector.rows import (
     Bury,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode import legacy_items
-from projector.decode.legacy_answers import answered, polled
-from projector.decode.legacy_calls import BadArguments, Called, Setting, called, command_item
-from projector.decode.legacy_fields import Json, text, text_or_none
-from projector.decode.legacy_output import joined, read_output
-from projector.decode.legacy_prompt import ShellCommand, folder_of, shell_command
+from projector.decode.legacy import tools
+from projector.decode.legacy.answers import answered, polled
+from projector.decode.legacy.calls import BadArguments, Called, Setting, called, command_item
+from projector.decode.legacy.fields import Json, text, text_or_none
+from projector.decode.legacy.output import joined, read_output
+from projector.decode.legacy.prompt import ShellCommand, folder_of, shell_command
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, passed_turn
 from projector.reduce.legacy.ledger import Turn
@@ -209,13 +209,13 @@ class Recovery:
             return
         action = payload.get("action")
         try:
-            done = legacy_items.search_action(action) if type(action) is dict else _OTHER
+            done = tools.search_action(action) if type(action) is dict else _OTHER
         except Refused:
             done = _OTHER
         item = {
             "type": "webSearch",
             "id": item_id if named else self._desk.made_id("search"),
-            "query": legacy_items.search_query(done),
+            "query": tools.search_query(done),
             "action": done,
             "results": None,
         }
@@ -239,7 +239,7 @@ class Recovery:
         except Refused:
             self._desk.note("bad_arguments", "an image that is none")
             return
-        item = legacy_items.image_item(item_id, status, result, prompt)
+        item = tools.image_item(item_id, status, result, prompt)
         self._desk.item(turn, item, "response_item")
         self._turns.touch(turn)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projector.decode import legacy
 from projector.decode.acceptance.events import KNOWN_EVENTS
 from projector.decode.acceptance.records import KNOWN_RECORDS
-from projector.decode.legacy import Record
+from projector.decode.legacy.records import Record, read_into
 from projector.decode.refused import Refused
 from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.legacy.boundaries import rollback_of
@@ -187,7 +186,7 @@ class LegacyReducer:
         self._asked_frames = 0
         read = self._read = []
         for line in lines:
-            legacy.read_into(read, line)
+            read_into(read, line)
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.legacy_calls import Kind
+from projector.decode.legacy.calls import Kind
 from projector.errors import StateUnknown
 from projector.reduce.tokens import Totals
 from projector.rows import Header, Meta

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from projector.decode import legacy_agents, legacy_items
-from projector.decode import legacy_prompt as prompts
-from projector.decode.legacy_fields import Json, integer_or_none, text, text_or_none
+from projector.decode.legacy import agents, messages, tools
+from projector.decode.legacy import prompt as prompts
+from projector.decode.legacy.fields import Json, integer_or_none, text, text_or_none
 from projector.decode.refused import Refused
 from projector.decode.review import review_text
 from projector.reduce.legacy.boundaries import Boundaries
@@ -65,19 +65,15 @@ class Story:
             "context_compacted": self._compacted,
             "thread_rolled_back": self.boundaries.roll_back,
             "item_completed": self._item_completed,
-            "image_generation_end": lambda each: item(each, legacy_items.image(each), None),
+            "image_generation_end": lambda each: item(each, tools.image(each), None),
             "web_search_end": self._web_search,
-            "patch_apply_end": lambda each: item(
-                each, legacy_items.file_change(each), _turn_of(each)
-            ),
-            "mcp_tool_call_end": lambda each: item(
-                each, legacy_items.mcp_call(each), _turn_of(each)
-            ),
+            "patch_apply_end": lambda each: item(each, tools.file_change(each), _turn_of(each)),
+            "mcp_tool_call_end": lambda each: item(each, tools.mcp_call(each), _turn_of(each)),
             "exec_command_end": self._exec_command,
             "error": self.turns.fail,
-            "view_image_tool_call": lambda each: item(each, legacy_items.image_view(each), None),
+            "view_image_tool_call": lambda each: item(each, tools.image_view(each), None),
             "dynamic_tool_call_response": self._dynamic_call,
-            "sub_agent_activity": lambda each: item(each, legacy_items.activity(each), None),
+            "sub_agent_activity": lambda each: item(each, tools.activity(each), None),
             "thread_goal_updated": self.thread.goal,
             "thread_name_updated": self.thread.named,
             "thread_settings_applied": self.thread.settings,
@@ -86,14 +82,14 @@ class Story:
             "inter_agent_communication": lambda _: self.boundaries.open(by_message=False),
             "token_usage_record": self.thread.usage,
         }
-        for event, tool in legacy_agents.ENDED.items():
+        for event, tool in agents.ENDED.items():
             self.events[event] = self._agent_call(tool)
 
     # Events
 
     def _agent_call(self, tool: str) -> Callable[[Json], None]:
         def take(payload: Json) -> None:
-            self._event_item(payload, legacy_agents.ended(payload, tool), None)
+            self._event_item(payload, agents.ended(payload, tool), None)
 
         return take
 
@@ -121,7 +117,7 @@ class Story:
         state = self._state
         pair = state.pair
         item_id = self._desk.made_id("user")
-        json = legacy_items.user_message(payload, item_id)
+        json = messages.user_message(payload, item_id)
         if pair is None:
             self.boundaries.open(by_message=True)
             pair, state.pair = state.pair, None
@@ -130,7 +126,7 @@ class Story:
         self._desk.end_reasoning()
         active = state.active
         shown = active is not None and self._shows_image(active.turn)
-        if not (shown and legacy_items.images_only(payload)):
+        if not (shown and messages.images_only(payload)):
             self.thread.turn_implied()
             if active is not None and not active.explicit and active.saw_user:
                 self.turns.close_implicit()
@@ -149,7 +145,7 @@ class Story:
         )
 
     def _agent_message(self, payload: Json) -> None:
-        json = legacy_items.agent_message(payload, self._desk.made_id("agent"))
+        json = messages.agent_message(payload, self._desk.made_id("agent"))
         if json is None:
             return
         turn = self.turns.active_or_opened()
@@ -185,7 +181,7 @@ class Story:
         state.reasoning = (turn.turn_id, json["id"])
 
     def _entered_review(self, payload: Json) -> None:
-        self._review(legacy_items.entered_review(payload, ""), payload, "entered")
+        self._review(tools.entered_review(payload, ""), payload, "entered")
 
     def _exited_review(self, payload: Json) -> None:
         output = payload.get("review_output")
@@ -208,20 +204,20 @@ class Story:
         self._put(turn, json, "event")
 
     def _web_search(self, payload: Json) -> None:
-        item = self._event_item(payload, legacy_items.web_search(payload), None)
+        item = self._event_item(payload, tools.web_search(payload), None)
         if item is not None and len(item.item_id) <= ID_MAX:
             self._state.last_search = item.item_id
 
     def _exec_command(self, payload: Json) -> None:
         text(payload, "turn_id")
-        json = legacy_items.command(payload)
+        json = tools.command(payload)
         item = self._event_item(payload, json, _turn_of(payload))
         if item is not None and json["source"] == "userShell":
             self._state.user_shells += 1
 
     def _dynamic_call(self, payload: Json) -> None:
         text(payload, "turn_id")
-        self._event_item(payload, legacy_items.dynamic_call(payload), _turn_of(payload))
+        self._event_item(payload, tools.dynamic_call(payload), _turn_of(payload))
 
     def _item_completed(self, payload: Json) -> None:
         _thread_of(payload)
@@ -229,7 +225,7 @@ class Story:
         item = payload.get("item")
         if type(item) is not dict:
             raise Refused("item")
-        json = legacy_items.completed(item)
+        json = tools.completed(item)
         started = integer_or_none(payload, "started_at_ms")
         completed = integer_or_none(payload, "completed_at_ms")
         named = _turn_of(payload)
@@ -305,7 +301,7 @@ class Story:
             if not joined:
                 return
             item_id = self._own_id(payload, "message")
-            json = legacy_items.agent_message({"message": joined}, item_id)
+            json = messages.agent_message({"message": joined}, item_id)
             if json is not None:
                 turn = self.turns.active_or_opened()
                 self._put(turn, json, "response_item")
@@ -329,7 +325,7 @@ class Story:
             if type(part) is dict and type(part.get("image_url")) is str
         ]
         said = {"message": "\n".join(words), "images": images}
-        json = legacy_items.user_message(said, item_id)
+        json = messages.user_message(said, item_id)
         self._put(turn, json, "response_item")
         self.turns.user_said(turn, item_id)
         self.thread.said(json)

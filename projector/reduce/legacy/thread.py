@@ -17,9 +17,9 @@ import uuid
 from dataclasses import replace
 from typing import Any, Final
 
-from projector.decode.legacy import Record
-from projector.decode.legacy_calls import plain_mcp
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.calls import plain_mcp
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.records import Record
 from projector.place import Offset, ThreadId, TurnId
 from projector.reduce import header as headers
 from projector.reduce import thread as meta

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from projector.decode import turn_error
-from projector.decode.legacy_fields import Json, integer_or_none, text_or_none
+from projector.decode.legacy.fields import Json, integer_or_none, text_or_none
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.ledger import Turn

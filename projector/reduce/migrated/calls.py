@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode import legacy_prompt as prompts
-from projector.decode.legacy import record_of
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy import prompt as prompts
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.records import record_of
 from projector.errors import StateUnknown
 from projector.place import ItemId, Line, Offset, Ordinal, RolloutId
 from projector.reduce.legacy.desk import Desk, named_turn, passed_turn

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from projector.decode import legacy_prompt as prompts
+from projector.decode.legacy import prompt as prompts
 from projector.decode.parse import parse
 from projector.errors import StateUnknown
 from projector.place import Line

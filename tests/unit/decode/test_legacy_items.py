@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.decode import legacy_agents, legacy_items
+from projector.decode.legacy import agents, messages, tools
 from projector.decode.refused import Refused
 
 SECOND = {"secs": 1, "nanos": 234_567_890}
@@ -65,7 +65,7 @@ SAID: dict[str, Any] = {
 
 def test_a_command() -> None:
     """Its line is quoted, its folder a path, its output null when empty."""
-    assert legacy_items.command(EXEC) == {
+    assert tools.command(EXEC) == {
         "type": "commandExecution",
         "id": "c",
         "pluginId": None,
@@ -89,7 +89,7 @@ def test_a_command() -> None:
 
 def test_a_patch() -> None:
     """Sorted by path; a move is told in the diff; `success` says nothing."""
-    shown = legacy_items.file_change(PATCH)
+    shown = tools.file_change(PATCH)
 
     assert shown["status"] == "declined"
     assert shown["changes"] == [
@@ -104,17 +104,17 @@ def test_a_patch() -> None:
 
 def test_an_mcp_call() -> None:
     """An error in the result makes it failed; arguments may be absent."""
-    shown = legacy_items.mcp_call(MCP)
+    shown = tools.mcp_call(MCP)
 
     assert (shown["status"], shown["error"], shown["arguments"]) == ("failed", None, None)
     assert shown["result"] == {"content": [], "structuredContent": None, "_meta": None}
     assert shown["appContext"]["resourceUri"] == shown["mcpAppResourceUri"] == "ui://x"
-    assert legacy_items.mcp_call(MCP | {"result": {"Err": "no"}})["error"] == {"message": "no"}
+    assert tools.mcp_call(MCP | {"result": {"Err": "no"}})["error"] == {"message": "no"}
 
 
 def test_a_user_message() -> None:
     """Text, then images in their order, then what lies on disk."""
-    shown = legacy_items.user_message(SAID, "u")
+    shown = messages.user_message(SAID, "u")
 
     assert shown["clientId"] == "cid"
     assert shown["content"] == [
@@ -134,7 +134,7 @@ def test_a_user_message() -> None:
 
 def test_an_order_of_images_that_does_not_count_them_all() -> None:
     """Then inline images come before files."""
-    shown = legacy_items.user_message(SAID | {"image_order": ["file", "inline"]}, "u")
+    shown = messages.user_message(SAID | {"image_order": ["file", "inline"]}, "u")
 
     kinds = ["url" if "url" in part else "fileId" for part in shown["content"][1:4]]
     assert kinds == ["url", "url", "fileId"]
@@ -143,9 +143,9 @@ def test_an_order_of_images_that_does_not_count_them_all() -> None:
 def test_agent_messages() -> None:
     """Empty text is none, blank text is one; a citation's rollouts are threads."""
     citation = {"entries": [], "rolloutIds": ["r"]}
-    shown = legacy_items.agent_message({"message": " ", "memory_citation": citation}, "a")
+    shown = messages.agent_message({"message": " ", "memory_citation": citation}, "a")
 
-    assert legacy_items.agent_message({"message": ""}, "a") is None
+    assert messages.agent_message({"message": ""}, "a") is None
     assert shown is not None
     assert shown["memoryCitation"] == {"entries": [], "threadIds": ["r"]}
 
@@ -155,7 +155,7 @@ def test_reviews() -> None:
     target: dict[str, Any] = {"target": {"type": "custom"}}
 
     def review(**fields: Any) -> Any:
-        return legacy_items.entered_review(fields, "e")["review"]
+        return tools.entered_review(fields, "e")["review"]
 
     assert review(**target) == "Review requested."
     assert review(**target, user_facing_hint="") == ""
@@ -176,7 +176,7 @@ AGENTS = [
 )
 def test_agents(tool: str, fields: dict[str, Any], status: str) -> None:
     """A bad state makes the call a failed one; receivers of a wait are sorted."""
-    shown = legacy_agents.ended({"call_id": "k", "sender_thread_id": "s", **fields}, tool)
+    shown = agents.ended({"call_id": "k", "sender_thread_id": "s", **fields}, tool)
 
     assert shown["status"] == status
     assert list(shown["agentsStates"]) == shown["receiverThreadIds"]
@@ -184,31 +184,31 @@ def test_agents(tool: str, fields: dict[str, Any], status: str) -> None:
 
 
 REFUSED = [
-    ("a command without its turn's status", legacy_items.command, EXEC | {"status": None}),
-    ("a relative folder", legacy_items.command, EXEC | {"cwd": "."}),
-    ("an exit code beyond 32 bits", legacy_items.command, EXEC | {"exit_code": 2**31}),
-    ("a duration in words", legacy_items.command, EXEC | {"duration": "1.5s"}),
-    ("arguments that are no strings", legacy_items.command, EXEC | {"command": [1]}),
-    ("an unknown source", legacy_items.command, EXEC | {"source": "x"}),
-    ("a patch without success", legacy_items.file_change, PATCH | {"success": None}),
+    ("a command without its turn's status", tools.command, EXEC | {"status": None}),
+    ("a relative folder", tools.command, EXEC | {"cwd": "."}),
+    ("an exit code beyond 32 bits", tools.command, EXEC | {"exit_code": 2**31}),
+    ("a duration in words", tools.command, EXEC | {"duration": "1.5s"}),
+    ("arguments that are no strings", tools.command, EXEC | {"command": [1]}),
+    ("an unknown source", tools.command, EXEC | {"source": "x"}),
+    ("a patch without success", tools.file_change, PATCH | {"success": None}),
     (
         "a change without content",
-        legacy_items.file_change,
+        tools.file_change,
         PATCH | {"changes": {"a": {"type": "add"}}},
     ),
-    ("a result that is neither", legacy_items.mcp_call, MCP | {"result": {}}),
+    ("a result that is neither", tools.mcp_call, MCP | {"result": {}}),
     (
         "an image saved nowhere",
-        legacy_items.image,
+        tools.image,
         {"call_id": "i", "status": "s", "result": "", "saved_path": "x"},
     ),
-    ("a search without action", legacy_items.web_search, {"call_id": "w", "query": "q"}),
+    ("a search without action", tools.web_search, {"call_id": "w", "query": "q"}),
     (
         "an activity of an unknown kind",
-        legacy_items.activity,
+        tools.activity,
         {"event_id": "e", "kind": "x", "agent_thread_id": "a", "agent_path": "/root"},
     ),
-    ("an item of an unknown type", legacy_items.completed, {"type": "New", "id": "n"}),
+    ("an item of an unknown type", tools.completed, {"type": "New", "id": "n"}),
 ]
 
 
@@ -235,4 +235,4 @@ QUERIES = [
 @pytest.mark.parametrize(("action", "expected"), QUERIES)
 def test_the_query_of_a_search(action: dict[str, Any], expected: str) -> None:
     """What a search without an event was for."""
-    assert legacy_items.search_query(action) == expected
+    assert tools.search_query(action) == expected

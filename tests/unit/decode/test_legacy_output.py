@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.decode.legacy_output import Output, joined, never_ran, read_output, without_wall_time
+from projector.decode.legacy.output import Output, joined, never_ran, read_output, without_wall_time
 
 OUTPUTS = [
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projector.decode.legacy_patch import Script, changes_of, patch_in, script_of
+from projector.decode.legacy.patch import Script, changes_of, patch_in, script_of
 
 BEGIN, END = "*** Begin Patch\n", "\n*** End Patch"
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
 from projector.decode.parse import BLANK, parse
 from projector.place import Line
 from projector.rows import Anomaly

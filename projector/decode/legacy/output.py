@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from projector.decode import exact
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
 
 _MS: Final = 1000
 _I32: Final = 2**31

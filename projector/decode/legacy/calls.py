@@ -21,12 +21,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from projector.decode import legacy_agents as agents
 from projector.decode import shell
-from projector.decode.legacy_fields import Json
-from projector.decode.legacy_items import mcp_item
-from projector.decode.legacy_patch import changes_of, patch_in, script_of
-from projector.decode.legacy_paths import joined_path
+from projector.decode.legacy import agents
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.patch import changes_of, patch_in, script_of
+from projector.decode.legacy.paths import joined_path
+from projector.decode.legacy.tools import mcp_item
 from projector.decode.refused import Refused
 
 Kind = Literal[

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from projector.decode.legacy_fields import Json
+from projector.decode.legacy.fields import Json
 
 _HOOK = re.compile(
     r"<hook_prompt\s+hook_run_id\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')\s*>([^<]*)</hook_prompt\s*>"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from projector.decode.legacy_fields import Json
-from projector.decode.legacy_items import change_of
-from projector.decode.legacy_paths import joined_path
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.paths import joined_path
+from projector.decode.legacy.tools import change_of
 
 _SHELLS: Final = frozenset({"bash", "zsh", "sh"})
 _SCRIPT_WORDS: Final = 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.legacy_fields import Json, text, text_or_none
+from projector.decode.legacy.fields import Json, text, text_or_none
 from projector.decode.refused import Refused
 
 #: Event → the tool that it ends.

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode import legacy_agents as agents
-from projector.decode.legacy_calls import BadArguments, Kind, any_json, command_item, mcp
-from projector.decode.legacy_fields import Json
-from projector.decode.legacy_items import mcp_result
-from projector.decode.legacy_output import (
+from projector.decode.legacy import agents
+from projector.decode.legacy.calls import BadArguments, Kind, any_json, command_item, mcp
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.output import (
     Output,
     joined,
     never_ran,
@@ -22,6 +21,7 @@ from projector.decode.legacy_output import (
     read_output,
     without_wall_time,
 )
+from projector.decode.legacy.tools import mcp_result
 from projector.decode.refused import Refused
 
 _NOT_APPLIED: Final = ("apply_patch verification failed", "error:", "unsupported")

@@ -1,0 +1,134 @@
+"""Legacy events → the messages that they make. Pure.
+
+As in `tools`: an event that lacks what it must have raises `Refused`, nulls are written out.
+
+Source: docs on legacy rollouts, a4 and b2, checked against Codex 0.169.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.legacy.fields import (
+    Json,
+    entries,
+    mapping,
+    required_texts,
+    text,
+    text_or_none,
+    texts,
+    unsigned,
+)
+from projector.decode.refused import Refused
+
+_PHASES: Final = frozenset({None, "commentary", "partial_answer", "final_answer"})
+_DETAILS: Final = frozenset({None, "auto", "low", "high", "original"})
+
+
+def user_message(payload: Json, item_id: str) -> Json:
+    """Give the userMessage; its content may be empty."""
+    message = text(payload, "message")
+    content: list[Json] = []
+    elements = [_element(each) for each in entries(payload, "text_elements")]
+    if message.strip():
+        content.append({"type": "text", "text": message, "text_elements": elements})
+    content.extend(_pictures(payload))
+    details = _details(payload, "local_image_details")
+    content.extend(
+        {"type": "localImage", "detail": detail, "path": path}
+        for path, detail in _paired(texts(payload, "local_images"), details)
+    )
+    content.extend({"type": "audio", "url": url} for url in texts(payload, "audio"))
+    content.extend({"type": "localAudio", "path": path} for path in texts(payload, "local_audio"))
+    client_id = text_or_none(payload, "client_id")
+    return {"type": "userMessage", "id": item_id, "clientId": client_id, "content": content}
+
+
+def images_only(payload: Json) -> bool:
+    """Tell whether a user message has no text, and images."""
+    message = payload.get("message")
+    return (
+        type(message) is str
+        and not message.strip()
+        and any(payload.get(key) for key in ("images", "local_images", "file_ids"))
+    )
+
+
+def _element(value: Any) -> Json:
+    if type(value) is not dict:
+        raise Refused("text_elements")
+    place = mapping(value, "byte_range")
+    return {
+        "byteRange": {"start": unsigned(place, "start"), "end": unsigned(place, "end")},
+        "placeholder": text_or_none(value, "placeholder"),
+    }
+
+
+def _pictures(payload: Json) -> list[Json]:
+    """Give inline images and files: in `image_order` if it counts them exactly."""
+    inline = [
+        {"type": "image", "url": url, "detail": detail}
+        for url, detail in _paired(texts(payload, "images"), _details(payload, "image_details"))
+    ]
+    files = [
+        {"type": "image", "fileId": file_id, "detail": detail}
+        for file_id, detail in _paired(
+            texts(payload, "file_ids"), _details(payload, "file_id_details")
+        )
+    ]
+    order = entries(payload, "image_order")
+    if order.count("inline") != len(inline) or order.count("file") != len(files):
+        return inline + files
+    if len(order) != len(inline) + len(files):
+        return inline + files
+    of = {"inline": iter(inline), "file": iter(files)}
+    return [next(of[each]) for each in order]
+
+
+def _details(payload: Json, key: str) -> list[str | None]:
+    details = entries(payload, key)
+    for detail in details:
+        if (detail is not None and type(detail) is not str) or detail not in _DETAILS:
+            raise Refused(key)
+    return details
+
+
+def _paired(names: list[str], details: list[str | None]) -> list[tuple[str, str | None]]:
+    missing = len(names) - len(details)
+    return list(zip(names, details + [None] * missing, strict=False))
+
+
+def agent_message(payload: Json, item_id: str) -> Json | None:
+    """Give the agentMessage; None: its text is empty."""
+    message = text(payload, "message")
+    phase = text_or_none(payload, "phase")
+    if phase not in _PHASES:
+        raise Refused("phase")
+    delivery = text_or_none(payload, "delivery")
+    item = {
+        "type": "agentMessage",
+        "moderation": None,
+        "id": item_id,
+        "text": message,
+        "phase": phase,
+        "memoryCitation": _citation(payload.get("memory_citation")),
+        "delivery": delivery,
+        "questions": _questions(payload.get("questions")),
+    }
+    return item if message else None
+
+
+def _citation(value: Any) -> Json | None:
+    if value is None:
+        return None
+    if type(value) is not dict or type(value.get("entries")) is not list:
+        raise Refused("memory_citation")
+    return {"entries": value["entries"], "threadIds": required_texts(value, "rolloutIds")}
+
+
+def _questions(value: Any) -> list[Json] | None:
+    if value is None:
+        return None
+    if type(value) is not list or any(type(each) is not dict for each in value):
+        raise Refused("questions")
+    return [{"title": text(each, "title"), "options": each.get("options")} for each in value]
