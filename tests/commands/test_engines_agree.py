@@ -129,7 +129,8 @@ def test_the_change_feed(both: Both, capsysbinary: pytest.CaptureFixture[bytes])
     feeds = []
     for _, out, _ in said(both, capsysbinary, "events"):
         changes = [json.loads(line) for line in out.splitlines()]
-        assert [one["seq"] for one in changes] == list(range(1, len(changes) + 1))
+        numbers = [one["seq"] for one in changes]
+        assert numbers == sorted(set(numbers))  # what was purged leaves none
         names = frozenset({"seq", "committed_at_ms", "host"})
         feeds.append(sorted(json.dumps(without(one, names), sort_keys=True) for one in changes))
 
