@@ -515,7 +515,8 @@ def test_a_batch_costs_the_same_however_much_is_there(store: Queried, run: Run) 
     def commit(count: int) -> None:
         nonlocal end
         rows: list[Change] = [item(1, str(end + n), end + n) for n in range(count)]
-        rows += [turn(1, "t", 0), usage(1, end, 5, response=f"r{end}"), event(1, "turn.started", 0)]
+        rows += [usage(1, end + n, 5, response=f"r{end + n}") for n in range(count)]
+        rows += [turn(1, "t", 0), event(1, "turn.started", 0)]
         start = at(end) if end else None
         run(store.commit([batch(file_of(1), rows, start=start, end=end + count)]))
         end += count
