@@ -35,6 +35,20 @@ class StoreReplaced(StoreUnavailable):
 class CheckpointMoved(TryAgain):
     """Another writer moved this rollout's checkpoint. Nothing was written."""
 
+    @classmethod
+    def found(
+        cls, rollout_id: str, expected: tuple[int, int] | None, found: tuple[int, int] | None
+    ) -> CheckpointMoved:
+        """Say where a rollout stands and where it was expected: generation and byte offset."""
+
+        def words(place: tuple[int, int] | None) -> str:
+            return f"byte {place[1]} of generation {place[0]}" if place else "not there"
+
+        return cls(
+            f"rollout {rollout_id}: expected {words(expected)}, found {words(found)}:"
+            " another writer"
+        )
+
 
 class SetAside(ProjectorError):
     """This rollout cannot be read now; the others go on."""

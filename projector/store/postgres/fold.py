@@ -26,11 +26,8 @@ from projector.rows import (
     TurnRow,
     UsageRow,
 )
-from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.store.columns import DROPPED, MOST_TOKENS, ROLLED_BACK
 from projector.words import Indexing
-
-#: Counts of tokens end here, as in SQLite's store: sums of many stay below 63 bits.
-_MOST_TOKENS: Final = 1 << 52
 
 
 @dataclass(slots=True)
@@ -344,7 +341,7 @@ def _realtime(rows: Rows, new: RealtimeRow, start: int) -> None:
 
 def usage_of(source: str, rollout_id: str, new: UsageRow, start: int) -> Usage:
     """Give the row of what a response cost."""
-    tokens = [max(-_MOST_TOKENS, min(count, _MOST_TOKENS)) for count in new[6:11]]
+    tokens = [max(-MOST_TOKENS, min(count, MOST_TOKENS)) for count in new[6:11]]
     return Usage(
         source, rollout_id, new.uid, start + new.offset, _text(new.turn_id), new.ordinal,
         _text(new.response_id), _text(new.model),

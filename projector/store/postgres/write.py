@@ -93,7 +93,7 @@ def at_start(rollout_id: RolloutId, row: Rollout | None, batch: Batch) -> None:
     stands = (row.now["generation"], row.now["next_offset"]) if row else None
     begins = (batch.start.generation, batch.start.offset) if batch.start else None
     if stands != begins:
-        raise moved(rollout_id, begins, stands)
+        raise CheckpointMoved.found(rollout_id, begins, stands)
 
 
 def at_checkpoint(rollout_id: RolloutId, expected: Checkpoint, found: Checkpoint | None) -> None:
@@ -104,20 +104,7 @@ def at_checkpoint(rollout_id: RolloutId, expected: Checkpoint, found: Checkpoint
     """
     stands = (found.generation, found.offset) if found else None
     if stands != (expected.generation, expected.offset):
-        raise moved(rollout_id, (expected.generation, expected.offset), stands)
-
-
-def moved(
-    rollout_id: str, expected: tuple[int, int] | None, found: tuple[int, int] | None
-) -> CheckpointMoved:
-    """Say where a rollout stands and where it was expected."""
-
-    def words(place: tuple[int, int] | None) -> str:
-        return f"byte {place[1]} of generation {place[0]}" if place else "not there"
-
-    return CheckpointMoved(
-        f"rollout {rollout_id}: expected {words(expected)}, found {words(found)}: another writer"
-    )
+        raise CheckpointMoved.found(rollout_id, (expected.generation, expected.offset), stands)
 
 
 def _pass_over(

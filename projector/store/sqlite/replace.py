@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from projector.errors import CheckpointMoved
 from projector.place import Checkpoint, ThreadId
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
@@ -113,7 +114,9 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
     row = rollouts.lookup(db, batch.file.name.rollout_id)
     stands = (row.generation, row.next_offset) if row else None
     if row is None or stands != (start.generation, start.offset):
-        raise rollouts.moved(batch.file.name.rollout_id, (start.generation, start.offset), stands)
+        raise CheckpointMoved.found(
+            batch.file.name.rollout_id, (start.generation, start.offset), stands
+        )
     return row
 
 

@@ -68,21 +68,8 @@ def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
     stands = (row.generation, row.next_offset) if row else None
     begins = (batch.start.generation, batch.start.offset) if batch.start else None
     if stands != begins:
-        raise moved(batch.file.name.rollout_id, begins, stands)
+        raise CheckpointMoved.found(batch.file.name.rollout_id, begins, stands)
     return row
-
-
-def moved(
-    rollout_id: str, expected: tuple[int, int] | None, found: tuple[int, int] | None
-) -> CheckpointMoved:
-    """Say where a rollout stands and where it was expected."""
-
-    def words(place: tuple[int, int] | None) -> str:
-        return f"byte {place[1]} of generation {place[0]}" if place else "not there"
-
-    return CheckpointMoved(
-        f"rollout {rollout_id}: expected {words(expected)}, found {words(found)}: another writer"
-    )
 
 
 def put(

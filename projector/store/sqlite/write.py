@@ -24,13 +24,9 @@ from projector.rows import (
     TurnRow,
     UsageRow,
 )
-from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.store.columns import DROPPED, MOST_TOKENS, ROLLED_BACK
 from projector.store.sqlite import costs
 from projector.store.sqlite.index import Texts
-
-#: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
-#: floats, which its columns refuse. No count that was ever true is near it.
-_MOST_TOKENS: Final = 1 << 52
 
 
 class Target(NamedTuple):
@@ -348,7 +344,7 @@ def _realtime(db: sqlite3.Connection, to: Target, rows: Sequence[RealtimeRow]) -
 
 
 def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None:
-    rollout, start, most = to.rollout, to.start, _MOST_TOKENS
+    rollout, start, most = to.rollout, to.start, MOST_TOKENS
     last = costs.newest(db)
     _put(
         db,
