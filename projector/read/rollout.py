@@ -89,6 +89,12 @@ class RolloutReader:
         return self._offset
 
     @property
+    def identity(self) -> Identity:
+        """Which file `resume` found, and how long it was then."""
+        assert self._identity is not None, "resume() comes first"
+        return self._identity
+
+    @property
     def at_end(self) -> bool:
         """All whole lines that `resume` found are given out."""
         return self._exhausted and not self._waiting
@@ -151,6 +157,7 @@ class RolloutReader:
             now = identity_of(self.path)
             held = self._identity
             if held is not None and now[:2] == held[:2] and (now == held or not self.compressed):
+                self._identity = now
                 return self._file, now
             self.close()
             self._drop(self._tail)

@@ -17,9 +17,10 @@ Backfill and daemon are the same rounds with different ends. The rules:
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile, islice
 from traceback import format_tb
@@ -39,8 +40,8 @@ from projector.store.standings import Standings
 
 #: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
 SIDE_BY_SIDE = 32
-#: Rollouts whose tails (state, open file) are kept for their next news.
-HOT_TAILS = 128
+#: Rollouts whose tails (state, open file) are kept for their next news: 1,024 files may be open.
+HOT_TAILS = 512
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
 
@@ -63,6 +64,14 @@ class _Turn:
 
     tail: Tail
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What a first look at a rollout gave."""
+
+    found: Batch | StartOver | Exception | None
+    bytes_read: int
 
 
 class _Failed(SetAside):
@@ -222,15 +231,21 @@ class Rounds:
         turns: list[_Turn] = []
         size = visited = 0
         try:
-            for rollout_id in self._next():
-                turn = await self._turn(rollout_id, self._reading[rollout_id])
+            chosen = self._next()
+            glances = await self._glance(chosen)
+            # Those first: what was read of them must be in this commit.
+            for rollout_id in sorted(chosen, key=lambda one: one not in glances):
+                turn = await self._turn(
+                    rollout_id, self._reading[rollout_id], glances.pop(rollout_id, None)
+                )
                 visited += 1
                 self._on_step()
                 if turn is not None:
                     turns.append(turn)
                     size += turn.batch.end.offset - turn.tail.offset
-                if size >= self._limits.batch_bytes or (
-                    turn is not None and turn.tail.is_read_ahead
+                if not glances and (
+                    size >= self._limits.batch_bytes
+                    or (turn is not None and turn.tail.is_read_ahead)
                 ):
                     break
             if turns:
@@ -275,23 +290,36 @@ class Rounds:
             self._line.setdefault(rollout_id, file)
         self._throw_away(*list(self._reading))
 
-    async def _turn(self, rollout_id: RolloutId, file: RolloutFile) -> _Turn | None:
+    async def _glance(self, chosen: Sequence[RolloutId]) -> dict[RolloutId, _Glance]:
+        """Look at the rollouts whose tails are at hand, all in one thread; give what that gave."""
+        tails = []
+        for one in chosen:
+            tail, file = self._hot.get(one), self._reading[one]
+            if tail is not None:
+                self._hot.move_to_end(one)
+                if one in self._fresh and tail.is_open_at(file):
+                    tails.append((tail, file))
+        if not tails:
+            return {}
+        glances = await asyncio.to_thread(_glance, tails, self._limits.batch_bytes)
+        self.counters.bytes_read += sum(one.bytes_read for one in glances.values())
+        return glances
+
+    async def _turn(
+        self, rollout_id: RolloutId, file: RolloutFile, glance: _Glance | None
+    ) -> _Turn | None:
         """Give the next batch of one rollout; None: it is done, or set aside."""
         tail = self._hot.get(rollout_id)
         if tail is None:
             ahead = self._read_ahead(rollout_id, file)
             tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
-        self._hot.move_to_end(rollout_id)
         before = tail.bytes_read
         try:
-            batch = await tail.prepared()
-            if batch is None and rollout_id in self._fresh:
-                why = await tail.look(file)
-                self._fresh.discard(rollout_id)
-                if why is not None:
-                    await self._replace(tail, why)
-                    return None
-            batch = batch or await tail.next() or await tail.unfinished()
+            found = await self._begin(tail, file, glance)
+            if isinstance(found, StartOver):
+                await self._replace(tail, found)
+                return None
+            batch = found or await tail.next() or await tail.unfinished()
             if batch is None:
                 await self._done(tail)
                 return None
@@ -315,6 +343,24 @@ class Rounds:
             self.counters.bytes_read += tail.bytes_read - before
         return _Turn(tail, batch)
 
+    async def _begin(
+        self, tail: Tail, file: RolloutFile, glance: _Glance | None
+    ) -> Batch | StartOver | None:
+        """Look at a rollout that has news, unless that was done; give what is there already."""
+        rollout_id = file.name.rollout_id
+        found: Batch | StartOver | Exception | None
+        if glance is None:
+            found = await tail.prepared()
+            if found is not None or rollout_id not in self._fresh:
+                return found
+            found = await tail.look(file)
+        else:
+            found = glance.found
+            if isinstance(found, Exception):
+                raise found
+        self._fresh.discard(rollout_id)
+        return found
+
     def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Ahead | None:
         """Let a rollout that the store does not know be read ahead, if that can be."""
 
@@ -337,7 +383,7 @@ class Rounds:
             self._count(turn.batch, turn.tail.offset, milliseconds)
             turn.tail.committed(turn.batch)
             if turn.tail.at_end and not turn.tail.torn:
-                await self._done(turn.tail)
+                await self._done(turn.tail, told=True)
             elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
@@ -380,12 +426,12 @@ class Rounds:
             ms=milliseconds,
         )
 
-    async def _done(self, tail: Tail) -> None:
-        """A rollout was read to its end: note how it lay then."""
+    async def _done(self, tail: Tail, *, told: bool = False) -> None:
+        """A rollout was read to its end: note how it lay then; `told`: the store knows."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
         self._fresh.discard(rollout_id)
-        if self._seen.get(rollout_id) != file and tail.offset:
+        if not told and tail.offset and self._seen.get(rollout_id) != file:
             await self._store.found_at([file])
         odd = tail.anomalies()
         if odd:
@@ -436,3 +482,22 @@ class Rounds:
             tail = self._hot.pop(rollout_id, None)
             if tail is not None:
                 tail.close()
+
+
+def _glance(tails: Sequence[tuple[Tail, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
+    """Look at one tail after the other, until `most` bytes are in batches."""
+    glances: dict[RolloutId, _Glance] = {}
+    size = 0
+    for tail, file in tails:
+        before, start = tail.bytes_read, tail.offset
+        found: Batch | StartOver | Exception | None
+        try:
+            found = tail.at_once(file)
+        except Exception as fault:  # noqa: BLE001 - of this rollout alone: its turn raises it
+            found = fault
+        glances[file.name.rollout_id] = _Glance(found, tail.bytes_read - before)
+        if isinstance(found, Batch):
+            size += found.end.offset - start
+            if size >= most:
+                break
+    return glances

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -54,6 +55,8 @@ class Tail:
         self._reducer: Reducer | None = None
         self._bytes_of_closed = 0
         self._unfinished: Line | None = None
+        self._lines: list[Line] = []
+        """Read, and not in a batch: the store is to be asked for earlier rows first."""
         self._other = ahead
         self._looked = ahead is None
 
@@ -113,12 +116,47 @@ class Tail:
         if self._reader is None:
             self._checkpoint = await self._store.checkpoint(file.name.rollout_id)
             self._reducer = self._reducer_at(self._checkpoint)
-        elif (file.path, file.name.compressed) != (self._reader.path, self._reader.compressed):
+        elif not self.is_open_at(file):
             self.close()
-        self.file, self._looked = file, True
         if self._reader is None:
             self._reader = reader_at(file, self._checkpoint, self._limits)
-        decision = await asyncio.to_thread(self._reader.resume)
+        return await asyncio.to_thread(self._look, self._reader, file)
+
+    def is_open_at(self, file: RolloutFile) -> bool:
+        """Tell whether `at_once` may be called."""
+        reader = self._reader
+        return reader is not None and (reader.path, reader.compressed) == (
+            file.path,
+            file.name.compressed,
+        )
+
+    def at_once(self, file: RolloutFile) -> Batch | StartOver | None:
+        """Do what `look` and `next` do, as far as that goes without the store. Blocks.
+
+        For many rollouts in one thread: to change threads costs more than to look.
+        None: there is nothing new, or the store is to be asked: `next` goes on from here.
+
+        Raises:
+            SetAside: it cannot be read now.
+        """
+        reader, reducer = self._reader, self._reducer
+        assert reader is not None, "it is open"
+        assert reducer is not None, "it is open"
+        why = self._look(reader, file)
+        if why is not None:
+            return why
+        lines = reader.read(self._limits.batch_bytes, self._limits.batch_records)
+        if lines and reducer.wants(lines):
+            self._lines = lines
+            return None
+        return self._made(self._checkpoint, lines, self._generation) if lines else None
+
+    def _look(self, reader: RolloutReader, file: RolloutFile) -> StartOver | None:
+        """Look at the file; from now on it is known as it lay then, not as it was listed."""
+        self.file, self._looked = file, True
+        decision = reader.resume()
+        device, inode, size, mtime_ns = reader.identity
+        self.file = replace(file, device=device, inode=inode, size=size, mtime_ns=mtime_ns)
         return decision if isinstance(decision, StartOver) else None
 
     async def next(self) -> Batch | None:
@@ -130,14 +168,14 @@ class Tail:
         """
         assert self._reader is not None, "look() comes first"
         assert self._reducer is not None, "look() comes first"
-        while True:
-            lines = await asyncio.to_thread(
+        while self._lines or not self._reader.at_end:
+            lines, self._lines = self._lines, []
+            lines = lines or await asyncio.to_thread(
                 self._reader.read, self._limits.batch_bytes, self._limits.batch_records
             )
             if lines:
                 return await self._batch(self._checkpoint, lines, self._generation)
-            if self._reader.at_end:
-                return None
+        return None
 
     async def unfinished(self) -> Batch | None:
         """Give what a last line without newline says, if it is a whole record; None: nothing new.
@@ -232,7 +270,7 @@ class Tail:
         if self._reader is not None:
             self._bytes_of_closed += self._reader.bytes_read
             self._reader.close()
-            self._reader = None
+            self._reader, self._lines = None, []
 
     @property
     def _generation(self) -> int:
@@ -257,8 +295,7 @@ class Tail:
         notes: tuple[Change, ...] = (),
     ) -> Batch:
         """Reduce lines, those read last or their beginning, to what they change."""
-        reader, reducer = self._reader, self._reducer
-        assert reader is not None, "look() comes first"
+        reducer = self._reducer
         assert reducer is not None, "look() comes first"
         while wants := reducer.wants(lines):
             # Before the first batch there is nothing; while a rollout is made anew the store
@@ -267,11 +304,23 @@ class Tail:
             if start is not None:
                 found = await self._store.find(self.file.name.rollout_id, wants)
             reducer.learn(found)
+        return self._made(start, lines, generation, notes)
+
+    def _made(
+        self,
+        start: Checkpoint | None,
+        lines: list[Line],
+        generation: int,
+        notes: tuple[Change, ...] = (),
+    ) -> Batch:
+        """Give the batch of lines whose reducer has what it wants."""
+        assert self._reader is not None, "look() comes first"
+        assert self._reducer is not None, "look() comes first"
         return batch_of(
             self.file,
             start,
-            reader,
-            reducer,
+            self._reader,
+            self._reducer,
             lines,
             limits=self._limits,
             generation=generation,

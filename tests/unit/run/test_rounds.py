@@ -1,0 +1,141 @@
+"""Rounds over rollouts that grow: what is read, what the store is asked, what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from projector.discover.scan import scan
+from projector.place import RolloutFile, RolloutId
+from projector.rows import Found, Wants
+from projector.run.batches import limits_of
+from projector.run.rounds import Rounds
+from projector.store.sqlite.store import SqliteStore
+from tests.benchmarks.rollouts import Rollout
+from tests.projecting import backfilled, settings_for
+from tests.rows import rows_of
+
+
+class Scene:
+    """A home, a database, and what the store was asked beside commits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.database = folder / "home", folder / "p.db"
+        self.settings = settings_for(self.home, self.database)
+        self.found: list[RolloutId] = []
+        self.noted: list[RolloutFile] = []
+
+    def play(self, play: Callable[[SqliteStore], Awaitable[None]]) -> None:
+        async def run() -> None:
+            store = await SqliteStore.open(self.database)
+            find, found_at = store.find, store.found_at
+
+            async def finding(rollout_id: RolloutId, wants: Wants) -> Found:
+                self.found.append(rollout_id)
+                return await find(rollout_id, wants)
+
+            async def noting(files: Sequence[RolloutFile]) -> None:
+                self.noted += files
+                await found_at(files)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(store, "find", finding)
+                patch.setattr(store, "found_at", noting)
+                try:
+                    await play(store)
+                finally:
+                    await store.close()
+
+        asyncio.run(run())
+
+    async def rounds(self, store: SqliteStore) -> Rounds:
+        """Begin as a process that was started just now does."""
+        rounds = Rounds(store, limits_of(self.settings))
+        rounds.remember(await store.standings())
+        return rounds
+
+    async def catch_up(self, rounds: Rounds) -> None:
+        rounds.news(scan(str(self.home)).files)
+        while rounds.waiting:
+            await rounds.round()
+
+
+def test_line_by_line_the_rows_are_those_of_a_backfill(tmp_path: Path) -> None:
+    """Of rollouts whose tails are at hand, also where earlier rows must be asked for."""
+    scene = Scene(tmp_path)
+    grown = [Rollout(seed=1), Rollout(seed=2, history="legacy")]
+
+    async def play(store: SqliteStore) -> None:
+        for rollout in grown:
+            rollout.write(scene.home, size=20_000)
+        await scene.catch_up(await scene.rounds(store))
+        rounds = await scene.rounds(store)
+        for rollout in grown:
+            for line in [line for _ in range(6) for line in rollout.turn()]:
+                with (scene.home / rollout.path).open("ab") as file:
+                    file.write(line)
+                await scene.catch_up(rounds)
+        rounds.close()
+
+    scene.play(play)
+    assert scene.found, "no earlier row was asked for: this test shows nothing"
+    backfilled(scene.home, tmp_path / "whole.db")
+    assert rows_of(scene.database) == rows_of(tmp_path / "whole.db")
+
+
+def test_a_file_that_grew_after_it_was_listed_is_no_news_once_it_is_read(tmp_path: Path) -> None:
+    """What was read is known as it lay then; the commit says so, and nothing else need."""
+    scene = Scene(tmp_path)
+    rollout = Rollout(seed=1)
+    rollout_id = RolloutId(rollout.rollout_id)
+
+    async def play(store: SqliteStore) -> None:
+        rollout.write(scene.home, size=5_000)
+        await scene.catch_up(await scene.rounds(store))
+        rounds = await scene.rounds(store)
+        for _ in ("the file is to be opened", "it is open"):
+            rollout.write(scene.home, size=rollout.offset + 5_000)
+            listed = scan(str(scene.home)).files
+            rollout.write(scene.home, size=rollout.offset + 5_000)
+            rounds.news(listed)
+            await rounds.round()
+
+            assert not rounds.waiting
+            assert not rounds.news(scan(str(scene.home)).files)
+            assert (await store.standings())[rollout_id].file == rounds.where(rollout_id)
+        rounds.close()
+
+    scene.play(play)
+    assert not scene.noted
+
+
+def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
+    """Rollouts are looked at together; each has its own end."""
+    scene = Scene(tmp_path)
+    grown = [Rollout(seed=number) for number in range(4)]
+
+    async def play(store: SqliteStore) -> None:
+        for rollout in grown:
+            rollout.write(scene.home, size=5_000)
+        rounds = await scene.rounds(store)
+        await scene.catch_up(rounds)
+        for rollout in grown:
+            rollout.write(scene.home, size=rollout.offset + 5_000)
+        listed = scan(str(scene.home)).files
+        gone, replaced, *others = grown
+        (scene.home / gone.path).unlink()
+        (scene.home / replaced.path).write_bytes((scene.home / others[0].path).read_bytes())
+        rounds.news(listed)
+        await rounds.round()
+
+        assert list(rounds.vanished) == [gone.rollout_id]
+        assert rounds.counters.replaced == 1
+        standings = await store.standings()
+        for one in others:
+            assert standings[RolloutId(one.rollout_id)].offset == one.offset
+        rounds.close()
+
+    scene.play(play)
