@@ -18,19 +18,27 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol, Self
 
-from watchfiles import Change, awatch
+from watchfiles import Change
+from watchfiles._rust_notify import RustNotify
 
 from projector.discover.hints import LOOK_AGAIN_S, Agenda, Hints, Spot, of_interest
 from projector.discover.mounts import MOUNT_TABLE, without_events
 from projector.discover.scan import ARCHIVED, SESSIONS
 
 #: Events in a home itself (its roots made or removed, names given) may take longer.
-_HOME_STEP_MS: Final = 50
+_HOME_STEP_MS: Final = 100
+#: Seconds after the last event in which the next one is to be expected: a command that Codex waits
+#: for takes as long.
+_LIVELY_S: Final = 60.0
+#: How often, at most, one looks for events after that.
+_QUIET_STEP_MS: Final = 50
 #: How often a home that is missing is looked for, at least.
 _MISSING_S: Final = 2.0
 
@@ -52,26 +60,46 @@ class Events(Protocol):
         """Watch folders from the first `anext` on; give changes as they come."""
 
 
-def file_events(
+async def file_events(
     paths: Sequence[str], *, recursive: bool, step_ms: int, debounce_ms: int
 ) -> AsyncGenerator[set[tuple[Change, str]], None]:
     """Give the events of the system.
+
+    The library only tells whoever looks, and each look costs 25 to 40 us: so every `step_ms` while
+    events come, and more seldom when none has come for a minute. That takes the object behind its
+    `awatch`, which may be asked with another step each time and keeps its watches in between: what
+    happens between two calls is told by the second.
 
     Raises:
         OSError: a folder is missing, or the system's limit of watches is reached.
         RuntimeError: no more instances, or a failure inside.
     """
-    return awatch(
-        *paths,
-        watch_filter=None,
-        debounce=debounce_ms,
-        step=step_ms,
-        recursive=recursive,
-        force_polling=False,  # decided here, by mount, not there, by the kernel's name
+    notify = RustNotify(
+        list(paths),
+        False,  # debug
+        False,  # polling: decided here, by mount, not there, by the kernel's name
+        0,
+        recursive,
         # If true, the library would stop at the first folder that it cannot watch, for want of
         # permission or of watches, and leave all others unwatched without a word.
-        ignore_permission_denied=False,
+        False,
     )
+    loop, stop, ear = asyncio.get_running_loop(), threading.Event(), ThreadPoolExecutor(1)
+    lively_until = loop.time()
+    try:
+        while True:
+            left = lively_until - loop.time()
+            step, for_ms = step_ms, math.ceil(left * 1000)
+            if left <= 0:
+                step, for_ms = max(step_ms, _QUIET_STEP_MS), 0  # until there is an event
+            found = await loop.run_in_executor(ear, notify.watch, debounce_ms, step, for_ms, stop)
+            if isinstance(found, set):
+                lively_until = loop.time() + _LIVELY_S
+                yield {(Change(kind), path) for kind, path in found}
+    finally:
+        stop.set()
+        await asyncio.to_thread(ear.shutdown)  # within a step
+        notify.close()
 
 
 def mount_table() -> str:
@@ -106,9 +134,10 @@ class Watch:
             rescan_s: a home is due at least this often while its events come.
             poll_s: the same, while they do not.
             retry_s: after how long events that failed are tried again.
-            step_ms: how often the library looks whether events have come. Each look costs it 25 us;
-                an event waits for one and a half steps. Measured: at 2 ms 1.1 % of a core and a
-                median wait of 4 ms; at 5 ms 0.53 % and 9 ms; at 6 ms 0.51 % and 10 ms.
+            step_ms: how often one looks whether events have come, while they come; an event waits
+                for one and a half steps. Measured: at 2 ms 1.1 % of a core and a median wait of
+                4 ms; at 5 ms 0.53 % and 9 ms; at 6 ms 0.51 % and 10 ms. See `file_events`: the
+                first event after a quiet minute waits for 50 to 100 ms.
             debounce_ms: how long events may keep coming before they are given all the same.
             force_polling: do not try events at all.
             events: where they come from.

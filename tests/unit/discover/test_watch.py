@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from watchfiles import Change
 
+from projector.discover import watch
 from projector.discover.hints import Hints, Spot
 from projector.discover.watch import Mode, Watch
 from tests.homes import DAY, NAME, put
@@ -270,11 +272,11 @@ def test_a_home_that_is_missing_is_looked_for(perform: Callable[[Play], None]) -
 
 def test_polling_can_be_asked_for(tmp_path: Path) -> None:
     async def play() -> None:
-        watch = Watch([str(tmp_path)], force_polling=True)
-        await anext(aiter(watch))
-        assert watch.mode == Mode("polling", "polling is asked for")
-        await watch.close()
-        await watch.close()
+        watching = Watch([str(tmp_path)], force_polling=True)
+        await anext(aiter(watching))
+        assert watching.mode == Mode("polling", "polling is asked for")
+        await watching.close()
+        await watching.close()
 
     asyncio.run(play())
 
@@ -284,12 +286,58 @@ def test_the_events_of_the_system_are_heard(tmp_path: Path) -> None:
 
     async def play() -> None:
         path = put(tmp_path, f"{DAY}/{NAME}")
-        async with Watch([str(tmp_path)], rescan_s=600) as watch:
-            await watch.wait()
+        async with Watch([str(tmp_path)], rescan_s=600) as watching:
+            await watching.wait()
             with path.open("ab") as file:
                 file.write(b"{}\n")
             async with asyncio.timeout(20):
-                hints = await watch.wait()
+                hints = await watching.wait()
         assert hints.files == {Spot(str(tmp_path), str(path))}
 
     asyncio.run(play())
+
+
+def test_what_happens_between_two_looks_is_told_by_the_second(tmp_path: Path) -> None:
+    """One is lively, and one quiet: the watches stay as they are."""
+
+    async def play() -> None:
+        events = watch.file_events([str(tmp_path)], recursive=True, step_ms=6, debounce_ms=20)
+        async with aclosing(events):
+            first = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)  # it is watched
+            for name in ("quiet", "lively"):
+                (tmp_path / name).touch()
+                async with asyncio.timeout(20):
+                    heard = await first if name == "quiet" else await anext(events)
+                assert (Change.added, str(tmp_path / name)) in heard
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("lively_s", "then"), [(60.0, 6), (0.0, 50)])
+def test_one_looks_seldom_until_there_is_an_event_and_a_minute_after_it(
+    monkeypatch: pytest.MonkeyPatch, lively_s: float, then: int
+) -> None:
+    steps: list[int] = []
+
+    class Notify:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def watch(self, _: int, step_ms: int, for_ms: int, __: object) -> set[tuple[int, str]]:
+            assert (for_ms == 0) == (step_ms == 50), "a look that is quick ends by itself"
+            steps.append(step_ms)
+            return {(1, "/new")}
+
+        def close(self) -> None:
+            steps.append(0)
+
+    async def play() -> None:
+        events = watch.file_events(["/"], recursive=True, step_ms=6, debounce_ms=20)
+        async with aclosing(events):
+            assert [await anext(events) for _ in range(2)] == [{(Change.added, "/new")}] * 2
+
+    monkeypatch.setattr(watch, "RustNotify", Notify)
+    monkeypatch.setattr(watch, "_LIVELY_S", lively_s)
+    asyncio.run(play())
+    assert steps == [50, then, 0]
