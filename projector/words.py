@@ -35,16 +35,17 @@ MESSAGES: Final = frozenset(
 # Scripts without spaces between words, and Hangul, whose words carry their particles: Thai, Lao,
 # Tibetan, Myanmar, Khmer, kana and bopomofo, ideographs, their compatibility forms.
 _ALONE: Final = re.compile(
-    "["
+    "(["
     "\u0e00-\u0eff\u0f00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"
     "\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001aff0-\U0001b16f"
     "\U00020000-\U000323af"
-    "]"
+    "])"
 )
 
-#: Bytes that UTF-8 has for characters below U+0800, or for the rest of others.
-_NARROW: Final = bytes(range(0xE0))
+#: Bytes that UTF-8 has for characters below U+0800 and for the rest of others, and the first byte
+#: of those from U+2000 to U+2FFF: dashes, dots, arrows, frames.
+_NARROW: Final = bytes((*range(0xE0), 0xE2))
 
 Snapshot = Mapping[str, Any]
 
@@ -96,11 +97,11 @@ def _whole(text: str) -> str:
 
 def spaced(text: str) -> str:
     """Put gaps around characters that are words of their own."""
-    # Bytes of characters below U+0800 taken out: what is left tells of the others, in a fifth of
-    # the time that the expression needs to find none.
+    # Bytes of other characters taken out: what is left tells of these, in a fifth of the time that
+    # the expression needs to find none.
     if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _NARROW):
         return text
-    return _ALONE.sub(f"{GAP}\\g<0>{GAP}", text)
+    return GAP.join(_ALONE.split(text))  # each of them is a part of its own
 
 
 def query(asked: Sequence[str]) -> str:

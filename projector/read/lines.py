@@ -27,7 +27,7 @@ _line = partial(tuple.__new__, Line)
 class Splitter:
     """Cuts one rollout, given piece by piece, into lines."""
 
-    __slots__ = ("_kept", "_max_line", "_overlong", "offset", "tails", "torn")
+    __slots__ = ("_kept", "_max_line", "_overlong", "left", "offset", "tails", "torn")
 
     def __init__(self, offset: Offset, *, max_line: int = MAX_LINE) -> None:
         """Begin at `offset`, which is the start of a line."""
@@ -38,16 +38,21 @@ class Splitter:
         """Of the first byte that belongs to no whole line yet."""
         self.torn = 0
         """How many bytes have come since."""
+        self.left = b""
+        """What of the last piece was not looked at, because it has more lines than `most`."""
         self.tails: dict[int, bytes] = {}
         """End of an overlong line → its last bytes, at most `TAIL_BYTES`, newline included.
 
         A fingerprint of such a line's end can be had from here only. `forget` empties it.
         """
 
-    def feed(self, piece: bytes) -> list[Line]:
-        """Take the next bytes; give the lines that they complete."""
-        parts = piece.split(b"\n")
+    def feed(self, piece: bytes, most: int = -1) -> list[Line]:
+        """Take the next bytes; give the lines that they complete, at most `most` of them."""
+        parts = piece.split(b"\n", most)
         rest = parts.pop()
+        self.left = b""
+        if len(parts) == most:
+            self.left, rest = rest, b""
         if not parts:
             self._keep(rest)
             return []

@@ -35,8 +35,6 @@ from projector.rows import Anomaly
 #: How much one call of `read` gives, unless told.
 BUDGET_BYTES = 8 * 1024 * 1024
 BUDGET_LINES = 50_000
-#: A piece with more newlines than this is split in slices: a line costs more than its bytes.
-_DENSE: Final = 16 * 1024
 #: A line that is longer is not kept for fingerprints of its end.
 _LONG: Final = 64 * 1024
 #: How a rollout begins, and no zstd frame does: some tools rename without packing.
@@ -74,8 +72,9 @@ class RolloutReader:
         self._known: Fingerprint | None = None if at is None else at.fingerprint
         self._offset = Offset(0) if at is None else at.offset
         self._head = b""
-        self._edge = self._tail = self._before = self._ahead = b""
-        self._ready: list[Line] = []
+        self._edge = self._tail = self._before = b""
+        self._ahead = b""
+        """Bytes that were read and not split into lines yet."""
         self._batch: list[Line] = []
         self._drop(b"")
         self.bytes_read = 0
@@ -97,12 +96,7 @@ class RolloutReader:
     @property
     def at_end(self) -> bool:
         """All whole lines that `resume` found are given out."""
-        return self._exhausted and not self._waiting
-
-    @property
-    def _waiting(self) -> bool:
-        """Bytes were read behind `offset` that may hold whole lines."""
-        return bool(self._ready or self._ahead)
+        return self._exhausted and not self._ahead
 
     @property
     def torn(self) -> int:
@@ -181,7 +175,7 @@ class RolloutReader:
                 size=size,
                 head=digest(head),
                 tail=digest(tail),
-                read_to=None if self._position == offset or self._waiting else self._position,
+                read_to=None if self._position == offset or self._ahead else self._position,
             ),
         )
         self._size = size
@@ -270,8 +264,7 @@ class RolloutReader:
             SetAside: the disk or the network failed.
         """
         assert self._file is not None, "resume() comes first"
-        lines = self._ready[:max_lines]
-        del self._ready[:max_lines]
+        lines: list[Line] = []
         while len(lines) < max_lines and (self._ahead or (max_bytes > 0 and not self._exhausted)):
             piece, self._ahead = self._ahead, b""
             if not piece:
@@ -282,14 +275,8 @@ class RolloutReader:
                         break  # give what was read; if it is no passing fault it comes again
                     raise
                 max_bytes -= max(1, len(piece))
-            if len(piece) > _DENSE and piece.count(b"\n") > _DENSE:
-                piece, self._ahead = piece[:_DENSE], piece[_DENSE:]
-            split = self._splitter.feed(piece)
-            room = max_lines - len(lines)
-            if len(split) > room:
-                self._ready = split[room:]
-                del split[room:]
-            lines += split
+            lines += self._splitter.feed(piece, max_lines - len(lines))
+            self._ahead = self._splitter.left
         if lines:
             self._splitter.forget(self._offset)
             self._before = self._tail
@@ -359,7 +346,7 @@ class RolloutReader:
         self._splitter = Splitter(self._offset, max_line=self._max_line)
         self._position: int = self._offset
         self._edge = self._tail = self._before = tail
-        self._ready, self._batch, self._ahead = [], [], b""
+        self._batch, self._ahead = [], b""
         self._exhausted = True
 
     def close(self) -> None:

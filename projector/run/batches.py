@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from projector.words import Indexing
 if TYPE_CHECKING:
     from projector.read.rollout import RolloutReader
     from projector.reduce.contract import Reducer
+
+
+# ItemRow(...), in a third of the time: there is one for each item.
+_row = partial(tuple.__new__, ItemRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ def batch_of(
     for at, change in enumerate(changes):
         if type(change) is ItemRow and change.shown is not None:
             made = None if words is None else words(change.type, change.shown)
-            changes[at] = ItemRow._make((*change[:-2], None, made))
+            changes[at] = _row((*change[:-2], None, made))
     end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,

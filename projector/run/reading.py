@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import pickle
 import select
 import sys
 from collections import deque
@@ -19,7 +18,7 @@ from itertools import chain
 from projector.place import Checkpoint, RolloutFile
 from projector.reduce import start as reducers
 from projector.rows import Found
-from projector.run.ahead import LENGTH, WORTH, Asked, Told, message
+from projector.run.ahead import LENGTH, WORTH, Asked, Told, message, said_by
 from projector.run.batches import Limits, batch_of, limits_of, reader_at
 from projector.run.survey import Surveyor
 from projector.settings import Settings
@@ -101,7 +100,7 @@ class _Waiting:
 
     def _hear(self) -> bool:
         """Take a message; False: there is none any more."""
-        asked = pickle.loads(self._read(int.from_bytes(self._read(LENGTH), "little")) or b"N.")  # noqa: S301 - from the process that made us
+        asked = said_by(self._read(int.from_bytes(self._read(LENGTH), "little")))
         if not isinstance(asked, Asked):
             return False
         if asked.file is None:
