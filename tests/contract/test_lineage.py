@@ -123,7 +123,7 @@ async def compare(store: Queried, there: dict[int, Rollout]) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(count=st.integers(1, 30), seed=st.integers(0))
 def test_any_tree_in_any_order_shows_what_the_model_shows(
     engine: str, fresh: Fresh, count: int, seed: int

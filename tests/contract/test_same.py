@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from projector.place import ItemId, Offset, TurnId
@@ -241,7 +241,7 @@ class Story:
 @example(seed=228)  # the response that counts, in a rollout that moves
 @example(seed=324)  # a replacement that moves what continues it
 @given(seed=st.integers(0, 1 << 40))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6)
 def test_both_engines_do_the_same(fresh: Fresh, seed: int) -> None:
     """Commits, replacements, purges, moves, names, mending, in any order."""
 

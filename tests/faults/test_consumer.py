@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.store.sqlite import salvage
@@ -88,7 +88,7 @@ def shaken(home: Path, chance: Random) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 def test_a_consumer_sees_each_change_once(seed: int) -> None:
     """Restarts of either side, at any moment, lose no change and repeat none."""
     with scratch() as folder:

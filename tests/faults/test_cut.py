@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
@@ -87,7 +87,7 @@ def in_one_go(home: Path, folder: Path) -> Rows:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 def test_cuts_and_restarts_are_invisible(engine: str, empty: Empty, seed: int) -> None:
     """Fed in random pieces, each read by a new process's worth of state: the same rows."""
     with scratch() as folder, empty(engine) as database:

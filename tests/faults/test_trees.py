@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
@@ -164,7 +164,7 @@ def read_whole(standings: Mapping[RolloutId, Standing], sizes: list[int]) -> boo
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 def test_any_tree_in_any_order_and_pieces(engine: str, empty: Empty, seed: int) -> None:
     """Bases before or after what continues them; looked at in between, and at the end."""
     chance = Random(seed)
@@ -183,7 +183,7 @@ def test_any_tree_in_any_order_and_pieces(engine: str, empty: Empty, seed: int) 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 def test_any_tree_of_which_a_part_is_there(engine: str, empty: Empty, seed: int) -> None:
     """Missing bases end a history, and nothing else."""
     chance = Random(seed)

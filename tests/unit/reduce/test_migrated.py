@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.errors import StateUnknown
@@ -485,7 +485,6 @@ HEADS = st.sampled_from(
     cuts=st.lists(st.integers(0, 28), max_size=8),
     restarts=st.lists(st.booleans(), max_size=9),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_cuts_and_restarts_are_invisible(
     records: list[Record | bytes],
     fields: Told,
