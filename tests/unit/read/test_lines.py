@@ -57,6 +57,24 @@ def test_cuts_are_invisible(data: bytes, cuts: list[int], start: int) -> None:
     assert splitter.torn == len(data) - (data.rfind(b"\n") + 1)
 
 
+@given(data=jsonl_bytes, cuts=st.lists(st.integers(min_value=0)), most=st.integers(1, 4))
+def test_lines_come_a_few_at_a_time(data: bytes, cuts: list[int], most: int) -> None:
+    """What of a piece has not been looked at is given again, and nothing else is different."""
+    splitter = Splitter(Offset(0))
+    lines: list[Line] = []
+
+    for piece in cut(data, cuts):
+        left = piece
+        while left:
+            some = splitter.feed(left, most)
+            assert len(some) <= most
+            lines += some
+            left = splitter.left
+
+    assert lines == expected_lines(data)
+    assert splitter.offset + splitter.torn == len(data)
+
+
 @given(
     data=jsonl_bytes,
     cuts=st.lists(st.integers(min_value=0)),
