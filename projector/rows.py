@@ -118,8 +118,8 @@ class ItemRow(NamedTuple):
     completed_at_ms: int | None
     type: str
     json: str | bytes
-    """The snapshot: a `ThreadItem` of the app-server protocol. Bytes (UTF-8) where it is `LONG`:
-    as text it would take up to four times the memory."""
+    """The snapshot: a `ThreadItem` of the app-server protocol. Bytes are UTF-8: text would be made
+    of them only to be written as bytes again, and a long one would take four times the memory."""
     provenance: Provenance = "snapshot"
     owner: int | None = None
     completed_wins: bool = False

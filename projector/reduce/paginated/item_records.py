@@ -98,10 +98,7 @@ def _put(
     text: str | bytes
     try:
         text = orjson.dumps(shown)
-        if len(text) < LONG:
-            text = text.decode()
-        else:
-            plain = False
+        plain = plain and len(text) < LONG
     except TypeError:
         text, plain = exact.dumps(shown), False
     desk.changes.append(
