@@ -2,8 +2,9 @@
 
 What events tell becomes items (`item-1`, ... for those without an id of their own), a turn that
 no record opens gets a record (`rollout-N`) and an end, every record an ordinal. What the model
-was sent and said stays as it is. Of an agent's rollout all is put below the ordinal from which
-Codex shows anything, and a parent's header is left out. Rollbacks are none of this.
+was sent and said stays as it is. Events of extended histories that Codex shows no more are left
+out. Of an agent's rollout all is put below the ordinal from which Codex shows anything, and a
+parent's header is left out. Rollbacks are none of this.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ _CALLED = {
         ("command", "parsed_cmd", "source", "stdout", "stderr", "exit_code", "duration", "status"),
     ),
 }
+#: Events that it drops.
+_DROPPED = frozenset({
+    "view_image_tool_call", "collab_agent_spawn_end", "collab_agent_interaction_end",
+    "collab_waiting_end", "collab_close_end", "collab_resume_end", "error",
+})  # fmt: skip
 
 
 def migrated(data: bytes) -> bytes:
@@ -52,7 +58,8 @@ class _Migration:
                     self._thread = payload["id"]
                     self._add(record, payload | {"history_mode": "paginated"})
             elif record["type"] == "event_msg":
-                self._event(record, payload)
+                if payload["type"] not in _DROPPED:
+                    self._event(record, payload)
             else:
                 self._add(record, payload)
         if self._implicit:

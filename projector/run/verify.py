@@ -274,11 +274,11 @@ class _Comparison:
         """Compare all rows; None: the database is not where it stood."""
         mine = scratch.rows.rollout(stands.rollout_id)
         assert mine is not None, "projected before"
-        found = Differences(stands)
         with self._rows.snapshot(), scratch.rows.snapshot():
             now = self._rows.rollout(stands.rollout_id)
             if now is None or now[3:5] != stands[3:5]:
                 return None
+            found = Differences(stands, self._rows.kept(now))
             for kind in self._rows.kinds():
                 if (kind.sequence and now.generation) or (
                     kind.name == "rollout" and not now.offset

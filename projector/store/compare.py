@@ -108,6 +108,9 @@ class Rows(Protocol):
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
         """Give the rows of one kind, sorted."""
 
+    def kept(self, rollout: Rollout) -> frozenset[bytes]:
+        """Give the uids of rows with content that the rollout's file does not have."""
+
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
         """Compute chains, positions and counters anew from the rollouts; give what differs.
 
@@ -124,8 +127,10 @@ class Rows(Protocol):
 class Differences:
     """Gathers what differs in one rollout."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: Rollout, kept: frozenset[bytes] = frozenset()) -> None:
+        """`kept`: uids of rows that may tell more than the files, or stand beside theirs."""
         self._rollout = rollout
+        self._kept = kept
         self._listed: dict[tuple[object, ...], tuple[Kind, Row | None, Row | None]] = {}
         self._more = 0
 
@@ -135,7 +140,10 @@ class Differences:
             listed.name == kind.name for listed, _, _ in self._listed.values()
         ):
             return
+        uid = kind.columns.index("uid") if "uid" in kind.columns else None
         for one, other in unequal(files, database, kind.order):
+            if other is not None and uid is not None and other[uid] in self._kept:
+                continue
             known = one or other
             assert known is not None
             named = dict(zip(kind.columns, known, strict=True))

@@ -15,7 +15,7 @@ from projector.store.lineage import EVERYTHING, Link
 from projector.store.reading import Connection, Sql
 
 #: Tables whose rows belong to a rollout, with an index that begins with it.
-OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames")
+OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames", "kept_rows")
 
 
 class _Table(NamedTuple):

@@ -2,7 +2,8 @@
 
 What says when a row arrived, or under which number, is left out; positions count from the
 rollout's first byte. Rows that a replaced content left as tombstones follow from no file any more
-and are left out too; those of rollbacks are compared.
+and are left out too; those of rollbacks are compared. Of rows that were kept when a rollout was
+migrated, see `Rows.kept`.
 """
 
 from __future__ import annotations
@@ -65,6 +66,27 @@ def _placed(
     )
 
 
+#: Rows that were kept when the rollout was migrated count, and no file tells of them.
+_ALONE: Final = {
+    "items": _of("count(*)", "kept_rows", "AND kind = 'item' AND alone"),
+    "turns": _of("count(*)", "kept_rows", "AND kind = 'turn' AND alone"),
+}
+
+
+def _rollout() -> Sql:
+    """Select a rollout's own row, with the counters that follow from its file."""
+    texts = (
+        text.format(
+            ", ".join(
+                f"{name} - ({_ALONE[name][engine]})" if name in _ALONE else name
+                for name in _ROLLOUT
+            )
+        )
+        for engine, text in enumerate(_of("{}", "rollouts"))
+    )
+    return Sql(*texts)
+
+
 _LIVING: Final = "tombstone = 0"
 _BURIED: Final = f"tombstone <> 0 AND tombstone <> {REPLACED}"
 _EVENTS: Final = "AND from_record AND tombstone = 0 ORDER BY"
@@ -73,7 +95,7 @@ _ANOMALY: Final = "byte_offset, byte_length, kind, detail"
 _ANOMALIES: Final = f"AND from_batch AND kind <> 'replaced' ORDER BY {_ANOMALY}"
 
 KINDS: Final[Sequence[Kind]] = (
-    Kind("rollout", _ROLLOUT, 1, (), _of(", ".join(_ROLLOUT), "rollouts")),
+    Kind("rollout", _ROLLOUT, 1, (), _rollout()),
     _placed("turn", _TURN, ("turn_id",), "turns", _LIVING),
     _placed("turn", _TURN, ("turn_id",), "turns", _BURIED),
     _placed("item", _ITEM, ("turn_id", "item_id"), "items", _LIVING),
@@ -102,6 +124,7 @@ KINDS: Final[Sequence[Kind]] = (
     ),
 )  # fmt: skip
 
+_KEPT: Final = _of("uid", "kept_rows")
 _OWN: Final = "SELECT rollout_id FROM rollouts"
 _ROLLOUTS: Final = Sql(
     f"{_OWN} ORDER BY 1", f"{_OWN} WHERE source_id = :source AND NOT elsewhere ORDER BY 1"
@@ -178,6 +201,11 @@ class StoredRows:
             "start": rollout.start,
         }
         return self._db.stream(kind.source, values)
+
+    def kept(self, rollout: Rollout) -> frozenset[bytes]:
+        """See `Rows`."""
+        values = {"rollout": rollout.number, "rollout_id": rollout.rollout_id}
+        return frozenset(uid for (uid,) in self._db.rows(_KEPT, values))
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
         """See `Rows`."""

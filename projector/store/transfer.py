@@ -133,6 +133,7 @@ OWNED: Final = (
         "byte_offset", "byte_length", "from_batch", "noted_at_ms", "kind", "detail",
     ),
     _of("frames", "key", "key", "popped", "turn_id", "before"),
+    _of("kept_rows", "uid", "uid", "kind", "alone"),
 )  # fmt: skip
 
 _EVENT: Final = (

@@ -17,6 +17,9 @@ from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds
 from tests.databases import SOURCE
+from tests.extended import THREAD, extended
+from tests.homes import put
+from tests.migration import migrated
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 from tests.rows import rows_of
@@ -60,8 +63,10 @@ def home(tmp_path: Path) -> Path:
 
 
 def lived(home: Path, url: str) -> None:
-    """Project a home; then a file is cut short, one goes with all its rows, and one without."""
+    """Project a home; a file is migrated, one cut short, one goes with its rows, one without."""
+    old = put(home, f"sessions/2026/03/01/rollout-2026-03-01T09-00-00-{THREAD}.jsonl", extended())
     backfilled(home, url, batch_records=7)
+    old.write_bytes(migrated(extended()))
     cut, purged, gone = sorted(home.rglob("rollout-*.jsonl"))[:3]
     cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:-2]))
     for path in (purged, gone):

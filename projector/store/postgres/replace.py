@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from projector import escapes
 from projector.place import Offset, RolloutId
-from projector.rows import Anomaly, Found, UsageRow, Wants
+from projector.rows import Anomaly, Change, Found, ItemRow, TurnRow, UsageRow, Wants
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
+from projector.store.kept import ITEMS, TURNS, Content, kept
 from projector.store.postgres import load, mended, save
 from projector.store.postgres.fold import (
     EventState,
@@ -34,6 +35,7 @@ from projector.store.postgres.fold import (
     usage_of,
 )
 from projector.store.postgres.transaction import Transaction
+from projector.store.postgres.world import Rollout
 from projector.store.postgres.write import at_start, other_thread, recount, values_of
 from projector.store.sqlite.store import SqliteStore
 
@@ -51,6 +53,7 @@ class Scratch:
         self.records = 0
         self.mended = False
         """The server refused some of its values: all are looked at."""
+        self._own: Content | None = None
 
     @classmethod
     async def make(cls) -> Self:
@@ -91,6 +94,24 @@ class Scratch:
         """Give its frames: key, popped, turn, before."""
         return await self._store.query("SELECT key, popped, turn_id, before FROM frames")
 
+    async def content(self) -> Content:
+        """Give what its file shows; places count from its first byte."""
+        if self._own is None:  # before anything was put over it
+            whose = {"start": await self.start(), "whose": "true"}
+            turns, items = [
+                await self._store.query(sql.format(table=table, **whose))
+                for table, sql in (("turns", TURNS), ("items", ITEMS))
+            ]
+            self._own = Content([TurnRow(*row) for row in turns], [ItemRow(*row) for row in items])
+        return self._own
+
+    async def put(self, rows: Sequence[Change]) -> None:
+        """Put rows over those of its file; the same ones once more change nothing."""
+        assert self.last is not None, "there was a batch"
+        start = self.last.end
+        over = replace(self.last, start=start, end=start, records=0, changes=rows)
+        await self._store.commit([over])
+
     async def start(self) -> int:
         """Give the position that its rows count from."""
         ((start,),) = await self._store.query("SELECT start_position FROM rollouts")
@@ -122,6 +143,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     row = load.rollout_of(own[0]) if own else None
     at_start(one, row, replace(last, start=start))
     assert row is not None, one
+    migrated = row.now["mode"] == "legacy" and last.header.mode == "paginated"
     values = values_of(last, row, tx.now_ms, elsewhere=row.now["elsewhere"], anew=True)
     values["records"] = scratch.records
     if row.now["elsewhere"]:
@@ -143,9 +165,37 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     by = world.moved.pop(one, 0)
     if by:
         await tx.wire.ask(*save.moved(world, {one: by}))
+    await _keep(tx, scratch, row, migrated=migrated)
     await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
     recount(tx, one)
     await tx.commit()
+
+
+_WHOSE: Final = "source_id = %s AND rollout_id = %s"
+
+
+async def _keep(tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bool) -> None:
+    """Put what was shown, and the new content does not show, over what was made aside."""
+    place = (tx.source, row.rollout_id)
+    (marked,) = await tx.wire.ask((f"DELETE FROM kept_rows WHERE {_WHOSE} RETURNING uid", place))
+    before = frozenset(uid.bytes for (uid,) in marked)
+    if not (migrated or before):
+        return
+    asked = {"start": row.start, "whose": _WHOSE}
+    turns, items = await tx.wire.ask(
+        (TURNS.format(table="turns", **asked), place),
+        (ITEMS.format(table="items", **asked), place),
+    )
+    old = Content([_turn(found) for found in turns], [ItemRow(*_plain(found)) for found in items])
+    stays = kept(old, await scratch.content(), None if migrated else before)
+    (texts,) = await tx.wire.ask((
+        f"SELECT uid, json::text FROM items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
+        (*place, [item.uid.hex() for item in stays.items]),
+    ))  # fmt: skip
+    jsons = {uid.bytes: escapes.plain_json(json) for uid, json in texts}
+    whole = [item._replace(json=jsons[item.uid]) for item in stays.items]
+    await scratch.put([*stays.turns, *whole])
+    tx.first += save.kept(row.rollout_id, stays.marks(), tx.source)
 
 
 class _Merge:
@@ -386,3 +436,16 @@ def _compare(new: Item, old: Item) -> None:
 
 def _held(value: Any) -> Any:
     return escapes.text(value) if isinstance(value, str) else value
+
+
+def _plain(row: Sequence[Any]) -> Iterator[Any]:
+    """Give a row of the server's as it was before it was escaped; its first value is a uid."""
+    uid, *values = row
+    yield uid.bytes
+    for value in values:
+        yield escapes.plain(value) if isinstance(value, str) else value
+
+
+def _turn(row: Sequence[Any]) -> TurnRow:
+    turn, error_json = TurnRow(*_plain(row)), TurnRow(*row).error_json
+    return turn if error_json is None else turn._replace(error_json=escapes.plain_json(error_json))

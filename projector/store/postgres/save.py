@@ -145,6 +145,7 @@ _FRAME: Final = {
     "rollout_id": "text", "key": "bigint", "popped": "boolean", "turn_id": "text",
     "before": "text",
 }  # fmt: skip
+_KEPT: Final = {"rollout_id": "text", "uid": "uuid", "kind": "text", "alone": "boolean"}
 _FILE: Final = {
     "rollout_id": "text", "uid": "uuid", "number": "integer", "path": "text", "kind": "text",
     "move_path": "text",
@@ -297,6 +298,12 @@ def frame_row(rollout_id: str, frame: Any) -> tuple[Any, ...]:
 def frames(all_frames: Sequence[tuple[Any, ...]], source: str) -> list[Query]:
     """Write frames."""
     return put("frames", _FRAME, ("rollout_id", "key"), all_frames, source)
+
+
+def kept(rollout_id: str, marks: Iterable[tuple[bytes, str, bool]], source: str) -> list[Query]:
+    """Note rows with content that their file does not have."""
+    rows = [(rollout_id, uid.hex(), kind, alone) for uid, kind, alone in marks]
+    return put("kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
 
 
 def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: int) -> list[Query]:

@@ -345,7 +345,15 @@ async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
 
 
 #: Tables whose rows go with their rollout, of which nothing is told.
-_OWNED: Final = ("realtime_items", "anomaly_rows", "frames", "changed_files", "items", "turns")
+_OWNED: Final = (
+    "realtime_items",
+    "anomaly_rows",
+    "frames",
+    "kept_rows",
+    "changed_files",
+    "items",
+    "turns",
+)
 _PURGED: Final = (
     (TURN, "turns", "x.rollout_id, x.turn_id, NULL, x.uid, NULL", ""),
     (ITEM, "items", "x.rollout_id, x.turn_id, x.item_id, x.uid, x.type", ""),

@@ -15,8 +15,10 @@ from typing import Final
 
 from projector.errors import CheckpointMoved
 from projector.place import Checkpoint, ThreadId
+from projector.rows import ItemRow, TurnRow
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
+from projector.store.kept import ITEMS, TURNS, Content, kept
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.write import (
     CHANGED,
@@ -87,10 +89,14 @@ def finish(
     """
     with feed.telling(db, now_ms), index.following(db):
         old = _standing(db, start, last)
+        (mode,) = db.execute(
+            "SELECT mode FROM rollouts WHERE rollout = ?", (old.rollout,)
+        ).fetchone()
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
+        _keep(db, row, migrated=mode == "legacy" and last.header.mode == "paginated")
         for table in _KEYED:
             _merge(db, table, row)
         db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
@@ -118,6 +124,45 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
             batch.file.name.rollout_id, (start.generation, start.offset), stands
         )
     return row
+
+
+def _keep(db: sqlite3.Connection, row: rollouts.Row, *, migrated: bool) -> None:
+    """Put what was shown, and the new content does not show, over what was made aside."""
+    marked = db.execute("DELETE FROM kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
+    before = frozenset(uid for (uid,) in marked)
+    if not (migrated or before):
+        return
+    stays = kept(
+        _content(db, "", row.rollout, row.start_position),
+        _content(db, "new_", row.rollout, 0),
+        None if migrated else before,
+    )
+    whole = [
+        item._replace(json=json)
+        for item in stays.items
+        for (json,) in db.execute(
+            "SELECT json FROM items WHERE rollout = ? AND turn_id = ? AND item_id = ?",
+            (row.rollout, item.turn_id, item.item_id),
+        )
+    ]
+    write(db, Target("new_", row.rollout, ThreadId(row.lineage[0]), 0, 0), [*stays.turns, *whole])
+    db.executemany(
+        "INSERT INTO kept_rows VALUES (?, ?, ?, ?)",
+        [(row.rollout, *mark) for mark in stays.marks()],
+    )
+
+
+def _content(db: sqlite3.Connection, new: str, rollout: int, start: int) -> Content:
+    """Read what is shown of a rollout; places count from its first byte."""
+
+    def rows(sql: str, table: str) -> sqlite3.Cursor:
+        asked = sql.format(start=start, table=new + table, whose="rollout = ?")
+        return db.execute(asked, (rollout,))
+
+    return Content(
+        [TurnRow(*found) for found in rows(TURNS, "turns")],
+        [ItemRow(*found) for found in rows(ITEMS, "items")],
+    )
 
 
 def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:

@@ -303,6 +303,17 @@ CREATE TABLE frames (
 CREATE INDEX frames_by_turn ON frames (source_id, rollout_id, left(turn_id, 64), key) WHERE turn_id IS NOT NULL;
 COMMENT ON TABLE frames IS 'Boundaries in legacy rollouts that a rollback may pop. Internal.';
 
+-- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
+CREATE TABLE kept_rows (
+  source_id  uuid NOT NULL,
+  rollout_id text COLLATE "C" NOT NULL,
+  uid        uuid NOT NULL,
+  kind       text NOT NULL,                     -- item, turn
+  alone      boolean NOT NULL,                  -- the file has no such row at all
+  PRIMARY KEY (source_id, rollout_id, uid)
+);
+COMMENT ON TABLE kept_rows IS 'Rows that a migrated rollout showed before, and its file lacks. Internal.';
+
 -- One row a thread that has a rollout here; of the source that has its current rollout.
 CREATE TABLE thread_states (
   source_id      uuid NOT NULL,

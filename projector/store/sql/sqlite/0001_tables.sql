@@ -227,6 +227,15 @@ CREATE TABLE frames (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX frames_by_turn ON frames (rollout, turn_id, key) WHERE turn_id IS NOT NULL;
 
+-- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
+CREATE TABLE kept_rows (
+  rollout INTEGER NOT NULL,
+  uid     BLOB NOT NULL,
+  kind    TEXT NOT NULL,                        -- item, turn
+  alone   INTEGER NOT NULL,                     -- 1: the file has no such row at all
+  PRIMARY KEY (rollout, uid)
+) STRICT, WITHOUT ROWID;
+
 -- One row a thread that has a rollout here.
 CREATE TABLE thread_states (
   thread_id      TEXT PRIMARY KEY,
