@@ -11,6 +11,7 @@ from projector.decode import exact, lifecycle
 from projector.decode import item as items
 from projector.decode import realtime as voices
 from projector.decode.fields import I64_MAX, I64_MIN, Object
+from projector.decode.long_item import LongItem
 from projector.decode.refused import Refused
 from projector.decode.times import to_ms
 from projector.place import ItemId, Line, Ordinal, TurnId
@@ -22,6 +23,9 @@ from projector.rows import LONG, ItemRow, RealtimeRow, uid
 
 def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
     """Take an `item_completed`."""
+    if isinstance(record, LongItem):
+        _put(desk, payload, record, place, index, shown=record.shown, text=record.json)
+        return
     try:
         lifecycle.check_item_completed(payload, desk.thread)
         shown = items.convert(payload.get("item"))
@@ -79,11 +83,13 @@ def _put(
     index: int,
     *,
     shown: Object,
+    text: str | bytes = b"",
     plain: bool = False,
 ) -> None:
     """Put an item's row, and say so to its turn and its thread.
 
-    `shown`: its snapshot; `plain`: whoever reads its JSON gets the same.
+    `shown`: its snapshot; `text`: its JSON, where that is made; `plain`: whoever reads its JSON
+    gets the same.
     """
     turn_id: TurnId = payload["turn_id"]
     item_id: ItemId = shown["id"]
@@ -95,9 +101,8 @@ def _put(
         created = to_ms(record.get("timestamp"))
         if created is None:
             created = desk.some_time(record, place, index, completed)
-    text: str | bytes
     try:
-        text = orjson.dumps(shown)
+        text = text or orjson.dumps(shown)
         plain = plain and len(text) < LONG
     except TypeError:
         text, plain = exact.dumps(shown), False

@@ -18,7 +18,7 @@ def take(desk: Desk, line: Line, record: Any, index: int) -> None:
 
     `record`: what the line holds; None: it is no JSON as a whole.
     """
-    if type(record) is dict:
+    if isinstance(record, dict):
         _take(desk, record, line, index)
         return
     parsed = parse(line)

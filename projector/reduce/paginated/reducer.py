@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from projector.decode.fields import Object
+from projector.decode.long_item import LONG_LINE, long_item
 from projector.decode.parse import parse
 from projector.place import Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.paginated import odd_lines
@@ -42,7 +43,8 @@ _NAMES_TURN: Final = frozenset(
 def _loads(line: Line) -> Any:
     """Read a line; None: it needs more thought."""
     try:
-        return orjson.loads(line.data)
+        brief = long_item(line.data) if len(line.data) >= LONG_LINE else None
+        return orjson.loads(line.data) if brief is None else brief
     except orjson.JSONDecodeError:
         return None
 
@@ -130,7 +132,7 @@ class PaginatedReducer:
         for line, record in zip(lines, self._decoded[1], strict=True):
             records = (
                 (record,)
-                if type(record) is dict
+                if isinstance(record, dict)
                 else [found.value for found in parse(line).objects]
             )
             for each in records:
