@@ -18,7 +18,7 @@ from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import costs, feed
-from projector.store.sqlite.file import faults, prepare
+from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1
@@ -53,7 +53,7 @@ class SqliteReceiver:
         self._stand = stand
         with faults(self._path):
             # What fails is thrown away: there is nothing to go back to, and nothing to wait for.
-            for pragma in ("page_size = 8192", "journal_mode = OFF", "synchronous = OFF"):
+            for pragma in (f"page_size = {PAGE_SIZE}", "journal_mode = OFF", "synchronous = OFF"):
                 self._db.execute(f"PRAGMA {pragma}")
             migrate(self._db, self._new, migrations("sqlite"))
             self._db.execute("BEGIN EXCLUSIVE")
