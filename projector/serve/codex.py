@@ -352,9 +352,9 @@ _OUR_TURNS: Final = Sql(
     f"{_OUR_TURN} WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
     " ORDER BY position",
 )
-# By the unique key, as Codex's are: then both are merged, whatever they hold.
+# In the order of Codex's unique key: then both are merged, whatever they hold.
 _OUR_ITEMS: Final = Sql(
-    "SELECT turn_id, item_id, position - :start FROM items INDEXED BY sqlite_autoindex_items_1"
+    "SELECT turn_id, item_id, position - :start FROM items"
     f" WHERE rollout = :rollout {_LIVING} ORDER BY turn_id, item_id",
     "SELECT turn_id, item_id, position - :start FROM items"
     f" WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"

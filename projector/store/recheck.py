@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from projector.place import RolloutId, ThreadId
 from projector.store import lineage
+from projector.store.columns import SQLITE_ROWS
 from projector.store.compare import Difference, Field
 from projector.store.lineage import EVERYTHING, Link
 from projector.store.reading import Connection, Sql
@@ -222,6 +223,6 @@ def _ownerless(db: Connection) -> Iterator[Difference]:
 def ownerless(table: str) -> Sql:
     """Write a query for rollouts that are not there, by a walk over those of a table."""
     return Sql(
-        _OWNERLESS.format(table=table, key="rollout", which="true"),
+        _OWNERLESS.format(table=SQLITE_ROWS.get(table, table), key="rollout", which="true"),
         _OWNERLESS.format(table=table, key="rollout_id", which="source_id = :source"),
     )

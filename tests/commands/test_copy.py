@@ -16,7 +16,7 @@ from projector.place import RolloutId
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds
-from tests.databases import SOURCE
+from tests.databases import SOURCE, reading
 from tests.extended import THREAD, extended
 from tests.homes import put
 from tests.migration import migrated
@@ -88,7 +88,13 @@ def shown(url: str) -> tuple[Any, ...]:
         key: {name: value for name, value in row.items() if name != "host"}
         for key, row in rows_to_mirror(url).items()
     }
-    return rows_of(url), rows, changes_of(url)
+    with reading(url) as db:
+        made = [
+            db.rows("SELECT uid, status FROM commands ORDER BY 1"),
+            db.rows("SELECT uid, path, move_path FROM file_changes ORDER BY 1, 2"),
+        ]
+    assert all(made)
+    return rows_of(url), rows, changes_of(url), made
 
 
 @pytest.mark.parametrize("to", ["sqlite", "postgres"])

@@ -67,13 +67,13 @@ def test_nothing_changes_where_all_was_right(folder: Path) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE items SET json = '{}' WHERE item = 1",
-        "DELETE FROM items WHERE item < 4",
-        "UPDATE items SET position = position + 1000000 WHERE item = 2",
-        "UPDATE items SET uid = x'01' WHERE item = 1",
-        "UPDATE items SET tombstone = 0",
+        "UPDATE item_rows SET json = '{}' WHERE item = 1",
+        "DELETE FROM item_rows WHERE item < 4",
+        "UPDATE item_rows SET position = position + 1000000 WHERE item = 2",
+        "UPDATE item_rows SET uid = x'01' WHERE item = 1",
+        "UPDATE item_rows SET tombstone = 0",
         "DELETE FROM turns",
-        "DELETE FROM usage WHERE usage = 1",
+        "DELETE FROM usage_rows WHERE usage = 1",
         "DELETE FROM anomaly_rows",
         "DELETE FROM frames",
         "UPDATE rollouts SET start_position = start_position + 5, originator = 'x', items = 0",
@@ -82,8 +82,8 @@ def test_nothing_changes_where_all_was_right(folder: Path) -> None:
         "DELETE FROM thread_parts",
         "DELETE FROM thread_states",
         (
-            "INSERT INTO items (uid, rollout, position, turn_id, item_id, created_at_ms, type,"
-            " json, provenance) VALUES (x'00', 99, 1, 't', 'i', 1, 'x', '{}', 'event')"
+            "INSERT INTO item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
+            " json, provenance) VALUES (x'00', 99, 1, 1, 'i', 1, 'x', '{}', 1)"
         ),
     ],
 )
@@ -101,9 +101,9 @@ def test_what_verify_finds_is_mended(folder: Path, sql: str) -> None:
 def test_rows_that_the_files_do_not_say_become_tombstones(folder: Path) -> None:
     changed(
         folder,
-        "INSERT INTO items (uid, rollout, position, turn_id, item_id, created_at_ms, type, json,"
-        " provenance) SELECT x'00', rollout, position, turn_id, 'new', 1, type, json, provenance"
-        " FROM items WHERE item = 1",
+        "INSERT INTO item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
+        " json, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, type, json,"
+        " provenance FROM item_rows WHERE item = 1",
     )
 
     assert projector(folder, "rebuild").return_value == 0
@@ -259,12 +259,12 @@ def test_rows_without_a_file_are_saved(folder: Path, table: str) -> None:
 def test_what_cannot_be_saved_is_told(folder: Path) -> None:
     first_file(folder).unlink()
     backfilled(folder / "home", folder / "p.db")
-    damage(folder, "items")
+    damage(folder, "item_rows")
 
     result = projector(folder, "rebuild")
 
     assert result.return_value == 0
-    assert "not all could be read of: items" in result.stdout
+    assert "not all could be read of: item_rows" in result.stdout
     assert asked(folder, "SELECT count(*) FROM rollouts") == (3,)
     assert projector(folder, "verify").return_value == 0
 

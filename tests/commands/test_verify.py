@@ -74,30 +74,30 @@ def test_what_was_backfilled_is_equal(folder: Path) -> None:
 
 # Each has to be found, and told as what it is.
 FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("an item's text altered", ("UPDATE items SET json = json_set(json, '$.text', 'x')"
+    ("an item's text altered", ("UPDATE item_rows SET json = json_set(json, '$.text', 'x')"
      " WHERE item = (SELECT max(item) FROM items WHERE type = 'agentMessage' AND tombstone = 0)"),
      "item", "changed", "json.text"),
-    ("an item lost", "DELETE FROM items WHERE item = (SELECT min(item) FROM items)",
+    ("an item lost", "DELETE FROM item_rows WHERE item = (SELECT min(item) FROM items)",
      "item", "missing", ""),
-    ("an item added", ("INSERT INTO items (uid, rollout, position, turn_id, item_id,"
-     " created_at_ms, type, json, provenance) SELECT x'00', rollout, position + 1, turn_id, 'new',"
-     " 1, type, json, provenance FROM items WHERE item = (SELECT min(item) FROM items)"),
+    ("an item added", ("INSERT INTO item_rows (uid, rollout, position, turn_key, item_id,"
+     " created_at_ms, type, json, provenance) SELECT x'00', rollout, position + 1, turn_key, 'new',"
+     " 1, type, json, provenance FROM item_rows WHERE item = (SELECT min(item) FROM items)"),
      "item", "extra", ""),
-    ("an item elsewhere in the order", ("UPDATE items SET position = position + 100000"
+    ("an item elsewhere in the order", ("UPDATE item_rows SET position = position + 100000"
      " WHERE item = (SELECT min(item) FROM items)"), "item", "changed", "offset"),
-    ("an item's uid", "UPDATE items SET uid = x'01' WHERE item = 1", "item", "changed", "uid"),
-    ("an item turned to a tombstone", "UPDATE items SET tombstone = 1 WHERE item = 1",
+    ("an item's uid", "UPDATE item_rows SET uid = x'01' WHERE item = 1", "item", "changed", "uid"),
+    ("an item turned to a tombstone", "UPDATE item_rows SET tombstone = 1 WHERE item = 1",
      "item", "missing", ""),
-    ("a rolled-back item that lives", ("UPDATE items SET tombstone = 0 WHERE item ="
+    ("a rolled-back item that lives", ("UPDATE item_rows SET tombstone = 0 WHERE item ="
      " (SELECT max(item) FROM items WHERE tombstone = 2)"), "item", "changed", "tombstone"),
     ("a turn's status", "UPDATE turns SET status = 'failed' WHERE turn = 1",
      "turn", "changed", "status"),
     ("a turn's time by one second", "UPDATE turns SET started_at = started_at + 1 WHERE turn = 1",
      "turn", "changed", "started_at"),
     ("a turn lost", "DELETE FROM turns WHERE turn = 1", "turn", "missing", ""),
-    ("a token more", "UPDATE usage SET total_tokens = total_tokens + 1 WHERE usage = 1",
+    ("a token more", "UPDATE usage_rows SET total_tokens = total_tokens + 1 WHERE usage = 1",
      "usage", "changed", "total_tokens"),
-    ("a usage lost", "DELETE FROM usage WHERE usage = 1", "usage", "missing", ""),
+    ("a usage lost", "DELETE FROM usage_rows WHERE usage = 1", "usage", "missing", ""),
     ("an event lost", ("DELETE FROM events WHERE type = 'turn.started'"
      " AND seq = (SELECT min(seq) FROM events WHERE type = 'turn.started')"),
      "event", "missing", ""),
@@ -152,7 +152,7 @@ def test_a_difference_names_thread_turn_and_item_and_no_word(folder: Path) -> No
     thread, turn, item = asked(
         folder, "SELECT thread_id, turn_id, item_id FROM messages WHERE role = 'user' LIMIT 1"
     )
-    changed(folder, "UPDATE items SET json = '{\"secret\":1}' WHERE item_id = ?", item)
+    changed(folder, "UPDATE item_rows SET json = '{\"secret\":1}' WHERE item_id = ?", item)
 
     result = projector(folder, "verify")
 

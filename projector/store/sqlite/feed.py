@@ -29,7 +29,7 @@ _TOMBSTONE: Final = 3
 _ROWS: Final = (
     (_EVENT, "events", "seq"),
     (_TURN, "turns", "turn"),
-    (_ITEM, "items", "item"),
+    (_ITEM, "item_rows", "item"),
     (_REALTIME, "realtime_items", "realtime_item"),
 )
 

@@ -15,9 +15,9 @@ from projector.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUn
 #: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x4378506A
 
-#: Of a new database, in bytes. Items are about 1 KB, and what does not fit into a page any more
-#: leaves its end empty: a tenth of pages of 8192 bytes, a twentieth of these. Still larger ones give
-#: that back in small tables, and a single new row writes a page of each table and index it is in.
+#: Of a new database, in bytes. Items are about 1 KB, and one that does not fit into a page any more
+#: leaves its end empty: a tenth of pages of 8192 bytes, a twentieth of these. Larger ones give that
+#: back in small tables, and a single new row writes a page of each table and index that it is in.
 PAGE_SIZE: Final = 16384
 
 #: Seconds between two tries of `patiently`.

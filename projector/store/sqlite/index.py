@@ -28,7 +28,7 @@ _KEEPING: Final = (
     # Rows as they were when the transaction began.
     "CREATE TEMP TABLE IF NOT EXISTS items_before (item INTEGER PRIMARY KEY, type TEXT, json TEXT)",
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF type, json ON main.items
+    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF type, json ON main.item_rows
     WHEN new.json <> old.json OR new.type <> old.type
     BEGIN
       INSERT INTO items_before SELECT old.item, old.type, old.json
@@ -36,7 +36,7 @@ _KEEPING: Final = (
     END
     """,
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_goes AFTER DELETE ON main.items
+    CREATE TEMP TRIGGER IF NOT EXISTS item_goes AFTER DELETE ON main.item_rows
     BEGIN
       INSERT INTO items_before SELECT old.item, old.type, old.json
       WHERE NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
@@ -113,7 +113,9 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, str]) 
         )
         return
     if len(known) < last - before:
-        for (item,) in db.execute("SELECT item FROM items WHERE item > ?", (before,)).fetchall():
+        for (item,) in db.execute(
+            "SELECT item FROM item_rows WHERE item > ?", (before,)
+        ).fetchall():
             if item not in known:
                 row = db.execute("SELECT text FROM item_texts WHERE item = ?", (item,)).fetchone()
                 known[item] = row[0]
@@ -142,7 +144,7 @@ def fill(db: sqlite3.Connection) -> bool:
     with writing(db):
         unfilled = _unfilled(db)
         row = db.execute(
-            "SELECT item FROM items WHERE item <= ? ORDER BY item DESC LIMIT 1 OFFSET ?",
+            "SELECT item FROM item_rows WHERE item <= ? ORDER BY item DESC LIMIT 1 OFFSET ?",
             (unfilled, STEP),
         ).fetchone()
         rest = int(row[0]) if row else 0
@@ -174,5 +176,5 @@ def _unfilled(db: sqlite3.Connection) -> int:
 
 
 def _newest(db: sqlite3.Connection) -> int:
-    (item,) = db.execute("SELECT coalesce(max(item), 0) FROM items").fetchone()
+    (item,) = db.execute("SELECT coalesce(max(item), 0) FROM item_rows").fetchone()
     return int(item)

@@ -103,7 +103,7 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
         start = lineage.start(link.end_ordinal, link.end_offset, base_start)
         moved = start - _start_of(db, link.rollout)
         if moved:
-            for table in ("items", "turns", "realtime_items"):
+            for table in ("item_rows", "turns", "realtime_items"):
                 for which, told in (("tombstone = 0", f", {CHANGED}"), ("tombstone <> 0", "")):
                     db.execute(
                         f"UPDATE {table} SET position = position + ?{told}"
@@ -112,11 +112,11 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
                     )
             # In two steps: on its way a row must not stand where another one still is.
             db.execute(
-                "UPDATE usage SET position = -1 - (position + ?) WHERE rollout = ?",
+                "UPDATE usage_rows SET position = -1 - (position + ?) WHERE rollout = ?",
                 (moved, link.rollout),
             )
             db.execute(
-                "UPDATE usage SET position = -1 - position WHERE rollout = ?", (link.rollout,)
+                "UPDATE usage_rows SET position = -1 - position WHERE rollout = ?", (link.rollout,)
             )
             db.execute(
                 "UPDATE rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
@@ -220,7 +220,7 @@ def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple
     """Count the living items and turns of a rollout from a position to before another."""
     place = (rollout, since, upto)
     (items,) = db.execute(
-        "SELECT count(*) FROM items WHERE rollout = ? AND position >= ? AND position < ?"
+        "SELECT count(*) FROM item_rows WHERE rollout = ? AND position >= ? AND position < ?"
         " AND tombstone = 0",
         place,
     ).fetchone()

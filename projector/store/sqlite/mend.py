@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from projector.store.columns import SQLITE_ROWS
 from projector.store.recheck import OWNED, ownerless
 from projector.store.sqlite import feed, index, link
 
@@ -16,7 +17,9 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
         feed.purge(db, sorted(lost_rows))
         for table in OWNED:
             for (rollout,) in db.execute(ownerless(table).sqlite).fetchall():
-                db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
+                db.execute(
+                    f"DELETE FROM {SQLITE_ROWS.get(table, table)} WHERE rollout = ?", (rollout,)
+                )
         rollouts = db.execute("SELECT rollout_id, rollout FROM rollouts ORDER BY 1").fetchall()
         lost = db.execute(
             "SELECT thread_id FROM (SELECT thread_id FROM thread_states"

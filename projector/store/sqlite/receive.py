@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from projector.errors import StoreRefused
 from projector.place import RolloutId
-from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
+from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
-from projector.store.sqlite import costs, feed
+from projector.store.sqlite import feed
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
+from projector.store.sqlite.write import COUNT, PROVENANCES, STATUS, turn_keys
 from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1
@@ -43,6 +45,7 @@ class SqliteReceiver:
         prepare(self._new)
         self._db = sqlite3.connect(self._new, isolation_level=None)
         self._numbers: dict[str, int] = {}
+        self._keys: dict[str | None, int | None] = {}
         self._number = 0
         self._stand: Stand | None = None
         self._done = False
@@ -71,12 +74,33 @@ class SqliteReceiver:
 
     def take_of(self, table: Table, rows: Iterable[Row]) -> int:
         """See `Receiver`."""
-        if table.name == "usage":  # which of several rows counts is settled at the end
-            counted = table.columns.index("counted")
-            rows = ((*row[:counted], 1, *row[counted + 1 :]) for row in rows)
+        number, columns, more = self._number, table.columns, {}
+        made: dict[str, Callable[[Any], Any]] = {}
+        if table.name in SQLITE_ROWS:
+            turn = columns.index("turn_id")
+            columns = (*columns[:turn], "turn_key", *columns[turn + 1 :])
+            made["turn_key"] = self._turn_key
+        if table.name == "items":
+            made["provenance"] = PROVENANCES.__getitem__
+            places = {name: f"?{2 + columns.index(name)}" for name in ("type", "json")}
+            more = {"status": STATUS.format(**places)}
+        elif table.name == "usage":
+            made["counted"] = lambda _: 1  # which of several rows counts is settled at the end
+        makers = [made.get(name, lambda value: value) for name in columns]
         return self._many(
-            table.name, ("rollout", *table.columns), ((self._number, *row) for row in rows)
+            SQLITE_ROWS.get(table.name, table.name),
+            ("rollout", *columns),
+            (
+                (number, *(make(value) for make, value in zip(makers, row, strict=True)))
+                for row in rows
+            ),
+            more,
         )
+
+    def _turn_key(self, turn_id: str | None) -> int | None:
+        if turn_id not in self._keys:
+            self._keys.update(turn_keys(self._db, [turn_id]))
+        return self._keys[turn_id]
 
     def take(self, table: Table, rows: Iterable[Row]) -> int:
         """See `Receiver`."""
@@ -104,11 +128,18 @@ class SqliteReceiver:
             if number is not None or table.name == "events":
                 yield (number, *(row if keep else (*row[:place], *row[place + 1 :])))
 
-    def _many(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
-        marks = ", ".join("?" * len(columns))
+    def _many(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
+        """Insert rows; `more`: columns whose values SQL makes of the others."""
+        marks = ", ".join((*"?" * len(columns), *more.values()))
         with faults(self._path):
             return self._db.executemany(
-                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows
+                f"INSERT INTO {table} ({', '.join((*columns, *more))}) VALUES ({marks})", rows
             ).rowcount.__index__()
 
     def _insert(self, table: str, row: dict[str, Any]) -> int:
@@ -156,8 +187,10 @@ class SqliteReceiver:
                 sql = "SELECT turn FROM turns WHERE rollout = ? AND turn_id = ?"
                 key = (rollout, turn_id)
             case "item":
-                sql = "SELECT item FROM items WHERE rollout = ? AND turn_id = ? AND item_id = ?"
-                key = (rollout, turn_id, item_id)
+                sql = (
+                    "SELECT item FROM item_rows WHERE rollout = ? AND turn_key = ? AND item_id = ?"
+                )
+                key = (rollout, self._turn_key(turn_id), item_id)
             case "realtime":
                 sql = "SELECT realtime_item FROM realtime_items WHERE rollout = ? AND item_id = ?"
                 key = (rollout, item_id)
@@ -203,7 +236,8 @@ class SqliteReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with faults(self._path):
-            costs.count(self._db, 0)
+            for count in COUNT.values():
+                count(self._db, 0)
             self._db.execute("COMMIT")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.close()

@@ -20,9 +20,11 @@ from projector.store.columns import REPLACED
 from projector.store.contract import Batch
 from projector.store.kept import ITEMS, TURNS, Content, kept
 from projector.store.sqlite import feed, index, link, rollouts
+from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import (
     CHANGED,
     COUNT,
+    KEY,
     NEXT,
     SHOWN,
     Target,
@@ -33,10 +35,10 @@ from projector.store.sqlite.write import (
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
-    "items": ("item", "rollout, turn_id, item_id"),
+    "item_rows": ("item", "rollout, turn_key, item_id"),
     "turns": ("turn", "turn_id, rollout"),
     "realtime_items": ("realtime_item", "rollout, item_id"),
-    "usage": ("usage", "rollout, position"),
+    "usage_rows": ("usage", "rollout, position"),
     "events": ("seq", "thread_id, uid"),
 }
 #: Number of an event in the sequence of all changes.
@@ -65,18 +67,17 @@ def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
                 )
             assert made != sql, sql
             db.execute(made)
+    (view,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'items'").fetchone()
+    view = view.replace("VIEW items", "TEMP VIEW new_items", 1)
+    db.execute(view.replace("FROM item_rows", "FROM new_item_rows", 1))
 
 
 def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
-    """Write a batch aside. Locks nobody out: only temporary tables are written."""
+    """Write a batch aside, into temporary tables; others see no more than keys of turns."""
     row = rollouts.lookup(db, batch.file.name.rollout_id)
     rollout = row.rollout if row else 0
-    db.execute("BEGIN")
-    try:
+    with writing(db):
         write(db, Target("new_", rollout, batch.thread_id, 0, now_ms), batch.changes)
-    finally:
-        if db.in_transaction:
-            db.execute("COMMIT")
 
 
 def finish(
@@ -112,6 +113,7 @@ def finish(
 
 def forget(db: sqlite3.Connection) -> None:
     """Drop what was made aside."""
+    db.execute("DROP VIEW IF EXISTS new_items")
     for table in _ASIDE:
         db.execute(f"DROP TABLE IF EXISTS new_{table}")
 
@@ -141,7 +143,7 @@ def _keep(db: sqlite3.Connection, row: rollouts.Row, *, migrated: bool) -> None:
         item._replace(json=json)
         for item in stays.items
         for (json,) in db.execute(
-            "SELECT json FROM items WHERE rollout = ? AND turn_id = ? AND item_id = ?",
+            f"SELECT json FROM items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?",
             (row.rollout, item.turn_id, item.item_id),
         )
     ]
@@ -183,7 +185,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
         (row.rollout,),
     )
-    if table in ("items", "turns"):
+    if table in ("item_rows", "turns"):
         # Dropped or rolled back before; now their records are gone altogether.
         db.execute(
             f"UPDATE {table} SET tombstone = {REPLACED}"

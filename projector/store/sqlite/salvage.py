@@ -20,14 +20,14 @@ from typing import Any, Final, NamedTuple
 from projector.place import RolloutId
 from projector.store.sqlite import feed, link
 from projector.store.sqlite.file import faults, writing
-from projector.store.sqlite.write import COUNT
+from projector.store.sqlite.write import COUNT, turn_keys
 
 #: Tables of a rollout's rows, with their integer key.
 _TABLES: Final = {
     "turns": "turn",
-    "items": "item",
+    "item_rows": "item",
     "realtime_items": "realtime_item",
-    "usage": "usage",
+    "usage_rows": "usage",
     "anomaly_rows": "anomaly",
 }
 _CHUNK: Final = 200
@@ -124,12 +124,16 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         into = _Into(db)
         numbers = _rollouts(wreck, into, there)
         rows = 0
+        turn_ids = {row["turn_key"]: row["turn_id"] for row in wreck.rows("turn_ids", "turn_key")}
+        keys = turn_keys(db, turn_ids.values() if numbers else ())
         for table, key in _TABLES.items() if numbers else ():
             for row in wreck.rows(table, key):
                 if row["rollout"] in numbers:
                     del row[key]
                     row.pop("counted", None)
                     row["rollout"] = numbers[row["rollout"]]
+                    if "turn_key" in row:
+                        row["turn_key"] = keys.get(turn_ids.get(row["turn_key"]))
                     rows += into.insert(table, row)
         for count in COUNT.values():
             count(db, 0)

@@ -407,10 +407,17 @@ def _gone(
 
 def _purge(db: sqlite3.Connection, rollout: int) -> None:
     """Take all rows of a rollout away; events that were seen on disk stay."""
-    for table in ("items", "turns"):
+    for table in ("item_rows", "turns"):
         for which in ("tombstone = 0", "tombstone <> 0"):
             db.execute(f"DELETE FROM {table} WHERE rollout = ? AND {which}", (rollout,))
-    for table in ("realtime_items", "usage", "anomaly_rows", "frames", "kept_rows", "rollouts"):
+    for table in (
+        "realtime_items",
+        "usage_rows",
+        "anomaly_rows",
+        "frames",
+        "kept_rows",
+        "rollouts",
+    ):
         db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
     db.execute("DELETE FROM events WHERE rollout = ? AND from_record", (rollout,))
     # A number may be used again: nothing may keep it.

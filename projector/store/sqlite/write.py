@@ -7,7 +7,7 @@ anew into temporary ones, whose names begin with `new_` (see `replace`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from projector.place import ThreadId, TurnId
@@ -20,6 +20,7 @@ from projector.rows import (
     Frame,
     ItemRow,
     Own,
+    Provenance,
     RealtimeRow,
     TurnRow,
     UsageRow,
@@ -147,11 +148,32 @@ def mended(value: object) -> object:
     return value
 
 
+#: The key of a turn's id.
+KEY: Final = "(SELECT turn_key FROM turn_ids WHERE turn_id = ?)"
+
+
+def turn_keys(
+    db: sqlite3.Connection, turn_ids: Iterable[str | None]
+) -> Mapping[str | None, int | None]:
+    """Give the keys of turns; those that have none yet get one."""
+    found: dict[str | None, int | None] = {None: None}
+    for turn_id in turn_ids:
+        if turn_id not in found:
+            kept = (mended(turn_id),)
+            (key,) = db.execute(f"SELECT {KEY}", kept).fetchone()
+            if key is None:
+                key = db.execute("INSERT INTO turn_ids (turn_id) VALUES (?)", kept).lastrowid
+            found[turn_id] = key
+    return found
+
+
 def differs(columns: Sequence[str]) -> str:
     """Give SQL that is true where a row that is put again has another value in a column."""
     return " OR ".join(f"{column} IS NOT excluded.{column}" for column in columns)
 
 
+#: Where an item comes from, in a row.
+PROVENANCES: Final[dict[Provenance, int]] = {"snapshot": 0, "event": 1, "response_item": 2}
 #: For an UPDATE of living rows: they changed.
 CHANGED: Final = "changed = iif(changed, changed, 1)"
 #: Columns that readers see, the likely ones first.
@@ -161,7 +183,7 @@ SHOWN: Final = {
         "first_user_item_id", "final_agent_item_id", "error_json", "model", "root_turn_id",
         "ordinal", "position",
     ),
-    "items": (
+    "item_rows": (
         "updated_ordinal", "json", "type", "completed_at_ms", "started_at_ms", "provenance",
         "created_at_ms", "ordinal", "position",
     ),
@@ -175,18 +197,21 @@ def marked(differ: str) -> str:
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 
+#: Status of an item: a command's, as in its JSON.
+STATUS: Final = "iif({type} = 'commandExecution', json_extract({json}, '$.status'), NULL)"
+
 _ITEM_NEW = """
-INSERT OR IGNORE INTO {new}items (uid, rollout, position, turn_id, item_id, ordinal,
+INSERT OR IGNORE INTO {new}item_rows (uid, rollout, position, turn_key, item_id, ordinal,
   updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
   status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
-  coalesce(?14, iif(?10 = 'commandExecution', json_extract(CAST(?11 AS TEXT), '$.status'), NULL)))
-"""
+  coalesce(?14, {status}))
+""".replace("{status}", STATUS.format(type="?10", json="CAST(?11 AS TEXT)"))
 
 # A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
 # it were new. `excluded` is the row that comes, the bare names are the row that is there.
 _ITEM_AGAIN = """
-ON CONFLICT (rollout, turn_id, item_id) DO UPDATE SET
+ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
   ordinal = iif(tombstone, excluded.ordinal, ordinal),
   created_at_ms = iif(tombstone, excluded.created_at_ms, created_at_ms),
@@ -216,7 +241,7 @@ INSERT OR IGNORE INTO changed_files (item, number, path, kind, move_path)
 SELECT i.item, c.key, json_extract(i.json, c.fullkey || '.path'),
        json_extract(i.json, c.fullkey || '.kind.type'),
        json_extract(i.json, c.fullkey || '.kind.move_path')
-FROM items AS i, json_each(i.json, '$.changes') AS c
+FROM item_rows AS i, json_each(i.json, '$.changes') AS c
 WHERE i.item > ? AND i.type = 'fileChange' AND json_type(i.json, '$.changes') = 'array'
 """
 
@@ -248,15 +273,15 @@ WHERE tombstone <> 0
 """.replace("{changed}", marked(differs(SHOWN["realtime_items"])))
 
 _USAGE_NEW = """
-INSERT OR IGNORE INTO {new}usage (uid, rollout, position, turn_id, ordinal, response_id, model,
-  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
+INSERT OR IGNORE INTO {new}usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
+  model, input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
   recorded_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _USAGE_AGAIN = """
 ON CONFLICT (rollout, position) DO UPDATE SET
-  uid = excluded.uid, turn_id = excluded.turn_id, ordinal = excluded.ordinal,
+  uid = excluded.uid, turn_key = excluded.turn_key, ordinal = excluded.ordinal,
   response_id = excluded.response_id, model = excluded.model,
   input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
   output_tokens = excluded.output_tokens,
@@ -298,14 +323,15 @@ ON CONFLICT (rollout, key) DO UPDATE SET
 
 def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
     rollout, start = to.rollout, to.start
-    (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}items").fetchone()
+    keys = turn_keys(db, [row.turn_id for row in rows])
+    (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}item_rows").fetchone()
     all_new = _put(
         db,
         _ITEM_NEW.format(new=to.new),
         _ITEM_AGAIN,
         [
-            (uid, rollout, start + offset, turn_id, item_id, ordinal, created, started, completed,
-             kind, json, provenance, owner, status)
+            (uid, rollout, start + offset, keys[turn_id], item_id, ordinal, created, started,
+             completed, kind, json, PROVENANCES[provenance], owner, status)
             for uid, turn_id, item_id, offset, ordinal, created, started, completed, kind, json,
             provenance, owner, _, status, _, _ in rows
         ],
@@ -345,13 +371,14 @@ def _realtime(db: sqlite3.Connection, to: Target, rows: Sequence[RealtimeRow]) -
 
 def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None:
     rollout, start, most = to.rollout, to.start, MOST_TOKENS
+    keys = turn_keys(db, [row.turn_id for row in rows])
     last = costs.newest(db)
     _put(
         db,
         _USAGE_NEW.format(new=to.new),
         _USAGE_AGAIN,
         [
-            (uid, rollout, start + offset, turn_id, ordinal, response_id, model,
+            (uid, rollout, start + offset, keys[turn_id], ordinal, response_id, model,
              *[count if -most <= count <= most else most if count > 0 else -most
                for count in counts],
              recorded_at_ms)
@@ -399,7 +426,7 @@ def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[Frame]) -> None:
 
 
 def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
-    for table, uids in (("turns", own.turns), ("items", own.items)):
+    for table, uids in (("turns", own.turns), ("item_rows", own.items)):
         for uid in uids:
             db.execute(
                 f"UPDATE {to.new}{table} SET owner = ? WHERE rowid = {_newest(to, table)}",
@@ -417,7 +444,7 @@ def _newest(to: Target, table: str) -> str:
 
 def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
     frames = (to.rollout, bury.owner_from)
-    for table in ("items", "turns"):
+    for table in ("item_rows", "turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}, {CHANGED}"
             " WHERE rollout = ? AND owner >= ? AND owner IS NOT NULL AND tombstone = 0",
@@ -434,7 +461,7 @@ def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
 
 
 def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
-    for table in ("items", "turns"):
+    for table in ("item_rows", "turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {DROPPED}, {CHANGED}"
             f" WHERE rowid = {_newest(to, table)}",
@@ -449,8 +476,8 @@ def _list_files(db: sqlite3.Connection, last: int) -> None:
 #: What is to be done about new rows of a table, those behind a number: `put` does it, and so must
 #: whoever inserts them otherwise.
 COUNT: Final[dict[str, Callable[[sqlite3.Connection, int], None]]] = {
-    "items": _list_files,
-    "usage": costs.count,
+    "item_rows": _list_files,
+    "usage_rows": costs.count,
 }
 
 Writer = Callable[[sqlite3.Connection, Target, Any], None]

@@ -76,10 +76,17 @@ CREATE TABLE rollouts (
 CREATE INDEX rollouts_by_thread ON rollouts (thread_id, rollout_id);
 CREATE INDEX rollouts_by_base ON rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
 
+-- Ids of turns, which many rows repeat: they have the key. The views `items` and `usage` below show
+-- them with the id.
+CREATE TABLE turn_ids (
+  turn_key INTEGER PRIMARY KEY,
+  turn_id  TEXT NOT NULL UNIQUE
+) STRICT;
+
 -- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
 -- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
 -- of these: that follows from thread_parts.
-CREATE TABLE items (
+CREATE TABLE item_rows (
   item            INTEGER PRIMARY KEY,
   uid             BLOB NOT NULL,
   rollout         INTEGER NOT NULL,
@@ -92,22 +99,33 @@ CREATE TABLE items (
   owner           INTEGER,                      -- legacy: key of the frame that owns the row
   tombstone       INTEGER NOT NULL DEFAULT 0,
   changed         INTEGER NOT NULL DEFAULT 0,   -- see the feed
-  provenance      TEXT NOT NULL,                -- snapshot, event, response_item
+  provenance      INTEGER NOT NULL,             -- 0 snapshot, 1 event, 2 response_item
   type            TEXT NOT NULL,
   status          ANY,                          -- of a command, as in its JSON
-  turn_id         TEXT NOT NULL,
+  turn_key        INTEGER NOT NULL,
   item_id         TEXT NOT NULL,
   json            TEXT NOT NULL,
-  UNIQUE (rollout, turn_id, item_id)            -- what the uid is made from
+  UNIQUE (rollout, turn_key, item_id)           -- what the uid is made from
 ) STRICT;
-CREATE INDEX items_by_position ON items (rollout, position) WHERE tombstone = 0;
-CREATE INDEX items_buried ON items (rollout, position) WHERE tombstone <> 0;
-CREATE INDEX items_legacy ON items (rollout, item_id) WHERE ordinal IS NULL;
-CREATE INDEX items_by_owner ON items (rollout, owner) WHERE owner IS NOT NULL;
-CREATE INDEX items_changed ON items (item) WHERE changed <> 0;
+CREATE INDEX items_by_position ON item_rows (rollout, position) WHERE tombstone = 0;
+CREATE INDEX items_buried ON item_rows (rollout, position) WHERE tombstone <> 0;
+CREATE INDEX items_legacy ON item_rows (rollout, item_id) WHERE ordinal IS NULL;
+CREATE INDEX items_by_owner ON item_rows (rollout, owner) WHERE owner IS NOT NULL;
+CREATE INDEX item_rows_changed ON item_rows (item) WHERE changed <> 0;
 -- By type and time; with what says whether a thread shows it, so that the row is read only then.
-CREATE INDEX items_by_type ON items (type, created_at_ms, rollout, position) WHERE tombstone = 0;
-CREATE INDEX items_by_status ON items (type, status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
+CREATE INDEX items_by_type ON item_rows (type, created_at_ms, rollout, position) WHERE tombstone = 0;
+CREATE INDEX items_by_status ON item_rows (status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
+
+-- With the ids of turns. Not joined: who pages by position would read all rows behind the page. Who
+-- looks for a turn asks for its key.
+CREATE VIEW items AS
+SELECT i.item, i.uid, i.rollout, i.position, i.ordinal, i.updated_ordinal, i.created_at_ms,
+       i.started_at_ms, i.completed_at_ms, i.owner, i.tombstone, i.changed,
+       CASE i.provenance WHEN 0 THEN 'snapshot' WHEN 1 THEN 'event' ELSE 'response_item' END AS provenance,
+       i.type, i.status, i.turn_key,
+       (SELECT t.turn_id FROM turn_ids AS t WHERE t.turn_key = i.turn_key) AS turn_id,
+       i.item_id, i.json
+FROM item_rows AS i;
 
 -- Turns by rollout. `tombstone` as in items.
 CREATE TABLE turns (
@@ -160,7 +178,7 @@ CREATE INDEX realtime_items_changed ON realtime_items (realtime_item) WHERE chan
 
 -- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
 -- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
-CREATE TABLE usage (
+CREATE TABLE usage_rows (
   usage                   INTEGER PRIMARY KEY,
   uid                     BLOB NOT NULL,
   rollout                 INTEGER NOT NULL,
@@ -174,14 +192,21 @@ CREATE TABLE usage (
   total_tokens            INTEGER NOT NULL,
   tombstone               INTEGER NOT NULL DEFAULT 0,
   counted                 INTEGER NOT NULL DEFAULT 1,  -- 1: the one row that tells of a response
-  turn_id                 TEXT,
+  turn_key                INTEGER,
   response_id             TEXT,
   model                   TEXT,
   UNIQUE (rollout, position)                    -- what the uid is made from
 ) STRICT;
-CREATE INDEX usage_by_turn ON usage (turn_id) WHERE turn_id IS NOT NULL;
-CREATE INDEX usage_by_response ON usage (response_id) WHERE response_id IS NOT NULL;
-CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
+CREATE INDEX usage_by_turn ON usage_rows (turn_key) WHERE turn_key IS NOT NULL;
+CREATE INDEX usage_by_response ON usage_rows (response_id) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_by_time ON usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
+
+-- With the ids of turns.
+CREATE VIEW usage AS
+SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
+       u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
+       u.tombstone, u.counted, t.turn_id, u.response_id, u.model
+FROM usage_rows AS u LEFT JOIN turn_ids AS t ON t.turn_key = u.turn_key;
 
 -- Lifecycle events, in the order in which they were committed.
 CREATE TABLE events (
@@ -299,7 +324,7 @@ CREATE TABLE changed_files (
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON items
+CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON item_rows
 WHEN (new.type = 'fileChange' OR old.type = 'fileChange')
   AND (new.json <> old.json OR new.type <> old.type)
 BEGIN
@@ -312,7 +337,7 @@ BEGIN
   WHERE new.type = 'fileChange' AND json_type(new.json, '$.changes') = 'array';
 END;
 
-CREATE TRIGGER changed_files_gone AFTER DELETE ON items WHEN old.type = 'fileChange'
+CREATE TRIGGER changed_files_gone AFTER DELETE ON item_rows WHEN old.type = 'fileChange'
 BEGIN
   DELETE FROM changed_files WHERE item = old.item;
 END;
@@ -343,45 +368,45 @@ CREATE TABLE usage_rollouts (
 ) STRICT;
 
 -- Which row counts is settled whenever rows of a response change, go, or become tombstones.
-CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage
+CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage_rows
 WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
 BEGIN
-  UPDATE usage SET counted = usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE usage_rows SET counted = usage IS (
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-  UPDATE usage SET counted = usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE usage_rows SET counted = usage IS (
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = new.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = new.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = new.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
   -- What names no response is none's copy.
-  UPDATE usage SET counted = 1
+  UPDATE usage_rows SET counted = 1
   WHERE usage = new.usage AND new.response_id IS NULL AND counted = 0;
 END;
 
-CREATE TRIGGER usage_settled_gone AFTER DELETE ON usage WHEN old.response_id IS NOT NULL
+CREATE TRIGGER usage_settled_gone AFTER DELETE ON usage_rows WHEN old.response_id IS NOT NULL
 BEGIN
-  UPDATE usage SET counted = usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE usage_rows SET counted = usage IS (
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
 END;
 
 -- In whatever order these and those above come, sums add up.
 CREATE TRIGGER usage_days_changed AFTER UPDATE OF recorded_at_ms, model, counted, tombstone,
-  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON usage
+  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON usage_rows
 BEGIN
   INSERT INTO usage_days
   SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
@@ -427,7 +452,7 @@ BEGIN
     total_tokens = total_tokens + excluded.total_tokens;
 END;
 
-CREATE TRIGGER usage_days_gone AFTER DELETE ON usage
+CREATE TRIGGER usage_days_gone AFTER DELETE ON usage_rows
 BEGIN
   INSERT INTO usage_days
   SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
@@ -515,7 +540,7 @@ CREATE TABLE feed (
   seq  INTEGER PRIMARY KEY,
   kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime item
   op   INTEGER NOT NULL,      -- 1 insert, 2 update, 3 tombstone
-  row  INTEGER NOT NULL       -- turns.turn, items.item, feed_threads.thread, events.seq,
+  row  INTEGER NOT NULL       -- turns.turn, item_rows.item, feed_threads.thread, events.seq,
                               -- realtime_items.realtime_item; less than 0: the row was purged,
                               -- -feed_purged.purged
 ) STRICT;
@@ -631,8 +656,9 @@ END;
 ANALYZE search_state;
 DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-  ('items', 'items_by_type', '1000000 100000 2 1 1'),
-  ('items', 'items_by_status', '250000 250000 50000 2 1 1'),
-  ('items', 'items_by_position', '1000000 1000 1'),
-  ('items', 'sqlite_autoindex_items_1', '1000000 1000 40 1');
+  ('item_rows', 'items_by_type', '1000000 100000 2 1 1'),
+  ('item_rows', 'items_by_status', '250000 50000 2 1 1'),
+  ('item_rows', 'items_by_position', '1000000 1000 1'),
+  ('item_rows', 'sqlite_autoindex_item_rows_1', '1000000 1000 40 1'),
+  ('turn_ids', 'sqlite_autoindex_turn_ids_1', '25000 1');
 ANALYZE sqlite_schema;

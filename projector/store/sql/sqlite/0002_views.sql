@@ -7,10 +7,11 @@
 -- those of paginated rollouts: Codex keeps none of legacy ones.
 
 CREATE VIEW codex_thread_items AS
-SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
+SELECT r.rollout_id AS thread_id, t.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
        i.created_at_ms, i.json AS item_json, i.type AS item_type,
        i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
-FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+FROM rollouts AS r JOIN item_rows AS i ON i.rollout = r.rollout
+JOIN turn_ids AS t ON t.turn_key = i.turn_key
 WHERE i.tombstone = 0 AND r.mode = 'paginated';
 
 CREATE VIEW codex_thread_turns AS
@@ -38,16 +39,16 @@ WHERE mode = 'paginated';
 
 -- The items of each thread's visible history, through lineage. `position` sorts and is a stable
 -- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
--- per rollout of the chain. Times in milliseconds. `inherited`: 1 where a fork shows what is another
+-- per rollout of the chain (`likely`: a bound of the reader's is the better one). Times in milliseconds. `inherited`: 1 where a fork shows what is another
 -- thread's.
 CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
-       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
        i.ordinal, i.provenance,
        (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
-FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position < p.upto
+FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND likely(i.position < p.upto)
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
@@ -58,28 +59,28 @@ WHERE i.tombstone = 0;
 -- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
-       lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
-    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+       lower(hex(substr(t.uid, 1, 4)) || '-' || hex(substr(t.uid, 5, 2)) || '-' || hex(substr(t.uid, 7, 2))
+    || '-' || hex(substr(t.uid, 9, 2)) || '-' || hex(substr(t.uid, 11))) AS uid,
        iif(r.start_position + t.end_offset > p.upto, 'inProgress', t.status) AS status,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.error_json) AS error_json,
        t.started_at,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.completed_at) AS completed_at,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.duration_ms) AS duration_ms, t.model,
-       (SELECT sum(u.input_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+       (SELECT sum(u.input_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS input_tokens,
-       (SELECT sum(u.cached_input_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS input_tokens,
+       (SELECT sum(u.cached_input_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS cached_input_tokens,
-       (SELECT sum(u.output_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS cached_input_tokens,
+       (SELECT sum(u.output_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS output_tokens,
-       (SELECT sum(u.reasoning_output_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS output_tokens,
+       (SELECT sum(u.reasoning_output_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS reasoning_output_tokens,
-       (SELECT sum(u.total_tokens) FROM usage AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS reasoning_output_tokens,
+       (SELECT sum(u.total_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_id = t.turn_id AND u.tombstone = 0) AS total_tokens,
+        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS total_tokens,
        t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
        min(r.start_position + t.end_offset, p.upto) AS end_position
 FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
@@ -166,8 +167,8 @@ FROM anomaly_rows AS a JOIN rollouts AS r ON r.rollout = a.rollout;
 -- again. `recorded_at_ms`: time of the record, NULL where there is none; `noted_at_ms`: when the
 -- event was first written here. `payload` is a JSON object.
 CREATE VIEW lifecycle_events AS
-SELECT e.seq, lower(substr(hex(e.uid), 1, 8) || '-' || substr(hex(e.uid), 9, 4) || '-' || substr(hex(e.uid), 13, 4)
-    || '-' || substr(hex(e.uid), 17, 4) || '-' || substr(hex(e.uid), 21)) AS uid,
+SELECT e.seq, lower(hex(substr(e.uid, 1, 4)) || '-' || hex(substr(e.uid, 5, 2)) || '-' || hex(substr(e.uid, 7, 2))
+    || '-' || hex(substr(e.uid, 9, 2)) || '-' || hex(substr(e.uid, 11))) AS uid,
        e.thread_id, r.rollout_id, e.turn_id, e.type, e.payload, e.recorded_at_ms, e.noted_at_ms
 FROM events AS e LEFT JOIN rollouts AS r ON r.rollout = e.rollout
 WHERE e.tombstone = 0;
@@ -208,8 +209,8 @@ CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
        u.recorded_at_ms, u.response_id,
-       lower(substr(hex(u.uid), 1, 8) || '-' || substr(hex(u.uid), 9, 4) || '-' || substr(hex(u.uid), 13, 4)
-    || '-' || substr(hex(u.uid), 17, 4) || '-' || substr(hex(u.uid), 21)) AS uid
+       lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
+    || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid
 FROM usage AS u JOIN rollouts AS r ON r.rollout = u.rollout
 WHERE u.counted AND u.tombstone = 0;
 
@@ -240,8 +241,8 @@ SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, 
        started_at_ms, completed_at_ms, ordinal, provenance, tombstone IS NULL AS visible, tombstone
 FROM (
   SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
-         lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+         lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
          i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
          i.ordinal, i.provenance,
          CASE WHEN EXISTS (
@@ -252,8 +253,8 @@ FROM (
   WHERE i.tombstone = 0
   UNION ALL
   SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
-         lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+         lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
          i.type, i.json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
          i.ordinal, i.provenance,
          CASE i.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
@@ -266,8 +267,8 @@ SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, starte
        tombstone
 FROM (
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
-         lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
-    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+         lower(hex(substr(t.uid, 1, 4)) || '-' || hex(substr(t.uid, 5, 2)) || '-' || hex(substr(t.uid, 7, 2))
+    || '-' || hex(substr(t.uid, 9, 2)) || '-' || hex(substr(t.uid, 11))) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
          CASE WHEN EXISTS (
            SELECT 1 FROM thread_parts AS p
@@ -277,8 +278,8 @@ FROM (
   WHERE t.tombstone = 0
   UNION ALL
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
-         lower(substr(hex(t.uid), 1, 8) || '-' || substr(hex(t.uid), 9, 4) || '-' || substr(hex(t.uid), 13, 4)
-    || '-' || substr(hex(t.uid), 17, 4) || '-' || substr(hex(t.uid), 21)) AS uid,
+         lower(hex(substr(t.uid, 1, 4)) || '-' || hex(substr(t.uid, 5, 2)) || '-' || hex(substr(t.uid, 7, 2))
+    || '-' || hex(substr(t.uid, 9, 2)) || '-' || hex(substr(t.uid, 11))) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
          CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
   FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
@@ -310,8 +311,8 @@ WHERE type IN ('userMessage', 'agentMessage');
 -- there was none.
 CREATE VIEW commands AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
-       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        json_extract(i.json, '$.command') AS command,
        json_extract(i.json, '$.cwd') AS cwd,
        json_extract(i.json, '$.source') AS source,
@@ -328,8 +329,8 @@ WHERE i.tombstone = 0 AND i.type = 'commandExecution';
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
 CREATE VIEW file_changes AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
-       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        c.path, c.kind, c.move_path,
        json_extract(i.json, '$.changes[' || c.number || '].diff') AS diff,
        json_extract(i.json, '$.status') AS status,
@@ -369,8 +370,8 @@ WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 CREATE VIEW search AS
 SELECT f.item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
        i.item_id,
-       lower(substr(hex(i.uid), 1, 8) || '-' || substr(hex(i.uid), 9, 4) || '-' || substr(hex(i.uid), 13, 4)
-    || '-' || substr(hex(i.uid), 17, 4) || '-' || substr(hex(i.uid), 21)) AS uid,
+       lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        i.type, i.json AS item_json, i.created_at_ms, p.thread_id <> r.thread_id AS inherited
 FROM item_index AS f JOIN items AS i ON i.item = f.rowid
 JOIN thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
