@@ -210,6 +210,7 @@ def test_what_was_rolled_back_stays_away(tmp_path: Path, database: Where) -> Non
 def test_what_is_kept_hides_no_fault_of_what_the_file_tells(
     kind: str, home: Path, database: Where
 ) -> None:
-    changed(url_of(database), f"DELETE FROM items WHERE type = '{kind}'")
+    table = "items" if isinstance(database, str) else "item_rows"
+    changed(url_of(database), f"DELETE FROM {table} WHERE type = '{kind}'")
 
     assert run("verify", home, database) == 1

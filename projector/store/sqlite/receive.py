@@ -20,7 +20,7 @@ from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import feed
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
-from projector.store.sqlite.write import COUNT, PROVENANCES, STATUS, turn_keys
+from projector.store.sqlite.write import COUNT, KEY, PROVENANCES, STATUS, turn_keys
 from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1
@@ -188,9 +188,9 @@ class SqliteReceiver:
                 key = (rollout, turn_id)
             case "item":
                 sql = (
-                    "SELECT item FROM item_rows WHERE rollout = ? AND turn_key = ? AND item_id = ?"
+                    f"SELECT item FROM items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?"
                 )
-                key = (rollout, self._turn_key(turn_id), item_id)
+                key = (rollout, turn_id, item_id)
             case "realtime":
                 sql = "SELECT realtime_item FROM realtime_items WHERE rollout = ? AND item_id = ?"
                 key = (rollout, item_id)
