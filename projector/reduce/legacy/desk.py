@@ -67,6 +67,10 @@ class Desk:
                 return
         self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
 
+    def leave(self) -> None:
+        """Let go of the last record: it may be a very long one."""
+        self.record = _NOWHERE
+
     def _ms(self, time: str) -> int | None:
         """Read a time, at once if it is in the minute of the one before."""
         written = len(time) == _TIME_LENGTH and time[10] == "T" and time[23] == "Z"

@@ -201,8 +201,9 @@ class Item:
     def row(self, rollout_id: RolloutId) -> ItemRow:
         """Give the row as it stands."""
         json = self.json
+        text: str | bytes
         try:
-            text = orjson.dumps(json).decode()
+            text = orjson.dumps(json)
         except TypeError:  # deeper than orjson writes
             text = exact.dumps(json)
         return ItemRow(

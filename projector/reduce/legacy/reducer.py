@@ -196,6 +196,7 @@ class LegacyReducer:
             self._take()
             self._read_for = None
             self._read = []
+            self._desk.leave()
         changes = self._ledger.handed_out()
         state = self._state
         open_items = self._open_items()
