@@ -33,8 +33,8 @@ STARRED: Final = frozenset(
     install.host
     read.chunks
     run
-    serve.codex serve.endpoint serve.examine serve.gather serve.metrics serve.public
-    serve.snippets
+    serve.codex serve.codex_databases serve.endpoint serve.examine serve.gather serve.metrics
+    serve.public serve.snippets
     store.migrate store.open store.postgres store.sqlite
     """.split()
 )

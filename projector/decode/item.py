@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from projector.decode import exact, messages, paths, shell, tools
+from projector.decode import exact, images, messages, paths, shell, tools
 from projector.decode.fields import Object, camel, opt_duration_ms
 from projector.decode.refused import Refused
 from projector.decode.review import review_text
@@ -27,9 +27,9 @@ _CONVERTERS: Final[dict[str, Callable[[Object], Object]]] = {
     "CollabAgentToolCall": tools.collab_tool_call,
     "SubAgentActivity": tools.sub_agent_activity,
     "WebSearch": tools.web_search,
-    "ImageView": tools.image_view,
+    "ImageView": images.image_view,
     "Extension": tools.extension,
-    "ImageGeneration": tools.image_generation,
+    "ImageGeneration": images.image_generation,
     "EnteredReviewMode": messages.entered_review,
     "ExitedReviewMode": messages.exited_review,
     "FileChange": tools.file_change,

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode import paths, shell
+from projector.decode import images, paths, shell
 from projector.decode.fields import (
     I32_MAX,
     I32_MIN,
-    I64_MAX,
-    I64_MIN,
     U64_MAX,
     Object,
     agent_path,
@@ -24,7 +22,6 @@ from projector.decode.fields import (
     opt_bool,
     opt_choice,
     opt_duration_ms,
-    opt_integer,
     opt_text,
     same,
     text,
@@ -286,7 +283,7 @@ def extension(item: Object) -> Object:
             action = _action(action, "openPage", "findInPage")
         return _web_search(item, action)
     if kind == "image_gen.generation":
-        return _generated(item)
+        return images.generated(item)
     raise Refused("kind")
 
 
@@ -319,73 +316,6 @@ def _action(action: Any, open_page: str, find_in_page: str) -> Object:
             "pattern": opt_text(action, "pattern"),
         }
     return {"type": "other"}
-
-
-def _generated(item: Object) -> Object:
-    get = item.get
-    shown: Object = {
-        "type": "imageGeneration",
-        "id": item["id"],
-        "status": text(item, "status"),
-        "revisedPrompt": opt_text(item, "revisedPrompt"),
-    }
-    if type(get("fileId")) is str:
-        shown["fileId"] = get("fileId")
-    else:
-        shown["result"] = text(item, "result")
-    shown["transparentBackground"] = opt_bool(item, "transparentBackground")
-    failure = get("failure")
-    if failure is not None:
-        failure = obj(failure, "failure")
-        if failure.get("type") != "usageLimitExceeded":
-            raise Refused("failure.type")
-        failure = {
-            "type": "usageLimitExceeded",
-            "limitId": text(failure, "limitId"),
-            "resetsAt": opt_integer(failure, "resetsAt", I64_MIN, I64_MAX),
-        }
-    shown["failure"] = failure
-    saved = opt_text(item, "savedPath")
-    if saved is not None:
-        shown["savedPath"] = _absolute(saved)
-    inputs = [obj(each, "inputImages") for each in items(get("inputImages", []), "inputImages")]
-    if inputs:
-        shown["inputImages"] = [
-            {"path": _absolute(text(each, "path")), "sha256": text(each, "sha256")}
-            for each in inputs
-        ]
-    shown["generationId"] = opt_text(item, "generationId")
-    return shown
-
-
-def image_generation(item: Object) -> Object:
-    """ImageGeneration."""
-    saved = opt_text(item, "saved_path")
-    shown: Object = {
-        "type": "imageGeneration",
-        "id": item["id"],
-        "status": text(item, "status"),
-        "revisedPrompt": opt_text(item, "revised_prompt"),
-        "result": text(item, "result"),
-        "transparentBackground": None,
-        "failure": None,
-    }
-    if saved is not None:
-        shown["savedPath"] = _absolute(saved)
-    shown["generationId"] = None
-    return shown
-
-
-def _absolute(path: str) -> str:
-    found = paths.absolute(path)
-    if found is None:
-        raise Refused("path")
-    return found
-
-
-def image_view(item: Object) -> Object:
-    """ImageView."""
-    return {"type": "imageView", "id": item["id"], "path": paths.from_uri(text(item, "path"))}
 
 
 def file_change(item: Object) -> Object:

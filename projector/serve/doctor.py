@@ -6,18 +6,17 @@ keeps rows from being right, or Codex shows less of a thread than there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from projector.address import is_postgres
 from projector.figures import count, size
-from projector.serve.facts import Facts
-from projector.serve.shortfall import ADVICE, Shortfall
+from projector.serve.examined import Codex, Examined, Incomplete, Kind, Source, Stored
+from projector.serve.kinds import KINDS, Level
+from projector.serve.shortfall import ADVICE
 from projector.settings import Settings
 from projector.store.reading import Server
 
-Level = Literal["ok", "info", "warning", "problem"]
 #: SQLite before this may damage a database that two connections write and checkpoint.
 SOUND_SQLITE: Final = (3, 51, 3)
 #: Least free space, in bytes: less is a problem, less than ten times as much a warning.
@@ -47,118 +46,6 @@ class Check(NamedTuple):
         return f"{self.level:<8} {self.topic}: {self.text}" + (
             f". {self.mend}" if self.mend else ""
         )
-
-
-class Home(NamedTuple):
-    """A CODEX_HOME."""
-
-    path: str
-    rollouts: int
-    folders: int
-    faults: tuple[str, ...]
-    polled_why: str | None
-    """Why there are no file events; None: there are."""
-
-
-class Mode(NamedTuple):
-    """Who may read a file of ours."""
-
-    path: str
-    mode: int
-    writable: bool
-    """By whoever runs this."""
-
-
-class Source(NamedTuple):
-    """An installation that writes the same database."""
-
-    name: str
-    host: str
-    own: bool
-    """It is this one."""
-    beat_at_ms: int | None
-    """When its daemon gave its last sign of life; None: it never did."""
-    stopping: bool
-    """It said that it leaves."""
-    held: bool
-    """A daemon holds it: its lease has not ended."""
-    claims: int
-    """Rollouts that lie here, too, and that it projects."""
-
-
-class Kind(NamedTuple):
-    """Anomalies of one kind."""
-
-    kind: str
-    anomalies: int
-    rollouts: int
-
-
-class Incomplete(NamedTuple):
-    """A thread of whose history a part is missing."""
-
-    thread_id: str
-    base: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What the database says of itself."""
-
-    facts: Facts
-    schema: int
-    newest_schema: int
-    integrity: str | None
-    """"ok", or what is wrong; None: not all was looked at in time."""
-    kinds: tuple[Kind, ...]
-    incomplete: tuple[Incomplete, ...]
-    latest_ms: int
-    """The latest moment that a row was written, by the clock of then."""
-    server: Server | None = None
-    """None: it is a file."""
-    sources: tuple[Source, ...] = ()
-    """All that write it; none, where it is a file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codex:
-    """What Codex's own databases say, of one home."""
-
-    home: str
-    found: tuple[str, ...]
-    """Paths of those that are there."""
-    shortfalls: tuple[Shortfall, ...] = ()
-    unopened: int = 0
-    """Rollouts that Codex has not projected, for all that is known because nobody opened them."""
-    lost_files: int = 0
-    """Threads that Codex lists, whose file is not there."""
-    fault: str = ""
-    """Why they cannot be read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
-    """All that was found out."""
-
-    now_ms: int
-    homes: tuple[Home, ...]
-    database: str
-    database_fault: str
-    """Why the database cannot be read; empty: it can."""
-    database_network: str | None
-    """The network file system that it lies on; None: it does not."""
-    modes: tuple[Mode, ...]
-    free: int | None
-    """Bytes left on its disk."""
-    sqlite: tuple[int, ...]
-    watches: int | None
-    """The system's limit of folders that are watched; None: it does not say."""
-    held: bool | None
-    """A daemon has the database's lock; None: it cannot be told."""
-    local: bool
-    """The daemon of the heartbeat is of this host."""
-    stored: Stored | None
-    codex: tuple[Codex, ...]
 
 
 def checks(found: Examined, settings: Settings) -> list[Check]:
@@ -364,53 +251,6 @@ def _clock(found: Examined, stored: Stored) -> Iterator[Check]:
     if ahead > _CLOCK_MS:
         text = f"rows were written {ahead / 1000:,.0f} s from now: the clock was set back"
         yield Check("warning", "clock", text, "Rows are right; times of arrival are not")
-
-
-#: What an anomaly of a kind means, and what to do: at most a warning, for the rows are right.
-KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
-    "ordinal_repeated": (
-        "info", "an ordinal came twice; both records are projected",
-        "Codex before 0.154 stands still there: update it",
-    ),
-    "ordinal_fell": ("info", "ordinals fell back; all is projected in the order of the file", ""),
-    "ordinal_gap": ("info", "ordinals are missing; nothing else is", ""),
-    "no_ordinal": ("info", "records without an ordinal are projected all the same", ""),
-    "unknown_record": ("info", "records of kinds that this version does not know", "Upgrade"),
-    "unknown_event": ("info", "events of kinds that this version does not know", "Upgrade"),
-    "unknown_item": (
-        "info", "items of types that this version does not know are kept as written", "Upgrade",
-    ),
-    "replaced": ("info", "files that were not what they had been were projected anew", ""),
-    "torn": (
-        "warning", "lines cut short, as a crash or a full disk leaves them",
-        "See that the disk has room; what was cut is lost, the records around it are not",
-    ),
-    "nul_bytes": ("warning", "runs of NUL bytes, as a crash leaves them; left out", ""),
-    "joined": ("info", "several records on one line; all are projected", ""),
-    "byte_order_mark": (
-        "warning", "files begin with a byte order mark, which Codex refuses",
-        "An editor or a sync tool wrote it: remove it to have the thread in Codex",
-    ),
-    "no_header": (
-        "warning", "files without a first session_meta, which Codex refuses",
-        "Restore them from a backup, if there is one",
-    ),
-    "refused_header": ("warning", "first lines that Codex refuses", ""),
-    "not_utf8": ("warning", "bytes that are not UTF-8 were replaced", ""),
-    "lone_surrogate": ("info", "half surrogate pairs were replaced", ""),
-    "overlong": (
-        "warning", "lines longer than read.max_line_bytes were passed over",
-        "Raise the limit and run: projector rebuild",
-    ),
-    "too_deep": ("warning", "lines nested too deeply were passed over", ""),
-    "second_file": (
-        "warning", "rollouts lie there twice; one file of each is projected",
-        "See the view anomalies for the others; move copies away",
-    ),
-    "second_host": ("info", "another host of this database projects these rollouts", ""),
-    "zst_not": ("info", "files named .zst hold plain text, and are read so", ""),
-    "lineage.cycle": ("warning", "rollouts continue one another in a circle", ""),
-}  # fmt: skip
 
 
 def _anomalies(kinds: Iterable[Kind]) -> Iterator[Check]:

@@ -20,8 +20,8 @@ from projector.address import shown
 from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
-from projector.serve import codex
-from projector.serve.doctor import (
+from projector.serve import codex, codex_databases
+from projector.serve.examined import (
     Codex,
     Examined,
     Home,
@@ -198,7 +198,7 @@ def _leased(stored: Stored | None) -> bool | None:
 
 
 def _codex(home: str, open_database: Callable[[], Connection], stored: Stored | None) -> Codex:
-    found = codex.locate(home)
+    found = codex_databases.locate(home)
     paths = tuple(one for one in (found.history, found.state) if one is not None)
     if stored is None or not paths:
         return Codex(home=home, found=paths)
@@ -210,7 +210,7 @@ def _codex(home: str, open_database: Callable[[], Connection], stored: Stored | 
                 told = list(shortfalls(held))
                 short += told
                 unopened += held.codex_offset is None and bool(held.beyond) and not told
-        listed = {} if found.state is None else codex.threads(found.state)
+        listed = {} if found.state is None else codex_databases.threads(found.state)
     except ProjectorError as error:
         return Codex(home=home, found=paths, fault=str(error))
     except sqlite3.Error as error:

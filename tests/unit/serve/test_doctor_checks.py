@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 
-from projector.serve.doctor import (
-    KINDS,
-    Check,
-    Examined,
-    Home,
-    Incomplete,
-    Kind,
-    Mode,
-    Source,
-    Stored,
-    checks,
-    document,
-    sound,
-)
+from projector.serve.doctor import Check, checks, document, sound
+from projector.serve.examined import Examined, Home, Incomplete, Kind, Mode, Source, Stored
 from projector.serve.facts import Database, Facts
+from projector.serve.kinds import KINDS
 from projector.settings import Settings
 from projector.store.contract import Heartbeat, Holder
 from projector.store.reading import Server
