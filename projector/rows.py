@@ -34,7 +34,8 @@ def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str 
     `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage
     `["usage", rollout_id, byte offset]`. An event that no record tells of (archived, unarchived,
     deleted, renamed) is the thread's n-th of its type: `["event", thread_id, type, "", "n"]`, with
-    n as a string, counted from "0".
+    n as a string, counted from "0". One that is told again, for a migration dropped its record
+    (`store/kept.py`): `["event", hex digits of its uid, "again"]`.
     """
     made = bytearray(
         hashlib.sha1(_SEED + orjson.dumps((kind, *name)), usedforsecurity=False).digest()[:16]

@@ -142,10 +142,12 @@ class Differences:
             return
         uid = kind.columns.index("uid") if "uid" in kind.columns else None
         for one, other in unequal(files, database, kind.order):
-            if other is not None and uid is not None and other[uid] in self._kept:
-                continue
             known = one or other
             assert known is not None
+            # Of an event that was contradicted, only the file tells.
+            told = other is not None or kind.name == "event"
+            if told and uid is not None and known[uid] in self._kept:
+                continue
             named = dict(zip(kind.columns, known, strict=True))
             name = (kind.name, *(named[column] for column in kind.identity))
             before = self._listed.get(name)

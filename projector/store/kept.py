@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeVar
 
-from projector.place import Offset, Ordinal
-from projector.rows import ItemRow, TurnRow
+from projector.place import Offset, Ordinal, TurnId
+from projector.rows import Event, ItemRow, TurnRow, uid
 
 #: Ids that the migration makes up, and those that we make up for legacy items: a UUIDv5.
 _MIGRATED: Final = re.compile(r"item-\d{1,18}").fullmatch
@@ -41,16 +42,23 @@ ITEMS: Final = (
     " completed_at_ms, type, '', provenance FROM {table} WHERE {whose} AND tombstone = 0"
     " ORDER BY position"
 )
+EVENTS: Final = (
+    "SELECT uid, type, turn_id, CAST(payload AS text), recorded_at_ms FROM {table} WHERE {whose}"
+    " AND from_record AND tombstone = 0 ORDER BY seq"
+)
 
-
+_KIND: Final = attrgetter("type", "created_at_ms")
+_WHAT: Final = attrgetter("type", "turn_id")
 Row = TurnRow | ItemRow
+T = TypeVar("T")
 
 
 class Content(NamedTuple):
-    """What a rollout shows: its living rows by place, items without their JSON."""
+    """What a rollout shows: its living rows by place, items without their JSON, events as told."""
 
     turns: Sequence[TurnRow]
     items: Sequence[ItemRow]
+    events: Sequence[Event] = ()
 
     def rows(self) -> Iterable[Row]:
         """Give all of them by place."""
@@ -63,15 +71,21 @@ class Kept(NamedTuple):
 
     turns: list[TurnRow]
     items: list[ItemRow]
+    events: list[Event]
+    unsaid: list[bytes]
+    """uids of events of the new content that these say otherwise."""
     alone: frozenset[bytes]
-    """uids of those that the new content has no row of."""
+    """uids of the turns and items that the new content has no row of."""
 
     def marks(self) -> Iterator[tuple[bytes, str, bool]]:
         """Give what is noted of each: uid, kind, whether it is alone."""
-        for turn in self.turns:
-            yield turn.uid, "turn", turn.uid in self.alone
-        for item in self.items:
-            yield item.uid, "item", item.uid in self.alone
+        uids = {
+            "turn": [turn.uid for turn in self.turns],
+            "item": [item.uid for item in self.items],
+            "event": [*(event.uid for event in self.events), *self.unsaid],
+        }
+        for kind, some in uids.items():
+            yield from ((one, kind, one in self.alone) for one in some)
 
 
 def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept:
@@ -82,16 +96,16 @@ def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept:
     """
     again = _again(old, new)
     if not again or (new.items and not any(_MIGRATED(item.item_id) for item in new.items)):
-        return Kept([], [], frozenset())
-    if before is None:
-        before = frozenset(row.uid for row in old.rows())
-    alone = {item.uid for item in _lost(old, new, again)} & before
+        return Kept([], [], [], [], frozenset())
+    mine = frozenset(row.uid for row in old.rows()) if before is None else before
+    alone = {item.uid for item in _lost(old, new, again)} & mine
     shown = {item.turn_id for item in new.items}
     shown |= {item.turn_id for item in old.items if item.uid in alone}
-    alone |= {turn.uid for turn in old.turns if turn.turn_id in shown} & before - again.keys()
-    stays = Kept([], [], frozenset(alone))
+    alone |= {turn.uid for turn in old.turns if turn.turn_id in shown} & mine - again.keys()
+    renamed = {turn.turn_id for turn in old.turns if _OURS(turn.turn_id) and turn.uid not in alone}
+    stays = Kept([], [], *_events(old, new, renamed, before), frozenset(alone))
     for row, now, place, ordinal in _placed(old, again, alone):
-        if row.uid not in before:
+        if row.uid not in mine:
             continue
         if isinstance(row, TurnRow):
             stays.turns.extend(_turn(row, now, place, ordinal))
@@ -123,18 +137,17 @@ def _again(old: Content, new: Content) -> Mapping[bytes, Row]:
     """Give, by the uids of old rows, the new rows that they come again as."""
     fresh = {row.uid: row for row in new.rows()}
     found = {row.uid: fresh[row.uid] for row in old.rows() if row.uid in fresh}
-    others = dict(_named(item for item in new.items if item.uid not in found))
-    renamed = _named(item for item in old.items if item.uid not in found)
+    others = dict(_named((item for item in new.items if item.uid not in found), _KIND))
+    renamed = _named((item for item in old.items if item.uid not in found), _KIND)
     return found | {item.uid: others[name] for name, item in renamed if name in others}
 
 
-def _named(items: Iterable[ItemRow]) -> Iterator[tuple[tuple[str, int, int], ItemRow]]:
-    """Name items by type and time, and by their number among those that have the same."""
-    numbers = Counter[tuple[str, int]]()
-    for item in items:
-        kind = item.type, item.created_at_ms
-        numbers[kind] += 1
-        yield (*kind, numbers[kind]), item
+def _named(rows: Iterable[T], key: Callable[[T], object]) -> Iterator[tuple[tuple[object, int], T]]:
+    """Name rows by a key, and by their number among those that have the same."""
+    numbers = Counter[object]()
+    for row in rows:
+        numbers[key(row)] += 1
+        yield (key(row), numbers[key(row)]), row
 
 
 def _lost(old: Content, new: Content, again: Mapping[bytes, Row]) -> Iterator[ItemRow]:
@@ -180,3 +193,37 @@ def _item(old: ItemRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Ite
         old.uid == now.uid and (old.provenance, now.provenance) == ("event", "response_item")
     ):
         yield old._replace(offset=place, ordinal=ordinal, completed_wins=True)
+
+
+def _events(
+    old: Content, new: Content, renamed: Collection[TurnId], before: frozenset[bytes] | None
+) -> tuple[list[Event], list[bytes]]:
+    """Give the events that are not told again, and those that are told otherwise.
+
+    `renamed`: turns that come again under other ids, and so do their events. Of a turn that is
+    shown before and now, all are told once more, under other ids: in their order, behind what is
+    told anew. One that ran, and of which the new content tells more, is told as it says.
+    """
+    names = {name for name, _ in _named(old.events, _WHAT)}
+    told = {name for name, _ in _named(new.events, _WHAT)}
+    lost = [
+        event
+        for name, event in _named(old.events, _WHAT)
+        if name not in told and (before is None or event.uid in before)
+    ]
+    more = {event.turn_id for name, event in _named(new.events, _WHAT) if name not in names}
+    ran = {turn.turn_id for turn in old.turns if turn.status == "inProgress"}
+    shown = {turn.turn_id for turn in new.turns}
+    both = shown & {turn.turn_id for turn in old.turns}
+    again = {event.turn_id for event in lost} & both - (ran & more)
+    stays = [event for event in lost if event.turn_id not in {*shown, *renamed}]
+    for event in old.events:
+        if event.turn_id in again and (before is None or event.uid in before):
+            name = uid("event", event.uid.hex(), "again") if before is None else event.uid
+            stays.append(event._replace(uid=name))
+    unsaid = [
+        event.uid
+        for event in new.events
+        if event.turn_id in again and (before is None or event.uid in before)
+    ]
+    return stays, unsaid

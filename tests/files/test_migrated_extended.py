@@ -70,6 +70,15 @@ def counted(database: Where) -> tuple[Any, ...]:
     return row
 
 
+def events(database: Where) -> list[tuple[object, ...]]:
+    """Give the events of turns, those of each turn in their order."""
+    with reading(database) as db:
+        return db.rows(
+            "SELECT turn_id, type FROM lifecycle_events WHERE turn_id IS NOT NULL"
+            " ORDER BY turn_id, seq"
+        )
+
+
 def told(database: Where) -> list[str]:
     """Give the ids of what only events told, in their order."""
     found = dicts(database, "item_id", "thread_history")
@@ -116,16 +125,16 @@ def home(tmp_path: Path, database: Where) -> Path:
 
 
 def test_nothing_visible_is_lost(tmp_path: Path, database: Where) -> None:
-    """Items with their words, turns, order and uids; how turns ended; counters; the feed."""
+    """Items as they were, where they were; how turns ended; counters, events, the feed."""
     mirror = Mirror()
     projected(tmp_path, database, extended())
-    before = items(database), turns(database), counted(database)
+    before = items(database), turns(database), counted(database), events(database)
     mirror.read(url_of(database))
 
     projected(tmp_path, database, migrated(extended()))
 
     assert told(database) == [*TOLD]
-    assert (items(database), turns(database), counted(database)) == before
+    assert (items(database), turns(database), counted(database), events(database)) == before
     assert [row["status"] for row in turns(database)] == ["failed", "completed"]
     mirror.read(url_of(database))
     assert mirror.rows == rows_to_mirror(url_of(database))

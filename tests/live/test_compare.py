@@ -264,3 +264,21 @@ def test_what_calls_tell_of_is_meant_where_codex_migrated(
 
     assert (report.differences == []) == migrated
     assert report.meant["codex_thread_items: rebuilt from the model's calls"] == migrated
+
+
+@pytest.mark.parametrize("migrated", [True, False])
+def test_how_a_turn_ended_is_meant_where_codex_migrated(
+    shown: Shown, database: Path, *, migrated: bool
+) -> None:
+    for view in ("codex_thread_turns", "thread_turn_history"):
+        ended = "status = 'completed', completed_at = 2, duration_ms = 900"
+        change(database, f"UPDATE {view} SET {ended} WHERE turn_id = 't2'")
+    change(database, "UPDATE lifecycle_events SET type = 'turn.completed' WHERE turn_id = 't2'")
+    below = {THREAD: 0} if migrated else {}
+
+    report = compare(dataclasses.replace(shown, own_below=below), database)
+
+    assert (report.differences == []) == migrated
+    assert report.meant["codex_thread_turns: how a turn ended before Codex migrated it"] == (
+        3 if migrated else 0
+    )

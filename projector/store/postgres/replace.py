@@ -18,10 +18,10 @@ from typing import Any, Final, Self
 
 from projector import escapes
 from projector.place import Offset, RolloutId
-from projector.rows import Anomaly, Change, Found, ItemRow, TurnRow, UsageRow, Wants
+from projector.rows import Anomaly, Change, Event, Found, ItemRow, TurnRow, UsageRow, Wants
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
-from projector.store.kept import ITEMS, TURNS, Content, kept
+from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.postgres import load, mended, save
 from projector.store.postgres.fold import (
     EventState,
@@ -98,16 +98,22 @@ class Scratch:
         """Give what its file shows; places count from its first byte."""
         if self._own is None:  # before anything was put over it
             whose = {"start": await self.start(), "whose": "true"}
-            turns, items = [
+            turns, items, events = [
                 await self._store.query(sql.format(table=table, **whose))
-                for table, sql in (("turns", TURNS), ("items", ITEMS))
+                for table, sql in (("turns", TURNS), ("items", ITEMS), ("events", EVENTS))
             ]
-            self._own = Content([TurnRow(*row) for row in turns], [ItemRow(*row) for row in items])
+            self._own = Content(
+                [TurnRow(*row) for row in turns],
+                [ItemRow(*row) for row in items],
+                [Event(*row) for row in events],
+            )
         return self._own
 
-    async def put(self, rows: Sequence[Change]) -> None:
-        """Put rows over those of its file; the same ones once more change nothing."""
+    async def put(self, rows: Sequence[Change], unsaid: Sequence[bytes]) -> None:
+        """Put rows over those of its file, without some events; once more it changes nothing."""
         assert self.last is not None, "there was a batch"
+        for uid in unsaid:
+            await self._store.query("DELETE FROM events WHERE uid = ?", (uid,))
         start = self.last.end
         over = replace(self.last, start=start, end=start, records=0, changes=rows)
         await self._store.commit([over])
@@ -182,11 +188,16 @@ async def _keep(tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bo
     if not (migrated or before):
         return
     asked = {"start": row.start, "whose": _WHOSE}
-    turns, items = await tx.wire.ask(
+    turns, items, events = await tx.wire.ask(
         (TURNS.format(table="turns", **asked), place),
         (ITEMS.format(table="items", **asked), place),
+        (EVENTS.format(table="events", **asked), place),
     )
-    old = Content([_turn(found) for found in turns], [ItemRow(*_plain(found)) for found in items])
+    old = Content(
+        [TurnRow(*_plain(found, json=5)) for found in turns],
+        [ItemRow(*_plain(found)) for found in items],
+        [Event(*_plain(found, json=3)) for found in events],
+    )
     stays = kept(old, await scratch.content(), None if migrated else before)
     (texts,) = await tx.wire.ask((
         f"SELECT uid, json::text FROM items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
@@ -194,7 +205,7 @@ async def _keep(tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bo
     ))  # fmt: skip
     jsons = {uid.bytes: escapes.plain_json(json) for uid, json in texts}
     whole = [item._replace(json=jsons[item.uid]) for item in stays.items]
-    await scratch.put([*stays.turns, *whole])
+    await scratch.put([*stays.turns, *whole, *stays.events], stays.unsaid)
     tx.first += save.kept(row.rollout_id, stays.marks(), tx.source)
 
 
@@ -438,14 +449,13 @@ def _held(value: Any) -> Any:
     return escapes.text(value) if isinstance(value, str) else value
 
 
-def _plain(row: Sequence[Any]) -> Iterator[Any]:
-    """Give a row of the server's as it was before it was escaped; its first value is a uid."""
-    uid, *values = row
-    yield uid.bytes
-    for value in values:
-        yield escapes.plain(value) if isinstance(value, str) else value
+def _plain(row: Sequence[Any], json: int | None = None) -> Iterator[Any]:
+    """Give a row of the server's as it was before it was escaped, its uid first.
 
-
-def _turn(row: Sequence[Any]) -> TurnRow:
-    turn, error_json = TurnRow(*_plain(row)), TurnRow(*row).error_json
-    return turn if error_json is None else turn._replace(error_json=escapes.plain_json(error_json))
+    `json`: which of its values is JSON.
+    """
+    for at, value in enumerate(row):
+        if isinstance(value, str):
+            yield escapes.plain_json(value) if at == json else escapes.plain(value)
+        else:
+            yield value.bytes if at == 0 else value

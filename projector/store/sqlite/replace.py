@@ -15,10 +15,10 @@ from typing import Final
 
 from projector.errors import CheckpointMoved
 from projector.place import Checkpoint, ThreadId
-from projector.rows import ItemRow, TurnRow
+from projector.rows import Event, ItemRow, TurnRow
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
-from projector.store.kept import ITEMS, TURNS, Content, kept
+from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import (
@@ -97,7 +97,7 @@ def finish(
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
-        _keep(db, row, migrated=mode == "legacy" and last.header.mode == "paginated")
+        _keep(db, row, now_ms, migrated=mode == "legacy" and last.header.mode == "paginated")
         for table in _KEYED:
             _merge(db, table, row)
         db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
@@ -128,7 +128,7 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
     return row
 
 
-def _keep(db: sqlite3.Connection, row: rollouts.Row, *, migrated: bool) -> None:
+def _keep(db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: bool) -> None:
     """Put what was shown, and the new content does not show, over what was made aside."""
     marked = db.execute("DELETE FROM kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
     before = frozenset(uid for (uid,) in marked)
@@ -147,7 +147,9 @@ def _keep(db: sqlite3.Connection, row: rollouts.Row, *, migrated: bool) -> None:
             (row.rollout, item.turn_id, item.item_id),
         )
     ]
-    write(db, Target("new_", row.rollout, ThreadId(row.lineage[0]), 0, 0), [*stays.turns, *whole])
+    db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])
+    to = Target("new_", row.rollout, ThreadId(row.lineage[0]), 0, now_ms)
+    write(db, to, [*stays.turns, *whole, *stays.events])
     db.executemany(
         "INSERT INTO kept_rows VALUES (?, ?, ?, ?)",
         [(row.rollout, *mark) for mark in stays.marks()],
@@ -164,6 +166,7 @@ def _content(db: sqlite3.Connection, new: str, rollout: int, start: int) -> Cont
     return Content(
         [TurnRow(*found) for found in rows(TURNS, "turns")],
         [ItemRow(*found) for found in rows(ITEMS, "items")],
+        [Event(*found) for found in rows(EVENTS, "events")],
     )
 
 
