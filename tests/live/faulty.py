@@ -21,11 +21,15 @@ _take: Final = PaginatedReducer.take
 def _mapping(reducer: PaginatedReducer, lines: Sequence[Line]) -> list[Change]:
     """Show each command's end under another name."""
     return [
-        change._replace(json=change.json.replace('"exitCode"', '"exit_code"'))
-        if isinstance(change, ItemRow) and isinstance(change.json, str)
+        change._replace(json=_text(change.json).replace('"exitCode"', '"exit_code"'))
+        if isinstance(change, ItemRow)
         else change
         for change in _take(reducer, lines)
     ]
+
+
+def _text(json: str | bytes) -> str:
+    return json if isinstance(json, str) else json.decode()
 
 
 def _line(reducer: PaginatedReducer, lines: Sequence[Line]) -> list[Change]:
