@@ -190,16 +190,6 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
 
     # While folders are looked through
 
-    def key_of_name(self, name: str) -> Key | None:
-        """Give the key of a rollout that is known under this file name; None: it is none."""
-        end = -10 if name.endswith(".zst") else -6  # before `.jsonl`
-        try:
-            key = int(name[end - 36 : end].replace("-", ""), 16)
-            record = self._records.get(key)
-            return key if record is not None and record[_NAMED:] == name.encode("ascii") else None
-        except ValueError:
-            return None
-
     def record(self, key: Key) -> bytes | None:
         """Give what is known by a key."""
         return self._records.get(key)
@@ -229,6 +219,15 @@ class Line(Known):
         """Take the first one out of the line."""
         rollout_id = id_of(next(iter(self._records)))
         return rollout_id, self.pop(rollout_id)
+
+
+def key_in(name: str) -> Key:
+    """Give the key that the file name of a rollout ends with; of another name, one that is none."""
+    end = -10 if name.endswith(".zst") else -6  # before `.jsonl`
+    try:
+        return int(name[end - 36 : end].replace("-", ""), 16)
+    except ValueError:
+        return ""
 
 
 def key_of(rollout_id: str) -> Key:

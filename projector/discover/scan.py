@@ -17,9 +17,20 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
-from projector.known import Folder, Key, Known, file_of, folder_of, key_of, number_of, packed
+from projector.known import (
+    Folder,
+    Known,
+    Stamp,
+    file_of,
+    folder_of,
+    key_in,
+    key_of,
+    number_of,
+    packed,
+)
 from projector.place import RolloutFile, RolloutName
 
 SESSIONS: Final = "sessions"
@@ -124,20 +135,13 @@ def look_over(
     devices: set[int] = set()
     known, put = found.record, found.put_record
     for home in homes:
-        step = _Walk(home, before)
+        step = _Walk(home, before, found)
         for one in step.home():
             if isinstance(one, Fault):
                 faults[one] = None
                 continue
-            key, name, base, place, status = one
-            devices.add(status.st_dev)
-            stamp = status.st_size, status.st_ino, status.st_dev, status.st_mtime_ns
-            record = packed(stamp, place, base.encode("ascii"))
-            if key is None:
-                assert name is not None, "it was read"
-                key = key_of(name.rollout_id)
-            elif (same := before.record(key)) == record:
-                record = same
+            devices.add(one.status.st_dev)
+            key, record = key_of(one.name.rollout_id), one.record
             first = known(key)
             if first is None:
                 put(key, record)
@@ -147,6 +151,7 @@ def look_over(
                 if chosen != mine:
                     put(key, record)
         folders |= step.folders
+        devices |= step.devices
     return found, Scan(files=(), faults=tuple(faults), folders=folders, devices=frozenset(devices))
 
 
@@ -160,27 +165,32 @@ def look(path: str, home: str) -> RolloutFile | Fault | None:
     if found is None or isinstance(found, Fault):
         return found
     folder, _, base = path.rpartition("/")
-    return _file(_Sight(None, name, base, _Walk(home).place(folder), found))
+    return _file(_Sight(name, base, _Walk(home).place(folder), found))
 
 
 class _Sight(NamedTuple):
     """A file with the name of a rollout."""
 
-    key: Key | None
-    """None: it was not known under this name."""
-    name: RolloutName | None
-    """None: it was."""
+    name: RolloutName
     base: str
     place: int
     """Number of its folder."""
     status: os.stat_result
+
+    @property
+    def record(self) -> bytes:
+        """How `Known` knows it."""
+        return packed(_stamp(self.status), self.place, self.base.encode("ascii"))
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns
 
 
 def _file(found: _Sight | Fault) -> RolloutFile | Fault:
     if isinstance(found, Fault):
         return found
     folder, status = folder_of(found.place), found.status
-    assert found.name is not None, "nothing is known before"
     return RolloutFile(
         name=found.name,
         home=folder.home,
@@ -212,14 +222,17 @@ def _collect(step: _Walk, found: Iterable[_Sight | Fault]) -> Scan:
 class _Walk:
     """One look through the folders of a home."""
 
-    def __init__(self, home: str, known: Known | None = None) -> None:
-        """`known`: rollouts whose names need not be read again."""
+    def __init__(self, home: str, before: Known | None = None, found: Known | None = None) -> None:
+        """Begin. Rollouts that lie as they did `before` go into `found`, and are not given."""
         self._home = home
         self._base = os.path.abspath(home)
         self._archive = f"{self._base}/{ARCHIVED}/"
-        self._known = known
+        self._before = Known() if before is None else before
+        self._found = Known() if found is None else found
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
+        self.devices: set[int] = set()
+        """Of the rollouts that are not given."""
 
     def home(self) -> Iterator[_Sight | Fault]:
         """Give the rollouts below the two roots of the home; of itself, only whether it is there.
@@ -269,33 +282,62 @@ class _Walk:
         links: deque[tuple[str, int]],
     ) -> Iterator[_Sight | Fault]:
         """Give the rollouts of one folder, and queue the folders in it."""
-        entries = False
         place = self.place(folder)
-        known = _none_known if self._known is None else self._known.key_of_name
-        with os.scandir(folder) as listing:
-            for entry in listing:
-                entries = True
-                base = entry.name
-                key = known(base)
-                name = RolloutName.parse(base) if key is None else None
-                if key is not None or name is not None:
-                    found = _status(entry)
-                    if isinstance(found, Fault):
-                        yield found
-                    elif found is not None:
-                        yield _Sight(key, name, base, place, found)
-                elif _is_folder(entry):
-                    if depth < MAX_DEPTH:
-                        (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
-                    else:
-                        yield Fault(entry.path, "too deep", "too many folders deep; passed over")
-                elif (
-                    entry.is_symlink()
-                    and not entry.name.startswith(".")
-                    and not os.path.exists(entry.path)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(descriptor) as listing:  # so that a path is looked up but once
+                first = next(listing, None)
+                for entry in self._changed(chain((first,) if first else (), listing), place):
+                    path = f"{folder}/{entry.name}"
+                    name = RolloutName.parse(entry.name)
+                    if name is not None:
+                        found = _status(path)
+                        if isinstance(found, Fault):
+                            yield found
+                        elif found is not None:
+                            yield _Sight(name, entry.name, place, found)
+                    elif _is_folder(entry):
+                        if depth < MAX_DEPTH:
+                            (links if entry.is_symlink() else queue).append((path, depth + 1))
+                        else:
+                            yield Fault(path, "too deep", "too many folders deep; passed over")
+                    elif (
+                        entry.is_symlink()
+                        and not entry.name.startswith(".")
+                        and not os.path.exists(path)
+                    ):
+                        yield _dead_link(path)  # what it led to may be full of rollouts
+        finally:
+            os.close(descriptor)
+        self.folders[folder] = _Folder(device, entries=first is not None)
+
+    def _changed(
+        self, listing: Iterable[os.DirEntry[str]], place: int
+    ) -> Iterator[os.DirEntry[str]]:
+        """Give what is no rollout that lies as it did before.
+
+        Nearly all do, at each scan: so this is all that is done about one of them.
+        """
+        as_before, found, put = self._before.record, self._found.record, self._found.put_record
+        for entry in listing:
+            base = entry.name
+            key = key_in(base)
+            record = as_before(key)
+            if record is not None:
+                try:
+                    status = entry.stat()
+                except OSError:  # it is looked at again, to say what is wrong
+                    yield entry
+                    continue
+                if (
+                    record == packed(_stamp(status), place, base.encode(errors="surrogateescape"))
+                    and stat.S_ISREG(status.st_mode)
+                    and found(key) is None
                 ):
-                    yield _dead_link(entry.path)  # what it led to may be full of rollouts
-        self.folders[folder] = _Folder(device, entries)
+                    put(key, record)
+                    self.devices.add(status.st_dev)
+                    continue
+            yield entry
 
     def place(self, folder: str) -> int:
         """Give the number of a folder of this home."""
@@ -303,15 +345,10 @@ class _Walk:
         return number_of(Folder(self._home, folder, archived))
 
 
-def _none_known(_: str) -> None:
-    return None
-
-
-def _status(entry: os.DirEntry[str] | str) -> os.stat_result | Fault | None:
+def _status(path: str) -> os.stat_result | Fault | None:
     """Look at one file with the name of a rollout; None: it has just gone."""
-    path = entry if isinstance(entry, str) else entry.path
     try:
-        found = os.stat(path) if isinstance(entry, str) else entry.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return _dead_link(path) if os.path.islink(path) else None
     except OSError as error:

@@ -192,15 +192,15 @@ def test_folders_that_are_too_deep_are_named(tmp_path: Path) -> None:
 @contextmanager
 def denied(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Refuse one folder, for root as well."""
-    really_scan = os.scandir
+    really_open = os.open
 
-    def scandir(folder: str) -> object:
+    def opened(folder: str, flags: int) -> int:
         if folder == str(path):
             raise PermissionError(13, "Permission denied")
-        return really_scan(folder)
+        return really_open(folder, flags)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", scandir)
+        patch.setattr(os, "open", opened)
         yield
 
 
