@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
+from functools import lru_cache
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -230,6 +231,7 @@ def key_in(name: str) -> Key:
         return ""
 
 
+@lru_cache(maxsize=1024)
 def key_of(rollout_id: str) -> Key:
     """Give the key of a rollout."""
     try:

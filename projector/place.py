@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, NewType
 
 #: A Codex conversation: a UUID, lower case with dashes.
@@ -45,6 +46,7 @@ class RolloutName:
     compressed: bool
 
     @classmethod
+    @lru_cache(maxsize=1024)  # a rollout that grows is named again and again
     def parse(cls, name: str) -> RolloutName | None:
         """Read a file name without its folder; None: not the name of a rollout.
 

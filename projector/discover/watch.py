@@ -3,8 +3,8 @@
 File events come from `watchfiles`, and are hints (`hints`). What it does not tell, and what is
 done about it:
 
-- A root that is missing, removed or made anew: every tick compares which folders are watched
-  with which are there, and an event in the home brings that tick forward.
+- A root that is missing, removed or made anew: once a second at most, and at once when the home
+  tells of one, it is compared which folders are watched with which are there.
 - No more watches or instances (a limit of the system), or a failure inside: poll, say why, try
   again after `retry_s`.
 - The limit of watches, when a folder is made while watching: not told. Two seconds after a new
@@ -33,12 +33,14 @@ from projector.discover.mounts import MOUNT_TABLE, without_events
 from projector.discover.scan import ARCHIVED, SESSIONS
 
 #: Events in a home itself (its roots made or removed, names given) may take longer.
-_HOME_STEP_MS: Final = 100
+_HOME_STEP_MS: Final = 250
 #: Seconds after the last event in which the next one is to be expected: a command that Codex waits
 #: for takes as long.
 _LIVELY_S: Final = 60.0
 #: How often, at most, one looks for events after that.
 _QUIET_STEP_MS: Final = 50
+#: Between two comparisons of what is watched with what is there, at least.
+_COMPARE_S: Final = 1.0
 #: How often a home that is missing is looked for, at least.
 _MISSING_S: Final = 2.0
 
@@ -154,6 +156,7 @@ class Watch:
         self._followers: list[asyncio.Task[None]] = []
         self._followed: frozenset[tuple[str, int, int]] = frozenset()
         self._renew_at = math.inf
+        self._compare_at = -math.inf
         self._failure = ""
         self._failed_at = 0.0
         self.mode = Mode("events")
@@ -168,7 +171,9 @@ class Watch:
             now = self._now()
             if self._agenda is None:
                 self._agenda = Agenda(self._bases, now)
-            await self._reconcile(self._agenda, now)
+            if now >= min(self._compare_at, self._renew_at):
+                self._compare_at = now + _COMPARE_S
+                await self._reconcile(self._agenda, now)
             hints = self._agenda.due(now)
             if hints is not None:
                 return hints
@@ -179,7 +184,7 @@ class Watch:
 
     def rescan_every(self, seconds: float) -> None:
         """Have homes due at least this often from now on, while their events come."""
-        self._rescan_s = seconds
+        self._rescan_s, self._compare_at = seconds, -math.inf
         self._news.set()
 
     def __aiter__(self) -> Self:
@@ -259,6 +264,7 @@ class Watch:
         else:
             self._failure = "file events came to an end"
         self._failed_at, self._followed = self._now(), frozenset()
+        self._compare_at = -math.inf
         for home in self._bases:  # what happened before it failed may not have been told
             agenda.rescan(home, self._failed_at)
         self._news.set()
@@ -271,12 +277,14 @@ class Watch:
             if change is not Change.modified and path in watched:
                 # It was removed, and perhaps made again, perhaps with the same inode: the watch
                 # is dead, whatever the comparison of identities would say.
-                self._followed, news = frozenset(), True
+                self._followed, self._compare_at, news = frozenset(), -math.inf, True
             for home, base in self._bases.items():
                 if not path.startswith(base + os.sep):
                     continue
-                if os.path.dirname(path) == base and not of_interest(path, base):
-                    continue
+                if os.path.dirname(path) == base:
+                    if not of_interest(path, base):
+                        continue
+                    self._compare_at = -math.inf
                 folder = change is Change.added and os.path.isdir(path)
                 if folder:
                     self._renew_at = min(self._renew_at, now + LOOK_AGAIN_S[-1])

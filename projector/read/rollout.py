@@ -349,6 +349,10 @@ class RolloutReader:
         self._batch, self._ahead = [], b""
         self._exhausted = True
 
+    def let_go(self) -> None:
+        """Let go of the lines last given: from now on only `offset` has a fingerprint."""
+        self._batch = []
+
     def close(self) -> None:
         """Let go of the file. Safe to call twice; `resume` opens it again."""
         file, self._file, self._stream = self._file, None, None

@@ -39,9 +39,11 @@ from projector.store.contract import Batch, Store
 from projector.store.standings import Standings
 
 #: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
-SIDE_BY_SIDE = 32
-#: Rollouts whose tails (state, open file) are kept for their next news: 1,024 files may be open.
-HOT_TAILS = 512
+SIDE_BY_SIDE = 64
+#: Rollouts whose tails are kept for their next news: 30 KB each.
+HOT_TAILS = 1024
+#: Files that stay open meanwhile. To open one costs little, and wakes who watches it.
+OPEN_FILES = 256
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
 
@@ -109,6 +111,8 @@ class Rounds:
         self._ahead = ahead
         self._line = Line()
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
+        self._resting: OrderedDict[RolloutId, Tail] = OrderedDict()
+        """Tails that wait for news with their files open."""
         self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._stored = Known()
@@ -276,6 +280,7 @@ class Rounds:
         while self._line and len(self._reading) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
             self._reading[rollout_id] = file
+            self._resting.pop(rollout_id, None)
             if self._ahead is None:  # else they come in the order in which they were foretold
                 self._reading.move_to_end(rollout_id, last=False)
             self._fresh.add(rollout_id)
@@ -442,6 +447,10 @@ class Rounds:
         if self.set_aside.pop(rollout_id, None) is not None:
             log.event("rollout.back", rollout=rollout_id, path=file.path)
         self._on_done(file)
+        tail.rest(is_open=True)
+        self._resting[rollout_id] = tail
+        while len(self._resting) > OPEN_FILES:
+            self._resting.popitem(last=False)[1].rest(is_open=False)
         while len(self._hot) > HOT_TAILS:
             self._hot.popitem(last=False)[1].close()
 
@@ -479,6 +488,7 @@ class Rounds:
         for rollout_id in rollout_ids:
             self._reading.pop(rollout_id, None)
             self._fresh.discard(rollout_id)
+            self._resting.pop(rollout_id, None)
             tail = self._hot.pop(rollout_id, None)
             if tail is not None:
                 tail.close()

@@ -139,10 +139,9 @@ class Surveyor:
                 found[file.path] = file
         for spot in hints.files:
             one = look(spot.path, spot.home)
-            name = RolloutName.parse(spot.path.rpartition("/")[2])
             if isinstance(one, RolloutFile):
                 found[one.path] = one
-            elif name is not None:
+            elif name := RolloutName.parse(spot.path.rpartition("/")[2]):
                 left.add(name.rollout_id)
         for file in list(found.values()):
             other = where(file.name.rollout_id)

@@ -262,6 +262,13 @@ class Tail:
         odd = None if self._reader is None else self._reader.anomaly
         return () if odd is None else (odd,)
 
+    def rest(self, *, is_open: bool) -> None:
+        """Keep where it stands, and nothing of what was read; the file `is_open` or closed."""
+        if self._reader is not None:
+            self._reader.let_go()
+            if not is_open:
+                self._reader.close()
+
     def close(self) -> None:
         """Let go of the file. `look` opens it again."""
         if self._other is not None:

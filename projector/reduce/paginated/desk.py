@@ -61,8 +61,7 @@ class Desk:
         """Bring the state up to date after the last line, and give what the call changed."""
         self.numbers.resolve()
         self.saved.meta.updated_at_ms = self.time_before(len(self.lines))
-        self.lines = ()
-        return self.changes
+        return self.end_again()
 
     def begin_again(self, lines: Sequence[Line]) -> None:
         """Lay lines here that were taken as a copy of the parent's, and are the thread's own."""
@@ -74,8 +73,8 @@ class Desk:
 
     def end_again(self) -> list[Change]:
         """Give what they change. Their numbers and times were counted when they came."""
-        self.lines = ()
-        return self.changes
+        changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
+        return changes
 
     def take_long(self, record: Object, line: Line, index: int) -> None:
         """Note of a very long line what `end` would read it again for."""

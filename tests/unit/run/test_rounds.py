@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -137,5 +138,31 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
         for one in others:
             assert standings[RolloutId(one.rollout_id)].offset == one.offset
         rounds.close()
+
+    scene.play(play)
+
+
+def test_of_what_is_committed_nothing_is_kept(tmp_path: Path) -> None:
+    """Hundreds of tails are at hand: each keeps where it stands, not what it read last."""
+    scene = Scene(tmp_path)
+    grown = [Rollout(seed=1), Rollout(seed=2, history="legacy")]
+    size = 2_000_000
+
+    async def play(store: SqliteStore) -> None:
+        for rollout in grown:
+            rollout.write(scene.home, size=5_000)
+        rounds = await scene.rounds(store)
+        await scene.catch_up(rounds)
+        for rollout in grown:
+            rollout.write(scene.home, size=size)
+        tracemalloc.start()
+        await scene.catch_up(rounds)
+        await store.totals()  # the connection's thread keeps what it did last
+        kept, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        rounds.close()
+
+        assert most > size, "it was not read while this was measured"
+        assert kept < size // 4
 
     scene.play(play)
