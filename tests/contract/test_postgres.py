@@ -36,7 +36,7 @@ from tests.server import Server
 
 #: Small tables that every machine has whole; and the one of all sources, led by a bucket.
 REFERENCE: Final = frozenset({"migrations"})
-LED_BY: Final = {"claims": "bucket"}
+LED_BY: Final = {"claims": "bucket", "settling": "response"}
 
 _KEYS: Final = """
 SELECT c.relname, i.relname, (
@@ -119,7 +119,7 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
         pytest.param(
             "SELECT c.relname FROM pg_class AS c WHERE c.relkind = 'r'"
             " AND c.relnamespace = 'public'::regnamespace AND c.relname NOT IN"
-            " ('migrations', 'claims') AND NOT EXISTS (SELECT 1 FROM pg_attribute AS a"
+            " ('migrations', 'claims', 'settling') AND NOT EXISTS (SELECT 1 FROM pg_attribute AS a"
             " WHERE a.attrelid = c.oid AND a.attname = 'source_id' AND a.attnotnull)",
             id="tables without a source",
         ),
@@ -301,6 +301,32 @@ def test_a_response_counts_once_over_hosts(backend: PostgresBackend, run: Run) -
     run(apart())
     assert asked(backend.url, "SELECT rollout_id FROM token_usage") == [(rollout_id(1),)]
     assert asked(backend.url, "SELECT responses, input_tokens FROM token_days") == [(1, 10)]
+
+
+def test_a_response_counts_once_however_close_hosts_tell_of_it(
+    backend: PostgresBackend, run: Run
+) -> None:
+    """Each of two hosts has a fork of a thread on it, and both write at the same moment."""
+    told = [f"r{number}" for number in range(20)]
+
+    async def meet(number: int) -> None:
+        async with backend.open() as one, sourced(backend, "two").open() as two:
+            names = [f"{number}:{name}" for name in told]
+            await asyncio.gather(
+                *(
+                    host.commit([batch(file_of(rollout), [
+                        usage(rollout, 100 + at, 10, response=name)
+                        for at, name in enumerate(names[:: 1 if rollout % 2 else -1])
+                    ])])
+                    for host, rollout in ((one, 2 * number + 1), (two, 2 * number + 2))
+                )
+            )  # fmt: skip
+
+    for number in range(10):
+        run(meet(number))
+    counted = asked(backend.url, "SELECT count(*), count(DISTINCT response_id) FROM token_usage")
+    assert counted == [(200, 200)]
+    assert asked(backend.url, "SELECT responses, input_tokens FROM token_days") == [(200, 2000)]
 
 
 def test_each_source_counts_its_changes_without_gaps(backend: PostgresBackend, run: Run) -> None:

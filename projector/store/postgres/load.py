@@ -222,6 +222,18 @@ _RESPONSES: Final = (
     f"SELECT {_USAGE} FROM usage AS u WHERE left(u.response_id, 64) = ANY(%s)"
     " AND u.response_id = ANY(%s)"
 )
+#: Wait for those who choose a row of one of these responses just now, and let others wait for us.
+#: Read committed: what is read next holds what they wrote.
+_SETTLE: Final = (
+    "INSERT INTO settling SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
+    " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
+)
+_SETTLE_NAMED: Final = _SETTLE.format("SELECT unnest(%s::text[])")
+_SETTLE_OF: Final = _SETTLE.format(
+    "SELECT u.response_id FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
+)
+#: Rows of others are never seen.
+_SETTLE_UNSEEN: Final = "DELETE FROM settling"
 #: Threads of several parts of which another part has one of these turns.
 _REPEATS: Final = """
 SELECT DISTINCT p.thread_id FROM unnest(%s::text[], %s::text[]) AS k (rollout_id, turn_id)
@@ -269,20 +281,31 @@ def events(source: str, rollout_id: str) -> Query:
     )
 
 
-def responses(response_ids: Sequence[str]) -> Query:
-    """Read the rows of responses, whose ever they are."""
-    return _RESPONSES, ([one[:64] for one in response_ids], list(response_ids))
+def responses(response_ids: Sequence[str]) -> list[Query]:
+    """Read the rows of responses, whose ever they are, in the last of some statements.
+
+    Until the end of the transaction nobody else chooses which of them counts.
+    """
+    return [
+        (_SETTLE_NAMED, (list(response_ids),)),
+        (_SETTLE_UNSEEN, ()),
+        (_RESPONSES, ([one[:64] for one in response_ids], list(response_ids))),
+    ]
 
 
-def usages(source: str, rollout_ids: Sequence[str]) -> Query:
-    """Read all usage of rollouts, and of the responses that it tells of, whose ever it is."""
-    return (
+def usages(source: str, rollout_ids: Sequence[str]) -> list[Query]:
+    """Read all usage of rollouts, and of the responses that it tells of, whose ever it is.
+
+    As `responses`.
+    """
+    rows = (
         f"SELECT {_USAGE} FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
         f" UNION SELECT {_USAGE} FROM usage AS o JOIN usage AS u"
         " ON left(u.response_id, 64) = left(o.response_id, 64) AND u.response_id = o.response_id"
         " WHERE o.source_id = %s AND o.rollout_id = ANY(%s)",
         (source, list(rollout_ids)) * 2,
     )
+    return [(_SETTLE_OF, (source, list(rollout_ids))), (_SETTLE_UNSEEN, ()), rows]
 
 
 class RowsOf:
@@ -297,6 +320,11 @@ class RowsOf:
         self.repeats: set[ThreadId] = set()
         self.queries: list[Query] = []
         self._takers: list[Any] = []
+        # Before the rollouts' own usage is read: from here on, what counts stays as it is.
+        told_of = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
+        if told_of:
+            for text, values in responses(told_of):
+                self._add(text, values, self._response)
         old = {one: wanted for one, (wanted, _, new) in asked.items() if not new}
         self._ask(_ITEMS, _pairs(old, "items"), self._item)
         self._ask(_TURNS, _pairs(old, "turns"), self._turn)
@@ -316,9 +344,6 @@ class RowsOf:
             # Behind those that are read whole: these lack their JSON.
             self._add(_BURIED_ITEMS, (*_columns(buried), source), self._buried_item)
             self._add(_BURIED_TURNS, (*_columns(buried), source), self._turn)
-        responses = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
-        if responses:
-            self._add(_RESPONSES, ([one[:64] for one in responses], responses), self._response)
         turns = [(one, turn) for one, wanted in old.items() for turn in wanted.turn_ids]
         turns += [
             (one, turn) for one, (wanted, _, new) in asked.items() if new

@@ -347,7 +347,7 @@ class _Merge:
             ))  # fmt: skip
 
     async def _merge_usage(self) -> None:
-        (stored,) = await self._tx.wire.ask(load.usages(self._tx.source, [self._id]))
+        *_, stored = await self._tx.wire.ask(*load.usages(self._tx.source, [self._id]))
         all_rows = [load.usage_of(row) for row in stored]
         old = {
             row.uid: row
@@ -373,7 +373,7 @@ class _Merge:
         responses = sorted({
             usage.response_id for usage in rows.usage.values() if usage.response_id is not None
         })  # fmt: skip
-        (more,) = await self._tx.wire.ask(load.responses(responses))
+        *_, more = await self._tx.wire.ask(*load.responses(responses))
         known = {(row.source, row.rollout_id, row.uid) for row in all_rows}
         others += [
             row

@@ -4,7 +4,9 @@
    the order of commits, and what was read stays true to the end.
 2. Rollouts of a batch are locked next; who makes a chain locks what it is made of, or the claims
    of what it lacks. So sources whose rollouts continue each other see each other's rows.
-3. Everything is written, and committed, in the last round trip. One more comes before it where
+3. Who reads the rows of a model response first waits for whoever else chooses which of them counts
+   (the table `settling`), whatever source that is.
+4. Everything is written, and committed, in the last round trip. One more comes before it where
    rows can be counted only when they are written.
 """
 

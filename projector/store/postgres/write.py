@@ -376,8 +376,8 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
          f" ORDER BY {'x.seq' if kind == EVENT else 'x.rollout_id, x.position'}", place)
         for kind, table, columns, more in _PURGED
     ]  # fmt: skip
-    *rows, usages = await tx.wire.ask(*told, load.usages(tx.source, ids))
-    for (kind, *_), some in zip(_PURGED, rows, strict=True):
+    *rows, usages = await tx.wire.ask(*told, *load.usages(tx.source, ids))
+    for (kind, *_), some in zip(_PURGED, rows[: len(_PURGED)], strict=True):
         tx.told.extend(
             Told(
                 kind, TOMBSTONE, tx.source, stored[rollout_id].thread_id, rollout_id, turn_id,

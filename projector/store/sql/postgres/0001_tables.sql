@@ -238,6 +238,13 @@ CREATE INDEX usage_by_response ON usage (left(response_id, 64)) WHERE response_i
 CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
 COMMENT ON TABLE usage IS 'Tokens of model responses. Internal.';
 
+-- Responses of which one row is chosen just now, by a hash of their ids: a row is taken away by the
+-- transaction that wrote it, so that nobody sees any, and who writes the same waits for its end.
+CREATE TABLE settling (
+  response bigint PRIMARY KEY
+);
+COMMENT ON TABLE settling IS 'Keeps two hosts from counting one response at the same moment. Internal.';
+
 -- What responses cost, by day (UTC) and model: sums over `usage` of a source.
 CREATE TABLE usage_days (
   source_id               uuid NOT NULL,
