@@ -16,6 +16,7 @@ from projector.place import RolloutId
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds
+from tests.contract.makers import batch, file_of, rollout_id, usage
 from tests.databases import SOURCE, reading
 from tests.extended import THREAD, extended
 from tests.homes import put
@@ -143,6 +144,28 @@ def test_a_follower_goes_on_where_it_was(new: New, home: Path, from_: str, to: s
     for row in mirror.rows.values():
         row.pop("host", None)
     assert mirror.rows == shown(copy)[1]
+
+
+@pytest.mark.parametrize("there", [1, 3])
+def test_a_response_that_another_host_told_of_costs_once(new: New, there: int) -> None:
+    """Each has a fork with it; of the rollouts that tell of it, that of the oldest counts."""
+    old, copy = new("sqlite"), new("postgres")
+
+    async def told(url: str, source: str, number: int) -> None:
+        store = await open_store(url, source=source)
+        own = usage(number, 200, 3, response=f"r{number}")
+        await store.commit([batch(file_of(number), [usage(number, 100, 7, response="r"), own])])
+        await store.close()
+
+    asyncio.run(told(copy, "another", there))
+    asyncio.run(told(old, SOURCE, 2))
+    assert cli.run(["copy", "--from", old, "--to", copy]) == 0
+
+    with reading(copy) as db:
+        counted = "SELECT rollout_id FROM token_usage WHERE response_id = 'r'"
+        assert db.rows(counted) == [(rollout_id(min(there, 2)),)]
+        sums = "SELECT sum(responses), sum(input_tokens) FROM token_days"
+        assert [tuple(map(int, row)) for row in db.rows(sums)] == [(3, 13)]
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

@@ -229,6 +229,7 @@ _SETTLE: Final = (
     " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
 )
 _SETTLE_NAMED: Final = _SETTLE.format("SELECT unnest(%s::text[])")
+_SETTLE_ALL: Final = _SETTLE.format("SELECT u.response_id FROM usage AS u WHERE u.source_id = %s")
 _SETTLE_OF: Final = _SETTLE.format(
     "SELECT u.response_id FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
 )
@@ -306,6 +307,11 @@ def usages(source: str, rollout_ids: Sequence[str]) -> list[Query]:
         (source, list(rollout_ids)) * 2,
     )
     return [(_SETTLE_OF, (source, list(rollout_ids))), (_SETTLE_UNSEEN, ()), rows]
+
+
+def settling(source: str) -> list[Query]:
+    """Until the end of the transaction, let nobody else choose what counts of a source's usage."""
+    return [(_SETTLE_ALL, (source,)), (_SETTLE_UNSEEN, ())]
 
 
 class RowsOf:

@@ -19,9 +19,11 @@ from projector.address import shown, source_id
 from projector.errors import StoreRefused
 from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
+from projector.store.postgres import load
 from projector.store.postgres.connect import parameters
 from projector.store.postgres.reading import explaining
 from projector.store.postgres.save import bucket, changed_files
+from projector.store.postgres.wire import composed
 from projector.store.transfer import Row, Stand, Table
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
@@ -35,6 +37,22 @@ SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300
   left(coalesce(model, ''), 256), count(*), sum(input_tokens), sum(cached_input_tokens),
   sum(output_tokens), sum(reasoning_output_tokens), sum(total_tokens)
 FROM usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
+"""
+
+#: Of the rows of a response that several sources have now, the first counts; gives whose changed.
+_SETTLED: Final = """
+WITH first AS (
+  SELECT o.source_id, o.rollout_id, o.uid, o.counted, row_number() OVER (
+    PARTITION BY o.response_id ORDER BY o.rollout_id, o.position, o.uid) = 1 AS counts
+  FROM usage AS o
+  WHERE o.tombstone = 0 AND EXISTS (
+    SELECT 1 FROM usage AS u WHERE u.source_id = %s AND u.tombstone = 0
+      AND left(u.response_id, 64) = left(o.response_id, 64) AND u.response_id = o.response_id)
+)
+UPDATE usage AS u SET counted = f.counts FROM first AS f
+WHERE u.source_id = f.source_id AND u.rollout_id = f.rollout_id AND u.uid = f.uid
+  AND f.counted <> f.counts
+RETURNING u.source_id
 """
 
 
@@ -157,7 +175,14 @@ class PostgresReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with explaining(self._url):
-            self._db.execute(_DAYS, (self._source,))
+            # Whose sums may change with ours.
+            self._db.execute("SELECT 1 FROM sources ORDER BY source_id FOR UPDATE")
+            for text, values in load.settling(self._source):
+                self._db.execute(composed(text), values)
+            rows = self._db.execute(_SETTLED, (self._source,))
+            for source in sorted({self._source, *(str(whose) for (whose,) in rows)}):
+                self._db.execute("DELETE FROM usage_days WHERE source_id = %s", (source,))
+                self._db.execute(_DAYS, (source,))
             self._db.commit()
 
     def close(self) -> None:
