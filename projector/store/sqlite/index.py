@@ -119,8 +119,9 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, str]) 
             if item not in known:
                 row = db.execute("SELECT text FROM item_texts WHERE item = ?", (item,)).fetchone()
                 known[item] = row[0]
+        known = dict(sorted(known.items()))
     # In the order of their numbers: FTS5 would begin another segment where one is lower.
-    db.executemany("INSERT INTO item_index (rowid, text) VALUES (?, ?)", sorted(known.items()))
+    db.executemany("INSERT INTO item_index (rowid, text) VALUES (?, ?)", known.items())
 
 
 def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:

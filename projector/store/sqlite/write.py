@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from projector.place import ThreadId, TurnId
@@ -118,21 +119,20 @@ def _put(
     `new`: INSERT OR IGNORE. `again`: its ON CONFLICT DO UPDATE; takes `more` values of each row.
     Gives whether all were new.
     """
-    first: dict[bytes, int] = {}
-    for at, row in enumerate(rows):
-        first.setdefault(row[0], at)
-    later: Iterable[int] = ()
+    every: Sequence[int] = range(len(rows))
+    first, later = every, every[:0]
+    if len(set(map(itemgetter(0), rows))) < len(rows):
+        first = sorted({rows[at][0]: at for at in reversed(every)}.values())
+        later = sorted(set(every).difference(first))
     try:
         inserted = db.executemany(
-            new, rows if len(first) == len(rows) else [rows[at] for at in first.values()]
+            new, rows if first is every else [rows[at] for at in first]
         ).rowcount
     except (OverflowError, UnicodeEncodeError):
-        later = range(len(rows))  # `many` mends them
+        later = every  # `many` mends them
     else:
         if inserted < len(first):
-            later = range(len(rows))
-        elif len(first) < len(rows):
-            later = sorted(set(range(len(rows))) - set(first.values()))
+            later = every
     if later:
         upsert = new.replace("OR IGNORE ", "") + again
         many(db, upsert, [rows[at] + more[at] if more else rows[at] for at in later])
@@ -200,13 +200,15 @@ def marked(differ: str) -> str:
 #: Status of an item: a command's, as in its JSON.
 STATUS: Final = "iif({type} = 'commandExecution', json_extract({json}, '$.status'), NULL)"
 
-_ITEM_NEW = """
+_ITEM_NEW: Final = """
 INSERT OR IGNORE INTO {new}item_rows (uid, rollout, position, turn_key, item_id, ordinal,
   updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
   status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
-  coalesce(?14, {status}))
-""".replace("{status}", STATUS.format(type="?10", json="CAST(?11 AS TEXT)"))
+  {status})
+"""
+#: Where it was not told with the row.
+_STATUS: Final = f"coalesce(?14, {STATUS.format(type='?10', json='CAST(?11 AS TEXT)')})"
 
 # A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
 # it were new. `excluded` is the row that comes, the bare names are the row that is there.
@@ -324,10 +326,11 @@ ON CONFLICT (rollout, key) DO UPDATE SET
 def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
     rollout, start = to.rollout, to.start
     keys = turn_keys(db, [row.turn_id for row in rows])
+    told = all(row.status is not None for row in rows if row.type == "commandExecution")
     (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}item_rows").fetchone()
     all_new = _put(
         db,
-        _ITEM_NEW.format(new=to.new),
+        _ITEM_NEW.format(new=to.new, status="?14" if told else _STATUS),
         _ITEM_AGAIN,
         [
             (uid, rollout, start + offset, keys[turn_id], item_id, ordinal, created, started,
@@ -379,8 +382,8 @@ def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None
         _USAGE_AGAIN,
         [
             (uid, rollout, start + offset, keys[turn_id], ordinal, response_id, model,
-             *[count if -most <= count <= most else most if count > 0 else -most
-               for count in counts],
+             *(counts if -most <= min(counts) and max(counts) <= most
+               else [max(-most, min(count, most)) for count in counts]),
              recorded_at_ms)
             for uid, turn_id, offset, ordinal, response_id, model, *counts, recorded_at_ms in rows
         ],
