@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +11,21 @@ from tests.benchmarks.contestants import ALL, PROJECTOR, Contestant
 from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
+#: Seconds of a benchmark that a peer may take; at 1 GB one round of Codex is a minute.
+_PATIENCE = 90.0
+
 
 def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
     """Let everyone who is there project the home once a round, first one then another first.
 
-    A peer that cannot do it leaves the race, with its reason; the others go on.
+    A peer that cannot do it leaves the race, with its reason; the others go on. So they do without
+    a peer that has taken all the time it has: it is compared in the rounds that it took part in.
 
     Raises:
         Failed: the projector itself cannot do it.
     """
     there = []
+    spent: defaultdict[str, float] = defaultdict(float)
     warm = run.home()
     for contestant in contestants:
         why = contestant.absent()
@@ -31,15 +37,23 @@ def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
         start = turn % len(there)
         for contestant in there[start:] + there[:start]:
             who = contestant.name
-            cost = None if who in run.result.absent else _once(run, home, contestant)
+            late = contestant is not PROJECTOR and spent[who] > _PATIENCE
+            cost = None if late or who in run.result.absent else _once(run, home, contestant)
             if cost is None:
                 continue
+            spent[who] += cost.start + cost.wall
             run.result.sample(who, "wall", cost.wall, "s")
             run.result.sample(who, "speed", home.megabytes / cost.wall, "MB/s")
             run.result.sample(who, "CPU", cost.cpu, "s")
             run.result.sample(who, "peak memory", cost.peak, "MiB")
             if cost.start:
                 run.result.sample(who, "start, not counted", cost.start, "s")
+    for who, seconds in spent.items():
+        figure = run.result.find(who, "wall")
+        if figure is not None and len(figure.samples) < run.repeat and who not in run.result.absent:
+            run.result.notes.append(
+                f"{who}: {len(figure.samples)} of {run.repeat} rounds, which took {seconds:.0f} s"
+            )
     run.result.notes.append(
         f"{len(home.rollouts)} rollouts, {number(home.megabytes)} MB,"
         f" {sum(one['records'] for one in home.rollouts):,} records, {home.items:,} items"

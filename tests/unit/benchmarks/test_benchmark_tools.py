@@ -11,10 +11,12 @@ import orjson
 import pytest
 
 from tests.benchmarks.bare_loop import items
-from tests.benchmarks.bench import Failed, Run
-from tests.benchmarks.processes import measured
+from tests.benchmarks.bench import Failed, Home, Run
+from tests.benchmarks.contestants import Contestant
+from tests.benchmarks.processes import Cost, measured
 from tests.benchmarks.results import Result
 from tests.benchmarks.rollouts import MB, Rollout
+from tests.benchmarks.suite.backfill import race
 from tests.benchmarks.suite.reading import scans
 from tests.benchmarks.watching import Watch
 
@@ -131,3 +133,28 @@ def test_a_rollout_goes_on_in_another_process(tmp_path: Path, history: str) -> N
     assert [one["type"] for one in records].count("session_meta") == 1
     if history == "paginated":
         assert [one["ordinal"] for one in records] == list(range(len(records)))
+
+
+def test_a_slow_peer_is_waited_for_so_long(tmp_path: Path) -> None:
+    """It is told in how many rounds it was; the others are in all of them."""
+
+    def taking(name: str, seconds: float) -> Contestant:
+        cost = Cost(wall=seconds, cpu=1, peak=1)
+        return Contestant(name, lambda: "", lambda *_: cost)
+
+    home = Home(tmp_path, ({"bytes": 9, "records": 1, "items": 1},))
+    result = Result("race", "who is faster")
+    run = Run(
+        result=result,
+        scratch=tmp_path,
+        repeat=5,
+        quick=False,
+        tell=lambda *_: None,
+        homes={"one turn": home},
+    )
+
+    race(run, home, [taking("fast", 2), taking("slow", 70)])
+
+    rounds = {figure.who: len(figure.samples) for figure in result.figures}
+    assert rounds == {"fast": 5, "slow": 2}
+    assert result.notes[0] == "slow: 2 of 5 rounds, which took 140 s"
