@@ -129,8 +129,9 @@ class ItemRow(NamedTuple):
     shown: dict[str, Any] | None = None
     """The snapshot, as whoever reads `json` would get it; None: read it. It is the reducer's, and
     stays in its process."""
-    words: str | None = None
-    """What full-text search finds it by (`Batch.indexing`); None: to be made from the snapshot."""
+    words: bytes | None = None
+    """What full-text search finds it by (`Batch.indexing`), in UTF-8; None: to be made from the
+    snapshot."""
 
 
 class RealtimeRow(NamedTuple):

@@ -79,7 +79,7 @@ def batch_of(
     words = None if limits.indexing is None else limits.indexing.words
     for at, change in enumerate(changes):
         if type(change) is ItemRow and change.shown is not None:
-            made = None if words is None else words(change.type, change.shown)
+            made = None if words is None else words(change.type, change.shown).encode()
             changes[at] = _row((*change[:-2], None, made))
     end = lines[-1].end if lines else reader.offset
     return Batch(

@@ -108,7 +108,7 @@ def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
     wanted = Indexing("all", BOUND)
 
     def told(row: ItemRow, words: str) -> ItemRow:
-        return row._replace(words=words)
+        return row._replace(words=words.encode())
 
     first = batch(
         file_of(1), [told(said("a", 1, "one"), "one"), said("b", 2, "two"), ran("c", 3, "three")]

@@ -286,12 +286,13 @@ def fold(
 def _item(rows: Rows, new: ItemRow, start: int) -> None:
     text = new.json if isinstance(new.json, str) else new.json.decode()
     json = escapes.of_json(text)
+    words = None if new.words is None else new.words.decode()
     old = rows.items.get(new.uid)
     if old is None:
         rows.items[new.uid] = Item(
             new.uid, escapes.text(new.turn_id), escapes.text(new.item_id), start + new.offset,
             new.ordinal, new.ordinal, new.created_at_ms, new.started_at_ms, new.completed_at_ms,
-            escapes.text(new.type), json, new.provenance, new.owner, text=new.words,
+            escapes.text(new.type), json, new.provenance, new.owner, text=words,
         )  # fmt: skip
         return
     if old.tombstone:
@@ -312,7 +313,7 @@ def _item(rows: Rows, new: ItemRow, start: int) -> None:
     kind = escapes.text(new.type)
     old.reworded = old.reworded or old.json != json or old.type != kind
     old.updated_ordinal, old.type, old.json = new.ordinal, kind, json
-    old.provenance, old.text = new.provenance, new.words
+    old.provenance, old.text = new.provenance, words
 
 
 def _turn(rows: Rows, new: TurnRow, start: int) -> None:

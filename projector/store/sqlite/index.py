@@ -62,10 +62,10 @@ class Texts:
     def __init__(self, indexing: Indexing) -> None:
         self.indexing: Final = indexing
         """How they must have been made."""
-        self.known: dict[int, str] = {}
+        self.known: dict[int, bytes | str] = {}
         """By the item's number."""
 
-    def made(self, last: int, words: Sequence[str | None]) -> None:
+    def made(self, last: int, words: Sequence[bytes | None]) -> None:
         """Hear of the items behind number `last`, all new, in the order of their numbers."""
         for item, text in enumerate(words, last + 1):
             if text is not None:
@@ -104,7 +104,7 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
         _add(db, newest, last, texts.known)
 
 
-def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, str]) -> None:
+def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes | str]) -> None:
     """Index the items behind number `before` up to `last`; `known`: the words of some."""
     if not known:
         db.execute(
@@ -121,7 +121,9 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, str]) 
                 known[item] = row[0]
         known = dict(sorted(known.items()))
     # In the order of their numbers: FTS5 would begin another segment where one is lower.
-    db.executemany("INSERT INTO item_index (rowid, text) VALUES (?, ?)", known.items())
+    db.executemany(
+        "INSERT INTO item_index (rowid, text) VALUES (?, CAST(? AS TEXT))", known.items()
+    )
 
 
 def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
