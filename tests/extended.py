@@ -27,7 +27,7 @@ AGENT: Final = "01a30000-0000-7000-8000-00000000ffff"
 
 def looked(call_id: str) -> Record:
     """An image that was looked at."""
-    return event("view_image_tool_call", call_id=call_id, path="/w/p.png")
+    return event("view_image_tool_call", call_id=call_id, path="/w/\0.png")
 
 
 def _agents(kind: str, call_id: str, **fields: Any) -> Record:
@@ -48,7 +48,8 @@ RECORDS: Final[tuple[Record, ...]] = (
     _agents("waiting", "wait", statuses={AGENT: {"completed": "a find"}}),
     looked("v2"),
     answer("done"),
-    event("error", message="no more", codex_error_info="usage_limit_exceeded"),
+    event("thread_name_updated", thread_id=THREAD, thread_name="A \0 name"),
+    event("error", message="no \0 more", codex_error_info="usage_limit_exceeded"),
     completed("t1"),
     started("t2"),
     *said("more"),

@@ -30,7 +30,7 @@ _CALLED = {
 #: Events that it drops.
 _DROPPED = frozenset({
     "view_image_tool_call", "collab_agent_spawn_end", "collab_agent_interaction_end",
-    "collab_waiting_end", "collab_close_end", "collab_resume_end", "error",
+    "collab_waiting_end", "collab_close_end", "collab_resume_end", "error", "thread_name_updated",
 })  # fmt: skip
 
 

@@ -88,15 +88,15 @@ class Kept(NamedTuple):
             yield from ((one, kind, one in self.alone) for one in some)
 
 
-def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept:
-    """Tell what stays.
+def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept | None:
+    """Tell what stays; None: the new content is none that Codex's migration made of the old one.
 
     `before`: uids of the rows that stayed when the rollout was migrated; no others can. None: it
     was a legacy one until now.
     """
     again = _again(old, new)
     if not again or (new.items and not any(_MIGRATED(item.item_id) for item in new.items)):
-        return Kept([], [], [], [], frozenset())
+        return None
     mine = frozenset(row.uid for row in old.rows()) if before is None else before
     alone = {item.uid for item in _lost(old, new, again)} & mine
     shown = {item.turn_id for item in new.items}

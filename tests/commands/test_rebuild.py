@@ -27,6 +27,9 @@ from tests.commands.stage import (
     home_with_all_kinds,
     projector,
 )
+from tests.extended import THREAD, extended
+from tests.homes import put
+from tests.migration import migrated
 from tests.projecting import backfilled, settings_for
 from tests.rows import Rows, rows_of
 
@@ -254,6 +257,27 @@ def test_rows_without_a_file_are_saved(folder: Path, table: str) -> None:
     assert "1 rollout without a file" in result.stdout
     assert before == seen(folder)
     assert events == numbers(folder)
+
+
+@pytest.mark.parametrize("table", ["items_by_position", "frames"])
+def test_what_a_migration_dropped_is_saved(folder: Path, table: str) -> None:
+    """Though the rollout's file is there: it does not hold it any more."""
+    path = put(folder / "home", f"sessions/rollout-2026-03-01T09-00-00-{THREAD}.jsonl", extended())
+    backfilled(folder / "home", folder / "p.db")
+    path.write_bytes(migrated(extended()))
+    backfilled(folder / "home", folder / "p.db")
+    before, events = seen(folder), numbers(folder)
+    damage(folder, table)
+
+    result = projector(folder, "rebuild")
+
+    assert result.return_value == 0
+    assert "without a file" not in result.stdout
+    assert seen(folder) | {"anomalies": []} == before | {"anomalies": []}
+    assert set(numbers(folder)) <= set(events)
+    assert projector(folder, "verify").return_value == 0
+    assert b"view_image" not in path.read_bytes()
+    assert asked(folder, "SELECT count(*) FROM kept_rows WHERE alone") == (4,)
 
 
 def test_what_cannot_be_saved_is_told(folder: Path) -> None:

@@ -66,7 +66,7 @@ def turns(database: Where) -> Dicts:
 
 def counted(database: Where) -> tuple[Any, ...]:
     with reading(database) as db:
-        (row,) = db.rows("SELECT item_count, turn_count, total_tokens FROM threads")
+        (row,) = db.rows("SELECT item_count, turn_count, total_tokens, name FROM threads")
     return row
 
 
@@ -136,6 +136,7 @@ def test_nothing_visible_is_lost(tmp_path: Path, database: Where) -> None:
     assert told(database) == [*TOLD]
     assert (items(database), turns(database), counted(database), events(database)) == before
     assert [row["status"] for row in turns(database)] == ["failed", "completed"]
+    assert counted(database)[-1] == "A \0 name"
     mirror.read(url_of(database))
     assert mirror.rows == rows_to_mirror(url_of(database))
     assert run("verify", tmp_path, database) == 0

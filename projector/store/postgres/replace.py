@@ -150,6 +150,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     at_start(one, row, replace(last, start=start))
     assert row is not None, one
     migrated = row.now["mode"] == "legacy" and last.header.mode == "paginated"
+    name = row.now["name"]
     values = values_of(last, row, tx.now_ms, elsewhere=row.now["elsewhere"], anew=True)
     values["records"] = scratch.records
     if row.now["elsewhere"]:
@@ -171,7 +172,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     by = world.moved.pop(one, 0)
     if by:
         await tx.wire.ask(*save.moved(world, {one: by}))
-    await _keep(tx, scratch, row, migrated=migrated)
+    await _keep(tx, scratch, row, migrated=migrated, name=name)
     await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
     recount(tx, one)
     await tx.commit()
@@ -180,8 +181,13 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
 _WHOSE: Final = "source_id = %s AND rollout_id = %s"
 
 
-async def _keep(tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bool) -> None:
-    """Put what was shown, and the new content does not show, over what was made aside."""
+async def _keep(
+    tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bool, name: str | None
+) -> None:
+    """Put what was shown, and the new content does not show, over what was made aside.
+
+    `migrated`: it may have been just now; `name`: as the old content said.
+    """
     place = (tx.source, row.rollout_id)
     (marked,) = await tx.wire.ask((f"DELETE FROM kept_rows WHERE {_WHOSE} RETURNING uid", place))
     before = frozenset(uid.bytes for (uid,) in marked)
@@ -199,6 +205,11 @@ async def _keep(tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bo
         [Event(*_plain(found, json=3)) for found in events],
     )
     stays = kept(old, await scratch.content(), None if migrated else before)
+    if stays is None:
+        return
+    if migrated and name is not None and (tx.source, row.thread_id) not in tx.world.names:
+        tx.world.names[tx.source, row.thread_id] = name
+        tx.last += save.names({row.thread_id: name}, tx.source)
     (texts,) = await tx.wire.ask((
         f"SELECT uid, json::text FROM items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
         (*place, [item.uid.hex() for item in stays.items]),

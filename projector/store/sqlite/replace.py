@@ -90,14 +90,15 @@ def finish(
     """
     with feed.telling(db, now_ms), index.following(db):
         old = _standing(db, start, last)
-        (mode,) = db.execute(
-            "SELECT mode FROM rollouts WHERE rollout = ?", (old.rollout,)
+        mode, name = db.execute(
+            "SELECT mode, name FROM rollouts WHERE rollout = ?", (old.rollout,)
         ).fetchone()
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
-        _keep(db, row, now_ms, migrated=mode == "legacy" and last.header.mode == "paginated")
+        migrated = mode == "legacy" and last.header.mode == "paginated"
+        _keep(db, row, now_ms, migrated=migrated, name=name)
         for table in _KEYED:
             _merge(db, table, row)
         db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
@@ -128,8 +129,14 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
     return row
 
 
-def _keep(db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: bool) -> None:
-    """Put what was shown, and the new content does not show, over what was made aside."""
+def _keep(
+    db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: bool, name: str | None
+) -> None:
+    """Put what was shown, and the new content does not show, over what was made aside.
+
+    `migrated`: it may have been just now; `name`: as the old content said.
+    """
+    thread_id = ThreadId(row.lineage[0])
     marked = db.execute("DELETE FROM kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
     before = frozenset(uid for (uid,) in marked)
     if not (migrated or before):
@@ -139,6 +146,10 @@ def _keep(db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: b
         _content(db, "new_", row.rollout, 0),
         None if migrated else before,
     )
+    if stays is None:
+        return
+    if migrated and name is not None:
+        db.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (thread_id, name))
     whole = [
         item._replace(json=json)
         for item in stays.items
@@ -148,7 +159,7 @@ def _keep(db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: b
         )
     ]
     db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])
-    to = Target("new_", row.rollout, ThreadId(row.lineage[0]), 0, now_ms)
+    to = Target("new_", row.rollout, thread_id, 0, now_ms)
     write(db, to, [*stays.turns, *whole, *stays.events])
     db.executemany(
         "INSERT INTO kept_rows VALUES (?, ?, ?, ?)",

@@ -2,7 +2,8 @@
 
 Of a rollout whose file is there nothing need be saved: it is projected anew. Saved are rollouts
 whose files are gone, with all their rows, names, and the numbers and times of events, so that
-whoever follows the change feed meets nothing twice under two numbers.
+whoever follows the change feed meets nothing twice under two numbers. Where a migration dropped
+what stays (`store/kept.py`), the rollout is saved, and then projected anew over what was saved.
 
 A damaged page costs the rows on it. Rows are read in the order of their keys, without other
 indexes; behind a place that cannot be read the search goes on in steps that double.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -122,7 +123,8 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         writing(db),
     ):
         into = _Into(db)
-        numbers = _rollouts(wreck, into, there)
+        marks = wreck.some("kept_rows")
+        numbers, again = _rollouts(wreck, into, there, {mark["rollout"] for mark in marks})
         rows = 0
         turn_ids = {row["turn_key"]: row["turn_id"] for row in wreck.rows("turn_ids", "turn_key")}
         keys = turn_keys(db, turn_ids.values() if numbers else ())
@@ -134,28 +136,47 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
                     row["rollout"] = numbers[row["rollout"]]
                     if "turn_key" in row:
                         row["turn_key"] = keys.get(turn_ids.get(row["turn_key"]))
-                    rows += into.insert(table, row)
+                    rows += into.insert(table, row) and row["rollout"] not in again
         for count in COUNT.values():
             count(db, 0)
-        for before, number in numbers.items():
-            for row in wreck.some("frames", "rollout = ?", (before,)):
-                into.insert("frames", {**row, "rollout": number})
+        _beside(wreck, into, numbers, marks)
+        for row in wreck.rows("events", "seq") if again else ():
+            if row["from_record"] and numbers.get(row["rollout"], 0) in again:
+                into.insert("events", {**row, "rollout": numbers[row["rollout"]]})
         for row in wreck.some("names"):
             into.insert("names", row)
-        _settle(wreck, db, numbers, now_ms)
-    return Salvaged(len(numbers), rows, tuple(wreck.damaged), numbers)
+        _settle(wreck, db, numbers, again, now_ms)
+    return Salvaged(len(numbers) - len(again), rows, tuple(wreck.damaged), numbers)
 
 
-def _rollouts(wreck: Wreck, into: _Into, there: Collection[RolloutId]) -> dict[int, int]:
-    """Copy the rollouts; gives their numbers, old → new."""
+def _beside(
+    wreck: Wreck, into: _Into, numbers: Mapping[int, int], marks: Iterable[dict[str, Any]]
+) -> None:
+    """Copy rows without a key of their own."""
+    for before, number in numbers.items():
+        for row in wreck.some("frames", "rollout = ?", (before,)):
+            into.insert("frames", {**row, "rollout": number})
+    for mark in marks:
+        if mark["rollout"] in numbers:
+            into.insert("kept_rows", {**mark, "rollout": numbers[mark["rollout"]]})
+
+
+def _rollouts(
+    wreck: Wreck, into: _Into, there: Collection[RolloutId], migrated: Collection[int]
+) -> tuple[dict[int, int], frozenset[int]]:
+    """Copy the rollouts; gives their numbers, old → new, and of which the files are there."""
     numbers: dict[int, int] = {}
+    again: list[int] = []
     for row in wreck.rows("rollouts", "rollout"):
-        if row["rollout_id"] in there:
-            continue
         before = row.pop("rollout")
+        is_there = row["rollout_id"] in there
+        if is_there and before not in migrated:
+            continue
         if into.insert("rollouts", row):
             (numbers[before],) = into.db.execute("SELECT last_insert_rowid()").fetchone()
-    return numbers
+            if is_there:
+                again.append(numbers[before])
+    return numbers, frozenset(again)
 
 
 class _Into:
@@ -180,7 +201,13 @@ class _Into:
         return 0
 
 
-def _settle(wreck: Wreck, db: sqlite3.Connection, numbers: dict[int, int], now_ms: int) -> None:
+def _settle(
+    wreck: Wreck,
+    db: sqlite3.Connection,
+    numbers: dict[int, int],
+    again: Collection[int],
+    now_ms: int,
+) -> None:
     """Make chains and counters of what was copied."""
     copied = [
         db.execute(
@@ -198,10 +225,11 @@ def _settle(wreck: Wreck, db: sqlite3.Connection, numbers: dict[int, int], now_m
     link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
     for number in numbers.values():
         link.recount(db, number)
-    if wreck.damaged:
-        # Should such a file come back, it is projected anew: some of its rows are lost.
-        for number in numbers.values():
-            db.execute("UPDATE rollouts SET head = x'', tail = x'' WHERE rollout = ?", (number,))
+    # Should such a file come back, it is projected anew where some of its rows are lost.
+    for number in numbers.values() if wreck.damaged else again:
+        db.execute(
+            "UPDATE rollouts SET head = x'', tail = x'', size = 0 WHERE rollout = ?", (number,)
+        )
 
 
 def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str, ...]:

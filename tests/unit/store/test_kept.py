@@ -6,10 +6,13 @@ from operator import itemgetter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from projector.place import ItemId, Offset, Ordinal, TurnId
 from projector.rows import Event, ItemRow, TurnRow
-from projector.store.kept import Content, Kept, kept
+from projector.store.kept import Content, Kept
+from projector.store.kept import kept as told_of
 
 #: The form of the ids that are made up for legacy rows.
 OURS = "6a37f0a3-c9b9-5f56-8557-62e455fb8384"
@@ -33,6 +36,13 @@ def item(
 
 def said(item_id: str, at: int, ms: int = 1) -> ItemRow:
     return item(item_id, at, kind="userMessage", ms=ms)
+
+
+def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept:
+    """Tell what stays, where there was a migration."""
+    stays = told_of(old, new, before)
+    assert stays is not None
+    return stays
 
 
 def places(stays: Kept) -> list[tuple[str, int, int | None]]:
@@ -78,8 +88,8 @@ def test_later_nothing_stays_that_did_not_stay_before() -> None:
     ],
 )
 def test_of_another_content_nothing_stays(other: Content) -> None:
-    assert not any(kept(OLD, other, None))
-    assert not any(kept(OLD, other, frozenset({b"t v2"})))
+    assert told_of(OLD, other, None) is None
+    assert told_of(OLD, other, frozenset({b"t v2"})) is None
 
 
 def test_a_thread_without_messages_is_known_by_its_turns() -> None:
@@ -204,3 +214,46 @@ def test_of_a_turn_that_ran_or_was_rolled_back_all_is_told_as_it_is_now(*, shown
     stays = kept(old, new, None)
 
     assert (stays.events, stays.unsaid) == ([], [])
+
+
+def over(new: Content, stays: Kept) -> Content:
+    """Put what stays over a content, as a store does."""
+    shown = {row.uid: row for row in new.rows()} | {row.uid: row for row in stays.turns}
+    shown |= {row.uid: row for row in stays.items}
+    rows = sorted(shown.values(), key=lambda row: row.offset)
+    return Content(
+        [row for row in rows if isinstance(row, TurnRow)],
+        [row for row in rows if isinstance(row, ItemRow)],
+    )
+
+
+@given(kinds=st.lists(st.sampled_from(["said", "told", "rebuilt", "dropped", "turn"]), max_size=30))
+def test_all_that_was_shown_is_shown_in_its_order_and_stays_so(kinds: list[str]) -> None:
+    old, new, number = Content([turn("t0", 0)], []), Content([turn("t0", 500)], []), 0
+    for at, kind in enumerate(["said", *kinds], 1):
+        here, there, turn_id = 1000 * at, 1000 * at + 500, old.turns[-1].turn_id
+        if kind == "turn":
+            old = old._replace(turns=[*old.turns, turn(f"t{at}", here)])
+            new = new._replace(turns=[*new.turns, turn(f"t{at}", there)])
+            continue
+        one = item(f"c{at}", here, turn_id, ms=at)
+        again = item(f"c{at}", there, turn_id, ms=at, provenance="response_item")
+        if kind == "said":
+            number += 1
+            ours = f"{OURS[:-2]}{at:02d}"
+            one = item(ours, here, turn_id, "userMessage", at)
+            again = item(f"item-{number}", there, turn_id, "userMessage", at)
+        elif kind == "told":
+            again = again._replace(provenance="snapshot")
+        old = old._replace(items=[*old.items, one])
+        if kind != "dropped":
+            new = new._replace(items=[*new.items, again])
+
+    stays = kept(old, new, None)
+    shown = over(new, stays)
+
+    assert [(row.turn_id, row.created_at_ms) for row in shown.items] == [
+        (row.turn_id, row.created_at_ms) for row in old.items
+    ]
+    assert len(stays.alone) == kinds.count("dropped")
+    assert kept(shown, new, frozenset(uid for uid, *_ in stays.marks())) == stays
