@@ -239,6 +239,7 @@ class Story:
 
 
 @example(seed=228)  # the response that counts, in a rollout that moves
+@example(seed=8210)  # two items of one id, in two turns, at one place
 @example(seed=324)  # a replacement that moves what continues it
 @given(seed=st.integers(0, 1 << 40))
 @settings(max_examples=6)

@@ -16,7 +16,7 @@ import pytest
 from projector import cli
 from tests.databases import SOURCE, Where, reading, url_of
 from tests.engines import told as changed
-from tests.extended import RECORDS, THREAD, TOLD, extended
+from tests.extended import AGENT, RECORDS, THREAD, TOLD, extended
 from tests.homes import put
 from tests.legacy_records import (
     Record,
@@ -139,6 +139,30 @@ def test_nothing_visible_is_lost(tmp_path: Path, database: Where) -> None:
     assert counted(database)[-1] == "A \0 name"
     mirror.read(url_of(database))
     assert mirror.rows == rows_to_mirror(url_of(database))
+    assert run("verify", tmp_path, database) == 0
+
+
+def test_codex_had_gone_on_when_the_migration_was_seen(tmp_path: Path, database: Where) -> None:
+    projected(tmp_path, database, extended())
+    before = items(database)
+
+    projected(tmp_path, database, numbered(migrated(extended()), *own_turn("t3")))
+
+    assert items(database)[:-1] == before
+    assert run("verify", tmp_path, database) == 0
+
+
+def test_an_agents_thread_keeps_the_same(tmp_path: Path, database: Where) -> None:
+    """The migration puts all of it below what Codex shows."""
+    source = {"subagent": {"thread_spawn": {"parent_thread_id": AGENT, "depth": 1}}}
+    data = lines_from([header(source=source), *RECORDS[1:]])
+    projected(tmp_path, database, data)
+    before = items(database), turns(database), counted(database), events(database)
+
+    projected(tmp_path, database, migrated(data))
+
+    assert b"subagent_history_start_ordinal" in migrated(data)
+    assert (items(database), turns(database), counted(database), events(database)) == before
     assert run("verify", tmp_path, database) == 0
 
 

@@ -43,7 +43,7 @@ SELECT i.uid, i.turn_id, i.item_id, i.position - r.start_position, i.type, i.jso
 FROM rollouts AS r JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
 WHERE r.source_id = %s AND r.rollout_id = %s AND i.item_id = ANY(%s)
   AND (i.ordinal IS NULL AND left(i.item_id, 64) = ANY(%s) OR i.ordinal IS NOT NULL)
-ORDER BY i.position
+ORDER BY i.position, i.turn_id
 """
 
 _FRAMES: Final = """

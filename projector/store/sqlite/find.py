@@ -40,7 +40,7 @@ UNION ALL
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
 FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL
-ORDER BY position
+ORDER BY position, turn_id
 """
 
 _FRAMES = """
