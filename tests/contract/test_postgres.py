@@ -19,6 +19,7 @@ from projector.store.contract import Holder
 from projector.store.migrate import migrations
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
+from tests.benchmarks.rollouts import write_home
 from tests.contract.backends import PostgresBackend, Run
 from tests.contract.makers import (
     at,
@@ -32,6 +33,7 @@ from tests.contract.makers import (
     turn,
     usage,
 )
+from tests.projecting import backfilled
 from tests.server import Server
 
 #: Small tables that every machine has whole; and the one of all sources, led by a bucket.
@@ -140,6 +142,68 @@ def test_claims_are_spread(backend: PostgresBackend, run: Run) -> None:
     run(many())
     buckets = [bucket for (bucket,) in asked(backend.url, "SELECT bucket FROM claims ORDER BY 1")]
     assert len(set(buckets)) > 30
+
+
+LARGE: Final = frozenset({"items", "turns", "usage", "feed"})
+OFTEN = {
+    "a page": (
+        "SELECT uid FROM thread_history WHERE thread_id = '{thread}' AND position > 9"
+        " ORDER BY position LIMIT 9"
+    ),
+    "the page before": (
+        "SELECT uid FROM thread_history WHERE thread_id = '{thread}' AND position < 9"
+        " ORDER BY position DESC LIMIT 9"
+    ),
+    "turns": "SELECT uid FROM thread_turn_history WHERE thread_id = '{thread}' ORDER BY position",
+    "its commands": "SELECT command FROM commands WHERE thread_id = '{thread}' ORDER BY position",
+    "its messages": "SELECT text FROM messages WHERE thread_id = '{thread}' ORDER BY position",
+    "an item": (
+        "SELECT item_json FROM codex_thread_items WHERE thread_id = '{thread}' AND item_id = 'i'"
+    ),
+    "newest commands": "SELECT command FROM commands ORDER BY created_at_ms DESC LIMIT 9",
+    "tokens since": "SELECT sum(total_tokens) FROM token_usage WHERE recorded_at_ms >= {newest}",
+    "changes": (
+        "SELECT seq FROM changes WHERE source_id = '{source}' AND seq > 9 ORDER BY seq LIMIT 9"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a database with some thousand items of many threads, and the server's figures of it."""
+    home = tmp_path_factory.mktemp("home")
+    write_home(home, rollouts=40, size=6_000_000)
+    with server.database() as url:
+        backfilled(home, url)
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("VACUUM ANALYZE")
+        yield url
+
+
+def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the steps of a plan that read a table."""
+    if "Relation Name" in plan:
+        yield plan
+    for step in plan.get("Plans", ()):
+        yield from scans(step)
+
+
+@pytest.mark.parametrize("asked_for", OFTEN)
+def test_what_is_asked_often_is_found_by_indexes(filled: str, asked_for: str) -> None:
+    """Neither a table nor a whole index is read.
+
+    Tables are small here, so a scan is allowed as the last resort only.
+    """
+    ((thread_id, source),) = asked(filled, "SELECT thread_id, source_id FROM rollouts LIMIT 1")
+    ((newest,),) = asked(filled, "SELECT max(recorded_at_ms) FROM token_usage")
+    question = OFTEN[asked_for].format(thread=thread_id, source=source, newest=newest)
+    with psycopg.connect(filled) as db:
+        db.execute("SET enable_seqscan = off")
+        (((plan,),),) = db.execute(f"EXPLAIN (FORMAT JSON) {question}".encode()).fetchall()
+
+    read = [one for one in scans(plan["Plan"]) if one["Relation Name"] in LARGE]
+    assert read
+    assert [one for one in read if not {"Index Cond", "Recheck Cond"} & one.keys()] == []
 
 
 # Schema -------------------------------------------------------------------------------------------
