@@ -219,7 +219,7 @@ def test_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["ALTER TABLE items RENAME COLUMN json TO text", "DROP TABLE turns"]
+    "fault", ["ALTER TABLE item_rows RENAME COLUMN json TO text", "DROP TABLE turns"]
 )
 def test_another_schema(tmp_path: Path, fault: str) -> None:
     """No such column, no such table: to try again would mend nothing."""
