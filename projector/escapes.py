@@ -39,6 +39,11 @@ def text(value: str) -> str:
     return value
 
 
+def opt_text(value: str | None) -> str | None:
+    """Escape a text; None stays."""
+    return None if value is None else text(value)
+
+
 def of_json(value: str) -> str:
     """Escape JSON that is valid; `value` itself where nothing is to be escaped."""
     if ("\\u" in value or LEAD in value) and _JSON_HINT.search(value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from projector import escapes
 from projector.place import ThreadId
@@ -26,7 +26,9 @@ from projector.rows import (
     TurnRow,
     UsageRow,
 )
-from projector.store.columns import DROPPED, MOST_TOKENS, ROLLED_BACK
+from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.store.postgres import costs
+from projector.store.postgres.costs import Usage
 from projector.words import Indexing
 
 
@@ -99,10 +101,6 @@ class Turn:
         )  # fmt: skip
 
 
-#: How many values of `state` readers do not see.
-_UNSEEN: Final = {Item: 2, Turn: 3}
-
-
 @dataclass(slots=True)
 class Realtime:
     """A row of `realtime_items`."""
@@ -122,29 +120,6 @@ class Realtime:
         return (
             self.tombstone, self.json, self.type, self.created_at_ms, self.ordinal, self.position
         )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Usage:
-    """A row of `usage`."""
-
-    source: str
-    """The source's id."""
-    rollout_id: str
-    uid: bytes
-    position: int
-    turn_id: str | None
-    ordinal: int | None
-    response_id: str | None
-    model: str | None
-    tokens: tuple[int, int, int, int, int]
-    recorded_at_ms: int | None
-    tombstone: int = 0
-    counted: bool = True
-    put: bool = True
-    """All of it is to be written."""
-    was: tuple[object, ...] | None = None
-    """What it gave to which day when it was read; () where it did not count."""
 
 
 @dataclass(slots=True)
@@ -321,14 +296,11 @@ def _turn(rows: Rows, new: TurnRow, start: int) -> None:
     rows.turns[new.uid] = Turn(
         new.uid, escapes.text(new.turn_id), start + new.offset, new.ordinal, new.status,
         None if new.error_json is None else escapes.of_json(new.error_json),
-        new.started_at, new.completed_at, new.duration_ms, _text(new.first_user_item_id),
-        _text(new.final_agent_item_id), new.end_ordinal, new.end_offset, _text(new.root_turn_id),
-        _text(new.model), new.owner, new.end_owner, 0, old.was if old else None,
+        new.started_at, new.completed_at, new.duration_ms,
+        escapes.opt_text(new.first_user_item_id), escapes.opt_text(new.final_agent_item_id),
+        new.end_ordinal, new.end_offset, escapes.opt_text(new.root_turn_id),
+        escapes.opt_text(new.model), new.owner, new.end_owner, 0, old.was if old else None,
     )  # fmt: skip
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else escapes.text(value)
 
 
 def _realtime(rows: Rows, new: RealtimeRow, start: int) -> None:
@@ -340,20 +312,10 @@ def _realtime(rows: Rows, new: RealtimeRow, start: int) -> None:
         )  # fmt: skip
 
 
-def usage_of(source: str, rollout_id: str, new: UsageRow, start: int) -> Usage:
-    """Give the row of what a response cost."""
-    tokens = [max(-MOST_TOKENS, min(count, MOST_TOKENS)) for count in new[6:11]]
-    return Usage(
-        source, rollout_id, new.uid, start + new.offset, _text(new.turn_id), new.ordinal,
-        _text(new.response_id), _text(new.model),
-        (tokens[0], tokens[1], tokens[2], tokens[3], tokens[4]), new.recorded_at_ms,
-    )  # fmt: skip
-
-
 def _usage(rows: Rows, new: UsageRow, start: int) -> None:
     old = rows.usage.get(new.uid)
     if old is None or old.tombstone:
-        row = usage_of(rows.source, rows.rollout_id, new, start)
+        row = costs.of_change(rows.source, rows.rollout_id, new, start)
         row.was = old.was if old else None
         rows.usage[new.uid] = row
 
@@ -362,11 +324,11 @@ def _event(rows: Rows, new: Event, thread_id: ThreadId, now_ms: int) -> None:
     old = rows.events.get(new.uid)
     if old is None:
         rows.events[new.uid] = EventState(
-            new.uid, thread_id, new.type, _text(new.turn_id), escapes.of_json(new.payload),
-            new.recorded_at_ms, now_ms, rows.rollout_id,
+            new.uid, thread_id, new.type, escapes.opt_text(new.turn_id),
+            escapes.of_json(new.payload), new.recorded_at_ms, now_ms, rows.rollout_id,
         )  # fmt: skip
     elif old.tombstone:
-        old.type, old.turn_id = new.type, _text(new.turn_id)
+        old.type, old.turn_id = new.type, escapes.opt_text(new.turn_id)
         old.payload, old.recorded_at_ms = escapes.of_json(new.payload), new.recorded_at_ms
         old.tombstone = 0
 
@@ -407,81 +369,6 @@ def _drop(rows: Rows, uid: bytes) -> None:
             row.tombstone = DROPPED
 
 
-# What is told of it -------------------------------------------------------------------------------
-
-TURN: Final = 1
-ITEM: Final = 2
-THREAD: Final = 3
-EVENT: Final = 4
-REALTIME: Final = 5
-INSERT: Final = 1
-UPDATE: Final = 2
-TOMBSTONE: Final = 3
-
-
-class Told(NamedTuple):
-    """A change of a row, but for its number."""
-
-    kind: int
-    op: int
-    source: str
-    """Who has the row."""
-    thread_id: str
-    rollout_id: str | None
-    turn_id: str | None = None
-    item_id: str | None = None
-    uid: bytes | None = None
-    type: str | None = None
-
-
-def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
-    """Tell what happened to a row; None: nothing that a view shows."""
-    if row.was is None:
-        return None if row.tombstone else INSERT
-    if row.was[0]:
-        return None if row.tombstone else INSERT
-    if row.tombstone:
-        return TOMBSTONE
-    seen = _UNSEEN.get(type(row), 1)
-    return UPDATE if row.state()[seen:] != row.was[seen:] else None
-
-
-def told_rows(rows: Rows, thread_id: str) -> tuple[list[Told], ...]:
-    """Tell of turns that came and that changed, of items, and of realtime items."""
-    turns: tuple[list[Told], list[Told]] = ([], [])
-    items: tuple[list[Told], list[Told]] = ([], [])
-    for turn in rows.turns.values():
-        if op := op_of(turn):
-            turns[turn.was is not None].append(
-                Told(TURN, op, rows.source, thread_id, rows.rollout_id, turn.turn_id, uid=turn.uid)
-            )
-    for item in rows.items.values():
-        if op := op_of(item):
-            items[item.was is not None].append(
-                Told(
-                    ITEM, op, rows.source, thread_id, rows.rollout_id, item.turn_id, item.item_id,
-                    item.uid, item.type,
-                )
-            )  # fmt: skip
-    spoken: tuple[list[Told], list[Told]] = ([], [])
-    for row in rows.realtime.values():
-        if op := op_of(row):
-            spoken[row.was is not None].append(
-                Told(
-                    REALTIME, op, rows.source, thread_id, rows.rollout_id, None, row.item_id,
-                    row.uid, row.type,
-                )
-            )  # fmt: skip
-    return *turns, *items, *spoken
-
-
-def told_event(row: EventState, source: str, op: int) -> Told:
-    """Tell of an event."""
-    return Told(
-        EVENT, op, source, row.thread_id, row.rollout_id, row.turn_id, uid=row.uid, type=row.type
-    )
-
-
 def places(rows: Iterable[Item | Turn]) -> Iterator[tuple[int | None, int | None]]:
     """Give where each row lived before, and where it lives now; None: it does not."""
     for row in rows:
@@ -490,28 +377,3 @@ def places(rows: Iterable[Item | Turn]) -> Iterator[tuple[int | None, int | None
         now = None if row.tombstone else row.position
         if before != now:
             yield before, now
-
-
-# What was counted ---------------------------------------------------------------------------------
-
-
-def share(row: Usage, day: str) -> tuple[object, ...]:
-    """Give what a row adds to which day; (): it does not count."""
-    if row.tombstone or not row.counted:
-        return ()
-    return (row.source, day, (row.model or "")[:256], *row.tokens)
-
-
-def settle(rows: Iterable[Usage]) -> None:
-    """Let one of the rows that tell of one response count; all of them are given."""
-    groups: dict[str, list[Usage]] = {}
-    for row in rows:
-        if row.response_id is None:
-            row.counted = True
-        else:
-            groups.setdefault(row.response_id, []).append(row)
-    for group in groups.values():
-        living = [row for row in group if not row.tombstone]
-        first = min(living, key=lambda row: (row.rollout_id, row.position, row.uid), default=None)
-        for row in group:
-            row.counted = row is first

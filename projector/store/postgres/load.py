@@ -2,165 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
 from projector.place import RolloutId, ThreadId
-from projector.store.columns import HEADER, META
+from projector.store.postgres import costs
+from projector.store.postgres.costs import Usage
 from projector.store.postgres.fold import (
     EventState,
     Item,
     Realtime,
     Rows,
     Turn,
-    Usage,
     Wanted,
-    share,
 )
 from projector.store.postgres.wire import Query, Row
-from projector.store.postgres.world import Part, Rollout, State, Thread, World
-
-#: Columns of a rollout that are read; fingerprints and state are only written.
-COLUMNS: Final = tuple(
-    dict.fromkeys((
-        "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "start_position",
-        "elsewhere", "home", "path", "archived", "compressed", "size", "mtime_ns", "device",
-        "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "read_at_ms",
-        "records", "items", "turns", *HEADER, *META,
-    ))
-)  # fmt: skip
-_ROLLOUT: Final = ", ".join(f"r.{name}" for name in ("source_id", "rollout_id", *COLUMNS))
-
-LOCK: Final = (
-    "SELECT last_seq, search_what, search_text_bytes, search_round, pruned FROM sources"
-    " WHERE source_id = %s FOR UPDATE"
-)
-
-_OWN: Final = (
-    f"SELECT {_ROLLOUT} FROM rollouts AS r WHERE r.source_id = %s AND r.rollout_id = ANY(%s)"
-    " ORDER BY r.rollout_id FOR UPDATE"
-)
-
-
-def own(source: str, rollout_ids: Sequence[str]) -> Query:
-    """Read rollouts of this source, and lock them."""
-    return _OWN, (source, list(rollout_ids))
-
-
-def locked(rollout_ids: Sequence[str]) -> Query:
-    """Lock rollouts, whose ever they are."""
-    return (
-        "SELECT rollout_id FROM rollouts WHERE rollout_id = ANY(%s) AND NOT elsewhere"
-        " ORDER BY rollout_id FOR UPDATE",
-        (list(rollout_ids),),
-    )
-
-
-def rollout_of(row: Row) -> Rollout:
-    """Make a rollout of a row of `own` and its like."""
-    values = dict(zip(COLUMNS, row[2:], strict=True))
-    values["device"], values["inode"] = int(values["device"]), int(values["inode"])
-    return Rollout(str(row[0]), RolloutId(row[1]), dict(values), values)
-
-
-# A rollout continues another one; a thread has several. All that a change of some rollouts can
-# touch: what continues them (down), the threads of all these, the rollouts of those threads, and
-# what all of them continue (up).
-_FAMILY: Final = f"""
-WITH RECURSIVE down (rollout_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
-  UNION SELECT c.rollout_id FROM down AS d JOIN rollouts AS c ON c.base_rollout_id = d.rollout_id
-  WHERE NOT c.elsewhere),
-of_threads (thread_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
-  UNION SELECT r.thread_id FROM down AS d JOIN rollouts AS r ON r.rollout_id = d.rollout_id
-  WHERE NOT r.elsewhere),
-up (rollout_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
-  UNION SELECT d.rollout_id FROM down AS d
-  UNION SELECT t.thread_id FROM of_threads AS t
-  UNION SELECT r.rollout_id FROM of_threads AS t JOIN rollouts AS r ON r.thread_id = t.thread_id),
-line (rollout_id) AS (
-  SELECT rollout_id FROM up
-  UNION SELECT b.base_rollout_id FROM line AS l JOIN rollouts AS b ON b.rollout_id = l.rollout_id
-  WHERE b.base_rollout_id IS NOT NULL AND NOT b.elsewhere)
-SELECT {_ROLLOUT} FROM line AS l JOIN rollouts AS r ON r.rollout_id = l.rollout_id
-WHERE NOT r.elsewhere
-"""
-
-
-def family(rollout_ids: Sequence[str], thread_ids: Sequence[str], bases: Sequence[str]) -> Query:
-    """Read all rollouts that a change of some can touch; the last: what they will continue."""
-    return _FAMILY, (list(rollout_ids), list(thread_ids), list(bases))
-
-
-_PARTS: Final = (
-    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns"
-    " FROM thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
-)
-_STATES: Final = (
-    "SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomplete,"
-    " s.repeated_turns FROM thread_states AS s WHERE s.thread_id = ANY({threads})"
-)
-_NAMES: Final = (
-    "SELECT n.source_id, n.thread_id, n.name FROM names AS n WHERE n.thread_id = ANY({threads})"
-)
-_COUNTS: Final = (
-    "SELECT thread_id, type, count(*) FROM events WHERE thread_id = ANY({threads})"
-    " AND NOT from_record GROUP BY 1, 2"
-)
-_OF_PARTS: Final = (
-    f"SELECT {_ROLLOUT} FROM rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
-    "SELECT p.rollout_id FROM thread_parts AS p WHERE p.thread_id = ANY({threads})"
-    " UNION SELECT p.thread_id FROM thread_parts AS p WHERE p.thread_id = ANY({threads})))"
-)
-_THREADS_WITH: Final = (
-    "ARRAY(SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
-    " JOIN thread_parts AS w ON w.rollout_id = k.rollout_id"
-    " UNION SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
-    " JOIN rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere)"
-)
-
-
-def threads(thread_ids: Sequence[str]) -> list[Query]:
-    """Read what is stored of threads: see `take_threads`."""
-    return [
-        (text.format(threads="%s::text[]"), (list(thread_ids),))
-        for text in (_STATES, _PARTS, _NAMES, _COUNTS)
-    ]
-
-
-def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
-    """Read what is stored of the threads that have one of these rollouts as a part.
-
-    The last query gives the rollouts of all their parts.
-    """
-    ids = list(rollout_ids)
-    found: list[Query] = [
-        (text.format(threads=_THREADS_WITH), (ids, ids)) for text in (_STATES, _PARTS, _NAMES)
-    ]
-    return [*found, (_OF_PARTS.format(threads=_THREADS_WITH), (ids, ids, ids, ids))]
-
-
-def take_threads(
-    world: World, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
-) -> None:
-    """Put what was read of threads into the world."""
-    for source, thread_id, rollout_id, archived, deleted, incomplete, repeated in states:
-        thread = world.threads.setdefault(ThreadId(thread_id), Thread())
-        thread.state = State(
-            str(source), RolloutId(rollout_id), archived, deleted, incomplete, repeated
-        )
-    for _, thread_id, source, rollout_id, upto, items, turns in parts:
-        thread = world.threads.setdefault(ThreadId(thread_id), Thread())
-        thread.parts.append(Part(str(source), RolloutId(rollout_id), upto, items, turns))
-    for source, thread_id, name in names:
-        world.names[str(source), ThreadId(thread_id)] = name
-
-
-# Rows ---------------------------------------------------------------------------------------------
 
 _ITEM: Final = (
     "i.rollout_id, i.uid, i.turn_id, i.item_id, i.position, i.ordinal, i.updated_ordinal,"
@@ -175,11 +31,6 @@ _TURN: Final = (
 _REALTIME: Final = (
     "x.rollout_id, x.uid, x.position, x.ordinal, x.created_at_ms, x.type, x.item_id,"
     " {json}, x.tombstone"
-)
-_USAGE: Final = (
-    "u.source_id, u.rollout_id, u.uid, u.position, u.turn_id, u.ordinal, u.response_id, u.model,"
-    " u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens,"
-    " u.total_tokens, u.recorded_at_ms, u.tombstone, u.counted"
 )
 _EVENT: Final = (
     "e.rollout_id, e.uid, e.thread_id, e.type, e.turn_id, e.payload::text, e.recorded_at_ms,"
@@ -197,7 +48,7 @@ def _keyed(table: str, short: str, columns: str) -> str:
 
 _ITEMS: Final = _keyed("items", "i", _ITEM.format(json="i.json::text"))
 _TURNS: Final = _keyed("turns", "t", _TURN)
-_USAGES: Final = _keyed("usage", "u", _USAGE)
+_USAGES: Final = _keyed("usage", "u", costs.COLUMNS)
 _REALTIMES: Final = _keyed("realtime_items", "x", _REALTIME.format(json="x.json::text"))
 _EVENTS: Final = (
     f"SELECT {_EVENT} FROM unnest(%s::text[], %s::text[], %s::text[]::uuid[])"
@@ -217,24 +68,6 @@ _BURIED_TURNS: Final = (
     " AND (t.owner >= k.owner AND t.owner IS NOT NULL"
     " OR t.end_owner >= k.owner AND t.end_owner IS NOT NULL) ORDER BY t.position"
 )
-#: The rows of the responses that are told of, whose ever they are.
-_RESPONSES: Final = (
-    f"SELECT {_USAGE} FROM usage AS u WHERE left(u.response_id, 64) = ANY(%s)"
-    " AND u.response_id = ANY(%s)"
-)
-#: Wait for those who choose a row of one of these responses just now, and let others wait for us.
-#: Read committed: what is read next holds what they wrote.
-_SETTLE: Final = (
-    "INSERT INTO settling SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
-    " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
-)
-_SETTLE_NAMED: Final = _SETTLE.format("SELECT unnest(%s::text[])")
-_SETTLE_ALL: Final = _SETTLE.format("SELECT u.response_id FROM usage AS u WHERE u.source_id = %s")
-_SETTLE_OF: Final = _SETTLE.format(
-    "SELECT u.response_id FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
-)
-#: Rows of others are never seen.
-_SETTLE_UNSEEN: Final = "DELETE FROM settling"
 #: Threads of several parts of which another part has one of these turns.
 _REPEATS: Final = """
 SELECT DISTINCT p.thread_id FROM unnest(%s::text[], %s::text[]) AS k (rollout_id, turn_id)
@@ -282,38 +115,6 @@ def events(source: str, rollout_id: str) -> Query:
     )
 
 
-def responses(response_ids: Sequence[str]) -> list[Query]:
-    """Read the rows of responses, whose ever they are, in the last of some statements.
-
-    Until the end of the transaction nobody else chooses which of them counts.
-    """
-    return [
-        (_SETTLE_NAMED, (list(response_ids),)),
-        (_SETTLE_UNSEEN, ()),
-        (_RESPONSES, ([one[:64] for one in response_ids], list(response_ids))),
-    ]
-
-
-def usages(source: str, rollout_ids: Sequence[str]) -> list[Query]:
-    """Read all usage of rollouts, and of the responses that it tells of, whose ever it is.
-
-    As `responses`.
-    """
-    rows = (
-        f"SELECT {_USAGE} FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
-        f" UNION SELECT {_USAGE} FROM usage AS o JOIN usage AS u"
-        " ON left(u.response_id, 64) = left(o.response_id, 64) AND u.response_id = o.response_id"
-        " WHERE o.source_id = %s AND o.rollout_id = ANY(%s)",
-        (source, list(rollout_ids)) * 2,
-    )
-    return [(_SETTLE_OF, (source, list(rollout_ids))), (_SETTLE_UNSEEN, ()), rows]
-
-
-def settling(source: str) -> list[Query]:
-    """Until the end of the transaction, let nobody else choose what counts of a source's usage."""
-    return [(_SETTLE_ALL, (source,)), (_SETTLE_UNSEEN, ())]
-
-
 class RowsOf:
     """The rows that the batches of a transaction touch: which queries, and what came of them."""
 
@@ -329,7 +130,7 @@ class RowsOf:
         # Before the rollouts' own usage is read: from here on, what counts stays as it is.
         told_of = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
         if told_of:
-            for text, values in responses(told_of):
+            for text, values in costs.responses(told_of):
                 self._add(text, values, self._response)
         old = {one: wanted for one, (wanted, _, new) in asked.items() if not new}
         self._ask(_ITEMS, _pairs(old, "items"), self._item)
@@ -393,13 +194,13 @@ class RowsOf:
         self.rows[row[0]].realtime[row[1].bytes] = realtime_of(row)
 
     def _usage(self, row: Row) -> None:
-        self.rows[row[1]].usage[row[2].bytes] = usage_of(row)
+        self.rows[row[1]].usage[row[2].bytes] = costs.of_row(row)
 
     def _event(self, row: Row) -> None:
         self.rows[row[0]].events[row[1].bytes] = event_of(row)
 
     def _response(self, row: Row) -> None:
-        self.responses.append(usage_of(row))
+        self.responses.append(costs.of_row(row))
 
     def _repeat(self, row: Row) -> None:
         self.repeats.add(ThreadId(row[0]))
@@ -439,17 +240,6 @@ def realtime_of(row: Row) -> Realtime:
     return item
 
 
-def usage_of(row: Row) -> Usage:
-    """Make a usage of a row."""
-    tokens = (row[8], row[9], row[10], row[11], row[12])
-    usage = Usage(
-        str(row[0]), row[1], row[2].bytes, row[3], row[4], row[5], row[6], row[7], tokens,
-        row[13], row[14], row[15], False,
-    )  # fmt: skip
-    usage.was = share(usage, day_of(usage.recorded_at_ms))
-    return usage
-
-
 def event_of(row: Row) -> EventState:
     """Make an event of a row."""
     event = EventState(
@@ -458,18 +248,3 @@ def event_of(row: Row) -> EventState:
     )  # fmt: skip
     event.was = event.state()
     return event
-
-
-def day_of(at_ms: int | None) -> str:
-    """Give the day of a time (UTC); "" where it is none that a calendar has."""
-    if at_ms is None:
-        return ""
-    try:
-        return datetime.fromtimestamp(int(at_ms / 1000), tz=UTC).strftime("%Y-%m-%d")
-    except (OverflowError, ValueError, OSError):
-        return ""
-
-
-def uuids(values: Iterable[bytes]) -> list[uuid.UUID]:
-    """Give ids as the driver takes them."""
-    return [uuid.UUID(bytes=value) for value in values]

@@ -19,10 +19,11 @@ from projector.address import shown, source_id
 from projector.errors import StoreRefused
 from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
-from projector.store.postgres import load
+from projector.store.postgres import costs
+from projector.store.postgres.claims import bucket
 from projector.store.postgres.connect import parameters
 from projector.store.postgres.reading import explaining
-from projector.store.postgres.save import bucket, changed_files
+from projector.store.postgres.save import changed_files
 from projector.store.postgres.wire import composed
 from projector.store.transfer import Row, Stand, Table
 
@@ -177,7 +178,7 @@ class PostgresReceiver:
         with explaining(self._url):
             # Whose sums may change with ours.
             self._db.execute("SELECT 1 FROM sources ORDER BY source_id FOR UPDATE")
-            for text, values in load.settling(self._source):
+            for text, values in costs.settling(self._source):
                 self._db.execute(composed(text), values)
             rows = self._db.execute(_SETTLED, (self._source,))
             for source in sorted({self._source, *(str(whose) for (whose,) in rows)}):

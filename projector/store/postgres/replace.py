@@ -22,18 +22,9 @@ from projector.rows import Anomaly, Change, Event, Found, ItemRow, TurnRow, Usag
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
 from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
-from projector.store.postgres import load, mended, save
-from projector.store.postgres.fold import (
-    EventState,
-    Item,
-    Realtime,
-    Rows,
-    Turn,
-    op_of,
-    places,
-    told_rows,
-    usage_of,
-)
+from projector.store.postgres import claims, costs, load, load_world, mended, save, save_world
+from projector.store.postgres.fold import EventState, Item, Realtime, Rows, Turn, places
+from projector.store.postgres.told import op_of, told_rows
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.world import Rollout
 from projector.store.postgres.write import at_start, other_thread, recount, values_of
@@ -142,11 +133,11 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     one = last.file.name.rollout_id
     base = [last.header.base.rollout_id] if last.header.base else []
     _, own, related = await tx.begin(
-        save.claim((), [*base, last.thread_id], tx.source),
-        load.own(tx.source, [one]),
-        load.family([one], [last.thread_id], base),
+        claims.claim((), [*base, last.thread_id], tx.source),
+        load_world.own(tx.source, [one]),
+        load_world.family([one], [last.thread_id], base),
     )
-    row = load.rollout_of(own[0]) if own else None
+    row = load_world.rollout_of(own[0]) if own else None
     at_start(one, row, replace(last, start=start))
     assert row is not None, one
     migrated = row.now["mode"] == "legacy" and last.header.mode == "paginated"
@@ -155,7 +146,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     values["records"] = scratch.records
     if row.now["elsewhere"]:
         row.now.update(values)
-        tx.last += save.rollouts([row])
+        tx.last += save_world.rollouts([row])
         await tx.commit()
         return
     old_thread = row.thread_id
@@ -171,7 +162,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     # Its own rows at once, for they are compared now; those of what continues it at the end.
     by = world.moved.pop(one, 0)
     if by:
-        await tx.wire.ask(*save.moved(world, {one: by}))
+        await tx.wire.ask(*save_world.moved(world, {one: by}))
     await _keep(tx, scratch, row, migrated=migrated, name=name)
     await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
     recount(tx, one)
@@ -358,8 +349,8 @@ class _Merge:
             ))  # fmt: skip
 
     async def _merge_usage(self) -> None:
-        *_, stored = await self._tx.wire.ask(*load.usages(self._tx.source, [self._id]))
-        all_rows = [load.usage_of(row) for row in stored]
+        *_, stored = await self._tx.wire.ask(*costs.usages(self._tx.source, [self._id]))
+        all_rows = [costs.of_row(row) for row in stored]
         old = {
             row.uid: row
             for row in all_rows
@@ -374,7 +365,9 @@ class _Merge:
         )
         async for some in self._scratch.rows("usage", "usage", columns):
             for values in some:
-                usage = usage_of(self._tx.source, self._id, UsageRow._make(values), self._shift)
+                usage = costs.of_change(
+                    self._tx.source, self._id, UsageRow._make(values), self._shift
+                )
                 if before := old.pop(usage.uid, None):
                     usage.was = before.was
                 rows.usage[usage.uid] = usage
@@ -384,11 +377,11 @@ class _Merge:
         responses = sorted({
             usage.response_id for usage in rows.usage.values() if usage.response_id is not None
         })  # fmt: skip
-        *_, more = await self._tx.wire.ask(*load.responses(responses))
+        *_, more = await self._tx.wire.ask(*costs.responses(responses))
         known = {(row.source, row.rollout_id, row.uid) for row in all_rows}
         others += [
             row
-            for row in map(load.usage_of, more)
+            for row in map(costs.of_row, more)
             if (row.source, row.rollout_id, row.uid) not in known
         ]
         self._tx.responses.extend((*others, *old.values()))

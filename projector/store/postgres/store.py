@@ -27,7 +27,7 @@ from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, Thr
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrations
-from projector.store.postgres import feed, lease, mended, schema, search, write
+from projector.store.postgres import feed, lease, mended, moves, schema, search, write
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
 from projector.store.postgres.find import checkpoint_of, find
 from projector.store.postgres.replace import Scratch, finish
@@ -274,7 +274,7 @@ class PostgresStore:
             one: given for one, given in wanted.items() if known.get(one) != escapes.text(given)
         }
         if changed:
-            await self._transact(lambda tx: write.name(tx, changed))
+            await self._transact(lambda tx: moves.name(tx, changed))
 
     async def _ask(self, text: str, *more: Any, times: int = 1) -> list[Row]:
         async def ask(wire: Wire) -> list[Row]:
@@ -345,13 +345,13 @@ class PostgresStore:
         """See `Store`. Files of rollouts that are not here are passed over."""
         if files:
             whole = [mended.file(file) for file in files]
-            await self._transact(lambda tx: write.found_at(tx, whole))
+            await self._transact(lambda tx: moves.found_at(tx, whole))
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         if rollout_ids:
             self._confirmed = {}
-            work = write.purge if purge else write.gone
+            work = moves.purge if purge else moves.gone
             await self._transact(lambda tx: work(tx, rollout_ids))
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
@@ -361,7 +361,7 @@ class PostgresStore:
         is deleted when it vacuums.
         """
         await self.gone(rollout_ids, purge=True)
-        await self._transact(lambda tx: write.unname(tx, thread_id))
+        await self._transact(lambda tx: moves.unname(tx, thread_id))
 
     async def empty_log(self) -> None:
         """Do nothing: what is in a server's log is not ours to empty."""
@@ -369,7 +369,7 @@ class PostgresStore:
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         whole = [mended.anomaly(one) for one in anomalies]
-        await self._transact(lambda tx: write.note(tx, rollout_id, whole))
+        await self._transact(lambda tx: moves.note(tx, rollout_id, whole))
 
     async def index(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
@@ -381,7 +381,7 @@ class PostgresStore:
 
     async def mend(self) -> None:
         """See `Store`."""
-        await self._transact(write.mend)
+        await self._transact(moves.mend)
 
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""

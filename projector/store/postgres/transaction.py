@@ -17,22 +17,20 @@ from typing import Final
 
 from projector.errors import StoreReplaced
 from projector.rows import Anomaly
-from projector.store.postgres import load, save
-from projector.store.postgres.fold import (
+from projector.store.postgres import claims, costs, load_world, save, save_world
+from projector.store.postgres.costs import Usage
+from projector.store.postgres.fold import EventState, Rows
+from projector.store.postgres.save import Search
+from projector.store.postgres.told import (
     ITEM,
     REALTIME,
     TURN,
     UPDATE,
-    EventState,
-    Rows,
     Told,
-    Usage,
     op_of,
-    settle,
     told_event,
     told_rows,
 )
-from projector.store.postgres.save import Search
 from projector.store.postgres.wire import Query, Row, Wire
 from projector.store.postgres.world import World
 
@@ -66,7 +64,7 @@ class Transaction:
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin, lock the source, and ask what else must be known, in one round trip."""
-        locked, *answers = await self.wire.begin((load.LOCK, (self.source,)), *queries)
+        locked, *answers = await self.wire.begin((load_world.LOCK, (self.source,)), *queries)
         if not locked:
             raise StoreReplaced("the source's row was taken away: all of it is projected anew")
         ((self._seq, what, text_bytes, number, self.pruned),) = locked
@@ -83,14 +81,14 @@ class Transaction:
         """Read all that a change of some rollouts can touch, and lock what has to stay as it is.
 
         `bases`: what they will continue; their claims and those of `rollout_ids` are locked
-        already. `read`: what `load.family` gave for them.
+        already. `read`: what `load_world.family` gave for them.
         """
-        ask = load.family([*rollout_ids], [*thread_ids], [*bases])
+        ask = load_world.family([*rollout_ids], [*thread_ids], [*bases])
         if read is None:
             (read,) = await self.wire.ask(ask)
         locked: set[str] = {*bases, *rollout_ids}
         while True:
-            found = {row.rollout_id: row for row in map(load.rollout_of, read)}
+            found = {row.rollout_id: row for row in map(load_world.rollout_of, read)}
             foreign = {one for one, row in found.items() if row.source != self.source}
             missing = {
                 base
@@ -102,15 +100,15 @@ class Transaction:
             # What was read before it is locked may be another by then.
             locked |= foreign | missing
             *_, read = await self.wire.ask(
-                *([load.locked(sorted(foreign))] if foreign else []),
-                *([save.claim((), missing, self.source)] if missing else []),
+                *([load_world.locked(sorted(foreign))] if foreign else []),
+                *([claims.claim((), missing, self.source)] if missing else []),
                 ask,
             )
         self.world.rollouts.update(found)
         wanted = {*thread_ids, *self.world.threads_below([*rollout_ids])}
-        states, parts, names, counts = await self.wire.ask(*load.threads(sorted(wanted)))
+        states, parts, names, counts = await self.wire.ask(*load_world.threads(sorted(wanted)))
         self.world.threads.clear()
-        load.take_threads(self.world, states, parts, names)
+        load_world.take_threads(self.world, states, parts, names)
         for thread_id, kind, count in counts:
             self.world.counts[thread_id, kind] = count
 
@@ -119,20 +117,20 @@ class Transaction:
         world = self.world
         usage = [row for rows in self.rows for row in rows.usage.values()]
         # A row that stays as it is may be of a response that nobody asked for: see `responses`.
-        settle([*self.responses, *(row for row in usage if row.put)])
+        costs.settle([*self.responses, *(row for row in usage if row.put)])
         writes: list[Query] = [
             *self.first,
-            *save.moved(world, world.moved),
+            *save_world.moved(world, world.moved),
             *save.rows(self.rows, self.search),
-            *save.usage(usage, self.responses, self.source),
+            *costs.written(usage, self.responses, self.source),
         ]
-        counts = save.counts(world)
+        counts = save_world.counts(world)
         if counts or world.moved:
             moved = _moved(world)
             answers = await self.wire.ask(*writes, *moved, *counts)
             writes = []
             if counts:
-                save.take_counts(world, answers[-len(counts) :])
+                save_world.take_counts(world, answers[-len(counts) :])
             begin = len(answers) - len(counts) - len(moved)
             moved_rows = answers[begin : begin + len(moved)]
         else:
@@ -141,8 +139,8 @@ class Transaction:
         noted = [*self.anomalies, *((one, odd, False) for one, odd in world.anomalies)]
         await self.wire.ask(
             *writes,
-            *save.rollouts(world.rollouts.values()),
-            *save.threads(world),
+            *save_world.rollouts(world.rollouts.values()),
+            *save_world.threads(world),
             *save.anomalies(noted, self.source, self.now_ms),
             *save.events((row for row in self.events if row.was != row.state()), self.source),
             *save.feed(told, self._seq + 1, self.source, self.now_ms),

@@ -18,14 +18,8 @@ from projector.place import Offset, RolloutId, ThreadId
 from projector.rows import Anomaly, EventType, uid
 from projector.store import lineage
 from projector.store.lineage import EVERYTHING, Link
-from projector.store.postgres.fold import (
-    INSERT,
-    THREAD,
-    TOMBSTONE,
-    UPDATE,
-    EventState,
-    Told,
-)
+from projector.store.postgres.fold import EventState
+from projector.store.postgres.told import INSERT, THREAD, TOMBSTONE, UPDATE, Told
 
 #: Of the current rollout: shown as it says.
 _OWN: Final = (
