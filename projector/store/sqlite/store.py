@@ -51,7 +51,7 @@ _PRAGMAS: Final = (
     # At power loss the last commits may go, rows and checkpoint together; never consistency.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = OFF",
-    "PRAGMA cache_size = -32768",  # KiB: the random uid index of a million items fits
+    "PRAGMA cache_size = -32768",  # KiB: ids of responses, in no order, of a million items fit
     "PRAGMA wal_autocheckpoint = 1000",  # pages: 16 MB
     "PRAGMA journal_size_limit = 67108864",
 )
