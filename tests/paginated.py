@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -121,8 +122,15 @@ def written(records: Iterable[Json | bytes]) -> list[bytes]:
         if isinstance(whole["ordinal"], int):
             ordinal = whole["ordinal"] + 1
         kept = {key: value for key, value in whole.items() if value is not ...}
-        lines.append(orjson.dumps(kept))
+        lines.append(_dumped(kept))
     return lines
+
+
+def _dumped(record: Json) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def lines_of(data: Iterable[bytes]) -> list[Line]:
