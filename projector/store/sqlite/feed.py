@@ -1,6 +1,6 @@
 """The change feed: at the end of a transaction, all that happened in it; and what may go.
 
-What changes a row marks it (`write.marked`, `write.CHANGED`), and triggers name the
+What changes a row marks it (`statements.marked`, `statements.CHANGED`), and triggers name the
 threads that may not be as they were. So here the changes of a transaction are written at once,
 each row and thread at most once.
 """

@@ -16,7 +16,8 @@ from projector.place import Offset, RolloutId, ThreadId, TurnId
 from projector.rows import Anomaly, EventType, uid
 from projector.store import lineage
 from projector.store.lineage import EVERYTHING, Chain, Link
-from projector.store.sqlite.write import CHANGED, NEXT, Target, Touched, note
+from projector.store.sqlite.statements import CHANGED, NEXT
+from projector.store.sqlite.write import Target, Touched, note
 
 
 class Thread(NamedTuple):

@@ -20,7 +20,8 @@ from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import feed
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
-from projector.store.sqlite.write import COUNT, KEY, PROVENANCES, STATUS, turn_keys
+from projector.store.sqlite.statements import STATUS
+from projector.store.sqlite.write import COUNT, KEY, PROVENANCES, turn_keys
 from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1

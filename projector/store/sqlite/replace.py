@@ -21,17 +21,8 @@ from projector.store.contract import Batch
 from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.sqlite import feed, index, link, rollouts
 from projector.store.sqlite.file import writing
-from projector.store.sqlite.write import (
-    CHANGED,
-    COUNT,
-    KEY,
-    NEXT,
-    SHOWN,
-    Target,
-    differs,
-    marked,
-    write,
-)
+from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
+from projector.store.sqlite.write import COUNT, KEY, Target, write
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {

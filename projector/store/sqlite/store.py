@@ -24,7 +24,7 @@ from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store.contract import Batch, Heartbeat, Holder, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import feed, index, link, mend, replace, rollouts
+from projector.store.sqlite import feed, index, link, mend, moves, replace, rollouts
 from projector.store.sqlite.file import (
     PAGE_SIZE,
     faults,
@@ -37,7 +37,7 @@ from projector.store.sqlite.file import (
 )
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.hold import hold, is_held
-from projector.store.sqlite.write import Target, mended, note, write
+from projector.store.sqlite.write import Target, write
 from projector.store.standings import Standings
 from projector.words import Extent
 
@@ -193,7 +193,7 @@ class SqliteStore:
 
     async def name(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
-        await self._run(_name, dict(names), self._now_ms())
+        await self._run(moves.name, dict(names), self._now_ms())
 
     async def standings(self) -> Standings:
         """See `Store`."""
@@ -239,11 +239,11 @@ class SqliteStore:
 
     async def found_at(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
-        await self._run(_found_at, tuple(files), self._now_ms())
+        await self._run(moves.found_at, tuple(files), self._now_ms())
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
-        await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=purge)
+        await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
         """See `Store`. What is deleted is overwritten in the file.
@@ -251,8 +251,8 @@ class SqliteStore:
         Rows first, then names and events, then words of the index.
         """
         await self._run(_overwrite)
-        await self._run(_gone, tuple(rollout_ids), self._now_ms(), purge=True)
-        await self._run(_unname, thread_id, self._now_ms())
+        await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=True)
+        await self._run(moves.unname, thread_id, self._now_ms())
         # The index keeps words of deleted items until it is merged.
         await self._run(_query, "INSERT INTO item_index (item_index) VALUES ('optimize')", ())
 
@@ -263,7 +263,7 @@ class SqliteStore:
 
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
-        await self._run(_note, rollout_id, tuple(anomalies), self._now_ms())
+        await self._run(moves.note, rollout_id, tuple(anomalies), self._now_ms())
 
     async def index(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
@@ -357,111 +357,8 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             link.tally(db, counted, touched)
 
 
-def _found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
-    with feed.telling(db, now_ms):
-        changed = []
-        for file in files:
-            old = rollouts.lookup(db, file.name.rollout_id)
-            rollouts.lies(db, file)
-            if old != rollouts.lookup(db, file.name.rollout_id):
-                changed.append(file.name.rollout_id)
-        if changed:
-            link.relink(db, changed, now_ms)
-
-
-def _gone(
-    db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
-) -> None:
-    with feed.telling(db, now_ms), index.following(db):
-        changed = []
-        threads = []
-        if purge:
-            feed.purge(
-                db, [row.rollout for one in rollout_ids if (row := rollouts.lookup(db, one))]
-            )
-        for rollout_id in rollout_ids:
-            row = db.execute(
-                "SELECT rollout, thread_id, gone_at_ms FROM rollouts WHERE rollout_id = ?",
-                (rollout_id,),
-            ).fetchone()
-            if row is None:
-                continue
-            rollout, thread_id, gone_at_ms = row
-            if purge:
-                _purge(db, rollout)
-                threads.append(ThreadId(thread_id))
-            elif gone_at_ms is None:
-                db.execute(
-                    "UPDATE rollouts SET gone_at_ms = ? WHERE rollout = ?", (now_ms, rollout)
-                )
-            else:
-                continue
-            changed.append(rollout_id)
-        if changed:
-            link.relink(db, changed, now_ms, threads)
-        for thread_id in dict.fromkeys(threads):
-            left = "SELECT 1 FROM rollouts WHERE thread_id = ? LIMIT 1"
-            if db.execute(left, (thread_id,)).fetchone() is None:
-                _forget_names(db, thread_id)
-
-
-def _purge(db: sqlite3.Connection, rollout: int) -> None:
-    """Take all rows of a rollout away; events that were seen on disk stay."""
-    for table in ("item_rows", "turns"):
-        for which in ("tombstone = 0", "tombstone <> 0"):
-            db.execute(f"DELETE FROM {table} WHERE rollout = ? AND {which}", (rollout,))
-    for table in (
-        "realtime_items",
-        "usage_rows",
-        "anomaly_rows",
-        "frames",
-        "kept_rows",
-        "rollouts",
-    ):
-        db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
-    db.execute("DELETE FROM events WHERE rollout = ? AND from_record", (rollout,))
-    # A number may be used again: nothing may keep it.
-    db.execute("UPDATE events SET rollout = NULL WHERE rollout = ?", (rollout,))
-
-
 def _overwrite(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA secure_delete = ON")
-
-
-def _unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
-    """Forget what a thread was called, now and before."""
-    with feed.telling(db, now_ms):
-        _forget_names(db, thread_id)
-
-
-def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
-    db.execute("DELETE FROM names WHERE thread_id = ?", (thread_id,))
-    db.execute("UPDATE events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
-
-
-def _note(
-    db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly], now_ms: int
-) -> None:
-    with writing(db):
-        row = rollouts.lookup(db, rollout_id)
-        if row is not None:
-            to = Target("", row.rollout, ThreadId(row.lineage[0]), 0, now_ms)
-            note(db, to, anomalies, from_batch=False)
-
-
-def _name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
-    known = dict(db.execute("SELECT thread_id, name FROM names"))
-    wanted = {thread_id: mended(name) for thread_id, name in names.items()}
-    if all(known.get(thread_id) == name for thread_id, name in wanted.items()):
-        return
-    with feed.telling(db, now_ms):
-        known = dict(db.execute("SELECT thread_id, name FROM names"))
-        for thread_id, name in wanted.items():
-            if known.get(thread_id) != name:
-                db.execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (thread_id, name))
-                link.event(
-                    db, thread_id, None, "thread.renamed", {"name": str(name)}, now_ms=now_ms
-                )
 
 
 def _beat(db: sqlite3.Connection, heartbeat: Heartbeat) -> None:

@@ -1,0 +1,162 @@
+"""What is said to SQLite to write a row of each table: SQL texts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+
+def differs(columns: Sequence[str]) -> str:
+    """Give SQL that is true where a row that is put again has another value in a column."""
+    return " OR ".join(f"{column} IS NOT excluded.{column}" for column in columns)
+
+
+#: For an UPDATE of living rows: they changed.
+CHANGED: Final = "changed = iif(changed, changed, 1)"
+
+#: Columns that readers see, the likely ones first.
+SHOWN: Final = {
+    "turns": (
+        "status", "completed_at", "end_offset", "end_ordinal", "duration_ms", "started_at",
+        "first_user_item_id", "final_agent_item_id", "error_json", "model", "root_turn_id",
+        "ordinal", "position",
+    ),
+    "item_rows": (
+        "updated_ordinal", "json", "type", "completed_at_ms", "started_at_ms", "provenance",
+        "created_at_ms", "ordinal", "position",
+    ),
+    "events": ("payload", "type", "turn_id", "recorded_at_ms"),
+    "realtime_items": ("json", "type", "created_at_ms", "ordinal", "position"),
+}  # fmt: skip
+
+
+def marked(differ: str) -> str:
+    """Give SQL that marks a row that is put again, if what readers see of it changes."""
+    return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
+
+
+#: Status of an item: a command's, as in its JSON.
+STATUS: Final = "iif({type} = 'commandExecution', json_extract({json}, '$.status'), NULL)"
+
+ITEM_NEW: Final = """
+INSERT OR IGNORE INTO {new}item_rows (uid, rollout, position, turn_key, item_id, ordinal,
+  updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
+  status)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
+  {status})
+"""
+
+#: Where it was not told with the row.
+STATUS_OF_NEW: Final = f"coalesce(?14, {STATUS.format(type='?10', json='CAST(?11 AS TEXT)')})"
+
+# A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
+# it were new. `excluded` is the row that comes, the bare names are the row that is there.
+ITEM_AGAIN = """
+ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
+  position = iif(tombstone, excluded.position, position),
+  ordinal = iif(tombstone, excluded.ordinal, ordinal),
+  created_at_ms = iif(tombstone, excluded.created_at_ms, created_at_ms),
+  started_at_ms = iif(tombstone, excluded.started_at_ms,
+                      coalesce(started_at_ms, excluded.started_at_ms)),
+  completed_at_ms = iif(tombstone, excluded.completed_at_ms,
+                        iif(?15, coalesce(excluded.completed_at_ms, completed_at_ms),
+                            coalesce(completed_at_ms, excluded.completed_at_ms))),
+  owner = iif(tombstone, excluded.owner, owner),
+  updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
+  provenance = excluded.provenance, status = excluded.status, {changed}, tombstone = 0
+""".replace(
+    "{changed}",
+    # Of a living row: what the statement replaces, and the times where they are filled in.
+    marked(
+        f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
+        " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
+        " OR excluded.completed_at_ms IS NOT NULL"
+        " AND iif(?15, excluded.completed_at_ms IS NOT completed_at_ms, completed_at_ms IS NULL)"
+    ),
+)
+
+#: Files that new items changed, by their JSON as it is now: where that came again in the same
+#: batch, a trigger was faster.
+CHANGED_FILES: Final = """
+INSERT OR IGNORE INTO changed_files (item, number, path, kind, move_path)
+SELECT i.item, c.key, json_extract(i.json, c.fullkey || '.path'),
+       json_extract(i.json, c.fullkey || '.kind.type'),
+       json_extract(i.json, c.fullkey || '.kind.move_path')
+FROM item_rows AS i, json_each(i.json, '$.changes') AS c
+WHERE i.item > ? AND i.type = 'fileChange' AND json_type(i.json, '$.changes') = 'array'
+"""
+
+TURN = """
+INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
+  started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,
+  end_offset, root_turn_id, model, owner, end_owner)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (turn_id, rollout) DO UPDATE SET
+  position = excluded.position, ordinal = excluded.ordinal, status = excluded.status,
+  error_json = excluded.error_json, started_at = excluded.started_at,
+  completed_at = excluded.completed_at, duration_ms = excluded.duration_ms,
+  first_user_item_id = excluded.first_user_item_id,
+  final_agent_item_id = excluded.final_agent_item_id, end_ordinal = excluded.end_ordinal,
+  end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id,
+  model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, {changed},
+  tombstone = 0
+""".replace("{changed}", marked(differs(SHOWN["turns"])))
+
+REALTIME = """
+INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
+  type, json)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (rollout, item_id) DO UPDATE SET
+  position = excluded.position, ordinal = excluded.ordinal,
+  created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, {changed},
+  tombstone = 0
+WHERE tombstone <> 0
+""".replace("{changed}", marked(differs(SHOWN["realtime_items"])))
+
+USAGE_NEW = """
+INSERT OR IGNORE INTO {new}usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
+  model, input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
+  recorded_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+USAGE_AGAIN = """
+ON CONFLICT (rollout, position) DO UPDATE SET
+  uid = excluded.uid, turn_key = excluded.turn_key, ordinal = excluded.ordinal,
+  response_id = excluded.response_id, model = excluded.model,
+  input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
+  output_tokens = excluded.output_tokens,
+  reasoning_output_tokens = excluded.reasoning_output_tokens,
+  total_tokens = excluded.total_tokens, recorded_at_ms = excluded.recorded_at_ms, tombstone = 0
+WHERE tombstone <> 0
+"""
+
+#: Number of the next event: events have theirs in the one sequence of all changes.
+NEXT: Final = (
+    "(SELECT 1 + max(coalesce((SELECT max(seq) FROM feed), 0),"
+    " coalesce((SELECT max(seq) FROM {new}events), 0)))"
+)
+
+EVENT = """
+INSERT INTO {new}events (seq, uid, thread_id, rollout, from_record, type, turn_id, payload,
+  recorded_at_ms, noted_at_ms)
+VALUES ({next}, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+ON CONFLICT (thread_id, uid) DO UPDATE SET
+  type = excluded.type, turn_id = excluded.turn_id, payload = excluded.payload,
+  recorded_at_ms = excluded.recorded_at_ms, changed = iif(changed, changed, 3), tombstone = 0
+WHERE tombstone <> 0
+""".replace("{next}", NEXT)
+
+ANOMALY = """
+INSERT INTO {new}anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,
+  noted_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (rollout, byte_offset, byte_length, kind, detail) DO UPDATE SET
+  from_batch = min(from_batch, excluded.from_batch)
+"""
+
+FRAME = """
+INSERT INTO {new}frames (rollout, key, turn_id, before, popped) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (rollout, key) DO UPDATE SET
+  turn_id = excluded.turn_id, before = excluded.before, popped = excluded.popped
+"""
