@@ -30,7 +30,8 @@ from projector.store.migrate import migrations
 from projector.store.postgres import feed, lease, mended, moves, schema, search, write
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
 from projector.store.postgres.find import checkpoint_of, find
-from projector.store.postgres.replace import Scratch, finish
+from projector.store.postgres.replace import finish
+from projector.store.postgres.scratch import Scratch
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
 from projector.store.standings import Standings
