@@ -72,6 +72,11 @@ def packed(stamp: Stamp, folder: int, name: bytes) -> bytes:
         return _FORM.pack(*(one & _BITS for one in stamp), folder) + name
 
 
+def name_in(record: bytes) -> bytes:
+    """Give the file name in what is known of a rollout as bytes."""
+    return record[_NAMED:]
+
+
 class Known(MutableMapping[RolloutId, RolloutFile]):
     """Rollouts by id. Iterates over ids, in the order in which they came."""
 
@@ -191,6 +196,16 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
 
     # While folders are looked through
 
+    def key_of_name(self, name: str) -> Key | None:
+        """Give the key of a rollout that is known under this file name; None: it is none."""
+        end = -10 if name.endswith(".zst") else -6  # before `.jsonl`
+        try:
+            key = int(name[end - 36 : end].replace("-", ""), 16)
+            record = self._records.get(key)
+            return key if record is not None and name_in(record) == name.encode("ascii") else None
+        except ValueError:
+            return None
+
     def record(self, key: Key) -> bytes | None:
         """Give what is known by a key."""
         return self._records.get(key)
@@ -222,15 +237,6 @@ class Line(Known):
         return rollout_id, self.pop(rollout_id)
 
 
-def key_in(name: str) -> Key:
-    """Give the key that the file name of a rollout ends with; of another name, one that is none."""
-    end = -10 if name.endswith(".zst") else -6  # before `.jsonl`
-    try:
-        return int(name[end - 36 : end].replace("-", ""), 16)
-    except ValueError:
-        return ""
-
-
 @lru_cache(maxsize=1024)
 def key_of(rollout_id: str) -> Key:
     """Give the key of a rollout."""
@@ -253,7 +259,7 @@ def file_of(record: bytes) -> RolloutFile:
     """Give a rollout by its bytes."""
     size, inode, device, mtime_ns, number = _FORM.unpack_from(record)
     folder = _FOLDERS[number]
-    base = record[_NAMED:].decode(errors="surrogateescape")
+    base = name_in(record).decode(errors="surrogateescape")
     name = RolloutName.parse(base)
     assert name is not None, "else it is among the odd ones"
     return RolloutFile(

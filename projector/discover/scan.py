@@ -1,9 +1,9 @@
 """Which rollouts there are, by a look at the folders alone.
 
 A scan opens no file. It is the truth that file events only hint at, so it is made often and must
-cost little: one `scandir` a folder, one `stat` a rollout, and a rollout that is as it was in the
-scan before is the same bytes again (`known.py`). Folders stream: one with a million files takes
-time, not memory.
+cost little: one `stat` a rollout, and a rollout that is as it was in the scan before is the same
+bytes again (`known.py`). A folder that is as it was is not listed again (`Listings`). Folders
+stream: one with a million files takes time, not memory.
 
 What cannot be looked at is a `Fault`, a value: the other folders go on. A file that is missing
 from a scan is gone only if the scan can vouch for that (`Scan.vouches_for`): a folder without
@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from projector.known import (
     Folder,
+    Key,
     Known,
     Stamp,
     file_of,
     folder_of,
-    key_in,
     key_of,
+    name_in,
     number_of,
     packed,
 )
@@ -37,6 +39,9 @@ SESSIONS: Final = "sessions"
 ARCHIVED: Final = "archived_sessions"
 #: Names of threads, in the home itself.
 SESSION_INDEX: Final = "session_index.jsonl"
+#: A folder that changed less than so many nanoseconds before it was listed may change once more
+#: and have the same times: the clocks of file systems are coarse.
+_SETTLED_NS: Final = 2_000_000_000
 #: Folders below a root that are looked into; Codex uses three (year, month, day).
 MAX_DEPTH: Final = 8
 
@@ -61,6 +66,21 @@ class _Folder(NamedTuple):
     device: int
     entries: bool
     """It holds anything at all."""
+
+
+class _Listing(NamedTuple):
+    """What a folder held: rollouts, folders, and nothing whose meaning lies elsewhere (links)."""
+
+    times: tuple[int, ...]
+    folder: _Folder
+    keys: list[Key]
+    folders: list[str]
+
+
+#: By path. The same folder with the same times holds the same names; whether what they name has
+#: changed, that does not tell. Whoever keeps them must forget them now and then: on some file
+#: systems the times of a folder are not to be trusted.
+Listings = dict[str, _Listing]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +137,10 @@ def walk(home: str) -> Iterator[RolloutFile | Fault]:
 
 
 def look_over(
-    homes: Iterable[str], before: Known, other: Callable[[RolloutFile, RolloutFile], RolloutFile]
+    homes: Iterable[str],
+    before: Known,
+    other: Callable[[RolloutFile, RolloutFile], RolloutFile],
+    listings: Listings,
 ) -> tuple[Known, Scan]:
     """Find all rollouts of some CODEX_HOMEs, one file each, in as little memory as can be.
 
@@ -125,6 +148,7 @@ def look_over(
         homes: in the order in which they count.
         before: what the look before this one found.
         other: chooses between two files of a rollout, the one found first and another.
+        listings: of the looks before; brought up to date.
 
     Gives the rollouts, and a scan without files, of all else.
 
@@ -135,13 +159,16 @@ def look_over(
     devices: set[int] = set()
     known, put = found.record, found.put_record
     for home in homes:
-        step = _Walk(home, before, found)
+        step = _Walk(home, before, found, listings)
         for one in step.home():
             if isinstance(one, Fault):
                 faults[one] = None
                 continue
-            devices.add(one.status.st_dev)
-            key, record = key_of(one.name.rollout_id), one.record
+            key, name, base, place, status = one
+            devices.add(status.st_dev)
+            record = packed(_stamp(status), place, base.encode("ascii"))
+            if name is None and (same := before.record(key)) == record:
+                record = same
             first = known(key)
             if first is None:
                 put(key, record)
@@ -165,22 +192,19 @@ def look(path: str, home: str) -> RolloutFile | Fault | None:
     if found is None or isinstance(found, Fault):
         return found
     folder, _, base = path.rpartition("/")
-    return _file(_Sight(name, base, _Walk(home).place(folder), found))
+    return _file(_Sight(key_of(name.rollout_id), name, base, _Walk(home).place(folder), found))
 
 
 class _Sight(NamedTuple):
     """A file with the name of a rollout."""
 
-    name: RolloutName
+    key: Key
+    name: RolloutName | None
+    """None: it was known under this name."""
     base: str
     place: int
     """Number of its folder."""
     status: os.stat_result
-
-    @property
-    def record(self) -> bytes:
-        """How `Known` knows it."""
-        return packed(_stamp(self.status), self.place, self.base.encode("ascii"))
 
 
 def _stamp(found: os.stat_result) -> Stamp:
@@ -191,6 +215,7 @@ def _file(found: _Sight | Fault) -> RolloutFile | Fault:
     if isinstance(found, Fault):
         return found
     folder, status = folder_of(found.place), found.status
+    assert found.name is not None, "nothing is known before"
     return RolloutFile(
         name=found.name,
         home=folder.home,
@@ -222,13 +247,27 @@ def _collect(step: _Walk, found: Iterable[_Sight | Fault]) -> Scan:
 class _Walk:
     """One look through the folders of a home."""
 
-    def __init__(self, home: str, before: Known | None = None, found: Known | None = None) -> None:
-        """Begin. Rollouts that lie as they did `before` go into `found`, and are not given."""
+    def __init__(
+        self,
+        home: str,
+        before: Known | None = None,
+        found: Known | None = None,
+        listings: Listings | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            home: as given.
+            before: rollouts whose names need not be read again.
+            found: gets those of folders that are as they were; they are not given.
+            listings: of folders as they were; None: nobody asks for them.
+        """
         self._home = home
         self._base = os.path.abspath(home)
         self._archive = f"{self._base}/{ARCHIVED}/"
         self._before = Known() if before is None else before
         self._found = Known() if found is None else found
+        self._listings = listings
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
         self.devices: set[int] = set()
@@ -265,7 +304,11 @@ class _Walk:
                 if (found.st_dev, found.st_ino) in self._seen:
                     continue
                 self._seen.add((found.st_dev, found.st_ino))
-                yield from self._entries(folder, depth, found.st_dev, queue, links)
+                listing = self._listings.get(folder) if self._listings else None
+                if listing is not None and self._is_as_listed(listing, folder, found):
+                    queue.extend((one, depth + 1) for one in listing.folders)
+                else:
+                    yield from self._entries(folder, depth, found, queue, links)
             except OSError as error:
                 vanished = isinstance(error, FileNotFoundError)
                 if not vanished or (folder == root and not optional):
@@ -273,71 +316,72 @@ class _Walk:
                 elif os.path.islink(folder):
                     yield _dead_link(folder)
 
+    def _is_as_listed(self, listing: _Listing, folder: str, status: os.stat_result) -> bool:
+        """Tell whether a folder holds what it held, and each of its rollouts lies as before.
+
+        Nearly all do, at each scan: so this is all that is done about one of them.
+        """
+        if listing.times != _times(status):
+            return False
+        place, before, found = self.place(folder), self._before.record, self._found.record
+        same: list[tuple[Key, bytes]] = []
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for key in listing.keys:
+                record = before(key)
+                if record is None or found(key) is not None:
+                    return False
+                lies = os.stat(name_in(record), dir_fd=descriptor, follow_symlinks=False)
+                as_before = record.startswith(packed(_stamp(lies), place, b""))
+                if not (as_before and stat.S_ISREG(lies.st_mode)):
+                    return False
+                self.devices.add(lies.st_dev)
+                same.append((key, record))
+        except FileNotFoundError:
+            return False
+        finally:
+            os.close(descriptor)
+        for key, record in same:
+            self._found.put_record(key, record)
+        self.folders[folder] = listing.folder
+        return True
+
     def _entries(
         self,
         folder: str,
         depth: int,
-        device: int,
+        status: os.stat_result,
         queue: deque[tuple[str, int]],
         links: deque[tuple[str, int]],
     ) -> Iterator[_Sight | Fault]:
         """Give the rollouts of one folder, and queue the folders in it."""
-        place = self.place(folder)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            with os.scandir(descriptor) as listing:  # so that a path is looked up but once
-                first = next(listing, None)
-                for entry in self._changed(chain((first,) if first else (), listing), place):
-                    path = f"{folder}/{entry.name}"
-                    name = RolloutName.parse(entry.name)
-                    if name is not None:
-                        found = _status(path)
-                        if isinstance(found, Fault):
-                            yield found
-                        elif found is not None:
-                            yield _Sight(name, entry.name, place, found)
-                    elif _is_folder(entry):
-                        if depth < MAX_DEPTH:
-                            (links if entry.is_symlink() else queue).append((path, depth + 1))
-                        else:
-                            yield Fault(path, "too deep", "too many folders deep; passed over")
-                    elif (
-                        entry.is_symlink()
-                        and not entry.name.startswith(".")
-                        and not os.path.exists(path)
-                    ):
-                        yield _dead_link(path)  # what it led to may be full of rollouts
-        finally:
-            os.close(descriptor)
-        self.folders[folder] = _Folder(device, entries=first is not None)
-
-    def _changed(
-        self, listing: Iterable[os.DirEntry[str]], place: int
-    ) -> Iterator[os.DirEntry[str]]:
-        """Give what is no rollout that lies as it did before.
-
-        Nearly all do, at each scan: so this is all that is done about one of them.
-        """
-        as_before, found, put = self._before.record, self._found.record, self._found.put_record
-        for entry in listing:
-            base = entry.name
-            key = key_in(base)
-            record = as_before(key)
-            if record is not None:
-                try:
-                    status = entry.stat()
-                except OSError:  # it is looked at again, to say what is wrong
-                    yield entry
-                    continue
-                if (
-                    record == packed(_stamp(status), place, base.encode(errors="surrogateescape"))
-                    and stat.S_ISREG(status.st_mode)
-                    and found(key) is None
-                ):
-                    put(key, record)
-                    self.devices.add(status.st_dev)
-                    continue
-            yield entry
+        entries = False
+        place, known = self.place(folder), self._before.key_of_name
+        keys: list[Key] = []
+        queued = len(queue)
+        age_ns = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
+        lasting = self._listings is not None and age_ns > _SETTLED_NS
+        with os.scandir(folder) as listing:
+            for entry in listing:
+                entries = True
+                base = entry.name
+                lasting = lasting and not entry.is_symlink()
+                key = known(base)
+                name = RolloutName.parse(base) if key is None else None
+                if name is not None:
+                    key = key_of(name.rollout_id)
+                found = _other(entry, depth, queue, links) if key is None else _status(entry)
+                if isinstance(found, Fault):
+                    lasting = False
+                    yield found
+                elif key is not None and found is not None:
+                    if lasting:
+                        keys.append(key)
+                    yield _Sight(key, name, base, place, found)
+        self.folders[folder] = _Folder(status.st_dev, entries)
+        if self._listings is not None and lasting:
+            folders = [path for path, _ in islice(queue, queued, None)]
+            self._listings[folder] = _Listing(_times(status), self.folders[folder], keys, folders)
 
     def place(self, folder: str) -> int:
         """Give the number of a folder of this home."""
@@ -345,10 +389,31 @@ class _Walk:
         return number_of(Folder(self._home, folder, archived))
 
 
-def _status(path: str) -> os.stat_result | Fault | None:
+def _other(
+    entry: os.DirEntry[str],
+    depth: int,
+    queue: deque[tuple[str, int]],
+    links: deque[tuple[str, int]],
+) -> Fault | None:
+    """Queue a folder; give what is wrong with what is no rollout."""
+    if _is_folder(entry):
+        if depth >= MAX_DEPTH:
+            return Fault(entry.path, "too deep", "too many folders deep; passed over")
+        (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
+    elif entry.is_symlink() and not entry.name.startswith(".") and not os.path.exists(entry.path):
+        return _dead_link(entry.path)  # what it led to may be full of rollouts
+    return None
+
+
+def _times(folder: os.stat_result) -> tuple[int, ...]:
+    return folder.st_dev, folder.st_ino, folder.st_mtime_ns, folder.st_ctime_ns
+
+
+def _status(entry: os.DirEntry[str] | str) -> os.stat_result | Fault | None:
     """Look at one file with the name of a rollout; None: it has just gone."""
+    path = entry if isinstance(entry, str) else entry.path
     try:
-        found = os.stat(path)
+        found = os.stat(path) if isinstance(entry, str) else entry.stat()
     except FileNotFoundError:
         return _dead_link(path) if os.path.islink(path) else None
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import abspath
+from typing import Final
 
 from projector.discover.choose import Choice, PassedOver, against, choose
 from projector.discover.hints import Hints
@@ -13,6 +14,7 @@ from projector.discover.scan import (
     ARCHIVED,
     SESSIONS,
     Fault,
+    Listings,
     Scan,
     joined,
     look,
@@ -23,6 +25,9 @@ from projector.known import Known
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName
 from projector.read.agree import Agreements
 from projector.rows import Anomaly
+
+#: Of so many looks at all homes one lists every folder, whatever its times say.
+LISTED_EVERY: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,8 @@ class Surveyor:
         self.homes = tuple(homes)
         self._agreements = Agreements()
         self._known = Known()
+        self._listings: Listings = {}
+        self._looks = 0
 
     def remember(self, known: Known) -> None:
         """Know how rollouts lay before the first look; it may change meanwhile."""
@@ -90,7 +97,10 @@ class Surveyor:
                 several[mine.name.rollout_id] = choice
             return choice.file
 
-        files, found = look_over(self.homes, self._known, other)
+        if self._looks % LISTED_EVERY == 0:
+            self._listings.clear()
+        self._looks += 1
+        files, found = look_over(self.homes, self._known, other, self._listings)
         self._known = files
         return Survey(
             files=files,

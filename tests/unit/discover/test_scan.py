@@ -2,9 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,11 +90,11 @@ def test_a_rollout_is_described_as_it_is(tmp_path: Path) -> None:
 def test_a_rollout_that_did_not_change_is_the_same_bytes_again(tmp_path: Path) -> None:
     put(tmp_path, f"{DAY}/{name_of(1)}")
     grown = put(tmp_path, f"{DAY}/{name_of(2)}")
-    before, _ = look_over([str(tmp_path)], Known(), lambda mine, _: mine)
+    before, _ = look_over([str(tmp_path)], Known(), lambda mine, _: mine, {})
     with grown.open("ab") as file:
         file.write(b"{}\n")
 
-    after, _ = look_over([str(tmp_path)], before, lambda mine, _: mine)
+    after, _ = look_over([str(tmp_path)], before, lambda mine, _: mine, {})
 
     assert [after[id_of(one)].path for one in after.unlike(before)] == [str(grown)]
     keys = list(map(key_of, sorted(after)))
@@ -192,15 +194,15 @@ def test_folders_that_are_too_deep_are_named(tmp_path: Path) -> None:
 @contextmanager
 def denied(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Refuse one folder, for root as well."""
-    really_open = os.open
+    really_scan = os.scandir
 
-    def opened(folder: str, flags: int) -> int:
+    def scandir(folder: str) -> object:
         if folder == str(path):
             raise PermissionError(13, "Permission denied")
-        return really_open(folder, flags)
+        return really_scan(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", opened)
+        patch.setattr(os, "scandir", scandir)
         yield
 
 
@@ -316,3 +318,133 @@ def test_a_scan_does_not_vouch_for_other_homes(tmp_path: Path, file: RolloutFile
     put(tmp_path, f"other/{DAY}/{NAME}")
 
     assert not scan(str(tmp_path / "other")).vouches_for(file)
+
+
+# What is not listed again
+
+
+class Again:
+    """A home that is looked over again and again, as the daemon does it."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self._patch = home, monkeypatch
+        self._known, self._listings = Known(), dict[str, Any]()
+        self.listed: list[str] = []
+        self._now = time.time_ns
+        self.settle()
+
+    def settle(self) -> None:
+        """Let time pass: what was changed by now was changed long ago."""
+        now = self._now() + 10_000_000_000
+        self._patch.setattr(time, "time_ns", lambda: now)
+
+    def look(self) -> dict[str, RolloutFile]:
+        """Give what was found, by path; `listed` tells which folders were listed for it."""
+        really_scan, self.listed = os.scandir, []
+
+        def scandir(folder: str) -> object:
+            self.listed.append(os.path.relpath(folder, self.home))
+            return really_scan(folder)
+
+        with self._patch.context() as patch:
+            patch.setattr(os, "scandir", scandir)
+            self._known, found = look_over(
+                [str(self.home)], self._known, lambda mine, _: mine, self._listings
+            )
+        whole = scan(str(self.home))
+        assert set(self._known.values()) == set(whole.files)
+        assert (found.folders, found.faults) == (whole.folders, whole.faults)
+        assert found.devices == whole.devices
+        return {file.path: file for file in self._known.values()}
+
+
+@pytest.fixture
+def again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Again:
+    put(tmp_path, f"{DAY}/{name_of(1)}")
+    put(tmp_path, f"{DAY}/{name_of(2)}")
+    put(tmp_path, f"{DAY}/notes.txt")
+    return Again(tmp_path, monkeypatch)
+
+
+def test_a_folder_that_is_as_it_was_is_not_listed_again(again: Again) -> None:
+    again.look()
+    assert DAY in again.listed
+
+    assert len(again.look()) == 2
+    assert again.listed == ["."]
+
+
+def test_a_folder_that_has_changed_just_now_is_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times may be the same after one more change."""
+    put(tmp_path, f"{DAY}/{name_of(1)}")
+    again = Again(tmp_path, monkeypatch)
+    monkeypatch.undo()
+    again.look()
+    again.look()
+
+    assert DAY in again.listed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda day: put(day, name_of(3)),
+        lambda day: (day / name_of(1)).unlink(),
+        lambda day: (day / name_of(1)).write_bytes(b"{}\n{}\n"),
+        lambda day: (day / name_of(1)).rename(day / name_of(4)),
+        lambda day: (day / name_of(1)).rename(put(day.parent / "other", "x").with_name(name_of(1))),
+        lambda day: put(day / "deeper", name_of(5)),
+        shutil.rmtree,
+        lambda day: (day / name_of(6)).mkdir(),
+        lambda day: (day / name_of(7)).symlink_to(day / name_of(1)),
+        lambda day: (day / "linked").symlink_to(put(day.parent / "far", name_of(8)).parent),
+        lambda day: (day / "dead").symlink_to(day / "nothing"),
+        lambda day: os.utime(day / name_of(1), (5, 5)),
+    ],
+)
+def test_whatever_changes_in_a_folder_is_seen(
+    again: Again, change: Callable[[Path], object]
+) -> None:
+    """Each look is held against one that knows nothing before."""
+    again.look()
+    change(again.home / DAY)
+    again.look()
+    again.settle()
+    again.look()
+    again.look()
+
+
+def test_what_a_link_leads_to_is_looked_at_again(again: Again) -> None:
+    far = put(again.home, f"far/{name_of(9)}")
+    (again.home / DAY / "linked").symlink_to(far.parent)
+    (again.home / DAY / name_of(3)).symlink_to(put(again.home, f"file/{name_of(3)}"))
+    again.settle()
+    again.look()
+    far.with_name(name_of(10)).write_bytes(b"{}\n")
+    shutil.rmtree(again.home / "file")
+
+    again.look()
+
+
+def test_a_second_file_is_chosen_against_one_in_a_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = [str(tmp_path / "a"), str(tmp_path / "b")]
+    put(tmp_path, f"b/{DAY}/{NAME}")
+    monkeypatch.setattr(time, "time_ns", lambda: time.time() * 1e9 + 1e10)
+    asked: list[str] = []
+
+    def other(mine: RolloutFile, file: RolloutFile) -> RolloutFile:
+        asked.append(file.path)
+        return mine
+
+    listings: dict[str, Any] = {}
+    before, _ = look_over(homes, Known(), other, listings)
+    assert str(tmp_path / "b" / DAY) in listings
+    added = put(tmp_path, f"a/{DAY}/{NAME}")
+    after, _ = look_over(homes, before, other, listings)
+
+    assert [file.path for file in after.values()] == [str(added)]
+    assert asked == [str(tmp_path / "b" / DAY / NAME)]
