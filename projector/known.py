@@ -237,7 +237,7 @@ class Line(Known):
         return rollout_id, self.pop(rollout_id)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def key_of(rollout_id: str) -> Key:
     """Give the key of a rollout."""
     try:

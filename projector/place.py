@@ -46,7 +46,7 @@ class RolloutName:
     compressed: bool
 
     @classmethod
-    @lru_cache(maxsize=1024)  # a rollout that grows is named again and again
+    @lru_cache(maxsize=512)  # a rollout that grows is named again and again
     def parse(cls, name: str) -> RolloutName | None:
         """Read a file name without its folder; None: not the name of a rollout.
 

@@ -38,7 +38,7 @@ _HOME_STEP_MS: Final = 250
 #: for takes as long.
 _LIVELY_S: Final = 60.0
 #: How often, at most, one looks for events after that.
-_QUIET_STEP_MS: Final = 50
+_QUIET_STEP_MS: Final = 100
 #: Between two comparisons of what is watched with what is there, at least.
 _COMPARE_S: Final = 1.0
 #: How often a home that is missing is looked for, at least.
@@ -139,7 +139,7 @@ class Watch:
             step_ms: how often one looks whether events have come, while they come; an event waits
                 for one and a half steps. Measured: at 2 ms 1.1 % of a core and a median wait of
                 4 ms; at 5 ms 0.53 % and 9 ms; at 6 ms 0.51 % and 10 ms. See `file_events`: the
-                first event after a quiet minute waits for 50 to 100 ms.
+                first event after a quiet minute waits for 100 to 200 ms.
             debounce_ms: how long events may keep coming before they are given all the same.
             force_polling: do not try events at all.
             events: where they come from.

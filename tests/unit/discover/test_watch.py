@@ -314,7 +314,7 @@ def test_what_happens_between_two_looks_is_told_by_the_second(tmp_path: Path) ->
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(("lively_s", "then"), [(60.0, 6), (0.0, 50)])
+@pytest.mark.parametrize(("lively_s", "then"), [(60.0, 6), (0.0, 100)])
 def test_one_looks_seldom_until_there_is_an_event_and_a_minute_after_it(
     monkeypatch: pytest.MonkeyPatch, lively_s: float, then: int
 ) -> None:
@@ -325,7 +325,7 @@ def test_one_looks_seldom_until_there_is_an_event_and_a_minute_after_it(
             pass
 
         def watch(self, _: int, step_ms: int, for_ms: int, __: object) -> set[tuple[int, str]]:
-            assert (for_ms == 0) == (step_ms == 50), "a look that is quick ends by itself"
+            assert (for_ms == 0) == (step_ms == 100), "a look that is quick ends by itself"
             steps.append(step_ms)
             return {(1, "/new")}
 
@@ -340,4 +340,4 @@ def test_one_looks_seldom_until_there_is_an_event_and_a_minute_after_it(
     monkeypatch.setattr(watch, "RustNotify", Notify)
     monkeypatch.setattr(watch, "_LIVELY_S", lively_s)
     asyncio.run(play())
-    assert steps == [50, then, 0]
+    assert steps == [100, then, 0]
