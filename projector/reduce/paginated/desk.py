@@ -76,9 +76,9 @@ class Desk:
         changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
         return changes
 
-    def take_long(self, record: Object, line: Line, index: int) -> None:
-        """Note of a very long line what `end` would read it again for."""
-        self.numbers.take_long(record, line.data)
+    def take_read(self, record: Object, line: Line, index: int) -> None:
+        """Note of a line what `end` would read it again for."""
+        self.numbers.take_read(record, line.data)
         at_ms = to_ms(record.get("timestamp"))
         if at_ms is not None:
             self.last_ms, self.timed = at_ms, index + 1

@@ -46,8 +46,8 @@ class Numbers:
         saved.seen = saved.highest = first - 1
         self.due = self._due()
 
-    def take_long(self, record: dict[str, Any], data: bytes) -> None:
-        """Take a record that was due, and whose line is too long to be read twice."""
+    def take_read(self, record: dict[str, Any], data: bytes) -> None:
+        """Take a record that was due and has been read: its line is not kept aside."""
         if exact.has_float(record):
             self.waiting.append(data)
             return

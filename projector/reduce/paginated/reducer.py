@@ -177,7 +177,7 @@ class PaginatedReducer:
         )
         numbers = desk.numbers
         wait = numbers.waiting.append
-        plain = desk.is_plain()
+        plain, last = desk.is_plain(), len(lines) - 1
         handle: Handler | None = None
         ordinal: Any = None
         payload: Any = None
@@ -194,17 +194,17 @@ class PaginatedReducer:
                 pass  # not as Codex writes it
             if known:
                 data = line.data
-                if len(data) < LONG:
+                if index < last and len(data) < LONG:
                     wait(data)
-                else:
-                    desk.take_long(record, line, index)
+                else:  # `end` would read it again
+                    desk.take_read(record, line, index)
                 numbers.due = ordinal + 1
                 if handle is not None:
                     handle(desk, payload, record, line, index)
             else:
                 odd_lines.take(desk, line, record, index)
                 plain = desk.is_plain()
-        # `end` may read the last lines again: not beside what was read of them before.
+        # `end` may read lines again: not beside what was read of them before.
         del decoded, records
         record = payload = None
         return desk.end()
