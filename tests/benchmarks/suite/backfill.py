@@ -12,7 +12,7 @@ from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
 #: Seconds of a benchmark that a peer may take; at 1 GB one round of Codex is a minute.
-_PATIENCE = 90.0
+_PATIENCE = 300.0
 
 
 def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
