@@ -12,7 +12,7 @@ from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
 #: Seconds of a benchmark that a peer may take; at 1 GB one round of Codex is a minute.
-_PATIENCE = 300.0
+PATIENCE_S = 300.0
 
 
 def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
@@ -37,7 +37,7 @@ def race(run: Run, home: Home, contestants: Sequence[Contestant]) -> None:
         start = turn % len(there)
         for contestant in there[start:] + there[:start]:
             who = contestant.name
-            late = contestant is not PROJECTOR and spent[who] > _PATIENCE
+            late = contestant is not PROJECTOR and spent[who] > PATIENCE_S
             cost = None if late or who in run.result.absent else _once(run, home, contestant)
             if cost is None:
                 continue

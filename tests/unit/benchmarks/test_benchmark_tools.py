@@ -16,7 +16,7 @@ from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.processes import Cost, measured
 from tests.benchmarks.results import Result
 from tests.benchmarks.rollouts import MB, Rollout
-from tests.benchmarks.suite.backfill import race
+from tests.benchmarks.suite.backfill import PATIENCE_S, race
 from tests.benchmarks.suite.reading import scans
 from tests.benchmarks.watching import Watch
 
@@ -153,7 +153,7 @@ def test_a_slow_peer_is_waited_for_so_long(tmp_path: Path) -> None:
         homes={"one turn": home},
     )
 
-    race(run, home, [taking("fast", 2), taking("slow", 70)])
+    race(run, home, [taking("fast", 2), taking("slow", 0.7 * PATIENCE_S)])
 
     rounds = {figure.who: len(figure.samples) for figure in result.figures}
     assert rounds == {"fast": 5, "slow": 2}
