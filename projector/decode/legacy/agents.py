@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.legacy.fields import Json, text, text_or_none
+from projector.decode.fields import opt_text, text
+from projector.decode.legacy.fields import Json
 from projector.decode.refused import Refused
 
 #: Event → the tool that it ends.
@@ -83,7 +84,7 @@ def ended(payload: Json, tool: str) -> Json:
     """
     item_id = text(payload, "call_id")
     sender = text(payload, "sender_thread_id")
-    prompt = text_or_none(payload, "prompt")
+    prompt = opt_text(payload, "prompt")
     lost = False
     receivers: list[str]
     states: dict[str, Json]
@@ -96,7 +97,7 @@ def ended(payload: Json, tool: str) -> Json:
     else:
         now = state(payload.get("status"))
         key = "new_thread_id" if tool == "spawnAgent" else "receiver_thread_id"
-        receiver = text_or_none(payload, key)
+        receiver = opt_text(payload, key)
         lost = tool == "spawnAgent" and receiver is None
         receivers = [] if receiver is None else [receiver]
         states = {} if receiver is None else {receiver: now}
@@ -107,7 +108,7 @@ def ended(payload: Json, tool: str) -> Json:
         status="failed" if lost or failed(states) else "completed",
         receivers=receivers,
         prompt=prompt,
-        model=text_or_none(payload, "model"),
-        effort=text_or_none(payload, "reasoning_effort"),
+        model=opt_text(payload, "model"),
+        effort=opt_text(payload, "reasoning_effort"),
         states=states,
     )

@@ -1,6 +1,7 @@
 """Fields of legacy records, taken as strictly as Codex takes them. Pure.
 
-Each function gives a field's value or raises `Refused`: the record that holds it is skipped
+Beside those of `decode.fields`, which are the same here. Each function gives a field's value or
+raises `Refused`: the record that holds it is skipped
 (docs on legacy rollouts, a3: a required field missing or of the wrong type).
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.fields import text
 from projector.decode.refused import Refused
 
 _I64: Final = 2**63
@@ -18,44 +20,12 @@ _NANOS_PER_MS: Final = 1_000_000
 Json = dict[str, Any]
 
 
-def text(source: Json, key: str) -> str:
-    """Give a required string."""
-    value = source.get(key)
-    if type(value) is not str:
-        raise Refused(key)
-    return value
-
-
-def text_or_none(source: Json, key: str) -> str | None:
-    """Give a string that may be absent or null."""
-    value = source.get(key)
-    if value is None or type(value) is str:
-        return value
-    raise Refused(key)
-
-
 def flag(source: Json, key: str) -> bool:
     """Give a required boolean."""
     value = source.get(key)
     if type(value) is not bool:
         raise Refused(key)
     return value
-
-
-def flag_or_none(source: Json, key: str) -> bool | None:
-    """Give a boolean that may be absent or null."""
-    value = source.get(key)
-    if value is None or type(value) is bool:
-        return value
-    raise Refused(key)
-
-
-def integer_or_none(source: Json, key: str) -> int | None:
-    """Give a 64-bit integer that may be absent or null."""
-    value = source.get(key)
-    if value is None or (type(value) is int and -_I64 <= value < _I64):
-        return value
-    raise Refused(key)
 
 
 def small_integer(source: Json, key: str) -> int:

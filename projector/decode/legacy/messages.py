@@ -9,16 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.legacy.fields import (
-    Json,
-    entries,
-    mapping,
-    required_texts,
-    text,
-    text_or_none,
-    texts,
-    unsigned,
-)
+from projector.decode.fields import opt_text, text
+from projector.decode.legacy.fields import Json, entries, mapping, required_texts, texts, unsigned
 from projector.decode.refused import Refused
 
 _PHASES: Final = frozenset({None, "commentary", "partial_answer", "final_answer"})
@@ -40,7 +32,7 @@ def user_message(payload: Json, item_id: str) -> Json:
     )
     content.extend({"type": "audio", "url": url} for url in texts(payload, "audio"))
     content.extend({"type": "localAudio", "path": path} for path in texts(payload, "local_audio"))
-    client_id = text_or_none(payload, "client_id")
+    client_id = opt_text(payload, "client_id")
     return {"type": "userMessage", "id": item_id, "clientId": client_id, "content": content}
 
 
@@ -60,7 +52,7 @@ def _element(value: Any) -> Json:
     place = mapping(value, "byte_range")
     return {
         "byteRange": {"start": unsigned(place, "start"), "end": unsigned(place, "end")},
-        "placeholder": text_or_none(value, "placeholder"),
+        "placeholder": opt_text(value, "placeholder"),
     }
 
 
@@ -101,10 +93,10 @@ def _paired(names: list[str], details: list[str | None]) -> list[tuple[str, str 
 def agent_message(payload: Json, item_id: str) -> Json | None:
     """Give the agentMessage; None: its text is empty."""
     message = text(payload, "message")
-    phase = text_or_none(payload, "phase")
+    phase = opt_text(payload, "phase")
     if phase not in _PHASES:
         raise Refused("phase")
-    delivery = text_or_none(payload, "delivery")
+    delivery = opt_text(payload, "delivery")
     item = {
         "type": "agentMessage",
         "moderation": None,

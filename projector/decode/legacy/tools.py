@@ -12,18 +12,16 @@ import re
 from typing import Any, Final
 
 from projector.decode import shell
+from projector.decode.fields import opt_bool, opt_text, text
 from projector.decode.item import convert
 from projector.decode.legacy.fields import (
     Json,
     duration_ms,
     flag,
-    flag_or_none,
     mapping,
     one_of,
     required_texts,
     small_integer,
-    text,
-    text_or_none,
     texts,
 )
 from projector.decode.paths import absolute, from_uri, read_path
@@ -50,17 +48,17 @@ def command(payload: Json) -> Json:
         raise Refused("parsed_cmd")
     text(payload, "stdout")
     text(payload, "stderr")
-    output = text_or_none(payload, "aggregated_output")
+    output = opt_text(payload, "aggregated_output")
     source = "agent" if "source" not in payload else one_of(payload, "source", _SOURCES)
     actions = [_action(each, cwd) for each in parsed]
     return {
         "type": "commandExecution",
         "id": item_id,
-        "pluginId": text_or_none(payload, "plugin_id"),
-        "scriptPath": text_or_none(payload, "script_path"),
+        "pluginId": opt_text(payload, "plugin_id"),
+        "scriptPath": opt_text(payload, "script_path"),
         "command": shell.join(argv),
         "cwd": cwd,
-        "processId": text_or_none(payload, "process_id"),
+        "processId": opt_text(payload, "process_id"),
         "source": source,
         "status": one_of(payload, "status", _STATUSES),
         "commandActions": [action for action in actions if action is not None],
@@ -92,13 +90,13 @@ def _action(value: Any, cwd: str) -> Json | None:
             return None
         return {"type": "read", "command": line, "name": name, "path": path}
     if kind == "list_files":
-        return {"type": "listFiles", "command": line, "path": text_or_none(value, "path")}
+        return {"type": "listFiles", "command": line, "path": opt_text(value, "path")}
     if kind == "search":
         return {
             "type": "search",
             "command": line,
-            "query": text_or_none(value, "query"),
-            "path": text_or_none(value, "path"),
+            "query": opt_text(value, "query"),
+            "path": opt_text(value, "path"),
         }
     if kind == "unknown":
         return {"type": "unknown", "command": line}
@@ -135,7 +133,7 @@ def _change(path: str, value: Any) -> Json:
         return {"path": path, "kind": {"type": kind}, "diff": text(value, "content")}
     if kind != "update":
         raise Refused("changes")
-    moved = text_or_none(value, "move_path")
+    moved = opt_text(value, "move_path")
     return change_of(path, text(value, "unified_diff"), moved)
 
 
@@ -159,13 +157,13 @@ def mcp_call(payload: Json) -> Json:
     else:
         error, failed = {"message": text(outcome, "Err")}, True
     item = mcp_item(item_id, text(invocation, "server"), text(invocation, "tool"))
-    connector = text_or_none(payload, "connector_id")
-    resource = text_or_none(payload, "mcp_app_resource_uri")
+    connector = opt_text(payload, "connector_id")
+    resource = opt_text(payload, "mcp_app_resource_uri")
     item.update(
         status="failed" if failed else "completed",
         arguments=invocation.get("arguments"),
-        pluginId=text_or_none(payload, "plugin_id"),
-        readOnlyHint=flag_or_none(payload, "read_only_hint"),
+        pluginId=opt_text(payload, "plugin_id"),
+        readOnlyHint=opt_bool(payload, "read_only_hint"),
         result=result,
         error=error,
         durationMs=duration_ms(payload, "duration"),
@@ -173,10 +171,10 @@ def mcp_call(payload: Json) -> Json:
     if connector is not None:
         item["appContext"] = {
             "connectorId": connector,
-            "linkId": text_or_none(payload, "link_id"),
+            "linkId": opt_text(payload, "link_id"),
             "resourceUri": resource,
-            "appName": text_or_none(payload, "app_name"),
-            "actionName": text_or_none(payload, "action_name"),
+            "appName": opt_text(payload, "app_name"),
+            "actionName": opt_text(payload, "action_name"),
         }
     if resource is not None:
         item["mcpAppResourceUri"] = resource
@@ -211,7 +209,7 @@ def mcp_result(value: Any) -> tuple[Json, bool]:
         "structuredContent": value.get("structuredContent"),
         "_meta": value.get("_meta"),
     }
-    return result, flag_or_none(value, "isError") is True
+    return result, opt_bool(value, "isError") is True
 
 
 def web_search(payload: Json) -> Json:
@@ -233,18 +231,18 @@ def search_action(action: Json) -> Json:
     kind = text(action, "type")
     if kind == "search":
         queries = None if action.get("queries") is None else texts(action, "queries")
-        return {"type": "search", "query": text_or_none(action, "query"), "queries": queries}
+        return {"type": "search", "query": opt_text(action, "query"), "queries": queries}
     if kind == "open_page":
-        return {"type": "openPage", "url": text_or_none(action, "url")}
+        return {"type": "openPage", "url": opt_text(action, "url")}
     if kind == "find_in_page":
-        url, pattern = text_or_none(action, "url"), text_or_none(action, "pattern")
+        url, pattern = opt_text(action, "url"), opt_text(action, "pattern")
         return {"type": "findInPage", "url": url, "pattern": pattern}
     return {"type": "other"}
 
 
 def image(payload: Json) -> Json:
     """Give the imageGeneration of an `image_generation_end`."""
-    saved = text_or_none(payload, "saved_path")
+    saved = opt_text(payload, "saved_path")
     resolved = None if saved is None else absolute(saved)
     if saved is not None and resolved is None:
         raise Refused("saved_path")
@@ -252,7 +250,7 @@ def image(payload: Json) -> Json:
         text(payload, "call_id"),
         text(payload, "status"),
         text(payload, "result"),
-        text_or_none(payload, "revised_prompt"),
+        opt_text(payload, "revised_prompt"),
         resolved,
     )
 
@@ -282,11 +280,11 @@ def dynamic_call(payload: Json) -> Json:
     content = payload.get("content_items")
     if type(content) is not list or any(type(part) is not dict for part in content):
         raise Refused("content_items")
-    text_or_none(payload, "error")
+    opt_text(payload, "error")
     return {
         "type": "dynamicToolCall",
         "id": text(payload, "call_id"),
-        "namespace": text_or_none(payload, "namespace"),
+        "namespace": opt_text(payload, "namespace"),
         "tool": text(payload, "tool"),
         "arguments": payload.get("arguments"),
         "status": "completed" if success else "failed",
@@ -300,8 +298,8 @@ def activity(payload: Json) -> Json:
     """Give the subAgentActivity of a `sub_agent_activity`."""
     return {
         "type": "subAgentActivity",
-        "model": text_or_none(payload, "model"),
-        "reasoningEffort": text_or_none(payload, "reasoning_effort"),
+        "model": opt_text(payload, "model"),
+        "reasoningEffort": opt_text(payload, "reasoning_effort"),
         "id": text(payload, "event_id"),
         "kind": one_of(payload, "kind", _ACTIVITIES),
         "agentThreadId": text(payload, "agent_thread_id"),
@@ -323,7 +321,7 @@ def entered_review(payload: Json, item_id: str) -> Json:
     """Give the enteredReviewMode; the prompt of old releases stands for a target."""
     if type(payload.get("target")) is not dict and type(payload.get("prompt")) is not str:
         raise Refused("target")
-    hint = text_or_none(payload, "user_facing_hint")
+    hint = opt_text(payload, "user_facing_hint")
     review = "Review requested." if hint is None else hint
     return {"type": "enteredReviewMode", "id": item_id, "review": review}
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.fields import opt_text, text
 from projector.decode.legacy import tools
 from projector.decode.legacy.answers import answered, polled
 from projector.decode.legacy.calls import BadArguments, Called, Setting, called, command_item
-from projector.decode.legacy.fields import Json, text, text_or_none
+from projector.decode.legacy.fields import Json
 from projector.decode.legacy.output import joined, read_output
 from projector.decode.legacy.prompt import ShellCommand, folder_of, shell_command
 from projector.decode.refused import Refused
@@ -234,8 +235,8 @@ class Recovery:
             return
         try:
             status = text(payload, "status")
-            prompt = text_or_none(payload, "revised_prompt")
-            result = text_or_none(payload, "result") or ""
+            prompt = opt_text(payload, "revised_prompt")
+            result = opt_text(payload, "result") or ""
         except Refused:
             self._desk.note("bad_arguments", "an image that is none")
             return

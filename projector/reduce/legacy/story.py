@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from projector.decode.fields import opt_integer, opt_text, text
 from projector.decode.legacy import agents, messages, tools
 from projector.decode.legacy import prompt as prompts
-from projector.decode.legacy.fields import Json, integer_or_none, text, text_or_none
+from projector.decode.legacy.fields import Json
 from projector.decode.refused import Refused
 from projector.decode.review import review_text
 from projector.reduce.legacy.boundaries import Boundaries
@@ -121,7 +122,7 @@ class Story:
         if pair is None:
             self.boundaries.open(by_message=True)
             pair, state.pair = state.pair, None
-        if text_or_none(payload, "kind") not in (None, "plain"):
+        if opt_text(payload, "kind") not in (None, "plain"):
             return
         self._desk.end_reasoning()
         active = state.active
@@ -191,7 +192,7 @@ class Story:
         self._review(json, payload, "exited")
 
     def _review(self, json: Json, payload: Json, kind: str) -> None:
-        item_id = text_or_none(payload, "item_id")
+        item_id = opt_text(payload, "item_id")
         json["id"] = item_id or self._desk.made_id(kind)
         named = _turn_of(payload)
         turn = self.turns.for_item(named)
@@ -226,8 +227,8 @@ class Story:
         if type(item) is not dict:
             raise Refused("item")
         json = tools.completed(item)
-        started = integer_or_none(payload, "started_at_ms")
-        completed = integer_or_none(payload, "completed_at_ms")
+        started = opt_integer(payload, "started_at_ms")
+        completed = opt_integer(payload, "completed_at_ms")
         named = _turn_of(payload)
         turn = None if named is None else self._desk.ledger.turn(named)
         if turn is not None and turn.popped:
@@ -350,7 +351,7 @@ class Story:
 
 
 def _turn_of(payload: Json) -> str | None:
-    text_or_none(payload, "turn_id")
+    opt_text(payload, "turn_id")
     return named_turn(payload)
 
 

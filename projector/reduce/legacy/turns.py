@@ -18,7 +18,8 @@ from dataclasses import replace
 from typing import Any
 
 from projector.decode import turn_error
-from projector.decode.legacy.fields import Json, integer_or_none, text_or_none
+from projector.decode.fields import opt_integer, opt_text
+from projector.decode.legacy.fields import Json
 from projector.decode.refused import Refused
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.ledger import Turn
@@ -153,7 +154,7 @@ class Turns:
     def start(self, payload: Json) -> None:
         """Take a `task_started`."""
         turn_id = self._needed(payload)
-        started_at = integer_or_none(payload, "started_at")
+        started_at = opt_integer(payload, "started_at")
         root = _root(payload)
         turn = self._ledger.turn(turn_id)
         before = self.snapshot()
@@ -222,7 +223,7 @@ class Turns:
         reason = payload.get("reason")
         if type(reason) is not str or reason not in _REASONS:
             raise Refused("reason")
-        text_or_none(payload, "turn_id")
+        opt_text(payload, "turn_id")
         turn_id = named_turn(payload)
         if turn_id is None:
             active = self._state.active
@@ -380,9 +381,9 @@ class _Times:
     __slots__ = ("completed_at", "duration_ms", "error", "reason", "started_at")
 
     def __init__(self, payload: Json) -> None:
-        self.started_at = integer_or_none(payload, "started_at")
-        self.completed_at = integer_or_none(payload, "completed_at")
-        self.duration_ms = integer_or_none(payload, "duration_ms")
+        self.started_at = opt_integer(payload, "started_at")
+        self.completed_at = opt_integer(payload, "completed_at")
+        self.duration_ms = opt_integer(payload, "duration_ms")
         self.reason = payload.get("reason")
         self.error = payload.get("error")
 
@@ -397,5 +398,5 @@ def _error(error: Any) -> Json:
 
 
 def _root(payload: Json) -> str | None:
-    root = text_or_none(payload, "root_turn_id")
+    root = opt_text(payload, "root_turn_id")
     return root if root and len(root) <= ID_MAX else None
