@@ -18,6 +18,9 @@ from projector.store.heartbeat import Heartbeat, Holder
 from projector.store.reading import Connection, Sql
 
 _CHUNK: Final = 1 << 16
+#: Longest tail that is searched for a newline: the answer is due in a fraction of a second, and
+#: many rollouts may have one.
+_TORN_BYTES: Final = 1 << 20
 #: Columns of the heartbeat that are named as its fields.
 _BEAT: Final = (
     "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
@@ -121,19 +124,22 @@ def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
 
 
 def _has_line(path: str, offset: int) -> bool:
-    """Whether a newline stands at or behind `offset`: without, all there is is a torn line.
+    """False if all that stands at or after `offset` is a short torn line.
 
-    A file that cannot be opened counts as one with lines: something waits in it.
+    Reads at most `_TORN_BYTES`: of a longer tail it is not told whether it is torn, and it counts
+    as waiting. So does a file that cannot be opened.
     """
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(offset)
-            while chunk := file.read(_CHUNK):
+            left = _TORN_BYTES
+            while left > 0 and (chunk := file.read(min(_CHUNK, left))):
                 if b"\n" in chunk:
                     return True
+                left -= len(chunk)
+            return left <= 0 and bool(file.read(1))
     except OSError:
         return True
-    return False
 
 
 def _since_ms(file: RolloutFile) -> int:

@@ -125,3 +125,9 @@ WORDS = [
 )
 def test_paths_are_taken_literally(text: str, value: str, argument: str) -> None:
     assert (quoted(text), word(text)) == (value, argument)
+
+
+@pytest.mark.parametrize("name", ["projector.service", "projector-backfill.service"])
+def test_memory_is_bounded(name: str) -> None:
+    """Whoever reads rollouts is slowed down before the host runs out of memory."""
+    assert "\nMemoryHigh=1G\n" in render(name, host())

@@ -106,6 +106,20 @@ def test_behind(
     assert len(facts.database.rollouts) == (before is not None)
 
 
+def test_a_torn_tail_is_not_read_whole(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """Of a giant line without its newline only the beginning is read; its bytes are behind."""
+    path = rollout(tmp_path, LINES)
+    os.truncate(path, 256 << 20)
+    known(database, next_offset=16, size=16)
+    io = Path("/proc/self/io")
+
+    before = int(io.read_text().split()[1])
+    facts = found(tmp_path)
+
+    assert int(io.read_text().split()[1]) - before < 4 << 20
+    assert facts.behind_bytes == (256 << 20) - 16
+
+
 def test_a_plain_file_counts_before_its_compressed_twin(
     database: sqlite3.Connection, tmp_path: Path
 ) -> None:
