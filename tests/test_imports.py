@@ -32,6 +32,7 @@ STARRED: Final = frozenset(
     discover.names discover.paths discover.scan discover.watch
     install.host
     read.chunks
+    regular_file
     run
     serve.codex serve.codex_databases serve.endpoint serve.examine serve.gather serve.metrics
     serve.public serve.snippets
@@ -48,7 +49,10 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }
 
-NOUNS: Final = frozenset("address errors escapes figures known lexemes place rows words".split())
+#: `regular_file` is the one that touches the world: every step that opens a file opens it so.
+NOUNS: Final = frozenset(
+    "address errors escapes figures known lexemes place regular_file rows whitespace words".split()
+)
 STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.
 MEETINGS: Final[Mapping[tuple[str, str], str]] = {

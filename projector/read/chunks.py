@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, Self
 
 from projector.errors import SetAside, Vanished
 from projector.place import Offset
+from projector.regular_file import NotRegularFile, open_regular, pread_fully
 from projector.rows import Anomaly
 
 if sys.version_info >= (3, 14):
@@ -33,10 +33,6 @@ BOMB_RATIO = 4096
 
 _PACKED_BYTES: Final = 128 * 1024
 _IDLE_STEPS: Final = 1000
-_FLAGS: Final = (
-    os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-)  # not blocking: a pipe is refused, not waited for
-_NOATIME: Final = getattr(os, "O_NOATIME", 0)
 
 
 class Identity(NamedTuple):
@@ -52,7 +48,7 @@ class File(Protocol):
     """An open file; what tests put faults into."""
 
     def pread(self, length: int, offset: int) -> bytes:
-        """Give at most `length` bytes from `offset` on; none: the end."""
+        """Read `length` bytes from `offset` on; fewer only at the end of the file."""
 
     def identity(self) -> Identity:
         """Tell which file is open."""
@@ -76,24 +72,22 @@ class OpenFile:
         self.path = path
         self._fd = -1
         try:
-            self._fd = _open(path)
-            mode = os.fstat(self._fd).st_mode
+            self._fd = open_regular(path)
+        except NotRegularFile as error:
+            raise SetAside(
+                f"{path}: {error.strerror}", hint="Move it away: only rollouts belong here"
+            ) from error
         except OSError as error:
-            self.close()
             raise _set_aside(path, error) from error
-        if not stat.S_ISREG(mode):
-            self.close()
-            what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-            raise SetAside(f"{path}: is {what}", hint="Move it away: only rollouts belong here")
 
     def pread(self, length: int, offset: int) -> bytes:
-        """Give at most `length` bytes from `offset` on; none: the end.
+        """Read `length` bytes from `offset` on; fewer only at the end of the file.
 
         Raises:
             SetAside: the disk or the network failed.
         """
         try:
-            return os.pread(self._fd, length, offset)
+            return pread_fully(self._fd, length, offset)
         except OSError as error:
             raise _set_aside(self.path, error) from error
 
@@ -138,15 +132,6 @@ def identity_of(path: str) -> Identity:
 
 def _identity(found: os.stat_result) -> Identity:
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def _open(path: str) -> int:
-    if _NOATIME:
-        try:
-            return os.open(path, _FLAGS | _NOATIME)
-        except PermissionError:
-            pass  # only the owner may ask for it
-    return os.open(path, _FLAGS)
 
 
 def _set_aside(path: str, error: OSError) -> SetAside:

@@ -9,9 +9,9 @@ import uuid
 from typing import Any, Final
 
 from projector.decode.fields import I64_MAX, I64_MIN, Object
-from projector.decode.review import WHITE_SPACE
 from projector.place import Offset, Ordinal, TurnId
 from projector.rows import Header, Meta, UsageRow
+from projector.whitespace import WHITE_SPACE
 
 #: Codex's editor plugins put their context before this line.
 _REQUEST: Final = "## My request for Codex:"

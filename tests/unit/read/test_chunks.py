@@ -168,6 +168,7 @@ def test_an_error_on_opening_says_how_to_mend_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     path = tmp_path / "r.jsonl"
+    path.touch()
     monkeypatch.setattr(os, "open", failing(number))
 
     with pytest.raises(SetAside) as raised:
