@@ -17,7 +17,8 @@ from projector.settings import Format, Level
 Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
     "store.lost", "store.recovered", "store.reopened", "store.checkpoint_moved",
-    "home.missed", "home.found", "watch.started", "watch.fell_back", "scan.finished",
+    "home.missed", "home.found", "names.skipped",
+    "watch.started", "watch.fell_back", "scan.finished",
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.failed",
     "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
@@ -45,6 +46,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),
     "home.missed":            Known("warning", "a CODEX_HOME is not there or cannot be listed"),
     "home.found":             Known("info",    "a CODEX_HOME that was missed can be listed"),
+    "names.skipped":          Known("warning", "session_index.jsonl cannot be read, or not whole"),
     "watch.started":          Known("info",    "news is waited for: by file events or by scans"),
     "watch.fell_back":        Known("warning", "no file events can be had; scans find what is new"),
     "scan.finished":          Known("debug",   "all sizes have been compared"),

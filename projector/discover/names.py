@@ -2,51 +2,131 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import orjson
 
-from projector.discover.scan import SESSION_INDEX
+from projector.discover.scan import SESSION_INDEX, Fault
 from projector.place import ThreadId
+from projector.regular_file import NotRegularFile, open_regular, pread_fully
+from projector.whitespace import WHITE_SPACE
+
+#: Of a longer index only its end is read, in bytes and in lines: the newest 100,000 names or more.
+MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_LINES: Final = 250_000
+#: A longer line is passed over.
+MAX_LINE: Final = 256 * 1024
+_CHUNK: Final = 1024 * 1024
+#: Runs of newlines cost nothing.
+_LINE: Final = re.compile(rb"[^\n]+")
 
 
-def read_names(*homes: str) -> dict[ThreadId, str]:
-    """Give the last name of each thread; a home without the file has none.
+class Names(NamedTuple):
+    """Names of threads, and why there may be more."""
 
-    In one file the last line of a thread counts. Of several homes that name a thread (one is a
-    copy, or was one) the name that was given last counts, and of equally old ones the first
-    home's: so the homes do not rename it in turns.
+    names: dict[ThreadId, str]
+    faults: tuple[Fault, ...]
+    """Indexes that were passed over, or read in part."""
+
+
+class _Name(NamedTuple):
+    name: str
+    at: datetime
+
+
+def read_names(*homes: str) -> Names:
+    """Read the last name of each thread; a home without the file has none.
+
+    In one file the last line of a thread counts that holds a name: a string that is not blank,
+    without white space around it. Of several homes that name a thread (one is a copy, or was one)
+    the name that was given last counts, and of equally old ones the first home's: so the homes do
+    not rename it in turns.
 
     Source: a line for each name given, `{"id", "thread_name", "updated_at"}`; appended, and
     rewritten without a thread that is deleted. Lines that are none of these are passed over: a
-    name is never worth an anomaly.
+    name is never worth an anomaly. What is no regular file is passed over, as a `Fault`.
     """
-    names: dict[ThreadId, tuple[str, datetime]] = {}
+    names: dict[ThreadId, _Name] = {}
+    faults: list[Fault] = []
     for home in homes:
-        for thread_id, named in _of_home(home).items():
-            if thread_id not in names or named[1] > names[thread_id][1]:
-                names[thread_id] = named
-    return {thread_id: name for thread_id, (name, _) in names.items()}
-
-
-def _of_home(home: str) -> dict[ThreadId, tuple[str, datetime]]:
-    """Give the names in one home, each with the time at which it was given."""
-    names: dict[ThreadId, tuple[str, datetime]] = {}
-    try:
-        text = Path(home, SESSION_INDEX).read_bytes()
-    except OSError:
-        return names
-    for line in text.split(b"\n"):
+        path = str(Path(home, SESSION_INDEX))
         try:
-            entry = orjson.loads(line)
-            thread_id = ThreadId(str(uuid.UUID(entry["id"])))
-            name, at = str(entry["thread_name"]), entry.get("updated_at")
-        except (ValueError, TypeError, KeyError, AttributeError):
+            found = _of_file(path, faults)
+        except FileNotFoundError:
+            if os.path.islink(path):
+                faults.append(Fault(path, "missing", "a link to nothing", "Remove the link"))
             continue
-        names[thread_id] = name, _time(at)
+        except OSError as error:
+            faults.append(_fault(path, error))
+            continue
+        for thread_id, named in found.items():
+            if thread_id not in names or named.at > names[thread_id].at:
+                names[thread_id] = named
+    return Names({thread_id: named.name for thread_id, named in names.items()}, tuple(faults))
+
+
+def _of_file(path: str, faults: list[Fault]) -> dict[ThreadId, _Name]:
+    """Read the names of one index, each with the time at which it was given."""
+    names: dict[ThreadId, _Name] = {}
+    descriptor = open_regular(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        cut = size > MAX_BYTES
+        for count, line in enumerate(_lines_backwards(descriptor, size)):
+            if count == MAX_LINES:
+                cut = True
+                break
+            found = _parse(line)
+            if found is not None:
+                names.setdefault(*found)
+    finally:
+        os.close(descriptor)
+    if cut:
+        faults.append(
+            Fault(path, "unreadable", "is too long: only its end is read", "Remove old lines")
+        )
     return names
+
+
+def _lines_backwards(descriptor: int, size: int) -> Iterator[bytes]:
+    """Read the lines of the last `MAX_BYTES`, the last one first; not the blank, the overlong."""
+    lowest = max(0, size - MAX_BYTES)
+    rest = b""  # the end of a line that begins before what was read
+    overlong = False  # that line is too long to be kept
+    while size > lowest:
+        start = max(lowest, size - _CHUNK)
+        data = pread_fully(descriptor, size - start, start)
+        size = start
+        head, newline, body = data.partition(b"\n")
+        if not newline:
+            rest = b"" if overlong else data + rest
+        else:
+            text = body[: body.rfind(b"\n") + 1] if overlong else body + rest
+            yield from (line for line in reversed(_LINE.findall(text)) if len(line) <= MAX_LINE)
+            rest, overlong = head, False
+        if len(rest) > MAX_LINE:
+            rest, overlong = b"", True
+    if not lowest and rest:
+        yield rest
+
+
+def _parse(line: bytes) -> tuple[ThreadId, _Name] | None:
+    """Read one line; None: it gives no name."""
+    try:
+        entry = orjson.loads(line)
+        thread_id, name = ThreadId(str(uuid.UUID(entry["id"]))), entry["thread_name"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if type(name) is not str or not (name := name.strip(WHITE_SPACE)):
+        return None
+    return thread_id, _Name(name, _time(entry.get("updated_at")))
 
 
 def _time(written: object) -> datetime:
@@ -56,3 +136,16 @@ def _time(written: object) -> datetime:
         return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
+
+
+def _fault(path: str, error: OSError) -> Fault:
+    """Say why an index cannot be read."""
+    if isinstance(error, NotRegularFile):
+        return Fault(
+            path, "not a file", error.strerror or "", "Move it away: Codex keeps names there"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Fault(
+            path, "unreadable", "permission denied", f"Mend: chmod u+r {path}, or run as its owner"
+        )
+    return Fault(path, "unreadable", f"cannot be read: {error.strerror or error}")

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 
 from projector import log
-from projector.discover.names import read_names
 from projector.place import RolloutFile, RolloutId
 from projector.run.ahead import Ahead
 from projector.run.batches import limits_of
+from projector.run.names import NameReader
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
@@ -73,7 +73,7 @@ async def backfill(
         rounds.close()
     for rollout_id, notes in notes_of(look.passed_over).items():
         await store.note(rollout_id, notes)
-    await store.name(await asyncio.to_thread(read_names, *settings.codex_homes))
+    await store.name(await NameReader().read(*settings.codex_homes))
     gone = [rollout_id for rollout_id, file in missed.items() if file is None]
     await store.gone(gone, purge=settings.run.on_delete == "purge")
     while await store.fill_index():

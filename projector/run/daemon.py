@@ -21,13 +21,13 @@ from typing import Final
 
 from projector import __version__, log
 from projector.discover.hints import Hints
-from projector.discover.names import read_names
 from projector.discover.watch import Mode, Watch
 from projector.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.meters import Audience, Meters, Nobody
 from projector.place import RolloutFile
 from projector.run import systemd
 from projector.run.batches import limits_of
+from projector.run.names import NameReader
 from projector.run.reload import changed
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
@@ -104,6 +104,7 @@ class Daemon:
         self._audience = audience or Nobody()
         self._rounds = Rounds(store, limits_of(settings), on_step=self._pulse)
         self._surveyor = Surveyor(settings.codex_homes)
+        self._names = NameReader()
         self._holder = Holder(
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -300,7 +301,7 @@ class Daemon:
 
     async def _read_names(self) -> None:
         """Take the names that all homes have; one home alone could not tell which is newest."""
-        await self._store.name(await asyncio.to_thread(read_names, *self._settings.codex_homes))
+        await self._store.name(await self._names.read(*self._settings.codex_homes))
 
     async def _heed_scan(self) -> None:
         """Begin a scan that is due, and take what a finished one found."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from projector import log
-from projector.discover.names import read_names
 from projector.errors import CheckpointMoved, SetAside, Vanished
 from projector.place import RolloutFile, RolloutId
 from projector.rows import Anomaly
 from projector.run.batches import Limits, limits_of
+from projector.run.names import NameReader
 from projector.run.progress import Progress
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor, notes_of
@@ -89,7 +89,7 @@ async def rebuild(
             await store.note(rollout_id, notes)
     if chosen is None:
         await store.mend()
-        await store.name(await asyncio.to_thread(read_names, *settings.codex_homes))
+        await store.name(await NameReader().read(*settings.codex_homes))
     while await store.fill_index():
         pass
     faults = [str(fault) for fault in look.faults] if chosen is None else []

@@ -21,12 +21,12 @@ from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from projector.discover.names import read_names
 from projector.errors import SetAside, Vanished
 from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
 from projector.run.batches import Limits, limits_of
+from projector.run.names import NameReader
 from projector.run.progress import Progress
 from projector.run.survey import Surveyor
 from projector.run.upto import UpTo
@@ -156,7 +156,7 @@ async def _whole(rows: Rows, settings: Settings, threads: tuple[str, ...], repor
     chosen = frozenset(ThreadId(one) for one in threads) if threads else None
     with rows.snapshot():
         report.add(rows.lineage(chosen))
-    names = await asyncio.to_thread(read_names, *settings.codex_homes)
+    names = await NameReader().read(*settings.codex_homes)
     with rows.snapshot():
         stored = rows.names()
     for thread_id, name in names.items():

@@ -18,6 +18,7 @@ from typing import Final
 
 from projector.address import shown
 from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
+from projector.discover.names import read_names
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
 from projector.serve import codex, codex_databases
@@ -79,6 +80,7 @@ def examine(
 def _home(home: str, mounts: str) -> Home:
     found = scan(home)
     faults = [str(fault) for fault in found.faults]
+    faults += [str(fault) for fault in read_names(home).faults]
     faults += [
         f"{file.path}: permission denied. Mend: chmod u+r, or run as its owner"
         for file in found.files

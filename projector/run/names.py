@@ -1,0 +1,28 @@
+"""The names of threads, from the homes to the store; what stands in their way is logged once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from projector import log
+from projector.discover.names import read_names
+from projector.discover.scan import Fault
+from projector.place import ThreadId
+
+
+class NameReader:
+    """Reads the names of some homes again and again."""
+
+    def __init__(self) -> None:
+        """Have nothing logged yet."""
+        self._logged: frozenset[Fault] = frozenset()
+
+    async def read(self, *homes: str) -> Mapping[ThreadId, str]:
+        """Read the names of all homes; log each fault that was not there at the last call."""
+        names, faults = await asyncio.to_thread(read_names, *homes)
+        for fault in faults:
+            if fault not in self._logged:
+                log.event("names.skipped", path=fault.path, error=str(fault))
+        self._logged = frozenset(faults)
+        return names
