@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import Final
+
+#: Options that may stand before the command, each with a value behind it.
+_WITH_VALUE: Final = ("--config", "--database", "--codex-home")
 
 
 def main() -> None:
@@ -12,7 +16,9 @@ def main() -> None:
     # Modules and records have few cycles: looking for them as often as by default takes a tenth of
     # the time of a start.
     gc.set_threshold(50_000, 20, 20)
-    named = 3 if sys.argv[1:2] == ["--config"] else 1
+    named = 1
+    while sys.argv[named : named + 1] and sys.argv[named] in _WITH_VALUE:
+        named += 2
     brief = sys.argv[named : named + 1] == ["health"]
     if brief:
         gc.disable()  # what lives for a tenth of a second needs no collector: 5 ms less

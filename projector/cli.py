@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector import __version__
+from projector.commands import output
 from projector.commands.options import as_json as _json
 from projector.commands.options import common as _common
+from projector.commands.options import inherit as _inherit
 from projector.commands.options import reading as _reading
 from projector.commands.options import settings_of as _settings
 from projector.errors import AlreadyRunning, ProjectorError, UsageError
@@ -33,6 +35,8 @@ HELD: Final = 3
 UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
 """As a shell says it of a program that SIGINT ended."""
+BROKEN_PIPE: Final = 141
+"""As a shell says it of a program that SIGPIPE ended."""
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 could not be done (backfill: a rollout could not be read at all), 2 bad"
@@ -49,19 +53,27 @@ def run(arguments: Sequence[str]) -> int:
         from projector.hide import hide  # noqa: PLC0415 - only where there is something to hide
 
         hide([*sys.argv, *arguments])
+    out = sys.stdout
     try:
         code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as help_:
-        click.echo(help_.format_message(), err=True)
+        output.tell(help_.format_message())
         return USAGE
-    except BrokenPipeError:
-        # Whoever read our output has left. Nothing more may be written to it, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as error:
+        # Whoever read our output has left. Of that click makes a SystemExit, and puts another
+        # stream into the place of ours.
+        if isinstance(error, SystemExit) and sys.stdout is out:
+            raise
+        output.close_quietly()
+        return BROKEN_PIPE
+    except output.Unwritable as error:
+        output.close_quietly()
+        output.tell(f"projector: standard output: {error}")
         return FAILED
     except (click.ClickException, click.Abort, KeyboardInterrupt, ProjectorError, OSError) as error:
         message, failed = _explained(error)
-        click.echo(f"projector: {message}", err=True)
+        output.tell(f"projector: {message}")
         return failed
     return code if isinstance(code, int) else 0
 
@@ -94,7 +106,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
     from projector.store.migrate import migrations  # noqa: PLC0415 - same
 
-    click.echo(
+    output.say(
         f"projector {__version__}, schema {len(migrations('sqlite'))},"
         f" SQLite {sqlite3.sqlite_version}"
     )
@@ -145,13 +157,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config",
-    "file",
-    metavar="FILE",
-    help="Settings, in TOML. Default: $PROJECTOR_CONFIG, else"
-    " $XDG_CONFIG_HOME/codex-projector/config.toml, else /etc/codex-projector/config.toml.",
-)
+@_common
 @click.option(
     "--version",
     is_flag=True,
@@ -161,12 +167,14 @@ class Commands(click.Group):
     help="Show the versions of program, schema and SQLite, and leave.",
 )
 @click.pass_context
-def app(context: click.Context, file: str | None) -> None:
+def app(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
     """Keep Codex's conversations as rows in SQL.
 
-    Follows the rollouts under CODEX_HOME and projects what they say into a database.
+    Follows the rollouts under CODEX_HOME and projects what they say into a database. Options may
+    stand before or after the command.
     """
-    context.obj = file
+    given: dict[str, Any] = {"codex_home": codex_home, "database": database}
+    _inherit(context, **{name: value for name, value in given.items() if value})
 
 
 @app.command("run")
@@ -232,7 +240,7 @@ def backfill(
     settings = _settings(context, codex_home, database)
     if sample and not path and not _any_rollout(settings.codex_homes):
         homes = ", ".join(settings.codex_homes)
-        click.echo(f"no rollouts under {homes}: projecting the sample", err=True)
+        output.tell(f"no rollouts under {homes}: projecting the sample")
         settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
 
     from projector.run.ahead import Ahead  # noqa: PLC0415 - see the module's docstring
@@ -244,16 +252,15 @@ def backfill(
         if ahead is not None:
             ahead.close()
     for fault in summary.faults:
-        click.echo(f"projector: {fault}", err=True)
+        output.tell(f"projector: {fault}")
     if as_json:
-        _print_json(_summary_document(summary))
+        output.write_document(_summary_document(summary))
     else:
-        click.echo(summary.line())
+        output.say(summary.line())
     if not (summary.rollouts or summary.faults or path or as_json):
-        click.echo(
+        output.tell(
             f"projector: no rollouts under {', '.join(settings.codex_homes)}. Name Codex's home:"
-            " --codex-home DIR; or take a first look: projector backfill --sample",
-            err=True,
+            " --codex-home DIR; or take a first look: projector backfill --sample"
         )
     return FAILED if summary.faults or summary.unreadable else 0
 
@@ -268,7 +275,7 @@ def _project(
     from projector.run.backfill import backfill as project  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
-    log.configure(settings.log.level, settings.log.format)
+    log.configure(settings.log.level, settings.log.format, told=log.ONE_SHOT)
     talk = progress.choose(silent=silent)
 
     async def once() -> Summary:
@@ -304,9 +311,9 @@ def status(
 
     facts = _facts(_settings(context, codex_home, database))
     if as_json:
-        _print_json(shown.document(facts, rollouts=rollouts))
+        output.write_document(shown.document(facts, rollouts=rollouts))
     else:
-        click.echo(shown.text(facts, rollouts=rollouts))
+        output.say(shown.text(facts, rollouts=rollouts))
 
 
 def _facts(settings: Settings) -> Facts:
@@ -324,9 +331,3 @@ def _any_rollout(homes: Sequence[str]) -> bool:
 
 def _summary_document(summary: Summary) -> dict[str, Any]:
     return {name: getattr(summary, name) for name in type(summary).__dataclass_fields__}
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415 - see the module's docstring
-
-    click.echo(json.dumps(document, ensure_ascii=False))

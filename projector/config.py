@@ -44,22 +44,31 @@ class Given:
 
 
 def load(
-    options: Mapping[str, Any], *, file: str | None = None, env: Mapping[str, str] | None = None
+    options: Mapping[str, Any],
+    *,
+    file: str | None = None,
+    env: Mapping[str, str] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Give the settings that hold, with what depends on the host filled in and absolute.
+    """Return the settings that hold, with what depends on the host filled in and absolute.
 
     Arguments and errors are those of `traced`.
     """
-    return traced(options, file=file, env=env)[0]
+    return traced(options, file=file, env=env, called=called)[0]
 
 
 def traced(
-    options: Mapping[str, Any], *, file: str | None = None, env: Mapping[str, str] | None = None
+    options: Mapping[str, Any],
+    *,
+    file: str | None = None,
+    env: Mapping[str, str] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> tuple[Settings, Mapping[Key, str]]:
     """Give what `load` gives, and from where each setting comes that is no default.
 
     `options` has the settings without section that were given on the command line, and only
-    those; `file` is the value of `--config`.
+    those; `file` is the value of `--config`. `called`: names of options that are not called as
+    their settings are.
 
     Raises:
         UsageError: something is wrong; the message names every fault.
@@ -70,7 +79,7 @@ def traced(
     for key, value in (
         *_from_file(_find_file(file, env), faults),
         *_from_env(env, faults),
-        *_from_options(options),
+        *_from_options(options, called or {}),
     ):
         _settle_database(given, key, value, faults)
         given[key] = value
@@ -79,12 +88,13 @@ def traced(
     homes = settings.codex_homes or (env.get("CODEX_HOME") or "~/.codex",)
     if not settings.codex_homes and env.get("CODEX_HOME"):
         origins["", "codex_homes"] = "CODEX_HOME"
+    homes = tuple(_placed(home, "Codex's home with --codex-home", faults) for home in homes)
     database, origins["", "database"] = _database(settings, given, env, faults)
     if faults:
         raise UsageError("; ".join(faults))
     settings = msgspec.structs.replace(
         settings,
-        codex_homes=tuple(dict.fromkeys(_absolute(home) for home in homes)),
+        codex_homes=tuple(dict.fromkeys(homes)),
         database=database,
         source=Source(name=settings.source.name or os.uname().nodename),
     )
@@ -117,7 +127,7 @@ def _find_file(option: str | None, env: Mapping[str, str]) -> str:
     if named := option or env.get(ENV_PREFIX + "CONFIG"):
         return named
     user = _absolute(env.get("XDG_CONFIG_HOME") or "~/.config")
-    for folder in (f"{user}/{APP}", f"/etc/{APP}"):
+    for folder in (*([f"{user}/{APP}"] if user else []), f"/etc/{APP}"):
         if _exists(path := f"{folder}/config.toml"):
             return path
     return ""
@@ -153,9 +163,12 @@ def _from_file(path: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
             yield from _known(("", name), value, f"{path}:{lines.get(('', name), 1)}", faults)
 
 
-def _from_options(options: Mapping[str, Any]) -> Iterator[tuple[Key, Given]]:
+def _from_options(
+    options: Mapping[str, Any], called: Mapping[str, str]
+) -> Iterator[tuple[Key, Given]]:
     for name, value in options.items():
-        yield ("", name), Given(value=value, origin="--" + name.removesuffix("s").replace("_", "-"))
+        option = called.get(name) or "--" + name.removesuffix("s").replace("_", "-")
+        yield ("", name), Given(value=value, origin=option)
 
 
 def _known(key: Key, value: Any, origin: str, faults: list[str]) -> Iterator[tuple[Key, Given]]:
@@ -192,12 +205,14 @@ def _from_env(env: Mapping[str, str], faults: list[str]) -> Iterator[tuple[Key, 
 def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
     known = fields()
     values: dict[str, dict[str, Any]] = {"": {}}
+    wrong: set[Key] = set()
     for (section, name), one in given.items():
         kind, _default = known[section, name]
         try:
             value = msgspec.convert(one.value, kind, strict=not one.text)
         except msgspec.ValidationError as error:
             faults.append(f"{one.origin}: {name}: {_say(error, one.value, kind)}")
+            wrong.add((section, name))
             continue
         values.setdefault(section, {})[name] = value
     top: dict[str, Any] = values.pop("")
@@ -208,7 +223,11 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
     health = settings.health
     for unit in ("bytes", "s"):
         warning, critical = getattr(health, f"warning_{unit}"), getattr(health, f"critical_{unit}")
-        if warning > critical:
+        # A value that is wrong is not compared: its default was not meant.
+        if warning > critical and not wrong & {
+            ("health", f"warning_{unit}"),
+            ("health", f"critical_{unit}"),
+        }:
             faults.append(
                 f"[health] warning_{unit} = {warning:g} is above critical_{unit} = {critical:g}"
             )
@@ -252,7 +271,7 @@ def _database(
     if secret:
         origin = secret
         try:
-            url = _read(_absolute(origin)).partition("\n")[0].strip()
+            url = _read(_placed(origin, "the whole path", faults)).partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             faults.append(f"database_file {origin}: {reason.lower()}")
@@ -264,17 +283,18 @@ def _database(
             faults.append(f"database_file {origin}: its first line is empty")
         # systemd separates several state directories by colons; ours has one.
         if folder := env.get("STATE_DIRECTORY", "").partition(":")[0]:
-            return SQLITE + _absolute(f"{folder}/projector.db"), "STATE_DIRECTORY"
+            return SQLITE + os.path.abspath(f"{folder}/projector.db"), "STATE_DIRECTORY"
         state = env.get("XDG_STATE_HOME") or "~/.local/state"
         said = "XDG_STATE_HOME" if env.get("XDG_STATE_HOME") else ""
-        return SQLITE + _absolute(f"{state}/{APP}/projector.db"), said
+        default = _placed(f"{state}/{APP}/projector.db", "the database with --database", faults)
+        return SQLITE + default, said
     fault = database_fault(url)
     if fault:
         faults.append(f"{origin}: {fault}")
         return "", origin
     if is_postgres(url):
         return url, origin
-    return SQLITE + _absolute(url.removeprefix(SQLITE)), origin
+    return SQLITE + _placed(url.removeprefix(SQLITE), "the whole path", faults), origin
 
 
 def _credential(env: Mapping[str, str]) -> str:
@@ -305,7 +325,21 @@ def _suggest(word: str, known: set[str]) -> str:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))  # ~NAME of nobody stays as it is
+    """Return a path from the root, `~` as the home folder; "" where nobody knows that folder."""
+    found = os.path.expanduser(path)
+    # An empty HOME is none; `~` and `~NAME` stay as they are where there is no such user.
+    nowhere = found.startswith("~") or (path[:1] == "~" and os.environ.get("HOME") == "")
+    return "" if nowhere else os.path.abspath(found)
+
+
+def _placed(path: str, what: str, faults: list[str]) -> str:
+    """Return a path from the root; where its home folder is not known, note that and return ""."""
+    found = _absolute(path)
+    if not found:
+        user = path.partition("/")[0].removeprefix("~")
+        why = f"there is no user {user}" if user else "HOME is not set"
+        faults.append(f"{path}: {why}; name {what}")
+    return found
 
 
 def _exists(path: str) -> bool:

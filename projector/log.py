@@ -66,14 +66,18 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "feed.pruned":            Known("debug",   "changes older than wanted went out of the feed"),
 })  # fmt: skip
 
+#: What one-shot commands tell at their end, in lines of their own.
+ONE_SHOT: Final[frozenset[Name]] = frozenset({"rollout.set_aside", "home.missed"})
+
 _WEIGHT: Final[Mapping[Level, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class _Choice:
     """What `configure` was told, and the logger made of it once there is a line to write."""
 
-    def __init__(self, level: Level, form: Format) -> None:
+    def __init__(self, level: Level, form: Format, told: frozenset[Name] = frozenset()) -> None:
         self.weight = _WEIGHT[level]
+        self.told = told
         self.form: Format = form
         self._logger: Any = None
 
@@ -89,16 +93,21 @@ class _Choice:
 _chosen = _Choice("info", "auto")
 
 
-def configure(level: Level = "info", form: Format = "auto") -> None:
-    """Set up logging for the process; called by the command line, and when settings change."""
+def configure(
+    level: Level = "info", form: Format = "auto", *, told: frozenset[Name] = frozenset()
+) -> None:
+    """Set up logging for the process; called by the command line, and when settings change.
+
+    `told`: events that are not logged, because the command itself tells of them at its end.
+    """
     global _chosen  # noqa: PLW0603 - a process has one log
-    _chosen = _Choice(level, form)
+    _chosen = _Choice(level, form, told)
 
 
 def event(name: Name, /, *, exc: BaseException | None = None, **fields: str | float | None) -> None:
     """Log an event of `EVENTS` at its level. `exc`: its trace becomes the field `exception`."""
     level = EVENTS[name].level
-    if _WEIGHT[level] < _chosen.weight:
+    if _WEIGHT[level] < _chosen.weight or name in _chosen.told:
         return
     if exc is not None:
         fields["exc_info"] = exc  # type: ignore[assignment]  # it is taken out again

@@ -107,7 +107,7 @@ def first_look(tmp_path_factory: pytest.TempPathFactory) -> Path:
             check=True,
             capture_output=True,
         )
-    return folder / "threads.db"
+    return folder / ".local/state/codex-projector/projector.db"
 
 
 def test_the_first_command_shows_something(first_look: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from projector.commands import output
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -19,4 +21,5 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None, "the choices are those that click knows"
     program = context.find_root().command
-    click.echo(kind(program, {}, "projector", "_PROJECTOR_COMPLETE").source())
+    script = kind(program, {}, "projector", "_PROJECTOR_COMPLETE").source()
+    output.write_bytes([script.encode() + b"\n"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, options_of
 
 
@@ -25,12 +26,12 @@ def config(
     found = list(_traced(options_of(codex_home, database), context.obj))
     if as_json:
         known = {name: {"value": value, "origin": origin} for name, value, origin in found}
-        click.echo(json.dumps(known, ensure_ascii=False))
+        output.write_document(known)
         return
     # What JSON calls a text, a number, a truth or a list of texts, TOML calls the same.
     lines = [(f"{name} = {json.dumps(one, ensure_ascii=False)}", at) for name, one, at in found]
     width = max(len(line) for line, _ in lines if len(line) < _WIDE)
-    click.echo("\n".join(f"{line:{width}}  # {origin}" for line, origin in lines))
+    output.say("\n".join(f"{line:{width}}  # {origin}" for line, origin in lines))
 
 
 #: Lines from here on may stand out of the column.

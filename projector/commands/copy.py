@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from projector.commands.options import settings_of
+from projector.commands import output
+from projector.commands.options import settings_file, settings_of
 
 if TYPE_CHECKING:
     from projector.settings import Settings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("copy")
 @click.option("--from", "from_", metavar="URL", required=True, help="What is copied: --database.")
 @click.option("--to", metavar="URL", required=True, help="Where it goes: a new file, or a server.")
+@settings_file
 @click.pass_context
 def copy(context: click.Context, from_: str, to: str) -> int:
     """Copy a database into another one, of the same engine or another.
@@ -37,8 +39,8 @@ def copy(context: click.Context, from_: str, to: str) -> int:
     from projector.store.open import open_to_read  # noqa: PLC0415
     from projector.store.transfer import send  # noqa: PLC0415
 
-    source = settings_of(context, (), from_)
-    target = settings_of(context, (), to)
+    source = settings_of(context, (), from_, called="--from")
+    target = settings_of(context, (), to, called="--to")
     began = time.monotonic()
     talk = progress.choose()
     name = source.source.name
@@ -57,7 +59,7 @@ def copy(context: click.Context, from_: str, to: str) -> int:
     )
     if sent.left:
         line += f"; {count(sent.left, 'rollout')} left out: another host has them there"
-    click.echo(line)
+    output.say(line)
     return 0
 
 

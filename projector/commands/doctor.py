@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 
 
@@ -19,18 +20,16 @@ def doctor(
     Looks at homes, permissions, limits, database and daemon, and at Codex's own databases: names
     every thread of which Codex shows less than its rollouts hold. Exit code 1: there are problems.
     """
-    import json  # noqa: PLC0415 - see the package's docstring
-
     from projector.serve.doctor import checks, document, sound  # noqa: PLC0415
     from projector.serve.examine import examine  # noqa: PLC0415
-    from projector.serve.harmless import one_line  # noqa: PLC0415
+    from projector.terminal_safe import one_line  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     found = examine(settings, lambda: reading(settings))
     every = checks(found, settings)
     if as_json:
-        click.echo(json.dumps(document(every, found.codex), ensure_ascii=False))
+        output.write_document(document(every, found.codex))
     else:
         for check in every:
-            click.echo(one_line(check.line()))
+            output.say(one_line(check.line()))
     return 0 if sound(every) else 1

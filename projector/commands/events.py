@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from projector.address import is_postgres
+from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.errors import ProjectorError, UsageError
 
@@ -87,7 +87,7 @@ def events(
                     printing.catch_up(told)
         except BrokenPipeError:
             # Whoever read has left, and has all that it wanted.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            output.close_quietly()
         finally:
             printing.close()
 
@@ -129,8 +129,8 @@ class _Printing:
         more = True
         while more and not self.done and not told:
             page = feed.page(self._after, self._wanted, self._left)
-            self._out.write(b"".join(line + b"\n" for line in page.lines))
-            self._out.flush()
+            safe = output.as_safe_json()
+            output.write_bytes(safe(line) + b"\n" for line in page.lines)
             self._after, more = page.seq, page.more
             if self._left is not None:
                 self._left -= len(page.lines)
@@ -166,8 +166,7 @@ class _Printing:
                 db.close()
                 raise
             if self._feed_id not in (None, feed_id):
-                self._out.write(RESTART + b"\n")
-                self._out.flush()
+                output.write_bytes([RESTART + b"\n"])
                 self._after = 0
             self._db, self._feed_id, self._version = db, feed_id, None
         return self._db

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.errors import ProjectorError, StoreMissing, UsageError
+from projector.terminal_safe import brief
 
 if TYPE_CHECKING:
     from projector.serve.health import Verdict
@@ -70,11 +72,9 @@ def health(
         # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
         verdict = Verdict(level=Level.UNKNOWN, text=str(error))
     if as_json:
-        import json  # noqa: PLC0415 - see the module's docstring
-
-        click.echo(json.dumps(verdict.document(), ensure_ascii=False))
+        output.write_document(verdict.document())
     else:
-        click.echo(verdict.line())
+        output.say(brief(verdict.line()))
     return verdict.level.value
 
 

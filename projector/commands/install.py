@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from projector.commands import output
 from projector.commands.options import common, options_of
 from projector.errors import UsageError
 
@@ -67,20 +68,19 @@ def install(
     orders = hosts.commands("enable", user=user)
     if dry_run:
         for name, text in units.items():
-            click.echo(f"# {where}/{name}\n{text}")
-        click.echo("# then\n" + "\n".join(" ".join(order) for order in orders))
+            output.say(f"# {where}/{name}\n{text}")
+        output.say("# then\n" + "\n".join(" ".join(order) for order in orders))
         return
     if user and settings.database_path:  # for the system, systemd makes it
         Path(settings.database_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for step in hosts.write(where, units):
-        click.echo(step.text)
+        output.say(step.text)
     _tell(orders, user=user)
     if settings.database_path and settings.database != _elsewhere(file):
-        click.echo(f"status and the other commands want --database {settings.database}", err=True)
+        output.tell(f"status and the other commands want --database {settings.database}")
     if user and not hosts.lingers():
-        click.echo(
-            "it runs while you are logged in; for always: sudo loginctl enable-linger $USER",
-            err=True,
+        output.tell(
+            "it runs while you are logged in; for always: sudo loginctl enable-linger $USER"
         )
 
 
@@ -95,19 +95,19 @@ def uninstall(*, user: bool, dry_run: bool) -> None:
     where = hosts.folder(user=user)
     there = [name for name in UNITS if os.path.lexists(f"{where}/{name}")]
     if not there:
-        click.echo(f"no units under {where}", err=True)
+        output.tell(f"no units under {where}")
         return
     stop, again = hosts.commands("disable", user=user)
     if dry_run:
-        click.echo(" ".join(stop))
-        click.echo("\n".join(f"rm {where}/{name}" for name in there))
-        click.echo(" ".join(again))
+        output.say(" ".join(stop))
+        output.say("\n".join(f"rm {where}/{name}" for name in there))
+        output.say(" ".join(again))
         return
     _tell([stop], user=user)
     for step in hosts.remove(where):
-        click.echo(step.text)
+        output.say(step.text)
     _tell([again], user=user)
-    click.echo("the database stays where it is", err=True)
+    output.tell("the database stays where it is")
 
 
 def _tell(orders: Sequence[Sequence[str]], *, user: bool) -> None:
@@ -116,11 +116,11 @@ def _tell(orders: Sequence[Sequence[str]], *, user: bool) -> None:
 
     if hosts.running(user=user):
         for step in hosts.tell(orders):
-            click.echo(step.text)
+            output.say(step.text)
         return
-    click.echo("systemd does not run here. Where it does, run:", err=True)
+    output.tell("systemd does not run here. Where it does, run:")
     for order in orders:
-        click.echo("    " + " ".join(order), err=True)
+        output.tell("    " + " ".join(order))
 
 
 def _account(named: str | None, *, user: bool) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from projector.errors import UsageError
+
 if TYPE_CHECKING:
     from projector.settings import Settings
     from projector.store.reading import Connection
@@ -16,23 +18,55 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def common(command: _Command) -> _Command:
     """Give a command the options that all of them have."""
-    for option in (
-        click.option(
-            "--database",
-            metavar="URL",
-            help="sqlite:///path or postgresql://user@host/name. Default: a file under"
-            " $XDG_STATE_HOME/codex-projector.",
-        ),
-        click.option(
-            "--codex-home",
-            metavar="DIR",
-            multiple=True,
-            help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else"
-            " ~/.codex.",
-        ),
-    ):
-        command = option(command)
-    return command
+    return codex_home(database(settings_file(command)))
+
+
+codex_home = click.option(
+    "--codex-home",
+    metavar="DIR",
+    multiple=True,
+    help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else ~/.codex.",
+)
+
+database = click.option(
+    "--database",
+    metavar="URL",
+    help="sqlite:///path or postgresql://user@host/name. Default: a file under"
+    " $XDG_STATE_HOME/codex-projector.",
+)
+
+
+def _choose_file(context: click.Context, _parameter: click.Parameter, file: str | None) -> None:
+    if file is not None:
+        context.obj = file
+
+
+settings_file = click.option(
+    "--config",
+    metavar="FILE",
+    expose_value=False,
+    callback=_choose_file,
+    help="Settings, in TOML. Default: $PROJECTOR_CONFIG, else"
+    " $XDG_CONFIG_HOME/codex-projector/config.toml, else /etc/codex-projector/config.toml.",
+)
+
+
+def inherit(context: click.Context, **given: Any) -> None:
+    """Make options that stand before the command the defaults of those behind it.
+
+    Raises:
+        UsageError: the command has no such option.
+    """
+    name = context.invoked_subcommand
+    group = context.command
+    if name is None or not isinstance(group, click.Group):
+        return
+    command = group.get_command(context, name)
+    known = {one.name for one in command.params} if command is not None else set(given)
+    for option in given:
+        if option not in known:
+            raise UsageError(f"--{option.replace('_', '-')}: {name} has no such option")
+    context.default_map = {name: given}
 
 
 as_json = click.option(
@@ -41,16 +75,24 @@ as_json = click.option(
 
 
 def settings_of(
-    context: click.Context, codex_home: tuple[str, ...], database: str | None
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    called: str = "--database",
 ) -> Settings:
     """Load the settings; `context.obj` is the configuration file that was named, or None.
+
+    `called`: the option that names the database.
 
     Raises:
         UsageError: something in them is wrong.
     """
     from projector import config  # noqa: PLC0415 - see the package's docstring
 
-    return config.load(options_of(codex_home, database), file=context.obj)
+    return config.load(
+        options_of(codex_home, database), file=context.obj, called={"database": called}
+    )
 
 
 def reading(settings: Settings, source: str | None = None) -> Connection:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.errors import AlreadyRunning, ProjectorError
 
@@ -48,16 +49,15 @@ def purge(
         _refuse_living(one, files, settings)
     if dry_run:
         for one, files in found.items():
-            click.echo(f"{one}: {len(files)} rollouts: {', '.join(files)}")
+            output.say(f"{one}: {len(files)} rollouts: {', '.join(files)}")
         return
     emptied = asyncio.run(_purge(found, settings))
     for one in found:
-        click.echo(f"{one}: purged")
+        output.say(f"{one}: purged")
     if not emptied:
-        click.echo(
+        output.tell(
             "the daemon runs: older copies of the rows stay in the write-ahead log until it has"
-            " written it over, or is stopped",
-            err=True,
+            " written it over, or is stopped"
         )
 
 

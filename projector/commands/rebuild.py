@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.commands.threads import chosen_threads
 from projector.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
@@ -50,7 +51,7 @@ def rebuild(
     from projector.run import progress  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
-    log.configure(settings.log.level, settings.log.format)
+    log.configure(settings.log.level, settings.log.format, told=log.ONE_SHOT)
     path = Path(settings.database_path)
     talk = progress.choose()
     try:
@@ -71,9 +72,9 @@ def rebuild(
         talk.finish()
     faults = swapped.summary.faults if damage is not None else rebuilt.faults
     for fault in faults:
-        click.echo(f"projector: {fault}", err=True)
+        output.tell(f"projector: {fault}")
     if damage is not None:
-        click.echo(_told(path, swapped))
+        output.say(_told(path, swapped))
     else:
         line = (
             f"{count(rebuilt.rollouts, 'rollout')}, {count(rebuilt.records, 'record')} projected"
@@ -81,7 +82,7 @@ def rebuild(
         )
         if rebuilt.kept:
             line += f"; {count(rebuilt.kept, 'rollout')} without a file kept as they are"
-        click.echo(line)
+        output.say(line)
     return 1 if faults else 0
 
 

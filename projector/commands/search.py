@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Final
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads, moment, spellings
 from projector.errors import UsageError
@@ -104,13 +104,13 @@ def search(
         missing = finder.missing()
     if as_json:
         documents = [found.document(hit, known.get(hit.thread_id)) for hit in hits]
-        _write(json.dumps(documents, ensure_ascii=False) + "\n")
+        output.write_document(documents)
     else:
         terminal = sys.stdout.isatty()
-        _write("".join(found.text(hits, known, styles=_BOLD if terminal else _PLAIN)))
+        output.write_rendered(found.text(hits, known, styles=_BOLD if terminal else _PLAIN))
         note = _note(hits=len(hits), more=more, missing=missing)
         if note:
-            click.echo(note, err=True)
+            output.tell(note)
     return 0 if hits else _NOTHING_FOUND
 
 
@@ -124,9 +124,3 @@ def _note(*, hits: int, more: bool, missing: int | None) -> str:
     if missing:
         said.append(f"{missing:,} items are not indexed yet: projector backfill, or the daemon")
     return "; ".join(said)
-
-
-def _write(text: str) -> None:
-    """Write to standard output as UTF-8, whatever the terminal's encoding."""
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-    sys.stdout.buffer.flush()

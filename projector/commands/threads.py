@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.errors import ProjectorError, UsageError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 LIMIT: Final = 30
 #: Candidates that a message lists.
 _CANDIDATES: Final = 10
-#: Bytes that are written at once.
-_CHUNK: Final = 1 << 16
 
 
 @click.command()
@@ -99,18 +98,18 @@ def threads(
     if as_json:
         import orjson  # noqa: PLC0415 - see the package's docstring
 
-        _write([orjson.dumps([document(row) for row in listed.rows]) + b"\n"])
+        output.write_json([orjson.dumps([document(row) for row in listed.rows]) + b"\n"])
         return
     if listed.rows:
         width = shutil.get_terminal_size().columns if terminal else None
         head, lines = table.table(listed, width=width)
-        click.secho(head, bold=True)
-        click.echo("\n".join(lines))
+        output.say(head, bold=True)
+        output.say("\n".join(lines))
     else:
-        click.echo("no threads" + (" like that" if wanted != Wanted() else ""), err=True)
+        output.tell("no threads" + (" like that" if wanted != Wanted() else ""))
     note = table.footnote(listed)
     if note is not None:
-        click.echo(note, err=True)
+        output.tell(note)
 
 
 @click.command()
@@ -153,13 +152,13 @@ def show(
         detail = shown.Detail(full=full, reasoning=reasoning)
         match form:
             case "json":
-                _write(shown.as_json(history))
+                output.write_json(shown.as_json(history))
             case "events":
-                _write(map(line, replay(history)))
+                output.write_json(map(line, replay(history)))
             case "markdown":
-                _write(piece.encode() for piece in shown.as_markdown(history, detail))
+                output.write_rendered(shown.as_markdown(history, detail))
             case _:
-                _write(piece.encode() for piece in shown.as_text(history, detail))
+                output.write_rendered(shown.as_text(history, detail))
 
 
 def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
@@ -187,8 +186,8 @@ def meant(reader: Reader, text: str) -> str:
         ProjectorError: there is none.
         UsageError: it could be several.
     """
-    from projector.serve.harmless import one_line  # noqa: PLC0415 - see the package's docstring
     from projector.serve.threads import PREFIX, resolve  # noqa: PLC0415
+    from projector.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
 
     found = resolve(text, reader.names())
     if not found:
@@ -212,11 +211,13 @@ def meant(reader: Reader, text: str) -> str:
 
 
 def spellings(folder: str) -> tuple[str, ...]:
-    """Give a folder as it was named and as it is without links: threads may have either."""
-    if folder[1:3] in {":\\", ":/"}:  # of another system
+    """Return a folder as it was named, from the root, and without links: threads may have any."""
+    from projector.serve.folders import is_windows  # noqa: PLC0415 - see the package's docstring
+
+    if is_windows(folder):  # of another system
         return (folder,)
     named = os.path.abspath(os.path.expanduser(folder))
-    return tuple(dict.fromkeys((named, os.path.realpath(named))))
+    return tuple(dict.fromkeys((folder, named, os.path.realpath(named))))
 
 
 def _shown(asked: bool | None, *, every: bool) -> Literal["hide", "only", "show"]:  # noqa: FBT001 - as click has it
@@ -241,18 +242,3 @@ def moment(text: str) -> int:
         raise UsageError(
             f"--since {text}: not a point in time", hint="Write 7d, 12h, today or 2026-11-01"
         ) from None
-
-
-def _write(pieces: Iterable[bytes]) -> None:
-    """Write to standard output as it is: UTF-8, whatever the terminal's encoding."""
-    out = sys.stdout.buffer
-    held: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= _CHUNK:
-            out.write(b"".join(held))
-            held, size = [], 0
-    out.write(b"".join(held))
-    out.flush()

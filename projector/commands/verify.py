@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads
 
@@ -61,9 +62,9 @@ def verify(
     finally:
         talk.finish()
     if as_json:
-        click.echo(orjson.dumps(document(report), default=repr).decode())
+        output.write_json([orjson.dumps(document(report), default=repr) + b"\n"])
     else:
-        click.echo(text(report))
+        output.say(text(report))
     return 0 if report.equal else 1
 
 
@@ -154,7 +155,7 @@ def text(report: Report) -> str:
 
 def line(one: Difference) -> str:
     """Give the one line of a difference."""
-    from projector.serve.harmless import one_line  # noqa: PLC0415 - see the package's docstring
+    from projector.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
 
     where = " ".join(
         f"{name} {value.hex() if isinstance(value, bytes) else value}" for name, value in one.where

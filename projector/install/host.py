@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from projector.errors import ProjectorError
+from projector.errors import ProjectorError, UsageError
 from projector.install.render import ENABLED, MARK, UNITS
 
 SYSTEM_UNITS: Final = "/etc/systemd/system"
@@ -33,6 +33,8 @@ def folder(*, user: bool) -> str:
     if not user:
         return SYSTEM_UNITS
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    if config.startswith("~"):
+        raise UsageError("HOME is not set: it is not known where a user's units lie")
     return f"{config}/systemd/user"
 
 

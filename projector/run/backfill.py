@@ -57,7 +57,7 @@ async def backfill(
     rounds.remember(standings)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     fresh = rounds.news_of(look.files.oldest_first())
-    progress.advance(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
+    progress.skip(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
     missed: dict[RolloutId, RolloutFile | None] = {}
     if not selection:
         missed = await asyncio.to_thread(_missed, surveyor, look, standings)

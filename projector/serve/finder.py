@@ -9,9 +9,9 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from projector.serve.folders import is_within
 from projector.serve.search import Hit, Sought
 from projector.serve.snippets import Snippets
-from projector.serve.threads import within
 from projector.store.reading import Connection, Sql
 from projector.words import indexed
 
@@ -136,7 +136,7 @@ class Finder:
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
         """Give the threads of a folder, given in its spellings, and of those below."""
         rows = self._db.rows("SELECT thread_id, cwd FROM threads")
-        return tuple(thread_id for thread_id, cwd in rows if within(cwd, folders))
+        return tuple(thread_id for thread_id, cwd in rows if is_within(cwd, folders))
 
     def threads(self, thread_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         """Give what threads are known by: name and preview."""

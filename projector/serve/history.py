@@ -15,12 +15,12 @@ from typing import Any, Final
 import orjson
 
 from projector.figures import count
-from projector.serve.harmless import harmless, one_line
 from projector.serve.items import Part, duration, error_message, shown
 from projector.serve.replay import raw
 from projector.serve.table import title, when
 from projector.serve.threads import document, source_of
 from projector.serve.visible import History, Item, Turn, every_turn
+from projector.terminal_safe import one_line, terminal_safe
 
 #: How much of an output and of a diff is shown, if not the whole is asked for.
 OUTPUT_LINES: Final = 20
@@ -117,7 +117,7 @@ def _text_part(part: Part, detail: Detail) -> str:
 
 
 def _indented(text: str, mark: str, then: str | None = None) -> str:
-    first, *rest = harmless(text).removesuffix("\n").split("\n")
+    first, *rest = terminal_safe(text).removesuffix("\n").split("\n")
     then = mark if then is None else then
     return "".join(
         line.rstrip(" ") + "\n" for line in (mark + first, *(then + one for one in rest))
@@ -155,7 +155,7 @@ def _markdown_part(part: Part, detail: Detail) -> str:
         case "note":
             return f"- {_span(one_line(text))}\n"
         case _:
-            return fenced(harmless(text), _LANGUAGE[part.look])
+            return fenced(terminal_safe(text), _LANGUAGE[part.look])
 
 
 def fenced(text: str, language: str) -> str:
@@ -178,7 +178,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "".join(f"> {line}".rstrip() + "\n" for line in _without_tags(harmless(text)))
+    return "".join(f"> {line}".rstrip() + "\n" for line in _without_tags(terminal_safe(text)))
 
 
 def _without_tags(text: str) -> Iterator[str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final, Literal, NamedTuple
 
-from projector.serve.harmless import one_line
 from projector.serve.table import several_hosts, title, when
+from projector.terminal_safe import one_line
 from projector.words import GAP
 
 #: Stand around a hit in a snippet. No characters: Unicode keeps them for use inside programs.

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from projector.figures import count
-from projector.serve.harmless import one_line
 from projector.serve.threads import Listed, Row, source_of
+from projector.terminal_safe import one_line
 
 #: Widest that a title and a folder are shown where there is no terminal to fit.
 _TITLE: Final = 100

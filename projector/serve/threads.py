@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+from projector.serve.folders import is_within
+
 Row = Mapping[str, Any]
 
 #: As short as the start of an id may be.
@@ -128,7 +130,7 @@ def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
 def _matches(row: Row, wanted: Wanted) -> bool:
     if wanted.since_ms is not None and (row["updated_at_ms"] or 0) < wanted.since_ms:
         return False
-    if wanted.folders and not within(row["cwd"], wanted.folders):
+    if wanted.folders and not is_within(row["cwd"], wanted.folders):
         return False
     if wanted.text:
         said = f"{row['name'] or ''}\n{row['preview'] or ''}".casefold()
@@ -150,16 +152,6 @@ def _hidden(row: Row, wanted: Wanted) -> str | None:
     if not wanted.agents and not wanted.sources and source_of(row).family == _AGENTS:
         return "sub-agent"
     return None
-
-
-def within(cwd: str | None, folders: Sequence[str]) -> bool:
-    """Tell whether a thread is of a folder, given in all its spellings, or of one below."""
-    if cwd is None:
-        return False
-    return any(
-        cwd == folder or cwd.startswith((folder.rstrip("/") + "/", folder.rstrip("\\") + "\\"))
-        for folder in folders
-    )
 
 
 def since(text: str, now: datetime) -> int:

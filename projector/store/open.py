@@ -145,4 +145,7 @@ def _sqlite_file(url: str) -> str:
         raise UsageError(f"{said}: names no file; write sqlite:///path/of/projector.db")
     if "\0" in name:
         raise UsageError("--database: a path has no NUL in it")
-    return os.path.expanduser(name)
+    found = os.path.expanduser(name)
+    if found.startswith("~"):
+        raise UsageError(f"{said}: there is no such home folder", hint="Name the whole path")
+    return found

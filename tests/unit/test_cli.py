@@ -158,6 +158,62 @@ def test_backfill_tells_what_it_could_not_read(
     assert err == "projector: /c/r: permission denied. Mend: chmod u+r /c/r\n"
 
 
+def test_a_rollout_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+    """By the command, at its end; not by a log line as well."""
+    day = tmp_path / "home" / "sessions"
+    day.mkdir()
+    path = day / "rollout-2026-11-01T10-00-00-01a40000-0000-7000-8000-000000000001.jsonl"
+    path.write_bytes(b"{}\n")
+    path.chmod(0)
+    # Root may read everything, but for these capabilities.
+    unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    program = [*(unprivileged if os.geteuid() == 0 else []), sys.executable, "-m", "projector"]
+
+    for command in (["backfill"], ["backfill", str(path)]):
+        ended = subprocess.run([*program, *command], capture_output=True, check=False, text=True)
+        assert ended.returncode == 1
+        assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+BOTH = [
+    ["--config", "{c}", "--database", "{d}", "--codex-home", "{h}", "status", "--json"],
+    ["status", "--json", "--config", "{c}", "--database", "{d}", "--codex-home", "{h}"],
+    ["--database", "sqlite:////other", "--config", "{c}", "status", "--codex-home", "{h}",
+     "--database", "{d}", "--json"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", BOTH)
+def test_options_stand_before_or_after_the_command(
+    capsys: Capture, tmp_path: Path, words: list[str]
+) -> None:
+    """The later one wins."""
+    (tmp_path / "c.toml").write_text('[source]\nname = "here"\n')
+    values = {"c": f"{tmp_path}/c.toml", "d": f"sqlite:///{tmp_path}/p.db", "h": str(SAMPLE)}
+    run(capsys, "backfill", "--codex-home", str(SAMPLE))
+
+    code, out, err = run(capsys, *(word.format(**values) for word in words))
+
+    assert (code, err) == (0, "")
+    assert json.loads(out)["threads"] == 4
+
+
+def test_an_option_that_a_command_has_not_is_refused(capsys: Capture) -> None:
+    code, _, err = run(capsys, "--database", "sqlite:////p.db", "copy", "--from", "a", "--to", "b")
+
+    assert code == 2
+    assert err == "projector: --database: copy has no such option\n"
+
+
+@pytest.mark.parametrize("wrong", ["--from", "--to"])
+def test_copy_blames_the_option_that_is_wrong(capsys: Capture, wrong: str) -> None:
+    other = {"--from": "--to", "--to": "--from"}[wrong]
+    code, _, err = run(capsys, "copy", wrong, "a", other, "sqlite:////p.db")
+
+    assert code == 2
+    assert err.startswith(f"projector: {wrong}: ")
+
+
 def test_a_home_that_is_missing_is_told(capsys: Capture, tmp_path: Path) -> None:
     """The rollouts of the other homes are projected all the same; the exit code says it."""
     homes = ["--codex-home", str(tmp_path / "gone"), "--codex-home", str(SAMPLE)]

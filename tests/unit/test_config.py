@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -213,6 +214,57 @@ def test_homes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert homes({"CODEX_HOME": "/c"}) == ("/c",)
     assert homes({"CODEX_HOME": "/c", "PROJECTOR_CODEX_HOMES": "/a:~/b"}) == ("/a", "/home/u/b")
     assert homes({"PROJECTOR_CODEX_HOMES": "/a"}, "/x", "/y", "/x") == ("/x", "/y")
+
+
+NOWHERE = [
+    # options, variables, what is to be named
+    ({}, {}, "name Codex's home with --codex-home"),
+    ({"codex_homes": ("/c",)}, {}, "name the database with --database"),
+    ({"codex_homes": ("/c",)}, {"CODEX_HOME": "~/x"}, "name the database with --database"),
+    ({"database": "sqlite:///~/p.db"}, {"CODEX_HOME": "/c"}, "~/p.db: HOME is not set"),
+    ({"database": "sqlite:////p.db"}, {"CODEX_HOME": "~/c"}, "~/c: HOME is not set"),
+    ({"database": "sqlite:////p.db"}, {"CODEX_HOME": "~nobody-has-this/c"}, "there is no user"),
+    ({}, {"PROJECTOR_DATABASE_FILE": "~/secret", "CODEX_HOME": "/c"}, "~/secret: HOME is not set"),
+]
+
+
+@pytest.mark.parametrize("home", [None, ""], ids=["none", "empty"])
+@pytest.mark.parametrize(("options", "env", "words"), NOWHERE)
+def test_a_home_folder_that_nobody_knows_is_no_folder_named_tilde(
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, object],
+    env: dict[str, str],
+    words: str,
+    home: str | None,
+) -> None:
+    """As of an account without an entry in /etc/passwd, in a container."""
+    monkeypatch.delenv("HOME")
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+
+    def nobody(_uid: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        config.load(options, env=ALONE | env)
+
+
+def test_no_home_folder_is_needed_where_all_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    settings = config.load({"codex_homes": ("/c",), "database": "sqlite:////p.db"}, env=ALONE)
+
+    assert (settings.codex_homes, settings.database) == (("/c",), "sqlite:////p.db")
+
+
+def test_a_wrong_value_is_one_fault(tmp_path: Path) -> None:
+    """It is not compared with another one as if its default were meant."""
+    (tmp_path / "c.toml").write_text('[health]\ncritical_s = 5\nwarning_s = "soon"\n')
+    with pytest.raises(UsageError) as raised:
+        config.load({}, file=str(tmp_path / "c.toml"), env=ALONE)
+
+    assert ";" not in str(raised.value)
+    assert "warning_s: 'soon' is wrong" in str(raised.value)
 
 
 SERVERS = [

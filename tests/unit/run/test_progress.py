@@ -7,7 +7,7 @@ import io
 import pytest
 
 from projector.figures import size
-from projector.run.progress import Plain, Progress, Silent, Summary, Terminal
+from projector.run.progress import Pace, Plain, Progress, Silent, Summary, Terminal
 
 
 class Clock:
@@ -58,10 +58,21 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     progress.finish(summary())
     progress.finish()
 
-    assert "0/2 files" in out.getvalue()
-    assert "1/2 files" in out.getvalue()
+    assert "0 of 2 files" in out.getvalue()
+    assert "1 of 2 files" in out.getvalue()
     assert "/c/[r]: permission denied" in out.getvalue()
     assert out.getvalue().endswith("\x1b[2K")
+
+
+def test_what_was_done_before_says_nothing_of_the_rate() -> None:
+    """Nor does the first instant: no `12.0 GB/s` of a backfill that only passes over files."""
+    pace = Pace(10, 10 << 20, 100.0)
+
+    pace.skip(8, 8 << 20)
+    assert pace.line(100.0) == "8 of 10 files, 8.0 MiB of 10.0 MiB"
+    pace.advance(1, 1 << 20)
+    assert pace.line(100.01) == "9 of 10 files, 9.0 MiB of 10.0 MiB"
+    assert pace.line(102.0) == "9 of 10 files, 9.0 MiB of 10.0 MiB, 512.0 KiB/s, 2 s left"
 
 
 @pytest.mark.parametrize("progress", [Silent(), Terminal(Screen())])

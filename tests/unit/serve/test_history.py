@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.serve.harmless import harmless, one_line
 from projector.serve.history import Detail, as_json, as_markdown, as_text, fenced
 from projector.serve.items import duration, shown
 from projector.serve.visible import Item, every_turn
+from projector.terminal_safe import one_line, terminal_safe
 from tests.shown_history import HeldHistory, item, turn
 
 DETAIL = Detail(zone=UTC)
@@ -194,7 +194,7 @@ HOSTILE = "a\x1b]0;t\x07\x9b31m\u202eb\r\nc\rd\ud800\x7f\te"
 
 
 def test_what_a_terminal_would_obey_is_shown_instead() -> None:
-    assert harmless(HOSTILE) == "a␛]0;t␇<U+009B>31m<U+202E>b\nc␍d\ufffd␡\te"
+    assert terminal_safe(HOSTILE) == "a␛]0;t␇<U+009B>31m<U+202E>b\nc␍d\ufffd␡\te"
     assert one_line(" a\n\tb ") == "a b"
 
 

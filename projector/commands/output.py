@@ -1,0 +1,136 @@
+"""The only place that writes to standard output and standard error.
+
+Text for people passes `terminal_safe`: nothing that a rollout, a path or an argument holds is
+obeyed by a terminal. Data (JSON) is exact: what a terminal would obey is escaped in it. Where the
+stream's encoding has no sign for a character, people see `?` and programs a JSON escape.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
+
+from projector.terminal_safe import brief, json_ascii, json_safe, terminal_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Unwritable(Exception):
+    """Standard output cannot be written: its disk is full, or it failed. The message says why."""
+
+
+#: Bytes that are written at once.
+_CHUNK: Final = 1 << 16
+_BOLD: Final = ("\x1b[1m", "\x1b[0m")
+
+
+def say(text: str, *, bold: bool = False) -> None:
+    """Write lines for people to standard output."""
+    shown = terminal_safe(text)
+    if bold and sys.stdout.isatty():
+        shown = shown.join(_BOLD)
+    _write(sys.stdout, _encoded(shown + "\n", sys.stdout))
+
+
+def tell(text: str) -> None:
+    """Write lines for people to standard error; a word of a megabyte is cut.
+
+    Whether anybody hears them changes nothing: errors in writing are passed over.
+    """
+    with suppress(OSError, ValueError, Unwritable):
+        _write(sys.stderr, _encoded(terminal_safe(brief(text)) + "\n", sys.stderr))
+
+
+def write_rendered(pieces: Iterable[str]) -> None:
+    """Write text that its renderer has made safe piece by piece, with styles of its own."""
+    _write_all(_encoded(piece, sys.stdout) for piece in pieces)
+
+
+def write_json(documents: Iterable[bytes]) -> None:
+    """Write JSON, or pieces of it that are whole strings or no strings, to standard output."""
+    write_bytes(map(as_safe_json(), documents))
+
+
+def write_document(document: Any) -> None:
+    """Write one JSON document and a newline to standard output."""
+    import json  # noqa: PLC0415 - most calls do without
+
+    # A path that is not UTF-8 has lone surrogates: they are written as their escapes.
+    text = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    write_json([text + b"\n"])
+
+
+def as_safe_json() -> Callable[[bytes], bytes]:
+    """Return the function that makes JSON fit for standard output, whatever its encoding."""
+    return json_safe if _is_utf8(sys.stdout) else json_ascii
+
+
+def write_bytes(pieces: Iterable[bytes]) -> None:
+    """Write bytes to standard output as they are."""
+    _write_all(pieces)
+
+
+def close_quietly() -> None:
+    """Point standard output nowhere: whoever read it has left, or it cannot be written."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_all(pieces: Iterable[bytes]) -> None:
+    for chunk in _chunks(pieces):
+        _write(sys.stdout, chunk)
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces; the first is given at once: a reader sees that there is an answer."""
+    held: list[bytes] = []
+    size = _CHUNK
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _write(stream: TextIO, data: bytes) -> None:
+    """Write and flush.
+
+    Raises:
+        BrokenPipeError: whoever read has left.
+        Unwritable: it failed otherwise.
+    """
+    binary: BinaryIO | None = getattr(stream, "buffer", None)
+    try:
+        if binary is None:  # a caller's own stream, of text only
+            stream.write(data.decode(errors="replace"))
+        else:
+            stream.flush()
+            binary.write(data)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritable(error.strerror or str(error)) from error
+
+
+def _encoded(text: str, stream: TextIO) -> bytes:
+    return text.encode(_encoding(stream), "replace")
+
+
+def _encoding(stream: TextIO) -> str:
+    return "utf-8" if _is_utf8(stream) or not hasattr(stream, "buffer") else str(stream.encoding)
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    try:
+        return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
+    except LookupError:
+        return True
