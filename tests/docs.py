@@ -29,6 +29,7 @@ ANY_HOST = Host(
     command=["/usr/local/bin/projector"],
     user="projector",
     environment={"PROJECTOR_CODEX_HOMES": "/home/projector/.codex"},
+    readable=["/home/projector/.codex"],
 )
 
 HEAD = """\

@@ -36,7 +36,7 @@ STARRED: Final = frozenset(
     run
     serve.codex serve.codex_databases serve.endpoint serve.examine serve.gather serve.metrics
     serve.public serve.snippets
-    store.migrate store.open store.postgres store.sqlite
+    store.migrate store.open store.postgres store.scratch store.sqlite
     """.split()
 )
 

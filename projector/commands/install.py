@@ -73,6 +73,8 @@ def install(
         return
     if user and settings.database_path:  # for the system, systemd makes it
         Path(settings.database_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user:  # what is put into it later is seen by a unit only if it is there at its start
+        Path(hosts.settings_folder()).mkdir(parents=True, exist_ok=True)
     for step in hosts.write(where, units):
         output.say(step.text)
     _tell(orders, user=user)
@@ -196,7 +198,7 @@ def _host(
 ) -> Host:
     """Find out what the units must know."""
     from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
-    from projector.install.reach import network  # noqa: PLC0415
+    from projector.install.reach import addresses, network  # noqa: PLC0415
     from projector.install.render import Host  # noqa: PLC0415
 
     made = (STATE, RUNTIME) if account else ()
@@ -206,7 +208,9 @@ def _host(
         user=account,
         environment=environment,
         writable=list(places),
+        readable=_readable(settings, environment, file, account),
         network=network(settings),
+        addresses=addresses(settings),
         version=hosts.version(),
         namespaces=not account and hosts.running(user=True) and hosts.namespaces(),
     )
@@ -227,6 +231,49 @@ def _places(settings: Settings) -> Iterator[str]:
         yield os.path.dirname(settings.serve.listen.removeprefix("unix:"))
     if settings.metrics.textfile:
         yield os.path.dirname(os.path.abspath(settings.metrics.textfile))
+
+
+def _readable(
+    settings: Settings, environment: Mapping[str, str], file: str | None, account: str
+) -> list[str]:
+    """Return what the daemon reads under /home; empty while one of its homes is missing.
+
+    A unit that is started before a folder is made never sees it, nor where a link leads out of it.
+    """
+    from projector.discover.scan import ARCHIVED, SESSIONS  # noqa: PLC0415 - as above
+    from projector.install import host as hosts  # noqa: PLC0415
+    from projector.install.render import hidden  # noqa: PLC0415
+
+    homes = [os.path.abspath(home) for home in settings.codex_homes]
+    if not all(os.path.isdir(home) for home in homes):
+        return []
+    own = _home(account) if account else os.path.expanduser("~")
+    package = Path(__file__).resolve().parents[2]
+    wanted = [
+        *homes,
+        *(f"{home}/{name}" for home in homes for name in (SESSIONS, ARCHIVED)),
+        sys.prefix,
+        sys.base_prefix,
+        str(package),
+        *_links(sys.executable),
+        os.path.abspath(file) if file else hosts.settings_folder(own if account else ""),
+        *filter(None, (settings.database_file, environment.get(_DATABASE_FILE))),
+    ]
+    if not settings.database_path:  # what libpq reads of its user's
+        wanted += [f"{own}/{name}" for name in (".postgresql", ".pgpass", ".pg_service.conf")]
+    found: list[str] = []
+    for path in dict.fromkeys(one for each in wanted for one in (each, os.path.realpath(each))):
+        inside = any(path == one or path.startswith(f"{one}/") for one in found)
+        if hidden(path) and not inside:
+            found.append(path)
+    return found or homes
+
+
+def _links(path: str) -> Iterator[str]:
+    """Yield the folders that a chain of links leads through."""
+    while os.path.islink(path):
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+        yield os.path.dirname(path)
 
 
 def _program() -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -73,12 +71,9 @@ async def scratch() -> AsyncIterator[Scratch]:
     """Make a database to project into, in a private folder, and take both away."""
     from projector.run.verify import Scratch  # noqa: PLC0415 - see the package's docstring
     from projector.store.open import open_rows, open_store  # noqa: PLC0415
+    from projector.store.scratch import scratch_folder  # noqa: PLC0415
 
-    # /tmp is in memory on many systems, and a rollout may be larger than that.
-    named = os.environ.get("TMPDIR")
-    large = "/var/tmp"  # noqa: S108 - a private folder is made in it
-    where = named or (large if os.access(large, os.W_OK) else None)
-    folder = tempfile.mkdtemp(prefix="codex-projector-verify-", dir=where)
+    folder = scratch_folder("verify")
     try:
         url = f"sqlite:///{Path(folder, 'scratch.db')}"
         store = await open_store(url)

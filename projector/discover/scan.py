@@ -46,6 +46,9 @@ _SETTLED_NS: Final = 2_000_000_000
 MAX_DEPTH: Final = 8
 
 
+_MOUNTED: Final = "If it is there again: restart the daemon, it is shown the folder of then"
+
+
 class Fault(NamedTuple):
     """What cannot be looked at, and why."""
 
@@ -280,6 +283,9 @@ class _Walk:
         """
         try:
             found = os.stat(self._base)
+            if not found.st_nlink:  # its name leads elsewhere by now; it stays mounted here
+                yield Fault(self._base, "missing", "was removed", _MOUNTED)
+                return
             self._seen.add((found.st_dev, found.st_ino))
             with os.scandir(self._base) as listing:
                 self.folders[self._base] = _Folder(found.st_dev, any(True for _ in listing))

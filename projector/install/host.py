@@ -38,6 +38,12 @@ def folder(*, user: bool) -> str:
     return f"{config}/systemd/user"
 
 
+def settings_folder(home: str = "") -> str:
+    """Return where settings are looked for; `home`: of another account, without our variables."""
+    config = "" if home else os.environ.get("XDG_CONFIG_HOME")
+    return f"{config or os.path.join(home or os.path.expanduser('~'), '.config')}/codex-projector"
+
+
 def version() -> int:
     """Give systemd's version; 0: it is not there."""
     try:

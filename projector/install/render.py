@@ -41,8 +41,12 @@ class Host:
     environment: Mapping[str, str]
     writable: Sequence[str] = ()
     """Folders to write in, but for those that systemd makes."""
+    readable: Sequence[str] = ()
+    """Files and folders under `HIDDEN` to read, the homes first; empty: all that is there."""
     network: Network = "none"
     """What the endpoint listens on, and where the database's server is."""
+    addresses: Sequence[str] = ()
+    """Of the server, where the network is "any" and no other host need be reached."""
     version: int = 0
     """Of systemd; 0: not known, so nothing new is used."""
     namespaces: bool = False
@@ -88,7 +92,8 @@ def _values(host: Host) -> dict[str, str]:
         "RESTART": "RestartSec=1\nRestartSteps=8\nRestartMaxDelaySec=300"
         if host.version >= _BACK_OFF
         else "RestartSec=15",
-        "NETWORK": _NETWORK[host.network],
+        "NETWORK": _network(host),
+        "HOMES": _homes(host),
         "WANTED_BY": "multi-user.target" if system else "default.target",
         # Of `SystemCallFilter=@system-service` nothing is a place to fill.
     }
@@ -104,6 +109,41 @@ _NETWORK: Final[Mapping[Network, str]] = {
     "IPAddressAllow=localhost",
     "any": "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
 }
+
+
+#: Where the files of people are; a unit sees of them only what it is given.
+HIDDEN: Final = ("/home", "/root", "/run/user")
+
+
+def hidden(path: str) -> bool:
+    """True if `ProtectHome=` applies to an absolute path."""
+    return any(path == one or path.startswith(f"{one}/") for one in HIDDEN)
+
+
+def _network(host: Host) -> str:
+    text = _NETWORK[host.network]
+    if host.network == "any" and host.addresses:
+        text += f"\nIPAddressDeny=any\nIPAddressAllow=localhost {' '.join(host.addresses)}"
+    return text
+
+
+def _homes(host: Host) -> str:
+    """Return what the unit sees of /home: an empty folder with the homes in it, read-only."""
+    if not host.readable:
+        return "ProtectHome=read-only"
+    # Nothing but these is visible there: no keys, no sources. With "-" one may be missing.
+    lines = ["ProtectHome=tmpfs"]
+    lines += [f"BindReadOnlyPaths={_bound(path)}" for path in host.readable]
+    if not host.user:  # where its manager listens, below /run/user
+        lines.append("BindReadOnlyPaths=-%t/systemd")
+    # There the empty folder can be written, and what is written is lost: so none may be missing.
+    dash = "-" if host.user else ""
+    lines += [f"BindPaths={_bound(path, dash)}" for path in host.writable if hidden(path)]
+    return "\n".join(lines)
+
+
+def _bound(path: str, dash: str = "-") -> str:
+    return quoted(dash + path.replace("\\", "\\\\").replace(":", "\\:"))
 
 
 def _state(host: Host) -> str:

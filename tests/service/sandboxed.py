@@ -51,6 +51,7 @@ def main() -> None:
             {
                 "writes": [one for one in folders if may(lambda one=one: touch(one))],  # type: ignore[misc]
                 "reads": [one for one in folders if may(lambda one=one: listing(one))],  # type: ignore[misc]
+                "homes": may(lambda: listing("/home")) and sorted(listing("/home/robin")),
                 "connects": may(lambda: connect("127.0.0.1", int(port))),
                 "interfaces": may(lambda: socket.socket(socket.AF_NETLINK)),
                 "unix sockets": may(lambda: socket.socket(socket.AF_UNIX)),

@@ -221,6 +221,7 @@ def test_the_sandbox_of_the_system_is_in_force(machine: Machine) -> None:
     assert found == {
         "writes": ["/tmp", "/var/tmp", STATE],
         "reads": [one for one in FOLDERS if one not in ("/etc/codex-projector", FOLDERS[-1])],
+        "homes": [".codex"],
         "connects": False,
         "interfaces": False,
         "unix sockets": True,

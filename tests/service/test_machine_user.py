@@ -34,8 +34,11 @@ def test_the_sandbox_of_a_user_is_in_force(own: Machine) -> None:
 
     found = sandboxed(own, "/home/robin/.config/systemd/user/projector.service", user=True)
 
-    assert found["writes"] == ["/tmp", "/var/tmp", "/home/robin/.local/state/codex-projector"]
+    state = "/home/robin/.local/state/codex-projector"
+    # The first is an empty folder of its own, in memory.
+    assert found["writes"] == ["/home/robin", "/tmp", "/var/tmp", state]
     assert CODEX in found["reads"]  # type: ignore[operator]
+    assert found["homes"] == [".codex", ".config", ".local"]
     words = ("connects", "interfaces", "mounts", "namespaces", "code in memory", "priority")
     assert [found[word] for word in words] == [False] * len(words)
     assert (found["disks"], found["temporary"]) == ([], [])

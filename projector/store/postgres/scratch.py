@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from projector.place import RolloutId
 from projector.rows import Change, Event, Found, ItemRow, TurnRow, Wants
 from projector.store.contract import Batch
 from projector.store.kept import EVENTS, ITEMS, TURNS, Content
+from projector.store.scratch import scratch_folder
 from projector.store.sqlite.store import SqliteStore
 
 #: Rows that are compared at a time.
@@ -34,7 +34,7 @@ class Scratch:
     @classmethod
     async def make(cls) -> Self:
         """Make an empty one."""
-        folder = Path(tempfile.mkdtemp(prefix="projector-"))
+        folder = Path(scratch_folder("replace"))
         try:
             return cls(folder, await SqliteStore.open(folder / "anew.db"))
         except BaseException:

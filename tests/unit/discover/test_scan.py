@@ -1,5 +1,6 @@
 """Which rollouts there are, by a look at the folders."""
 
+import dataclasses
 import os
 import shutil
 import time
@@ -109,6 +110,24 @@ def test_a_missing_home_is_a_fault_that_says_what_to_do(tmp_path: Path) -> None:
     assert [str(fault) for fault in found.faults] == [
         f"{tmp_path}/none: not there. Name Codex's home with --codex-home DIR or CODEX_HOME"
     ]
+
+
+def test_a_home_that_was_removed_and_is_still_mounted_vouches_for_nothing(tmp_path: Path) -> None:
+    """A sandbox keeps the folder that it was shown, empty; what is there by now it cannot see."""
+    file = put(tmp_path, f"sessions/2026/01/05/{NAME}")
+    (known,) = scan(str(tmp_path)).files
+    shown = os.open(tmp_path, os.O_PATH)
+    try:
+        home = f"/proc/self/fd/{shown}"
+        shutil.rmtree(tmp_path)
+        found = scan(home)
+    finally:
+        os.close(shown)
+
+    (fault,) = found.faults
+    assert str(fault).startswith(f"{home}: was removed. If it is there again: restart the daemon")
+    assert not file.exists()
+    assert not found.vouches_for(dataclasses.replace(known, home=home, path=f"{home}/{NAME}"))
 
 
 def test_a_home_that_codex_has_not_used_yet_is_no_fault(tmp_path: Path) -> None:

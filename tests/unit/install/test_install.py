@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from projector import cli
 from projector.commands import install
-from projector.install import host
+from projector.install import host, render
 from projector.install.render import ENABLED, UNITS
 
 Capture = pytest.CaptureFixture[str]
@@ -221,3 +223,42 @@ def test_a_unit_of_somebody_else_stays(capsys: Capture, units: Path, command: st
     assert code == cli.FAILED
     assert "was not made by projector install" in err
     assert (units / "projector.service").read_text() == "[Unit]\n"
+
+
+def test_of_homes_that_are_there_the_unit_sees_no_more(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where links lead out of a home, and what the program and its settings are made of."""
+    monkeypatch.setattr(render, "HIDDEN", (str(tmp_path),))
+    (tmp_path / "large/sessions").mkdir(parents=True)
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex/sessions").symlink_to(tmp_path / "large/sessions")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "my.toml").write_text("")
+    (tmp_path / "bin/python").symlink_to("/usr/bin/python3")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "bin"))
+    account = pwd.getpwuid(1).pw_name
+
+    code, out, _ = run(
+        capsys, "--config", str(tmp_path / "my.toml"), "install", "--as", account, "--dry-run",
+        "--codex-home", str(tmp_path / ".codex"),
+    )  # fmt: skip
+
+    assert code == 0
+    wanted = [".codex", "large/sessions", "bin", "my.toml"]
+    bound = re.findall(r"^BindReadOnlyPaths=-(.*)$", out, re.MULTILINE)
+    assert bound == [str(tmp_path / one) for one in wanted] * 3
+    assert out.count("ProtectHome=tmpfs\n") == 3
+
+
+def test_a_home_that_is_not_there_yet_is_not_hidden(capsys: Capture, tmp_path: Path) -> None:
+    """It would be missing for good: what is made after the start of a unit does not come in."""
+    account = pwd.getpwuid(1).pw_name
+
+    _, out, _ = run(
+        capsys, "install", "--as", account, "--codex-home", str(tmp_path / "no"), "--dry-run"
+    )
+
+    assert out.count("ProtectHome=read-only\n") == 3
+    assert "BindReadOnlyPaths" not in out

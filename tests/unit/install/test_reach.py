@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projector.install.reach import network
+from projector.install.reach import addresses, network
 from projector.settings import Serve, Settings
 
 # fmt: off
@@ -54,3 +54,32 @@ def test_the_wider_of_the_two_counts() -> None:
 
     assert network(Settings(database="postgresql://db/t", serve=here)) == "any"
     assert network(Settings(database="postgresql:///t", serve=here)) == "loopback"
+
+
+# fmt: off
+ADDRESSES = [
+    ("a number",                "postgresql://p@192.0.2.7:5432/t",              ("192.0.2.7",)),
+    ("a new number",            "postgresql://p@[2001:db8::1]:5432/t",          ("2001:db8::1",)),
+    ("the number of a name",    "postgresql://db/t?hostaddr=192.0.2.7",         ("192.0.2.7",)),
+    ("one of several is here",  "postgresql://localhost,192.0.2.7/t",           ("192.0.2.7",)),
+    ("a name",                  "postgresql://db.example/t",                    ()),
+    ("one of several a name",   "postgresql://192.0.2.7,db.example/t",          ()),
+    ("a name like a number",    "postgresql://192.0.2.7.example/t",             ()),
+    ("here",                    "postgresql://localhost/t",                     ()),
+    ("a service",               "postgresql:///?service=threads",               ()),
+    ("a file",                  "sqlite:////srv/p.db",                          ()),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("database", "found"), [pytest.param(*case[1:], id=case[0]) for case in ADDRESSES]
+)
+def test_addresses(database: str, found: tuple[str, ...]) -> None:
+    assert addresses(Settings(database=database)) == found
+
+
+def test_an_endpoint_for_others_is_reached_from_anywhere() -> None:
+    others = Serve(listen="0.0.0.0:9464", allow_remote=True)
+
+    assert addresses(Settings(database="postgresql://192.0.2.7/t", serve=others)) == ()

@@ -35,8 +35,12 @@ HOSTS = [
     ("a database elsewhere",   host(writable=["/srv/my rows"], environment={"A": 'x "y" %z'})),
     ("an endpoint on TCP",     host(network="loopback")),
     ("a server far away",      host(network="any")),
+    ("homes bound",            host(readable=["/home/x/.codex", "/home/x/a b:c"],
+                                    writable=["/home/x/.local/state/y"])),
+    ("a server by number",     host(network="any", addresses=["192.0.2.7", "2001:db8::1"])),
     ("a user's own",           host(user="", writable=["/home/robin/.local/state/x"])),
     ("a user's, sandboxed",    host(user="", namespaces=True)),
+    ("the same, homes bound",  host(user="", namespaces=True, readable=["/home/x/.codex"])),
     ("the newest systemd",     host(version=999)),
 ]
 # fmt: on
@@ -68,7 +72,7 @@ def test_systemd_has_nothing_to_say(tmp_path: Path, found: Host) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("found", [pytest.param(c[1], id=c[0]) for c in HOSTS[:4]])
+@pytest.mark.parametrize("found", [pytest.param(c[1], id=c[0]) for c in HOSTS[:6]])
 @pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
 def test_they_are_little_exposed(tmp_path: Path, name: str, found: Host) -> None:
     """A user's own are not held to it: what their manager may take away depends on the kernel."""
@@ -131,3 +135,25 @@ def test_paths_are_taken_literally(text: str, value: str, argument: str) -> None
 def test_memory_is_bounded(name: str) -> None:
     """Whoever reads rollouts is slowed down before the host runs out of memory."""
     assert "\nMemoryHigh=1G\n" in render(name, host())
+
+
+def test_of_the_homes_only_what_it_needs_is_seen() -> None:
+    """In every service, whatever else it is told."""
+    found = host(readable=["/home/x/.codex", "/home/x/a:b"], writable=["/home/x/db", "/srv/node"])
+
+    for name in [name for name in UNITS if name.endswith(".service")]:
+        lines = render(name, found).splitlines()
+        assert [line for line in lines if line.startswith(("ProtectHome", "Bind"))] == [
+            "ProtectHome=tmpfs",
+            "BindReadOnlyPaths=-/home/x/.codex",
+            'BindReadOnlyPaths="-/home/x/a\\\\:b"',
+            "BindPaths=-/home/x/db",
+        ]
+        assert "LimitCORE=0" in lines
+
+
+def test_a_server_that_has_a_number_is_all_that_is_reached() -> None:
+    text = render("projector.service", host(network="any", addresses=["192.0.2.7", "2001:db8::1"]))
+
+    assert "IPAddressDeny=any\nIPAddressAllow=localhost 192.0.2.7 2001:db8::1\n" in text
+    assert "IPAddress" not in render("projector.service", host(network="any"))
