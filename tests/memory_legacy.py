@@ -88,7 +88,7 @@ def lines_of(data: bytes) -> list[Line]:
 def step(reducer: LegacyReducer, store: MemoryStore, lines: Sequence[Line]) -> None:
     rounds = 0
     while wants := reducer.wants(lines):
-        reducer.learn(store.find(wants))
+        reducer.learn(wants, store.find(wants))
         rounds += 1
         assert rounds < 10, "a reducer stops asking"
     store.apply(reducer.take(lines))

@@ -23,6 +23,7 @@ class Reducer(Protocol):
        from its state and the rows, the rows come out the same.
     2. `take` never raises, whatever the lines hold.
     3. What `save` gives is bounded, however long the rollout is.
+    4. `wants` changes nothing that can be seen from outside.
     """
 
     @property
@@ -40,13 +41,14 @@ class Reducer(Protocol):
     def wants(self, lines: Sequence[Line]) -> Wants:
         """Tell which earlier rows must be known before `lines` are taken; empty: none (any more).
 
-        Decodes the lines and keeps the result for the `take` that follows with the same lines.
+        Repeatable: asking again, or asking for other lines in between, changes no answer and
+        nothing that `take` gives. The decoded lines may be kept for the next call with the same.
         A reducer that has seen the rollout from its first byte in this process wants nothing
         that it still remembers.
         """
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has. Asked for and not in it: it does not exist."""
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember the store's answer to `asked`. Asked for and not in it: it does not exist."""
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""

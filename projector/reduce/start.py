@@ -83,10 +83,10 @@ class _Chosen:
         """Tell which earlier rows must be known; before the first record there are none."""
         return Wants() if self._chosen is None else self._chosen.wants(lines)
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has."""
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember what the store has of the rows in `asked`."""
         if self._chosen is not None:
-            self._chosen.learn(found)
+            self._chosen.learn(asked, found)
 
     def save(self) -> bytes:
         """Give the state, under the name of the reducer that made it."""

@@ -141,10 +141,10 @@ def batches(file: RolloutFile, limits: Limits) -> _Made:
                     return
                 if reader.torn > _LARGE * limits.batch_bytes:
                     return
-                while reducer.wants(lines):
+                while wants := reducer.wants(lines):
                     if at is not None:
                         return
-                    reducer.learn(Found())  # before the first batch there is nothing
+                    reducer.learn(wants, Found())  # before the first batch there is nothing
                 if lines:
                     batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
                     at = batch.end

@@ -196,7 +196,7 @@ class Tail:
         start = self._checkpoint
         reducer = self._reducer_at(start)
         while wants := reducer.wants([line]):
-            reducer.learn(await self._store.find(self.file.name.rollout_id, wants))
+            reducer.learn(wants, await self._store.find(self.file.name.rollout_id, wants))
         changes = [one for one in reducer.take([line]) if not isinstance(one, Anomaly)]
         if reducer.header.mode != "paginated" or not changes:
             return None
@@ -310,7 +310,7 @@ class Tail:
             found = Found()
             if start is not None:
                 found = await self._store.find(self.file.name.rollout_id, wants)
-            reducer.learn(found)
+            reducer.learn(wants, found)
         return self._made(start, lines, generation, notes)
 
     def _made(

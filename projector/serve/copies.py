@@ -40,8 +40,8 @@ def alone(
             reader.resume()
             while not reader.at_end:
                 lines = reader.read()
-                while reducer.wants(lines):
-                    reducer.learn(Found())
+                while wants := reducer.wants(lines):
+                    reducer.learn(wants, Found())
                 for change in reducer.take(lines):
                     if isinstance(change, TurnRow):
                         started[change.turn_id] = change.offset, change.started_at

@@ -164,7 +164,7 @@ class Projection:
             wants = self.reducer.wants(lines)
             if not wants:
                 break
-            self.reducer.learn(await self._store.find(self._name.rollout_id, wants))
+            self.reducer.learn(wants, await self._store.find(self._name.rollout_id, wants))
         else:
             raise Fault("it always wants more")
         changes = self.reducer.take(lines)

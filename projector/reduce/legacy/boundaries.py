@@ -42,17 +42,15 @@ class Boundaries:
         return self._floor is not None and count > len(self._frames)
 
     def learn(self, frames: Sequence[Frame], asked: int) -> None:
-        """Take the newest frames of the store, newest first."""
-        floor = self._floor
-        if floor is None:
+        """Remember the newest `asked` living frames of the store, given newest first."""
+        if self._floor is None:
             return
+        # What was opened since the reducer was made is remembered, and in the store by now.
+        floor = self._frames[0].key if self._frames else self._floor
         older = [frame for frame in frames if frame.key < floor]
         older.reverse()
         self._frames[:0] = older
-        if len(frames) < asked:
-            self._floor = None
-        elif older:
-            self._floor = older[0].key
+        self._floor = self._frames[0].key if len(frames) >= asked else None
 
     def forget(self) -> None:
         """Forget the oldest, if there are too many."""

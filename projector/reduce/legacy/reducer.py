@@ -38,9 +38,8 @@ class LegacyReducer:
         self._desk = Desk(rollout_id, self._state, self._ledger)
         self._story = Story(self._desk, whole=whole)
         self._read: list[Record | Anomaly] = []
-        self._read_for: tuple[int, int, int] | None = None
-        self._asked_frames = 0
-        self._asked_items: set[Key] = set()
+        self._read_for: tuple[Line, ...] = ()
+        """Lines that `_read` was decoded from: a cache, and all that `wants` changes."""
         self._lost: set[Key] = set()
         """Items of open calls that the store does not have."""
 
@@ -75,51 +74,45 @@ class LegacyReducer:
     # What must be known
 
     def wants(self, lines: Sequence[Line]) -> Wants:
-        """Tell which earlier rows must be known before `lines` are taken."""
+        """Return the earlier rows that must be known before `lines` are taken."""
         if not lines:
             return Wants()
         self._decode(lines)
-        turns = self._missing_turns()
-        items = self._missing_items()
-        frames = self._missing_frames()
-        self._asked_frames = max(self._asked_frames, frames)
+        turns = frozenset(map(TurnId, self._missing_turns()))
         return Wants(
-            turns=frozenset(map(TurnId, turns)),
-            items=frozenset(map(ItemId, items)),
-            frames=frames,
-            frames_of=frozenset(map(TurnId, turns)),
+            turns=turns,
+            items=frozenset(ItemId(item_id) for _, item_id in self._missing_items()),
+            frames=self._missing_frames(),
+            frames_of=turns,
         )
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has."""
-        if self._asked_frames:
-            self._story.boundaries.learn(found.frames, self._asked_frames)
-        for turn_id in self._missing_turns(asked=True):
-            known = found.turns.get(TurnId(turn_id))
-            self._ledger.learn_turn(turn_id, known)
-            frame = found.frames_of.get(TurnId(turn_id))
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember what the store has of the rows in `asked`."""
+        ledger = self._ledger
+        if asked.frames:
+            self._story.boundaries.learn(found.frames, asked.frames)
+        for turn_id in asked.turns - ledger.turns.keys():
+            ledger.learn_turn(turn_id, found.turns.get(turn_id))
+            frame = found.frames_of.get(turn_id)
             if frame is not None:
-                self._ledger.turn(turn_id).bind(frame)
+                ledger.turn(turn_id).bind(frame)
         for item in (each for known in found.items.values() for each in known):
-            self._ledger.learn_item(item)
-        self._lost |= self._asked_items - self._ledger.items.keys()
-        self._asked_items = set()
+            ledger.learn_item(item)
+        self._lost |= {key for key in self._missing_items() if key[1] in asked.items}
 
-    def _missing_turns(self, *, asked: bool = False) -> set[str]:
+    def _missing_turns(self) -> set[str]:
         if self._ledger.whole:
             return set()
-        known, state = self._ledger.turns, self._state
-        if not asked:
-            needed = {each for each in self._named() if each not in known}
-            if state.active is not None:
-                needed.add(state.active.turn)
-            if state.started_last is not None:
-                needed.add(state.started_last)
-            needed.update(call.turn for call in state.calls.values())
-            needed.update(each.turn for each in state.sessions.values())
-            needed.update(each.turn for each in self._goes_back_to())
-            self._wanted_turns = needed - known.keys()
-        return self._wanted_turns
+        state = self._state
+        needed = self._named()
+        if state.active is not None:
+            needed.add(state.active.turn)
+        if state.started_last is not None:
+            needed.add(state.started_last)
+        needed.update(call.turn for call in state.calls.values())
+        needed.update(each.turn for each in state.sessions.values())
+        needed.update(each.turn for each in self._goes_back_to())
+        return needed - self._ledger.turns.keys()
 
     def _named(self) -> set[str]:
         """Give the turns that the records name."""
@@ -140,17 +133,13 @@ class LegacyReducer:
             keys.add(state.reasoning)
         return keys
 
-    def _missing_items(self) -> set[str]:
+    def _missing_items(self) -> set[Key]:
         # Those of open calls are remembered from the first byte on, an old reasoning is not.
-        open_items = set() if self._ledger.whole else self._open_items()
+        needed = set() if self._ledger.whole else self._open_items()
         for back in self._goes_back_to():
             if back.reasoning is not None:
-                open_items.add((back.turn, back.reasoning))
-        known = self._ledger.items
-        self._asked_items = {
-            key for key in open_items if key not in known and key not in self._lost
-        }
-        return {item_id for _, item_id in self._asked_items}
+                needed.add((back.turn, back.reasoning))
+        return needed - self._ledger.items.keys() - self._lost
 
     def _rolls_back(self) -> int:
         """Give how many boundaries the records take back at most."""
@@ -172,18 +161,15 @@ class LegacyReducer:
 
     def _missing_frames(self) -> int:
         count = self._rolls_back()
-        if count <= self._asked_frames or not self._story.boundaries.missing(count):
-            return 0
-        return count
+        return count if self._story.boundaries.missing(count) else 0
 
     # Taking lines
 
     def _decode(self, lines: Sequence[Line]) -> None:
-        place = (lines[0].offset, lines[-1].end, len(lines))
-        if place == self._read_for:
+        read_for = tuple(lines)
+        if read_for == self._read_for:
             return
-        self._read_for = place
-        self._asked_frames = 0
+        self._read_for = read_for
         read = self._read = []
         for line in lines:
             read_into(read, line)
@@ -194,8 +180,7 @@ class LegacyReducer:
             self._decode(lines)
             self._desk.batch = lines[0].offset
             self._take()
-            self._read_for = None
-            self._read = []
+            self._read_for, self._read = (), []
             self._desk.leave()
         changes = self._ledger.handed_out()
         state = self._state

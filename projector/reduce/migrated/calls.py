@@ -28,7 +28,7 @@ from projector.reduce.legacy.thread import Thread
 from projector.reduce.legacy.turns import Turns
 from projector.reduce.migrated.signs import Beginning
 from projector.reduce.paginated.desk import ordinal_of
-from projector.rows import Anomaly, Change, Drop, Found, Header, ItemRow
+from projector.rows import Anomaly, Change, Drop, Found, Header, ItemRow, Wants
 
 #: Rebuilt items that are remembered, in case that an item tells of the same call later.
 _SHOWN_MAX: Final = 64
@@ -52,7 +52,6 @@ class Calls:
         """Of open calls, by call id: what is shown at the output has the call's place."""
         self._shown: dict[Key, None] = {}
         """The newest rebuilt items."""
-        self._asked: set[Key] = set()
         self._lost: set[Key] = set()
         """Items of open calls that the store does not have."""
 
@@ -92,17 +91,19 @@ class Calls:
     # What must be known
 
     def wants(self) -> frozenset[ItemId]:
-        """Tell which items must be known before further lines are taken."""
-        self._asked = self._open_items() - self._ledger.items.keys() - self._lost
-        return frozenset(ItemId(item_id) for _, item_id in self._asked)
+        """Return the items that must be known before further lines are taken."""
+        return frozenset(ItemId(item_id) for _, item_id in self._missing_items())
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has."""
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember what the store has of the items in `asked`."""
+        missing = self._missing_items()
         for item in (each for known in found.items.values() for each in known):
-            if (item.turn_id, item.item_id) in self._asked:
+            if (item.turn_id, item.item_id) in missing:
                 self._ledger.learn_item(item)
-        self._lost |= self._asked - self._ledger.items.keys()
-        self._asked = set()
+        self._lost |= {key for key in self._missing_items() if key[1] in asked.items}
+
+    def _missing_items(self) -> set[Key]:
+        return self._open_items() - self._ledger.items.keys() - self._lost
 
     def _open_items(self) -> set[Key]:
         state = self._state

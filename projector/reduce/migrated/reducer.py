@@ -98,11 +98,11 @@ class MaybeMigratedReducer:
             return wanted
         return Wants(turns=wanted.turns, items=self._calls.wants())
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has."""
-        self._plain.learn(found)
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember what the store has of the rows in `asked`."""
+        self._plain.learn(asked, found)
         if self._calls is not None:
-            self._calls.learn(found)
+            self._calls.learn(asked, found)
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""

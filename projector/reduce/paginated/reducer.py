@@ -82,7 +82,6 @@ class PaginatedReducer:
         """`saved`: where an earlier process left off; None: at the start of the file."""
         self._desk = Desk(rollout_id, thread_id, Saved() if saved is None else saved)
         self._remembers_all = saved is None
-        self._asked: frozenset[TurnId] = frozenset()
         self._decoded: tuple[Sequence[Line], list[Any]] | None = None
 
     @classmethod
@@ -139,8 +138,7 @@ class PaginatedReducer:
                 name = self._names(each)
                 if name is not None and name not in self._desk.turns:
                     named.add(TurnId(name))
-        self._asked = frozenset(named)
-        return Wants(turns=self._asked)
+        return Wants(turns=frozenset(named))
 
     def _names(self, record: Object) -> str | None:
         """Give the turn that must be known to take a record."""
@@ -161,11 +159,11 @@ class PaginatedReducer:
             return name
         return self._desk.saved.active
 
-    def learn(self, found: Found) -> None:
-        """Hear what the store has of the turns that were asked for."""
-        for name in self._asked:
-            self._desk.turns[name] = Turn.known(found.turns.get(name))
-        self._asked = frozenset()
+    def learn(self, asked: Wants, found: Found) -> None:
+        """Remember what the store has of the turns in `asked`."""
+        turns = self._desk.turns
+        for name in asked.turns - turns.keys():
+            turns[name] = Turn.known(found.turns.get(name))
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""

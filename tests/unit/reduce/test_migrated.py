@@ -56,7 +56,7 @@ def fold(
     for at, (begin, end) in enumerate(itertools.pairwise(bounds)):
         piece = lines[begin:end]
         if wants := reducer.wants(piece):
-            reducer.learn(store.find(wants))
+            reducer.learn(wants, store.find(wants))
             assert not reducer.wants(piece)
         store.apply(reducer.take(piece))
         if at < len(restarts) and restarts[at]:
@@ -161,8 +161,9 @@ def test_an_item_that_the_store_has_not_is_asked_for_once() -> None:
     reducer.take(lines[:5])
     reducer = resume(ROLLOUT, THREAD, reducer.save())
 
-    assert reducer.wants(lines[5:]).items == {"c1"}
-    reducer.learn(Found())
+    wants = reducer.wants(lines[5:])
+    assert wants.items == {"c1"}
+    reducer.learn(wants, Found())
 
     assert not reducer.wants(lines[5:])
 
@@ -472,7 +473,7 @@ SIGN = event(
 )
 
 
-HEADS = st.sampled_from(
+HEADS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"subagent_history_start_ordinal": 9}, {"subagent_history_start_ordinal": 99},
      {"forked_from_id": PARENT}, {"subagent_history_start_ordinal": 0}]
 )  # fmt: skip

@@ -114,7 +114,7 @@ def fold(
         piece = lines[begin:end]
         wants = reducer.wants(piece)
         if wants:
-            reducer.learn(memory.find(wants))
+            reducer.learn(wants, memory.find(wants))
             assert not reducer.wants(piece)
         memory.apply(reducer.take(piece))
         state = reducer.save()
