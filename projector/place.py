@@ -87,13 +87,16 @@ class Fingerprint:
     """Tells whether the bytes before a checkpoint are still the ones that were read.
 
     Two short digests, so that going on after a move, a compression or a restart costs a few
-    bytes and never a second reading.
+    bytes. The checksum of all is compared where the file is another one, or was written to
+    without growing (`read/whole.py`).
     """
 
     head: bytes
     """Digest of the first bytes of the file, at most `HEAD_BYTES` and never past the offset."""
     tail: bytes
     """Digest of the last bytes before the offset, at most `TAIL_BYTES`."""
+    checksum: int | None = None
+    """CRC-32 of all bytes before the offset; None: not known."""
 
 
 #: How many bytes at the start of a file and before a checkpoint are fingerprinted. Records of one
@@ -126,5 +129,6 @@ class Line(NamedTuple):
     end: Offset
     """Just behind its newline."""
     data: bytes
-    """The line without its newline; empty when it was longer than the limit (`overlong`)."""
+    """The line without its newline; empty when it was longer than the limit (`overlong`), or
+    stands for several blank lines."""
     overlong: bool = False

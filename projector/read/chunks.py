@@ -28,8 +28,8 @@ CHUNK_BYTES = 1024 * 1024
 #: Largest window of a compressed frame, as a power of two: 128 MiB, what `zstd` itself allows.
 WINDOW_LOG = 27
 #: A .zst that has given so many bytes, each `BOMB_RATIO` for one, is not read further.
-BOMB_BYTES = 1024 * 1024 * 1024
-BOMB_RATIO = 4096
+BOMB_BYTES = 256 * 1024 * 1024
+BOMB_RATIO = 1024
 
 _PACKED_BYTES: Final = 128 * 1024
 _IDLE_STEPS: Final = 1000

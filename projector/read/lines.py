@@ -5,20 +5,39 @@ whatever they are; memory bounded by the longest line that is allowed.
 
 Plan: each piece is searched for newlines once, by one `bytes.split`, as it comes in. What
 follows its last newline is kept, known to hold none, so a line that arrives byte by byte is not
-searched again at each byte. A line that outgrows the limit is counted, not kept.
+searched again at each byte. A line that outgrows the limit is counted, not kept. Where the bytes
+can be had again, neither is a line of more than `HELD_BYTES`: it is fetched whole once its
+newline has come, and compared with the checksum of what went by.
 
 Only the byte 0x0A ends a line: U+2028 and its like stand raw in the strings of rollouts.
+
+Where lines are so short that their number would cost more than their bytes, adjacent blank lines
+come as one: it ends where the last of them does, and holds nothing.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
+from collections.abc import Callable
 from functools import partial
 from itertools import accumulate, repeat
+from typing import Final
 
+from projector.errors import SetAside
 from projector.place import TAIL_BYTES, Line, Offset
 
 #: Longest line that is kept, in bytes without its newline.
 MAX_LINE = 256 * 1024 * 1024
+#: Of a longer line whose newline has not come, nothing is held that can be read again.
+HELD_BYTES = 4 * 1024 * 1024
+#: Lines that are shorter on average are looked through for blank ones.
+_SHORT: Final = 32
+#: Adjacent blank lines: of the bytes `decode.parse.BLANK`.
+_blank_lines: Final = re.compile(rb"[ \t\r\x0c\n]*\n").match
+
+#: Gives bytes of the file again: how many, from where on.
+Fetch = Callable[[int, int], bytes]
 
 # Line(...) by keyword costs three times as much, and there is one per record.
 _line = partial(tuple.__new__, Line)
@@ -27,28 +46,56 @@ _line = partial(tuple.__new__, Line)
 class Splitter:
     """Cuts one rollout, given piece by piece, into lines."""
 
-    __slots__ = ("_kept", "_max_line", "_overlong", "left", "offset", "tails", "torn")
+    __slots__ = (
+        "_fetch", "_kept", "_max_line", "_overlong", "_running", "_unheld",
+        "checksum", "left", "offset", "tails", "torn",
+    )  # fmt: skip
 
-    def __init__(self, offset: Offset, *, max_line: int = MAX_LINE) -> None:
-        """Begin at `offset`, which is the start of a line."""
+    def __init__(
+        self,
+        offset: Offset,
+        *,
+        max_line: int = MAX_LINE,
+        checksum: int | None = 0,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """Begin at `offset`, which is the start of a line.
+
+        Args:
+            offset: bytes before the first piece.
+            max_line: longest line that is given, in bytes without its newline.
+            checksum: CRC-32 of all bytes before `offset`; None: not known.
+            fetch: reads bytes again that were fed; None: they cannot be had again.
+        """
         self._max_line = max_line
+        self._fetch = fetch
         self._kept = bytearray()
-        self._overlong = False
+        self._overlong = self._unheld = False
         self.offset = offset
         """Of the first byte that belongs to no whole line yet."""
+        self.checksum = checksum
+        """CRC-32 of all bytes before `offset`; None: not known."""
+        self._running = checksum
         self.torn = 0
         """How many bytes have come since."""
         self.left = b""
         """What of the last piece was not looked at, because it has more lines than `most`."""
         self.tails: dict[int, bytes] = {}
-        """End of an overlong line → its last bytes, at most `TAIL_BYTES`, newline included.
+        """End of a line whose data lacks them → its last bytes, at most `TAIL_BYTES`.
 
-        A fingerprint of such a line's end can be had from here only. `forget` empties it.
+        Newline included. For overlong lines, and blank ones that come as one: a fingerprint of
+        such a line's end can be had from here only. `forget` empties it.
         """
 
     def feed(self, piece: bytes, most: int = -1) -> list[Line]:
-        """Take the next bytes; give the lines that they complete, at most `most` of them."""
+        """Take the next bytes; give the lines that they complete, at most `most` of them.
+
+        Raises:
+            SetAside: a long line cannot be fetched, or is not what went by.
+        """
         parts = piece.split(b"\n", most)
+        if _SHORT < len(parts) > len(piece) // _SHORT and len(piece) <= self._max_line:
+            return self._feed_short(piece, most)
         rest = parts.pop()
         self.left = b""
         if len(parts) == most:
@@ -57,10 +104,13 @@ class Splitter:
             self._keep(rest)
             return []
         lines: list[Line] = []
+        start = 0
         if self.torn:
+            start = len(parts[0]) + 1
             lines.append(self._complete(parts[0]))
             del parts[0]
         if parts:
+            self._sum_lines(piece, start, len(piece) - len(self.left) - len(rest))
             ends = list(accumulate([len(part) + 1 for part in parts], initial=self.offset))
             lines += map(_line, zip(ends, ends[1:], parts, repeat(False), strict=False))
             self.offset = Offset(ends[-1])
@@ -70,37 +120,114 @@ class Splitter:
             self._keep(rest)
         return lines
 
-    def unfinished(self) -> Line | None:
-        """Give the line whose newline has not come, as it would be if it came now."""
-        if not self.torn or self._overlong:
+    def _feed_short(self, piece: bytes, most: int) -> list[Line]:
+        """Do what `feed` does where lines are short: blank ones come as one."""
+        lines: list[Line] = []
+        self.left = b""
+        at = 0
+        if self.torn:
+            at = piece.find(b"\n") + 1
+            lines.append(self._complete(piece[: at - 1]))
+        first = at
+        while len(lines) != most:
+            start = at
+            blank = _blank_lines(piece, start)
+            at = piece.find(b"\n", start) + 1 if blank is None else blank.end()
+            if not at:
+                at = start
+                break
+            end = Offset(self.offset + at - start)
+            if blank is None:
+                lines.append(Line(self.offset, end, piece[start : at - 1]))
+            else:
+                if at - start > 1:
+                    self.tails[end] = piece[max(start, at - TAIL_BYTES) : at]
+                lines.append(Line(self.offset, end, b""))
+            self.offset = end
+        else:
+            self.left = piece[at:]
+        self._sum_lines(piece, first, at)
+        if not self.left and at < len(piece):
+            self._keep(piece[at:])
+        return lines
+
+    def unfinished(self, most: int = MAX_LINE) -> Line | None:
+        """Give the line whose newline has not come, as it would be if it came now.
+
+        None: there is none, or it is longer than `most`, or cannot be the end of a record.
+        """
+        if not self.torn or self._overlong or self.torn > most:
             return None
-        return Line(self.offset, Offset(self.offset + self.torn + 1), bytes(self._kept))
+        if not self._kept[-TAIL_BYTES:].rstrip().endswith(b"}"):
+            return None
+        data = bytes(self._kept)
+        if self._unheld:
+            assert self._fetch is not None, "else it is held"
+            data = self._fetch(self.torn, self.offset)
+            if len(data) != self.torn:
+                return None
+        return Line(self.offset, Offset(self.offset + self.torn + 1), data)
 
     def forget(self, before: Offset) -> None:
         """Drop the tails of lines that end at or before a place."""
         if self.tails:
             self.tails = {end: tail for end, tail in self.tails.items() if end > before}
 
-    def _keep(self, piece: bytes) -> None:
-        """Add to the line whose newline has not come."""
-        self.torn += len(piece)
-        self._kept += piece
-        if self.torn > self._max_line:
-            self._overlong = True
+    def release(self) -> None:
+        """Hold nothing of a torn line that can be fetched."""
+        if self.torn > TAIL_BYTES and self._fetch is not None:
+            self._unheld = True
             self._kept = self._kept[-TAIL_BYTES:]
 
+    def _sum_lines(self, piece: bytes, start: int, end: int) -> None:
+        """Add whole lines, `piece[start:end]`, to the checksum."""
+        if self._running is not None:
+            with memoryview(piece) as view:
+                self.checksum = self._running = zlib.crc32(view[start:end], self._running)
+
+    def _keep(self, piece: bytes) -> None:
+        """Add to the line whose newline has not come."""
+        if self._running is not None:
+            self._running = zlib.crc32(piece, self._running)
+        self.torn += len(piece)
+        self._overlong |= self.torn > self._max_line
+        self._unheld |= self.torn > HELD_BYTES and self._fetch is not None
+        if self._overlong or self._unheld:
+            self._kept = (self._kept[-TAIL_BYTES:] + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
+        else:
+            self._kept += piece
+
     def _complete(self, piece: bytes) -> Line:
-        """End the torn line: `piece` is what came before its newline."""
+        """End the torn line: `piece` is what came before its newline.
+
+        Raises:
+            SetAside: it cannot be fetched, or is not what went by.
+        """
         self._keep(piece)
         start, end = self.offset, Offset(self.offset + self.torn + 1)
-        data = bytes(self._kept)
-        if self._overlong:
-            self.tails[end] = (data + b"\n")[-TAIL_BYTES:]
-            line = Line(start, end, b"", overlong=True)
+        overlong = self._overlong
+        if overlong:
+            self.tails[end] = (bytes(self._kept) + b"\n")[-TAIL_BYTES:]
+            data = b""
         else:
-            line = Line(start, end, data)
-        self.offset, self.torn, self._kept, self._overlong = end, 0, bytearray(), False
-        return line
+            data = self._fetched() if self._unheld else bytes(self._kept)
+        if self._running is not None:
+            self._running = zlib.crc32(b"\n", self._running)
+        self.checksum = self._running
+        self.offset, self.torn, self._kept = end, 0, bytearray()
+        self._overlong = self._unheld = False
+        return Line(start, end, data, overlong)
+
+    def _fetched(self) -> bytes:
+        """Read the torn line again, which is whole now."""
+        assert self._fetch is not None, "else it is held"
+        data = self._fetch(self.torn, self.offset)
+        same = len(data) == self.torn and b"\n" not in data
+        if same and self.checksum is not None:
+            same = zlib.crc32(data, self.checksum) == self._running
+        if not same:
+            raise SetAside(f"the line at byte {self.offset} changed while it was read")
+        return data
 
     def _bounded(self, line: Line) -> Line:
         """Empty a line that is too long (only where pieces are larger than the limit)."""

@@ -13,7 +13,7 @@ time, a deleted file's inode is used again within a second):
 Why two digests: the tail alone holds a record's end, which a migration that adds ordinals moves
 or changes; the head holds the thread's id and the first record's time, so another rollout under
 the same name is seen even where records end alike. Neither sees an edit in the middle that keeps
-every length; nor does anything else short of reading all again (`verify` does).
+every length: for that there is a checksum of all that was read (`whole.py`).
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def fingerprint(offset: int, head: bytes, tail: bytes) -> Fingerprint:
+def fingerprint(offset: int, head: bytes, tail: bytes, checksum: int | None) -> Fingerprint:
     """Make the fingerprint of a place from what was read before it.
 
     `head`: the first bytes of the file; `tail`: the last bytes before `offset`. Either may be
-    longer than is needed, never shorter.
+    longer than is needed, never shorter. `checksum`: CRC-32 of all of them.
     """
     assert len(head) >= min(HEAD_BYTES, offset), "the head was not kept"
     assert len(tail) >= min(TAIL_BYTES, offset), "the tail was not kept"
     return Fingerprint(
-        head=digest(head[: min(HEAD_BYTES, offset)]), tail=digest(tail[-TAIL_BYTES:])
+        head=digest(head[: min(HEAD_BYTES, offset)]),
+        tail=digest(tail[-TAIL_BYTES:]),
+        checksum=checksum,
     )
 
 
@@ -77,7 +79,12 @@ class StartOver:
     reason: str
 
 
-Decision = GoOn | Wait | StartOver
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Not all of what must be looked at was; `resume` goes on with it."""
+
+
+Decision = GoOn | Wait | StartOver | Undecided
 
 
 def resume(checkpoint: Checkpoint | None, facts: Facts) -> Decision:

@@ -29,14 +29,26 @@ from projector.read.chunks import (
 )
 from projector.read.frames import unpacked_size
 from projector.read.lines import MAX_LINE, Splitter
-from projector.read.resume import Decision, Facts, StartOver, decide, digest, fingerprint
+from projector.read.resume import (
+    Decision,
+    Facts,
+    StartOver,
+    Undecided,
+    decide,
+    digest,
+    fingerprint,
+)
 from projector.rows import Anomaly
 
 #: How much one call of `read` gives, unless told.
 BUDGET_BYTES = 8 * 1024 * 1024
 BUDGET_LINES = 50_000
+#: Longest line without its newline that is looked at: it may grow byte by byte.
+UNFINISHED_BYTES = 16 * 1024 * 1024
 #: A line that is longer is not kept for fingerprints of its end.
 _LONG: Final = 64 * 1024
+#: To read so much costs no more than to read less.
+_LEAST_BYTES: Final = 4096
 #: How a rollout begins, and no zstd frame does: some tools rename without packing.
 _PLAIN: Final = b"{"
 
@@ -70,6 +82,10 @@ class RolloutReader:
         self._stream: Unpacked | None = None
         self._size = 0
         self._known: Fingerprint | None = None if at is None else at.fingerprint
+        self._checksum: int | None = 0 if at is None else at.fingerprint.checksum
+        """Of all bytes before `offset`."""
+        self._skipping: tuple[Unpacked, int | None, bytes, bytes] | None = None
+        """On the way to `offset`: the stream, the file's size if it tells, head, tail so far."""
         self._offset = Offset(0) if at is None else at.offset
         self._head = b""
         self._edge = self._tail = self._before = b""
@@ -105,8 +121,11 @@ class RolloutReader:
 
     @property
     def unfinished(self) -> Line | None:
-        """The last line, whose newline has not come, as if it had; None: none, or too long."""
-        return self._splitter.unfinished() if self.at_end else None
+        """The last line, whose newline has not come, as if it had.
+
+        None: there is none, it is long, or it cannot be a whole record.
+        """
+        return self._splitter.unfinished(UNFINISHED_BYTES) if self.at_end else None
 
     @property
     def anomaly(self) -> Anomaly | None:
@@ -120,26 +139,32 @@ class RolloutReader:
         place = self._offset if end is None else end
         if place == self._offset and self._known is not None:
             return self._known
-        tail = self._tail if place == self._offset else self._tail_at(place)
-        return fingerprint(place, self._head, tail)
+        if place == self._offset:
+            return fingerprint(place, self._head, self._tail, self._checksum)
+        return fingerprint(place, self._head, self._tail_at(place), None)
 
     # Looking again --------------------------------------------------------------------------
 
-    def resume(self) -> Decision:
+    def resume(self, max_bytes: int | None = None) -> Decision:
         """Look at the file and decide whether reading may go on from `offset`.
 
-        After `GoOn`, `read` gives what there is; after `StartOver`, call `start_over` first.
+        After `GoOn`, `read` gives what there is; after `StartOver`, call `start_over` first;
+        after `Undecided`, call it again. `max_bytes`: so much of a compressed file is unpacked
+        at once; None: all before `offset`.
 
         Raises:
             Vanished: the file is not there any more.
             SetAside: it cannot be read, or is too damaged to tell.
         """
         file, identity = self._look()
-        return self._resume_packed(file) if self._packed else self._resume_plain(identity.size)
+        if self._packed:
+            return self._resume_packed(file, max_bytes)
+        return self._resume_plain(identity.size)
 
     def start_over(self) -> None:
         """Go back to the start of the file that `resume` looked at."""
-        self._offset, self._known, self._head = Offset(0), None, b""
+        self._offset, self._known, self._head, self._checksum = Offset(0), None, b"", 0
+        self._skipping = None
         self._drop(b"")
         self._exhausted = False
         if self._packed and self._file is not None:
@@ -155,6 +180,7 @@ class RolloutReader:
                 return self._file, now
             self.close()
             self._drop(self._tail)
+        self._skipping = None
         self._file = self._open_file(self.path)
         self._identity = self._file.identity()
         self._packed = self.compressed and self._file.pread(1, 0) != _PLAIN
@@ -189,7 +215,7 @@ class RolloutReader:
             self._exhausted = self._position >= size
         return decision
 
-    def _resume_packed(self, file: File) -> Decision:
+    def _resume_packed(self, file: File, max_bytes: int | None) -> Decision:
         """As above; the bytes before the checkpoint can be had only by unpacking them.
 
         A file whose frames tell that it ends at the checkpoint is believed after its first
@@ -205,17 +231,26 @@ class RolloutReader:
                 ),
             )
         offset, known = self._offset, self._standing()
-        self._stream, stream = None, Unpacked(file)
-        size = unpacked_size(file.pread)
-        head = self._unpack(stream, min(HEAD_BYTES, offset))
-        told = decide(offset, known, Facts(size=size, head=digest(head)))
-        if isinstance(told, StartOver):
-            self._refuse_damage(stream)
-            return told
-        if size == offset and known is not None:
-            self._head, self._tail, self._known, self._exhausted = head, b"", known, True
-            return told
-        tail = self._skip(stream, offset, head)
+        if self._skipping is None:
+            self._stream, stream = None, Unpacked(file)
+            size = unpacked_size(file.pread)
+            head = self._unpack(stream, min(HEAD_BYTES, offset))
+            told = decide(offset, known, Facts(size=size, head=digest(head)))
+            if isinstance(told, StartOver):
+                self._refuse_damage(stream)
+                return told
+            if size == offset and known is not None:
+                self._head, self._tail, self._known, self._exhausted = head, b"", known, True
+                return told
+            self._skipping = stream, size, head, head[-TAIL_BYTES:]
+        stream, size, head, tail = self._skipping
+        left = offset - stream.position if max_bytes is None else max_bytes
+        upto = min(offset, stream.position + left)
+        tail = self._skip(stream, upto, tail)
+        if stream.position < offset and not stream.ended:
+            self._skipping = stream, size, head, tail
+            return Undecided()
+        self._skipping = None
         if stream.position < offset:
             self._refuse_damage(stream)
             size = stream.position
@@ -246,8 +281,7 @@ class RolloutReader:
         return b"".join(parts)
 
     def _skip(self, stream: Unpacked, offset: int, tail: bytes) -> bytes:
-        """Go on to `offset`; give the last bytes before it."""
-        tail = tail[-TAIL_BYTES:]
+        """Go on to `offset`; give the last bytes before it. `tail`: those before here."""
         while stream.position < offset and not stream.ended:
             part = self._unpack(stream, min(self._chunk_bytes, offset - stream.position))
             tail = (tail + part[-TAIL_BYTES:])[-TAIL_BYTES:]
@@ -274,7 +308,8 @@ class RolloutReader:
                     if lines:
                         break  # give what was read; if it is no passing fault it comes again
                     raise
-                max_bytes -= max(1, len(piece))
+                # What gives little (frames of a byte, or of none) takes its time, too.
+                max_bytes -= max(_LEAST_BYTES, len(piece)) if piece else self._chunk_bytes
             lines += self._splitter.feed(piece, max_lines - len(lines))
             self._ahead = self._splitter.left
         if lines:
@@ -289,6 +324,7 @@ class RolloutReader:
                 ]
             self._tail = self._tail_at(lines[-1].end)
             self._offset, self._known = lines[-1].end, None
+            self._checksum = self._splitter.checksum
         return lines
 
     def _pull(self, length: int) -> bytes:
@@ -329,8 +365,9 @@ class RolloutReader:
         tail = b""
         while at >= 0 and len(tail) < TAIL_BYTES:
             line = self._batch[at]
-            if line.overlong:
-                tail = self._splitter.tails[line.end] + tail
+            known = self._splitter.tails.get(line.end)
+            if known is not None:
+                tail = known + tail
                 if line.end - line.offset >= TAIL_BYTES:
                     break
             else:
@@ -343,19 +380,28 @@ class RolloutReader:
     def _drop(self, tail: bytes) -> None:
         """Forget what was read behind `offset`."""
         self._head = self._head[: self._offset]
-        self._splitter = Splitter(self._offset, max_line=self._max_line)
+        self._splitter = Splitter(
+            self._offset,
+            max_line=self._max_line,
+            checksum=self._checksum,
+            fetch=None if self.compressed else self._pread,
+        )
         self._position: int = self._offset
         self._edge = self._tail = self._before = tail
         self._batch, self._ahead = [], b""
         self._exhausted = True
 
     def let_go(self) -> None:
-        """Let go of the lines last given: from now on only `offset` has a fingerprint."""
+        """Let go of the lines last given: from now on only `offset` has a fingerprint.
+
+        Of a torn line nothing is held that can be read again.
+        """
         self._batch = []
+        self._splitter.release()
 
     def close(self) -> None:
         """Let go of the file. Safe to call twice; `resume` opens it again."""
-        file, self._file, self._stream = self._file, None, None
+        file, self._file, self._stream, self._skipping = self._file, None, None, None
         if file is not None:
             file.close()
 

@@ -70,6 +70,7 @@ async def backfill(
                 elsewhere = await asyncio.to_thread(surveyor.rollout, file)
                 rounds.news([elsewhere] if elsewhere else [])
     finally:
+        await rounds.leave()
         rounds.close()
     for rollout_id, notes in notes_of(look.passed_over).items():
         await store.note(rollout_id, notes)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from projector.reduce.contract import Reducer
 
 
+_data = attrgetter("data")
 # ItemRow(...), in a third of the time: there is one for each item.
 _row = partial(tuple.__new__, ItemRow)
 
@@ -102,6 +103,7 @@ def batch_of(
 
 def _records(lines: Sequence[Line]) -> int:
     """Count the lines that are not blank."""
-    if all(map(attrgetter("data"), lines)):
-        return len(lines)
-    return sum(1 for line in lines if line.data or line.overlong)
+    blank = sum(map(bytes.isspace, map(_data, lines)))
+    if not all(map(_data, lines)):
+        blank += sum(1 for line in lines if not line.data and not line.overlong)
+    return len(lines) - blank

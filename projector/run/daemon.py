@@ -163,6 +163,7 @@ class Daemon:
             await asyncio.gather(*helpers, return_exceptions=True)
             if self._scanning is not None:
                 await asyncio.wait([self._scanning])
+            await self._rounds.leave()
             self._rounds.close()
             await self._audience.end()
         with suppress(StoreUnavailable):
@@ -183,6 +184,7 @@ class Daemon:
 
     async def _begin_anew(self) -> None:
         """Go over to another database: know nothing, and fill it from the rollouts."""
+        await self._rounds.leave()
         await self._store.reopen()
         self._rounds.forget_all()
         await self._remember()

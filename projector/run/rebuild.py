@@ -151,6 +151,8 @@ class _Anew:
 
         async def batches() -> AsyncIterator[Batch]:
             async for batch in tail.anew(None):
+                if batch is None:
+                    continue
                 noted = sum(1 for change in batch.changes if isinstance(change, Anomaly))
                 self.anomalies += noted
                 made.append(replace(batch, changes=()))

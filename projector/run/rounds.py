@@ -9,7 +9,9 @@ Backfill and daemon are the same rounds with different ends. The rules:
 3. After any doubt about a write every tail of the round is thrown away, and read again from the
    checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
    rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
-4. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
+4. A turn ends after so many bytes read as make a batch, whether a line of them is whole or not.
+   A rollout that is projected anew, which takes as long as it takes, is so beside the rounds.
+5. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
    line again when its file changes, or at the next full scan. So is one that we cannot project by
    a fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A
    fault in a transaction of several is looked for as in rule 3, one rollout each.
@@ -44,8 +46,13 @@ SIDE_BY_SIDE = 64
 HOT_TAILS = 1024
 #: Files that stay open meanwhile. To open one costs little, and wakes who watches it.
 OPEN_FILES = 256
+#: Compressed ones among those that are read side by side: each unpacks into a window of its own,
+#: of 128 MiB at most.
+PACKED = 2
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
+#: How long a round with nothing to do waits for a rollout that is projected anew, in seconds.
+_PATIENCE_S = 0.05
 
 
 @dataclass(slots=True)
@@ -74,6 +81,10 @@ class _Glance:
 
     found: Batch | StartOver | Exception | None
     bytes_read: int
+
+
+class _Leaving(Exception):
+    """What is projected anew is given up: we leave."""
 
 
 class _Failed(SetAside):
@@ -120,6 +131,10 @@ class Rounds:
         self._seen = Known()
         self._lost: dict[RolloutId, RolloutFile] = {}
         self._cautious = 0
+        self._replacing: RolloutFile | None = None
+        self._replacement: asyncio.Task[None] | None = None
+        """Projects one rollout anew beside the rounds: `_replacing`."""
+        self._leaving = False
         self.set_aside: dict[RolloutId, SetAside] = {}
         self.vanished: dict[RolloutId, RolloutFile] = {}
         """Listed, and not there when they were read: moved, or gone. Whoever looks empties it."""
@@ -151,12 +166,14 @@ class Rounds:
     @property
     def waiting(self) -> int:
         """Rollouts in line."""
-        return len(self._line) + len(self._reading)
+        return len(self._line) + len(self._reading) + (self._replacement is not None)
 
     @property
     def behind_bytes(self) -> int:
         """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
         behind = self._line.bytes_beyond(self._seen)
+        if self._replacing is not None:
+            behind += self._replacing.size
         for rollout_id, file in self._reading.items():
             behind += max(0, file.size - self._done_of(rollout_id))
         for rollout_id in self._hot.keys() & self._line.keys():
@@ -233,25 +250,14 @@ class Rounds:
             StoreUnavailable: nothing is lost and nothing was forgotten; call again later.
         """
         turns: list[_Turn] = []
-        size = visited = 0
+        visited = 0
         try:
+            await self._heed_replacement()
             chosen = self._next()
-            glances = await self._glance(chosen)
-            # Those first: what was read of them must be in this commit.
-            for rollout_id in sorted(chosen, key=lambda one: one not in glances):
-                turn = await self._turn(
-                    rollout_id, self._reading[rollout_id], glances.pop(rollout_id, None)
-                )
-                visited += 1
-                self._on_step()
-                if turn is not None:
-                    turns.append(turn)
-                    size += turn.batch.end.offset - turn.tail.offset
-                if not glances and (
-                    size >= self._limits.batch_bytes
-                    or (turn is not None and turn.tail.is_read_ahead)
-                ):
-                    break
+            if not chosen and self._replacement is not None:
+                await asyncio.wait([self._replacement], timeout=_PATIENCE_S)
+                return 1
+            visited = await self._take_turns(chosen, turns)
             if turns:
                 await self._commit(turns)
         except CheckpointMoved as moved:
@@ -271,19 +277,64 @@ class Rounds:
             raise
         return visited
 
+    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> int:
+        """Add what the chosen rollouts give to `turns`, up to a batch's bytes; tell of how many."""
+        size = visited = 0
+        glances = await self._glance(chosen)
+        # Those first: what was read of them must be in this commit.
+        for rollout_id in sorted(chosen, key=lambda one: one not in glances):
+            glance, before = glances.pop(rollout_id, None), self.counters.bytes_read
+            turn = await self._turn(rollout_id, self._reading[rollout_id], glance)
+            visited += 1
+            self._on_step()
+            made = 0
+            if turn is not None:
+                turns.append(turn)
+                made = turn.batch.end.offset - turn.tail.offset
+            size += max(made, self.counters.bytes_read - before)
+            if glances:
+                continue
+            if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_read_ahead):
+                break
+        return visited
+
+    async def leave(self) -> None:
+        """Give up what is projected anew, if anything is: nothing of it is written."""
+        self._leaving = True
+        if self._replacement is not None:
+            await asyncio.wait([self._replacement])
+            self._replacement.exception()
+            self._replacement = self._replacing = None
+        self._leaving = False
+
     def close(self) -> None:
         """Let go of all files."""
         self._throw_away(*list(self._hot))
 
     def _next(self) -> list[RolloutId]:
         """Choose whose turn it is: those in the midst of being read, filled up from the line."""
-        while self._line and len(self._reading) < SIDE_BY_SIDE:
+        fresh: list[RolloutId] = []
+        passed_over: list[tuple[RolloutId, RolloutFile]] = []
+        packed = sum(1 for file in self._reading.values() if file.name.compressed)
+        while self._line and len(self._reading) < SIDE_BY_SIDE and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
+            is_replaced = self._replacing is not None and (
+                self._replacing.name.rollout_id == rollout_id
+            )
+            if is_replaced or (file.name.compressed and packed == PACKED):
+                passed_over.append((rollout_id, file))
+                continue
+            packed += file.name.compressed
             self._reading[rollout_id] = file
             self._resting.pop(rollout_id, None)
-            if self._ahead is None:  # else they come in the order in which they were foretold
-                self._reading.move_to_end(rollout_id, last=False)
             self._fresh.add(rollout_id)
+            fresh.append(rollout_id)
+        if self._ahead is None:  # else they come in the order in which they were foretold
+            for rollout_id in reversed(fresh):
+                self._reading.move_to_end(rollout_id, last=False)
+        for rollout_id, file in reversed(passed_over):
+            self._line[rollout_id] = file
+            self._line.put_first(rollout_id)
         room = 1 if self._cautious else SIDE_BY_SIDE
         self._cautious = max(0, self._cautious - 1)
         return list(self._reading)[:room]
@@ -320,14 +371,7 @@ class Rounds:
             tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
         before = tail.bytes_read
         try:
-            found = await self._begin(tail, file, glance)
-            if isinstance(found, StartOver):
-                await self._replace(tail, found)
-                return None
-            batch = found or await tail.next() or await tail.unfinished()
-            if batch is None:
-                await self._done(tail)
-                return None
+            batch = await self._next_batch(tail, file, glance)
         except Vanished as reason:
             self._throw_away(rollout_id)
             if self._lost.get(rollout_id) == file:  # looked for before, and found there
@@ -346,7 +390,28 @@ class Rounds:
             return None
         finally:
             self.counters.bytes_read += tail.bytes_read - before
-        return _Turn(tail, batch)
+        return None if batch is None else _Turn(tail, batch)
+
+    async def _next_batch(
+        self, tail: Tail, file: RolloutFile, glance: _Glance | None
+    ) -> Batch | None:
+        """Give what a rollout has next; None: it is done, or in the midst of something long."""
+        rollout_id = file.name.rollout_id
+        found = await self._begin(tail, file, glance)
+        if isinstance(found, StartOver):
+            self._begin_replacement(tail, found)
+            return None
+        if not tail.undecided:
+            batch = found or await tail.next()
+            if batch is None and tail.at_end:
+                batch = await tail.unfinished()
+                if batch is None:
+                    await self._done(tail)
+                    return None
+            if batch is not None:
+                return batch
+        self._reading.move_to_end(rollout_id)
+        return None
 
     async def _begin(
         self, tail: Tail, file: RolloutFile, glance: _Glance | None
@@ -363,7 +428,8 @@ class Rounds:
             found = glance.found
             if isinstance(found, Exception):
                 raise found
-        self._fresh.discard(rollout_id)
+        if not tail.undecided:
+            self._fresh.discard(rollout_id)
         return found
 
     def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Ahead | None:
@@ -392,27 +458,88 @@ class Rounds:
             elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
+    def _begin_replacement(self, tail: Tail, why: StartOver) -> None:
+        """Project one rollout anew beside the rounds, one at a time, each in a transaction."""
+        file, rollout_id = tail.file, tail.file.name.rollout_id
+        if self._replacement is not None:  # it stays in line until that one is done
+            self._reading.move_to_end(rollout_id)
+            self._fresh.add(rollout_id)
+            return
+        for known in (self._reading, self._hot, self._resting):
+            known.pop(rollout_id, None)
+        self._replacing = file
+        self._replacement = asyncio.create_task(self._replace(tail, why))
+
+    async def _heed_replacement(self) -> None:
+        """Take what came of a rollout that was projected anew, if it is done.
+
+        Raises:
+            StoreUnavailable: the store could not be written.
+        """
+        task, file = self._replacement, self._replacing
+        if task is None or file is None or not task.done():
+            return
+        rollout_id = file.name.rollout_id
+        self._replacement = self._replacing = None
+        fault = task.exception()
+        match fault:
+            case None:
+                pass
+            case Vanished():
+                self._lost[rollout_id] = self.vanished[rollout_id] = file
+                self._on_done(file)
+            case SetAside():
+                self._aside(rollout_id, file, fault)
+            case CheckpointMoved():
+                log.event("store.checkpoint_moved", why=fault.message)
+                self._line.setdefault(rollout_id, file)
+            case ProjectorError():
+                self._line.setdefault(rollout_id, file)
+                raise fault
+            case Exception():
+                self._reading[rollout_id] = file
+                self._fail(rollout_id, fault)
+            case _:
+                raise fault
+
     async def _replace(self, tail: Tail, why: StartOver) -> None:
         """Project one rollout anew, in a transaction of its own."""
-        rollout_id = tail.file.name.rollout_id
+        rollout_id, before = tail.file.name.rollout_id, tail.bytes_read
         log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why.reason)
-        start = await self._store.checkpoint(rollout_id)
-        assert start is not None, "a rollout never seen is not started over"
         made: list[Batch] = []
 
         async def batches() -> AsyncIterator[Batch]:
+            nonlocal before
             async for batch in tail.anew(why):
-                offset = made[-1].end.offset if made else Offset(0)
-                made.append(replace(batch, changes=()))
-                self._count(batch, offset, 0)
+                if self._leaving:
+                    raise _Leaving
+                if batch is not None:
+                    offset = made[-1].end.offset if made else Offset(0)
+                    made.append(replace(batch, changes=()))
+                    self._count(batch, offset, 0)
+                self.counters.bytes_read += tail.bytes_read - before
+                before = tail.bytes_read
                 self._on_step()
-                yield batch
+                if batch is not None:
+                    yield batch
 
-        await self._store.replace(start, batches())
-        tail.committed(made[-1])
-        self.counters.replaced += 1
-        if not tail.torn:  # else it stays in line for its last line
-            await self._done(tail)
+        try:
+            start = await self._store.checkpoint(rollout_id)
+            assert start is not None, "a rollout never seen is not started over"
+            await self._store.replace(start, batches())
+            tail.committed(made[-1])
+            self.counters.replaced += 1
+            if tail.torn:  # it stays in line for its last line
+                self._line.setdefault(rollout_id, tail.file)
+                tail.close()
+            elif rollout_id in self._hot:
+                tail.close()
+            else:
+                self._hot[rollout_id] = tail
+                await self._done(tail)
+        except BaseException:
+            tail.close()
+            raise
 
     def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
         anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
@@ -495,19 +622,18 @@ class Rounds:
 
 
 def _glance(tails: Sequence[tuple[Tail, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
-    """Look at one tail after the other, until `most` bytes are in batches."""
+    """Look at one tail after the other, until `most` bytes were read."""
     glances: dict[RolloutId, _Glance] = {}
     size = 0
     for tail, file in tails:
-        before, start = tail.bytes_read, tail.offset
+        before = tail.bytes_read
         found: Batch | StartOver | Exception | None
         try:
             found = tail.at_once(file)
         except Exception as fault:  # noqa: BLE001 - of this rollout alone: its turn raises it
             found = fault
         glances[file.name.rollout_id] = _Glance(found, tail.bytes_read - before)
-        if isinstance(found, Batch):
-            size += found.end.offset - start
-            if size >= most:
-                break
+        size += tail.bytes_read - before
+        if size >= most:
+            break
     return glances

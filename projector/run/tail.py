@@ -26,7 +26,7 @@ from projector.place import (
     RolloutId,
     ThreadId,
 )
-from projector.read.resume import StartOver
+from projector.read.resume import StartOver, Undecided
 from projector.rows import Anomaly, Change, Found
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits, batch_of, reader_at
@@ -59,6 +59,8 @@ class Tail:
         """Read, and not in a batch: the store is to be asked for earlier rows first."""
         self._other = ahead
         self._looked = ahead is None
+        self.undecided = False
+        """The last look has not seen all that it must; `look` goes on with it."""
 
     def limit(self, limits: Limits) -> None:
         """Read by these limits from the next batch on; an open file keeps its chunks and lines."""
@@ -107,7 +109,7 @@ class Tail:
         """Look at the file as it lies now, and get ready to read on.
 
         Gives `StartOver` when the bytes before the checkpoint are not those that were read: then
-        only `anew` may follow.
+        only `anew` may follow. While it is `undecided`, only another `look` may.
 
         Raises:
             SetAside: it cannot be read now.
@@ -143,7 +145,7 @@ class Tail:
         assert reader is not None, "it is open"
         assert reducer is not None, "it is open"
         why = self._look(reader, file)
-        if why is not None:
+        if why is not None or self.undecided:
             return why
         lines = reader.read(self._limits.batch_bytes, self._limits.batch_records)
         if lines and reducer.wants(lines):
@@ -154,13 +156,17 @@ class Tail:
     def _look(self, reader: RolloutReader, file: RolloutFile) -> StartOver | None:
         """Look at the file; from now on it is known as it lay then, not as it was listed."""
         self.file, self._looked = file, True
-        decision = reader.resume()
+        decision = reader.resume(self._limits.batch_bytes)
+        self.undecided = isinstance(decision, Undecided)
         device, inode, size, mtime_ns = reader.identity
         self.file = replace(file, device=device, inode=inode, size=size, mtime_ns=mtime_ns)
         return decision if isinstance(decision, StartOver) else None
 
     async def next(self) -> Batch | None:
-        """Give the next lines as a batch that begins where the last one ended; None: at the end.
+        """Give the next lines as a batch that begins where the last one ended.
+
+        None: there are none, or none yet: `at_end` tells. A call reads so many bytes at most as
+        make a batch, whole lines or not.
 
         Raises:
             SetAside: the disk or the network failed.
@@ -168,14 +174,12 @@ class Tail:
         """
         assert self._reader is not None, "look() comes first"
         assert self._reducer is not None, "look() comes first"
-        while self._lines or not self._reader.at_end:
-            lines, self._lines = self._lines, []
-            lines = lines or await asyncio.to_thread(
+        lines, self._lines = self._lines, []
+        if not lines and not self._reader.at_end:
+            lines = await asyncio.to_thread(
                 self._reader.read, self._limits.batch_bytes, self._limits.batch_records
             )
-            if lines:
-                return await self._batch(self._checkpoint, lines, self._generation)
-        return None
+        return await self._batch(self._checkpoint, lines, self._generation) if lines else None
 
     async def unfinished(self) -> Batch | None:
         """Give what a last line without newline says, if it is a whole record; None: nothing new.
@@ -228,9 +232,10 @@ class Tail:
         self._reader = reader_at(file, None, self._limits)
         await asyncio.to_thread(self._reader.resume)
 
-    async def anew(self, why: StartOver | None) -> AsyncIterator[Batch]:
+    async def anew(self, why: StartOver | None) -> AsyncIterator[Batch | None]:
         """Give the whole rollout again, a generation later. `look` or `again` comes first.
 
+        None now and then: so many bytes were read as make a batch, and no line of them is whole.
         `why`: noted, as an anomaly; None: the file is what it was.
         """
         assert self._reader is not None, "look() comes first"
@@ -250,6 +255,8 @@ class Tail:
                 batch = await self._batch(before, lines, generation, notes)
                 before, notes = batch.end, ()
                 yield batch
+            else:
+                yield None
             if self._reader.at_end:
                 return
 

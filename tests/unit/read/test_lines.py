@@ -1,12 +1,15 @@
 """Bytes in pieces → whole lines at their places."""
 
+import zlib
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from projector.errors import SetAside
 from projector.place import TAIL_BYTES, Line, Offset
+from projector.read import lines as lines_module
 from projector.read.lines import Splitter
 
 jsonl_bytes = st.lists(
@@ -94,6 +97,83 @@ def test_a_line_too_long_is_passed_over_in_its_place(
     assert splitter.tails == {
         line.end: data[line.offset : line.end][-TAIL_BYTES:] for line in lines if line.overlong
     }
+
+
+short_lines = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"\n", b"\r\n", b" \t\n", b"\0\n", b"{}\n", b"  {} \n", b"\x0b\n", b"x" * 99]
+        ),
+        st.integers(1, 40),
+    ).map(lambda one: one[0] * one[1]),
+    max_size=8,
+).map(b"".join)
+
+
+@given(
+    data=short_lines,
+    cuts=st.lists(st.integers(min_value=0)),
+    most=st.integers(-1, 50).filter(bool),
+)
+def test_blank_lines_come_as_one_and_nothing_is_lost(
+    data: bytes, cuts: list[int], most: int
+) -> None:
+    """Of short lines only blank ones are not given one by one; every place has its last bytes."""
+    splitter = Splitter(Offset(0))
+    found: list[Line] = []
+    for piece in cut(data, cuts):
+        left = piece
+        while left:
+            found += splitter.feed(left, most)
+            left = splitter.left
+
+    def told(lines: list[Line]) -> list[Line]:
+        return [line for line in lines if data[line.offset : line.end].strip(b" \t\r\x0c\n")]
+
+    assert [line.offset for line in found] == [0, *(line.end for line in found)][: len(found)]
+    assert told(found) == told(expected_lines(data))
+    for line in found:
+        if line.end - line.offset != len(line.data) + 1:
+            assert splitter.tails[line.end] == data[line.offset : line.end][-TAIL_BYTES:]
+    assert splitter.checksum == zlib.crc32(data[: splitter.offset])
+    assert splitter.offset == data.rfind(b"\n") + 1
+
+
+def test_a_file_of_newlines_is_few_lines() -> None:
+    splitter = Splitter(Offset(0))
+
+    lines = splitter.feed(b"\n" * (1 << 20))
+
+    assert lines == [Line(Offset(0), Offset(1 << 20), b"")]
+
+
+@given(data=jsonl_bytes, cuts=st.lists(st.integers(min_value=0)), held=st.integers(0, 80))
+def test_a_long_line_is_fetched_and_not_held(data: bytes, cuts: list[int], held: int) -> None:
+    """The same lines come out, and the same checksum; what can be read again takes no memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_module, "HELD_BYTES", held)
+        splitter = Splitter(Offset(0), fetch=lambda length, at: data[at : at + length])
+        found: list[Line] = []
+        for number, piece in enumerate(cut(data, cuts)):
+            found += splitter.feed(piece)
+            if number % 2:
+                splitter.release()
+            assert splitter.torn <= held or len(splitter._kept) <= TAIL_BYTES
+
+    assert found == expected_lines(data)
+    assert splitter.checksum == zlib.crc32(data[: splitter.offset])
+
+
+@pytest.mark.parametrize("now", [b"xxxYxx", b"xxx", b"xx\nxxx"])
+def test_a_long_line_that_is_another_one_when_it_is_fetched_is_refused(
+    monkeypatch: pytest.MonkeyPatch, now: bytes
+) -> None:
+    monkeypatch.setattr(lines_module, "HELD_BYTES", 2)
+    splitter = Splitter(Offset(0), fetch=lambda length, at: now[at : at + length])
+    splitter.feed(b"xxxxxx")
+
+    with pytest.raises(SetAside):
+        splitter.feed(b"\n")
 
 
 def test_of_a_line_that_never_ends_only_its_last_bytes_are_kept() -> None:

@@ -81,21 +81,21 @@ def test_resume(checkpoint: Checkpoint | None, found: Facts, decision: Decision)
 def test_a_fingerprint_is_of_the_first_bytes_and_the_last_before_the_offset() -> None:
     data = bytes(range(256)) * 4
 
-    made = fingerprint(700, data[:HEAD_BYTES] + b"more", data[:700])
+    made = fingerprint(700, data[:HEAD_BYTES] + b"more", data[:700], 7)
 
     assert made == Fingerprint(
-        head=digest(data[:HEAD_BYTES]), tail=digest(data[700 - TAIL_BYTES : 700])
+        head=digest(data[:HEAD_BYTES]), tail=digest(data[700 - TAIL_BYTES : 700]), checksum=7
     )
 
 
 def test_a_fingerprint_near_the_start_is_of_what_there_is() -> None:
-    assert fingerprint(3, b"abcdef", b"abc") == Fingerprint(
+    assert fingerprint(3, b"abcdef", b"abc", None) == Fingerprint(
         head=digest(b"abc"), tail=digest(b"abc")
     )
 
 
 def test_a_fingerprint_is_refused_when_bytes_were_not_kept() -> None:
     with pytest.raises(AssertionError):
-        fingerprint(700, b"short", b"x" * TAIL_BYTES)
+        fingerprint(700, b"short", b"x" * TAIL_BYTES, None)
     with pytest.raises(AssertionError):
-        fingerprint(700, b"x" * HEAD_BYTES, b"short")
+        fingerprint(700, b"x" * HEAD_BYTES, b"short", None)

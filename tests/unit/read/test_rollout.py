@@ -29,7 +29,7 @@ def checkpoint_at(path: Path, lines: int) -> Checkpoint:
 
 
 def test_no_call_gives_more_lines_than_it_was_asked_for(tmp_path: Path) -> None:
-    path = put(tmp_path, NAME, b"\n" * 100_000)
+    path = put(tmp_path, NAME, b"x\n" * 100_000)
     with RolloutReader(str(path), compressed=False) as reader:
         reader.resume()
         sizes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import Rollout
 from tests.projecting import backfilled, settings_for
 from tests.rows import rows_of
+from tests.zst import frame
 
 
 class Scene:
@@ -130,13 +132,75 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
         (scene.home / gone.path).unlink()
         (scene.home / replaced.path).write_bytes((scene.home / others[0].path).read_bytes())
         rounds.news(listed)
-        await rounds.round()
+        while rounds.waiting:
+            await rounds.round()
 
         assert list(rounds.vanished) == [gone.rollout_id]
         assert rounds.counters.replaced == 1
         standings = await store.standings()
         for one in others:
             assert standings[RolloutId(one.rollout_id)].offset == one.offset
+        rounds.close()
+
+    scene.play(play)
+
+
+LONG_BYTES = 256 << 20
+
+
+def _torn(path: Path) -> None:
+    """Put a giant line without its newline behind a rollout."""
+    os.truncate(path, path.stat().st_size + LONG_BYTES)
+
+
+def _torn_packed(path: Path) -> None:
+    """Compress it with such a line; how long it is when unpacked is not told."""
+    packed = frame(path.read_bytes() + bytes(LONG_BYTES), size=False)
+    path.with_name(path.name + ".zst").write_bytes(packed)
+    path.unlink()
+
+
+def _newlines(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\n" * (LONG_BYTES >> 2))
+
+
+def _other_bytes(path: Path) -> None:
+    """Have it begin with other bytes, and hold a giant line."""
+    data = path.read_bytes()
+    path.write_bytes(data[:300] + b" " + data[300:])
+    _torn(path)
+
+
+@pytest.mark.parametrize("make_long", [_torn, _torn_packed, _newlines, _other_bytes])
+def test_what_is_long_holds_nobody_up(tmp_path: Path, make_long: Callable[[Path], None]) -> None:
+    """Between any two rounds little is read, and what was appended meanwhile is in the next."""
+    scene = Scene(tmp_path)
+    long, short = Rollout(seed=1), Rollout(seed=2)
+
+    async def play(store: SqliteStore) -> None:
+        for rollout in (long, short):
+            rollout.write(scene.home, size=50_000)
+        await scene.catch_up(await scene.rounds(store))
+        make_long(scene.home / long.path)
+        rounds = await scene.rounds(store)
+        rounds.news(scan(str(scene.home)).files)
+        beside = 0
+        while rounds.waiting and beside < 8:
+            short.write(scene.home, size=short.offset + 1000)
+            listed = scan(str(scene.home)).files
+            rounds.news(
+                [file for file in listed if file.path.endswith(str(short.path))], urgent=True
+            )
+            before = rounds.counters.bytes_read
+            await rounds.round()
+
+            assert rounds.counters.bytes_read - before < LONG_BYTES // 4
+            standings = await store.standings()
+            assert standings[RolloutId(short.rollout_id)].offset == short.offset
+            beside += rounds.waiting > 0
+        assert beside == 8, "it was not long: this test shows nothing"
+        await rounds.leave()
         rounds.close()
 
     scene.play(play)
