@@ -49,11 +49,17 @@ def header(payload: Object, recorded_at_ms: int | None) -> Header:
 
 
 def renewed(header: Header, payload: Object) -> Header:
-    """Give the header after a later session_meta of the same thread: two of its fields win."""
+    """Return the header after a later session_meta of the same thread.
+
+    What it says of the thread's source, release and agent wins, as in the rows of Codex 0.171.
+    """
     return replace(
         header,
         source=_source(payload) if "source" in payload else header.source,
         cli_version=_text(payload, "cli_version") or header.cli_version,
+        thread_source=_text(payload, "thread_source") or header.thread_source,
+        agent_nickname=_text(payload, "agent_nickname") or header.agent_nickname,
+        agent_role=_text(payload, "agent_role") or header.agent_role,
     )
 
 
@@ -66,7 +72,7 @@ def describe(meta: Meta, payload: Object) -> None:
     """Take over what a session_meta says of the thread."""
     for name in _LINES:
         value = _text(payload, name)
-        if value is not None:
+        if value:
             setattr(meta, name, value)
     git = payload.get("git")
     if type(git) is dict:

@@ -116,6 +116,9 @@ class State:
     thread_id: str
     tools: tuple[str, ...] = ()
     cwd: str = ""
+    """Where commands run that do not say it."""
+    cwd_from_context: bool = False
+    """A context named it: a header that comes again, in the midst of a turn, changes it no more."""
     last_ms: int | None = None
     """The last good time of a record."""
     active: Active | None = None

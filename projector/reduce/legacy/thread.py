@@ -4,6 +4,11 @@ Tokens: a `token_count` has the thread's totals so far. What a response cost is 
 to the totals before; the same totals again are no response; totals that fall were set back, and
 then the record's own `last_token_usage` counts.
 
+Codex 0.140 to 0.146 writes the thread's own header once more in the midst of turns, with another
+spelling of its folder. As in Codex, the newest header describes the thread (folder, provider, git,
+source, release, agent), and the newest `turn_context` says where commands run: Codex 0.171, whose
+rows of such threads, and whose items of them after a migration, were looked at.
+
 A fork's file begins with a copy of its source, which was paid for there. Turn ids are UUIDv7:
 turns older than the child's own id are inherited, and what is counted before its first own turn
 only moves the totals. A copy without turn ids (0.88 to 0.99) cannot be told and is counted.
@@ -53,7 +58,7 @@ class Thread:
             self._tell()
 
     def head(self, payload: Json) -> None:
-        """Take a `session_meta`: the first one is the thread's."""
+        """Take a `session_meta`: the first one is the thread's; later ones of its id renew it."""
         state = self._state
         first = not state.headed
         if not first and not headers.is_of(payload, ThreadId(state.thread_id)):
@@ -72,8 +77,11 @@ class Thread:
                 state.inherited = False
             if not state.told_of:
                 self._tell()
+        else:
+            state.header = headers.renewed(state.header, payload)
         headers.describe(state.meta, payload)
-        state.cwd = _path(payload.get("cwd")) or state.cwd
+        if not state.cwd_from_context:
+            state.cwd = _path(payload.get("cwd")) or state.cwd
 
     def _tell(self) -> None:
         state, desk = self._state, self._desk
@@ -87,9 +95,12 @@ class Thread:
 
     def context(self, payload: Json) -> str | None:
         """Take a `turn_context`, and give the model that counts from now on."""
-        self._state.cwd = _path(payload.get("cwd")) or self._state.cwd
-        meta.context(self._state.meta, payload)
-        return self._state.meta.model
+        state = self._state
+        cwd = _path(payload.get("cwd"))
+        if cwd is not None:
+            state.cwd, state.cwd_from_context = cwd, True
+        meta.context(state.meta, payload)
+        return state.meta.model
 
     def settings(self, payload: Json) -> None:
         """Take a `thread_settings_applied`."""
@@ -99,7 +110,7 @@ class Thread:
         """Take the folder that an environment context names."""
         if len(cwd) > PATH_MAX:
             return
-        self._state.cwd = cwd
+        self._state.cwd, self._state.cwd_from_context = cwd, True
         if self._state.meta.cwd is None:
             self._state.meta.cwd = cwd
 

@@ -9,9 +9,11 @@ import pytest
 from tests.legacy_records import (
     Record,
     answer,
+    call,
     event,
     header,
     lines_from,
+    message,
     rolled_back,
     said,
     started,
@@ -101,13 +103,64 @@ def test_the_header() -> None:
         source={"subagent": "review"}, agent_nickname="Ohm", git={"branch": "b", "commit_hash": "c"}
     )
 
-    _, reducer = project(lines_from([first, header(source="cli", cwd="/v")]))
+    _, reducer = project(
+        lines_from([first, header(source="cli", cwd="/v", history_mode="paginated")])
+    )
 
     assert reducer.header.mode == "legacy"
-    assert reducer.header.source == '{"subagent":"review"}'
+    assert reducer.header.source == "cli"
     assert reducer.header.agent_nickname == "Ohm"
     assert reducer.header.created_at_ms == 1_772_355_600_000
     assert (reducer.meta.git_branch, reducer.meta.git_sha, reducer.meta.cwd) == ("b", "c", "/v")
+
+
+CONTEXT: Record = {"type": "turn_context", "payload": {"cwd": "/kettle", "model": "m"}}
+ENVIRONMENT = message("<environment_context><cwd>/kettle</cwd></environment_context>")
+LS = ("shell", {"command": ["ls"]})
+AGAIN: list[tuple[str, list[Record], str]] = [
+    ("in the midst of a turn", [header(), started("t1"), CONTEXT, header()], "/kettle"),
+    ("with another spelling", [header(), started("t1"), CONTEXT, header(cwd="/W")], "/kettle"),
+    ("after an old release's context", [header(), ENVIRONMENT, *said("go"), header()], "/kettle"),
+    ("before any context", [header(), started("t1"), header(cwd="/new")], "/new"),
+    ("only behind a context", [started("t1"), CONTEXT, header()], "/kettle"),
+    ("a context without a folder", [header(), started("t1"),
+                                    {"type": "turn_context", "payload": {"model": "m"}}], "/w"),
+    ("of another thread", [header(), started("t1"), header(id=OWN, cwd="/other")], "/w"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "cwd"), [pytest.param(*case[1:], id=case[0]) for case in AGAIN]
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_where_commands_run_behind_a_header(
+    records: list[Record], cwd: str, *, resume: bool
+) -> None:
+    """A header that comes again tells nothing of it once a context did."""
+    data = lines_from([*records, call("c1", LS)])
+    store, _ = project(data, range(len(records) + 1), resume=resume)
+
+    assert [shown["cwd"] for _, shown in store.history() if shown["id"] == "c1"] == [cwd]
+
+
+def test_a_header_that_comes_again_describes_the_thread() -> None:
+    """Its folder is the header's, whatever a turn's is; what is empty changes nothing."""
+    again = header(
+        cwd="/new", cli_version="0.146.0", source="vscode", model_provider="p2",
+        agent_nickname="n", agent_role="r", thread_source="s", git={"branch": "b2"},
+        forked_from_id=OWN, timestamp="2027-03-01T09:00:00.000Z",
+    )  # fmt: skip
+    first = header(source="cli", model_provider="p1", git={"branch": "b1", "commit_hash": "c1"})
+    empty = header(cwd="", cli_version="", agent_nickname="", model_provider="")
+    _, reducer = project(lines_from([first, started("t1"), CONTEXT, again, empty]))
+    told, meta = reducer.header, reducer.meta
+
+    assert (meta.cwd, meta.model_provider) == ("/new", "p2")
+    assert (meta.git_branch, meta.git_sha) == ("b2", "c1")
+    assert (told.cli_version, told.source, told.thread_source) == ("0.146.0", "vscode", "s")
+    assert (told.agent_nickname, told.agent_role) == ("n", "r")
+    assert told.forked_from_id is None
+    assert told.created_at_ms == 1772355600000
 
 
 def test_the_metadata() -> None:
