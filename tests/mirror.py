@@ -13,14 +13,14 @@ from tests.databases import Where, reading
 _TABLES = {
     "turn": "SELECT uid, position, ordinal, status, error_json, started_at, completed_at,"
     " duration_ms, first_user_item_id, final_agent_item_id, root_turn_id, model, end_ordinal,"
-    " end_offset FROM turns WHERE tombstone = 0",
+    " end_offset FROM _turns WHERE tombstone = 0",
     "item": "SELECT uid, position, ordinal, updated_ordinal, created_at_ms, started_at_ms,"
-    " completed_at_ms, provenance, json FROM items WHERE tombstone = 0",
-    "realtime": "SELECT uid, position, ordinal, created_at_ms, json FROM realtime_items"
+    " completed_at_ms, provenance, json FROM _items WHERE tombstone = 0",
+    "realtime": "SELECT uid, position, ordinal, created_at_ms, json FROM _realtime_items"
     " WHERE tombstone = 0",
-    "event": "SELECT uid, payload, recorded_at_ms FROM events WHERE tombstone = 0",
+    "event": "SELECT uid, payload, recorded_at_ms FROM _events WHERE tombstone = 0",
 }
-_PARTS = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
+_PARTS = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = :thread ORDER BY part"
 
 
 class Mirror:

@@ -54,7 +54,7 @@ _MANY: Final = (
     " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 )
 _TABLES: Final = (
-    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'"
+    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_migrations'"
 )
 _PATIENCE_S: Final = 60
 

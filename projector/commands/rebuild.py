@@ -99,7 +99,7 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
                 if found not in (None, "ok"):
                     return f"{db.shown}: is damaged ({found})"
             else:
-                db.rows("SELECT count(*) FROM rollouts")
+                db.rows("SELECT count(*) FROM _rollouts")
     except StoreDamaged as error:
         return error.message
     except StoreMissing as error:

@@ -52,25 +52,25 @@ class Here(NamedTuple):
 
 
 _ODD: Final = Sql(
-    "SELECT r.rollout_id, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
+    "SELECT r.rollout_id, a.kind, a.detail FROM _anomaly_rows AS a JOIN _rollouts AS r"
     " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'",
-    "SELECT r.rollout_id, a.kind, a.detail FROM anomaly_rows AS a JOIN rollouts AS r"
+    "SELECT r.rollout_id, a.kind, a.detail FROM _anomaly_rows AS a JOIN _rollouts AS r"
     " ON r.source_id = a.source_id AND r.rollout_id = a.rollout_id"
     " WHERE a.source_id = :source AND a.byte_offset = 0 AND r.mode = 'paginated'",
 )
 _HOMES: Final = Sql(
-    "SELECT DISTINCT home FROM rollouts",
-    "SELECT DISTINCT home FROM rollouts WHERE source_id = :source",
+    "SELECT DISTINCT home FROM _rollouts",
+    "SELECT DISTINCT home FROM _rollouts WHERE source_id = :source",
 )
 _HERE: Final = Sql(
     "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
     " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
-    " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
+    " FROM _rollouts AS r LEFT JOIN _thread_states AS s ON s.thread_id = r.thread_id"
     " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
     "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
     "SELECT 0, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
     " r.start_position, coalesce(s.incomplete, false), coalesce(s.rollout_id = r.rollout_id, false)"
-    " FROM rollouts AS r LEFT JOIN thread_states AS s ON s.thread_id = r.thread_id"
+    " FROM _rollouts AS r LEFT JOIN _thread_states AS s ON s.thread_id = r.thread_id"
     " WHERE r.source_id = :source AND NOT r.elsewhere"
     "  AND r.mode = 'paginated' AND r.gone_at_ms IS NULL"
     "  AND r.home IN (SELECT json_array_elements_text(CAST(:homes AS json))) ORDER BY 2",
@@ -127,11 +127,11 @@ def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]
 
 
 _BASES: Final = Sql(
-    "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM thread_parts AS p"
-    " JOIN thread_states AS s ON s.thread_id = p.thread_id"
-    " JOIN rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2",
-    "SELECT p.rollout_id, p.thread_id, s.rollout_id, p.upto FROM thread_parts AS p"
-    " JOIN thread_states AS s ON s.source_id = p.source_id AND s.thread_id = p.thread_id"
+    "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM _thread_parts AS p"
+    " JOIN _thread_states AS s ON s.thread_id = p.thread_id"
+    " JOIN _rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2",
+    "SELECT p.rollout_id, p.thread_id, s.rollout_id, p.upto FROM _thread_parts AS p"
+    " JOIN _thread_states AS s ON s.source_id = p.source_id AND s.thread_id = p.thread_id"
     " WHERE p.part_source = :source AND p.rollout_id <> s.rollout_id ORDER BY 1, 2",
 )
 
@@ -260,7 +260,7 @@ def _ordinal_of(line: bytes) -> Record:
 # What is missing ----------------------------------------------------------------------------------
 
 _OUR_TURN: Final = (
-    "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM turns"
+    "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM _turns"
 )
 _LIVING: Final = "AND tombstone = 0 AND position < :upto"
 _OUR_TURNS: Final = Sql(
@@ -270,9 +270,9 @@ _OUR_TURNS: Final = Sql(
 )
 # In the order of Codex's unique key: then both are merged, whatever they hold.
 _OUR_ITEMS: Final = Sql(
-    "SELECT turn_id, item_id, position - :start FROM items"
+    "SELECT turn_id, item_id, position - :start FROM _items"
     f" WHERE rollout = :rollout {_LIVING} ORDER BY turn_id, item_id",
-    "SELECT turn_id, item_id, position - :start FROM items"
+    "SELECT turn_id, item_id, position - :start FROM _items"
     f" WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
     " ORDER BY turn_id, item_id",
 )

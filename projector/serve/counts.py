@@ -10,14 +10,14 @@ from projector.store.reading import Connection, Sql
 
 #: Threads of a source.
 THREADS: Final = Sql(
-    "SELECT count(*) FROM thread_states",
-    "SELECT count(*) FROM thread_states WHERE source_id = :source",
+    "SELECT count(*) FROM _thread_states",
+    "SELECT count(*) FROM _thread_states WHERE source_id = :source",
 )
-_SUMS: Final = "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM rollouts"
+_SUMS: Final = "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM _rollouts"
 _ROLLOUTS: Final = Sql(_SUMS, f"{_SUMS} WHERE source_id = :source")
 _KINDS: Final = Sql(
-    "SELECT kind, count(*) FROM anomaly_rows GROUP BY kind",
-    "SELECT kind, count(*) FROM anomaly_rows WHERE source_id = :source GROUP BY kind",
+    "SELECT kind, count(*) FROM _anomaly_rows GROUP BY kind",
+    "SELECT kind, count(*) FROM _anomaly_rows WHERE source_id = :source GROUP BY kind",
 )
 
 

@@ -92,20 +92,20 @@ def _home(home: str, mounts: str) -> Home:
 
 
 _KINDS: Final = Sql(
-    "SELECT kind, count(*), count(DISTINCT rollout) FROM anomaly_rows"
+    "SELECT kind, count(*), count(DISTINCT rollout) FROM _anomaly_rows"
     " GROUP BY kind ORDER BY 2 DESC, 1",
-    "SELECT kind, count(*), count(DISTINCT rollout_id) FROM anomaly_rows"
+    "SELECT kind, count(*), count(DISTINCT rollout_id) FROM _anomaly_rows"
     " WHERE source_id = :source GROUP BY kind ORDER BY 2 DESC, 1",
 )
 _INCOMPLETE: Final = Sql(
-    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
-    " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
-    " ORDER BY p.part LIMIT 1) FROM thread_states AS s"
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
+    " ORDER BY p.part LIMIT 1) FROM _thread_states AS s"
     " WHERE s.incomplete AND NOT s.deleted ORDER BY 1",
-    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM thread_parts AS p"
-    " JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
     " WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id ORDER BY p.part LIMIT 1)"
-    " FROM thread_states AS s"
+    " FROM _thread_states AS s"
     " WHERE s.source_id = :source AND s.incomplete AND NOT s.deleted ORDER BY 1",
 )
 _SOURCES: Final = Sql(
@@ -113,11 +113,11 @@ _SOURCES: Final = Sql(
     "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms,"
     " coalesce(h.phase = 'stopping', false), coalesce(s.lease_until_ms >"
     " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), false),"
-    " (SELECT count(*) FROM rollouts AS r JOIN claims AS c ON c.rollout_id = r.rollout_id"
+    " (SELECT count(*) FROM _rollouts AS r JOIN _claims AS c ON c.rollout_id = r.rollout_id"
     " WHERE r.source_id = :source AND r.elsewhere AND c.source_id = s.source_id)"
-    " FROM sources AS s LEFT JOIN heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
+    " FROM _sources AS s LEFT JOIN _heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
 )
-_LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM rollouts"
+_LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM _rollouts"
 _LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
 
 

@@ -25,10 +25,10 @@ LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 PAGE: Final = 500
 
 _STATE: Final = Sql(
-    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state",
-    "SELECT feed_id, pruned, last_seq FROM sources WHERE source_id = :source",
+    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM _feed) FROM _feed_state",
+    "SELECT feed_id, pruned, last_seq FROM _sources WHERE source_id = :source",
 )
-_SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM sources ORDER BY 1")
+_SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM _sources ORDER BY 1")
 _CHANGES: Final = Sql(
     "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit",
     "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms"
@@ -40,8 +40,8 @@ def _of(kind: int, columns: str, sqlite: str, postgres: str) -> Sql:
     """Ask for the living rows of one kind that changes name."""
     some = f"f.kind = {kind} AND f.seq > :after AND f.seq <= :last AND x.tombstone = 0"
     return Sql(
-        f"SELECT f.seq, {columns} FROM feed AS f JOIN {sqlite} WHERE {some}",
-        f"SELECT f.seq, {columns} FROM feed AS f JOIN {postgres} AND x.source_id = f.row_source"
+        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {sqlite} WHERE {some}",
+        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {postgres} AND x.source_id = f.row_source"
         f" AND x.uid = f.uid WHERE f.source_id = :source AND {some}",
     )
 
@@ -50,31 +50,31 @@ _ITEMS: Final = _of(
     2,
     "x.position, x.ordinal, x.updated_ordinal, x.created_at_ms, x.started_at_ms,"
     " x.completed_at_ms, x.provenance, x.json AS item",
-    "items AS x ON x.item = f.row",
-    "items AS x ON x.rollout_id = f.rollout_id",
+    "_items AS x ON x.item = f.row",
+    "_items AS x ON x.rollout_id = f.rollout_id",
 )
 _TURNS: Final = _of(
     1,
     "x.position, x.ordinal, x.status, x.error_json AS error, x.started_at, x.completed_at,"
     " x.duration_ms, x.first_user_item_id, x.final_agent_item_id, x.root_turn_id, x.model,"
     " x.end_ordinal, x.end_offset",
-    "turns AS x ON x.turn = f.row",
-    "turns AS x ON x.rollout_id = f.rollout_id",
+    "_turns AS x ON x.turn = f.row",
+    "_turns AS x ON x.rollout_id = f.rollout_id",
 )
 _REALTIME: Final = _of(
     5,
     "x.position, x.ordinal, x.created_at_ms, x.json AS item",
-    "realtime_items AS x ON x.realtime_item = f.row",
-    "realtime_items AS x ON x.rollout_id = f.rollout_id",
+    "_realtime_items AS x ON x.realtime_item = f.row",
+    "_realtime_items AS x ON x.rollout_id = f.rollout_id",
 )
 _EVENTS: Final = _of(
     4,
     "x.payload, x.recorded_at_ms",
-    "events AS x ON x.seq = f.row",
-    "events AS x ON x.thread_id = f.thread_id",
+    "_events AS x ON x.seq = f.row",
+    "_events AS x ON x.thread_id = f.thread_id",
 )
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
-_PARTS: Final = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = :thread ORDER BY part"
+_PARTS: Final = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = :thread ORDER BY part"
 #: Columns that hold JSON.
 _JSON: Final = frozenset({"item", "error", "payload"})
 

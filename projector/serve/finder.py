@@ -24,19 +24,19 @@ _PAGE: Final = 50
 _FOUND: Final = Sql(
     """
 SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
-FROM item_index AS f CROSS JOIN items AS i ON i.item = f.rowid
-WHERE f.item_index MATCH :query AND i.tombstone = 0 {conditions}
-  AND EXISTS (SELECT 1 FROM thread_parts AS p
+FROM _item_index AS f CROSS JOIN _items AS i ON i.item = f.rowid
+WHERE f._item_index MATCH :query AND i.tombstone = 0 {conditions}
+  AND EXISTS (SELECT 1 FROM _thread_parts AS p
               WHERE p.rollout = i.rollout AND p.upto > i.position {parts})
 ORDER BY {order} LIMIT :limit OFFSET :offset
 """,
     """
 SELECT CAST(i.uid AS text), i.rollout_id, CAST(i.source_id AS text), i.position, i.uid, i.type,
   i.turn_id, i.item_id, i.created_at_ms
-FROM items AS i JOIN sources AS o ON o.source_id = i.source_id
+FROM _items AS i JOIN _sources AS o ON o.source_id = i.source_id
 WHERE i.words @@ CAST(:vector AS tsquery) AND i.words_round = o.search_round
   AND i.tombstone = 0 {conditions}
-  AND EXISTS (SELECT 1 FROM thread_parts AS p
+  AND EXISTS (SELECT 1 FROM _thread_parts AS p
               WHERE p.part_source = i.source_id AND p.rollout_id = i.rollout_id
                 AND p.upto > i.position {parts})
 ORDER BY {order} LIMIT :limit OFFSET :offset
@@ -65,24 +65,24 @@ _IN_THREADS: Final = Sql(
 _HITS: Final = "json_array_elements(CAST(:hits AS json)) WITH ORDINALITY AS k (value, number)"
 # Its own thread first, then the oldest.
 _THREADS: Final = Sql(
-    "SELECT k.key, p.thread_id FROM json_each(:hits) AS k JOIN thread_parts AS p"
+    "SELECT k.key, p.thread_id FROM json_each(:hits) AS k JOIN _thread_parts AS p"
     " ON p.rollout = json_extract(k.value, '$[1]') AND p.upto > json_extract(k.value, '$[3]')"
-    " JOIN rollouts AS r ON r.rollout = p.rollout"
+    " JOIN _rollouts AS r ON r.rollout = p.rollout"
     " ORDER BY 1, p.thread_id <> r.thread_id, p.thread_id",
-    f"SELECT k.number - 1, p.thread_id FROM {_HITS} JOIN thread_parts AS p"
+    f"SELECT k.number - 1, p.thread_id FROM {_HITS} JOIN _thread_parts AS p"
     " ON p.part_source = CAST(k.value ->> 0 AS uuid) AND p.rollout_id = k.value ->> 1"
-    " AND p.upto > CAST(k.value ->> 3 AS bigint) JOIN rollouts AS r"
+    " AND p.upto > CAST(k.value ->> 3 AS bigint) JOIN _rollouts AS r"
     " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
     " ORDER BY 1, p.thread_id <> r.thread_id, p.thread_id",
 )
 #: Items, and what of such items is indexed.
 _INDEXED: Final = Sql(
     "SELECT k.key, i.json, s.what, s.max_text_bytes FROM json_each(:hits) AS k"
-    " JOIN items AS i ON i.item = json_extract(k.value, '$[2]') JOIN search_state AS s",
+    " JOIN _items AS i ON i.item = json_extract(k.value, '$[2]') JOIN _search_state AS s",
     f"SELECT k.number - 1, i.json, o.search_what, o.search_text_bytes FROM {_HITS}"
-    " JOIN items AS i ON i.source_id = CAST(k.value ->> 0 AS uuid)"
+    " JOIN _items AS i ON i.source_id = CAST(k.value ->> 0 AS uuid)"
     " AND i.rollout_id = k.value ->> 1 AND i.uid = CAST(k.value ->> 2 AS uuid)"
-    " JOIN sources AS o ON o.source_id = i.source_id",
+    " JOIN _sources AS o ON o.source_id = i.source_id",
 )
 _NAMED: Final = Sql(
     "SELECT name, preview FROM threads WHERE thread_id = :thread",
@@ -90,13 +90,13 @@ _NAMED: Final = Sql(
 )
 #: Whether nothing is indexed, and whether something is still to be.
 _STATE: Final = Sql(
-    "SELECT what = 'off', unfilled > 0 FROM search_state",
+    "SELECT what = 'off', unfilled > 0 FROM _search_state",
     "SELECT coalesce(bool_and(search_what = 'off'), true),"
-    " coalesce(bool_or(unfilled_rollout IS NOT NULL), false) FROM sources",
+    " coalesce(bool_or(unfilled_rollout IS NOT NULL), false) FROM _sources",
 )
 _UNFILLED: Final = Sql(
-    "SELECT count(*) FROM items WHERE item <= (SELECT unfilled FROM search_state)",
-    "SELECT count(*) FROM items AS i JOIN sources AS o ON o.source_id = i.source_id"
+    "SELECT count(*) FROM _items WHERE item <= (SELECT unfilled FROM _search_state)",
+    "SELECT count(*) FROM _items AS i JOIN _sources AS o ON o.source_id = i.source_id"
     " WHERE o.search_what <> 'off' AND o.unfilled_rollout IS NOT NULL"
     " AND i.words_round IS DISTINCT FROM o.search_round",
 )

@@ -28,16 +28,16 @@ _BEAT: Final = (
 )  # fmt: skip
 _ROLLOUT: Final = (
     "rollout_id, thread_id, path, compressed, size, next_offset, records, items, turns,"
-    " gone_at_ms IS NOT NULL FROM rollouts"
+    " gone_at_ms IS NOT NULL FROM _rollouts"
 )
 _ROLLOUTS: Final = Sql(
     f"SELECT rollout, {_ROLLOUT}", f"SELECT rollout_id, {_ROLLOUT} WHERE source_id = :source"
 )
 _ODD: Final = Sql(
-    "SELECT rollout, count(*) FROM anomaly_rows GROUP BY rollout",
-    "SELECT rollout_id, count(*) FROM anomaly_rows WHERE source_id = :source GROUP BY rollout_id",
+    "SELECT rollout, count(*) FROM _anomaly_rows GROUP BY rollout",
+    "SELECT rollout_id, count(*) FROM _anomaly_rows WHERE source_id = :source GROUP BY rollout_id",
 )
-_BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM heartbeat"
+_BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM _heartbeat"
 _HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
 
 

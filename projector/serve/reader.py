@@ -25,8 +25,8 @@ _Row = TypeVar("_Row", Turn, Item)
 _THREADS: Final = "SELECT * FROM threads ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
 _NAMES: Final = "SELECT thread_id, name FROM threads"
 _ROLLOUTS: Final = Sql(
-    "SELECT rollout_id, path FROM rollouts WHERE thread_id = :thread",
-    "SELECT rollout_id, path FROM rollouts WHERE thread_id = :thread AND source_id = :source",
+    "SELECT rollout_id, path FROM _rollouts WHERE thread_id = :thread",
+    "SELECT rollout_id, path FROM _rollouts WHERE thread_id = :thread AND source_id = :source",
 )
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _TURN: Final = (
@@ -42,8 +42,8 @@ _PAGE: Final = "ORDER BY position LIMIT :limit"
 def _end(more: str = "") -> str:
     """Find where a page ends, by an index range a part: else PostgreSQL sorts all behind it."""
     return (
-        "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM thread_parts AS p"
-        " CROSS JOIN LATERAL (SELECT i.position FROM items AS i WHERE i.source_id = p.part_source"
+        "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM _thread_parts AS p"
+        " CROSS JOIN LATERAL (SELECT i.position FROM _items AS i WHERE i.source_id = p.part_source"
         " AND i.rollout_id = p.rollout_id AND i.tombstone = 0 AND i.position < p.upto"
         f" AND i.position >= :position {more} ORDER BY i.position LIMIT :limit) AS i"
         " WHERE p.thread_id = :thread AND p.upto > :position ORDER BY 1 LIMIT :limit) AS x)"
@@ -63,10 +63,10 @@ _SPANS: Final = Sql(
     " FROM thread_history WHERE thread_id = :thread GROUP BY turn_id",
 )
 _CHAIN: Final = Sql(
-    "SELECT p.rollout_id, p.upto, r.generation FROM thread_parts AS p"
-    " JOIN rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = :thread ORDER BY p.part",
-    "SELECT p.rollout_id, p.upto, r.generation FROM thread_parts AS p"
-    " JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    "SELECT p.rollout_id, p.upto, r.generation FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = :thread ORDER BY p.part",
+    "SELECT p.rollout_id, p.upto, r.generation FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
     " WHERE p.thread_id = :thread ORDER BY p.part",
 )
 

@@ -23,7 +23,7 @@ from projector.store.sqlite.file import APPLICATION_ID, writing
 _NAME = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
 
 _LOG = """
-CREATE TABLE IF NOT EXISTS migrations (
+CREATE TABLE IF NOT EXISTS _migrations (
   version       INTEGER PRIMARY KEY,
   name          TEXT NOT NULL,
   sha256        TEXT NOT NULL,   -- of the file that was applied
@@ -74,7 +74,7 @@ def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> N
             for statement in statements(step.sql):
                 db.execute(statement)
             db.execute(
-                "INSERT INTO migrations VALUES (?, ?, ?, ?)",
+                "INSERT INTO _migrations VALUES (?, ?, ?, ?)",
                 (step.version, step.name, step.sha256, time.time_ns() // 1_000_000),
             )
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -115,7 +115,7 @@ def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> i
             f"this one knows up to {len(steps)}",
             hint="Upgrade codex-projector, or give another path",
         )
-    applied = db.execute("SELECT version, sha256 FROM migrations ORDER BY version").fetchall()
+    applied = db.execute("SELECT version, sha256 FROM _migrations ORDER BY version").fetchall()
     for step, (number, sha256) in zip(steps, applied, strict=False):
         if (step.version, step.sha256) != (number, sha256):
             raise StoreRefused(

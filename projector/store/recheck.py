@@ -16,7 +16,9 @@ from projector.store.lineage import EVERYTHING, Link
 from projector.store.reading import Connection, Sql
 
 #: Tables whose rows belong to a rollout, with an index that begins with it.
-OWNED: Final = ("items", "turns", "realtime_items", "usage", "anomaly_rows", "frames", "kept_rows")
+OWNED: Final = (
+    "_items", "_turns", "_realtime_items", "_usage", "_anomaly_rows", "_frames", "_kept_rows",
+)  # fmt: skip
 
 
 class _Table(NamedTuple):
@@ -32,36 +34,36 @@ _PART: Final = _Table("part", ("part", "rollout", "rollout_id", "upto", "items",
 
 # Rollouts are named by their ids, whatever they are keyed by.
 _STATES: Final = Sql(
-    "SELECT (SELECT r.rollout_id FROM rollouts AS r WHERE r.rollout = s.rollout), archived,"
-    " deleted, incomplete, repeated_turns FROM thread_states AS s WHERE thread_id = :thread",
-    "SELECT (SELECT r.rollout_id FROM rollouts AS r WHERE r.source_id = s.source_id"
+    "SELECT (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = s.rollout), archived,"
+    " deleted, incomplete, repeated_turns FROM _thread_states AS s WHERE thread_id = :thread",
+    "SELECT (SELECT r.rollout_id FROM _rollouts AS r WHERE r.source_id = s.source_id"
     " AND r.rollout_id = s.rollout_id AND NOT r.elsewhere), archived, deleted, incomplete,"
-    " repeated_turns FROM thread_states AS s WHERE thread_id = :thread",
+    " repeated_turns FROM _thread_states AS s WHERE thread_id = :thread",
 )
 _PARTS: Final = Sql(
-    "SELECT part, (SELECT r.rollout_id FROM rollouts AS r WHERE r.rollout = p.rollout),"
-    " rollout_id, upto, items, turns FROM thread_parts AS p"
+    "SELECT part, (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = p.rollout),"
+    " rollout_id, upto, items, turns FROM _thread_parts AS p"
     " WHERE thread_id = :thread ORDER BY part",
-    "SELECT part, (SELECT r.rollout_id FROM rollouts AS r WHERE r.source_id = p.part_source"
+    "SELECT part, (SELECT r.rollout_id FROM _rollouts AS r WHERE r.source_id = p.part_source"
     " AND r.rollout_id = p.rollout_id AND NOT r.elsewhere), rollout_id, upto, items, turns"
-    " FROM thread_parts AS p WHERE thread_id = :thread ORDER BY part",
+    " FROM _thread_parts AS p WHERE thread_id = :thread ORDER BY part",
 )
-_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM rollouts"
+_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM _rollouts"
 _ROLLOUTS: Final = Sql(
     f"{_OF} WHERE thread_id = :thread ORDER BY rollout_id",
     f"{_OF} WHERE thread_id = :thread AND NOT elsewhere ORDER BY rollout_id",
 )
 _LINKED: Final = (
     "SELECT 0, rollout_id, thread_id, base_rollout_id, coalesce(base_end_ordinal, 0),"
-    " coalesce(base_end_offset, 0), attached FROM rollouts WHERE rollout_id = :rollout"
+    " coalesce(base_end_offset, 0), attached FROM _rollouts WHERE rollout_id = :rollout"
 )
 _LINK: Final = Sql(_LINKED, f"{_LINKED} AND NOT elsewhere")
-_STARTS: Final = "SELECT start_position FROM rollouts WHERE rollout_id = :rollout"
+_STARTS: Final = "SELECT start_position FROM _rollouts WHERE rollout_id = :rollout"
 _START: Final = Sql(_STARTS, f"{_STARTS} AND NOT elsewhere")
 
 
 def _count(table: str) -> Sql:
-    count = f"SELECT count(*) FROM {table} AS x JOIN rollouts AS r ON "
+    count = f"SELECT count(*) FROM {table} AS x JOIN _rollouts AS r ON "
     which = "r.rollout_id = :rollout AND x.position < :upto AND x.tombstone = 0"
     return Sql(
         f"{count} r.rollout = x.rollout WHERE {which}",
@@ -70,22 +72,22 @@ def _count(table: str) -> Sql:
     )
 
 
-_ITEMS: Final = _count("items")
-_TURNS: Final = _count("turns")
+_ITEMS: Final = _count("_items")
+_TURNS: Final = _count("_turns")
 _REPEATED: Final = Sql(
-    "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
-    " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
+    "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
+    " JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
     " WHERE p.thread_id = :thread AND t.tombstone = 0",
-    "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
-    " JOIN turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id"
+    "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
+    " JOIN _turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id"
     " AND t.position < p.upto WHERE p.thread_id = :thread AND t.tombstone = 0",
 )
 _THREADS: Final = Sql(
-    "SELECT thread_id FROM rollouts UNION SELECT thread_id FROM thread_states"
-    " UNION SELECT thread_id FROM thread_parts",
-    "SELECT thread_id FROM rollouts WHERE source_id = :source AND NOT elsewhere"
-    " UNION SELECT thread_id FROM thread_states WHERE source_id = :source"
-    " UNION SELECT thread_id FROM thread_parts WHERE source_id = :source",
+    "SELECT thread_id FROM _rollouts UNION SELECT thread_id FROM _thread_states"
+    " UNION SELECT thread_id FROM _thread_parts",
+    "SELECT thread_id FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
+    " UNION SELECT thread_id FROM _thread_states WHERE source_id = :source"
+    " UNION SELECT thread_id FROM _thread_parts WHERE source_id = :source",
 )
 _OWNERLESS: Final = """
 WITH RECURSIVE held (rollout) AS (
@@ -93,7 +95,7 @@ WITH RECURSIVE held (rollout) AS (
   UNION ALL SELECT (SELECT min({key}) FROM {table} WHERE {which} AND {key} > held.rollout)
   FROM held WHERE held.rollout IS NOT NULL)
 SELECT rollout FROM held
-WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT {key} FROM rollouts WHERE {which})
+WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT {key} FROM _rollouts WHERE {which})
 """
 
 

@@ -68,8 +68,8 @@ def _placed(
 
 #: Rows that were kept when the rollout was migrated count, and no file tells of them.
 _ALONE: Final = {
-    "items": _of("count(*)", "kept_rows", "AND kind = 'item' AND alone"),
-    "turns": _of("count(*)", "kept_rows", "AND kind = 'turn' AND alone"),
+    "items": _of("count(*)", "_kept_rows", "AND kind = 'item' AND alone"),
+    "turns": _of("count(*)", "_kept_rows", "AND kind = 'turn' AND alone"),
 }
 
 
@@ -82,7 +82,7 @@ def _rollout() -> Sql:
                 for name in _ROLLOUT
             )
         )
-        for engine, text in enumerate(_of("{}", "rollouts"))
+        for engine, text in enumerate(_of("{}", "_rollouts"))
     )
     return Sql(*texts)
 
@@ -96,36 +96,36 @@ _ANOMALIES: Final = f"AND from_batch AND kind <> 'replaced' ORDER BY {_ANOMALY}"
 
 KINDS: Final[Sequence[Kind]] = (
     Kind("rollout", _ROLLOUT, 1, (), _rollout()),
-    _placed("turn", _TURN, ("turn_id",), "turns", _LIVING),
-    _placed("turn", _TURN, ("turn_id",), "turns", _BURIED),
-    _placed("item", _ITEM, ("turn_id", "item_id"), "items", _LIVING),
-    _placed("item", _ITEM, ("turn_id", "item_id"), "items", _BURIED),
-    _placed("realtime item", _REALTIME, ("item_id",), "realtime_items", _LIVING),
-    _placed("usage", _USAGE, ("uid",), "usage", _LIVING),
+    _placed("turn", _TURN, ("turn_id",), "_turns", _LIVING),
+    _placed("turn", _TURN, ("turn_id",), "_turns", _BURIED),
+    _placed("item", _ITEM, ("turn_id", "item_id"), "_items", _LIVING),
+    _placed("item", _ITEM, ("turn_id", "item_id"), "_items", _BURIED),
+    _placed("realtime item", _REALTIME, ("item_id",), "_realtime_items", _LIVING),
+    _placed("usage", _USAGE, ("uid",), "_usage", _LIVING),
     Kind(
         "event", ("uid", "type", "turn_id", "thread_id", "recorded_at_ms", "payload"), 1,
         ("type", "turn_id", "uid"),
-        _of("uid, type, turn_id, thread_id, recorded_at_ms, payload", "events", f"{_EVENTS} uid"),
+        _of("uid, type, turn_id, thread_id, recorded_at_ms, payload", "_events", f"{_EVENTS} uid"),
     ),
     Kind(
         "event", ("place", "type", "turn_id", "uid"), 1, ("place",),
-        _of("row_number() OVER (ORDER BY seq), type, turn_id, uid", "events", f"{_EVENTS} seq"),
+        _of("row_number() OVER (ORDER BY seq), type, turn_id, uid", "_events", f"{_EVENTS} seq"),
         sequence=True,
     ),
     Kind(
         "anomaly", ("offset", "length", "anomaly", "detail"), 4, ("anomaly", "offset"),
-        _of(_ANOMALY, "anomaly_rows", _ANOMALIES)._replace(
-            postgres=_of(_ANOMALY, "anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
+        _of(_ANOMALY, "_anomaly_rows", _ANOMALIES)._replace(
+            postgres=_of(_ANOMALY, "_anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
         ),
     ),
     Kind(
         "frame", ("key", "popped", "turn_id", "before"), 1, ("key",),
-        _of("key, popped, turn_id, before", "frames", "ORDER BY key"),
+        _of("key, popped, turn_id, before", "_frames", "ORDER BY key"),
     ),
 )  # fmt: skip
 
-_KEPT: Final = _of("uid", "kept_rows")
-_OWN: Final = "SELECT rollout_id FROM rollouts"
+_KEPT: Final = _of("uid", "_kept_rows")
+_OWN: Final = "SELECT rollout_id FROM _rollouts"
 _ROLLOUTS: Final = Sql(
     f"{_OWN} ORDER BY 1", f"{_OWN} WHERE source_id = :source AND NOT elsewhere ORDER BY 1"
 )
@@ -136,18 +136,18 @@ _GONE: Final = Sql(
 )
 _CHAINS: Final = Sql(
     f"{_OWN} WHERE :one IN (thread_id, rollout_id)"
-    " UNION SELECT rollout_id FROM thread_parts WHERE thread_id = :one",
+    " UNION SELECT rollout_id FROM _thread_parts WHERE thread_id = :one",
     f"{_OWN} WHERE source_id = :source AND NOT elsewhere AND :one IN (thread_id, rollout_id)"
-    " UNION SELECT rollout_id FROM thread_parts WHERE part_source = :source AND thread_id = :one",
+    " UNION SELECT rollout_id FROM _thread_parts WHERE part_source = :source AND thread_id = :one",
 )
-_STANDS: Final = "rollout_id, thread_id, generation, next_offset, start_position FROM rollouts"
+_STANDS: Final = "rollout_id, thread_id, generation, next_offset, start_position FROM _rollouts"
 _ONE: Final = Sql(
     f"SELECT rollout, {_STANDS} WHERE rollout_id = :rollout",
     f"SELECT 0, {_STANDS} WHERE source_id = :source AND rollout_id = :rollout AND NOT elsewhere",
 )
 _NAMES: Final = Sql(
-    "SELECT thread_id, name FROM names",
-    "SELECT thread_id, name FROM names WHERE source_id = :source",
+    "SELECT thread_id, name FROM _names",
+    "SELECT thread_id, name FROM _names WHERE source_id = :source",
 )
 
 

@@ -89,51 +89,51 @@ _PLACE: Final = (
     "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
     "read_at_ms", "records", "items", "turns",
 )  # fmt: skip
-_ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM rollouts"
+_ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
 ROLLOUT: Final = Sql(
     f"{_ROLLOUT} WHERE rollout = :rollout",
     f"{_ROLLOUT} WHERE source_id = :source AND rollout_id = :rollout_id",
 )
 _ROLLOUTS: Final = Sql(
-    "SELECT rollout, rollout_id, size FROM rollouts ORDER BY rollout",
-    "SELECT 0, rollout_id, size FROM rollouts WHERE source_id = :source AND NOT elsewhere"
+    "SELECT rollout, rollout_id, size FROM _rollouts ORDER BY rollout",
+    "SELECT 0, rollout_id, size FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
     " ORDER BY rollout_id",
 )
 _STAND: Final = Sql(
-    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM feed) FROM feed_state",
-    "SELECT feed_id, pruned, last_seq FROM sources WHERE source_id = :source",
+    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM _feed) FROM _feed_state",
+    "SELECT feed_id, pruned, last_seq FROM _sources WHERE source_id = :source",
 )
 
 #: Rows of a rollout.
 OWNED: Final = (
     _of(
-        "turns", "turn",
+        "_turns", "turn",
         "uid", "position", "ordinal", "status", "started_at", "completed_at", "duration_ms",
         "end_ordinal", "end_offset", "owner", "end_owner", "tombstone", "turn_id",
         "first_user_item_id", "final_agent_item_id", "root_turn_id", "model", "error_json",
     ),
     _of(
-        "items", "item",
+        "_items", "item",
         "uid", "position", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms",
         "completed_at_ms", "owner", "tombstone", "provenance", "type", "turn_id", "item_id",
         "json",
     ),
     _of(
-        "realtime_items", "realtime_item",
+        "_realtime_items", "realtime_item",
         "uid", "position", "ordinal", "created_at_ms", "tombstone", "type", "item_id", "json",
     ),
     _of(
-        "usage", "usage",
+        "_usage", "usage",
         "uid", "position", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
         "output_tokens", "reasoning_output_tokens", "total_tokens", "tombstone", "counted",
         "turn_id", "response_id", "model",
     ),
     _of(
-        "anomaly_rows", "byte_offset, byte_length, kind",
+        "_anomaly_rows", "byte_offset, byte_length, kind",
         "byte_offset", "byte_length", "from_batch", "noted_at_ms", "kind", "detail",
     ),
-    _of("frames", "key", "key", "popped", "turn_id", "before"),
-    _of("kept_rows", "uid", "uid", "kind", "alone"),
+    _of("_frames", "key", "key", "popped", "turn_id", "before"),
+    _of("_kept_rows", "uid", "uid", "kind", "alone"),
 )  # fmt: skip
 
 _EVENT: Final = (
@@ -151,7 +151,7 @@ _CHANGE: Final = (
 def _named(columns: tuple[str, ...], table: str) -> str:
     """Select rows of SQLite with the id of their rollout instead of its number."""
     names = ", ".join(
-        "(SELECT r.rollout_id FROM rollouts AS r WHERE r.rollout = x.rollout) AS rollout_id"
+        "(SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = x.rollout) AS rollout_id"
         if name == "rollout_id"
         else f"x.{name}"
         for name in columns
@@ -171,13 +171,13 @@ def _whole(table: str, columns: tuple[str, ...], order: str, sqlite: str = "") -
     )
 
 
-STATES: Final = _whole("thread_states", _STATE, "thread_id", _named(_STATE, "thread_states"))
-PARTS: Final = _whole("thread_parts", _PART, "thread_id, part")
-EVENTS: Final = _whole("events", _EVENT, "seq", _named(_EVENT, "events"))
+STATES: Final = _whole("_thread_states", _STATE, "thread_id", _named(_STATE, "_thread_states"))
+PARTS: Final = _whole("_thread_parts", _PART, "thread_id, part")
+EVENTS: Final = _whole("_events", _EVENT, "seq", _named(_EVENT, "_events"))
 CHANGES: Final = _whole("changes", _CHANGE, "seq")
 #: Rows of no rollout, in an order in which each finds what it names.
 OTHERS: Final = (
-    _whole("names", ("thread_id", "name"), "thread_id"),
+    _whole("_names", ("thread_id", "name"), "thread_id"),
     STATES,
     PARTS,
     EVENTS,

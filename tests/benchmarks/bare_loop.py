@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 _TABLE = """
-CREATE TABLE items (
+CREATE TABLE _items (
     rollout TEXT NOT NULL, turn TEXT NOT NULL, id TEXT NOT NULL, ordinal INTEGER, ms INTEGER,
     type TEXT, json TEXT, PRIMARY KEY (rollout, turn, id)
 )
@@ -52,7 +52,7 @@ def main() -> None:
     db.execute(_TABLE)
     for path in sorted(Path(home).glob("sessions/*/*/*/rollout-*.jsonl")):
         db.execute("BEGIN")
-        db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", items(path))
+        db.executemany("INSERT OR REPLACE INTO _items VALUES (?, ?, ?, ?, ?, ?, ?)", items(path))
         db.execute("COMMIT")
     db.close()
 

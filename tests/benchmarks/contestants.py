@@ -72,7 +72,7 @@ def run_bare(home: Home, scratch: Path) -> Cost:
         [sys.executable, "-m", "tests.benchmarks.bare_loop", str(home.path), str(database)],
         scratch,
     )
-    _expect("the bare loop", _count(database, "SELECT count(*) FROM items"), home)
+    _expect("the bare loop", _count(database, "SELECT count(*) FROM _items"), home)
     return cost
 
 

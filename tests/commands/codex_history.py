@@ -50,13 +50,13 @@ def stalled(codex: Path, ours: Path, *, at: int, ordinal: int, thread: str | Non
         db.execute(
             "INSERT INTO thread_items SELECT r.rollout_id, i.turn_id, i.item_id, i.ordinal,"
             " i.created_at_ms, i.json, i.type, i.updated_ordinal, i.started_at_ms,"
-            " i.completed_at_ms FROM p.items AS i JOIN p.rollouts AS r ON r.rollout = i.rollout"
+            " i.completed_at_ms FROM p._items AS i JOIN p._rollouts AS r ON r.rollout = i.rollout"
             " WHERE i.position - r.start_position < ?1 AND (?2 IS NULL OR r.rollout_id = ?2)",
             (at, thread),
         )
         db.execute(
             "INSERT INTO thread_history_projection_state SELECT rollout_id, min(?1, next_offset),"
-            " ?3 FROM p.rollouts WHERE ?2 IS NULL OR rollout_id = ?2",
+            " ?3 FROM p._rollouts WHERE ?2 IS NULL OR rollout_id = ?2",
             (at, thread, ordinal),
         )
     db.close()

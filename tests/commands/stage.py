@@ -54,7 +54,7 @@ def asked(folder: Path, sql: str) -> tuple[object, ...]:
 
 def first_file(folder: Path) -> Path:
     """Give the first file of the paginated thread."""
-    (name,) = asked(folder, "SELECT min(thread_id) FROM rollouts WHERE mode = 'paginated'")
+    (name,) = asked(folder, "SELECT min(thread_id) FROM _rollouts WHERE mode = 'paginated'")
     (path,) = (folder / "home").rglob(f"rollout-*T??-??-??-{name}.jsonl")
     return path
 

@@ -442,7 +442,7 @@ def test_no_database(folder: Path) -> None:
 
 def test_a_damaged_database(folder: Path) -> None:
     db = sqlite3.connect(folder / "p.db")
-    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'usage_rows'").fetchone()
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = '_usage_rows'").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()
     db.close()
     with (folder / "p.db").open("r+b") as file:

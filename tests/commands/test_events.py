@@ -179,7 +179,7 @@ def test_what_cannot_be_had(
 
 def test_pruned_changes_are_asked_for(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever asks for changes that are no longer kept is told so, and how to go on."""
-    told(place.url, "UPDATE feed_state SET pruned = 5", "UPDATE sources SET pruned = 5")
+    told(place.url, "UPDATE _feed_state SET pruned = 5", "UPDATE _sources SET pruned = 5")
     database = place.url
 
     assert cli.run(["events", "--database", database, "--after", "4"]) == 1

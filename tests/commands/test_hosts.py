@@ -40,7 +40,7 @@ class Hosts:
             thread.write(self.home(host), size=3_000)
             self.threads[host] = thread.thread_id
             self.run(host, "backfill")
-        self.told("UPDATE sources SET host = 'host ' || name WHERE true")
+        self.told("UPDATE _sources SET host = 'host ' || name WHERE true")
 
     def home(self, host: str) -> Path:
         return self._folder / host
@@ -62,8 +62,8 @@ class Hosts:
         """Let its daemon give a sign of life."""
         beat = round((time.time() - seconds_ago) * 1000)
         self.told(
-            "INSERT INTO heartbeat SELECT source_id, 7, host, '1', 0, ?, 5, ?, 'events', '', 0,"
-            " NULL, 0, 0, 0, 0 FROM sources WHERE name = ? ON CONFLICT (source_id)"
+            "INSERT INTO _heartbeat SELECT source_id, 7, host, '1', 0, ?, 5, ?, 'events', '', 0,"
+            " NULL, 0, 0, 0, 0 FROM _sources WHERE name = ? ON CONFLICT (source_id)"
             " DO UPDATE SET beat_at_ms = excluded.beat_at_ms, phase = excluded.phase",
             beat, phase, host,
         )  # fmt: skip
@@ -276,7 +276,7 @@ def lines(synced: Hosts, topic: str) -> str:
 def test_doctor_tells_of_the_other_hosts(synced: Hosts) -> None:
     synced.lives("a")
     assert "info source a on host a ended without a word" in lines(synced, "sources")
-    synced.told("UPDATE sources SET lease_until_ms = 9000000000000000 WHERE name = 'a'")
+    synced.told("UPDATE _sources SET lease_until_ms = 9000000000000000 WHERE name = 'a'")
     assert "info source a on host a projects 1 rollout of those that lie here too" in lines(
         synced, "sources"
     )

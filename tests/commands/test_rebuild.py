@@ -63,30 +63,31 @@ def test_nothing_changes_where_all_was_right(folder: Path) -> None:
 
     assert (result.exception, result.return_value) == (None, 0)
     assert before == seen(folder)
-    assert asked(folder, "SELECT min(generation) FROM rollouts") == (1,)
+    assert asked(folder, "SELECT min(generation) FROM _rollouts") == (1,)
     assert asked(folder, "SELECT count(*) FROM anomalies WHERE kind = 'replaced'") == (0,)
 
 
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE item_rows SET json = '{}' WHERE item = 1",
-        "DELETE FROM item_rows WHERE item < 4",
-        "UPDATE item_rows SET position = position + 1000000 WHERE item = 2",
-        "UPDATE item_rows SET uid = x'01' WHERE item = 1",
-        "UPDATE item_rows SET tombstone = 0",
-        "DELETE FROM turns",
-        "DELETE FROM usage_rows WHERE usage = 1",
-        "DELETE FROM anomaly_rows",
-        "DELETE FROM frames",
-        "UPDATE rollouts SET start_position = start_position + 5, originator = 'x', items = 0",
-        "UPDATE rollouts SET state = x'00'",
-        "UPDATE thread_parts SET upto = 7, items = 100",
-        "DELETE FROM thread_parts",
-        "DELETE FROM thread_states",
+        "UPDATE _item_rows SET json = '{}' WHERE item = 1",
+        "DELETE FROM _item_rows WHERE item < 4",
+        "UPDATE _item_rows SET position = position + 1000000 WHERE item = 2",
+        "UPDATE _item_rows SET uid = x'01' WHERE item = 1",
+        "UPDATE _item_rows SET tombstone = 0",
+        "DELETE FROM _turns",
+        "DELETE FROM _usage_rows WHERE usage = 1",
+        "DELETE FROM _anomaly_rows",
+        "DELETE FROM _frames",
+        "UPDATE _rollouts SET start_position = start_position + 5, originator = 'x', items = 0",
+        "UPDATE _rollouts SET state = x'00'",
+        "UPDATE _thread_parts SET upto = 7, items = 100",
+        "DELETE FROM _thread_parts",
+        "DELETE FROM _thread_states",
         (
-            "INSERT INTO item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
-            " json, provenance) VALUES (x'00', 99, 1, 1, 'i', 1, 'x', '{}', 1)"
+            "INSERT INTO _item_rows"
+            " (uid, rollout, position, turn_key, item_id, created_at_ms, type, json, provenance)"
+            " VALUES (x'00', 99, 1, 1, 'i', 1, 'x', '{}', 1)"
         ),
     ],
 )
@@ -104,23 +105,23 @@ def test_what_verify_finds_is_mended(folder: Path, sql: str) -> None:
 def test_rows_that_the_files_do_not_say_become_tombstones(folder: Path) -> None:
     changed(
         folder,
-        "INSERT INTO item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
+        "INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
         " json, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, type, json,"
-        " provenance FROM item_rows WHERE item = 1",
+        " provenance FROM _item_rows WHERE item = 1",
     )
 
     assert projector(folder, "rebuild").return_value == 0
 
     assert projector(folder, "verify").return_value == 0
-    assert asked(folder, "SELECT tombstone FROM items WHERE item_id = 'new'") == (1,)
+    assert asked(folder, "SELECT tombstone FROM _items WHERE item_id = 'new'") == (1,)
 
 
 def test_one_thread_alone(folder: Path) -> None:
-    (thread,) = asked(folder, "SELECT thread_id FROM rollouts WHERE mode = 'legacy'")
+    (thread,) = asked(folder, "SELECT thread_id FROM _rollouts WHERE mode = 'legacy'")
 
     assert projector(folder, "rebuild", str(thread)).return_value == 0
 
-    assert asked(folder, "SELECT sum(generation), count(*) FROM rollouts") == (1, 3)
+    assert asked(folder, "SELECT sum(generation), count(*) FROM _rollouts") == (1, 3)
 
 
 def test_rows_without_a_file_are_kept(folder: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_rollout_that_cannot_be_read_keeps_its_rows(folder: Path) -> None:
 
 def _moved_on(db: sqlite3.Connection, rollout_id: str) -> None:
     db.execute(
-        "UPDATE rollouts SET generation = generation + 1 WHERE rollout_id = ?", (rollout_id,)
+        "UPDATE _rollouts SET generation = generation + 1 WHERE rollout_id = ?", (rollout_id,)
     )
 
 
@@ -213,7 +214,7 @@ def damage(folder: Path, table: str) -> None:
 
 def numbers(folder: Path) -> list[tuple[object, ...]]:
     with sqlite3.connect(folder / "p.db") as db:
-        found = db.execute("SELECT seq, uid, noted_at_ms FROM events ORDER BY seq").fetchall()
+        found = db.execute("SELECT seq, uid, noted_at_ms FROM _events ORDER BY seq").fetchall()
     db.close()
     return found
 
@@ -223,7 +224,7 @@ def kept(folder: Path) -> list[Path]:
     return [path for path in folder.glob("p.db.damaged-*") if not path.name.endswith(("l", "m"))]
 
 
-@pytest.mark.parametrize("table", ["items_by_position", "turns", "frames", "thread_parts"])
+@pytest.mark.parametrize("table", ["items_by_position", "_turns", "_frames", "_thread_parts"])
 def test_a_damaged_database_is_made_again(folder: Path, table: str) -> None:
     """From the rollouts, in its place; events keep their numbers; the damaged one is kept."""
     before, events = seen(folder), numbers(folder)
@@ -243,7 +244,7 @@ def test_a_damaged_database_is_made_again(folder: Path, table: str) -> None:
     assert not (folder / "p.db.new").exists()
 
 
-@pytest.mark.parametrize("table", ["items_by_position", "thread_parts", "usage_by_turn"])
+@pytest.mark.parametrize("table", ["items_by_position", "_thread_parts", "usage_by_turn"])
 def test_rows_without_a_file_are_saved(folder: Path, table: str) -> None:
     """As far as they can be read, and so are events of threads that are gone."""
     first_file(folder).unlink()
@@ -259,7 +260,7 @@ def test_rows_without_a_file_are_saved(folder: Path, table: str) -> None:
     assert events == numbers(folder)
 
 
-@pytest.mark.parametrize("table", ["items_by_position", "frames"])
+@pytest.mark.parametrize("table", ["items_by_position", "_frames"])
 def test_what_a_migration_dropped_is_saved(folder: Path, table: str) -> None:
     """Though the rollout's file is there: it does not hold it any more."""
     path = put(folder / "home", f"sessions/rollout-2026-03-01T09-00-00-{THREAD}.jsonl", extended())
@@ -277,31 +278,31 @@ def test_what_a_migration_dropped_is_saved(folder: Path, table: str) -> None:
     assert set(numbers(folder)) <= set(events)
     assert projector(folder, "verify").return_value == 0
     assert b"view_image" not in path.read_bytes()
-    assert asked(folder, "SELECT count(*) FROM kept_rows WHERE alone") == (4,)
+    assert asked(folder, "SELECT count(*) FROM _kept_rows WHERE alone") == (4,)
 
 
 def test_what_cannot_be_saved_is_told(folder: Path) -> None:
     first_file(folder).unlink()
     backfilled(folder / "home", folder / "p.db")
-    damage(folder, "item_rows")
+    damage(folder, "_item_rows")
 
     result = projector(folder, "rebuild")
 
     assert result.return_value == 0
-    assert "not all could be read of: item_rows" in result.stdout
-    assert asked(folder, "SELECT count(*) FROM rollouts") == (3,)
+    assert "not all could be read of: _item_rows" in result.stdout
+    assert asked(folder, "SELECT count(*) FROM _rollouts") == (3,)
     assert projector(folder, "verify").return_value == 0
 
 
 def test_events_that_are_new_are_numbered_behind_all_others(folder: Path) -> None:
-    (last,) = asked(folder, "SELECT max(seq) FROM events WHERE from_record")
-    (given,) = asked(folder, "SELECT max(seq) FROM feed")
-    changed(folder, f"DELETE FROM events WHERE seq = {last}")
+    (last,) = asked(folder, "SELECT max(seq) FROM _events WHERE from_record")
+    (given,) = asked(folder, "SELECT max(seq) FROM _feed")
+    changed(folder, f"DELETE FROM _events WHERE seq = {last}")
     damage(folder, "items_by_position")
 
     assert projector(folder, "rebuild").return_value == 0
 
-    (again,) = asked(folder, "SELECT max(seq) FROM events")
+    (again,) = asked(folder, "SELECT max(seq) FROM _events")
     assert int(str(again)) > int(str(given))
 
 
@@ -322,8 +323,8 @@ def test_while_a_daemon_has_the_damaged_database_nothing_is_done(folder: Path) -
 
 
 def test_threads_of_a_damaged_database_cannot_be_rebuilt_alone(folder: Path) -> None:
-    (thread,) = asked(folder, "SELECT thread_id FROM rollouts WHERE mode = 'legacy'")
-    damage(folder, "rollouts")
+    (thread,) = asked(folder, "SELECT thread_id FROM _rollouts WHERE mode = 'legacy'")
+    damage(folder, "_rollouts")
 
     result = projector(folder, "rebuild", str(thread))
 
@@ -334,7 +335,7 @@ def test_threads_of_a_damaged_database_cannot_be_rebuilt_alone(folder: Path) -> 
 
 def test_a_damaged_database_is_said_clearly(folder: Path) -> None:
     """By whoever meets the damage: what it is, and what to do."""
-    damage(folder, "rollouts")
+    damage(folder, "_rollouts")
 
     with pytest.raises(StoreDamaged, match="projector rebuild"):
         asyncio.run(_standings(folder))

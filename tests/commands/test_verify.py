@@ -46,7 +46,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
     """A copy of it."""
     shutil.copytree(sound, tmp_path / "copy")
     with sqlite3.connect(tmp_path / "copy" / "p.db") as db:
-        db.execute("UPDATE rollouts SET home = ?", (str(tmp_path / "copy" / "home"),))
+        db.execute("UPDATE _rollouts SET home = ?", (str(tmp_path / "copy" / "home"),))
     db.close()
     return tmp_path / "copy"
 
@@ -74,55 +74,56 @@ def test_what_was_backfilled_is_equal(folder: Path) -> None:
 
 # Each has to be found, and told as what it is.
 FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("an item's text altered", ("UPDATE item_rows SET json = json_set(json, '$.text', 'x')"
-     " WHERE item = (SELECT max(item) FROM items WHERE type = 'agentMessage' AND tombstone = 0)"),
+    ("an item's text altered", ("UPDATE _item_rows SET json = json_set(json, '$.text', 'x')"
+     " WHERE item = (SELECT max(item) FROM _items WHERE type = 'agentMessage' AND tombstone = 0)"),
      "item", "changed", "json.text"),
-    ("an item lost", "DELETE FROM item_rows WHERE item = (SELECT min(item) FROM items)",
+    ("an item lost", "DELETE FROM _item_rows WHERE item = (SELECT min(item) FROM _items)",
      "item", "missing", ""),
-    ("an item added", ("INSERT INTO item_rows (uid, rollout, position, turn_key, item_id,"
+    ("an item added", ("INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id,"
      " created_at_ms, type, json, provenance) SELECT x'00', rollout, position + 1, turn_key, 'new',"
-     " 1, type, json, provenance FROM item_rows WHERE item = (SELECT min(item) FROM items)"),
+     " 1, type, json, provenance FROM _item_rows WHERE item = (SELECT min(item) FROM _items)"),
      "item", "extra", ""),
-    ("an item elsewhere in the order", ("UPDATE item_rows SET position = position + 100000"
-     " WHERE item = (SELECT min(item) FROM items)"), "item", "changed", "offset"),
-    ("an item's uid", "UPDATE item_rows SET uid = x'01' WHERE item = 1", "item", "changed", "uid"),
-    ("an item turned to a tombstone", "UPDATE item_rows SET tombstone = 1 WHERE item = 1",
+    ("an item elsewhere in the order", ("UPDATE _item_rows SET position = position + 100000"
+     " WHERE item = (SELECT min(item) FROM _items)"), "item", "changed", "offset"),
+    ("an item's uid", "UPDATE _item_rows SET uid = x'01' WHERE item = 1", "item", "changed", "uid"),
+    ("an item turned to a tombstone", "UPDATE _item_rows SET tombstone = 1 WHERE item = 1",
      "item", "missing", ""),
-    ("a rolled-back item that lives", ("UPDATE item_rows SET tombstone = 0 WHERE item ="
-     " (SELECT max(item) FROM items WHERE tombstone = 2)"), "item", "changed", "tombstone"),
-    ("a turn's status", "UPDATE turns SET status = 'failed' WHERE turn = 1",
+    ("a rolled-back item that lives", ("UPDATE _item_rows SET tombstone = 0 WHERE item ="
+     " (SELECT max(item) FROM _items WHERE tombstone = 2)"), "item", "changed", "tombstone"),
+    ("a turn's status", "UPDATE _turns SET status = 'failed' WHERE turn = 1",
      "turn", "changed", "status"),
-    ("a turn's time by one second", "UPDATE turns SET started_at = started_at + 1 WHERE turn = 1",
+    ("a turn's time by one second", "UPDATE _turns SET started_at = started_at + 1 WHERE turn = 1",
      "turn", "changed", "started_at"),
-    ("a turn lost", "DELETE FROM turns WHERE turn = 1", "turn", "missing", ""),
-    ("a token more", "UPDATE usage_rows SET total_tokens = total_tokens + 1 WHERE usage = 1",
+    ("a turn lost", "DELETE FROM _turns WHERE turn = 1", "turn", "missing", ""),
+    ("a token more", "UPDATE _usage_rows SET total_tokens = total_tokens + 1 WHERE usage = 1",
      "usage", "changed", "total_tokens"),
-    ("a usage lost", "DELETE FROM usage_rows WHERE usage = 1", "usage", "missing", ""),
-    ("an event lost", ("DELETE FROM events WHERE type = 'turn.started'"
-     " AND seq = (SELECT min(seq) FROM events WHERE type = 'turn.started')"),
+    ("a usage lost", "DELETE FROM _usage_rows WHERE usage = 1", "usage", "missing", ""),
+    ("an event lost", ("DELETE FROM _events WHERE type = 'turn.started'"
+     " AND seq = (SELECT min(seq) FROM _events WHERE type = 'turn.started')"),
      "event", "missing", ""),
-    ("an event's payload", "UPDATE events SET payload = '{\"a\":1}' WHERE seq = 1",
+    ("an event's payload", "UPDATE _events SET payload = '{\"a\":1}' WHERE seq = 1",
      "event", "changed", "payload.a"),
-    ("events in another order", "UPDATE events SET seq = seq + 1000 WHERE seq = 1",
+    ("events in another order", "UPDATE _events SET seq = seq + 1000 WHERE seq = 1",
      "event", "changed", "type"),
-    ("an anomaly lost", "DELETE FROM anomaly_rows", "anomaly", "missing", ""),
-    ("a frame lost", "DELETE FROM frames WHERE key = (SELECT min(key) FROM frames)",
+    ("an anomaly lost", "DELETE FROM _anomaly_rows", "anomaly", "missing", ""),
+    ("a frame lost", "DELETE FROM _frames WHERE key = (SELECT min(key) FROM _frames)",
      "frame", "missing", ""),
-    ("a header's field", "UPDATE rollouts SET originator = 'x' WHERE rollout = 1",
+    ("a header's field", "UPDATE _rollouts SET originator = 'x' WHERE rollout = 1",
      "rollout", "changed", "originator"),
-    ("the reducer's state", ("UPDATE rollouts SET state = CAST('{\"reducer\":1}' AS BLOB)"
+    ("the reducer's state", ("UPDATE _rollouts SET state = CAST('{\"reducer\":1}' AS BLOB)"
      " WHERE rollout = 1"), "rollout", "changed", "state.reducer"),
-    ("a fingerprint", "UPDATE rollouts SET tail = x'00' WHERE rollout = 1",
+    ("a fingerprint", "UPDATE _rollouts SET tail = x'00' WHERE rollout = 1",
      "rollout", "changed", "tail"),
-    ("a count of items", "UPDATE rollouts SET items = items + 1 WHERE rollout = 1",
+    ("a count of items", "UPDATE _rollouts SET items = items + 1 WHERE rollout = 1",
      "rollout", "changed", "items"),
-    ("a part's cut", "UPDATE thread_parts SET upto = upto - 1 WHERE upto < 9223372036854775807",
+    ("a part's cut", "UPDATE _thread_parts SET upto = upto - 1 WHERE upto < 9223372036854775807",
      "part", "changed", "upto"),
-    ("a part lost", "DELETE FROM thread_parts WHERE part = 1", "part", "missing", ""),
-    ("a thread archived", "UPDATE thread_states SET archived = 1", "thread", "changed", "archived"),
-    ("a thread lost", "DELETE FROM thread_states", "thread", "missing", ""),
-    ("a name", "UPDATE names SET name = 'Another'", "thread", "changed", "name"),
-    ("rows of no rollout", "INSERT INTO frames VALUES (99, 1, 0, NULL, NULL)",
+    ("a part lost", "DELETE FROM _thread_parts WHERE part = 1", "part", "missing", ""),
+    ("a thread archived", "UPDATE _thread_states SET archived = 1",
+     "thread", "changed", "archived"),
+    ("a thread lost", "DELETE FROM _thread_states", "thread", "missing", ""),
+    ("a name", "UPDATE _names SET name = 'Another'", "thread", "changed", "name"),
+    ("rows of no rollout", "INSERT INTO _frames VALUES (99, 1, 0, NULL, NULL)",
      "rows of no rollout", "extra", ""),
 ]  # fmt: skip
 
@@ -152,7 +153,7 @@ def test_a_difference_names_thread_turn_and_item_and_no_word(folder: Path) -> No
     thread, turn, item = asked(
         folder, "SELECT thread_id, turn_id, item_id FROM messages WHERE role = 'user' LIMIT 1"
     )
-    changed(folder, "UPDATE item_rows SET json = '{\"secret\":1}' WHERE item_id = ?", item)
+    changed(folder, "UPDATE _item_rows SET json = '{\"secret\":1}' WHERE item_id = ?", item)
 
     result = projector(folder, "verify")
 
@@ -167,7 +168,7 @@ def test_one_thread_alone(folder: Path) -> None:
     """Of others nothing is said; what it continues belongs to it."""
     (thread,) = asked(folder, "SELECT thread_id FROM threads WHERE history_mode = 'legacy'")
     (other,) = asked(folder, "SELECT thread_id FROM threads WHERE history_mode = 'paginated'")
-    changed(folder, "UPDATE rollouts SET originator = 'x' WHERE mode = 'legacy'")
+    changed(folder, "UPDATE _rollouts SET originator = 'x' WHERE mode = 'legacy'")
 
     assert verified(folder, str(thread))[0] == 1
     code, document = verified(folder, str(other)[:20])
@@ -206,7 +207,7 @@ def test_a_record_without_newline_may_be_taken_ahead(folder: Path) -> None:
 
     assert verified(folder)[0] == 0
     backfilled(folder / "home", folder / "p.db")
-    assert asked(folder, "SELECT count(*) FROM items WHERE item_id = 'ahead'") == (1,)
+    assert asked(folder, "SELECT count(*) FROM _items WHERE item_id = 'ahead'") == (1,)
     assert verified(folder)[0] == 0
     appended(folder, b"\n")
     assert verified(folder)[0] == 0
@@ -252,7 +253,7 @@ def test_a_rollout_that_was_replaced_is_equal_to_its_new_content(folder: Path) -
 
     code, document = verified(folder)
 
-    assert asked(folder, "SELECT max(generation) FROM rollouts") == (1,)
+    assert asked(folder, "SELECT max(generation) FROM _rollouts") == (1,)
     assert (code, document["difference_count"]) == (0, 0)
 
 

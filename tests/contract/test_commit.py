@@ -264,7 +264,7 @@ def test_counts_follow_every_batch(store: Queried, run: Run) -> None:
     assert (totals.rollouts, totals.threads, totals.turns, totals.items) == (2, 2, 2, 3)
     counts = run(store.query("SELECT turn_count, item_count FROM threads ORDER BY thread_id"))
     assert counts == [(2, 2), (0, 1)]
-    records = run(store.query("SELECT records FROM rollouts ORDER BY rollout_id"))
+    records = run(store.query("SELECT records FROM _rollouts ORDER BY rollout_id"))
     assert records == [(2,), (1,)]
 
 

@@ -63,7 +63,7 @@ def find(store: SqliteStore, run: Run, words: str) -> list[tuple[str, str]]:
 
 def check(store: SqliteStore, run: Run) -> None:
     """Let FTS5 compare the index with all texts; it raises where they differ."""
-    run(store.query("INSERT INTO item_index (item_index, rank) VALUES ('integrity-check', 1)"))
+    run(store.query("INSERT INTO _item_index (_item_index, rank) VALUES ('integrity-check', 1)"))
 
 
 def ids(found: Sequence[tuple[str, str]]) -> list[str]:
@@ -80,7 +80,7 @@ def test_the_check_sees_a_word_too_many(store: SqliteStore, run: Run) -> None:
     run(store.index("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "one two")])]))
     check(store, run)
-    run(store.query("INSERT INTO item_index (rowid, text) VALUES (99, 'stray')"))
+    run(store.query("INSERT INTO _item_index (rowid, text) VALUES (99, 'stray')"))
 
     with pytest.raises(Exception, match="damaged"):
         check(store, run)
@@ -246,7 +246,7 @@ def test_messages_alone_and_off(store: SqliteStore, run: Run) -> None:
 
     assert run(store.fill_index()) is False
     assert find(store, run, "word") == []
-    assert run(store.query("SELECT count(*) FROM item_index_docsize")) == [(0,)]
+    assert run(store.query("SELECT count(*) FROM _item_index_docsize")) == [(0,)]
     check(store, run)
 
 

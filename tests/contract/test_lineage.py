@@ -184,7 +184,7 @@ def test_forking_and_reverting_copy_no_rows(store: Queried, run: Run) -> None:
     put(store, run, 2, "", header=continuing(1, 300))
     put(store, run, 3, "", thread=1, header=continuing(1, 200))
 
-    assert run(store.query("SELECT count(*) FROM items")) == [(4,)]
+    assert run(store.query("SELECT count(*) FROM _items")) == [(4,)]
     assert history(store, run, 1) == ["a"]
     assert history(store, run, 2) == ["a", "b"]
 

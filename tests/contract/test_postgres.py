@@ -37,8 +37,8 @@ from tests.projecting import backfilled
 from tests.server import Server
 
 #: Small tables that every machine has whole; and the one of all sources, led by a bucket.
-REFERENCE: Final = frozenset({"migrations"})
-LED_BY: Final = {"claims": "bucket", "settling": "response"}
+REFERENCE: Final = frozenset({"_migrations"})
+LED_BY: Final = {"_claims": "bucket", "_settling": "response"}
 
 _KEYS: Final = """
 SELECT c.relname, i.relname, (
@@ -119,10 +119,16 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
             id="tables and views without a comment",
         ),
         pytest.param(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind <> 'i' AND (relkind = 'v') <> (left(relname, 1) <> '_')",
+            id="names that do not tell tables from views",
+        ),
+        pytest.param(
             "SELECT c.relname FROM pg_class AS c WHERE c.relkind = 'r'"
             " AND c.relnamespace = 'public'::regnamespace AND c.relname NOT IN"
-            " ('migrations', 'claims', 'settling') AND NOT EXISTS (SELECT 1 FROM pg_attribute AS a"
-            " WHERE a.attrelid = c.oid AND a.attname = 'source_id' AND a.attnotnull)",
+            " ('_migrations', '_claims', '_settling') AND NOT EXISTS"
+            " (SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = c.oid"
+            " AND a.attname = 'source_id' AND a.attnotnull)",
             id="tables without a source",
         ),
     ],
@@ -140,11 +146,11 @@ def test_claims_are_spread(backend: PostgresBackend, run: Run) -> None:
             await store.commit([batch(file_of(number)) for number in range(1, 60)])
 
     run(many())
-    buckets = [bucket for (bucket,) in asked(backend.url, "SELECT bucket FROM claims ORDER BY 1")]
+    buckets = [bucket for (bucket,) in asked(backend.url, "SELECT bucket FROM _claims ORDER BY 1")]
     assert len(set(buckets)) > 30
 
 
-LARGE: Final = frozenset({"items", "turns", "usage", "feed"})
+LARGE: Final = frozenset({"_items", "_turns", "_usage", "_feed"})
 OFTEN = {
     "a page": (
         "SELECT uid FROM thread_history WHERE thread_id = '{thread}' AND position > 9"
@@ -194,7 +200,7 @@ def test_what_is_asked_often_is_found_by_indexes(filled: str, asked_for: str) ->
 
     Tables are small here, so a scan is allowed as the last resort only.
     """
-    ((thread_id, source),) = asked(filled, "SELECT thread_id, source_id FROM rollouts LIMIT 1")
+    ((thread_id, source),) = asked(filled, "SELECT thread_id, source_id FROM _rollouts LIMIT 1")
     ((newest,),) = asked(filled, "SELECT max(recorded_at_ms) FROM token_usage")
     question = OFTEN[asked_for].format(thread=thread_id, source=source, newest=newest)
     with psycopg.connect(filled) as db:
@@ -232,7 +238,7 @@ def test_several_processes_may_make_the_schema_at_once(bare: str) -> None:
     ends = [os.waitpid(child, 0)[1] for child in children]
 
     assert ends == [0] * len(children)
-    assert len(asked(bare, "SELECT * FROM migrations")) == len(migrations("postgres"))
+    assert len(asked(bare, "SELECT * FROM _migrations")) == len(migrations("postgres"))
 
 
 async def _open_and_close(url: str) -> None:
@@ -240,16 +246,18 @@ async def _open_and_close(url: str) -> None:
 
 
 def test_a_newer_schema_is_refused(postgres: str) -> None:
-    newer = "INSERT INTO migrations SELECT 99, 'later', '', 0, database_id FROM migrations LIMIT 1"
+    newer = (
+        "INSERT INTO _migrations SELECT 99, 'later', '', 0, database_id FROM _migrations LIMIT 1"
+    )
     asked(postgres, newer)
     try:
         with pytest.raises(StoreRefused, match="made by a newer codex-projector"):
             asyncio.run(_open_and_close(postgres))
     finally:
-        asked(postgres, "DELETE FROM migrations WHERE version = 99")
+        asked(postgres, "DELETE FROM _migrations WHERE version = 99")
 
 
-@pytest.mark.parametrize("table", ["migrations (x int)", "rollouts (x int)"])
+@pytest.mark.parametrize("table", ["_migrations (x int)", "_rollouts (x int)"])
 def test_another_programs_database_is_refused(bare: str, table: str) -> None:
     asked(bare, f"CREATE TABLE {table}")
 
@@ -441,7 +449,7 @@ def test_a_lease_that_ended_can_be_taken(backend: PostgresBackend, run: Run) -> 
             await one.hold(replace(HOLDER, host="elsewhere"))
             with pytest.raises(AlreadyRunning, match="on elsewhere"):
                 await other.hold(HOLDER)
-            asked(backend.url, "UPDATE sources SET lease_until_ms = 0")
+            asked(backend.url, "UPDATE _sources SET lease_until_ms = 0")
             await other.hold(HOLDER)
 
     run(later())
@@ -460,7 +468,7 @@ def test_a_lock_is_waited_for_then_unavailable(backend: PostgresBackend, run: Ru
     async def locked() -> None:
         async with backend.open(busy_timeout_s=0.2) as store:
             with psycopg.connect(backend.url) as other:
-                other.execute("SELECT * FROM sources FOR UPDATE")
+                other.execute("SELECT * FROM _sources FOR UPDATE")
                 with pytest.raises(StoreUnavailable, match="locked by another program"):
                     await store.commit([batch(file_of(1))])
             await store.commit([batch(file_of(1))])
@@ -474,11 +482,11 @@ def test_a_deadlock_is_made_again_by_itself(backend: PostgresBackend, run: Run) 
             await store.commit([batch(file_of(1), [item(1, "a", 1)])])
             async with await psycopg.AsyncConnection.connect(backend.url) as other:
                 await other.execute("SET deadlock_timeout = '30s'")  # the store finds it
-                await other.execute("SELECT * FROM rollouts FOR UPDATE")
+                await other.execute("SELECT * FROM _rollouts FOR UPDATE")
                 late = batch(file_of(1), [item(1, "b", 1001)], start=at(1000), end=2000)
                 writing = asyncio.create_task(store.commit([late]))
                 await waiting_for_a_lock(backend.url)
-                await other.execute("SELECT * FROM sources FOR UPDATE")
+                await other.execute("SELECT * FROM _sources FOR UPDATE")
                 await other.commit()
             await writing
             assert await store.query("SELECT item_id FROM thread_history ORDER BY position") == [
@@ -518,7 +526,7 @@ def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run:
     async def replaced() -> None:
         async with backend.open() as store:
             await store.hold(HOLDER)
-            asked(backend.url, "UPDATE migrations SET database_id = %s", (uuid.uuid4(),))
+            asked(backend.url, "UPDATE _migrations SET database_id = %s", (uuid.uuid4(),))
             asked(
                 backend.url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -544,8 +552,8 @@ def test_a_server_that_lost_what_it_confirmed_is_noticed(
             await store.commit([batch(file_of(1), [item(1, "a", 1)])])
             late = batch(file_of(1), [item(1, "b", 1001)], start=at(1000), end=2000)
             await store.commit([late])
-            asked(backend.url, "DELETE FROM items WHERE position > 1000")
-            asked(backend.url, "UPDATE rollouts SET next_offset = 1000")
+            asked(backend.url, "DELETE FROM _items WHERE position > 1000")
+            asked(backend.url, "UPDATE _rollouts SET next_offset = 1000")
             asked(
                 backend.url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

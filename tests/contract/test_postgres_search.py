@@ -166,4 +166,4 @@ def test_the_server_takes_any_vector(store: Queried, run: Run, seed: int) -> Non
     for text in texts:
         find(store, run, text)
 
-    assert run(store.query("SELECT count(*) FROM items")) == [(len(texts),)]
+    assert run(store.query("SELECT count(*) FROM _items")) == [(len(texts),)]

@@ -49,7 +49,7 @@ def paths(store: Queried, run: Run) -> list[tuple[str, str]]:
         store.query("SELECT item_id, path FROM file_changes ORDER BY position, path")
     )
     items = run(
-        store.query("SELECT item_id, json FROM items WHERE tombstone = 0 ORDER BY position")
+        store.query("SELECT item_id, json FROM _items WHERE tombstone = 0 ORDER BY position")
     )
     told = [
         (item_id, path)
@@ -73,7 +73,7 @@ def test_files_follow_their_items(store: Queried, run: Run) -> None:
     run(store.gone([rollout_id(1)], purge=True))
 
     assert paths(store, run) == []
-    assert run(store.query("SELECT * FROM changed_files")) == []
+    assert run(store.query("SELECT * FROM _changed_files")) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def check_tokens(store: Queried, run: Run, backend: Backend) -> None:
     key = "rollout" if backend.name == "sqlite" else "source_id, rollout_id"
     rows = run(
         store.query(
-            f"SELECT uid, response_id FROM usage JOIN rollouts USING ({key})"
+            f"SELECT uid, response_id FROM _usage JOIN _rollouts USING ({key})"
             " WHERE tombstone = 0 ORDER BY rollout_id, position"
         )
     )

@@ -57,7 +57,7 @@ def test_rows_that_come_again_are_replaced_whole(store: Queried, run: Run) -> No
     assert shown(store, run, columns) == [(300, uid_before, 2, None, None, '{"n":2}')]
     assert shown(store, run, "error_json", "thread_turn_history") == [(None,)]
     assert run(store.checkpoint(rollout_id(1))) == at(1000, generation=1)
-    assert run(store.query("SELECT records, items, turns FROM rollouts")) == [(10, 1, 1)]
+    assert run(store.query("SELECT records, items, turns FROM _rollouts")) == [(10, 1, 1)]
 
 
 def test_rows_that_do_not_come_again_become_tombstones(store: Queried, run: Run) -> None:
@@ -278,7 +278,7 @@ def test_what_was_dropped_before_and_is_not_there_any_more_is_replaced(
 
     run(store.replace(OLD, anew([item(1, "b", 40)])))
 
-    assert run(store.query("SELECT item_id, tombstone FROM items ORDER BY item_id")) == [
+    assert run(store.query("SELECT item_id, tombstone FROM _items ORDER BY item_id")) == [
         ("a", REPLACED),
         ("b", 0),
     ]

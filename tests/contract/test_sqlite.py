@@ -108,7 +108,7 @@ def newer(path: Path) -> None:
 def changed(path: Path) -> None:
     opened(path)
     db = sqlite3.connect(path, isolation_level=None)
-    db.execute("UPDATE migrations SET sha256 = 'x' WHERE version = 1")
+    db.execute("UPDATE _migrations SET sha256 = 'x' WHERE version = 1")
     db.close()
 
 
@@ -232,7 +232,7 @@ def test_a_full_disk_writes_nothing_and_heals(tmp_path: Path) -> None:
             with pytest.raises(StoreUnavailable, match="the disk is full"):
                 await store.commit([batch(file_of(1), big, start=at(100), end=900)])
             assert await store.checkpoint(rollout_id(1)) == at(100)
-            assert await store.query("SELECT count(*) FROM items") == [(1,)]
+            assert await store.query("SELECT count(*) FROM _items") == [(1,)]
             await store.query("PRAGMA max_page_count = 1000000")
             await store.commit([batch(file_of(1), big, start=at(100), end=900)])
         finally:
@@ -332,7 +332,7 @@ def test_a_look_up_reads_what_it_asks_for(tmp_path: Path, sql: str, narrowed: st
 
     searches = [row[3] for row in rows if "SEARCH" in row[3]]
     assert searches
-    assert all(narrowed in search for search in searches if " turn_ids " not in search)
+    assert all(narrowed in search for search in searches if " _turn_ids " not in search)
     assert not any("SCAN" in row[3] for row in rows)
 
 
@@ -373,10 +373,10 @@ def test_the_list_of_threads_counts_nothing(store: Queried, run: Run) -> None:
 def test_looking_up_reads_indexes_only(store: Queried, run: Run) -> None:
     """What `find` asks: turns by id, messages of a turn, legacy items by id, frames."""
     questions = {
-        "SELECT 1 FROM turns WHERE turn_id = ? AND rollout = ?": "turns_1",
-        "SELECT 1 FROM item_rows WHERE rollout = ? AND turn_key = ? AND tombstone = 0": "rows_1",
-        "SELECT 1 FROM items WHERE rollout = ? AND item_id = ? AND ordinal IS NULL": "items_legacy",
-        "SELECT 1 FROM frames WHERE rollout = ? AND turn_id = ? ORDER BY key DESC": "frames_by",
+        "SELECT 1 FROM _turns WHERE turn_id = ? AND rollout = ?": "turns_1",
+        "SELECT 1 FROM _item_rows WHERE rollout = ? AND turn_key = ? AND tombstone = 0": "rows_1",
+        "SELECT 1 FROM _items WHERE rollout = ? AND item_id = ? AND ordinal IS NULL": "items_leg",
+        "SELECT 1 FROM _frames WHERE rollout = ? AND turn_id = ? ORDER BY key DESC": "frames_by",
     }
     for sql, index in questions.items():
         text = plan(store, run, sql, 1, "x")
@@ -396,7 +396,7 @@ def test_migrations_run_once_each_in_one_transaction(tmp_path: Path) -> None:
         migrate(db, path, [good, bad])
 
     names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert names == {"migrations", "a", "b"}
+    assert names == {"_migrations", "a", "b"}
     migrate(db, path, [good, Migration(2, "mended", "CREATE TABLE c (x);")])
     assert db.execute("PRAGMA user_version").fetchone() == (2,)
     db.close()
@@ -409,7 +409,7 @@ def test_several_processes_may_make_it_at_once(tmp_path: Path, time: int) -> Non
 
     async def all_at_once() -> list[str]:
         stores = await asyncio.gather(*(SqliteStore.open(path) for _ in range(4)))
-        rows = await stores[0].query("SELECT name FROM migrations ORDER BY version")
+        rows = await stores[0].query("SELECT name FROM _migrations ORDER BY version")
         for store in stores:
             await store.close()
         return [name for (name,) in rows]

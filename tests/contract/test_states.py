@@ -125,7 +125,7 @@ def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) 
     assert run(store.query("SELECT name FROM threads ORDER BY 1")) == [("other",), ("secret",)]
 
     run(store.gone([rollout_id(1)], purge=True))
-    for table in ("names", "events"):
+    for table in ("_names", "_events"):
         rows = run(store.query(f"SELECT * FROM {table}"))
         assert "secret" not in repr(rows), table
     assert run(store.query("SELECT name FROM threads")) == [("other",)]
@@ -252,7 +252,7 @@ def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
     run(store.beat(beat))
 
     columns = "pid, host, beat_at_ms, interval_s, phase, watching_why, behind_since_ms, set_aside"
-    rows = run(store.query(f"SELECT {columns} FROM heartbeat"))
+    rows = run(store.query(f"SELECT {columns} FROM _heartbeat"))
     assert rows == [(4711, "here", 5, 1.5, "following", "network home", None, 0)]
 
 

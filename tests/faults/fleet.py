@@ -236,7 +236,7 @@ def _until_read(members: list[Member], url: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         with suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as db:
-            found = db.execute("SELECT next_offset FROM rollouts").fetchall()
+            found = db.execute("SELECT next_offset FROM _rollouts").fetchall()
             if sorted(offset for (offset,) in found) == wanted:
                 return
         assert time.monotonic() < deadline, "not all is read"
@@ -256,7 +256,7 @@ def _compare(members: list[Member], folder: Path, url: str) -> int:
         assert found[view] == sorted(rows, key=repr), view
     with psycopg.connect(url) as db:
         gaps = db.execute(
-            "SELECT s.name FROM sources AS s JOIN feed AS f USING (source_id)"
+            "SELECT s.name FROM _sources AS s JOIN _feed AS f USING (source_id)"
             " GROUP BY s.name, s.last_seq HAVING count(*) <> s.last_seq OR min(seq) <> 1"
         ).fetchall()
     assert gaps == [], "the feed has gaps"

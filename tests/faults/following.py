@@ -62,13 +62,13 @@ class World:
             suppress(sqlite3.Error),
             sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db,
         ):
-            return dict(db.execute("SELECT rollout_id, next_offset FROM rollouts"))
+            return dict(db.execute("SELECT rollout_id, next_offset FROM _rollouts"))
         return {}
 
     def heartbeat(self) -> dict[str, Any]:
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db:
             db.row_factory = sqlite3.Row
-            return dict(db.execute("SELECT * FROM heartbeat").fetchone() or {})
+            return dict(db.execute("SELECT * FROM _heartbeat").fetchone() or {})
 
     def is_read(self) -> bool:
         """Tell whether every rollout is projected to its end."""

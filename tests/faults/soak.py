@@ -276,7 +276,7 @@ def _wait(database: Path, writers: list[Writer]) -> None:
     while time.monotonic() < until:
         with suppress(sqlite3.OperationalError):
             db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-            found = sorted(db.execute("SELECT path, next_offset FROM rollouts"))
+            found = sorted(db.execute("SELECT path, next_offset FROM _rollouts"))
             db.close()
         if found == wanted:
             return
@@ -296,7 +296,7 @@ def _compare(folder: Path, told: Told) -> None:
             )
     told.rows = sum(map(len, rows.values()))
     with sqlite3.connect(folder / "p.db") as db:
-        for table in ("items", "turns", "events", "realtime_items", "usage"):
+        for table in ("_items", "_turns", "_events", "_realtime_items", "_usage"):
             twice = db.execute(
                 f"SELECT uid FROM {table} GROUP BY uid HAVING count(*) > 1"
             ).fetchall()

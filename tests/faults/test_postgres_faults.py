@@ -119,7 +119,7 @@ def written(url: str) -> int:
     """Count items; 0 while there is no table."""
     try:
         with psycopg.connect(url) as db:
-            row = db.execute("SELECT count(*) FROM items").fetchone()
+            row = db.execute("SELECT count(*) FROM _items").fetchone()
             return int(row[0]) if row else 0
     except psycopg.Error:
         return 0
@@ -139,7 +139,7 @@ def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postg
                 following = asyncio.create_task(daemon.run())
                 while not await store.standings():  # it has begun  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-                await other.execute("SELECT * FROM sources FOR UPDATE")
+                await other.execute("SELECT * FROM _sources FOR UPDATE")
                 async with asyncio.timeout(30):
                     while not await _waits(other):  # noqa: ASYNC110 - nobody tells
                         await asyncio.sleep(0.01)

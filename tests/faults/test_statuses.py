@@ -24,14 +24,14 @@ STATUS = {
 #: Of each status that a row takes and of each event, in the order in which they are written.
 LOGGED = """
 CREATE TABLE logged (rollout, turn_id, status, event);
-CREATE TRIGGER row_came AFTER INSERT ON turns BEGIN
+CREATE TRIGGER row_came AFTER INSERT ON _turns BEGIN
   INSERT INTO logged VALUES (new.rollout, new.turn_id, new.status, NULL);
 END;
-CREATE TRIGGER row_changed AFTER UPDATE ON turns
+CREATE TRIGGER row_changed AFTER UPDATE ON _turns
 WHEN new.tombstone = 0 AND (new.status <> old.status OR old.tombstone <> 0) BEGIN
   INSERT INTO logged VALUES (new.rollout, new.turn_id, new.status, NULL);
 END;
-CREATE TRIGGER event_came AFTER INSERT ON events WHEN new.turn_id IS NOT NULL BEGIN
+CREATE TRIGGER event_came AFTER INSERT ON _events WHEN new.turn_id IS NOT NULL BEGIN
   INSERT INTO logged VALUES (new.rollout, new.turn_id, NULL, new.type);
 END;
 """
@@ -89,10 +89,10 @@ def test_the_last_event_is_the_status(tmp_path: Path) -> None:
 
     with contextlib.closing(sqlite3.connect(database)) as db:
         rows = db.execute(
-            "SELECT t.status, (SELECT e.type FROM events AS e WHERE e.rollout = t.rollout"
+            "SELECT t.status, (SELECT e.type FROM _events AS e WHERE e.rollout = t.rollout"
             " AND e.turn_id = t.turn_id AND e.tombstone = 0"
             " ORDER BY e.recorded_at_ms DESC, e.seq DESC LIMIT 1)"
-            " FROM turns AS t WHERE t.tombstone = 0"
+            " FROM _turns AS t WHERE t.tombstone = 0"
         ).fetchall()
     assert rows
     assert all(status == STATUS[kind] for status, kind in rows)

@@ -173,14 +173,14 @@ def test_replaced_by_one_that_is_in_use(tmp_path: Path) -> None:
             await asyncio.to_thread(backfilled, made.home, other)
             reader = sqlite3.connect(other, isolation_level=None)
             reader.execute("PRAGMA wal_autocheckpoint = 0")
-            reader.execute("INSERT INTO names VALUES ('kept', 'in the log')")
+            reader.execute("INSERT INTO _names VALUES ('kept', 'in the log')")
             for suffix in ("-wal", "-shm"):
                 os.link(f"{other}{suffix}", tmp_path / f"new{suffix}")
                 (tmp_path / f"new{suffix}").replace(f"{made.database}{suffix}")
             other.replace(made.database)
             await daemon.until_said("store.reopened")
             await daemon.until_read()
-            kept = await daemon.store.query("SELECT name FROM names WHERE thread_id = 'kept'")
+            kept = await daemon.store.query("SELECT name FROM _names WHERE thread_id = 'kept'")
             reader.close()
             assert kept == [("in the log",)]
 
@@ -219,7 +219,7 @@ def test_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["ALTER TABLE item_rows RENAME COLUMN json TO text", "DROP TABLE turns"]
+    "fault", ["ALTER TABLE _item_rows RENAME COLUMN json TO text", "DROP TABLE _turns"]
 )
 def test_another_schema(tmp_path: Path, fault: str) -> None:
     """No such column, no such table: to try again would mend nothing."""

@@ -202,7 +202,7 @@ def test_what_is_restored_is_told_by_its_file_again(home: Path, database: Where)
     assert told(database) == [*TOLD]
     assert run("verify", home, database) == 0
     with reading(database) as db:
-        assert db.rows("SELECT count(*) FROM kept_rows") == [(0,)]
+        assert db.rows("SELECT count(*) FROM _kept_rows") == [(0,)]
 
 
 NATIVE: Final = numbered(b"", header(history_mode="paginated"), *own_turn("t1"))
@@ -244,7 +244,7 @@ def test_what_was_rolled_back_stays_away(tmp_path: Path, database: Where) -> Non
 def test_what_is_kept_hides_no_fault_of_what_the_file_tells(
     kind: str, home: Path, database: Where
 ) -> None:
-    table = "items" if isinstance(database, str) else "item_rows"
+    table = "_items" if isinstance(database, str) else "_item_rows"
     changed(url_of(database), f"DELETE FROM {table} WHERE type = '{kind}'")
 
     assert run("verify", home, database) == 1

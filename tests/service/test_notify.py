@@ -40,7 +40,7 @@ Tail._batch = slow
 def anew(database: Path) -> bool:
     """Whether a rollout has been projected anew."""
     with closing(sqlite3.connect(database)) as connection:
-        (generation,) = connection.execute("SELECT max(generation) FROM rollouts").fetchone()
+        (generation,) = connection.execute("SELECT max(generation) FROM _rollouts").fetchone()
     return bool(generation)
 
 

@@ -18,11 +18,11 @@ def bucket(rollout_id: str) -> int:
 
 
 _CLAIM: Final = (
-    "INSERT INTO claims (bucket, rollout_id, source_id)"
+    "INSERT INTO _claims (bucket, rollout_id, source_id)"
     " SELECT bucket, rollout_id, source_id::uuid"
     " FROM unnest(%s::smallint[], %s::text[], %s::text[]) AS k (bucket, rollout_id, source_id)"
     " ON CONFLICT (bucket, rollout_id) DO UPDATE"
-    " SET source_id = coalesce(claims.source_id, excluded.source_id)"
+    " SET source_id = coalesce(_claims.source_id, excluded.source_id)"
     " RETURNING rollout_id, source_id"
 )
 

@@ -71,22 +71,22 @@ COLUMNS: Final = (
 )
 #: The rows of the responses that are told of, whose ever they are.
 _RESPONSES: Final = (
-    f"SELECT {COLUMNS} FROM usage AS u WHERE left(u.response_id, 64) = ANY(%s)"
+    f"SELECT {COLUMNS} FROM _usage AS u WHERE left(u.response_id, 64) = ANY(%s)"
     " AND u.response_id = ANY(%s)"
 )
 #: Wait for those who choose a row of one of these responses just now, and let others wait for us.
 #: Read committed: what is read next holds what they wrote.
 _SETTLE: Final = (
-    "INSERT INTO settling SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
+    "INSERT INTO _settling SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
     " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
 )
 _SETTLE_NAMED: Final = _SETTLE.format("SELECT unnest(%s::text[])")
-_SETTLE_ALL: Final = _SETTLE.format("SELECT u.response_id FROM usage AS u WHERE u.source_id = %s")
+_SETTLE_ALL: Final = _SETTLE.format("SELECT u.response_id FROM _usage AS u WHERE u.source_id = %s")
 _SETTLE_OF: Final = _SETTLE.format(
-    "SELECT u.response_id FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
+    "SELECT u.response_id FROM _usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
 )
 #: Rows of others are never seen.
-_SETTLE_UNSEEN: Final = "DELETE FROM settling"
+_SETTLE_UNSEEN: Final = "DELETE FROM _settling"
 
 
 def responses(response_ids: Sequence[str]) -> list[Query]:
@@ -107,8 +107,8 @@ def usages(source: str, rollout_ids: Sequence[str]) -> list[Query]:
     As `responses`.
     """
     rows = (
-        f"SELECT {COLUMNS} FROM usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
-        f" UNION SELECT {COLUMNS} FROM usage AS o JOIN usage AS u"
+        f"SELECT {COLUMNS} FROM _usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
+        f" UNION SELECT {COLUMNS} FROM _usage AS o JOIN _usage AS u"
         " ON left(u.response_id, 64) = left(o.response_id, 64) AND u.response_id = o.response_id"
         " WHERE o.source_id = %s AND o.rollout_id = ANY(%s)",
         (source, list(rollout_ids)) * 2,
@@ -164,7 +164,7 @@ def written(put_rows: Iterable[Usage], settled: Iterable[Usage], source: str) ->
         and row.was != share(row, day_of(row.recorded_at_ms))
     ]
     yield from put(
-        "usage",
+        "_usage",
         _TYPES,
         ("rollout_id", "uid"),
         [_usage_row(row) for row in written.values() if row.put],
@@ -173,7 +173,7 @@ def written(put_rows: Iterable[Usage], settled: Iterable[Usage], source: str) ->
     others += [row for row in written.values() if not row.put]
     if others:
         yield (
-            "UPDATE usage AS u SET counted = k.counted, tombstone = k.tombstone FROM unnest("
+            "UPDATE _usage AS u SET counted = k.counted, tombstone = k.tombstone FROM unnest("
             "%s::text[]::uuid[], %s::text[], %s::text[]::uuid[], %s::boolean[], %s::smallint[])"
             " AS k (source_id, rollout_id, uid, counted, tombstone) WHERE u.source_id = k.source_id"
             " AND u.rollout_id = k.rollout_id AND u.uid = k.uid",
@@ -214,10 +214,10 @@ def days(changed: Iterable[Usage]) -> Iterator[Query]:
                "reasoning_output_tokens", "total_tokens")  # fmt: skip
     columns = {"day": "text", "model": "text", **dict.fromkeys(counted, "bigint")}
     adding = "DO UPDATE SET " + ", ".join(
-        f"{name} = usage_days.{name} + excluded.{name}" for name in counted
+        f"{name} = _usage_days.{name} + excluded.{name}" for name in counted
     )
     for source, values_of in by_source.items():
-        yield from put("usage_days", columns, ("day", "model"), values_of, source, changing=adding)
+        yield from put("_usage_days", columns, ("day", "model"), values_of, source, changing=adding)
 
 
 def of_change(source: str, rollout_id: str, new: UsageRow, start: int) -> Usage:

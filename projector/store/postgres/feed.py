@@ -12,21 +12,21 @@ PRUNED_AT_ONCE: Final = 10_000
 #: The last change before those that stay: those since a time, and those of the newest commit.
 _END: Final = """
 SELECT s.pruned, coalesce(
-  (SELECT f.seq FROM feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
+  (SELECT f.seq FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
      AND f.committed_at_ms >= %s ORDER BY f.seq LIMIT 1),
-  (SELECT min(f.seq) FROM feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
-     AND f.committed_at_ms = (SELECT n.committed_at_ms FROM feed AS n
+  (SELECT min(f.seq) FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
+     AND f.committed_at_ms = (SELECT n.committed_at_ms FROM _feed AS n
        WHERE n.source_id = s.source_id ORDER BY n.seq DESC LIMIT 1)), 0) - 1
-FROM sources AS s WHERE s.source_id = %s FOR UPDATE
+FROM _sources AS s WHERE s.source_id = %s FOR UPDATE
 """
 _UPTO: Final = (
-    "SELECT seq FROM feed WHERE source_id = %s AND seq > %s AND seq <= %s ORDER BY seq"
+    "SELECT seq FROM _feed WHERE source_id = %s AND seq > %s AND seq <= %s ORDER BY seq"
     " LIMIT 1 OFFSET %s"
 )
 _DELETE: Final = """
-DELETE FROM feed AS f WHERE f.source_id = %s AND f.seq > %s AND f.seq <= %s
+DELETE FROM _feed AS f WHERE f.source_id = %s AND f.seq > %s AND f.seq <= %s
   AND NOT (f.kind = 4 AND f.op = 1 AND EXISTS (
-    SELECT 1 FROM events AS e WHERE e.source_id = f.source_id AND e.seq = f.seq
+    SELECT 1 FROM _events AS e WHERE e.source_id = f.source_id AND e.seq = f.seq
       AND e.tombstone = 0))
 """
 
@@ -44,7 +44,7 @@ async def prune(wire: Wire, source: str, before_ms: int) -> bool:
     upto = last[0][0] if last else end
     await wire.ask(
         (_DELETE, (source, pruned, upto)),
-        ("UPDATE sources SET pruned = %s WHERE source_id = %s", (upto, source)),
+        ("UPDATE _sources SET pruned = %s WHERE source_id = %s", (upto, source)),
         ("COMMIT", ()),
     )
     return bool(upto < end)

@@ -14,8 +14,8 @@ SELECT t.uid, t.turn_id, t.position - r.start_position, t.ordinal, t.status, t.e
   t.started_at, t.completed_at, t.duration_ms, t.first_user_item_id, t.final_agent_item_id,
   t.end_ordinal, t.end_offset, t.root_turn_id, t.model, t.owner, t.end_owner, t.tombstone
 FROM unnest(%s::text[]) AS k (turn_id)
-JOIN rollouts AS r ON r.source_id = %s AND r.rollout_id = %s
-JOIN turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
+JOIN _rollouts AS r ON r.source_id = %s AND r.rollout_id = %s
+JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
   AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
 """
 
@@ -28,10 +28,10 @@ SELECT i.turn_id, i.item_id, i.ordinal,
     WHEN 'agentMessage' THEN CASE WHEN i.json ->> 'phase' IS NULL THEN 'plain'
       WHEN i.json ->> 'phase' = 'final_answer' THEN 'final' ELSE '' END ELSE '' END
 FROM unnest(%s::text[]) AS k (turn_id)
-JOIN items AS i ON i.source_id = %s AND i.rollout_id = %s
+JOIN _items AS i ON i.source_id = %s AND i.rollout_id = %s
   AND left(i.turn_id, 64) = left(k.turn_id, 64) AND i.turn_id = k.turn_id
 WHERE i.tombstone = 0 AND NOT EXISTS (
-  SELECT 1 FROM turns AS t WHERE t.source_id = %s AND t.rollout_id = %s
+  SELECT 1 FROM _turns AS t WHERE t.source_id = %s AND t.rollout_id = %s
     AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
     AND t.tombstone = 0 AND t.end_offset IS NOT NULL)
 ORDER BY i.position
@@ -40,21 +40,21 @@ ORDER BY i.position
 _ITEMS: Final = """
 SELECT i.uid, i.turn_id, i.item_id, i.position - r.start_position, i.type, i.json::text,
   i.provenance, i.owner, i.created_at_ms, i.tombstone <> 0
-FROM rollouts AS r JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
+FROM _rollouts AS r JOIN _items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
 WHERE r.source_id = %s AND r.rollout_id = %s AND i.item_id = ANY(%s)
   AND (i.ordinal IS NULL AND left(i.item_id, 64) = ANY(%s) OR i.ordinal IS NOT NULL)
 ORDER BY i.position, i.turn_id
 """
 
 _FRAMES: Final = """
-SELECT key, turn_id, before, popped FROM frames
+SELECT key, turn_id, before, popped FROM _frames
 WHERE source_id = %s AND rollout_id = %s AND NOT popped ORDER BY key DESC LIMIT %s
 """
 
 _FRAMES_OF: Final = """
 SELECT f.key, f.turn_id, f.before, f.popped FROM unnest(%s::text[]) AS k (turn_id)
 JOIN LATERAL (
-  SELECT * FROM frames AS f WHERE f.source_id = %s AND f.rollout_id = %s
+  SELECT * FROM _frames AS f WHERE f.source_id = %s AND f.rollout_id = %s
     AND left(f.turn_id, 64) = left(k.turn_id, 64) AND f.turn_id = k.turn_id
   ORDER BY f.key DESC LIMIT 1) AS f ON true
 """

@@ -27,18 +27,18 @@ _MISSED: Final = 4
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _READ: Final = (
     "SELECT lease_id, lease_until_ms > " + _NOW + ", lease_pid, lease_host, lease_version,"
-    " lease_started_at_ms FROM sources WHERE source_id = %s FOR UPDATE"
+    " lease_started_at_ms FROM _sources WHERE source_id = %s FOR UPDATE"
 )
 _TAKE: Final = (
-    f"UPDATE sources SET lease_id = %s, lease_until_ms = {_NOW} + %s, lease_pid = %s,"
+    f"UPDATE _sources SET lease_id = %s, lease_until_ms = {_NOW} + %s, lease_pid = %s,"
     " lease_host = %s, lease_version = %s, lease_started_at_ms = %s WHERE source_id = %s"
 )
 _RENEW: Final = (
-    f"UPDATE sources SET lease_until_ms = greatest(lease_until_ms, {_NOW} + %s)"
+    f"UPDATE _sources SET lease_until_ms = greatest(lease_until_ms, {_NOW} + %s)"
     " WHERE source_id = %s AND lease_id = %s RETURNING 1"
 )
 _LET_GO: Final = (
-    "UPDATE sources SET lease_id = NULL, lease_until_ms = NULL WHERE source_id = %s"
+    "UPDATE _sources SET lease_id = NULL, lease_until_ms = NULL WHERE source_id = %s"
     " AND lease_id = %s"
 )
 _BEAT: Final = (
@@ -46,7 +46,7 @@ _BEAT: Final = (
     " behind_bytes behind_since_ms bytes_read records batches set_aside"
 ).split()
 _BEATEN: Final = (
-    f"INSERT INTO heartbeat (source_id, {', '.join(_BEAT)})"
+    f"INSERT INTO _heartbeat (source_id, {', '.join(_BEAT)})"
     f" VALUES (%s{', %s' * len(_BEAT)}) ON CONFLICT (source_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _BEAT)
 )

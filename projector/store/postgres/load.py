@@ -46,35 +46,35 @@ def _keyed(table: str, short: str, columns: str) -> str:
     )
 
 
-_ITEMS: Final = _keyed("items", "i", _ITEM.format(json="i.json::text"))
-_TURNS: Final = _keyed("turns", "t", _TURN)
-_USAGES: Final = _keyed("usage", "u", costs.COLUMNS)
-_REALTIMES: Final = _keyed("realtime_items", "x", _REALTIME.format(json="x.json::text"))
+_ITEMS: Final = _keyed("_items", "i", _ITEM.format(json="i.json::text"))
+_TURNS: Final = _keyed("_turns", "t", _TURN)
+_USAGES: Final = _keyed("_usage", "u", costs.COLUMNS)
+_REALTIMES: Final = _keyed("_realtime_items", "x", _REALTIME.format(json="x.json::text"))
 _EVENTS: Final = (
     f"SELECT {_EVENT} FROM unnest(%s::text[], %s::text[], %s::text[]::uuid[])"
-    " AS k (rollout_id, thread_id, uid) JOIN events AS e ON e.source_id = %s AND e.uid = k.uid"
-    " AND (e.thread_id = k.thread_id OR e.thread_id = (SELECT r.thread_id FROM rollouts AS r"
+    " AS k (rollout_id, thread_id, uid) JOIN _events AS e ON e.source_id = %s AND e.uid = k.uid"
+    " AND (e.thread_id = k.thread_id OR e.thread_id = (SELECT r.thread_id FROM _rollouts AS r"
     " WHERE r.source_id = %s AND r.rollout_id = k.rollout_id)) ORDER BY e.seq"
 )
 _BURIED_ITEMS: Final = (
     f"SELECT {_ITEM.format(json='NULL')} FROM unnest(%s::text[], %s::bigint[])"
-    " AS k (rollout_id, owner) JOIN items AS i ON i.source_id = %s"
+    " AS k (rollout_id, owner) JOIN _items AS i ON i.source_id = %s"
     " AND i.rollout_id = k.rollout_id AND i.owner >= k.owner"
     " AND i.owner IS NOT NULL WHERE i.tombstone = 0 ORDER BY i.position"
 )
 _BURIED_TURNS: Final = (
     f"SELECT {_TURN} FROM unnest(%s::text[], %s::bigint[]) AS k (rollout_id, owner)"
-    " JOIN turns AS t ON t.source_id = %s AND t.rollout_id = k.rollout_id AND t.tombstone = 0"
+    " JOIN _turns AS t ON t.source_id = %s AND t.rollout_id = k.rollout_id AND t.tombstone = 0"
     " AND (t.owner >= k.owner AND t.owner IS NOT NULL"
     " OR t.end_owner >= k.owner AND t.end_owner IS NOT NULL) ORDER BY t.position"
 )
 #: Threads of several parts of which another part has one of these turns.
 _REPEATS: Final = """
 SELECT DISTINCT p.thread_id FROM unnest(%s::text[], %s::text[]) AS k (rollout_id, turn_id)
-JOIN thread_parts AS p ON p.rollout_id = k.rollout_id AND p.part_source = %s
-JOIN thread_parts AS q ON q.source_id = p.source_id AND q.thread_id = p.thread_id
+JOIN _thread_parts AS p ON p.rollout_id = k.rollout_id AND p.part_source = %s
+JOIN _thread_parts AS q ON q.source_id = p.source_id AND q.thread_id = p.thread_id
   AND q.rollout_id <> p.rollout_id
-JOIN turns AS t ON t.source_id = q.part_source AND t.rollout_id = q.rollout_id
+JOIN _turns AS t ON t.source_id = q.part_source AND t.rollout_id = q.rollout_id
   AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
 """
 
@@ -82,7 +82,7 @@ JOIN turns AS t ON t.source_id = q.part_source AND t.rollout_id = q.rollout_id
 def turns(source: str, rollout_id: str) -> Query:
     """Read all turns of a rollout."""
     return (
-        f"SELECT {_TURN} FROM turns AS t WHERE t.source_id = %s AND t.rollout_id = %s"
+        f"SELECT {_TURN} FROM _turns AS t WHERE t.source_id = %s AND t.rollout_id = %s"
         " ORDER BY t.position",
         (source, rollout_id),
     )
@@ -91,7 +91,7 @@ def turns(source: str, rollout_id: str) -> Query:
 def items(source: str, rollout_id: str) -> Query:
     """Read all items of a rollout, with the digest of their JSON in its place."""
     return (
-        f"SELECT {_ITEM.format(json='md5(i.json::text)')} FROM items AS i WHERE i.source_id = %s"
+        f"SELECT {_ITEM.format(json='md5(i.json::text)')} FROM _items AS i WHERE i.source_id = %s"
         " AND i.rollout_id = %s ORDER BY i.position",
         (source, rollout_id),
     )
@@ -100,7 +100,7 @@ def items(source: str, rollout_id: str) -> Query:
 def realtime(source: str, rollout_id: str) -> Query:
     """Read all realtime items of a rollout, with the digest of their JSON in its place."""
     return (
-        f"SELECT {_REALTIME.format(json='md5(x.json::text)')} FROM realtime_items AS x"
+        f"SELECT {_REALTIME.format(json='md5(x.json::text)')} FROM _realtime_items AS x"
         " WHERE x.source_id = %s AND x.rollout_id = %s ORDER BY x.position",
         (source, rollout_id),
     )
@@ -109,7 +109,7 @@ def realtime(source: str, rollout_id: str) -> Query:
 def events(source: str, rollout_id: str) -> Query:
     """Read the events that a rollout's records tell of."""
     return (
-        f"SELECT {_EVENT} FROM events AS e WHERE e.source_id = %s AND e.rollout_id = %s"
+        f"SELECT {_EVENT} FROM _events AS e WHERE e.source_id = %s AND e.rollout_id = %s"
         " AND e.from_record ORDER BY e.seq",
         (source, rollout_id),
     )

@@ -21,11 +21,11 @@ COLUMNS: Final = tuple(
 )  # fmt: skip
 _ROLLOUT: Final = ", ".join(f"r.{name}" for name in ("source_id", "rollout_id", *COLUMNS))
 LOCK: Final = (
-    "SELECT last_seq, search_what, search_text_bytes, search_round, pruned FROM sources"
+    "SELECT last_seq, search_what, search_text_bytes, search_round, pruned FROM _sources"
     " WHERE source_id = %s FOR UPDATE"
 )
 _OWN: Final = (
-    f"SELECT {_ROLLOUT} FROM rollouts AS r WHERE r.source_id = %s AND r.rollout_id = ANY(%s)"
+    f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE r.source_id = %s AND r.rollout_id = ANY(%s)"
     " ORDER BY r.rollout_id FOR UPDATE"
 )
 
@@ -38,7 +38,7 @@ def own(source: str, rollout_ids: Sequence[str]) -> Query:
 def locked(rollout_ids: Sequence[str]) -> Query:
     """Lock rollouts, whose ever they are."""
     return (
-        "SELECT rollout_id FROM rollouts WHERE rollout_id = ANY(%s) AND NOT elsewhere"
+        "SELECT rollout_id FROM _rollouts WHERE rollout_id = ANY(%s) AND NOT elsewhere"
         " ORDER BY rollout_id FOR UPDATE",
         (list(rollout_ids),),
     )
@@ -57,22 +57,22 @@ def rollout_of(row: Row) -> Rollout:
 _FAMILY: Final = f"""
 WITH RECURSIVE down (rollout_id) AS (
   SELECT unnest(%s::text[]) COLLATE "C"
-  UNION SELECT c.rollout_id FROM down AS d JOIN rollouts AS c ON c.base_rollout_id = d.rollout_id
+  UNION SELECT c.rollout_id FROM down AS d JOIN _rollouts AS c ON c.base_rollout_id = d.rollout_id
   WHERE NOT c.elsewhere),
 of_threads (thread_id) AS (
   SELECT unnest(%s::text[]) COLLATE "C"
-  UNION SELECT r.thread_id FROM down AS d JOIN rollouts AS r ON r.rollout_id = d.rollout_id
+  UNION SELECT r.thread_id FROM down AS d JOIN _rollouts AS r ON r.rollout_id = d.rollout_id
   WHERE NOT r.elsewhere),
 up (rollout_id) AS (
   SELECT unnest(%s::text[]) COLLATE "C"
   UNION SELECT d.rollout_id FROM down AS d
   UNION SELECT t.thread_id FROM of_threads AS t
-  UNION SELECT r.rollout_id FROM of_threads AS t JOIN rollouts AS r ON r.thread_id = t.thread_id),
+  UNION SELECT r.rollout_id FROM of_threads AS t JOIN _rollouts AS r ON r.thread_id = t.thread_id),
 line (rollout_id) AS (
   SELECT rollout_id FROM up
-  UNION SELECT b.base_rollout_id FROM line AS l JOIN rollouts AS b ON b.rollout_id = l.rollout_id
+  UNION SELECT b.base_rollout_id FROM line AS l JOIN _rollouts AS b ON b.rollout_id = l.rollout_id
   WHERE b.base_rollout_id IS NOT NULL AND NOT b.elsewhere)
-SELECT {_ROLLOUT} FROM line AS l JOIN rollouts AS r ON r.rollout_id = l.rollout_id
+SELECT {_ROLLOUT} FROM line AS l JOIN _rollouts AS r ON r.rollout_id = l.rollout_id
 WHERE NOT r.elsewhere
 """
 
@@ -84,29 +84,29 @@ def family(rollout_ids: Sequence[str], thread_ids: Sequence[str], bases: Sequenc
 
 _PARTS: Final = (
     "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns"
-    " FROM thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
+    " FROM _thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
 )
 _STATES: Final = (
     "SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomplete,"
-    " s.repeated_turns FROM thread_states AS s WHERE s.thread_id = ANY({threads})"
+    " s.repeated_turns FROM _thread_states AS s WHERE s.thread_id = ANY({threads})"
 )
 _NAMES: Final = (
-    "SELECT n.source_id, n.thread_id, n.name FROM names AS n WHERE n.thread_id = ANY({threads})"
+    "SELECT n.source_id, n.thread_id, n.name FROM _names AS n WHERE n.thread_id = ANY({threads})"
 )
 _COUNTS: Final = (
-    "SELECT thread_id, type, count(*) FROM events WHERE thread_id = ANY({threads})"
+    "SELECT thread_id, type, count(*) FROM _events WHERE thread_id = ANY({threads})"
     " AND NOT from_record GROUP BY 1, 2"
 )
 _OF_PARTS: Final = (
-    f"SELECT {_ROLLOUT} FROM rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
-    "SELECT p.rollout_id FROM thread_parts AS p WHERE p.thread_id = ANY({threads})"
-    " UNION SELECT p.thread_id FROM thread_parts AS p WHERE p.thread_id = ANY({threads})))"
+    f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
+    "SELECT p.rollout_id FROM _thread_parts AS p WHERE p.thread_id = ANY({threads})"
+    " UNION SELECT p.thread_id FROM _thread_parts AS p WHERE p.thread_id = ANY({threads})))"
 )
 _THREADS_WITH: Final = (
     "ARRAY(SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
-    " JOIN thread_parts AS w ON w.rollout_id = k.rollout_id"
+    " JOIN _thread_parts AS w ON w.rollout_id = k.rollout_id"
     " UNION SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
-    " JOIN rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere)"
+    " JOIN _rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere)"
 )
 
 

@@ -60,19 +60,19 @@ async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
 
 #: Tables whose rows go with their rollout, of which nothing is told.
 _OWNED: Final = (
-    "realtime_items",
-    "anomaly_rows",
-    "frames",
-    "kept_rows",
-    "changed_files",
-    "items",
-    "turns",
+    "_realtime_items",
+    "_anomaly_rows",
+    "_frames",
+    "_kept_rows",
+    "_changed_files",
+    "_items",
+    "_turns",
 )
 _PURGED: Final = (
-    (TURN, "turns", "x.rollout_id, x.turn_id, NULL, x.uid, NULL", ""),
-    (ITEM, "items", "x.rollout_id, x.turn_id, x.item_id, x.uid, x.type", ""),
-    (REALTIME, "realtime_items", "x.rollout_id, NULL, x.item_id, x.uid, x.type", ""),
-    (EVENT, "events", "x.rollout_id, x.turn_id, NULL, x.uid, x.type", " AND x.from_record"),
+    (TURN, "_turns", "x.rollout_id, x.turn_id, NULL, x.uid, NULL", ""),
+    (ITEM, "_items", "x.rollout_id, x.turn_id, x.item_id, x.uid, x.type", ""),
+    (REALTIME, "_realtime_items", "x.rollout_id, NULL, x.item_id, x.uid, x.type", ""),
+    (EVENT, "_events", "x.rollout_id, x.turn_id, NULL, x.uid, x.type", " AND x.from_record"),
 )
 
 
@@ -107,24 +107,25 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     # What was told of them before goes too: nothing in the feed names a row that is no more.
     tx.first += [
         (
-            "DELETE FROM feed AS f WHERE f.source_id = %s AND f.rollout_id = ANY(%s)"
+            "DELETE FROM _feed AS f WHERE f.source_id = %s AND f.rollout_id = ANY(%s)"
             f" AND (f.kind IN ({TURN}, {ITEM}, {REALTIME}) OR f.kind = {EVENT} AND EXISTS (SELECT 1"
-            " FROM events AS e WHERE e.source_id = f.source_id AND e.thread_id = f.thread_id"
+            " FROM _events AS e WHERE e.source_id = f.source_id AND e.thread_id = f.thread_id"
             " AND e.uid = f.uid AND e.from_record))",
             place,
         ),
         *((f"DELETE FROM {table} WHERE source_id = %s AND rollout_id = ANY(%s)", place)
           for table in _OWNED),
-        ("DELETE FROM events WHERE source_id = %s AND rollout_id = ANY(%s) AND from_record", place),
-        ("UPDATE events SET rollout_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
+        ("DELETE FROM _events WHERE source_id = %s AND rollout_id = ANY(%s) AND from_record",
+         place),
+        ("UPDATE _events SET rollout_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
          place),
     ]  # fmt: skip
     tx.last += [
         (f"DELETE FROM {table} WHERE source_id = %s AND rollout_id = ANY(%s)", place)
-        for table in ("usage", "rollouts")
+        for table in ("_usage", "_rollouts")
     ]
     tx.last.append((
-        "UPDATE claims SET source_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
+        "UPDATE _claims SET source_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
         place,
     ))  # fmt: skip
     world = tx.world
@@ -152,9 +153,9 @@ def forget(tx: Transaction, thread_id: ThreadId) -> None:
     """Forget what a thread was called, now and before."""
     tx.world.names.pop((tx.source, thread_id), None)
     tx.last += [
-        ("DELETE FROM names WHERE source_id = %s AND thread_id = %s", (tx.source, thread_id)),
+        ("DELETE FROM _names WHERE source_id = %s AND thread_id = %s", (tx.source, thread_id)),
         (
-            "UPDATE events SET payload = '{}', escaped = false"
+            "UPDATE _events SET payload = '{}', escaped = false"
             " WHERE source_id = %s AND thread_id = %s",
             (tx.source, thread_id),
         ),
@@ -176,7 +177,7 @@ async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
     wanted_names = {one: escapes.text(given) for one, given in names.items()}
     known, related = await tx.begin(
         (
-            "SELECT thread_id, name FROM names WHERE source_id = %s AND thread_id = ANY(%s)",
+            "SELECT thread_id, name FROM _names WHERE source_id = %s AND thread_id = ANY(%s)",
             (tx.source, [*wanted_names]),
         ),
         load_world.family((), [*wanted_names], ()),
@@ -210,13 +211,13 @@ async def mend(tx: Transaction) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
     place = (tx.source,)
     ids, lost = await tx.begin(
-        ("SELECT rollout_id, thread_id FROM rollouts WHERE source_id = %s AND NOT elsewhere"
+        ("SELECT rollout_id, thread_id FROM _rollouts WHERE source_id = %s AND NOT elsewhere"
          " ORDER BY 1", place),
-        ("SELECT thread_id FROM thread_states WHERE source_id = %s"
-         " UNION SELECT thread_id FROM thread_parts WHERE source_id = %s", place * 2),
+        ("SELECT thread_id FROM _thread_states WHERE source_id = %s"
+         " UNION SELECT thread_id FROM _thread_parts WHERE source_id = %s", place * 2),
     )  # fmt: skip
     orphan = (
-        "x.source_id = %s AND NOT EXISTS (SELECT 1 FROM rollouts AS r"
+        "x.source_id = %s AND NOT EXISTS (SELECT 1 FROM _rollouts AS r"
         " WHERE r.source_id = x.source_id AND r.rollout_id = x.rollout_id)"
     )
     gone_rows: list[list[Row]] = await tx.wire.ask(*(
@@ -231,7 +232,7 @@ async def mend(tx: Transaction) -> None:
             for rollout_id, turn_id, item_id, uid, type_ in some
         )  # fmt: skip
     tx.first += [
-        (f"DELETE FROM {table} AS x WHERE {orphan}", place) for table in (*_OWNED, "usage")
+        (f"DELETE FROM {table} AS x WHERE {orphan}", place) for table in (*_OWNED, "_usage")
     ]
     rollout_ids = [one for one, _ in ids]
     thread_ids = sorted({*(one for _, one in ids), *(one for (one,) in lost)})
@@ -244,7 +245,7 @@ async def mend(tx: Transaction) -> None:
     items, turns = await tx.wire.ask(*(
         (f"SELECT rollout_id, count(*) FROM {table} WHERE source_id = %s AND tombstone = 0"
          " GROUP BY 1", place)
-        for table in ("items", "turns")
+        for table in ("_items", "_turns")
     ))  # fmt: skip
     for found, column in ((items, "items"), (turns, "turns")):
         counted: dict[str, int] = dict(found)

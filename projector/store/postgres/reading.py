@@ -25,9 +25,9 @@ from projector.store.postgres.connect import explained, parameters
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
-_FEED: Final = "SELECT feed_id, last_seq FROM sources WHERE source_id = :source"
+_FEED: Final = "SELECT feed_id, last_seq FROM _sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
-_MAY_WRITE: Final = "SELECT has_table_privilege('items', 'INSERT, UPDATE, DELETE')"
+_MAY_WRITE: Final = "SELECT has_table_privilege('_items', 'INSERT, UPDATE, DELETE')"
 _STANDBY: Final = (
     "SELECT pg_is_in_recovery(), CAST(CASE WHEN pg_is_in_recovery()"
     " THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END AS double precision)"
@@ -153,7 +153,7 @@ class PostgresConnection:
         """See `Connection`."""
         from projector.store.migrate import migrations  # noqa: PLC0415 - as on SQLite
 
-        ((found,),) = self.rows("SELECT max(version) FROM migrations")
+        ((found,),) = self.rows("SELECT max(version) FROM _migrations")
         return Schema(found, len(migrations("postgres")))
 
     def server(self) -> Server | None:

@@ -29,15 +29,15 @@ from projector.store.transfer import Row, Stand, Table
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
 #: Tables whose rows say whether something in them is escaped.
-_MARKED: Final = frozenset({"items", "turns", "realtime_items", "events"})
+_MARKED: Final = frozenset({"_items", "_turns", "_realtime_items", "_events"})
 
 _DAYS: Final = """
-INSERT INTO usage_days
+INSERT INTO _usage_days
 SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
   THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE '' END,
   left(coalesce(model, ''), 256), count(*), sum(input_tokens), sum(cached_input_tokens),
   sum(output_tokens), sum(reasoning_output_tokens), sum(total_tokens)
-FROM usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
+FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
 """
 
 #: Of the rows of a response that several sources have now, the first counts; gives whose changed.
@@ -45,12 +45,12 @@ _SETTLED: Final = """
 WITH first AS (
   SELECT o.source_id, o.rollout_id, o.uid, o.counted, row_number() OVER (
     PARTITION BY o.response_id ORDER BY o.rollout_id, o.position, o.uid) = 1 AS counts
-  FROM usage AS o
+  FROM _usage AS o
   WHERE o.tombstone = 0 AND EXISTS (
-    SELECT 1 FROM usage AS u WHERE u.source_id = %s AND u.tombstone = 0
+    SELECT 1 FROM _usage AS u WHERE u.source_id = %s AND u.tombstone = 0
       AND left(u.response_id, 64) = left(o.response_id, 64) AND u.response_id = o.response_id)
 )
-UPDATE usage AS u SET counted = f.counts FROM first AS f
+UPDATE _usage AS u SET counted = f.counts FROM first AS f
 WHERE u.source_id = f.source_id AND u.rollout_id = f.rollout_id AND u.uid = f.uid
   AND f.counted <> f.counts
 RETURNING u.source_id
@@ -74,10 +74,10 @@ class PostgresReceiver:
         """See `Receiver`."""
         with explaining(self._url):
             self._db.execute(
-                "SELECT 1 FROM sources WHERE source_id = %s FOR UPDATE", (self._source,)
+                "SELECT 1 FROM _sources WHERE source_id = %s FOR UPDATE", (self._source,)
             )
             found = self._db.execute(
-                "SELECT count(*) FROM rollouts WHERE source_id = %s", (self._source,)
+                "SELECT count(*) FROM _rollouts WHERE source_id = %s", (self._source,)
             ).fetchone()
             if found and found[0]:
                 raise StoreRefused(
@@ -85,7 +85,7 @@ class PostgresReceiver:
                     hint="Name another one: [source] name, $PROJECTOR_SOURCE__NAME",
                 )
             self._db.execute(
-                "UPDATE sources SET feed_id = %s, pruned = %s, last_seq = %s WHERE source_id = %s",
+                "UPDATE _sources SET feed_id = %s, pruned = %s, last_seq = %s WHERE source_id = %s",
                 (stand.feed_id.hex(), stand.pruned, stand.last, self._source),
             )
             return frozenset(self._claimed(rollout_ids))
@@ -96,11 +96,11 @@ class PostgresReceiver:
         for at in range(0, len(ordered), 1000):
             some = ordered[at : at + 1000]
             rows = self._db.execute(
-                "INSERT INTO claims (bucket, rollout_id, source_id)"
+                "INSERT INTO _claims (bucket, rollout_id, source_id)"
                 " SELECT k.bucket, k.rollout_id, CAST(%s AS uuid)"
                 " FROM unnest(%s::smallint[], %s::text[]) AS k (bucket, rollout_id)"
                 " ON CONFLICT (bucket, rollout_id) DO UPDATE"
-                " SET source_id = coalesce(claims.source_id, excluded.source_id)"
+                " SET source_id = coalesce(_claims.source_id, excluded.source_id)"
                 " RETURNING rollout_id, source_id",
                 (self._source, [number for number, _ in some], [one for _, one in some]),
             )
@@ -111,7 +111,7 @@ class PostgresReceiver:
     def rollout(self, row: dict[str, Any]) -> None:
         """See `Receiver`."""
         self._rollout_id = row["rollout_id"]
-        self._copy("rollouts", tuple(row), [tuple(row.values())])
+        self._copy("_rollouts", tuple(row), [tuple(row.values())])
 
     def take_of(self, table: Table, rows: Iterable[Row]) -> int:
         """See `Receiver`."""
@@ -119,7 +119,7 @@ class PostgresReceiver:
         files, self._files = self._files, []
         if files:
             columns = ("uid", "number", "path", "kind", "move_path")
-            self._copy("changed_files", columns, files, {"rollout_id": self._rollout_id})
+            self._copy("_changed_files", columns, files, {"rollout_id": self._rollout_id})
         return count
 
     def take(self, table: Table, rows: Iterable[Row]) -> int:
@@ -128,8 +128,8 @@ class PostgresReceiver:
             case "changes":
                 places = [table.columns.index(name) for name in ("kind", "op", "thread_id")]
                 numbered = (_numbered(row, *places) for row in rows)
-                return self._copy("feed", table.columns, numbered, {"row_source": self._source})
-            case "thread_parts":
+                return self._copy("_feed", table.columns, numbered, {"row_source": self._source})
+            case "_thread_parts":
                 return self._copy(table.name, table.columns, rows, {"part_source": self._source})
             case _:
                 return self._copy(table.name, table.columns, rows)
@@ -145,12 +145,12 @@ class PostgresReceiver:
         fixed = {"source_id": self._source, **(same or {})}
         extra = [
             *(["escaped"] if table in _MARKED else ()),
-            *(["digest"] if table == "anomaly_rows" else ()),
+            *(["digest"] if table == "_anomaly_rows" else ()),
         ]
         names = sql.SQL(", ").join(map(sql.Identifier, (*fixed, *columns, *extra)))
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
         first = tuple(map(_text, fixed.values()))
-        files = table == "items"
+        files = table == "_items"
         count = 0
         with explaining(self._url), self._db.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
@@ -177,12 +177,12 @@ class PostgresReceiver:
         """See `Receiver`."""
         with explaining(self._url):
             # Whose sums may change with ours.
-            self._db.execute("SELECT 1 FROM sources ORDER BY source_id FOR UPDATE")
+            self._db.execute("SELECT 1 FROM _sources ORDER BY source_id FOR UPDATE")
             for text, values in costs.settling(self._source):
                 self._db.execute(composed(text), values)
             rows = self._db.execute(_SETTLED, (self._source,))
             for source in sorted({self._source, *(str(whose) for (whose,) in rows)}):
-                self._db.execute("DELETE FROM usage_days WHERE source_id = %s", (source,))
+                self._db.execute("DELETE FROM _usage_days WHERE source_id = %s", (source,))
                 self._db.execute(_DAYS, (source,))
             self._db.commit()
 

@@ -85,15 +85,15 @@ async def _keep(
     `migrated`: it may have been just now; `name`: as the old content said.
     """
     place = (tx.source, row.rollout_id)
-    (marked,) = await tx.wire.ask((f"DELETE FROM kept_rows WHERE {_WHOSE} RETURNING uid", place))
+    (marked,) = await tx.wire.ask((f"DELETE FROM _kept_rows WHERE {_WHOSE} RETURNING uid", place))
     before = frozenset(uid.bytes for (uid,) in marked)
     if not (migrated or before):
         return
     asked = {"start": row.start, "whose": _WHOSE}
     turns, items, events = await tx.wire.ask(
-        (TURNS.format(table="turns", **asked), place),
-        (ITEMS.format(table="items", **asked), place),
-        (EVENTS.format(table="events", **asked), place),
+        (TURNS.format(table="_turns", **asked), place),
+        (ITEMS.format(table="_items", **asked), place),
+        (EVENTS.format(table="_events", **asked), place),
     )
     old = Content(
         [TurnRow(*_plain(found, json=5)) for found in turns],
@@ -107,7 +107,7 @@ async def _keep(
         tx.world.names[tx.source, row.thread_id] = name
         tx.last += save.names({row.thread_id: name}, tx.source)
     (texts,) = await tx.wire.ask((
-        f"SELECT uid, json::text FROM items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
+        f"SELECT uid, json::text FROM _items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
         (*place, [item.uid.hex() for item in stays.items]),
     ))  # fmt: skip
     jsons = {uid.bytes: escapes.plain_json(json) for uid, json in texts}
@@ -177,7 +177,7 @@ class _Merge:
             " duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset,"
             " root_turn_id, model, owner, end_owner, tombstone"
         )
-        async for some in self._scratch.rows("turns", "turn", columns):
+        async for some in self._scratch.rows("_turns", "turn", columns):
             rows = self._rows()
             for uid, turn_id, position, ordinal, status, error, *rest in some:
                 turn = Turn(
@@ -203,7 +203,7 @@ class _Merge:
             "uid, turn_id, item_id, position, ordinal, updated_ordinal, created_at_ms,"
             " started_at_ms, completed_at_ms, type, json, provenance, owner, tombstone"
         )
-        async for some in self._scratch.rows("items", "item", columns):
+        async for some in self._scratch.rows("_items", "item", columns):
             rows = self._rows()
             for uid, turn_id, item_id, position, *between, kind, json, where, owner, grave in some:
                 item = Item(*(
@@ -226,7 +226,7 @@ class _Merge:
         (stored,) = await self._tx.wire.ask(load.realtime(*self._place))
         old = {row.uid: row for row in map(load.realtime_of, stored)}
         columns = "uid, position, ordinal, created_at_ms, type, item_id, json"
-        async for some in self._scratch.rows("realtime_items", "realtime_item", columns):
+        async for some in self._scratch.rows("_realtime_items", "realtime_item", columns):
             rows = self._rows()
             for uid, position, ordinal, created, kind, item_id, json in some:
                 row = Realtime(
@@ -248,7 +248,7 @@ class _Merge:
             mine.extend(some)
         if gone:
             self._tx.first.append((
-                f"UPDATE realtime_items SET tombstone = {REPLACED} WHERE source_id = %s"
+                f"UPDATE _realtime_items SET tombstone = {REPLACED} WHERE source_id = %s"
                 " AND rollout_id = %s AND uid = ANY(%s::text[]::uuid[])",
                 (*self._place, [row.uid.hex() for row in gone]),
             ))  # fmt: skip
@@ -268,7 +268,7 @@ class _Merge:
             " cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,"
             " recorded_at_ms"
         )
-        async for some in self._scratch.rows("usage", "usage", columns):
+        async for some in self._scratch.rows("_usage", "usage", columns):
             for values in some:
                 usage = costs.of_change(
                     self._tx.source, self._id, UsageRow._make(values), self._shift
@@ -298,7 +298,7 @@ class _Merge:
         new: list[EventState] = []
         missing = dict(old)
         columns = "uid, type, turn_id, payload, recorded_at_ms, from_record, tombstone"
-        async for some in self._scratch.rows("events", "seq", columns):
+        async for some in self._scratch.rows("_events", "seq", columns):
             for uid, kind, turn_id, payload, at_ms, from_record, _ in some:
                 if not from_record:
                     continue
@@ -318,7 +318,7 @@ class _Merge:
 
     async def _renew_frames(self) -> None:
         self._tx.first.append(
-            ("DELETE FROM frames WHERE source_id = %s AND rollout_id = %s", self._place)
+            ("DELETE FROM _frames WHERE source_id = %s AND rollout_id = %s", self._place)
         )
         # Frames have no number aside; there are few.
         frames = await self._scratch.frames()
@@ -329,11 +329,11 @@ class _Merge:
 
     async def _renew_anomalies(self) -> None:
         self._tx.first.append((
-            "DELETE FROM anomaly_rows WHERE source_id = %s AND rollout_id = %s AND from_batch",
+            "DELETE FROM _anomaly_rows WHERE source_id = %s AND rollout_id = %s AND from_batch",
             self._place,
         ))  # fmt: skip
         columns = "kind, byte_offset, byte_length, detail"
-        async for some in self._scratch.rows("anomaly_rows", "anomaly", columns):
+        async for some in self._scratch.rows("_anomaly_rows", "anomaly", columns):
             for kind, offset, length, detail in some:
                 odd = Anomaly(kind, Offset(offset), length, escapes.text(detail))
                 self._tx.anomalies.append((self._id, odd, True))

@@ -53,8 +53,8 @@ _ITEM_AGAIN: Final = (
         for name in _ITEM
         if name not in ("rollout_id", "uid", "turn_id", "item_id", "words", "words_round")
     )
-    + ", words = CASE WHEN excluded.words_round IS NULL THEN items.words ELSE excluded.words END,"
-    " words_round = coalesce(excluded.words_round, items.words_round)"
+    + ", words = CASE WHEN excluded.words_round IS NULL THEN _items.words ELSE excluded.words END,"
+    " words_round = coalesce(excluded.words_round, _items.words_round)"
 )
 _TURN: Final = {
     "rollout_id": "text", "uid": "uuid", "turn_id": "text", "position": "bigint",
@@ -85,8 +85,8 @@ _ANOMALY: Final = {
     "digest": "uuid", "from_batch": "boolean", "noted_at_ms": "bigint", "detail": "text",
 }  # fmt: skip
 _ANOMALY_AGAIN: Final = (
-    "DO UPDATE SET from_batch = anomaly_rows.from_batch AND excluded.from_batch"
-    " WHERE anomaly_rows.from_batch AND NOT excluded.from_batch"
+    "DO UPDATE SET from_batch = _anomaly_rows.from_batch AND excluded.from_batch"
+    " WHERE _anomaly_rows.from_batch AND NOT excluded.from_batch"
 )
 _FRAME: Final = {
     "rollout_id": "text", "key": "bigint", "popped": "boolean", "turn_id": "text",
@@ -107,15 +107,15 @@ def rows(all_rows: Iterable[Rows], search: Search) -> Iterator[Query]:
     for each in touched:
         if each.popped_from is not None:
             yield (
-                "UPDATE frames SET popped = true WHERE source_id = %s AND rollout_id = %s"
+                "UPDATE _frames SET popped = true WHERE source_id = %s AND rollout_id = %s"
                 " AND key >= %s",
                 (each.source, each.rollout_id, each.popped_from),
             )
     source = touched[0].source if touched else ""
-    yield from put("turns", _TURN, _KEY, [*_turns(touched)], source)
+    yield from put("_turns", _TURN, _KEY, [*_turns(touched)], source)
     yield from _items(touched, source, search)
-    yield from put("realtime_items", _REALTIME, _KEY, [*_realtime(touched)], source)
-    yield from put("frames", _FRAME, ("rollout_id", "key"), [*_frames(touched)], source)
+    yield from put("_realtime_items", _REALTIME, _KEY, [*_realtime(touched)], source)
+    yield from put("_frames", _FRAME, ("rollout_id", "key"), [*_frames(touched)], source)
 
 
 def _turns(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:
@@ -150,10 +150,10 @@ def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Que
                 whole.append(item_row(each, row, search))
                 if row.reworded:
                     reworded.append((each.rollout_id, row))
-    yield from put("items", _ITEM, _KEY, whole, source, changing=_ITEM_AGAIN)
+    yield from put("_items", _ITEM, _KEY, whole, source, changing=_ITEM_AGAIN)
     if buried:
         yield (
-            "UPDATE items AS i SET tombstone = k.tombstone, owner = k.owner FROM unnest("
+            "UPDATE _items AS i SET tombstone = k.tombstone, owner = k.owner FROM unnest("
             "%s::text[], %s::text[]::uuid[], %s::smallint[], %s::bigint[])"
             " AS k (rollout_id, uid, tombstone, owner) WHERE i.source_id = %s"
             " AND i.rollout_id = k.rollout_id AND i.uid = k.uid",
@@ -188,11 +188,11 @@ def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
             changed += [(rollout_id, row.uid.hex(), *file) for file in changed_files(row.json)]
     if stale:
         yield (
-            f"DELETE FROM changed_files AS c USING {_KEYS} AS k (rollout_id, uid)"
+            f"DELETE FROM _changed_files AS c USING {_KEYS} AS k (rollout_id, uid)"
             " WHERE c.source_id = %s AND c.rollout_id = k.rollout_id AND c.uid = k.uid",
             (*map(list, zip(*stale, strict=True)), source),
         )
-    yield from put("changed_files", _FILE, ("rollout_id", "uid", "number"), changed, source)
+    yield from put("_changed_files", _FILE, ("rollout_id", "uid", "number"), changed, source)
 
 
 def changed_files(json: str) -> Iterator[tuple[int, str | None, str | None, str | None]]:
@@ -244,13 +244,13 @@ def frame_row(rollout_id: str, frame: Any) -> tuple[Any, ...]:
 
 def frames(all_frames: Sequence[tuple[Any, ...]], source: str) -> list[Query]:
     """Write frames."""
-    return put("frames", _FRAME, ("rollout_id", "key"), all_frames, source)
+    return put("_frames", _FRAME, ("rollout_id", "key"), all_frames, source)
 
 
 def kept(rollout_id: str, marks: Iterable[tuple[bytes, str, bool]], source: str) -> list[Query]:
     """Note rows with content that their file does not have."""
     rows = [(rollout_id, uid.hex(), kind, alone) for uid, kind, alone in marks]
-    return put("kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
+    return put("_kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
 
 
 def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: int) -> list[Query]:
@@ -260,7 +260,7 @@ def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: i
         key = (rollout_id, one.offset, one.length, one.kind, one.detail)
         found[key] = found.get(key, True) and from_batch
     return put(
-        "anomaly_rows", _ANOMALY,
+        "_anomaly_rows", _ANOMALY,
         ("rollout_id", "byte_offset", "byte_length", "kind", "digest"),
         [
             (*key[:4], hashlib.md5(key[4].encode("utf-8", "replace"), usedforsecurity=False)
@@ -277,7 +277,7 @@ def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: i
 def events(written: Iterable[EventState], source: str) -> list[Query]:
     """Write events; their numbers are set."""
     return put(
-        "events", _EVENT, ("thread_id", "uid"),
+        "_events", _EVENT, ("thread_id", "uid"),
         [
             (row.thread_id, row.uid.hex(), row.seq, row.rollout_id, row.from_record,
              row.recorded_at_ms, row.noted_at_ms, row.tombstone, escapes.LEAD in row.payload,
@@ -305,9 +305,9 @@ def feed(told: Sequence[Told], first_seq: int, source: str, now_ms: int) -> list
         for seq, one in enumerate(told, first_seq)
     ]  # fmt: skip
     return [
-        *put("feed", _FEED, ("seq",), numbered, source),
+        *put("_feed", _FEED, ("seq",), numbered, source),
         (
-            "UPDATE sources SET last_seq = %s WHERE source_id = %s",
+            "UPDATE _sources SET last_seq = %s WHERE source_id = %s",
             (first_seq + len(told) - 1, source),
         ),
     ]
@@ -316,5 +316,5 @@ def feed(told: Sequence[Told], first_seq: int, source: str, now_ms: int) -> list
 def names(given: Mapping[ThreadId, str], source: str) -> list[Query]:
     """Write names of threads."""
     return put(
-        "names", {"thread_id": "text", "name": "text"}, ("thread_id",), [*given.items()], source
+        "_names", {"thread_id": "text", "name": "text"}, ("thread_id",), [*given.items()], source
     )

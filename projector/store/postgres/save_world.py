@@ -17,13 +17,13 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
         if row.was is None:
             names = ("source_id", "rollout_id", *values)
             yield (
-                f"INSERT INTO rollouts ({', '.join(names)}) VALUES"
+                f"INSERT INTO _rollouts ({', '.join(names)}) VALUES"
                 f" ({', '.join('%s' for _ in names)})",
                 (row.source, row.rollout_id, *values.values()),
             )
         elif values:
             yield (
-                f"UPDATE rollouts SET {', '.join(f'{name} = %s' for name in values)}"
+                f"UPDATE _rollouts SET {', '.join(f'{name} = %s' for name in values)}"
                 " WHERE source_id = %s AND rollout_id = %s",
                 (*values.values(), row.source, row.rollout_id),
             )
@@ -33,7 +33,7 @@ def moved(world: World, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
     """Move the stored rows of rollouts that begin elsewhere now, each by so much."""
     for rollout_id, by in moves.items():
         source = world.rollouts[rollout_id].source
-        for table in ("items", "turns", "realtime_items", "usage"):
+        for table in ("_items", "_turns", "_realtime_items", "_usage"):
             yield (
                 f"UPDATE {table} SET position = position + %s WHERE source_id = %s"
                 " AND rollout_id = %s",
@@ -47,7 +47,7 @@ def threads(world: World) -> Iterator[Query]:
         state, parts = world.stored(thread_id)
         gone = state is not None and (thread.state is None or thread.state.source != state.source)
         if gone and state is not None:
-            for table in ("thread_parts", "thread_states"):
+            for table in ("_thread_parts", "_thread_states"):
                 yield (
                     f"DELETE FROM {table} WHERE source_id = %s AND thread_id = %s",
                     (state.source, thread_id),
@@ -62,7 +62,7 @@ def _state(thread_id: ThreadId, state: State, stored: State | None) -> Iterator[
     if state == stored:
         return
     yield (
-        "INSERT INTO thread_states (source_id, thread_id, rollout_id, archived, deleted,"
+        "INSERT INTO _thread_states (source_id, thread_id, rollout_id, archived, deleted,"
         " incomplete, repeated_turns) VALUES (%s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (source_id, thread_id) DO UPDATE SET rollout_id = excluded.rollout_id,"
         " archived = excluded.archived, deleted = excluded.deleted,"
@@ -79,7 +79,7 @@ def _parts(
         if number < len(stored) and stored[number] == part.row():
             continue
         yield (
-            "INSERT INTO thread_parts (source_id, thread_id, part, part_source, rollout_id, upto,"
+            "INSERT INTO _thread_parts (source_id, thread_id, part, part_source, rollout_id, upto,"
             " items, turns) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (source_id, thread_id, part) DO UPDATE SET"
             " part_source = excluded.part_source, rollout_id = excluded.rollout_id,"
@@ -88,7 +88,7 @@ def _parts(
         )
     if len(stored) > len(thread.parts):
         yield (
-            "DELETE FROM thread_parts WHERE source_id = %s AND thread_id = %s AND part >= %s",
+            "DELETE FROM _thread_parts WHERE source_id = %s AND thread_id = %s AND part >= %s",
             (source, thread_id, len(thread.parts)),
         )
 
@@ -109,9 +109,9 @@ def counts(world: World) -> list[Query]:
     ]
     return [
         (
-            "SELECT (SELECT count(*) FROM items AS i WHERE i.source_id = k.source_id"
+            "SELECT (SELECT count(*) FROM _items AS i WHERE i.source_id = k.source_id"
             " AND i.rollout_id = k.rollout_id AND i.position < k.upto AND i.tombstone = 0),"
-            " (SELECT count(*) FROM turns AS t WHERE t.source_id = k.source_id"
+            " (SELECT count(*) FROM _turns AS t WHERE t.source_id = k.source_id"
             " AND t.rollout_id = k.rollout_id AND t.position < k.upto AND t.tombstone = 0)"
             " FROM unnest(%s::text[]::uuid[], %s::text[], %s::bigint[]) WITH ORDINALITY"
             " AS k (source_id, rollout_id, upto, number) ORDER BY k.number",
@@ -120,7 +120,7 @@ def counts(world: World) -> list[Query]:
         (
             "SELECT k.number, count(*) - count(DISTINCT t.turn_id)"
             " FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[])"
-            " AS k (number, source_id, rollout_id, upto) JOIN turns AS t"
+            " AS k (number, source_id, rollout_id, upto) JOIN _turns AS t"
             " ON t.source_id = k.source_id AND t.rollout_id = k.rollout_id AND t.position < k.upto"
             " WHERE t.tombstone = 0 GROUP BY k.number",
             [[one[column] for one in chains] for column in range(4)],

@@ -21,16 +21,16 @@ from projector.store.migrate import Migration
 _LOCK: Final = 0x4378506A50675363
 
 _LOG: Final = """
-CREATE TABLE IF NOT EXISTS migrations (
+CREATE TABLE IF NOT EXISTS _migrations (
   version       integer PRIMARY KEY,
   name          text NOT NULL,
   sha256        text NOT NULL,   -- of the file that was applied
   applied_at_ms bigint NOT NULL,
   database_id   uuid NOT NULL    -- of the first: which database this is
 );
-COMMENT ON TABLE migrations IS 'Which steps of the schema were applied. Internal.';
+COMMENT ON TABLE _migrations IS 'Which steps of the schema were applied. Internal.';
 """
-_APPLIED: Final = "SELECT version, sha256, database_id::text FROM migrations ORDER BY version"
+_APPLIED: Final = "SELECT version, sha256, database_id::text FROM _migrations ORDER BY version"
 
 
 async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]) -> uuid.UUID:
@@ -55,7 +55,7 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
             for step in steps[len(applied or ()) :]:
                 await db.execute(sql.SQL(step.sql))
                 await db.execute(
-                    "INSERT INTO migrations VALUES (%s, %s, %s, %s, %s)",
+                    "INSERT INTO _migrations VALUES (%s, %s, %s, %s, %s)",
                     (step.version, step.name, step.sha256, _now_ms(), uuid.uuid4()),
                 )
         except (errors.DuplicateTable, errors.DuplicateObject) as error:
@@ -86,7 +86,7 @@ async def identity(
 async def _applied(db: psycopg.AsyncConnection) -> list[tuple[int, str, str]] | None:
     """Give the steps that were applied; None: there is not even a table of them."""
     try:
-        cursor = await db.execute("SELECT to_regclass('migrations') IS NOT NULL")
+        cursor = await db.execute("SELECT to_regclass('_migrations') IS NOT NULL")
         row = await cursor.fetchone()
         if row is None or not row[0]:
             return None

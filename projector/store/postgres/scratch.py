@@ -68,7 +68,7 @@ class Scratch:
 
     async def frames(self) -> list[tuple[Any, ...]]:
         """Give its frames: key, popped, turn, before."""
-        return await self._store.query("SELECT key, popped, turn_id, before FROM frames")
+        return await self._store.query("SELECT key, popped, turn_id, before FROM _frames")
 
     async def content(self) -> Content:
         """Give what its file shows; places count from its first byte."""
@@ -76,7 +76,7 @@ class Scratch:
             whose = {"start": await self.start(), "whose": "true"}
             turns, items, events = [
                 await self._store.query(sql.format(table=table, **whose))
-                for table, sql in (("turns", TURNS), ("items", ITEMS), ("events", EVENTS))
+                for table, sql in (("_turns", TURNS), ("_items", ITEMS), ("_events", EVENTS))
             ]
             self._own = Content(
                 [TurnRow(*row) for row in turns],
@@ -89,14 +89,14 @@ class Scratch:
         """Put rows over those of its file, without some events; once more it changes nothing."""
         assert self.last is not None, "there was a batch"
         for uid in unsaid:
-            await self._store.query("DELETE FROM events WHERE uid = ?", (uid,))
+            await self._store.query("DELETE FROM _events WHERE uid = ?", (uid,))
         start = self.last.end
         over = replace(self.last, start=start, end=start, records=0, changes=rows)
         await self._store.commit([over])
 
     async def start(self) -> int:
         """Give the position that its rows count from."""
-        ((start,),) = await self._store.query("SELECT start_position FROM rollouts")
+        ((start,),) = await self._store.query("SELECT start_position FROM _rollouts")
         return int(start)
 
     async def close(self) -> None:

@@ -18,26 +18,26 @@ from projector.words import Extent, indexed
 STEP: Final = 500
 
 _CHOOSE: Final = """
-UPDATE sources AS s SET search_what = %s, search_text_bytes = %s, search_round = search_round + 1,
+UPDATE _sources AS s SET search_what = %s, search_text_bytes = %s, search_round = search_round + 1,
   (unfilled_rollout, unfilled_position) = (SELECT max(r.rollout_id), 9223372036854775807
-    FROM rollouts AS r WHERE r.source_id = s.source_id)
+    FROM _rollouts AS r WHERE r.source_id = s.source_id)
 WHERE source_id = %s AND NOT (search_what = %s AND (search_text_bytes = %s OR search_what = 'off'))
 """
 _UNFILLED: Final = (
     "SELECT unfilled_rollout, unfilled_position, search_what, search_text_bytes, search_round"
-    " FROM sources WHERE source_id = %s FOR UPDATE"
+    " FROM _sources WHERE source_id = %s FOR UPDATE"
 )
 _OLDER: Final = """
-SELECT rollout_id, uid, position, type, json::text FROM items
+SELECT rollout_id, uid, position, type, json::text FROM _items
 WHERE source_id = %s AND rollout_id = %s AND position < %s AND tombstone = 0
 ORDER BY position DESC LIMIT %s
 """
-_NEXT: Final = "SELECT max(rollout_id) FROM rollouts WHERE source_id = %s AND rollout_id < %s"
+_NEXT: Final = "SELECT max(rollout_id) FROM _rollouts WHERE source_id = %s AND rollout_id < %s"
 _FILLED: Final = (
-    "UPDATE sources SET unfilled_rollout = %s, unfilled_position = %s WHERE source_id = %s"
+    "UPDATE _sources SET unfilled_rollout = %s, unfilled_position = %s WHERE source_id = %s"
 )
 _WORDS: Final = """
-UPDATE items AS i SET words = k.words::tsvector, words_round = %s
+UPDATE _items AS i SET words = k.words::tsvector, words_round = %s
 FROM unnest(%s::text[], %s::text[]::uuid[], %s::text[]) AS k (rollout_id, uid, words)
 WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 """

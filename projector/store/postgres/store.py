@@ -43,28 +43,28 @@ T = TypeVar("T")
 _ATTEMPTS: Final = 8
 
 _SOURCE: Final = (
-    "INSERT INTO sources (source_id, name, host, since_ms, feed_id) VALUES (%s, %s, %s, %s, %s)"
+    "INSERT INTO _sources (source_id, name, host, since_ms, feed_id) VALUES (%s, %s, %s, %s, %s)"
     " ON CONFLICT (source_id) DO UPDATE SET host = excluded.host"
-    " WHERE sources.host <> excluded.host"
+    " WHERE _sources.host <> excluded.host"
 )
 _STANDINGS: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
-    " compressed, size, mtime_ns, device, inode FROM rollouts WHERE source_id = %s"
+    " compressed, size, mtime_ns, device, inode FROM _rollouts WHERE source_id = %s"
 )
 _PLACES: Final = (
-    "SELECT rollout_id, generation, next_offset FROM rollouts WHERE source_id = %s"
+    "SELECT rollout_id, generation, next_offset FROM _rollouts WHERE source_id = %s"
     " AND rollout_id = ANY(%s)"
 )
 _CHECKPOINT: Final = (
-    "SELECT generation, next_offset, next_ordinal, head, tail, state FROM rollouts"
+    "SELECT generation, next_offset, next_ordinal, head, tail, state FROM _rollouts"
     " WHERE source_id = %s AND rollout_id = %s"
 )
-_NAMES: Final = "SELECT thread_id, name FROM names WHERE source_id = %s"
+_NAMES: Final = "SELECT thread_id, name FROM _names WHERE source_id = %s"
 _TOTALS: Final = (
-    "SELECT count(*), (SELECT count(*) FROM thread_states WHERE source_id = %s),"
+    "SELECT count(*), (SELECT count(*) FROM _thread_states WHERE source_id = %s),"
     " coalesce(sum(turns), 0)::bigint, coalesce(sum(items), 0)::bigint,"
-    " (SELECT count(*) FROM anomaly_rows WHERE source_id = %s)"
-    " FROM rollouts WHERE source_id = %s AND NOT elsewhere"
+    " (SELECT count(*) FROM _anomaly_rows WHERE source_id = %s)"
+    " FROM _rollouts WHERE source_id = %s AND NOT elsewhere"
 )
 
 

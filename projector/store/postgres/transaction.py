@@ -197,9 +197,9 @@ def _moved(world: World) -> list[Query]:
     for rollout_id in world.moved:
         place = (world.rollouts[rollout_id].source, rollout_id)
         for kind, table, item in (
-            (TURN, "turns", "x.turn_id, NULL, x.uid, NULL"),
-            (ITEM, "items", "x.turn_id, x.item_id, x.uid, x.type"),
-            (REALTIME, "realtime_items", "NULL, x.item_id, x.uid, x.type"),
+            (TURN, "_turns", "x.turn_id, NULL, x.uid, NULL"),
+            (ITEM, "_items", "x.turn_id, x.item_id, x.uid, x.type"),
+            (REALTIME, "_realtime_items", "NULL, x.item_id, x.uid, x.type"),
         ):
             found.append((
                 f"SELECT {kind}, x.source_id, x.rollout_id, {item} FROM {table} AS x"

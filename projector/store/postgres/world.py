@@ -83,7 +83,7 @@ class Rollout:
 
 @dataclass(slots=True)
 class State:
-    """A row of `thread_states`."""
+    """A row of `_thread_states`."""
 
     source: str
     rollout_id: RolloutId
@@ -95,7 +95,7 @@ class State:
 
 @dataclass(slots=True)
 class Part:
-    """A row of `thread_parts`."""
+    """A row of `_thread_parts`."""
 
     source: str
     """Who has its rows."""

@@ -232,13 +232,14 @@ def other_thread(source: str, rollout_id: str, thread_id: str) -> list[Query]:
     """Let what a rollout's records told so far be told of the thread that it says now."""
     return [
         (
-            "DELETE FROM events AS e USING events AS o WHERE e.source_id = %s AND e.thread_id = %s"
-            " AND o.source_id = e.source_id AND o.rollout_id = %s AND o.from_record"
+            "DELETE FROM _events AS e USING _events AS o"
+            " WHERE e.source_id = %s AND e.thread_id = %s AND o.source_id = e.source_id"
+            " AND o.rollout_id = %s AND o.from_record"
             " AND o.uid = e.uid AND o.thread_id <> e.thread_id",
             (source, thread_id, rollout_id),
         ),
         (
-            "UPDATE events SET thread_id = %s WHERE source_id = %s AND rollout_id = %s"
+            "UPDATE _events SET thread_id = %s WHERE source_id = %s AND rollout_id = %s"
             " AND from_record",
             (thread_id, source, rollout_id),
         ),

@@ -27,16 +27,16 @@ _UPDATE: Final = 2
 _TOMBSTONE: Final = 3
 #: Rows whose changes are told of: kind, table, and the column that numbers them.
 _ROWS: Final = (
-    (_EVENT, "events", "seq"),
-    (_TURN, "turns", "turn"),
-    (_ITEM, "item_rows", "item"),
-    (_REALTIME, "realtime_items", "realtime_item"),
+    (_EVENT, "_events", "seq"),
+    (_TURN, "_turns", "turn"),
+    (_ITEM, "_item_rows", "item"),
+    (_REALTIME, "_realtime_items", "realtime_item"),
 )
 
 #: Changes that go in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
 
-_PARTS: Final = "SELECT rollout_id, upto FROM thread_parts WHERE thread_id = ? ORDER BY part"
+_PARTS: Final = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = ? ORDER BY part"
 
 
 @contextmanager
@@ -53,13 +53,13 @@ def telling(db: sqlite3.Connection, now_ms: int) -> Iterator[None]:
         yield
         for (kind, table, number), last in zip(_ROWS, before, strict=True):
             _rows(db, kind, table, number, last)
-        for (thread_id,) in db.execute("SELECT thread_id FROM feed_stale").fetchall():
+        for (thread_id,) in db.execute("SELECT thread_id FROM _feed_stale").fetchall():
             _thread(db, thread_id)
-        db.execute("DELETE FROM feed_stale")
+        db.execute("DELETE FROM _feed_stale")
         db.execute(
-            "INSERT INTO feed_commits (upto, committed_at_ms)"
-            " SELECT upto, ? FROM (SELECT max(seq) AS upto FROM feed)"
-            " WHERE upto > coalesce((SELECT max(upto) FROM feed_commits), 0)",
+            "INSERT INTO _feed_commits (upto, committed_at_ms)"
+            " SELECT upto, ? FROM (SELECT max(seq) AS upto FROM _feed)"
+            " WHERE upto > coalesce((SELECT max(upto) FROM _feed_commits), 0)",
             (now_ms,),
         )
 
@@ -68,12 +68,12 @@ def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int)
     """Tell of the rows that came (with numbers behind `last`) and of those that were marked."""
     seq = "seq" if kind == _EVENT else "NULL"
     db.execute(
-        f"INSERT INTO feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
+        f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
         f" FROM {table} WHERE {number} > ? AND tombstone = 0 ORDER BY {number}",
         (last,),
     )
     db.execute(
-        f"INSERT INTO feed (kind, op, row) SELECT {kind},"
+        f"INSERT INTO _feed (kind, op, row) SELECT {kind},"
         f" CASE WHEN tombstone THEN {_TOMBSTONE} WHEN changed = 3 THEN {_INSERT}"
         f" ELSE {_UPDATE} END, {number}"
         f" FROM {table} INDEXED BY {table}_changed"
@@ -88,22 +88,22 @@ def _thread(db: sqlite3.Connection, thread_id: str) -> None:
     """Tell of a thread, if it is not as it was told of last."""
     now = digest(db, thread_id)
     told = db.execute(
-        "SELECT thread, digest FROM feed_threads WHERE thread_id = ?", (thread_id,)
+        "SELECT thread, digest FROM _feed_threads WHERE thread_id = ?", (thread_id,)
     ).fetchone()
     if told is None:
         if now is None:  # a name of a thread that is not here
             return
         thread = db.execute(
-            "INSERT INTO feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, now)
+            "INSERT INTO _feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, now)
         ).lastrowid
         op = _INSERT
     else:
         thread, before = told
         if before == now:
             return
-        db.execute("UPDATE feed_threads SET digest = ? WHERE thread = ?", (now, thread))
+        db.execute("UPDATE _feed_threads SET digest = ? WHERE thread = ?", (now, thread))
         op = _TOMBSTONE if now is None else _INSERT if before is None else _UPDATE
-    db.execute("INSERT INTO feed (kind, op, row) VALUES (?, ?, ?)", (_THREAD, op, thread))
+    db.execute("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", (_THREAD, op, thread))
 
 
 def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
@@ -126,31 +126,31 @@ def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
     db.execute("CREATE TEMP TABLE IF NOT EXISTS going (rollout INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM temp.going")
     db.executemany("INSERT INTO temp.going VALUES (?)", [(rollout,) for rollout in rollouts])
-    (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM feed_purged").fetchone()
+    (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM _feed_purged").fetchone()
     for kind, table, number, names, more in (
-        (_TURN, "turns", "turn", "x.turn_id, NULL, NULL", ""),
-        (_ITEM, "items", "item", "x.turn_id, x.item_id, x.type", ""),
-        (_EVENT, "events", "seq", "x.turn_id, NULL, x.type", " AND from_record"),
-        (_REALTIME, "realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
+        (_TURN, "_turns", "turn", "x.turn_id, NULL, NULL", ""),
+        (_ITEM, "_items", "item", "x.turn_id, x.item_id, x.type", ""),
+        (_EVENT, "_events", "seq", "x.turn_id, NULL, x.type", " AND from_record"),
+        (_REALTIME, "_realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
     ):
         db.execute(
-            "INSERT INTO feed_purged (uid, thread_id, rollout_id, turn_id, item_id, type)"
+            "INSERT INTO _feed_purged (uid, thread_id, rollout_id, turn_id, item_id, type)"
             f" SELECT x.uid, r.thread_id, r.rollout_id, {names}"
             f" FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout"
-            " JOIN rollouts AS r ON r.rollout = g.rollout"
+            " JOIN _rollouts AS r ON r.rollout = g.rollout"
             f" WHERE x.tombstone = 0{more} ORDER BY x.{number}"
         )
         db.execute(
-            "INSERT INTO feed (kind, op, row) SELECT ?, ?, -purged FROM feed_purged"
+            "INSERT INTO _feed (kind, op, row) SELECT ?, ?, -purged FROM _feed_purged"
             " WHERE purged > ? ORDER BY purged",
             (kind, _TOMBSTONE, last),
         )
-        (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM feed_purged").fetchone()
+        (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM _feed_purged").fetchone()
         db.execute(
-            "DELETE FROM feed WHERE kind = ? AND row IN"
+            "DELETE FROM _feed WHERE kind = ? AND row IN"
             f" (SELECT x.{number} FROM temp.going AS g JOIN {table} AS x"
             f" ON x.rollout = g.rollout WHERE true{more})"
-            " AND seq < (SELECT max(seq) FROM feed)",
+            " AND seq < (SELECT max(seq) FROM _feed)",
             (kind,),
         )
 
@@ -161,24 +161,24 @@ def tell_again(db: sqlite3.Connection, last: int, feed_id: bytes | None) -> None
     Who follows the old feed goes on with this one, `feed_id` being the same. Part of a
     transaction; threads are told of in the next one.
     """
-    for table in ("feed", "feed_commits", "feed_purged", "feed_stale", "feed_threads"):
+    for table in ("_feed", "_feed_commits", "_feed_purged", "_feed_stale", "_feed_threads"):
         db.execute(f"DELETE FROM {table}")
     if feed_id is not None:
-        db.execute("UPDATE feed_state SET feed_id = ?", (feed_id,))
+        db.execute("UPDATE _feed_state SET feed_id = ?", (feed_id,))
     for kind, table, number in _ROWS:
         seq = "seq"
         if kind != _EVENT:
             seq = (
-                "max(?, (SELECT coalesce(max(seq), 0) FROM feed))"
+                "max(?, (SELECT coalesce(max(seq), 0) FROM _feed))"
                 f" + row_number() OVER (ORDER BY {number})"
             )
         db.execute(
-            f"INSERT INTO feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
+            f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
             f" FROM {table} WHERE tombstone = 0 ORDER BY {number}",
             () if kind == _EVENT else (last,),
         )
         db.execute(f"UPDATE {table} SET changed = 0 WHERE changed <> 0")
-    db.execute("INSERT INTO feed_stale SELECT thread_id FROM thread_states")
+    db.execute("INSERT INTO _feed_stale SELECT thread_id FROM _thread_states")
 
 
 def prune(db: sqlite3.Connection, before_ms: int) -> bool:
@@ -186,33 +186,33 @@ def prune(db: sqlite3.Connection, before_ms: int) -> bool:
 
     Not the newest, from which numbers go on, and not that an event came, as long as it is there.
     """
-    (pruned,) = db.execute("SELECT pruned FROM feed_state").fetchone()
+    (pruned,) = db.execute("SELECT pruned FROM _feed_state").fetchone()
     (end,) = db.execute(
-        "SELECT coalesce((SELECT upto FROM feed_commits WHERE upto < k.upto ORDER BY upto DESC"
-        " LIMIT 1), 0) FROM (SELECT coalesce((SELECT upto FROM feed_commits"
+        "SELECT coalesce((SELECT upto FROM _feed_commits WHERE upto < k.upto ORDER BY upto DESC"
+        " LIMIT 1), 0) FROM (SELECT coalesce((SELECT upto FROM _feed_commits"
         " WHERE committed_at_ms >= ? ORDER BY upto LIMIT 1),"
-        " (SELECT max(upto) FROM feed_commits)) AS upto) AS k",
+        " (SELECT max(upto) FROM _feed_commits)) AS upto) AS k",
         (before_ms,),
     ).fetchone()
     if end <= pruned:
         return False
     with writing(db):
         last = db.execute(
-            "SELECT seq FROM feed WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?",
+            "SELECT seq FROM _feed WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?",
             (pruned, end, PRUNED_AT_ONCE - 1),
         ).fetchone()
         upto = last[0] if last else end
         some = (pruned, upto)
         db.execute(
-            "DELETE FROM feed_purged WHERE purged <="
-            " (SELECT max(-row) FROM feed WHERE seq > ? AND seq <= ? AND row < 0)",
+            "DELETE FROM _feed_purged WHERE purged <="
+            " (SELECT max(-row) FROM _feed WHERE seq > ? AND seq <= ? AND row < 0)",
             some,
         )
         db.execute(
-            "DELETE FROM feed WHERE seq > ? AND seq <= ? AND NOT (kind = 4 AND op = 1 AND EXISTS"
-            " (SELECT 1 FROM events AS e WHERE e.seq = feed.row AND e.tombstone = 0))",
+            "DELETE FROM _feed WHERE seq > ? AND seq <= ? AND NOT (kind = 4 AND op = 1 AND EXISTS"
+            " (SELECT 1 FROM _events AS e WHERE e.seq = _feed.row AND e.tombstone = 0))",
             some,
         )
-        db.execute("DELETE FROM feed_commits WHERE upto <= ?", (upto,))
-        db.execute("UPDATE feed_state SET pruned = ?", (upto,))
+        db.execute("DELETE FROM _feed_commits WHERE upto <= ?", (upto,))
+        db.execute("UPDATE _feed_state SET pruned = ?", (upto,))
     return bool(upto < end)

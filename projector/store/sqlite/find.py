@@ -13,7 +13,7 @@ _TURN = """
 SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at, completed_at,
   duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset, root_turn_id,
   model, owner, end_owner, tombstone
-FROM {new}turns WHERE turn_id = :turn AND rollout = :rollout
+FROM {new}_turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
 # The phase decides whether a message of the agent counts; null counts as plain, absent too. Items
@@ -24,8 +24,8 @@ SELECT item_id, ordinal,
   CASE type WHEN 'userMessage' THEN 'user'
     WHEN 'agentMessage' THEN iif(json_extract(json, '$.phase') IS NULL, 'plain',
       iif(json_extract(json, '$.phase') = 'final_answer', 'final', '')) ELSE '' END
-FROM {new}item_rows
-WHERE rollout = :rollout AND turn_key = (SELECT turn_key FROM turn_ids WHERE turn_id = :turn)
+FROM {new}_item_rows
+WHERE rollout = :rollout AND turn_key = (SELECT turn_key FROM _turn_ids WHERE turn_id = :turn)
   AND tombstone = 0
 ORDER BY +position
 """
@@ -35,24 +35,24 @@ ORDER BY +position
 _ITEM = """
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
-FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NULL
+FROM {new}_items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NULL
 UNION ALL
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
-FROM {new}items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL
+FROM {new}_items WHERE rollout = :rollout AND item_id = :item AND ordinal IS NOT NULL
 ORDER BY position, turn_id
 """
 
 _FRAMES = """
-SELECT key, turn_id, before, popped FROM {new}frames
+SELECT key, turn_id, before, popped FROM {new}_frames
 WHERE rollout = :rollout AND popped = 0 ORDER BY key DESC LIMIT :many
 """
 
 # The newest by the index of turns alone; asked for in one step, SQLite walks all frames by key.
 _FRAME_OF = """
-SELECT key, turn_id, before, popped FROM {new}frames
+SELECT key, turn_id, before, popped FROM {new}_frames
 WHERE rollout = :rollout
-  AND key = (SELECT max(key) FROM {new}frames WHERE rollout = :rollout AND turn_id = :turn)
+  AND key = (SELECT max(key) FROM {new}_frames WHERE rollout = :rollout AND turn_id = :turn)
 """
 
 
@@ -62,8 +62,8 @@ class Where(NamedTuple):
     rollout: int
     start: int
     """Position of the rollout's first byte."""
-    new: Literal["", "new_"]
-    """Prefix of the tables: `new_` while the rollout is made anew."""
+    new: Literal["", "new"]
+    """Prefix of the tables: `new` while the rollout is made anew."""
 
 
 def find(db: sqlite3.Connection, where: Where, wants: Wants) -> Found:

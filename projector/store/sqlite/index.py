@@ -28,7 +28,7 @@ _KEEPING: Final = (
     # Rows as they were when the transaction began.
     "CREATE TEMP TABLE IF NOT EXISTS items_before (item INTEGER PRIMARY KEY, type TEXT, json TEXT)",
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF type, json ON main.item_rows
+    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF type, json ON main._item_rows
     WHEN new.json <> old.json OR new.type <> old.type
     BEGIN
       INSERT INTO items_before SELECT old.item, old.type, old.json
@@ -36,7 +36,7 @@ _KEEPING: Final = (
     END
     """,
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_goes AFTER DELETE ON main.item_rows
+    CREATE TEMP TRIGGER IF NOT EXISTS item_goes AFTER DELETE ON main._item_rows
     BEGIN
       INSERT INTO items_before SELECT old.item, old.type, old.json
       WHERE NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
@@ -85,14 +85,14 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
     row = db.execute("SELECT 1 FROM items_before LIMIT 1").fetchone()
     if row is not None:
         db.execute(
-            "INSERT INTO item_index (item_index, rowid, text)"
+            "INSERT INTO _item_index (_item_index, rowid, text)"
             " SELECT 'delete', b.item, item_words(b.type, b.json, s.what, s.max_text_bytes)"
-            " FROM items_before AS b JOIN search_state AS s"
+            " FROM items_before AS b JOIN _search_state AS s"
             " WHERE b.item > s.unfilled AND b.item <= ?",
             (newest,),
         )
         db.execute(
-            "INSERT INTO item_index (rowid, text) SELECT item, text FROM item_texts"
+            "INSERT INTO _item_index (rowid, text) SELECT item, text FROM _item_texts"
             " WHERE item IN (SELECT item FROM items_before WHERE item <= ?)",
             (newest,),
         )
@@ -108,21 +108,22 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes 
     """Index the items behind number `before` up to `last`; `known`: the words of some."""
     if not known:
         db.execute(
-            "INSERT INTO item_index (rowid, text) SELECT item, text FROM item_texts WHERE item > ?",
+            "INSERT INTO _item_index (rowid, text)"
+            " SELECT item, text FROM _item_texts WHERE item > ?",
             (before,),
         )
         return
     if len(known) < last - before:
         for (item,) in db.execute(
-            "SELECT item FROM item_rows WHERE item > ?", (before,)
+            "SELECT item FROM _item_rows WHERE item > ?", (before,)
         ).fetchall():
             if item not in known:
-                row = db.execute("SELECT text FROM item_texts WHERE item = ?", (item,)).fetchone()
+                row = db.execute("SELECT text FROM _item_texts WHERE item = ?", (item,)).fetchone()
                 known[item] = row[0]
         known = dict(sorted(known.items()))
     # In the order of their numbers: FTS5 would begin another segment where one is lower.
     db.executemany(
-        "INSERT INTO item_index (rowid, text) VALUES (?, CAST(? AS TEXT))", known.items()
+        "INSERT INTO _item_index (rowid, text) VALUES (?, CAST(? AS TEXT))", known.items()
     )
 
 
@@ -133,9 +134,9 @@ def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
     with writing(db):
         if _chosen(db, extent, max_text_bytes):  # another process was faster
             return
-        db.execute("INSERT INTO item_index (item_index) VALUES ('delete-all')")
+        db.execute("INSERT INTO _item_index (_item_index) VALUES ('delete-all')")
         db.execute(
-            "UPDATE search_state SET what = ?, max_text_bytes = ?, unfilled = ?",
+            "UPDATE _search_state SET what = ?, max_text_bytes = ?, unfilled = ?",
             (extent, max_text_bytes, _NOTHING if extent == "off" else _newest(db)),
         )
 
@@ -147,27 +148,27 @@ def fill(db: sqlite3.Connection) -> bool:
     with writing(db):
         unfilled = _unfilled(db)
         row = db.execute(
-            "SELECT item FROM item_rows WHERE item <= ? ORDER BY item DESC LIMIT 1 OFFSET ?",
+            "SELECT item FROM _item_rows WHERE item <= ? ORDER BY item DESC LIMIT 1 OFFSET ?",
             (unfilled, STEP),
         ).fetchone()
         rest = int(row[0]) if row else 0
-        db.execute("UPDATE search_state SET unfilled = ?", (rest,))
+        db.execute("UPDATE _search_state SET unfilled = ?", (rest,))
         db.execute(
-            "INSERT INTO item_index (rowid, text)"
-            " SELECT item, text FROM item_texts WHERE item > ? AND item <= ?",
+            "INSERT INTO _item_index (rowid, text)"
+            " SELECT item, text FROM _item_texts WHERE item > ? AND item <= ?",
             (rest, unfilled),
         )
     return rest > 0
 
 
 def _chosen(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> bool:
-    found = db.execute("SELECT what, max_text_bytes FROM search_state").fetchone()
+    found = db.execute("SELECT what, max_text_bytes FROM _search_state").fetchone()
     return bool(found == (extent, max_text_bytes) or found[0] == extent == "off")
 
 
 def _state(db: sqlite3.Connection) -> tuple[str, int, int]:
     what, unfilled, most = db.execute(
-        "SELECT what, unfilled, max_text_bytes FROM search_state"
+        "SELECT what, unfilled, max_text_bytes FROM _search_state"
     ).fetchone()
     return str(what), int(unfilled), int(most)
 
@@ -179,5 +180,5 @@ def _unfilled(db: sqlite3.Connection) -> int:
 
 
 def _newest(db: sqlite3.Connection) -> int:
-    (item,) = db.execute("SELECT coalesce(max(item), 0) FROM item_rows").fetchone()
+    (item,) = db.execute("SELECT coalesce(max(item), 0) FROM _item_rows").fetchone()
     return int(item)

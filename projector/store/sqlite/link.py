@@ -40,7 +40,7 @@ class Links:
             row = self._db.execute(
                 "SELECT rollout, rollout_id, thread_id, base_rollout_id,"
                 " coalesce(base_end_ordinal, 0), coalesce(base_end_offset, 0), attached"
-                " FROM rollouts WHERE rollout_id = ?",
+                " FROM _rollouts WHERE rollout_id = ?",
                 (rollout_id,),
             ).fetchone()
             self._known[rollout_id] = Link._make((*row[:6], bool(row[6]))) if row else None
@@ -53,7 +53,7 @@ class Links:
         queue = deque(order)
         while queue:
             for (child,) in self._db.execute(
-                "SELECT rollout_id FROM rollouts WHERE base_rollout_id = ?", (queue.popleft(),)
+                "SELECT rollout_id FROM _rollouts WHERE base_rollout_id = ?", (queue.popleft(),)
             ):
                 if child not in seen:
                     seen.add(child)
@@ -104,7 +104,7 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
         start = lineage.start(link.end_ordinal, link.end_offset, base_start)
         moved = start - _start_of(db, link.rollout)
         if moved:
-            for table in ("item_rows", "turns", "realtime_items"):
+            for table in ("_item_rows", "_turns", "_realtime_items"):
                 for which, told in (("tombstone = 0", f", {CHANGED}"), ("tombstone <> 0", "")):
                     db.execute(
                         f"UPDATE {table} SET position = position + ?{told}"
@@ -113,30 +113,30 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
                     )
             # In two steps: on its way a row must not stand where another one still is.
             db.execute(
-                "UPDATE usage_rows SET position = -1 - (position + ?) WHERE rollout = ?",
+                "UPDATE _usage_rows SET position = -1 - (position + ?) WHERE rollout = ?",
                 (moved, link.rollout),
             )
             db.execute(
-                "UPDATE usage_rows SET position = -1 - position WHERE rollout = ?", (link.rollout,)
+                "UPDATE _usage_rows SET position = -1 - position WHERE rollout = ?", (link.rollout,)
             )
             db.execute(
-                "UPDATE rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
+                "UPDATE _rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
             )
             db.execute(
-                "UPDATE thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
+                "UPDATE _thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
                 (moved, link.rollout, EVERYTHING),
             )
             queue.extend(
                 child
                 for (child,) in db.execute(
-                    "SELECT rollout_id FROM rollouts WHERE base_rollout_id = ?", (link.rollout_id,)
+                    "SELECT rollout_id FROM _rollouts WHERE base_rollout_id = ?", (link.rollout_id,)
                 )
             )
 
 
 def _start_of(db: sqlite3.Connection, rollout: int) -> int:
     (start,) = db.execute(
-        "SELECT start_position FROM rollouts WHERE rollout = ?", (rollout,)
+        "SELECT start_position FROM _rollouts WHERE rollout = ?", (rollout,)
     ).fetchone()
     return int(start)
 
@@ -146,13 +146,13 @@ def _chain(
 ) -> None:
     """Write a thread's parts and state anew, where they changed; `was`: its end is an event."""
     rollouts = db.execute(
-        "SELECT rollout_id, gone_at_ms IS NULL FROM rollouts WHERE thread_id = ?", (thread_id,)
+        "SELECT rollout_id, gone_at_ms IS NULL FROM _rollouts WHERE thread_id = ?", (thread_id,)
     ).fetchall()
     if not rollouts:
         if was:
             _note_events(db, thread_id, None, Thread(archived=False, deleted=True), now_ms)
-        db.execute("DELETE FROM thread_parts WHERE thread_id = ?", (thread_id,))
-        db.execute("DELETE FROM thread_states WHERE thread_id = ?", (thread_id,))
+        db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
+        db.execute("DELETE FROM _thread_states WHERE thread_id = ?", (thread_id,))
         return
     newest = links(lineage.current((RolloutId(name), bool(there)) for name, there in rollouts))
     assert newest is not None, thread_id
@@ -169,7 +169,7 @@ def _chain(
     state = _state(db, newest.rollout, deleted=not any(there for _, there in rollouts))
     _note_events(db, thread_id, newest.rollout, state, now_ms)
     db.execute(
-        "INSERT INTO thread_states (thread_id, rollout, archived, deleted, incomplete)"
+        "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET rollout = excluded.rollout,"
         " archived = excluded.archived, deleted = excluded.deleted,"
         " incomplete = excluded.incomplete",
@@ -192,15 +192,15 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
         for number, part in enumerate(found.parts)
     ]
     old = db.execute(
-        "SELECT thread_id, part, rollout, rollout_id, upto FROM thread_parts WHERE thread_id = ?"
+        "SELECT thread_id, part, rollout, rollout_id, upto FROM _thread_parts WHERE thread_id = ?"
         " ORDER BY part",
         (thread_id,),
     ).fetchall()
     if rows == old:
         return
-    db.execute("DELETE FROM thread_parts WHERE thread_id = ?", (thread_id,))
+    db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
     db.executemany(
-        "INSERT INTO thread_parts (thread_id, part, rollout, rollout_id, upto, items, turns)"
+        "INSERT INTO _thread_parts (thread_id, part, rollout, rollout_id, upto, items, turns)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(*row, *_counted(db, row[2], row[4])) for row in rows],
     )
@@ -209,7 +209,7 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
 def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]:
     """Count the living items and turns of a rollout before a position."""
     known = db.execute(
-        "SELECT items, turns FROM thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
+        "SELECT items, turns FROM _thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
         (rollout, upto),
     ).fetchone()
     if known:
@@ -221,12 +221,12 @@ def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple
     """Count the living items and turns of a rollout from a position to before another."""
     place = (rollout, since, upto)
     (items,) = db.execute(
-        "SELECT count(*) FROM item_rows WHERE rollout = ? AND position >= ? AND position < ?"
+        "SELECT count(*) FROM _item_rows WHERE rollout = ? AND position >= ? AND position < ?"
         " AND tombstone = 0",
         place,
     ).fetchone()
     (turns,) = db.execute(
-        "SELECT count(*) FROM turns WHERE rollout = ? AND position >= ? AND position < ?"
+        "SELECT count(*) FROM _turns WHERE rollout = ? AND position >= ? AND position < ?"
         " AND tombstone = 0",
         place,
     ).fetchone()
@@ -237,7 +237,7 @@ def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
     """Store how many turns more than one part has: its own turn of a fork of a running one."""
     twice = repeated(db, thread_id)
     db.execute(
-        "UPDATE thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
+        "UPDATE _thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
         (twice, thread_id, twice),
     )
 
@@ -245,13 +245,13 @@ def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
 def repeated(db: sqlite3.Connection, thread_id: ThreadId) -> int:
     """Count the turns that more than one part of a thread has."""
     (parts,) = db.execute(
-        "SELECT count(*) FROM thread_parts WHERE thread_id = ?", (thread_id,)
+        "SELECT count(*) FROM _thread_parts WHERE thread_id = ?", (thread_id,)
     ).fetchone()
     twice = 0
     if parts > 1:
         (twice,) = db.execute(
-            "SELECT count(*) - count(DISTINCT t.turn_id) FROM thread_parts AS p"
-            " JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
+            "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
+            " JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
             " WHERE p.thread_id = ? AND t.tombstone = 0",
             (thread_id,),
         ).fetchone()
@@ -274,7 +274,7 @@ def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
     As a rule that is nothing. It is something when a last line without newline was taken ahead.
     """
     uptos = db.execute(
-        "SELECT DISTINCT upto FROM thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
+        "SELECT DISTINCT upto FROM _thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
     ).fetchall()
     ends = {EVERYTHING, *(upto for (upto,) in uptos)}
     return Before(rollout, since, {upto: counts(db, rollout, since, upto) for upto in ends})
@@ -299,17 +299,17 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
         return more[upto]
 
     db.execute(
-        "UPDATE rollouts SET items = iif(?1, 0, items) + ?2, turns = iif(?1, 0, turns) + ?3"
+        "UPDATE _rollouts SET items = iif(?1, 0, items) + ?2, turns = iif(?1, 0, turns) + ?3"
         " WHERE rollout = ?4",
         (touched.older, *added(EVERYTHING), old.rollout),
     )
     parts = db.execute(
-        "SELECT thread_id, part, upto FROM thread_parts WHERE rollout = ? AND upto > ?",
+        "SELECT thread_id, part, upto FROM _thread_parts WHERE rollout = ? AND upto > ?",
         (old.rollout, since),
     ).fetchall()
     for thread_id, part, upto in parts:
         db.execute(
-            "UPDATE thread_parts SET items = iif(?1, 0, items) + ?2,"
+            "UPDATE _thread_parts SET items = iif(?1, 0, items) + ?2,"
             " turns = iif(?1, 0, turns) + ?3 WHERE thread_id = ?4 AND part = ?5",
             (touched.older, *added(upto), thread_id, part),
         )
@@ -322,13 +322,13 @@ def _repeats(
 ) -> bool:
     """Tell whether another part of the thread has one of these turns."""
     alone = db.execute(
-        "SELECT 1 FROM thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
+        "SELECT 1 FROM _thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
     ).fetchone()
     if alone is None:
         return False
     return any(
         db.execute(
-            "SELECT 1 FROM turns AS t JOIN thread_parts AS p"
+            "SELECT 1 FROM _turns AS t JOIN _thread_parts AS p"
             " ON p.thread_id = ? AND p.rollout = t.rollout"
             " WHERE t.turn_id = ? AND t.rollout <> ? LIMIT 1",
             (thread_id, turn, rollout),
@@ -339,7 +339,7 @@ def _repeats(
 
 def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> Thread:
     (archived,) = db.execute(
-        "SELECT archived FROM rollouts WHERE rollout = ?", (rollout,)
+        "SELECT archived FROM _rollouts WHERE rollout = ?", (rollout,)
     ).fetchone()
     return Thread(archived=bool(archived), deleted=deleted)
 
@@ -349,7 +349,7 @@ def _note_events(
 ) -> None:
     """Write the events of a thread's state that changes with this transaction."""
     row = db.execute(
-        "SELECT archived, deleted FROM thread_states WHERE thread_id = ?", (thread_id,)
+        "SELECT archived, deleted FROM _thread_states WHERE thread_id = ?", (thread_id,)
     ).fetchone()
     old = Thread(bool(row[0]), bool(row[1])) if row else Thread(archived=False, deleted=False)
     if new.deleted:
@@ -376,11 +376,12 @@ def event(
     is idempotent because it is written only when the stored state changes, and with that change.
     """
     (n,) = db.execute(
-        "SELECT count(*) FROM events WHERE thread_id = ? AND type = ? AND from_record = 0",
+        "SELECT count(*) FROM _events WHERE thread_id = ? AND type = ? AND from_record = 0",
         (thread_id, kind),
     ).fetchone()
     db.execute(
-        "INSERT INTO events (seq, uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
+        "INSERT INTO _events"
+        " (seq, uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
         f" VALUES ({NEXT.format(new='')}, ?, ?, ?, 0, ?, ?, ?)",
         (
             uid("event", thread_id, kind, "", str(n)),

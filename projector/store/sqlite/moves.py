@@ -37,7 +37,7 @@ def gone(
             )
         for rollout_id in rollout_ids:
             row = db.execute(
-                "SELECT rollout, thread_id, gone_at_ms FROM rollouts WHERE rollout_id = ?",
+                "SELECT rollout, thread_id, gone_at_ms FROM _rollouts WHERE rollout_id = ?",
                 (rollout_id,),
             ).fetchone()
             if row is None:
@@ -48,7 +48,7 @@ def gone(
                 threads.append(ThreadId(thread_id))
             elif gone_at_ms is None:
                 db.execute(
-                    "UPDATE rollouts SET gone_at_ms = ? WHERE rollout = ?", (now_ms, rollout)
+                    "UPDATE _rollouts SET gone_at_ms = ? WHERE rollout = ?", (now_ms, rollout)
                 )
             else:
                 continue
@@ -56,28 +56,28 @@ def gone(
         if changed:
             link.relink(db, changed, now_ms, threads)
         for thread_id in dict.fromkeys(threads):
-            left = "SELECT 1 FROM rollouts WHERE thread_id = ? LIMIT 1"
+            left = "SELECT 1 FROM _rollouts WHERE thread_id = ? LIMIT 1"
             if db.execute(left, (thread_id,)).fetchone() is None:
                 _forget_names(db, thread_id)
 
 
 def _purge(db: sqlite3.Connection, rollout: int) -> None:
     """Take all rows of a rollout away; events that were seen on disk stay."""
-    for table in ("item_rows", "turns"):
+    for table in ("_item_rows", "_turns"):
         for which in ("tombstone = 0", "tombstone <> 0"):
             db.execute(f"DELETE FROM {table} WHERE rollout = ? AND {which}", (rollout,))
     for table in (
-        "realtime_items",
-        "usage_rows",
-        "anomaly_rows",
-        "frames",
-        "kept_rows",
-        "rollouts",
+        "_realtime_items",
+        "_usage_rows",
+        "_anomaly_rows",
+        "_frames",
+        "_kept_rows",
+        "_rollouts",
     ):
         db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
-    db.execute("DELETE FROM events WHERE rollout = ? AND from_record", (rollout,))
+    db.execute("DELETE FROM _events WHERE rollout = ? AND from_record", (rollout,))
     # A number may be used again: nothing may keep it.
-    db.execute("UPDATE events SET rollout = NULL WHERE rollout = ?", (rollout,))
+    db.execute("UPDATE _events SET rollout = NULL WHERE rollout = ?", (rollout,))
 
 
 def unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
@@ -87,8 +87,8 @@ def unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
 
 
 def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
-    db.execute("DELETE FROM names WHERE thread_id = ?", (thread_id,))
-    db.execute("UPDATE events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
+    db.execute("DELETE FROM _names WHERE thread_id = ?", (thread_id,))
+    db.execute("UPDATE _events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
 
 
 def note(
@@ -104,15 +104,15 @@ def note(
 
 def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
     """Give threads their names, and tell of those that are new."""
-    known = dict(db.execute("SELECT thread_id, name FROM names"))
+    known = dict(db.execute("SELECT thread_id, name FROM _names"))
     wanted = {thread_id: write.mended(name) for thread_id, name in names.items()}
     if all(known.get(thread_id) == name for thread_id, name in wanted.items()):
         return
     with feed.telling(db, now_ms):
-        known = dict(db.execute("SELECT thread_id, name FROM names"))
+        known = dict(db.execute("SELECT thread_id, name FROM _names"))
         for thread_id, name in wanted.items():
             if known.get(thread_id) != name:
-                db.execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (thread_id, name))
+                db.execute("INSERT OR REPLACE INTO _names VALUES (?, ?)", (thread_id, name))
                 link.event(
                     db, thread_id, None, "thread.renamed", {"name": str(name)}, now_ms=now_ms
                 )

@@ -62,7 +62,7 @@ class SqliteReceiver:
             migrate(self._db, self._new, migrations("sqlite"))
             self._db.execute("BEGIN EXCLUSIVE")
             self._db.execute(
-                "UPDATE feed_state SET feed_id = ?, pruned = ?", (stand.feed_id, stand.pruned)
+                "UPDATE _feed_state SET feed_id = ?, pruned = ?", (stand.feed_id, stand.pruned)
             )
         return frozenset()
 
@@ -70,7 +70,7 @@ class SqliteReceiver:
         """See `Receiver`."""
         row = {name: _held(value) for name, value in row.items()}
         with faults(self._path):
-            self._number = self._insert("rollouts", row)
+            self._number = self._insert("_rollouts", row)
         self._numbers[row["rollout_id"]] = self._number
 
     def take_of(self, table: Table, rows: Iterable[Row]) -> int:
@@ -81,11 +81,11 @@ class SqliteReceiver:
             turn = columns.index("turn_id")
             columns = (*columns[:turn], "turn_key", *columns[turn + 1 :])
             made["turn_key"] = self._turn_key
-        if table.name == "items":
+        if table.name == "_items":
             made["provenance"] = PROVENANCES.__getitem__
             places = {name: f"?{2 + columns.index(name)}" for name in ("type", "json")}
             more = {"status": STATUS.format(**places)}
-        elif table.name == "usage":
+        elif table.name == "_usage":
             made["counted"] = lambda _: 1  # which of several rows counts is settled at the end
         makers = [made.get(name, lambda value: value) for name in columns]
         return self._many(
@@ -109,11 +109,11 @@ class SqliteReceiver:
             case "changes":
                 with faults(self._path):
                     return self._changes(table, rows)
-            case "thread_parts":
+            case "_thread_parts":
                 return self._many(
                     table.name, ("rollout", *table.columns), self._placed(table, rows, keep=True)
                 )
-            case "thread_states" | "events":
+            case "_thread_states" | "_events":
                 columns = [name for name in table.columns if name != "rollout_id"]
                 return self._many(
                     table.name, ("rollout", *columns), self._placed(table, rows, keep=False)
@@ -126,7 +126,7 @@ class SqliteReceiver:
         place = table.columns.index("rollout_id")
         for row in rows:
             number = self._numbers.get(row[place])
-            if number is not None or table.name == "events":
+            if number is not None or table.name == "_events":
                 yield (number, *(row if keep else (*row[:place], *row[place + 1 :])))
 
     def _many(
@@ -158,10 +158,10 @@ class SqliteReceiver:
         for row in rows:
             change = dict(zip(table.columns, row, strict=True))
             if at is not None and change["committed_at_ms"] != at:
-                self._db.execute("INSERT INTO feed_commits VALUES (?, ?)", (last, at))
+                self._db.execute("INSERT INTO _feed_commits VALUES (?, ?)", (last, at))
             at, last = change["committed_at_ms"], change["seq"]
             self._db.execute(
-                "INSERT INTO feed (seq, kind, op, row) VALUES (?, ?, ?, ?)",
+                "INSERT INTO _feed (seq, kind, op, row) VALUES (?, ?, ?, ?)",
                 (
                     last,
                     CHANGE_KINDS[change["kind"]],
@@ -171,7 +171,7 @@ class SqliteReceiver:
             )
             count += 1
         if at is not None:
-            self._db.execute("INSERT INTO feed_commits VALUES (?, ?)", (last, at))
+            self._db.execute("INSERT INTO _feed_commits VALUES (?, ?)", (last, at))
         self._tell_threads()
         self._go_on(last)
         return count
@@ -185,18 +185,19 @@ class SqliteReceiver:
             case "thread":
                 return self._thread(change["thread_id"])
             case "turn":
-                sql = "SELECT turn FROM turns WHERE rollout = ? AND turn_id = ?"
+                sql = "SELECT turn FROM _turns WHERE rollout = ? AND turn_id = ?"
                 key = (rollout, turn_id)
             case "item":
                 sql = (
-                    f"SELECT item FROM items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?"
+                    f"SELECT item FROM _items WHERE rollout = ? AND turn_key = {KEY}"
+                    " AND item_id = ?"
                 )
                 key = (rollout, turn_id, item_id)
             case "realtime":
-                sql = "SELECT realtime_item FROM realtime_items WHERE rollout = ? AND item_id = ?"
+                sql = "SELECT realtime_item FROM _realtime_items WHERE rollout = ? AND item_id = ?"
                 key = (rollout, item_id)
             case _:
-                sql = "SELECT seq FROM events WHERE thread_id = ? AND uid = ?"
+                sql = "SELECT seq FROM _events WHERE thread_id = ? AND uid = ?"
                 key = (change["thread_id"], _uid(change["uid"]))
         found = self._db.execute(sql, key).fetchone()
         if found:
@@ -204,33 +205,33 @@ class SqliteReceiver:
         names = ("thread_id", "rollout_id", "turn_id", "item_id", "type")
         lost = {"uid": _uid(change["uid"]) or b""} | {name: change[name] for name in names}
         lost["thread_id"] = lost["thread_id"] or ""
-        return -self._insert("feed_purged", lost)
+        return -self._insert("_feed_purged", lost)
 
     def _thread(self, thread_id: str) -> int:
         found = self._db.execute(
-            "SELECT thread FROM feed_threads WHERE thread_id = ?", (thread_id,)
+            "SELECT thread FROM _feed_threads WHERE thread_id = ?", (thread_id,)
         ).fetchone()
-        return int(found[0]) if found else self._insert("feed_threads", {"thread_id": thread_id})
+        return int(found[0]) if found else self._insert("_feed_threads", {"thread_id": thread_id})
 
     def _tell_threads(self) -> None:
         """Keep how threads were told of, so that none is told of again for having been copied."""
-        known = [row[0] for row in self._db.execute("SELECT thread_id FROM thread_states")]
+        known = [row[0] for row in self._db.execute("SELECT thread_id FROM _thread_states")]
         for thread_id in known:
             self._thread(thread_id)
-        threads = self._db.execute("SELECT thread, thread_id FROM feed_threads").fetchall()
+        threads = self._db.execute("SELECT thread, thread_id FROM _feed_threads").fetchall()
         self._db.executemany(
-            "UPDATE feed_threads SET digest = ? WHERE thread = ?",
+            "UPDATE _feed_threads SET digest = ? WHERE thread = ?",
             [(feed.digest(self._db, thread_id), number) for number, thread_id in threads],
         )
-        self._db.execute("DELETE FROM feed_stale")
+        self._db.execute("DELETE FROM _feed_stale")
 
     def _go_on(self, last: int) -> None:
         """Let numbers go on behind the greatest that was ever given, though it was pruned."""
         assert self._stand is not None
-        thread = self._db.execute("SELECT thread FROM feed_threads LIMIT 1").fetchone()
+        thread = self._db.execute("SELECT thread FROM _feed_threads LIMIT 1").fetchone()
         if last < self._stand.last and thread is not None:
             self._db.execute(
-                "INSERT INTO feed (seq, kind, op, row) VALUES (?, 3, 2, ?)",
+                "INSERT INTO _feed (seq, kind, op, row) VALUES (?, 3, 2, ?)",
                 (self._stand.last, thread[0]),
             )
 

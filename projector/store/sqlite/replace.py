@@ -26,15 +26,15 @@ from projector.store.sqlite.write import COUNT, KEY, Target, write
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
-    "item_rows": ("item", "rollout, turn_key, item_id"),
-    "turns": ("turn", "turn_id, rollout"),
-    "realtime_items": ("realtime_item", "rollout, item_id"),
-    "usage_rows": ("usage", "rollout, position"),
-    "events": ("seq", "thread_id, uid"),
+    "_item_rows": ("item", "rollout, turn_key, item_id"),
+    "_turns": ("turn", "turn_id, rollout"),
+    "_realtime_items": ("realtime_item", "rollout, item_id"),
+    "_usage_rows": ("usage", "rollout, position"),
+    "_events": ("seq", "thread_id, uid"),
 }
 #: Number of an event in the sequence of all changes.
 _NEXT: Final = f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY seq)"
-_ASIDE: Final = (*_KEYED, "anomaly_rows", "frames")
+_ASIDE: Final = (*_KEYED, "_anomaly_rows", "_frames")
 
 
 def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
@@ -51,16 +51,16 @@ def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
             " AND type IN ('table', 'index') ORDER BY type DESC",
             (table,),
         ).fetchall():
-            made = sql.replace(f"CREATE TABLE {table}", f"CREATE TEMP TABLE new_{table}", 1)
+            made = sql.replace(f"CREATE TABLE {table}", f"CREATE TEMP TABLE new{table}", 1)
             if kind == "index":
                 made = sql.replace(
-                    f"INDEX {name} ON {table}", f"INDEX temp.new_{name} ON new_{table}", 1
+                    f"INDEX {name} ON {table}", f"INDEX temp.new_{name} ON new{table}", 1
                 )
             assert made != sql, sql
             db.execute(made)
-    (view,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'items'").fetchone()
-    view = view.replace("VIEW items", "TEMP VIEW new_items", 1)
-    db.execute(view.replace("FROM item_rows", "FROM new_item_rows", 1))
+    (view,) = db.execute("SELECT sql FROM sqlite_master WHERE name = '_items'").fetchone()
+    view = view.replace("VIEW _items", "TEMP VIEW new_items", 1)
+    db.execute(view.replace("FROM _item_rows", "FROM new_item_rows", 1))
 
 
 def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
@@ -68,7 +68,7 @@ def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
     row = rollouts.lookup(db, batch.file.name.rollout_id)
     rollout = row.rollout if row else 0
     with writing(db):
-        write(db, Target("new_", rollout, batch.thread_id, 0, now_ms), batch.changes)
+        write(db, Target("new", rollout, batch.thread_id, 0, now_ms), batch.changes)
 
 
 def finish(
@@ -82,24 +82,24 @@ def finish(
     with feed.telling(db, now_ms), index.following(db):
         old = _standing(db, start, last)
         mode, name = db.execute(
-            "SELECT mode, name FROM rollouts WHERE rollout = ?", (old.rollout,)
+            "SELECT mode, name FROM _rollouts WHERE rollout = ?", (old.rollout,)
         ).fetchone()
         row = rollouts.put(db, old, last, now_ms, anew=True)
-        db.execute("UPDATE rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
+        db.execute("UPDATE _rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
         row = rollouts.lookup(db, last.file.name.rollout_id) or row
         migrated = mode == "legacy" and last.header.mode == "paginated"
         _keep(db, row, now_ms, migrated=migrated, name=name)
         for table in _KEYED:
             _merge(db, table, row)
-        db.execute("DELETE FROM anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
+        db.execute("DELETE FROM _anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
         db.execute(
-            "INSERT INTO anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
+            "INSERT INTO _anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
             " noted_at_ms, kind, detail) SELECT rollout, byte_offset, byte_length, from_batch,"
             " noted_at_ms, kind, detail FROM new_anomaly_rows WHERE true ON CONFLICT DO NOTHING"
         )
-        db.execute("DELETE FROM frames WHERE rollout = ?", (row.rollout,))
-        db.execute("INSERT INTO frames SELECT * FROM new_frames")
+        db.execute("DELETE FROM _frames WHERE rollout = ?", (row.rollout,))
+        db.execute("INSERT INTO _frames SELECT * FROM new_frames")
         link.recount(db, row.rollout)
 
 
@@ -107,7 +107,7 @@ def forget(db: sqlite3.Connection) -> None:
     """Drop what was made aside."""
     db.execute("DROP VIEW IF EXISTS new_items")
     for table in _ASIDE:
-        db.execute(f"DROP TABLE IF EXISTS new_{table}")
+        db.execute(f"DROP TABLE IF EXISTS new{table}")
 
 
 def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollouts.Row:
@@ -128,32 +128,32 @@ def _keep(
     `migrated`: it may have been just now; `name`: as the old content said.
     """
     thread_id = ThreadId(row.lineage[0])
-    marked = db.execute("DELETE FROM kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
+    marked = db.execute("DELETE FROM _kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
     before = frozenset(uid for (uid,) in marked)
     if not (migrated or before):
         return
     stays = kept(
         _content(db, "", row.rollout, row.start_position),
-        _content(db, "new_", row.rollout, 0),
+        _content(db, "new", row.rollout, 0),
         None if migrated else before,
     )
     if stays is None:
         return
     if migrated and name is not None:
-        db.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (thread_id, name))
+        db.execute("INSERT OR IGNORE INTO _names VALUES (?, ?)", (thread_id, name))
     whole = [
         item._replace(json=json)
         for item in stays.items
         for (json,) in db.execute(
-            f"SELECT json FROM items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?",
+            f"SELECT json FROM _items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?",
             (row.rollout, item.turn_id, item.item_id),
         )
     ]
     db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])
-    to = Target("new_", row.rollout, thread_id, 0, now_ms)
+    to = Target("new", row.rollout, thread_id, 0, now_ms)
     write(db, to, [*stays.turns, *whole, *stays.events])
     db.executemany(
-        "INSERT INTO kept_rows VALUES (?, ?, ?, ?)",
+        "INSERT INTO _kept_rows VALUES (?, ?, ?, ?)",
         [(row.rollout, *mark) for mark in stays.marks()],
     )
 
@@ -166,9 +166,9 @@ def _content(db: sqlite3.Connection, new: str, rollout: int, start: int) -> Cont
         return db.execute(asked, (rollout,))
 
     return Content(
-        [TurnRow(*found) for found in rows(TURNS, "turns")],
-        [ItemRow(*found) for found in rows(ITEMS, "items")],
-        [Event(*found) for found in rows(EVENTS, "events")],
+        [TurnRow(*found) for found in rows(TURNS, "_turns")],
+        [ItemRow(*found) for found in rows(ITEMS, "_items")],
+        [Event(*found) for found in rows(EVENTS, "_events")],
     )
 
 
@@ -176,7 +176,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     """Make tombstones of the rows that did not come again; replace the others whole."""
     number, key = _KEYED[table]
     columns_of_key = key.split(", ")
-    whose = " AND from_record" if table == "events" else ""
+    whose = " AND from_record" if table == "_events" else ""
     told = f", {CHANGED}" if table in SHOWN else ""
     start = f"{row.start_position:d}"
     again = " AND ".join(
@@ -187,15 +187,15 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     db.execute(
         f"UPDATE {table} SET tombstone = {REPLACED}{told}"
         f" WHERE rollout = ? AND tombstone = 0{whose}"
-        f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
+        f" AND NOT EXISTS (SELECT 1 FROM new{table} AS n WHERE {again})",
         (row.rollout,),
     )
-    if table in ("item_rows", "turns"):
+    if table in ("_item_rows", "_turns"):
         # Dropped or rolled back before; now their records are gone altogether.
         db.execute(
             f"UPDATE {table} SET tombstone = {REPLACED}"
             f" WHERE rollout = ? AND tombstone <> 0 AND tombstone <> {REPLACED}"
-            f" AND NOT EXISTS (SELECT 1 FROM new_{table} AS n WHERE {again})",
+            f" AND NOT EXISTS (SELECT 1 FROM new{table} AS n WHERE {again})",
             (row.rollout,),
         )
     columns = [
@@ -203,7 +203,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         for _, name, *_ in db.execute(f"PRAGMA table_info({table})").fetchall()
         if name not in (number, "changed")
     ]
-    if table == "events":  # numbers of the one sequence; the order aside is that of the file
+    if table == "_events":  # numbers of the one sequence; the order aside is that of the file
         columns = ["seq", *columns]
     # When an event was first written here stays true.
     kept = (*columns_of_key, "noted_at_ms", "seq")
@@ -216,7 +216,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     values = [made.get(column, column) for column in columns]
     db.execute(
         f"INSERT INTO {table} ({', '.join(columns)})"
-        f" SELECT {', '.join(values)} FROM new_{table} WHERE true ORDER BY {number}"
+        f" SELECT {', '.join(values)} FROM new{table} WHERE true ORDER BY {number}"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)}"
     )
     if table in COUNT:

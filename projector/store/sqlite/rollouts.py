@@ -21,18 +21,18 @@ _PLACE: Final = (
 _COLUMNS: Final = _PLACE + HEADER + META
 
 _INSERT: Final = (
-    f"INSERT INTO rollouts (rollout_id, start_position, records, {', '.join(_COLUMNS)})"
+    f"INSERT INTO _rollouts (rollout_id, start_position, records, {', '.join(_COLUMNS)})"
     f" VALUES (?, 0, ?{', ?' * len(_COLUMNS)})"
 )
 _UPDATE: Final = (
-    f"UPDATE rollouts SET records = records * ? + ?, {', '.join(f'{c} = ?' for c in _COLUMNS)}"
+    f"UPDATE _rollouts SET records = records * ? + ?, {', '.join(f'{c} = ?' for c in _COLUMNS)}"
     " WHERE rollout = ?"
 )
 
 _STANDINGS: Final = """
 SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,
   size, mtime_ns, device, inode
-FROM rollouts
+FROM _rollouts
 """
 
 
@@ -52,7 +52,7 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
         " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL"
-        " FROM rollouts WHERE rollout_id = ?",
+        " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     return Row._make((*row[:4], tuple(row[4:]))) if row else None
@@ -104,7 +104,7 @@ def put(
         if batch.thread_id != row.lineage[0]:
             # What its records told so far was told of the thread that it says now.
             db.execute(
-                "UPDATE OR REPLACE events SET thread_id = ? WHERE rollout = ? AND from_record",
+                "UPDATE OR REPLACE _events SET thread_id = ? WHERE rollout = ? AND from_record",
                 (mended(batch.thread_id), row.rollout),
             )
     written = lookup(db, file.name.rollout_id)
@@ -115,7 +115,7 @@ def put(
 def lies(db: sqlite3.Connection, file: RolloutFile) -> None:
     """Note where a rollout lies now; nothing if it is not here."""
     db.execute(
-        "UPDATE rollouts SET home = ?, path = ?, archived = ?, compressed = ?, size = ?,"
+        "UPDATE _rollouts SET home = ?, path = ?, archived = ?, compressed = ?, size = ?,"
         " mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout_id = ?",
         tuple(map(mended, (*_lies(file), file.name.rollout_id))),
     )
@@ -137,7 +137,7 @@ def _lies(file: RolloutFile) -> tuple[Any, ...]:
 def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     """Give a rollout's checkpoint; None: never seen."""
     row = db.execute(
-        "SELECT generation, next_offset, next_ordinal, head, tail, state FROM rollouts"
+        "SELECT generation, next_offset, next_ordinal, head, tail, state FROM _rollouts"
         " WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()

@@ -25,11 +25,11 @@ from projector.store.sqlite.write import COUNT, turn_keys
 
 #: Tables of a rollout's rows, with their integer key.
 _TABLES: Final = {
-    "turns": "turn",
-    "item_rows": "item",
-    "realtime_items": "realtime_item",
-    "usage_rows": "usage",
-    "anomaly_rows": "anomaly",
+    "_turns": "turn",
+    "_item_rows": "item",
+    "_realtime_items": "realtime_item",
+    "_usage_rows": "usage",
+    "_anomaly_rows": "anomaly",
 }
 _CHUNK: Final = 200
 _LAST: Final = (1 << 63) - 1
@@ -123,10 +123,10 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         writing(db),
     ):
         into = _Into(db)
-        marks = wreck.some("kept_rows")
+        marks = wreck.some("_kept_rows")
         numbers, again = _rollouts(wreck, into, there, {mark["rollout"] for mark in marks})
         rows = 0
-        turn_ids = {row["turn_key"]: row["turn_id"] for row in wreck.rows("turn_ids", "turn_key")}
+        turn_ids = {row["turn_key"]: row["turn_id"] for row in wreck.rows("_turn_ids", "turn_key")}
         keys = turn_keys(db, turn_ids.values() if numbers else ())
         for table, key in _TABLES.items() if numbers else ():
             for row in wreck.rows(table, key):
@@ -140,11 +140,11 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         for count in COUNT.values():
             count(db, 0)
         _beside(wreck, into, numbers, marks)
-        for row in wreck.rows("events", "seq") if again else ():
+        for row in wreck.rows("_events", "seq") if again else ():
             if row["from_record"] and numbers.get(row["rollout"], 0) in again:
-                into.insert("events", {**row, "rollout": numbers[row["rollout"]]})
-        for row in wreck.some("names"):
-            into.insert("names", row)
+                into.insert("_events", {**row, "rollout": numbers[row["rollout"]]})
+        for row in wreck.some("_names"):
+            into.insert("_names", row)
         _settle(wreck, db, numbers, again, now_ms)
     return Salvaged(len(numbers) - len(again), rows, tuple(wreck.damaged), numbers)
 
@@ -154,11 +154,11 @@ def _beside(
 ) -> None:
     """Copy rows without a key of their own."""
     for before, number in numbers.items():
-        for row in wreck.some("frames", "rollout = ?", (before,)):
-            into.insert("frames", {**row, "rollout": number})
+        for row in wreck.some("_frames", "rollout = ?", (before,)):
+            into.insert("_frames", {**row, "rollout": number})
     for mark in marks:
         if mark["rollout"] in numbers:
-            into.insert("kept_rows", {**mark, "rollout": numbers[mark["rollout"]]})
+            into.insert("_kept_rows", {**mark, "rollout": numbers[mark["rollout"]]})
 
 
 def _rollouts(
@@ -167,12 +167,12 @@ def _rollouts(
     """Copy the rollouts; gives their numbers, old → new, and of which the files are there."""
     numbers: dict[int, int] = {}
     again: list[int] = []
-    for row in wreck.rows("rollouts", "rollout"):
+    for row in wreck.rows("_rollouts", "rollout"):
         before = row.pop("rollout")
         is_there = row["rollout_id"] in there
         if is_there and before not in migrated:
             continue
-        if into.insert("rollouts", row):
+        if into.insert("_rollouts", row):
             (numbers[before],) = into.db.execute("SELECT last_insert_rowid()").fetchone()
             if is_there:
                 again.append(numbers[before])
@@ -211,14 +211,14 @@ def _settle(
     """Make chains and counters of what was copied."""
     copied = [
         db.execute(
-            "SELECT rollout_id, thread_id FROM rollouts WHERE rollout = ?", (number,)
+            "SELECT rollout_id, thread_id FROM _rollouts WHERE rollout = ?", (number,)
         ).fetchone()
         for number in numbers.values()
     ]
     # That such a thread was archived or deleted is not told again: its old events tell so.
     db.executemany(
-        "INSERT INTO thread_states (thread_id, rollout, archived, deleted, incomplete)"
-        " SELECT thread_id, rollout, archived, 1, 0 FROM rollouts WHERE rollout_id = ?"
+        "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
+        " SELECT thread_id, rollout, archived, 1, 0 FROM _rollouts WHERE rollout_id = ?"
         " ON CONFLICT DO NOTHING",
         [(rollout_id,) for rollout_id, _ in copied],
     )
@@ -228,7 +228,7 @@ def _settle(
     # Should such a file come back, it is projected anew where some of its rows are lost.
     for number in numbers.values() if wreck.damaged else again:
         db.execute(
-            "UPDATE rollouts SET head = x'', tail = x'', size = 0 WHERE rollout = ?", (number,)
+            "UPDATE _rollouts SET head = x'', tail = x'', size = 0 WHERE rollout = ?", (number,)
         )
 
 
@@ -245,15 +245,15 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
         closing(wreck.db),
         closing(sqlite3.connect(new, isolation_level=None)) as db,
     ):
-        known = {name for _, name, *_ in db.execute("PRAGMA table_info(events)")}
-        columns = sorted(known & {"seq", "rollout", *wreck.columns("events")})
-        now = dict(db.execute("SELECT rollout_id, rollout FROM rollouts"))
+        known = {name for _, name, *_ in db.execute("PRAGMA table_info(_events)")}
+        columns = sorted(known & {"seq", "rollout", *wreck.columns("_events")})
+        now = dict(db.execute("SELECT rollout_id, rollout FROM _rollouts"))
         every = {
-            row["rollout"]: now.get(row["rollout_id"]) for row in wreck.rows("rollouts", "rollout")
+            row["rollout"]: now.get(row["rollout_id"]) for row in wreck.rows("_rollouts", "rollout")
         }
-        db.execute("CREATE TEMP TABLE known AS SELECT * FROM events WHERE false")
+        db.execute("CREATE TEMP TABLE known AS SELECT * FROM _events WHERE false")
         with writing(db):
-            for row in wreck.rows("events", "seq"):
+            for row in wreck.rows("_events", "seq"):
                 which = numbers if row["from_record"] else every
                 row["rollout"] = which.get(row["rollout"])
                 values = [row.get(name) for name in columns]
@@ -263,37 +263,37 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
                     values,
                 )
             last = max(
-                [row["seq"] for row in wreck.some("sqlite_sequence", "name = 'events'")]
-                + [row["seq"] for row in wreck.some("feed", "1 ORDER BY seq DESC LIMIT 1")]
+                [row["seq"] for row in wreck.some("sqlite_sequence", "name = '_events'")]
+                + [row["seq"] for row in wreck.some("_feed", "1 ORDER BY seq DESC LIMIT 1")]
                 + [db.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]]
             )
             _take_over(db, [name for name in columns if name != "seq"], last)
-            feed_ids = [row["feed_id"] for row in wreck.some("feed_state")]
+            feed_ids = [row["feed_id"] for row in wreck.some("_feed_state")]
             feed.tell_again(db, last, feed_ids[0] if feed_ids else None)
     return tuple(wreck.damaged)
 
 
 def _take_over(db: sqlite3.Connection, columns: list[str], last: int) -> None:
-    same = "k.thread_id = events.thread_id AND k.uid = events.uid"
+    same = "k.thread_id = _events.thread_id AND k.uid = _events.uid"
     names = ", ".join(columns)
     db.execute(
-        f"INSERT OR IGNORE INTO events ({names}) SELECT {names} FROM known"
+        f"INSERT OR IGNORE INTO _events ({names}) SELECT {names} FROM known"
         " WHERE NOT from_record OR rollout IS NOT NULL ORDER BY seq"
     )
     db.execute("CREATE INDEX temp.known_by_uid ON known (thread_id, uid)")
-    db.execute("UPDATE events SET seq = -seq")
+    db.execute("UPDATE _events SET seq = -seq")
     db.execute(
-        f"UPDATE events SET seq = k.seq, noted_at_ms = k.noted_at_ms FROM known AS k WHERE {same}"
+        f"UPDATE _events SET seq = k.seq, noted_at_ms = k.noted_at_ms FROM known AS k WHERE {same}"
     )
     db.execute(
-        "UPDATE events SET seq = ? + n.place FROM"
-        " (SELECT seq, row_number() OVER (ORDER BY seq DESC) AS place FROM events WHERE seq < 0)"
-        " AS n WHERE n.seq = events.seq",
+        "UPDATE _events SET seq = ? + n.place FROM"
+        " (SELECT seq, row_number() OVER (ORDER BY seq DESC) AS place FROM _events WHERE seq < 0)"
+        " AS n WHERE n.seq = _events.seq",
         (last,),
     )
     db.execute(
-        "UPDATE sqlite_sequence SET seq = max(?, (SELECT coalesce(max(seq), 0) FROM events))"
-        " WHERE name = 'events'",
+        "UPDATE sqlite_sequence SET seq = max(?, (SELECT coalesce(max(seq), 0) FROM _events))"
+        " WHERE name = '_events'",
         (last,),
     )
 

@@ -16,17 +16,17 @@ CHANGED: Final = "changed = iif(changed, changed, 1)"
 
 #: Columns that readers see, the likely ones first.
 SHOWN: Final = {
-    "turns": (
+    "_turns": (
         "status", "completed_at", "end_offset", "end_ordinal", "duration_ms", "started_at",
         "first_user_item_id", "final_agent_item_id", "error_json", "model", "root_turn_id",
         "ordinal", "position",
     ),
-    "item_rows": (
+    "_item_rows": (
         "updated_ordinal", "json", "type", "completed_at_ms", "started_at_ms", "provenance",
         "created_at_ms", "ordinal", "position",
     ),
-    "events": ("payload", "type", "turn_id", "recorded_at_ms"),
-    "realtime_items": ("json", "type", "created_at_ms", "ordinal", "position"),
+    "_events": ("payload", "type", "turn_id", "recorded_at_ms"),
+    "_realtime_items": ("json", "type", "created_at_ms", "ordinal", "position"),
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def marked(differ: str) -> str:
 STATUS: Final = "iif({type} = 'commandExecution', json_extract({json}, '$.status'), NULL)"
 
 ITEM_NEW: Final = """
-INSERT OR IGNORE INTO {new}item_rows (uid, rollout, position, turn_key, item_id, ordinal,
+INSERT OR IGNORE INTO {new}_item_rows (uid, rollout, position, turn_key, item_id, ordinal,
   updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
   status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
@@ -78,16 +78,16 @@ ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
 #: Files that new items changed, by their JSON as it is now: where that came again in the same
 #: batch, a trigger was faster.
 CHANGED_FILES: Final = """
-INSERT OR IGNORE INTO changed_files (item, number, path, kind, move_path)
+INSERT OR IGNORE INTO _changed_files (item, number, path, kind, move_path)
 SELECT i.item, c.key, json_extract(i.json, c.fullkey || '.path'),
        json_extract(i.json, c.fullkey || '.kind.type'),
        json_extract(i.json, c.fullkey || '.kind.move_path')
-FROM item_rows AS i, json_each(i.json, '$.changes') AS c
+FROM _item_rows AS i, json_each(i.json, '$.changes') AS c
 WHERE i.item > ? AND i.type = 'fileChange' AND json_type(i.json, '$.changes') = 'array'
 """
 
 TURN = """
-INSERT INTO {new}turns (uid, rollout, position, turn_id, ordinal, status, error_json,
+INSERT INTO {new}_turns (uid, rollout, position, turn_id, ordinal, status, error_json,
   started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,
   end_offset, root_turn_id, model, owner, end_owner)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -100,10 +100,10 @@ ON CONFLICT (turn_id, rollout) DO UPDATE SET
   end_offset = excluded.end_offset, root_turn_id = excluded.root_turn_id,
   model = excluded.model, owner = excluded.owner, end_owner = excluded.end_owner, {changed},
   tombstone = 0
-""".replace("{changed}", marked(differs(SHOWN["turns"])))
+""".replace("{changed}", marked(differs(SHOWN["_turns"])))
 
 REALTIME = """
-INSERT INTO {new}realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
+INSERT INTO {new}_realtime_items (uid, rollout, position, item_id, ordinal, created_at_ms,
   type, json)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (rollout, item_id) DO UPDATE SET
@@ -111,10 +111,10 @@ ON CONFLICT (rollout, item_id) DO UPDATE SET
   created_at_ms = excluded.created_at_ms, type = excluded.type, json = excluded.json, {changed},
   tombstone = 0
 WHERE tombstone <> 0
-""".replace("{changed}", marked(differs(SHOWN["realtime_items"])))
+""".replace("{changed}", marked(differs(SHOWN["_realtime_items"])))
 
 USAGE_NEW = """
-INSERT OR IGNORE INTO {new}usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
+INSERT OR IGNORE INTO {new}_usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
   model, input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
   recorded_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -133,12 +133,12 @@ WHERE tombstone <> 0
 
 #: Number of the next event: events have theirs in the one sequence of all changes.
 NEXT: Final = (
-    "(SELECT 1 + max(coalesce((SELECT max(seq) FROM feed), 0),"
-    " coalesce((SELECT max(seq) FROM {new}events), 0)))"
+    "(SELECT 1 + max(coalesce((SELECT max(seq) FROM _feed), 0),"
+    " coalesce((SELECT max(seq) FROM {new}_events), 0)))"
 )
 
 EVENT = """
-INSERT INTO {new}events (seq, uid, thread_id, rollout, from_record, type, turn_id, payload,
+INSERT INTO {new}_events (seq, uid, thread_id, rollout, from_record, type, turn_id, payload,
   recorded_at_ms, noted_at_ms)
 VALUES ({next}, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 ON CONFLICT (thread_id, uid) DO UPDATE SET
@@ -148,7 +148,7 @@ WHERE tombstone <> 0
 """.replace("{next}", NEXT)
 
 ANOMALY = """
-INSERT INTO {new}anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,
+INSERT INTO {new}_anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,
   noted_at_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (rollout, byte_offset, byte_length, kind, detail) DO UPDATE SET
@@ -156,7 +156,7 @@ ON CONFLICT (rollout, byte_offset, byte_length, kind, detail) DO UPDATE SET
 """
 
 FRAME = """
-INSERT INTO {new}frames (rollout, key, turn_id, before, popped) VALUES (?, ?, ?, ?, ?)
+INSERT INTO {new}_frames (rollout, key, turn_id, before, popped) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (rollout, key) DO UPDATE SET
   turn_id = excluded.turn_id, before = excluded.before, popped = excluded.popped
 """

@@ -254,7 +254,7 @@ class SqliteStore:
         await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=True)
         await self._run(moves.unname, thread_id, self._now_ms())
         # The index keeps words of deleted items until it is merged.
-        await self._run(_query, "INSERT INTO item_index (item_index) VALUES ('optimize')", ())
+        await self._run(_query, "INSERT INTO _item_index (_item_index) VALUES ('optimize')", ())
 
     async def empty_log(self) -> None:
         """Empty the write-ahead log. Only where no daemon has the database: one may do so."""
@@ -310,7 +310,7 @@ def _set_up(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     index.teach(db)
     migrate(db, path, steps)
     index.keep(db)
-    if db.execute("SELECT 1 FROM feed_stale").fetchone():  # of one made anew: `feed.tell_again`
+    if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of one made anew: `feed.tell_again`
         with feed.telling(db, now_ms):
             pass
 
@@ -321,8 +321,8 @@ def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> lis
 
 def _totals(db: sqlite3.Connection) -> Totals:
     row = db.execute(
-        "SELECT count(*), (SELECT count(*) FROM thread_states), coalesce(sum(turns), 0),"
-        " coalesce(sum(items), 0), (SELECT count(*) FROM anomaly_rows) FROM rollouts"
+        "SELECT count(*), (SELECT count(*) FROM _thread_states), coalesce(sum(turns), 0),"
+        " coalesce(sum(items), 0), (SELECT count(*) FROM _anomaly_rows) FROM _rollouts"
     ).fetchone()
     return Totals(
         **dict(zip(("rollouts", "threads", "turns", "items", "anomalies"), row, strict=True))
@@ -335,7 +335,7 @@ def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: 
         return Found()
     where = Where(row.rollout, row.start_position, "")
     if anew:
-        where = Where(row.rollout, 0, "new_")
+        where = Where(row.rollout, 0, "new")
     return find(db, where, wants)
 
 
@@ -365,6 +365,6 @@ def _beat(db: sqlite3.Connection, heartbeat: Heartbeat) -> None:
     holder, *beat = astuple(heartbeat)
     with writing(db):
         db.execute(
-            f"INSERT OR REPLACE INTO heartbeat VALUES (1{', ?' * (len(holder) + len(beat))})",
+            f"INSERT OR REPLACE INTO _heartbeat VALUES (1{', ?' * (len(holder) + len(beat))})",
             (*holder, *beat),
         )

@@ -34,7 +34,7 @@ from projector.store.sqlite.index import Texts
 class Target(NamedTuple):
     """Where the changes of a batch go."""
 
-    new: Literal["", "new_"]
+    new: Literal["", "new"]
     """Prefix of the tables: `new_` while a rollout is made anew."""
     rollout: int
     thread_id: ThreadId
@@ -149,7 +149,7 @@ def mended(value: object) -> object:
 
 
 #: The key of a turn's id.
-KEY: Final = "(SELECT turn_key FROM turn_ids WHERE turn_id = ?)"
+KEY: Final = "(SELECT turn_key FROM _turn_ids WHERE turn_id = ?)"
 
 
 def turn_keys(
@@ -162,7 +162,7 @@ def turn_keys(
             kept = (mended(turn_id),)
             (key,) = db.execute(f"SELECT {KEY}", kept).fetchone()
             if key is None:
-                key = db.execute("INSERT INTO turn_ids (turn_id) VALUES (?)", kept).lastrowid
+                key = db.execute("INSERT INTO _turn_ids (turn_id) VALUES (?)", kept).lastrowid
             found[turn_id] = key
     return found
 
@@ -175,7 +175,7 @@ def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
     rollout, start = to.rollout, to.start
     keys = turn_keys(db, [row.turn_id for row in rows])
     told = all(row.status is not None for row in rows if row.type == "commandExecution")
-    (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}item_rows").fetchone()
+    (newest,) = db.execute(f"SELECT coalesce(max(item), 0) FROM {to.new}_item_rows").fetchone()
     all_new = _put(
         db,
         statements.ITEM_NEW.format(new=to.new, status="?14" if told else statements.STATUS_OF_NEW),
@@ -277,7 +277,7 @@ def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[Frame]) -> None:
 
 
 def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
-    for table, uids in (("turns", own.turns), ("item_rows", own.items)):
+    for table, uids in (("_turns", own.turns), ("_item_rows", own.items)):
         for uid in uids:
             db.execute(
                 f"UPDATE {to.new}{table} SET owner = ? WHERE rowid = {_newest(to, table)}",
@@ -295,24 +295,24 @@ def _newest(to: Target, table: str) -> str:
 
 def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
     frames = (to.rollout, bury.owner_from)
-    for table in ("item_rows", "turns"):
+    for table in ("_item_rows", "_turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}, {statements.CHANGED}"
             " WHERE rollout = ? AND owner >= ? AND owner IS NOT NULL AND tombstone = 0",
             frames,
         )
     db.execute(
-        f"UPDATE {to.new}turns SET status = 'inProgress', completed_at = NULL,"
+        f"UPDATE {to.new}_turns SET status = 'inProgress', completed_at = NULL,"
         " duration_ms = NULL, error_json = NULL, end_ordinal = NULL, end_offset = NULL,"
         f" end_owner = NULL, {statements.CHANGED}"
         " WHERE rollout = ? AND end_owner >= ? AND end_owner IS NOT NULL AND tombstone = 0",
         frames,
     )
-    db.execute(f"UPDATE {to.new}frames SET popped = 1 WHERE rollout = ? AND key >= ?", frames)
+    db.execute(f"UPDATE {to.new}_frames SET popped = 1 WHERE rollout = ? AND key >= ?", frames)
 
 
 def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
-    for table in ("item_rows", "turns"):
+    for table in ("_item_rows", "_turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {DROPPED}, {statements.CHANGED}"
             f" WHERE rowid = {_newest(to, table)}",
@@ -327,8 +327,8 @@ def _list_files(db: sqlite3.Connection, last: int) -> None:
 #: What is to be done about new rows of a table, those behind a number: `put` does it, and so must
 #: whoever inserts them otherwise.
 COUNT: Final[dict[str, Callable[[sqlite3.Connection, int], None]]] = {
-    "item_rows": _list_files,
-    "usage_rows": costs.count,
+    "_item_rows": _list_files,
+    "_usage_rows": costs.count,
 }
 
 Writer = Callable[[sqlite3.Connection, Target, Any], None]

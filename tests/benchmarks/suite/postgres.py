@@ -19,7 +19,7 @@ from tests.benchmarks.bench import Home, Run, benchmark
 from tests.databases import Where, reading, url_of
 from tests.server import Server
 
-_TABLES = ("items", "turns", "usage", "events")
+_TABLES = ("_items", "_turns", "_usage", "_events")
 #: As a server is run that people keep their data in.
 _LASTING = {
     "fsync": "on",

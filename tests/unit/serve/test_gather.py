@@ -47,7 +47,7 @@ def known(connection: sqlite3.Connection, **columns: object) -> None:
     """Put a rollout into the database."""
     row = ROW | columns
     names, marks = ", ".join(row), ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO rollouts ({names}) VALUES ({marks})", tuple(row.values()))
+    connection.execute(f"INSERT INTO _rollouts ({names}) VALUES ({marks})", tuple(row.values()))
 
 
 def rollout(tmp_path: Path, data: bytes, suffix: str = "") -> Path:
@@ -138,7 +138,7 @@ def test_counts(database: sqlite3.Connection, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     for offset in (1, 2):
         database.execute(
-            "INSERT INTO anomaly_rows VALUES (?, 1, ?, 1, 1, 0, 'x', '')", [offset] * 2
+            "INSERT INTO _anomaly_rows VALUES (?, 1, ?, 1, 1, 0, 'x', '')", [offset] * 2
         )
 
     facts = found(tmp_path)
@@ -153,7 +153,7 @@ def test_counts(database: sqlite3.Connection, tmp_path: Path) -> None:
 def test_the_heartbeat(database: sqlite3.Connection, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     database.execute(
-        "INSERT INTO heartbeat (id, pid, host, version, started_at_ms, beat_at_ms, interval_s,"
+        "INSERT INTO _heartbeat (id, pid, host, version, started_at_ms, beat_at_ms, interval_s,"
         " phase, watching, watching_why, behind_bytes, behind_since_ms, bytes_read, records,"
         " batches, set_aside) VALUES (1, 7, 'h', '0.1', 5, 6, 30.0, 'following', 'polling',"
         " 'why', 8, 9, 10, 11, 12, 13)"

@@ -1,4 +1,4 @@
--- Tables. Internal: other programs read the views of 0002.
+-- Tables. Internal, as all that has a name with `_` before it: other programs read the views of 0002.
 --
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
@@ -21,7 +21,7 @@
 -- Text that PostgreSQL cannot hold (NUL, \u0000 and half surrogate pairs in JSON) is kept escaped:
 -- see projector/escapes.py; such rows are marked `escaped`.
 
-CREATE TABLE sources (
+CREATE TABLE _sources (
   source_id          uuid PRIMARY KEY,
   name               text NOT NULL,
   host               text NOT NULL,
@@ -45,20 +45,20 @@ CREATE TABLE sources (
   lease_version      text,
   lease_started_at_ms bigint
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE sources IS 'Installations that write here: one a host. Internal.';
+COMMENT ON TABLE _sources IS 'Installations that write here: one a host. Internal.';
 
 -- Whoever writes a rollout first has it, for good. A row without a source: some rollout continues
 -- this one, which is not here; who brings it must know (the row is what both lock).
-CREATE TABLE claims (
+CREATE TABLE _claims (
   bucket     smallint NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
   source_id  uuid,
   PRIMARY KEY (bucket, rollout_id)
 );
-COMMENT ON TABLE claims IS 'Which source projects a rollout that several hosts see. Internal.';
+COMMENT ON TABLE _claims IS 'Which source projects a rollout that several hosts see. Internal.';
 
 -- One row a rollout: what it is, where it lies, and how far it has been projected.
-CREATE TABLE rollouts (
+CREATE TABLE _rollouts (
   source_id              uuid NOT NULL,
   rollout_id             text COLLATE "C" NOT NULL,
   thread_id              text COLLATE "C" NOT NULL,
@@ -122,15 +122,15 @@ CREATE TABLE rollouts (
   state                  bytea NOT NULL,        -- the reducer's
   PRIMARY KEY (source_id, rollout_id)
 ) WITH (fillfactor = 70);
-CREATE INDEX rollouts_by_id ON rollouts (rollout_id);
-CREATE INDEX rollouts_by_thread ON rollouts (thread_id, rollout_id);
-CREATE INDEX rollouts_by_base ON rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
-COMMENT ON TABLE rollouts IS 'Rollouts and their checkpoints. Internal.';
+CREATE INDEX rollouts_by_id ON _rollouts (rollout_id);
+CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
+CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+COMMENT ON TABLE _rollouts IS 'Rollouts and their checkpoints. Internal.';
 
 -- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
 -- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
--- of these: that follows from thread_parts.
-CREATE TABLE items (
+-- of these: that follows from _thread_parts.
+CREATE TABLE _items (
   source_id       uuid NOT NULL,
   rollout_id      text COLLATE "C" NOT NULL,
   uid             uuid NOT NULL,
@@ -141,7 +141,7 @@ CREATE TABLE items (
   started_at_ms   bigint,
   completed_at_ms bigint,
   owner           bigint,                       -- legacy: key of the frame that owns the row
-  words_round     integer,                      -- `words` are those of this sources.search_round
+  words_round     integer,                      -- `words` are those of this _sources.search_round
   tombstone       smallint NOT NULL DEFAULT 0,
   escaped         boolean NOT NULL DEFAULT false,
   provenance      text NOT NULL,                -- snapshot, event, response_item
@@ -152,17 +152,17 @@ CREATE TABLE items (
   words           tsvector,                     -- what it is found by; NULL: not by words
   PRIMARY KEY (source_id, rollout_id, uid)
 );
-CREATE INDEX items_by_position ON items (source_id, rollout_id, position) WHERE tombstone = 0;
-CREATE INDEX items_buried ON items (source_id, rollout_id, position) WHERE tombstone <> 0;
-CREATE INDEX items_by_turn ON items (source_id, rollout_id, left(turn_id, 64));
-CREATE INDEX items_legacy ON items (source_id, rollout_id, left(item_id, 64)) WHERE ordinal IS NULL;
-CREATE INDEX items_by_owner ON items (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
-CREATE INDEX items_by_type ON items (left(type, 64), created_at_ms) WHERE tombstone = 0;
-CREATE INDEX items_by_words ON items USING gin (words) WHERE words IS NOT NULL;
-COMMENT ON TABLE items IS 'Items of all rollouts. Internal.';
+CREATE INDEX items_by_position ON _items (source_id, rollout_id, position) WHERE tombstone = 0;
+CREATE INDEX items_buried ON _items (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX items_by_turn ON _items (source_id, rollout_id, left(turn_id, 64));
+CREATE INDEX items_legacy ON _items (source_id, rollout_id, left(item_id, 64)) WHERE ordinal IS NULL;
+CREATE INDEX items_by_owner ON _items (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
+CREATE INDEX items_by_type ON _items (left(type, 64), created_at_ms) WHERE tombstone = 0;
+CREATE INDEX items_by_words ON _items USING gin (words) WHERE words IS NOT NULL;
+COMMENT ON TABLE _items IS 'Items of all rollouts. Internal.';
 
 -- Turns by rollout. `tombstone` as in items.
-CREATE TABLE turns (
+CREATE TABLE _turns (
   source_id          uuid NOT NULL,
   rollout_id         text COLLATE "C" NOT NULL,
   uid                uuid NOT NULL,
@@ -186,15 +186,15 @@ CREATE TABLE turns (
   error_json         json,
   PRIMARY KEY (source_id, rollout_id, uid)
 );
-CREATE INDEX turns_by_position ON turns (source_id, rollout_id, position) WHERE tombstone = 0;
-CREATE INDEX turns_buried ON turns (source_id, rollout_id, position) WHERE tombstone <> 0;
-CREATE INDEX turns_by_turn ON turns (source_id, rollout_id, left(turn_id, 64));
-CREATE INDEX turns_by_owner ON turns (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
-CREATE INDEX turns_by_end_owner ON turns (source_id, rollout_id, end_owner) WHERE end_owner IS NOT NULL;
-COMMENT ON TABLE turns IS 'Turns of all rollouts. Internal.';
+CREATE INDEX turns_by_position ON _turns (source_id, rollout_id, position) WHERE tombstone = 0;
+CREATE INDEX turns_buried ON _turns (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX turns_by_turn ON _turns (source_id, rollout_id, left(turn_id, 64));
+CREATE INDEX turns_by_owner ON _turns (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
+CREATE INDEX turns_by_end_owner ON _turns (source_id, rollout_id, end_owner) WHERE end_owner IS NOT NULL;
+COMMENT ON TABLE _turns IS 'Turns of all rollouts. Internal.';
 
 -- Realtime items (voice) by rollout.
-CREATE TABLE realtime_items (
+CREATE TABLE _realtime_items (
   source_id     uuid NOT NULL,
   rollout_id    text COLLATE "C" NOT NULL,
   uid           uuid NOT NULL,
@@ -208,12 +208,12 @@ CREATE TABLE realtime_items (
   json          json NOT NULL,
   PRIMARY KEY (source_id, rollout_id, uid)
 );
-CREATE INDEX realtime_items_by_position ON realtime_items (source_id, rollout_id, position);
-COMMENT ON TABLE realtime_items IS 'Realtime items of all rollouts. Internal.';
+CREATE INDEX realtime_items_by_position ON _realtime_items (source_id, rollout_id, position);
+COMMENT ON TABLE _realtime_items IS 'Realtime items of all rollouts. Internal.';
 
 -- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
 -- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
-CREATE TABLE usage (
+CREATE TABLE _usage (
   source_id               uuid NOT NULL,
   rollout_id              text COLLATE "C" NOT NULL,
   uid                     uuid NOT NULL,
@@ -232,21 +232,21 @@ CREATE TABLE usage (
   model                   text,
   PRIMARY KEY (source_id, rollout_id, uid)
 );
-CREATE INDEX usage_by_position ON usage (source_id, rollout_id, position);
-CREATE INDEX usage_by_turn ON usage (source_id, rollout_id, left(turn_id, 64)) WHERE turn_id IS NOT NULL;
-CREATE INDEX usage_by_response ON usage (left(response_id, 64)) WHERE response_id IS NOT NULL;
-CREATE INDEX usage_by_time ON usage (recorded_at_ms) WHERE counted AND tombstone = 0;
-COMMENT ON TABLE usage IS 'Tokens of model responses. Internal.';
+CREATE INDEX usage_by_position ON _usage (source_id, rollout_id, position);
+CREATE INDEX usage_by_turn ON _usage (source_id, rollout_id, left(turn_id, 64)) WHERE turn_id IS NOT NULL;
+CREATE INDEX usage_by_response ON _usage (left(response_id, 64)) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_by_time ON _usage (recorded_at_ms) WHERE counted AND tombstone = 0;
+COMMENT ON TABLE _usage IS 'Tokens of model responses. Internal.';
 
 -- Responses of which one row is chosen just now, by a hash of their ids: a row is taken away by the
 -- transaction that wrote it, so that nobody sees any, and who writes the same waits for its end.
-CREATE TABLE settling (
+CREATE TABLE _settling (
   response bigint PRIMARY KEY
 );
-COMMENT ON TABLE settling IS 'Keeps two hosts from counting one response at the same moment. Internal.';
+COMMENT ON TABLE _settling IS 'Keeps two hosts from counting one response at the same moment. Internal.';
 
 -- What responses cost, by day (UTC) and model: sums over `usage` of a source.
-CREATE TABLE usage_days (
+CREATE TABLE _usage_days (
   source_id               uuid NOT NULL,
   day                     text COLLATE "C" NOT NULL,   -- 2026-01-05; empty: no time is known
   model                   text COLLATE "C" NOT NULL,   -- its first 256 characters; empty: not known
@@ -258,10 +258,10 @@ CREATE TABLE usage_days (
   total_tokens            bigint NOT NULL,
   PRIMARY KEY (source_id, day, model)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE usage_days IS 'Tokens by day and model. Internal.';
+COMMENT ON TABLE _usage_days IS 'Tokens by day and model. Internal.';
 
 -- Lifecycle events, in the order in which a source committed them.
-CREATE TABLE events (
+CREATE TABLE _events (
   source_id      uuid NOT NULL,
   thread_id      text COLLATE "C" NOT NULL,
   uid            uuid NOT NULL,
@@ -277,13 +277,13 @@ CREATE TABLE events (
   payload        json NOT NULL,                 -- an object
   PRIMARY KEY (source_id, thread_id, uid)
 );
-CREATE UNIQUE INDEX events_by_seq ON events (source_id, seq);
-CREATE INDEX events_by_thread ON events (thread_id, type);
-CREATE INDEX events_by_rollout ON events (source_id, rollout_id) WHERE rollout_id IS NOT NULL;
-COMMENT ON TABLE events IS 'Lifecycle events. Internal.';
+CREATE UNIQUE INDEX events_by_seq ON _events (source_id, seq);
+CREATE INDEX events_by_thread ON _events (thread_id, type);
+CREATE INDEX events_by_rollout ON _events (source_id, rollout_id) WHERE rollout_id IS NOT NULL;
+COMMENT ON TABLE _events IS 'Lifecycle events. Internal.';
 
 -- Places that could not be read as written.
-CREATE TABLE anomaly_rows (
+CREATE TABLE _anomaly_rows (
   source_id   uuid NOT NULL,
   rollout_id  text COLLATE "C" NOT NULL,
   byte_offset bigint NOT NULL,
@@ -295,10 +295,10 @@ CREATE TABLE anomaly_rows (
   detail      text NOT NULL,
   PRIMARY KEY (source_id, rollout_id, byte_offset, byte_length, kind, digest)
 );
-COMMENT ON TABLE anomaly_rows IS 'Places of rollouts that could not be read as written. Internal.';
+COMMENT ON TABLE _anomaly_rows IS 'Places of rollouts that could not be read as written. Internal.';
 
 -- Legacy rollouts: user boundaries that a rollback may pop.
-CREATE TABLE frames (
+CREATE TABLE _frames (
   source_id  uuid NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
   key        bigint NOT NULL,                   -- byte offset of the record that opened it
@@ -307,11 +307,11 @@ CREATE TABLE frames (
   before     text,                              -- JSON
   PRIMARY KEY (source_id, rollout_id, key)
 );
-CREATE INDEX frames_by_turn ON frames (source_id, rollout_id, left(turn_id, 64), key) WHERE turn_id IS NOT NULL;
-COMMENT ON TABLE frames IS 'Boundaries in legacy rollouts that a rollback may pop. Internal.';
+CREATE INDEX frames_by_turn ON _frames (source_id, rollout_id, left(turn_id, 64), key) WHERE turn_id IS NOT NULL;
+COMMENT ON TABLE _frames IS 'Boundaries in legacy rollouts that a rollback may pop. Internal.';
 
 -- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
-CREATE TABLE kept_rows (
+CREATE TABLE _kept_rows (
   source_id  uuid NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
   uid        uuid NOT NULL,
@@ -319,10 +319,10 @@ CREATE TABLE kept_rows (
   alone      boolean NOT NULL,                  -- the file has no such row at all
   PRIMARY KEY (source_id, rollout_id, uid)
 );
-COMMENT ON TABLE kept_rows IS 'Rows that a migrated rollout showed before, and its file lacks. Internal.';
+COMMENT ON TABLE _kept_rows IS 'Rows that a migrated rollout showed before, and its file lacks. Internal.';
 
 -- One row a thread that has a rollout here; of the source that has its current rollout.
-CREATE TABLE thread_states (
+CREATE TABLE _thread_states (
   source_id      uuid NOT NULL,
   thread_id      text COLLATE "C" NOT NULL,
   rollout_id     text COLLATE "C" NOT NULL,     -- the current one
@@ -332,13 +332,13 @@ CREATE TABLE thread_states (
   repeated_turns bigint NOT NULL DEFAULT 0,     -- turns counted in more than one part
   PRIMARY KEY (source_id, thread_id)
 );
-CREATE INDEX thread_states_by_thread ON thread_states (thread_id);
-CREATE INDEX thread_states_by_rollout ON thread_states (rollout_id);
-COMMENT ON TABLE thread_states IS 'Threads. Internal.';
+CREATE INDEX thread_states_by_thread ON _thread_states (thread_id);
+CREATE INDEX thread_states_by_rollout ON _thread_states (rollout_id);
+COMMENT ON TABLE _thread_states IS 'Threads. Internal.';
 
 -- The lineage chain of each thread, oldest part first: its visible history is the living rows of
 -- each part's rollout with position < upto. A part may be another source's.
-CREATE TABLE thread_parts (
+CREATE TABLE _thread_parts (
   source_id   uuid NOT NULL,                    -- the thread's
   thread_id   text COLLATE "C" NOT NULL,
   part        integer NOT NULL,                 -- from 0
@@ -349,21 +349,21 @@ CREATE TABLE thread_parts (
   turns       bigint NOT NULL,                  -- living turns before upto
   PRIMARY KEY (source_id, thread_id, part)
 ) WITH (fillfactor = 70);
-CREATE INDEX thread_parts_by_thread ON thread_parts (thread_id, part);
-CREATE INDEX thread_parts_by_rollout ON thread_parts (rollout_id, upto);
-COMMENT ON TABLE thread_parts IS 'The lineage of threads. Internal.';
+CREATE INDEX thread_parts_by_thread ON _thread_parts (thread_id, part);
+CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout_id, upto);
+COMMENT ON TABLE _thread_parts IS 'The lineage of threads. Internal.';
 
 -- Names given to threads, also to those that are not here yet.
-CREATE TABLE names (
+CREATE TABLE _names (
   source_id uuid NOT NULL,
   thread_id text COLLATE "C" NOT NULL,
   name      text NOT NULL,
   PRIMARY KEY (source_id, thread_id)
 );
-COMMENT ON TABLE names IS 'Names of threads, as a home''s session index has them. Internal.';
+COMMENT ON TABLE _names IS 'Names of threads, as a home''s session index has them. Internal.';
 
 -- What the daemons say of themselves; one row a source.
-CREATE TABLE heartbeat (
+CREATE TABLE _heartbeat (
   source_id       uuid PRIMARY KEY,
   pid             integer NOT NULL,
   host            text NOT NULL,
@@ -381,10 +381,10 @@ CREATE TABLE heartbeat (
   batches         bigint NOT NULL,
   set_aside       bigint NOT NULL
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE heartbeat IS 'Signs of life of the daemons, one row a source. Internal.';
+COMMENT ON TABLE _heartbeat IS 'Signs of life of the daemons, one row a source. Internal.';
 
 -- Files that an item of type fileChange changed, without their diffs.
-CREATE TABLE changed_files (
+CREATE TABLE _changed_files (
   source_id  uuid NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
   uid        uuid NOT NULL,                     -- of the item
@@ -394,13 +394,13 @@ CREATE TABLE changed_files (
   move_path  text,
   PRIMARY KEY (source_id, rollout_id, uid, number)
 );
-COMMENT ON TABLE changed_files IS 'Files that items of type fileChange changed. Internal.';
+COMMENT ON TABLE _changed_files IS 'Files that items of type fileChange changed. Internal.';
 
 -- The change feed: one sequence a source, of all that happens to turns, items, threads and lifecycle
 -- events. Whoever commits holds the source's row, so numbers grow in the order of its commits and
 -- without gaps: a reader who has seen number n never finds a lesser one that was not there before.
 -- A row has at most one change a transaction, and none where nothing changed that a view shows.
-CREATE TABLE feed (
+CREATE TABLE _feed (
   source_id       uuid NOT NULL,
   seq             bigint NOT NULL,
   kind            smallint NOT NULL,            -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime
@@ -415,4 +415,4 @@ CREATE TABLE feed (
   type            text,
   PRIMARY KEY (source_id, seq)
 );
-COMMENT ON TABLE feed IS 'Changes of rows, in the order of each source''s commits. Internal.';
+COMMENT ON TABLE _feed IS 'Changes of rows, in the order of each source''s commits. Internal.';

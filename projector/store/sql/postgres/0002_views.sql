@@ -12,8 +12,8 @@ CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
        i.created_at_ms, i.json AS item_json, i.type AS item_type,
        i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
-FROM rollouts AS r
-JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
+FROM _rollouts AS r
+JOIN _items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
 WHERE i.tombstone = 0 AND r.mode = 'paginated';
 COMMENT ON VIEW codex_thread_items IS 'Living items of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
 
@@ -23,22 +23,22 @@ SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.sta
        t.position - r.start_position AS rollout_byte_offset,
        t.end_ordinal AS rollout_end_ordinal, t.end_offset AS rollout_end_byte_offset,
        t.root_turn_id
-FROM rollouts AS r
-JOIN turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
+FROM _rollouts AS r
+JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
 WHERE t.tombstone = 0 AND r.mode = 'paginated';
 COMMENT ON VIEW codex_thread_turns IS 'Living turns of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
 
 CREATE VIEW codex_thread_realtime_items AS
 SELECT i.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
        i.type AS item_type, i.json AS item_json
-FROM realtime_items AS i
+FROM _realtime_items AS i
 WHERE i.tombstone = 0;
 COMMENT ON VIEW codex_thread_realtime_items IS 'Realtime items, as Codex''s own database has them; thread_id is the rollout''s id.';
 
 CREATE VIEW codex_projection_state AS
 SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
        next_ordinal AS next_rollout_ordinal
-FROM rollouts
+FROM _rollouts
 WHERE mode = 'paginated' AND NOT elsewhere;
 COMMENT ON VIEW codex_projection_state IS 'How far paginated rollouts are projected, as Codex''s own database has it.';
 
@@ -52,11 +52,11 @@ CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
        i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms, i.ordinal,
        i.provenance,
-       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r
+       (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r
         WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
        i.escaped, p.source_id
-FROM thread_parts AS p
-JOIN items AS i ON i.source_id = p.part_source AND i.rollout_id = p.rollout_id
+FROM _thread_parts AS p
+JOIN _items AS i ON i.source_id = p.part_source AND i.rollout_id = p.rollout_id
   AND i.position < p.upto
 WHERE i.tombstone = 0;
 COMMENT ON VIEW thread_history IS 'Items of each thread''s visible history, through forks and reverts; position sorts.';
@@ -78,9 +78,9 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id, t.uid::text AS uid,
        u.total_tokens, t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
        CASE WHEN t.end_offset IS NOT NULL
        THEN least(r.start_position + t.end_offset, p.upto) END AS end_position, p.source_id
-FROM thread_parts AS p
-JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
-JOIN turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id
+FROM _thread_parts AS p
+JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
+JOIN _turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id
   AND t.position < p.upto
 LEFT JOIN LATERAL (
   SELECT sum(u.input_tokens)::bigint AS input_tokens,
@@ -88,16 +88,16 @@ LEFT JOIN LATERAL (
          sum(u.output_tokens)::bigint AS output_tokens,
          sum(u.reasoning_output_tokens)::bigint AS reasoning_output_tokens,
          sum(u.total_tokens)::bigint AS total_tokens
-  FROM thread_parts AS q
-  JOIN usage AS u ON u.source_id = q.part_source AND u.rollout_id = q.rollout_id
+  FROM _thread_parts AS q
+  JOIN _usage AS u ON u.source_id = q.part_source AND u.rollout_id = q.rollout_id
     AND u.position < q.upto
   WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id
     AND left(u.turn_id, 64) = left(t.turn_id, 64) AND u.turn_id = t.turn_id AND u.tombstone = 0
 ) AS u ON true
 WHERE t.tombstone = 0
   AND (p.upto = 9223372036854775807 OR NOT EXISTS (
-    SELECT 1 FROM thread_parts AS q
-    JOIN turns AS n ON n.source_id = q.part_source AND n.rollout_id = q.rollout_id
+    SELECT 1 FROM _thread_parts AS q
+    JOIN _turns AS n ON n.source_id = q.part_source AND n.rollout_id = q.rollout_id
       AND n.position < q.upto
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
       AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
@@ -115,7 +115,7 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
        c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
        c.attached, s.archived, s.deleted, s.incomplete,
-       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id
+       coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id
                   AND NOT f.elsewhere LIMIT 1),
                 c.created_at_ms) AS created_at_ms,
        coalesce(c.updated_at_ms, h.updated_at_ms) AS updated_at_ms,
@@ -125,10 +125,10 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        coalesce(c.git_branch, h.git_branch) AS git_branch, coalesce(c.git_sha, h.git_sha) AS git_sha,
        coalesce(c.git_origin_url, h.git_origin_url) AS git_origin_url, c.rollout_id, c.path,
        o.host, s.source_id
-FROM thread_states AS s
-JOIN rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
-JOIN sources AS o ON o.source_id = s.source_id
-LEFT JOIN names AS n ON n.source_id = s.source_id AND n.thread_id = s.thread_id
+FROM _thread_states AS s
+JOIN _rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
+JOIN _sources AS o ON o.source_id = s.source_id
+LEFT JOIN _names AS n ON n.source_id = s.source_id AND n.thread_id = s.thread_id
 LEFT JOIN LATERAL (
   SELECT sum(p.turns)::bigint AS turns, sum(p.items)::bigint AS items,
          (array_agg(r.preview ORDER BY p.part) FILTER (WHERE r.preview IS NOT NULL
@@ -151,16 +151,21 @@ LEFT JOIN LATERAL (
          (array_agg(r.git_sha ORDER BY p.part DESC) FILTER (WHERE r.git_sha IS NOT NULL))[1] AS git_sha,
          (array_agg(r.git_origin_url ORDER BY p.part DESC)
             FILTER (WHERE r.git_origin_url IS NOT NULL))[1] AS git_origin_url
-  FROM thread_parts AS p
-  JOIN rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
+  FROM _thread_parts AS p
+  JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
   WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id
 ) AS h ON true;
 COMMENT ON VIEW threads IS 'Conversations, one row each; host says whose.';
 
+-- Installations that write here, one a host: their ids by name.
+CREATE VIEW sources AS
+SELECT source_id, name, host, since_ms FROM _sources;
+COMMENT ON VIEW sources IS 'Installations that write here, one a host: their ids by name.';
+
 -- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
 SELECT rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms, source_id
-FROM anomaly_rows;
+FROM _anomaly_rows;
 COMMENT ON VIEW anomalies IS 'Places in rollouts that could not be read as written.';
 
 -- What happened to threads and turns, in the order of a source's commits: `seq` grows and is never
@@ -169,7 +174,7 @@ COMMENT ON VIEW anomalies IS 'Places in rollouts that could not be read as writt
 CREATE VIEW lifecycle_events AS
 SELECT seq, uid::text AS uid, thread_id, rollout_id, turn_id, type, payload, recorded_at_ms,
        noted_at_ms, source_id
-FROM events
+FROM _events
 WHERE tombstone = 0;
 COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns; seq counts per source_id.';
 
@@ -186,7 +191,7 @@ SELECT f.seq,
        CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
        f.thread_id, f.rollout_id, f.turn_id, f.item_id, f.uid::text AS uid, f.type,
        f.committed_at_ms, f.source_id
-FROM feed AS f;
+FROM _feed AS f;
 COMMENT ON VIEW changes IS 'The change feed: every change of a row, once; seq counts per source_id.';
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
@@ -194,8 +199,8 @@ CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
        u.recorded_at_ms, u.response_id, u.uid::text AS uid, u.source_id
-FROM usage AS u
-JOIN rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+FROM _usage AS u
+JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
 WHERE u.counted AND u.tombstone = 0;
 COMMENT ON VIEW token_usage IS 'What each model response cost, counted once.';
 
@@ -207,8 +212,8 @@ SELECT r.thread_id, count(*) AS responses, sum(u.input_tokens)::bigint AS input_
        sum(u.output_tokens)::bigint AS output_tokens,
        sum(u.reasoning_output_tokens)::bigint AS reasoning_output_tokens,
        sum(u.total_tokens)::bigint AS total_tokens
-FROM usage AS u
-JOIN rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+FROM _usage AS u
+JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
 WHERE u.counted AND u.tombstone = 0
 GROUP BY r.thread_id;
 COMMENT ON VIEW thread_tokens IS 'Tokens by thread, of its own responses, counted once.';
@@ -221,7 +226,7 @@ SELECT nullif(day, '') AS day, nullif(model, '') AS model, sum(responses)::bigin
        sum(output_tokens)::bigint AS output_tokens,
        sum(reasoning_output_tokens)::bigint AS reasoning_output_tokens,
        sum(total_tokens)::bigint AS total_tokens
-FROM usage_days
+FROM _usage_days
 GROUP BY day, model
 HAVING sum(responses) > 0;
 COMMENT ON VIEW token_days IS 'Tokens by day (UTC) and model, over all hosts.';
@@ -240,12 +245,12 @@ FROM (
          i.provenance, i.escaped, i.source_id,
          CASE i.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' WHEN 3 THEN 'dropped'
          ELSE CASE WHEN EXISTS (
-           SELECT 1 FROM thread_parts AS p
+           SELECT 1 FROM _thread_parts AS p
            WHERE p.thread_id = r.thread_id AND p.part_source = r.source_id
              AND p.rollout_id = r.rollout_id AND i.position < p.upto)
          THEN NULL ELSE 'reverted' END END AS tombstone
-  FROM rollouts AS r
-  JOIN items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id) AS every;
+  FROM _rollouts AS r
+  JOIN _items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id) AS every;
 COMMENT ON VIEW all_items IS 'Every item that was ever written; tombstone says why it is no more shown.';
 
 CREATE VIEW all_turns AS
@@ -256,12 +261,12 @@ FROM (
          t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal, t.source_id,
          CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' WHEN 3 THEN 'dropped'
          ELSE CASE WHEN EXISTS (
-           SELECT 1 FROM thread_parts AS p
+           SELECT 1 FROM _thread_parts AS p
            WHERE p.thread_id = r.thread_id AND p.part_source = r.source_id
              AND p.rollout_id = r.rollout_id AND t.position < p.upto)
          THEN NULL ELSE 'reverted' END END AS tombstone
-  FROM rollouts AS r
-  JOIN turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id) AS every;
+  FROM _rollouts AS r
+  JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id) AS every;
 COMMENT ON VIEW all_turns IS 'Every turn that was ever written; tombstone says why it is no more shown.';
 
 -- What was said, run and changed ------------------------------------------------------------------
@@ -311,13 +316,13 @@ CREATE VIEW file_changes AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, c.path,
        c.kind, c.move_path, i.json -> 'changes' -> c.number ->> 'diff' AS diff,
        i.json ->> 'status' AS status, i.created_at_ms,
-       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r
+       (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r
         WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
        p.source_id
-FROM items AS i
-JOIN thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+FROM _items AS i
+JOIN _thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
   AND p.upto > i.position
-JOIN changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollout_id
+JOIN _changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollout_id
   AND c.uid = i.uid
 WHERE i.tombstone = 0 AND left(i.type, 64) = 'fileChange' AND i.type = 'fileChange';
 COMMENT ON VIEW file_changes IS 'Files that were changed, a row each.';
@@ -352,10 +357,10 @@ CREATE VIEW search AS
 SELECT i.words AS search, 0::real AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
        i.item_id, i.uid::text AS uid, i.type, i.json AS item_json, i.created_at_ms,
        p.thread_id <> r.thread_id AS inherited, p.source_id
-FROM items AS i
-JOIN thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+FROM _items AS i
+JOIN _thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
   AND p.upto > i.position
-JOIN rollouts AS r ON r.source_id = i.source_id AND r.rollout_id = i.rollout_id
-JOIN sources AS o ON o.source_id = i.source_id
+JOIN _rollouts AS r ON r.source_id = i.source_id AND r.rollout_id = i.rollout_id
+JOIN _sources AS o ON o.source_id = i.source_id
 WHERE i.tombstone = 0 AND i.words IS NOT NULL AND i.words_round = o.search_round;
 COMMENT ON VIEW search IS 'Items of visible histories by their words.';

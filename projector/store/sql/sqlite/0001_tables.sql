@@ -1,4 +1,4 @@
--- Tables. Internal: other programs read the views of 0002.
+-- Tables. Internal, as all that has a name with `_` before it: other programs read the views of 0002.
 --
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
@@ -11,7 +11,7 @@
 -- rollouts: it is the rollout's `start_position` plus the byte offset of the row's first record.
 
 -- One row a rollout: what it is, where it lies, and how far it has been projected.
-CREATE TABLE rollouts (
+CREATE TABLE _rollouts (
   rollout                INTEGER PRIMARY KEY,   -- its number in this database; says nothing
   rollout_id             TEXT NOT NULL UNIQUE,
   thread_id              TEXT NOT NULL,
@@ -73,20 +73,20 @@ CREATE TABLE rollouts (
   goal                   TEXT,
   state                  BLOB NOT NULL          -- the reducer's
 ) STRICT;
-CREATE INDEX rollouts_by_thread ON rollouts (thread_id, rollout_id);
-CREATE INDEX rollouts_by_base ON rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
+CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
 
 -- Ids of turns, which many rows repeat: they have the key. The views `items` and `usage` below show
 -- them with the id.
-CREATE TABLE turn_ids (
+CREATE TABLE _turn_ids (
   turn_key INTEGER PRIMARY KEY,
   turn_id  TEXT NOT NULL UNIQUE
 ) STRICT;
 
 -- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
 -- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
--- of these: that follows from thread_parts.
-CREATE TABLE item_rows (
+-- of these: that follows from _thread_parts.
+CREATE TABLE _item_rows (
   item            INTEGER PRIMARY KEY,
   uid             BLOB NOT NULL,
   rollout         INTEGER NOT NULL,
@@ -107,28 +107,28 @@ CREATE TABLE item_rows (
   json            TEXT NOT NULL,
   UNIQUE (rollout, turn_key, item_id)           -- what the uid is made from
 ) STRICT;
-CREATE INDEX items_by_position ON item_rows (rollout, position) WHERE tombstone = 0;
-CREATE INDEX items_buried ON item_rows (rollout, position) WHERE tombstone <> 0;
-CREATE INDEX items_legacy ON item_rows (rollout, item_id) WHERE ordinal IS NULL;
-CREATE INDEX items_by_owner ON item_rows (rollout, owner) WHERE owner IS NOT NULL;
-CREATE INDEX item_rows_changed ON item_rows (item) WHERE changed <> 0;
+CREATE INDEX items_by_position ON _item_rows (rollout, position) WHERE tombstone = 0;
+CREATE INDEX items_buried ON _item_rows (rollout, position) WHERE tombstone <> 0;
+CREATE INDEX items_legacy ON _item_rows (rollout, item_id) WHERE ordinal IS NULL;
+CREATE INDEX items_by_owner ON _item_rows (rollout, owner) WHERE owner IS NOT NULL;
+CREATE INDEX _item_rows_changed ON _item_rows (item) WHERE changed <> 0;
 -- By type and time; with what says whether a thread shows it, so that the row is read only then.
-CREATE INDEX items_by_type ON item_rows (type, created_at_ms, rollout, position) WHERE tombstone = 0;
-CREATE INDEX items_by_status ON item_rows (status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
+CREATE INDEX items_by_type ON _item_rows (type, created_at_ms, rollout, position) WHERE tombstone = 0;
+CREATE INDEX items_by_status ON _item_rows (status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
 
 -- With the ids of turns. Not joined: who pages by position would read all rows behind the page. Who
 -- looks for a turn asks for its key.
-CREATE VIEW items AS
+CREATE VIEW _items AS
 SELECT i.item, i.uid, i.rollout, i.position, i.ordinal, i.updated_ordinal, i.created_at_ms,
        i.started_at_ms, i.completed_at_ms, i.owner, i.tombstone, i.changed,
        CASE i.provenance WHEN 0 THEN 'snapshot' WHEN 1 THEN 'event' ELSE 'response_item' END AS provenance,
        i.type, i.status, i.turn_key,
-       (SELECT t.turn_id FROM turn_ids AS t WHERE t.turn_key = i.turn_key) AS turn_id,
+       (SELECT t.turn_id FROM _turn_ids AS t WHERE t.turn_key = i.turn_key) AS turn_id,
        i.item_id, i.json
-FROM item_rows AS i;
+FROM _item_rows AS i;
 
 -- Turns by rollout. `tombstone` as in items.
-CREATE TABLE turns (
+CREATE TABLE _turns (
   turn               INTEGER PRIMARY KEY,
   uid                BLOB NOT NULL,
   rollout            INTEGER NOT NULL,
@@ -152,14 +152,14 @@ CREATE TABLE turns (
   error_json         TEXT,
   UNIQUE (turn_id, rollout)                     -- what the uid is made from
 ) STRICT;
-CREATE INDEX turns_by_position ON turns (rollout, position) WHERE tombstone = 0;
-CREATE INDEX turns_buried ON turns (rollout, position) WHERE tombstone <> 0;
-CREATE INDEX turns_by_owner ON turns (rollout, owner) WHERE owner IS NOT NULL;
-CREATE INDEX turns_by_end_owner ON turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
-CREATE INDEX turns_changed ON turns (turn) WHERE changed <> 0;
+CREATE INDEX turns_by_position ON _turns (rollout, position) WHERE tombstone = 0;
+CREATE INDEX turns_buried ON _turns (rollout, position) WHERE tombstone <> 0;
+CREATE INDEX turns_by_owner ON _turns (rollout, owner) WHERE owner IS NOT NULL;
+CREATE INDEX turns_by_end_owner ON _turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
+CREATE INDEX _turns_changed ON _turns (turn) WHERE changed <> 0;
 
 -- Realtime items (voice) by rollout.
-CREATE TABLE realtime_items (
+CREATE TABLE _realtime_items (
   realtime_item INTEGER PRIMARY KEY,
   uid           BLOB NOT NULL,
   rollout       INTEGER NOT NULL,
@@ -173,12 +173,12 @@ CREATE TABLE realtime_items (
   json          TEXT NOT NULL,
   UNIQUE (rollout, item_id)                     -- what the uid is made from
 ) STRICT;
-CREATE INDEX realtime_items_by_position ON realtime_items (rollout, position);
-CREATE INDEX realtime_items_changed ON realtime_items (realtime_item) WHERE changed <> 0;
+CREATE INDEX realtime_items_by_position ON _realtime_items (rollout, position);
+CREATE INDEX _realtime_items_changed ON _realtime_items (realtime_item) WHERE changed <> 0;
 
 -- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
 -- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
-CREATE TABLE usage_rows (
+CREATE TABLE _usage_rows (
   usage                   INTEGER PRIMARY KEY,
   uid                     BLOB NOT NULL,
   rollout                 INTEGER NOT NULL,
@@ -197,19 +197,19 @@ CREATE TABLE usage_rows (
   model                   TEXT,
   UNIQUE (rollout, position)                    -- what the uid is made from
 ) STRICT;
-CREATE INDEX usage_by_turn ON usage_rows (turn_key) WHERE turn_key IS NOT NULL;
-CREATE INDEX usage_by_response ON usage_rows (response_id) WHERE response_id IS NOT NULL;
-CREATE INDEX usage_by_time ON usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
+CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
+CREATE INDEX usage_by_response ON _usage_rows (response_id) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
 
 -- With the ids of turns.
-CREATE VIEW usage AS
+CREATE VIEW _usage AS
 SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
        u.tombstone, u.counted, t.turn_id, u.response_id, u.model
-FROM usage_rows AS u LEFT JOIN turn_ids AS t ON t.turn_key = u.turn_key;
+FROM _usage_rows AS u LEFT JOIN _turn_ids AS t ON t.turn_key = u.turn_key;
 
 -- Lifecycle events, in the order in which they were committed.
-CREATE TABLE events (
+CREATE TABLE _events (
   seq            INTEGER PRIMARY KEY AUTOINCREMENT,
   uid            BLOB NOT NULL,
   thread_id      TEXT NOT NULL,
@@ -225,12 +225,12 @@ CREATE TABLE events (
   UNIQUE (thread_id, uid)
 ) STRICT;
 -- How often something was seen on disk: numbers the next time.
-CREATE INDEX events_seen ON events (thread_id, type) WHERE from_record = 0;
-CREATE INDEX events_by_rollout ON events (rollout) WHERE rollout IS NOT NULL;
-CREATE INDEX events_changed ON events (seq) WHERE changed <> 0;
+CREATE INDEX events_seen ON _events (thread_id, type) WHERE from_record = 0;
+CREATE INDEX events_by_rollout ON _events (rollout) WHERE rollout IS NOT NULL;
+CREATE INDEX _events_changed ON _events (seq) WHERE changed <> 0;
 
 -- Places that could not be read as written.
-CREATE TABLE anomaly_rows (
+CREATE TABLE _anomaly_rows (
   anomaly     INTEGER PRIMARY KEY,
   rollout     INTEGER NOT NULL,
   byte_offset INTEGER NOT NULL,
@@ -243,7 +243,7 @@ CREATE TABLE anomaly_rows (
 ) STRICT;
 
 -- Legacy rollouts: user boundaries that a rollback may pop.
-CREATE TABLE frames (
+CREATE TABLE _frames (
   rollout INTEGER NOT NULL,
   key     INTEGER NOT NULL,                     -- byte offset of the record that opened it
   popped  INTEGER NOT NULL,
@@ -251,10 +251,10 @@ CREATE TABLE frames (
   before  TEXT,                                 -- JSON
   PRIMARY KEY (rollout, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX frames_by_turn ON frames (rollout, turn_id, key) WHERE turn_id IS NOT NULL;
+CREATE INDEX frames_by_turn ON _frames (rollout, turn_id, key) WHERE turn_id IS NOT NULL;
 
 -- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
-CREATE TABLE kept_rows (
+CREATE TABLE _kept_rows (
   rollout INTEGER NOT NULL,
   uid     BLOB NOT NULL,
   kind    TEXT NOT NULL,                        -- item, turn
@@ -263,7 +263,7 @@ CREATE TABLE kept_rows (
 ) STRICT, WITHOUT ROWID;
 
 -- One row a thread that has a rollout here.
-CREATE TABLE thread_states (
+CREATE TABLE _thread_states (
   thread_id      TEXT PRIMARY KEY,
   rollout        INTEGER NOT NULL,              -- the current one
   archived       INTEGER NOT NULL,              -- of the current rollout
@@ -271,11 +271,11 @@ CREATE TABLE thread_states (
   incomplete     INTEGER NOT NULL,              -- 1: a base is missing, or the chain has no end
   repeated_turns INTEGER NOT NULL DEFAULT 0     -- turns counted in more than one part
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX thread_states_by_rollout ON thread_states (rollout);
+CREATE INDEX thread_states_by_rollout ON _thread_states (rollout);
 
 -- The lineage chain of each thread, oldest part first: its visible history is the living rows of
 -- each part's rollout with position < upto.
-CREATE TABLE thread_parts (
+CREATE TABLE _thread_parts (
   thread_id  TEXT NOT NULL,
   part       INTEGER NOT NULL,                  -- from 0
   rollout    INTEGER NOT NULL,
@@ -285,16 +285,16 @@ CREATE TABLE thread_parts (
   turns      INTEGER NOT NULL,                  -- living turns before upto
   PRIMARY KEY (thread_id, part)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX thread_parts_by_rollout ON thread_parts (rollout, upto);
+CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout, upto);
 
 -- Names given to threads, also to those that are not here yet.
-CREATE TABLE names (
+CREATE TABLE _names (
   thread_id TEXT PRIMARY KEY,
   name      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What the daemon says of itself; one row.
-CREATE TABLE heartbeat (
+CREATE TABLE _heartbeat (
   id              INTEGER PRIMARY KEY CHECK (id = 1),
   pid             INTEGER NOT NULL,
   host            TEXT NOT NULL,
@@ -316,7 +316,7 @@ CREATE TABLE heartbeat (
 -- Files that an item of type fileChange changed, without their diffs. New items are looked at by
 -- whoever writes them, all of a batch at once (store/sqlite/write.py): where a trigger on INSERT is,
 -- SQLite keeps a journal for each row that is written. What changes later is seen by triggers.
-CREATE TABLE changed_files (
+CREATE TABLE _changed_files (
   item      INTEGER NOT NULL,
   number    INTEGER NOT NULL,                   -- from 0, as in the item
   path      TEXT,
@@ -325,12 +325,12 @@ CREATE TABLE changed_files (
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON item_rows
+CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON _item_rows
 WHEN (new.type = 'fileChange' OR old.type = 'fileChange')
   AND (new.json <> old.json OR new.type <> old.type)
 BEGIN
-  DELETE FROM changed_files WHERE item = old.item;
-  INSERT INTO changed_files (item, number, path, kind, move_path)
+  DELETE FROM _changed_files WHERE item = old.item;
+  INSERT INTO _changed_files (item, number, path, kind, move_path)
   SELECT new.item, c.key, json_extract(new.json, c.fullkey || '.path'),
          json_extract(new.json, c.fullkey || '.kind.type'),
          json_extract(new.json, c.fullkey || '.kind.move_path')
@@ -338,14 +338,14 @@ BEGIN
   WHERE new.type = 'fileChange' AND json_type(new.json, '$.changes') = 'array';
 END;
 
-CREATE TRIGGER changed_files_gone AFTER DELETE ON item_rows WHEN old.type = 'fileChange'
+CREATE TRIGGER changed_files_gone AFTER DELETE ON _item_rows WHEN old.type = 'fileChange'
 BEGIN
-  DELETE FROM changed_files WHERE item = old.item;
+  DELETE FROM _changed_files WHERE item = old.item;
 END;
 
 -- What responses cost, by day (UTC) and model: sums over `usage`. New rows are counted by whoever
 -- writes them, all at once (store/sqlite/costs.py); what changes later is seen by triggers.
-CREATE TABLE usage_days (
+CREATE TABLE _usage_days (
   day                     TEXT NOT NULL,        -- 2026-01-05; empty: no time is known
   model                   TEXT NOT NULL,        -- empty: not known
   responses               INTEGER NOT NULL,
@@ -358,7 +358,7 @@ CREATE TABLE usage_days (
 ) STRICT, WITHOUT ROWID;
 
 -- The same by rollout: the sums over its rows of `usage` that count.
-CREATE TABLE usage_rollouts (
+CREATE TABLE _usage_rollouts (
   rollout                 INTEGER PRIMARY KEY,
   responses               INTEGER NOT NULL,
   input_tokens            INTEGER NOT NULL,
@@ -369,47 +369,47 @@ CREATE TABLE usage_rollouts (
 ) STRICT;
 
 -- Which row counts is settled whenever rows of a response change, go, or become tombstones.
-CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON usage_rows
+CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON _usage_rows
 WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
 BEGIN
-  UPDATE usage_rows SET counted = usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE _usage_rows SET counted = usage IS (
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-  UPDATE usage_rows SET counted = usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE _usage_rows SET counted = usage IS (
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = new.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = new.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = new.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
   -- What names no response is none's copy.
-  UPDATE usage_rows SET counted = 1
+  UPDATE _usage_rows SET counted = 1
   WHERE usage = new.usage AND new.response_id IS NULL AND counted = 0;
 END;
 
-CREATE TRIGGER usage_settled_gone AFTER DELETE ON usage_rows WHEN old.response_id IS NOT NULL
+CREATE TRIGGER usage_settled_gone AFTER DELETE ON _usage_rows WHEN old.response_id IS NOT NULL
 BEGIN
-  UPDATE usage_rows SET counted = usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+  UPDATE _usage_rows SET counted = usage IS (
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
   WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM usage_rows AS v JOIN rollouts AS o ON o.rollout = v.rollout
+    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
     WHERE v.response_id = old.response_id AND v.tombstone = 0
     ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
 END;
 
 -- In whatever order these and those above come, sums add up.
 CREATE TRIGGER usage_days_changed AFTER UPDATE OF recorded_at_ms, model, counted, tombstone,
-  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON usage_rows
+  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON _usage_rows
 BEGIN
-  INSERT INTO usage_days
+  INSERT INTO _usage_days
   SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
          -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
   WHERE old.counted AND old.tombstone = 0
@@ -420,7 +420,7 @@ BEGIN
     output_tokens = output_tokens + excluded.output_tokens,
     reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
     total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO usage_days
+  INSERT INTO _usage_days
   SELECT coalesce(date(new.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(new.model, ''),
          1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
   WHERE new.counted AND new.tombstone = 0
@@ -431,7 +431,7 @@ BEGIN
     output_tokens = output_tokens + excluded.output_tokens,
     reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
     total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO usage_rollouts
+  INSERT INTO _usage_rollouts
   SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
   WHERE old.counted AND old.tombstone = 0
   ON CONFLICT (rollout) DO UPDATE SET
@@ -441,7 +441,7 @@ BEGIN
     output_tokens = output_tokens + excluded.output_tokens,
     reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
     total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO usage_rollouts
+  INSERT INTO _usage_rollouts
   SELECT new.rollout, 1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
   WHERE new.counted AND new.tombstone = 0
   ON CONFLICT (rollout) DO UPDATE SET
@@ -453,9 +453,9 @@ BEGIN
     total_tokens = total_tokens + excluded.total_tokens;
 END;
 
-CREATE TRIGGER usage_days_gone AFTER DELETE ON usage_rows
+CREATE TRIGGER usage_days_gone AFTER DELETE ON _usage_rows
 BEGIN
-  INSERT INTO usage_days
+  INSERT INTO _usage_days
   SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
          -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
   WHERE old.counted AND old.tombstone = 0
@@ -466,7 +466,7 @@ BEGIN
     output_tokens = output_tokens + excluded.output_tokens,
     reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
     total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO usage_rollouts
+  INSERT INTO _usage_rollouts
   SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
   WHERE old.counted AND old.tombstone = 0
   ON CONFLICT (rollout) DO UPDATE SET
@@ -482,7 +482,7 @@ END;
 
 -- Full-text search over items.
 --
--- `item_index` holds words and where they stand, not the texts: those it takes from `item_texts`,
+-- `_item_index` holds words and where they stand, not the texts: those it takes from `_item_texts`,
 -- whose texts are made from items by `item_words`, a function of this program (projector/words.py).
 -- Other programs can search, and join what they find; only what reads the texts again (snippet,
 -- highlight, integrity-check) needs that function.
@@ -495,33 +495,33 @@ END;
 --    greatest item, in one transaction; filling goes down from there.
 
 -- What the index holds; one row.
-CREATE TABLE search_state (
+CREATE TABLE _search_state (
   id             INTEGER PRIMARY KEY CHECK (id = 1),
   what           TEXT NOT NULL,                 -- all, messages, off
   max_text_bytes INTEGER NOT NULL,              -- of an item's outputs, diffs, arguments, results
   unfilled       INTEGER NOT NULL               -- items up to this number are not indexed (yet)
 ) STRICT;
-INSERT INTO search_state VALUES (1, 'off', 0, 9223372036854775807);
+INSERT INTO _search_state VALUES (1, 'off', 0, 9223372036854775807);
 
 -- The texts of the items that are indexed. The + keeps their bound out of the way: who asks for the
 -- newest items is to find them by their own, and not to pass over all others.
-CREATE VIEW item_texts AS
+CREATE VIEW _item_texts AS
 SELECT i.item,
        CASE WHEN length(i.json) > 16777216 THEN ''  -- as item_words says, without a copy for it
        ELSE item_words(i.type, i.json, s.what, s.max_text_bytes) END AS text
-FROM search_state AS s JOIN items AS i ON +i.item > s.unfilled;
+FROM _search_state AS s JOIN _items AS i ON +i.item > s.unfilled;
 
 -- Case and accents do not matter.
-CREATE VIRTUAL TABLE item_index USING fts5 (
-  text, content = 'item_texts', content_rowid = 'item', tokenize = 'unicode61 remove_diacritics 2'
+CREATE VIRTUAL TABLE _item_index USING fts5 (
+  text, content = '_item_texts', content_rowid = 'item', tokenize = 'unicode61 remove_diacritics 2'
 );
 -- Larger pages, two of them in one of the database: a quarter less time than with the default.
-INSERT INTO item_index (item_index, rank) VALUES ('pgsz', 8000);
+INSERT INTO _item_index (_item_index, rank) VALUES ('pgsz', 8000);
 -- Each transaction adds a segment. Thirty-two of them are merged into one: less is written twice than
 -- with the default of four, a quarter less time, and a word is looked up in some more of them (10 us
 -- each).
-INSERT INTO item_index (item_index, rank) VALUES ('automerge', 32);
-INSERT INTO item_index (item_index, rank) VALUES ('crisismerge', 32);
+INSERT INTO _item_index (_item_index, rank) VALUES ('automerge', 32);
+INSERT INTO _item_index (_item_index, rank) VALUES ('crisismerge', 32);
 
 -- The change feed ----------------------------------------------------------------------------------
 
@@ -539,32 +539,32 @@ INSERT INTO item_index (item_index, rank) VALUES ('crisismerge', 32);
 -- each statement that fires one.)
 
 -- A row for each change.
-CREATE TABLE feed (
+CREATE TABLE _feed (
   seq  INTEGER PRIMARY KEY,
   kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime item
   op   INTEGER NOT NULL,      -- 1 insert, 2 update, 3 tombstone
-  row  INTEGER NOT NULL       -- turns.turn, item_rows.item, feed_threads.thread, events.seq,
-                              -- realtime_items.realtime_item; less than 0: the row was purged,
-                              -- -feed_purged.purged
+  row  INTEGER NOT NULL       -- _turns.turn, _item_rows.item, _feed_threads.thread, _events.seq,
+                              -- _realtime_items.realtime_item; less than 0: the row was purged,
+                              -- -_feed_purged.purged
 ) STRICT;
 
 -- A row for each transaction that changed something: the last of its changes, and when.
-CREATE TABLE feed_commits (
+CREATE TABLE _feed_commits (
   upto            INTEGER PRIMARY KEY,
   committed_at_ms INTEGER NOT NULL
 ) STRICT;
 
 -- One row: which feed it is, for another database has other numbers; and up to where changes are no
 -- longer there, but for the events that came.
-CREATE TABLE feed_state (
+CREATE TABLE _feed_state (
   id      INTEGER PRIMARY KEY CHECK (id = 1),
   feed_id BLOB NOT NULL,
   pruned  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO feed_state VALUES (1, randomblob(16), 0);
+INSERT INTO _feed_state VALUES (1, randomblob(16), 0);
 
 -- What rows were that are no more (on_delete = "purge").
-CREATE TABLE feed_purged (
+CREATE TABLE _feed_purged (
   purged     INTEGER PRIMARY KEY AUTOINCREMENT,
   uid        BLOB NOT NULL,
   thread_id  TEXT NOT NULL,
@@ -575,14 +575,14 @@ CREATE TABLE feed_purged (
 ) STRICT;
 
 -- Threads as they were told of last.
-CREATE TABLE feed_threads (
+CREATE TABLE _feed_threads (
   thread    INTEGER PRIMARY KEY,
   thread_id TEXT NOT NULL UNIQUE,
   digest    BLOB              -- of its row in `threads` and its parts; NULL: it is no more
 ) STRICT;
 
 -- Threads that may not be as they were told of last. Empty behind each transaction.
-CREATE TABLE feed_stale (
+CREATE TABLE _feed_stale (
   thread_id TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
@@ -591,51 +591,51 @@ CREATE TABLE feed_stale (
 
 -- Which threads a write may have changed as the view `threads` shows them, and their parts.
 -- Not OR IGNORE: the statement that fires a trigger may overrule it.
-CREATE TRIGGER feed_state_came AFTER INSERT ON thread_states BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_state_came AFTER INSERT ON _thread_states BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_state_changed AFTER UPDATE ON thread_states BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_state_changed AFTER UPDATE ON _thread_states BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_state_went AFTER DELETE ON thread_states BEGIN
-  INSERT INTO feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+CREATE TRIGGER feed_state_went AFTER DELETE ON _thread_states BEGIN
+  INSERT INTO _feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
 END;
-CREATE TRIGGER feed_part_came AFTER INSERT ON thread_parts BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_part_came AFTER INSERT ON _thread_parts BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_part_changed AFTER UPDATE ON thread_parts BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_part_changed AFTER UPDATE ON _thread_parts BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_part_went AFTER DELETE ON thread_parts BEGIN
-  INSERT INTO feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+CREATE TRIGGER feed_part_went AFTER DELETE ON _thread_parts BEGIN
+  INSERT INTO _feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
 END;
-CREATE TRIGGER feed_name_came AFTER INSERT ON names BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_name_came AFTER INSERT ON _names BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_name_changed AFTER UPDATE ON names BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
+CREATE TRIGGER feed_name_changed AFTER UPDATE ON _names BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
 END;
-CREATE TRIGGER feed_name_went AFTER DELETE ON names BEGIN
-  INSERT INTO feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = old.thread_id);
+CREATE TRIGGER feed_name_went AFTER DELETE ON _names BEGIN
+  INSERT INTO _feed_stale SELECT old.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
 END;
 -- A rollout speaks for its own thread, and for those that continue it in what they do not say.
-CREATE TRIGGER feed_rollout_changed AFTER UPDATE ON rollouts BEGIN
-  INSERT INTO feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM feed_stale WHERE thread_id = new.thread_id);
-  INSERT INTO feed_stale
+CREATE TRIGGER feed_rollout_changed AFTER UPDATE ON _rollouts BEGIN
+  INSERT INTO _feed_stale SELECT new.thread_id
+  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
+  INSERT INTO _feed_stale
   SELECT DISTINCT p.thread_id
-  FROM thread_parts AS p JOIN thread_states AS s ON s.thread_id = p.thread_id
-  JOIN rollouts AS c ON c.rollout = s.rollout
-  WHERE p.thread_id NOT IN (SELECT thread_id FROM feed_stale)
+  FROM _thread_parts AS p JOIN _thread_states AS s ON s.thread_id = p.thread_id
+  JOIN _rollouts AS c ON c.rollout = s.rollout
+  WHERE p.thread_id NOT IN (SELECT thread_id FROM _feed_stale)
     AND p.rollout = new.rollout AND p.upto < 9223372036854775807
     AND (old.preview IS NOT new.preview OR old.preview_offset IS NOT new.preview_offset
       OR old.goal IS NOT new.goal
@@ -656,12 +656,12 @@ END;
 -- What the planner goes by, as of a database of a million items, whatever this one holds yet:
 -- without it, a thread's commands would be looked for among the commands of all threads. Rows of
 -- the index, then rows for each value of its first column, of its first two, and so on.
-ANALYZE search_state;
+ANALYZE _search_state;
 DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-  ('item_rows', 'items_by_type', '1000000 100000 2 1 1'),
-  ('item_rows', 'items_by_status', '250000 50000 2 1 1'),
-  ('item_rows', 'items_by_position', '1000000 1000 1'),
-  ('item_rows', 'sqlite_autoindex_item_rows_1', '1000000 1000 40 1'),
-  ('turn_ids', 'sqlite_autoindex_turn_ids_1', '25000 1');
+  ('_item_rows', 'items_by_type', '1000000 100000 2 1 1'),
+  ('_item_rows', 'items_by_status', '250000 50000 2 1 1'),
+  ('_item_rows', 'items_by_position', '1000000 1000 1'),
+  ('_item_rows', 'sqlite_autoindex__item_rows_1', '1000000 1000 40 1'),
+  ('_turn_ids', 'sqlite_autoindex__turn_ids_1', '25000 1');
 ANALYZE sqlite_schema;

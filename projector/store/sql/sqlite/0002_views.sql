@@ -10,8 +10,8 @@ CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, t.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
        i.created_at_ms, i.json AS item_json, i.type AS item_type,
        i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
-FROM rollouts AS r JOIN item_rows AS i ON i.rollout = r.rollout
-JOIN turn_ids AS t ON t.turn_key = i.turn_key
+FROM _rollouts AS r JOIN _item_rows AS i ON i.rollout = r.rollout
+JOIN _turn_ids AS t ON t.turn_key = i.turn_key
 WHERE i.tombstone = 0 AND r.mode = 'paginated';
 
 CREATE VIEW codex_thread_turns AS
@@ -20,19 +20,19 @@ SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.sta
        t.position - r.start_position AS rollout_byte_offset,
        t.end_ordinal AS rollout_end_ordinal, t.end_offset AS rollout_end_byte_offset,
        t.root_turn_id
-FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout
 WHERE t.tombstone = 0 AND r.mode = 'paginated';
 
 CREATE VIEW codex_thread_realtime_items AS
 SELECT r.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
        i.type AS item_type, i.json AS item_json
-FROM rollouts AS r JOIN realtime_items AS i ON i.rollout = r.rollout
+FROM _rollouts AS r JOIN _realtime_items AS i ON i.rollout = r.rollout
 WHERE i.tombstone = 0;
 
 CREATE VIEW codex_projection_state AS
 SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
        next_ordinal AS next_rollout_ordinal
-FROM rollouts
+FROM _rollouts
 WHERE mode = 'paginated';
 
 -- For people ------------------------------------------------------------------------------------
@@ -47,8 +47,8 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
     || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
        i.ordinal, i.provenance,
-       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
-FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND likely(i.position < p.upto)
+       (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
+FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND likely(i.position < p.upto)
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
@@ -66,28 +66,28 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        t.started_at,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.completed_at) AS completed_at,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.duration_ms) AS duration_ms, t.model,
-       (SELECT sum(u.input_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+       (SELECT sum(u.input_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS input_tokens,
-       (SELECT sum(u.cached_input_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM _turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS input_tokens,
+       (SELECT sum(u.cached_input_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS cached_input_tokens,
-       (SELECT sum(u.output_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM _turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS cached_input_tokens,
+       (SELECT sum(u.output_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS output_tokens,
-       (SELECT sum(u.reasoning_output_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM _turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS output_tokens,
+       (SELECT sum(u.reasoning_output_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS reasoning_output_tokens,
-       (SELECT sum(u.total_tokens) FROM usage_rows AS u JOIN thread_parts AS q ON q.thread_id = p.thread_id
+        WHERE u.turn_key = (SELECT k.turn_key FROM _turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS reasoning_output_tokens,
+       (SELECT sum(u.total_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
-        WHERE u.turn_key = (SELECT k.turn_key FROM turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS total_tokens,
+        WHERE u.turn_key = (SELECT k.turn_key FROM _turn_ids AS k WHERE k.turn_id = t.turn_id) AND u.tombstone = 0) AS total_tokens,
        t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
        min(r.start_position + t.end_offset, p.upto) AS end_position
-FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
-JOIN turns AS t ON t.rollout = p.rollout AND t.position < p.upto
+FROM _thread_parts AS p JOIN _rollouts AS r ON r.rollout = p.rollout
+JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto
 WHERE t.tombstone = 0
   AND (p.upto = 9223372036854775807 OR NOT EXISTS (
-    SELECT 1 FROM turns AS n JOIN thread_parts AS q ON q.thread_id = p.thread_id
+    SELECT 1 FROM _turns AS n JOIN _thread_parts AS q ON q.thread_id = p.thread_id
       AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
     WHERE n.turn_id = t.turn_id AND n.tombstone = 0));
 
@@ -98,70 +98,70 @@ WHERE t.tombstone = 0
 CREATE VIEW threads AS
 SELECT s.thread_id,
        coalesce(n.name, c.name) AS name,
-       coalesce((SELECT r.preview FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce((SELECT r.preview FROM _thread_parts AS p JOIN _rollouts AS r ON r.rollout = p.rollout
                  WHERE p.thread_id = s.thread_id AND r.preview IS NOT NULL
                    AND r.start_position + r.preview_offset < p.upto
                  ORDER BY p.part LIMIT 1),
-                (SELECT r.goal FROM thread_parts AS p JOIN rollouts AS r ON r.rollout = p.rollout
+                (SELECT r.goal FROM _thread_parts AS p JOIN _rollouts AS r ON r.rollout = p.rollout
                  WHERE p.thread_id = s.thread_id AND r.goal IS NOT NULL
                  ORDER BY p.part LIMIT 1)) AS preview,
-       coalesce(c.cwd, (SELECT r.cwd FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.cwd, (SELECT r.cwd FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.cwd IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS cwd,
-       coalesce(c.model, (SELECT r.model FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.model, (SELECT r.model FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.model IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS model,
-       coalesce(c.model_provider, (SELECT r.model_provider FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.model_provider, (SELECT r.model_provider FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.model_provider IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS model_provider,
-       coalesce(c.reasoning_effort, (SELECT r.reasoning_effort FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.reasoning_effort, (SELECT r.reasoning_effort FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.reasoning_effort IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS reasoning_effort,
        c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
        c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
        c.attached, s.archived, s.deleted, s.incomplete,
-       coalesce((SELECT f.created_at_ms FROM rollouts AS f WHERE f.rollout_id = s.thread_id),
+       coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id),
                 c.created_at_ms) AS created_at_ms,
-       coalesce(c.updated_at_ms, (SELECT r.updated_at_ms FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.updated_at_ms, (SELECT r.updated_at_ms FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.updated_at_ms IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS updated_at_ms,
-       coalesce(c.last_turn_at_ms, (SELECT r.last_turn_at_ms FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.last_turn_at_ms, (SELECT r.last_turn_at_ms FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.last_turn_at_ms IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS last_turn_at_ms,
-       (SELECT sum(p.turns) FROM thread_parts AS p WHERE p.thread_id = s.thread_id)
+       (SELECT sum(p.turns) FROM _thread_parts AS p WHERE p.thread_id = s.thread_id)
          - s.repeated_turns AS turn_count,
-       (SELECT sum(p.items) FROM thread_parts AS p WHERE p.thread_id = s.thread_id) AS item_count,
-       coalesce(c.total_tokens, (SELECT r.total_tokens FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       (SELECT sum(p.items) FROM _thread_parts AS p WHERE p.thread_id = s.thread_id) AS item_count,
+       coalesce(c.total_tokens, (SELECT r.total_tokens FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.total_tokens IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS total_tokens,
-       coalesce(c.git_branch, (SELECT r.git_branch FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.git_branch, (SELECT r.git_branch FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.git_branch IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS git_branch,
-       coalesce(c.git_sha, (SELECT r.git_sha FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.git_sha, (SELECT r.git_sha FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.git_sha IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS git_sha,
-       coalesce(c.git_origin_url, (SELECT r.git_origin_url FROM thread_parts AS p
-                  JOIN rollouts AS r ON r.rollout = p.rollout
+       coalesce(c.git_origin_url, (SELECT r.git_origin_url FROM _thread_parts AS p
+                  JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.git_origin_url IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS git_origin_url,
        c.rollout_id, c.path
-FROM thread_states AS s
-JOIN rollouts AS c ON c.rollout = s.rollout
-LEFT JOIN names AS n ON n.thread_id = s.thread_id;
+FROM _thread_states AS s
+JOIN _rollouts AS c ON c.rollout = s.rollout
+LEFT JOIN _names AS n ON n.thread_id = s.thread_id;
 
 -- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
 SELECT r.rollout_id, a.byte_offset, a.byte_length, a.kind, a.detail, a.noted_at_ms
-FROM anomaly_rows AS a JOIN rollouts AS r ON r.rollout = a.rollout;
+FROM _anomaly_rows AS a JOIN _rollouts AS r ON r.rollout = a.rollout;
 
 -- What happened to threads and turns, in the order of commits: `seq` grows and is never used
 -- again. `recorded_at_ms`: time of the record, NULL where there is none; `noted_at_ms`: when the
@@ -170,7 +170,7 @@ CREATE VIEW lifecycle_events AS
 SELECT e.seq, lower(hex(substr(e.uid, 1, 4)) || '-' || hex(substr(e.uid, 5, 2)) || '-' || hex(substr(e.uid, 7, 2))
     || '-' || hex(substr(e.uid, 9, 2)) || '-' || hex(substr(e.uid, 11))) AS uid,
        e.thread_id, r.rollout_id, e.turn_id, e.type, e.payload, e.recorded_at_ms, e.noted_at_ms
-FROM events AS e LEFT JOIN rollouts AS r ON r.rollout = e.rollout
+FROM _events AS e LEFT JOIN _rollouts AS r ON r.rollout = e.rollout
 WHERE e.tombstone = 0;
 
 -- What happened to turns, items, threads and events, in the order of commits. `kind`: turn, item,
@@ -192,17 +192,17 @@ SELECT f.seq,
         FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, v.uid, g.uid)) AS x) WHERE x <> '') AS uid,
        coalesce(i.type, e.type, v.type, g.type) AS type,
        iif(f.kind = 4 AND f.op = 1, e.noted_at_ms,
-           (SELECT c.committed_at_ms FROM feed_commits AS c WHERE c.upto >= f.seq
+           (SELECT c.committed_at_ms FROM _feed_commits AS c WHERE c.upto >= f.seq
             ORDER BY c.upto LIMIT 1)) AS committed_at_ms
-FROM feed AS f
-LEFT JOIN turns AS t ON f.kind = 1 AND t.turn = f.row
-LEFT JOIN items AS i ON f.kind = 2 AND i.item = f.row
-LEFT JOIN feed_threads AS h ON f.kind = 3 AND h.thread = f.row
-LEFT JOIN thread_states AS s ON s.thread_id = h.thread_id
-LEFT JOIN events AS e ON f.kind = 4 AND e.seq = f.row
-LEFT JOIN realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row
-LEFT JOIN feed_purged AS g ON f.row < 0 AND g.purged = -f.row
-LEFT JOIN rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout, v.rollout);
+FROM _feed AS f
+LEFT JOIN _turns AS t ON f.kind = 1 AND t.turn = f.row
+LEFT JOIN _items AS i ON f.kind = 2 AND i.item = f.row
+LEFT JOIN _feed_threads AS h ON f.kind = 3 AND h.thread = f.row
+LEFT JOIN _thread_states AS s ON s.thread_id = h.thread_id
+LEFT JOIN _events AS e ON f.kind = 4 AND e.seq = f.row
+LEFT JOIN _realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row
+LEFT JOIN _feed_purged AS g ON f.row < 0 AND g.purged = -f.row
+LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout, v.rollout);
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
@@ -211,7 +211,7 @@ SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.recorded_at_ms, u.response_id,
        lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
     || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid
-FROM usage AS u JOIN rollouts AS r ON r.rollout = u.rollout
+FROM _usage AS u JOIN _rollouts AS r ON r.rollout = u.rollout
 WHERE u.counted AND u.tombstone = 0;
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
@@ -221,7 +221,7 @@ SELECT r.thread_id, sum(u.responses) AS responses, sum(u.input_tokens) AS input_
        sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
        sum(u.reasoning_output_tokens) AS reasoning_output_tokens,
        sum(u.total_tokens) AS total_tokens
-FROM rollouts AS r JOIN usage_rollouts AS u ON u.rollout = r.rollout
+FROM _rollouts AS r JOIN _usage_rollouts AS u ON u.rollout = r.rollout
 WHERE u.responses > 0
 GROUP BY r.thread_id;
 
@@ -229,7 +229,7 @@ GROUP BY r.thread_id;
 CREATE VIEW token_days AS
 SELECT nullif(day, '') AS day, nullif(model, '') AS model, responses, input_tokens,
        cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens
-FROM usage_days
+FROM _usage_days
 WHERE responses > 0;
 
 -- Every item and every turn that was ever written, tombstones included. `visible`: 1 when its own
@@ -246,10 +246,10 @@ FROM (
          i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
          i.ordinal, i.provenance,
          CASE WHEN EXISTS (
-           SELECT 1 FROM thread_parts AS p
+           SELECT 1 FROM _thread_parts AS p
            WHERE p.thread_id = r.thread_id AND p.rollout = i.rollout AND i.position < p.upto)
          THEN NULL ELSE 'reverted' END AS tombstone
-  FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+  FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout
   WHERE i.tombstone = 0
   UNION ALL
   SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
@@ -258,7 +258,7 @@ FROM (
          i.type, i.json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
          i.ordinal, i.provenance,
          CASE i.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
-  FROM rollouts AS r JOIN items AS i ON i.rollout = r.rollout
+  FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout
   WHERE i.tombstone <> 0);
 
 CREATE VIEW all_turns AS
@@ -271,10 +271,10 @@ FROM (
     || '-' || hex(substr(t.uid, 9, 2)) || '-' || hex(substr(t.uid, 11))) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
          CASE WHEN EXISTS (
-           SELECT 1 FROM thread_parts AS p
+           SELECT 1 FROM _thread_parts AS p
            WHERE p.thread_id = r.thread_id AND p.rollout = t.rollout AND t.position < p.upto)
          THEN NULL ELSE 'reverted' END AS tombstone
-  FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+  FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout
   WHERE t.tombstone = 0
   UNION ALL
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
@@ -282,7 +282,7 @@ FROM (
     || '-' || hex(substr(t.uid, 9, 2)) || '-' || hex(substr(t.uid, 11))) AS uid,
          t.status, t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal,
          CASE t.tombstone WHEN 1 THEN 'replaced' WHEN 2 THEN 'rolled back' ELSE 'dropped' END
-  FROM rollouts AS r JOIN turns AS t ON t.rollout = r.rollout
+  FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout
   WHERE t.tombstone <> 0);
 
 -- What was said, run and changed ------------------------------------------------------------------
@@ -321,8 +321,8 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        json_extract(i.json, '$.durationMs') AS duration_ms,
        json_extract(i.json, '$.aggregatedOutput') AS output,
        i.created_at_ms,
-       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
-FROM thread_parts AS p JOIN items AS i ON i.rollout = p.rollout AND i.position < p.upto
+       (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
+FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND i.position < p.upto
 WHERE i.tombstone = 0 AND i.type = 'commandExecution';
 
 -- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
@@ -335,9 +335,9 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        json_extract(i.json, '$.changes[' || c.number || '].diff') AS diff,
        json_extract(i.json, '$.status') AS status,
        i.created_at_ms,
-       (SELECT r.thread_id <> p.thread_id FROM rollouts AS r WHERE r.rollout = p.rollout) AS inherited
-FROM items AS i JOIN thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
-JOIN changed_files AS c ON c.item = i.item
+       (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
+FROM _items AS i JOIN _thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
+JOIN _changed_files AS c ON c.item = i.item
 WHERE i.tombstone = 0 AND i.type = 'fileChange';
 
 -- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
@@ -368,12 +368,12 @@ WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 -- (the lower, the better). A fork finds what it inherits too, with `inherited` 1. Words of scripts
 -- without spaces are phrases of their characters: MATCH '"中 文"'.
 CREATE VIEW search AS
-SELECT f.item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
+SELECT f._item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
        i.item_id,
        lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
     || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
        i.type, i.json AS item_json, i.created_at_ms, p.thread_id <> r.thread_id AS inherited
-FROM item_index AS f JOIN items AS i ON i.item = f.rowid
-JOIN thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
-JOIN rollouts AS r ON r.rollout = i.rollout
+FROM _item_index AS f JOIN _items AS i ON i.item = f.rowid
+JOIN _thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
+JOIN _rollouts AS r ON r.rollout = i.rollout
 WHERE i.tombstone = 0;
