@@ -126,6 +126,11 @@ def written(records: Iterable[Json | bytes]) -> list[bytes]:
     return lines
 
 
+def text(*records: Json | bytes) -> bytes:
+    """Return the content of a rollout of these records."""
+    return b"".join(line + b"\n" for line in written(records))
+
+
 def _dumped(record: Json) -> bytes:
     try:
         return orjson.dumps(record)

@@ -34,8 +34,8 @@ STARRED: Final = frozenset(
     read.chunks
     regular_file
     run
-    serve.codex serve.codex_databases serve.endpoint serve.examine serve.gather serve.metrics
-    serve.public serve.snippets
+    serve.codex serve.codex_databases serve.copies serve.endpoint serve.examine
+    serve.gather serve.metrics serve.public serve.snippets
     store.migrate store.open store.postgres store.scratch store.sqlite
     """.split()
 )

@@ -15,6 +15,7 @@ Pure: whether bytes agree is asked of the caller.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -25,6 +26,11 @@ from projector.place import RolloutFile, RolloutId
 Agreement = Literal["same", "longer", "shorter", "differ"]
 #: What is said of a file that went another way than the one that is projected.
 DIFFERENT: Final = "older than, and different from,"
+_COPY: Final = "a copy of"
+_BEGINNING: Final = "the beginning of"
+_COMPRESSED: Final = "compressed, and there is a plain"
+_SAME: Final = "the same file as"
+_REASON: Final = re.compile(f": (?:{DIFFERENT}|{_COPY}|{_BEGINNING}|{_COMPRESSED}|{_SAME}) ")
 Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 
@@ -39,6 +45,16 @@ class PassedOver:
 
     To be noted only if the next scan finds it still so.
     """
+
+    @property
+    def note(self) -> str:
+        """The detail of the anomaly `second_file`: the path and the reason."""
+        return f"{self.file.path}: {self.reason}"
+
+
+def noted_path(note: str) -> str:
+    """Return the path of the file that a `PassedOver.note` tells of."""
+    return _REASON.split(note, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +80,7 @@ def against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
     """Hold one more file of the rollout against the one chosen so far."""
     mine = choice.file
     if (mine.device, mine.inode) == (other.device, other.inode):
-        over = PassedOver(file=other, reason=f"the same file as {mine.path}", passing=True)
+        over = PassedOver(file=other, reason=f"{_SAME} {mine.path}", passing=True)
         return Choice(file=mine, passed_over=(*choice.passed_over, over))
     wins, why = _beats(other, mine, compare)
     file, loser = (other, mine) if wins else (mine, other)
@@ -76,14 +92,14 @@ def against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
 def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[bool, str]:
     """Whether `other` is chosen before `mine`, and what is said of the one that is not."""
     if mine.name.compressed != other.name.compressed:
-        return mine.name.compressed, "compressed, and there is a plain"
+        return mine.name.compressed, _COMPRESSED
     match compare(other, mine):
         case "same":
-            return False, "a copy of"
+            return False, _COPY
         case "longer":
-            return True, "the beginning of"
+            return True, _BEGINNING
         case "shorter":
-            return False, "the beginning of"
+            return False, _BEGINNING
         case "differ":
             return other.mtime_ns > mine.mtime_ns, DIFFERENT
 

@@ -14,7 +14,7 @@ from projector.run.names import NameReader
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
-from projector.run.survey import Survey, Surveyor, notes_of
+from projector.run.survey import Survey, Surveyor, note_second_files, notes_of
 from projector.settings import Settings
 from projector.store.contract import Store
 from projector.store.standings import Standings
@@ -72,8 +72,11 @@ async def backfill(
     finally:
         await rounds.leave()
         rounds.close()
-    for rollout_id, notes in notes_of(look.passed_over).items():
-        await store.note(rollout_id, notes)
+    if selection:
+        for rollout_id, notes in notes_of(look.passed_over).items():
+            await store.note(rollout_id, notes)
+    else:
+        await note_second_files(store, look.passed_over, look.files)
     await store.name(await NameReader().read(*settings.codex_homes))
     gone = [rollout_id for rollout_id, file in missed.items() if file is None]
     await store.gone(gone, purge=settings.run.on_delete == "purge")

@@ -31,7 +31,7 @@ from projector.run.names import NameReader
 from projector.run.reload import changed
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
-from projector.run.survey import Survey, Surveyor, notes_of
+from projector.run.survey import Survey, Surveyor, note_second_files
 from projector.run.systemd import Pulse
 from projector.settings import Search, Settings
 from projector.store.contract import Heartbeat, Holder, Store
@@ -328,8 +328,7 @@ class Daemon:
         lasting = [over for over in look.passed_over if over.file.path in self._passed_over]
         self._passed_over = frozenset(over.file.path for over in look.passed_over if over.passing)
         fresh = [over for over in look.passed_over if not over.passing]
-        for rollout_id, notes in notes_of([*fresh, *lasting]).items():
-            await self._store.note(rollout_id, notes)
+        await note_second_files(self._store, [*fresh, *lasting], look.files)
         self._tell_of_homes(look)
         await prune(self._store, self._settings)
         self._scans += 1

@@ -21,7 +21,7 @@ from projector.run.batches import Limits, limits_of
 from projector.run.names import NameReader
 from projector.run.progress import Progress
 from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor, notes_of
+from projector.run.survey import Surveyor, note_second_files
 from projector.run.tail import Tail
 from projector.settings import Settings
 from projector.store.contract import Batch, Store
@@ -84,9 +84,9 @@ async def rebuild(
     with closing(rounds):
         while rounds.waiting:
             await rounds.round()
-    for rollout_id, notes in notes_of(look.passed_over).items():
-        if rollout_id in files:
-            await store.note(rollout_id, notes)
+    await note_second_files(
+        store, [over for over in look.passed_over if over.file.name.rollout_id in files], look.files
+    )
     if chosen is None:
         await store.mend()
         await store.name(await NameReader().read(*settings.codex_homes))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from os.path import abspath
+from os.path import abspath, lexists
 from typing import Final
 
-from projector.discover.choose import Choice, PassedOver, against, choose
+from projector.discover.choose import Choice, PassedOver, against, choose, noted_path
 from projector.discover.hints import Hints
 from projector.discover.paths import scan_path
 from projector.discover.scan import (
@@ -25,7 +25,10 @@ from projector.known import Known
 from projector.place import Offset, RolloutFile, RolloutId, RolloutName
 from projector.read.agree import Agreements
 from projector.rows import Anomaly
+from projector.store.contract import Store
 
+#: Kind of the anomaly that tells of a file that is not projected because another one is.
+SECOND_FILE: Final = "second_file"
 #: Of so many looks at all homes one lists every folder, whatever its times say.
 LISTED_EVERY: Final = 10
 
@@ -174,11 +177,40 @@ def _places(file: RolloutFile) -> Iterable[str]:
     return [f"{where}/{plain}{suffix}" for where in folders for suffix in ("", ".zst")]
 
 
+async def note_second_files(
+    store: Store, passed_over: Iterable[PassedOver], files: Mapping[RolloutId, RolloutFile]
+) -> None:
+    """Note files that are not projected, and take back what was noted of files that are gone.
+
+    `files`: those that are projected, as a look at everything found them.
+    """
+    notes = notes_of(passed_over)
+    for rollout_id, each in notes.items():
+        await store.note(rollout_id, each)
+    for rollout_id, noted in (await store.noted(SECOND_FILE)).items():
+        projected = files.get(rollout_id)
+        stale = [
+            one
+            for one in noted
+            if one not in notes.get(rollout_id, ())
+            and _is_no_second(noted_path(one.detail), projected)
+        ]
+        if stale:
+            await store.take_back(rollout_id, stale)
+
+
+def _is_no_second(path: str, projected: RolloutFile | None) -> bool:
+    if projected is not None and projected.path == path:
+        return True
+    # A path that is not UTF-8 is not stored as it is: it cannot be looked for.
+    return "\ufffd" not in path and not lexists(path)
+
+
 def notes_of(passed_over: Iterable[PassedOver]) -> Mapping[RolloutId, tuple[Anomaly, ...]]:
     """Write down the files that are not projected because another one of the rollout is."""
     notes: dict[RolloutId, tuple[Anomaly, ...]] = {}
     for over in passed_over:
         rollout_id = over.file.name.rollout_id
-        note = Anomaly("second_file", Offset(0), 0, f"{over.file.path}: {over.reason}")
+        note = Anomaly(SECOND_FILE, Offset(0), 0, over.note)
         notes[rollout_id] = (*notes.get(rollout_id, ()), note)
     return notes

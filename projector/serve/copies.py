@@ -1,5 +1,7 @@
 """A further file of a rollout that is not projected: what it holds that the projected one lacks.
 
+It has a rollout's name, or one that a sync program made of it.
+
 Two files of a rollout that went different ways cannot both be its history: the newer is
 projected, as it is the one that Codex goes on with. What the older alone holds is neither here
 nor in Codex; `doctor` tells of it.
@@ -7,15 +9,85 @@ nor in Codex; `doctor` tells of it.
 
 from __future__ import annotations
 
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import Final
 
 from projector.discover.choose import DIFFERENT
 from projector.errors import SetAside
-from projector.place import RolloutId, ThreadId
+from projector.place import RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.read.agree import Agreements
 from projector.read.rollout import RolloutReader
 from projector.reduce.start import start
 from projector.rows import Drop, Found, ItemRow, TurnRow
 from projector.serve.shortfall import NOTHING, Missing
+
+_UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NAMED: Final = re.compile(
+    rf"rollout-(?:\d{{4}}-\d\d-\d\d(?:T\d\d-\d\d-\d\d)?-)?{_UUID}(?:_{_UUID})?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def copied_name(name: str) -> RolloutName | None:
+    """Return the name of the rollout that a file is a copy of, by what a sync program calls it.
+
+    Such as `rollout-TIME-ID.sync-conflict-20261101-101010-ABCDEFG.jsonl`,
+    `rollout-TIME-ID (1).jsonl`, `rollout-TIME-ID.jsonl.bak`. None: the file has a rollout's own
+    name, or no copy's.
+    """
+    found = _NAMED.search(name)
+    if found is None or ".jsonl" not in name or RolloutName.parse(name) is not None:
+        return None
+    return RolloutName.parse(f"{found[0]}.jsonl{'.zst' if '.zst' in name else ''}")
+
+
+def conflicts(files: Iterable[RolloutFile], folders: Iterable[str], limit: int) -> Iterator[str]:
+    """Yield the paths of copies with other names whose records their rollouts do not all have.
+
+    `folders`: those that rollouts lie in; `limit`: of copies that are compared.
+    """
+    known: dict[RolloutId, list[RolloutFile]] = {}
+    for file in files:
+        known.setdefault(file.name.rollout_id, []).append(file)
+    agreements = Agreements()
+    for copy in islice(_copies(folders), limit):
+        held = known.get(copy.name.rollout_id, ())
+        if not any(agreements.compare(copy, one) in {"same", "shorter"} for one in held):
+            yield copy.path
+
+
+def _copies(folders: Iterable[str]) -> Iterator[RolloutFile]:
+    for folder in sorted(folders):
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries)
+        except OSError:  # told of by whoever looks for rollouts there
+            continue
+        for name in names:
+            copied = copied_name(name)
+            if copied is None:
+                continue
+            path = f"{folder}/{name}"
+            try:
+                found = os.stat(path)
+            except OSError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield RolloutFile(
+                    name=copied,
+                    home="",
+                    path=path,
+                    archived=False,
+                    size=found.st_size,
+                    mtime_ns=found.st_mtime_ns,
+                    device=found.st_dev,
+                    inode=found.st_ino,
+                )
 
 
 def path_of(note: str) -> str | None:

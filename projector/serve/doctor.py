@@ -68,6 +68,11 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
     return every
 
 
+_CONFLICT: Final = (
+    "A sync program kept both sides: compare it with the rollout, and keep what you need by hand"
+)
+
+
 def _homes(found: Examined, settings: Settings) -> Iterator[Check]:
     for home in found.homes:
         for fault in home.faults[:_NAMED]:
@@ -79,6 +84,12 @@ def _homes(found: Examined, settings: Settings) -> Iterator[Check]:
         elif not home.faults:
             mend = "Name the folder that Codex keeps its rollouts in: --codex-home DIR"
             yield Check("warning", "home", f"{home.path}: holds no rollouts", mend)
+        for path in home.conflicts[:_NAMED]:
+            text = f"{path}: a copy by its name, with records that its rollout lacks; not projected"
+            yield Check("warning", "copies", text, _CONFLICT)
+        if len(home.conflicts) > _NAMED:
+            text = f"{home.path}: {len(home.conflicts) - _NAMED} more such copies"
+            yield Check("warning", "copies", text, _CONFLICT)
         if home.polled_why and settings.run.watch != "poll":
             text = f"{home.polled_why}: news is found by looking every few seconds"
             yield Check("warning", "watching", text, 'Expected there; watch = "poll" says so')

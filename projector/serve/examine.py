@@ -22,6 +22,7 @@ from projector.discover.names import read_names
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
 from projector.serve import codex, codex_databases
+from projector.serve.copies import conflicts
 from projector.serve.examined import (
     Codex,
     Examined,
@@ -39,6 +40,8 @@ from projector.store.reading import Connection, Sql
 
 #: Seconds that the database's pages are checked for.
 INTEGRITY_S: Final = 10.0
+#: Copies under other names that are compared with their rollouts.
+_COPIES: Final = 1000
 _WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
 
 
@@ -88,7 +91,8 @@ def _home(home: str, mounts: str) -> Home:
     ]
     real = os.path.realpath(home)
     why = without_events(real, mounts)
-    return Home(home, len(found.files), len(found.folders), tuple(faults), why)
+    others = tuple(conflicts(found.files, found.folders, _COPIES))
+    return Home(home, len(found.files), len(found.folders), tuple(faults), why, others)
 
 
 _KINDS: Final = Sql(

@@ -19,6 +19,8 @@ class Home(NamedTuple):
     faults: tuple[str, ...]
     polled_why: str | None
     """Why there are no file events; None: there are."""
+    conflicts: tuple[str, ...] = ()
+    """Copies under other names whose records the rollouts do not all have."""
 
 
 class Mode(NamedTuple):

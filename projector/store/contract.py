@@ -150,6 +150,12 @@ class Store(Protocol):
     async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
 
+    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+        """Return the anomalies of a kind that were noted outside of batches."""
+
+    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+        """Delete anomalies that were noted outside of a batch and hold no longer."""
+
     async def index(self, extent: Extent, max_text_bytes: int) -> None:
         """Say what full-text search finds: the words of items written from now on are indexed.
 

@@ -82,7 +82,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
         paginated.complete(f"turn {EVIL}"),
     )
     name = f"rollout-2026-11-01T10-00-00-{paginated.THREAD}.jsonl"
-    (day / name).write_bytes(b"".join(paginated.written(records)) + b"\x1b[31m no record\n")
+    (day / name).write_bytes(paginated.text(*records) + b"\x1b[31m no record\n")
     named = {"id": paginated.THREAD, "thread_name": f"name {EVIL} 中", "updated_at": "2026-11-02"}
     (folder / "home" / "session_index.jsonl").write_bytes(orjson.dumps(named) + b"\n")
     assert projector(folder, "backfill").exit_code == 0

@@ -289,3 +289,19 @@ def test_every_field_of_header_and_meta_is_kept(store: Queried, run: Run) -> Non
 
     found = run(store.query("SELECT cwd, model, preview, total_tokens FROM threads"))
     assert found == [("/w", "m", "hello", 7)]
+
+
+def test_a_note_can_be_taken_back(store: Queried, run: Run) -> None:
+    """Only that one, and none that a batch made."""
+    kept, gone = (Anomaly("second_file", Offset(0), 0, f"/c/{one}: a copy of /d") for one in "ab")
+    of_batch = Anomaly("second_file", Offset(0), 0, "of a batch")
+    run(store.commit([batch(file_of(1), [of_batch])]))
+    run(store.note(rollout_id(1), [kept, gone]))
+    assert set(run(store.noted("second_file"))[rollout_id(1)]) == {kept, gone}
+
+    run(store.take_back(rollout_id(1), [gone, of_batch]))
+
+    assert dict(run(store.noted("second_file"))) == {rollout_id(1): [kept]}
+    assert not run(store.noted("other"))
+    rows = run(store.query("SELECT detail FROM anomalies ORDER BY detail"))
+    assert len(rows) == 2

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from projector import escapes
-from projector.place import RolloutFile, RolloutId, ThreadId
+from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
-from projector.store.postgres import costs, load_world, save, save_world
+from projector.store.postgres import costs, load_world, mended, save, save_world
 from projector.store.postgres.told import EVENT, ITEM, REALTIME, TOMBSTONE, TURN, Told
 from projector.store.postgres.transaction import Transaction
-from projector.store.postgres.wire import Row
+from projector.store.postgres.wire import Row, Wire
 from projector.store.postgres.world import Rollout
 from projector.store.postgres.write import lies
 
@@ -170,6 +170,48 @@ async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anoma
         return
     tx.anomalies.extend((rollout_id, one, False) for one in anomalies)
     await tx.commit()
+
+
+async def noted(wire: Wire, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
+    """Return a source's anomalies of a kind that were noted outside of batches."""
+    (rows,) = await wire.ask(
+        (
+            "SELECT rollout_id, byte_offset, byte_length, detail FROM _anomaly_rows"
+            " WHERE source_id = %s AND kind = %s AND NOT from_batch",
+            (source, kind),
+        )
+    )
+    found: dict[RolloutId, list[Anomaly]] = {}
+    for rollout_id, offset, length, detail in rows:
+        found.setdefault(RolloutId(rollout_id), []).append(
+            Anomaly(kind, Offset(offset), length, escapes.plain(detail))
+        )
+    return found
+
+
+async def take_back(
+    wire: Wire, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
+) -> None:
+    """Delete anomalies that were noted outside of batches."""
+    written = [mended.anomaly(one) for one in anomalies]
+    await wire.begin(
+        (
+            "DELETE FROM _anomaly_rows AS a USING unnest(%s::bigint[], %s::bigint[], %s::text[],"
+            " %s::text[]) AS k (byte_offset, byte_length, kind, detail)"
+            " WHERE a.source_id = %s AND a.rollout_id = %s AND a.byte_offset = k.byte_offset"
+            " AND a.byte_length = k.byte_length AND a.kind = k.kind AND a.detail = k.detail"
+            " AND NOT a.from_batch",
+            (
+                [one.offset for one in written],
+                [one.length for one in written],
+                [one.kind for one in written],
+                [one.detail for one in written],
+                source,
+                rollout_id,
+            ),
+        ),
+        ("COMMIT", ()),
+    )
 
 
 async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:

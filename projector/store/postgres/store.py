@@ -372,6 +372,16 @@ class PostgresStore:
         whole = [mended.anomaly(one) for one in anomalies]
         await self._transact(lambda tx: moves.note(tx, rollout_id, whole))
 
+    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+        """See `Store`. Of this source."""
+        return await self._run(lambda wire: moves.noted(wire, self.source, kind))
+
+    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+        """See `Store`."""
+        await self._run(
+            lambda wire: moves.take_back(wire, self.source, rollout_id, tuple(anomalies))
+        )
+
     async def index(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
         await self._run(lambda wire: search.choose(wire, self.source, extent, max_text_bytes))

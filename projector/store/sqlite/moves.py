@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from projector.place import RolloutFile, RolloutId, ThreadId
+from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
 from projector.store.sqlite import feed, index, link, rollouts, write
 from projector.store.sqlite.file import writing
@@ -100,6 +100,31 @@ def note(
         if row is not None:
             to = write.Target("", row.rollout, ThreadId(row.lineage[0]), 0, now_ms)
             write.note(db, to, anomalies, from_batch=False)
+
+
+def noted(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
+    """Return the anomalies of a kind that were noted outside of batches."""
+    found: dict[RolloutId, list[Anomaly]] = {}
+    for rollout_id, offset, length, detail in db.execute(
+        "SELECT r.rollout_id, a.byte_offset, a.byte_length, a.detail FROM _anomaly_rows AS a"
+        " JOIN _rollouts AS r ON r.rollout = a.rollout WHERE a.from_batch = 0 AND a.kind = ?",
+        (kind,),
+    ):
+        found.setdefault(RolloutId(rollout_id), []).append(
+            Anomaly(kind, Offset(offset), length, detail)
+        )
+    return found
+
+
+def take_back(db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    """Delete anomalies that were noted outside of batches."""
+    with writing(db):
+        db.executemany(
+            "DELETE FROM _anomaly_rows WHERE rollout ="
+            " (SELECT rollout FROM _rollouts WHERE rollout_id = ?) AND byte_offset = ?"
+            " AND byte_length = ? AND kind = ? AND detail = ? AND from_batch = 0",
+            [(rollout_id, one.offset, one.length, one.kind, one.detail) for one in anomalies],
+        )
 
 
 def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:

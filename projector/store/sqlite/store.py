@@ -265,6 +265,14 @@ class SqliteStore:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         await self._run(moves.note, rollout_id, tuple(anomalies), self._now_ms())
 
+    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+        """See `Store`."""
+        return await self._run(moves.noted, kind)
+
+    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+        """See `Store`."""
+        await self._run(moves.take_back, rollout_id, tuple(anomalies))
+
     async def index(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
         await self._run(index.choose, extent, max_text_bytes)

@@ -295,6 +295,7 @@ CREATE TABLE _anomaly_rows (
   detail      text NOT NULL,
   PRIMARY KEY (source_id, rollout_id, byte_offset, byte_length, kind, digest)
 );
+CREATE INDEX anomalies_noted ON _anomaly_rows (source_id, kind, rollout_id) WHERE NOT from_batch;
 COMMENT ON TABLE _anomaly_rows IS 'Places of rollouts that could not be read as written. Internal.';
 
 -- Legacy rollouts: user boundaries that a rollback may pop.

@@ -241,6 +241,8 @@ CREATE TABLE _anomaly_rows (
   detail      TEXT NOT NULL,
   UNIQUE (rollout, byte_offset, byte_length, kind, detail)
 ) STRICT;
+-- Those that were noted outside of batches: few, and looked through at each scan.
+CREATE INDEX anomalies_noted ON _anomaly_rows (kind, rollout) WHERE from_batch = 0;
 
 -- Legacy rollouts: user boundaries that a rollback may pop.
 CREATE TABLE _frames (
