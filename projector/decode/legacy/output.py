@@ -3,7 +3,12 @@
 `read_output` tries the formats in turn: JSON of three kinds, header lines before `Output:`,
 phrases that plain text begins with. What fits none is a completed command's text, whole.
 
-Source: docs on legacy rollouts, e1 and e2.
+A command that somebody or a policy kept from running is declined: the person, a rule (`COMMAND`
+rejected: REASON), the approval policy, the reviewer of approvals, a hook. Codex tells the model so
+in a text of its own, without header lines; what a command printed has them, whatever it quotes.
+
+Source: docs on legacy rollouts, e1 and e2; for what was declined, outputs of Codex 0.171 with rules
+and each approval policy, its strings, and public rollouts of 0.40 and 0.146.
 """
 
 from __future__ import annotations
@@ -41,6 +46,16 @@ _NEVER_RAN: Final = (
     "failed to parse exec_command arguments",
 )
 _DECLINED: Final = ("exec command rejected", "patch rejected", "rejected by user")
+#: Texts that are whole what Codex says of a command that was kept from running.
+_KEPT_FROM_RUNNING = re.compile(
+    r"`.+` rejected: .+"
+    r"|approval policy is .+; reject command .+"
+    r"|approval required by policy(?: rule)?, but AskForApproval.+"
+    r'|exec_command failed(?: for `.+`)?: CreateProcess { message: "Rejected\(.+\)" }'
+    r"|This action was rejected due to unacceptable risk\..*"
+    r"|Command blocked by PreToolUse hook: .+",
+    re.DOTALL,
+).fullmatch
 _FAILED: Final = (
     "failed in sandbox",
     "execution error:",
@@ -111,6 +126,9 @@ def read_output(text: str, depth: int = 0) -> Output:
         found = _of_headers(text, depth)
         if found is not None:
             return found
+    # What stands behind header lines may be a command's own words.
+    if depth == 0 and _KEPT_FROM_RUNNING(text.strip()):
+        return Output("declined", text, plain=True)
     return _of_plain(text)
 
 

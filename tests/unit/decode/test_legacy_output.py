@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from projector.decode.legacy.output import Output, joined, never_ran, read_output, without_wall_time
@@ -197,3 +198,50 @@ def test_what_never_ran() -> None:
     """The two kinds of calls that no tool took."""
     assert never_ran("unsupported custom tool call: x")
     assert not never_ran("error: unsupported")
+
+
+CMD = "`/bin/bash -lc 'rm -rf /a; echo `x`\n'`"
+POLICY = "approval policy is {0}; reject command {1} you should not ask for escalated permissions"
+KEPT = [
+    f"{CMD} rejected: blocked by policy",
+    f"{CMD} rejected: policy forbids commands starting with `rm`",
+    f"{CMD} rejected: rm -f style commands are not permitted. Use a safer approach",
+    f"{CMD} rejected: blocked by policy\n",
+    POLICY.format("Never", "\N{EM DASH}"),
+    POLICY.format("OnFailure", "-"),
+    POLICY.format("Granular(GranularApprovalConfig { rules: false })", "\N{EM DASH}"),
+    "approval required by policy, but AskForApproval is set to Never",
+    "approval required by policy rule, but AskForApproval::Granular.rules is false",
+    'exec_command failed: CreateProcess { message: "Rejected(\\"rejected by user\\")" }',
+    f'exec_command failed for {CMD}: CreateProcess {{ message: "Rejected(\\"no\\")" }}',
+    "This action was rejected due to unacceptable risk.\nReason: it deletes files.",
+    "Command blocked by PreToolUse hook: no. Command: rm -rf /a",
+]
+HEADERS = [
+    "Exit code: 0\nWall time: 0.1 seconds\nOutput:\n",
+    "Chunk ID: ab\nWall time: 0.1 seconds\nProcess exited with code 0\nOutput:\n",
+]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_a_command_that_was_kept_from_running_is_declined(text: str) -> None:
+    """Codex says so in a text of its own."""
+    assert read_output(text) == Output("declined", text, plain=True)
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_a_command_that_prints_such_a_text_ran(text: str) -> None:
+    """As one that shows a log: header lines stand before it, or other words."""
+    for headers in HEADERS:
+        assert read_output(headers + text).outcome == "completed"
+    wrapped = orjson.dumps({"output": text, "metadata": {"exit_code": 0}}).decode()
+    assert read_output(wrapped) == Output("completed", text, 0)
+    assert read_output(f"Wall time: 0.1 seconds\nOutput:\n{text}").outcome != "declined"
+    assert read_output(f"The log says:\n{text}").outcome == "completed"
+
+
+def test_other_failures_of_exec_command_are_failures() -> None:
+    """It could not be started, but nobody forbade it."""
+    text = 'exec_command failed: CreateProcess { message: "No such file or directory" }'
+
+    assert read_output(text).outcome == "failed"
