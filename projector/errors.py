@@ -54,6 +54,15 @@ class SetAside(ProjectorError):
     """This rollout cannot be read now; the others go on."""
 
 
+class TooManyOpenFiles(SetAside):
+    """The process or the system can open no more files: close some, then try again."""
+
+    @classmethod
+    def at(cls, path: str) -> TooManyOpenFiles:
+        """Say which file could not be opened."""
+        return cls(f"{path}: too many open files", hint="Raise the limit: ulimit -n")
+
+
 class Vanished(SetAside):
     """It was there when it was listed and is not any more: moved, compressed or deleted."""
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, Self
 
-from projector.errors import SetAside, Vanished
+from projector.errors import SetAside, TooManyOpenFiles, Vanished
 from projector.place import Offset
 from projector.regular_file import NotRegularFile, open_regular, pread_fully
 from projector.rows import Anomaly
@@ -148,7 +148,7 @@ def _set_aside(path: str, error: OSError) -> SetAside:
         case errno.ELOOP:
             return SetAside(f"{path}: links in a circle", hint="Remove the link")
         case errno.EMFILE | errno.ENFILE:
-            return SetAside(f"{path}: too many open files", hint="Raise the limit: ulimit -n")
+            return TooManyOpenFiles.at(path)
         case _:
             return SetAside(f"{path}: cannot be read: {error.strerror or error}")
 

@@ -53,7 +53,7 @@ async def backfill(
     def done(file: RolloutFile) -> None:
         progress.advance(1, file.size)
 
-    rounds = Rounds(store, limits_of(settings), on_done=done, ahead=ahead)
+    rounds = Rounds(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
     rounds.remember(standings)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     fresh = rounds.news_of(look.files.oldest_first())
@@ -65,10 +65,6 @@ async def backfill(
     try:
         while rounds.waiting:
             await rounds.round()
-            while rounds.vanished:  # archived, compressed, deleted since it was listed
-                _, file = rounds.vanished.popitem()
-                elsewhere = await asyncio.to_thread(surveyor.rollout, file)
-                rounds.news([elsewhere] if elsewhere else [])
     finally:
         await rounds.leave()
         rounds.close()

@@ -28,6 +28,7 @@ from projector.place import RolloutFile
 from projector.run import systemd
 from projector.run.batches import limits_of
 from projector.run.names import NameReader
+from projector.run.open_files import exhausted
 from projector.run.reload import changed
 from projector.run.retention import prune
 from projector.run.rounds import Rounds
@@ -102,8 +103,10 @@ class Daemon:
         self._to_reload = False
         self._pulse = pulse or Pulse()
         self._audience = audience or Nobody()
-        self._rounds = Rounds(store, limits_of(settings), on_step=self._pulse)
         self._surveyor = Surveyor(settings.codex_homes)
+        self._rounds = Rounds(
+            store, limits_of(settings), self._surveyor.rollout, on_step=self._pulse
+        )
         self._names = NameReader()
         self._holder = Holder(
             pid=os.getpid(),
@@ -207,9 +210,8 @@ class Daemon:
         await self._heed_scan()
         self._tell_of_watching()
         if self._rounds.waiting:
-            await self._rounds.round()
-            while self._rounds.vanished:
-                self._look_elsewhere(self._rounds.vanished.popitem()[1])
+            if await self._rounds.round():
+                self._rescan = True  # only a scan can vouch that a rollout is gone
             self._note_backlog()
             if time.monotonic() - self._beaten >= BUSY_BEAT_S:
                 await self._beat()
@@ -330,6 +332,8 @@ class Daemon:
         fresh = [over for over in look.passed_over if not over.passing]
         await note_second_files(self._store, [*fresh, *lasting], look.files)
         self._tell_of_homes(look)
+        if look.faults and self._give_descriptors():
+            self._rescan = True
         await prune(self._store, self._settings)
         self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
@@ -343,6 +347,7 @@ class Daemon:
         if mode.watching == "events":
             log.event("watch.started")
         else:
+            self._give_descriptors()
             log.event("watch.fell_back", why=mode.why)
 
     def _tell_of_homes(self, look: Survey) -> None:
@@ -441,6 +446,7 @@ class Daemon:
                     log.event("store.lost", error=str(lost))
                 self._anew |= isinstance(lost, StoreReplaced)
                 self._store_faults += 1
+                self._give_descriptors()
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")
                 await self._sleep(wait)
@@ -448,6 +454,10 @@ class Daemon:
                 if wait:
                     log.event("store.recovered")
                 return
+
+    def _give_descriptors(self) -> bool:
+        """Close rollouts where something else could not be opened for want of descriptors."""
+        return exhausted() and self._rounds.close_files()
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, with signs of life to the watchdog, until told to stop."""

@@ -74,7 +74,12 @@ async def rebuild(
     )
     progress.start(len(files), sum(file.size for file in files.values()))
     one = _Anew(store, limits_of(settings), surveyor.rollout)
-    rounds = Rounds(store, limits_of(settings), on_done=lambda file: progress.advance(1, file.size))
+    rounds = Rounds(
+        store,
+        limits_of(settings),
+        surveyor.rollout,
+        on_done=lambda file: progress.advance(1, file.size),
+    )
     for rollout_id, file in files.items():
         if rollout_id in standings:
             await one.make(file)

@@ -15,6 +15,11 @@ Backfill and daemon are the same rounds with different ends. The rules:
    line again when its file changes, or at the next full scan. So is one that we cannot project by
    a fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A
    fault in a transaction of several is looked for as in rule 3, one rollout each.
+5. A rollout that is not where it was listed is looked for where Codex may have moved it, before
+   the next round. What is found nowhere is the result of that round: whoever asked for it knows
+   whether only a scan can tell that it is gone.
+6. Rollouts keep open what is their share of the process's limit. Where one cannot be opened for
+   want of descriptors all are closed, the share is halved, and it is tried again.
 """
 
 from __future__ import annotations
@@ -28,7 +33,13 @@ from itertools import dropwhile, islice
 from traceback import format_tb
 
 from projector import log
-from projector.errors import CheckpointMoved, ProjectorError, SetAside, Vanished
+from projector.errors import (
+    CheckpointMoved,
+    ProjectorError,
+    SetAside,
+    TooManyOpenFiles,
+    Vanished,
+)
 from projector.known import Known, Line, id_of
 from projector.meters import Durations
 from projector.place import Offset, RolloutFile, RolloutId
@@ -36,16 +47,13 @@ from projector.read.resume import StartOver
 from projector.rows import Anomaly
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits
+from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
 from projector.run.tail import Tail
 from projector.store.contract import Batch, Store
 from projector.store.standings import Standings
 
-#: Rollouts that are read side by side; of a round, and so of one transaction, there are no more.
-SIDE_BY_SIDE = 64
 #: Rollouts whose tails are kept for their next news: 30 KB each.
 HOT_TAILS = 1024
-#: Files that stay open meanwhile. To open one costs little, and wakes who watches it.
-OPEN_FILES = 256
 #: Compressed ones among those that are read side by side: each unpacks into a window of its own,
 #: of 128 MiB at most.
 PACKED = 2
@@ -98,6 +106,7 @@ class Rounds:
         self,
         store: Store,
         limits: Limits,
+        locate: Callable[[RolloutFile], RolloutFile | None],
         *,
         on_bytes: Callable[[int], None] = lambda _: None,
         on_done: Callable[[RolloutFile], None] = lambda _: None,
@@ -109,6 +118,7 @@ class Rounds:
         Args:
             store: where batches go.
             limits: of one rollout's batch.
+            locate: looks for a rollout that is not where it was listed; None: it is nowhere.
             on_bytes: told how many bytes of a rollout were committed.
             on_done: told that a rollout was read to its end, or set aside.
             on_step: told of each step of the work: a piece of a rollout, read or committed.
@@ -116,6 +126,9 @@ class Rounds:
         """
         self._store = store
         self._limits = limits
+        self._locate = locate
+        self._most_open = self._open = share_of(raised_limit())
+        self._starved = False
         self._on_bytes = on_bytes
         self._on_done = on_done
         self._on_step = on_step
@@ -136,8 +149,8 @@ class Rounds:
         """Projects one rollout anew beside the rounds: `_replacing`."""
         self._leaving = False
         self.set_aside: dict[RolloutId, SetAside] = {}
-        self.vanished: dict[RolloutId, RolloutFile] = {}
-        """Listed, and not there when they were read: moved, or gone. Whoever looks empties it."""
+        self._missing: list[RolloutFile] = []
+        """Listed, and not there when they were read: to be located before the next round."""
         self.counters = Counters()
 
     # Who stands in line ---------------------------------------------------------------------
@@ -166,7 +179,8 @@ class Rounds:
     @property
     def waiting(self) -> int:
         """Rollouts in line."""
-        return len(self._line) + len(self._reading) + (self._replacement is not None)
+        replacing = self._replacement is not None
+        return len(self._line) + len(self._reading) + len(self._missing) + replacing
 
     @property
     def behind_bytes(self) -> int:
@@ -233,7 +247,7 @@ class Rounds:
             known.clear()
         self._fresh.clear()
         self.set_aside.clear()
-        self.vanished.clear()
+        self._missing.clear()
 
     def limit(self, limits: Limits) -> None:
         """Read rollouts by these limits from now on."""
@@ -243,23 +257,27 @@ class Rounds:
 
     # A round --------------------------------------------------------------------------------
 
-    async def round(self) -> int:
-        """Take a batch of each of the first in line and commit them; give how many there were.
+    async def round(self) -> tuple[RolloutFile, ...]:
+        """Take a batch of each of the first in line and commit them.
+
+        Returns the rollouts that the round before did not find where they were listed, and that
+        are nowhere else: only a scan can tell whether they are gone.
 
         Raises:
             StoreUnavailable: nothing is lost and nothing was forgotten; call again later.
         """
+        nowhere = await self._locate_missing()
         turns: list[_Turn] = []
-        visited = 0
         try:
             await self._heed_replacement()
             chosen = self._next()
             if not chosen and self._replacement is not None:
                 await asyncio.wait([self._replacement], timeout=_PATIENCE_S)
-                return 1
-            visited = await self._take_turns(chosen, turns)
+                return nowhere
+            await self._take_turns(chosen, turns)
             if turns:
                 await self._commit(turns)
+            self._fit_open_files()
         except CheckpointMoved as moved:
             log.event("store.checkpoint_moved", why=moved.message)
             self._cautious = CAUTIOUS_ROUNDS
@@ -275,18 +293,52 @@ class Rounds:
         except BaseException:
             self._read_again()
             raise
-        return visited
+        return nowhere
 
-    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> int:
-        """Add what the chosen rollouts give to `turns`, up to a batch's bytes; tell of how many."""
-        size = visited = 0
+    def _fit_open_files(self) -> None:
+        """Begin again with fewer open files where one could not be opened; else allow one more."""
+        if self._starved:
+            self._starved = False
+            self._read_again()
+            self.close_files()
+        else:
+            self._open = self._open.grown(self._most_open)
+
+    def close_files(self) -> bool:
+        """Close the files of all that wait for news, and keep half as many open from now on.
+
+        For whoever could not open a file, within rounds or beside them. False: none was open.
+        """
+        closed = bool(self._resting)
+        self._open = self._open.halved()
+        while self._resting:
+            self._resting.popitem()[1].rest(is_open=False)
+        return closed
+
+    async def _locate_missing(self) -> tuple[RolloutFile, ...]:
+        """Put those in line again that lie elsewhere now; return the others."""
+        nowhere: list[RolloutFile] = []
+        while self._missing:
+            file = self._missing.pop()
+            elsewhere = await asyncio.to_thread(self._locate, file)
+            if elsewhere is None:
+                nowhere.append(file)
+                self._on_done(file)
+            else:
+                self.news([elsewhere], urgent=True)
+        return tuple(nowhere)
+
+    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> None:
+        """Add what the chosen rollouts give to `turns`, up to a batch's bytes."""
+        size = 0
         glances = await self._glance(chosen)
         # Those first: what was read of them must be in this commit.
         for rollout_id in sorted(chosen, key=lambda one: one not in glances):
             glance, before = glances.pop(rollout_id, None), self.counters.bytes_read
             turn = await self._turn(rollout_id, self._reading[rollout_id], glance)
-            visited += 1
             self._on_step()
+            if self._starved:
+                return
             made = 0
             if turn is not None:
                 turns.append(turn)
@@ -295,8 +347,7 @@ class Rounds:
             if glances:
                 continue
             if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_read_ahead):
-                break
-        return visited
+                return
 
     async def leave(self) -> None:
         """Give up what is projected anew, if anything is: nothing of it is written."""
@@ -316,7 +367,8 @@ class Rounds:
         fresh: list[RolloutId] = []
         passed_over: list[tuple[RolloutId, RolloutFile]] = []
         packed = sum(1 for file in self._reading.values() if file.name.compressed)
-        while self._line and len(self._reading) < SIDE_BY_SIDE and len(passed_over) < SIDE_BY_SIDE:
+        most = self._open.side_by_side
+        while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
             is_replaced = self._replacing is not None and (
                 self._replacing.name.rollout_id == rollout_id
@@ -335,7 +387,7 @@ class Rounds:
         for rollout_id, file in reversed(passed_over):
             self._line[rollout_id] = file
             self._line.put_first(rollout_id)
-        room = 1 if self._cautious else SIDE_BY_SIDE
+        room = 1 if self._cautious else most
         self._cautious = max(0, self._cautious - 1)
         return list(self._reading)[:room]
 
@@ -372,21 +424,16 @@ class Rounds:
         before = tail.bytes_read
         try:
             batch = await self._next_batch(tail, file, glance)
-        except Vanished as reason:
-            self._throw_away(rollout_id)
-            if self._lost.get(rollout_id) == file:  # looked for before, and found there
-                self._aside(rollout_id, file, reason)
-            else:
-                self._lost[rollout_id] = self.vanished[rollout_id] = file
-                self._on_done(file)
-            return None
         except SetAside as reason:
-            self._aside(rollout_id, file, reason)
+            self._cannot_read(rollout_id, file, reason)
             return None
         except ProjectorError:
             raise
         except Exception as fault:  # noqa: BLE001 - rule 4: whatever it is
-            self._fail(rollout_id, fault)
+            if is_too_many(fault):  # a module could not be imported
+                self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
+            else:
+                self._fail(rollout_id, fault)
             return None
         finally:
             self.counters.bytes_read += tail.bytes_read - before
@@ -412,6 +459,20 @@ class Rounds:
                 return batch
         self._reading.move_to_end(rollout_id)
         return None
+
+    def _cannot_read(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> None:
+        """Have a rollout located, or tried again with fewer files open; else set it aside."""
+        if isinstance(reason, Vanished) and self._lost.get(rollout_id) != file:
+            self._throw_away(rollout_id)
+            self._lost[rollout_id] = file
+            self._missing.append(file)
+        elif isinstance(reason, TooManyOpenFiles) and (
+            self._resting or self._open != self._open.halved()
+        ):
+            self._starved = True
+            self._line.setdefault(rollout_id, file)
+        else:  # it vanished where it was located, too, or nothing more of ours can be closed
+            self._aside(rollout_id, file, reason)
 
     async def _begin(
         self, tail: Tail, file: RolloutFile, glance: _Glance | None
@@ -485,11 +546,8 @@ class Rounds:
         match fault:
             case None:
                 pass
-            case Vanished():
-                self._lost[rollout_id] = self.vanished[rollout_id] = file
-                self._on_done(file)
             case SetAside():
-                self._aside(rollout_id, file, fault)
+                self._cannot_read(rollout_id, file, fault)
             case CheckpointMoved():
                 log.event("store.checkpoint_moved", why=fault.message)
                 self._line.setdefault(rollout_id, file)
@@ -576,7 +634,7 @@ class Rounds:
         self._on_done(file)
         tail.rest(is_open=True)
         self._resting[rollout_id] = tail
-        while len(self._resting) > OPEN_FILES:
+        while len(self._resting) > self._open.resting:
             self._resting.popitem(last=False)[1].rest(is_open=False)
         while len(self._hot) > HOT_TAILS:
             self._hot.popitem(last=False)[1].close()

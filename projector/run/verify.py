@@ -296,15 +296,22 @@ class _Comparison:
 
     async def unknown(self, file: RolloutFile) -> None:
         """Tell of a rollout that the database does not know, if it has a whole line."""
-        try:
-            if await asyncio.to_thread(_has_line, file, self._limits):
-                size = 0 if file.name.compressed else file.size
-                behind = Behind(rollout_id=file.name.rollout_id, path=file.path, bytes=size)
-                self._report.behind.append(behind)
-        except Vanished:
-            pass
-        except SetAside as reason:
-            self._report.unreadable.append(f"rollout {file.name.rollout_id}: {reason}")
+        found: RolloutFile | None = file
+        while found is not None:
+            try:
+                if await asyncio.to_thread(_has_line, found, self._limits):
+                    size = 0 if found.name.compressed else found.size
+                    behind = Behind(rollout_id=found.name.rollout_id, path=found.path, bytes=size)
+                    self._report.behind.append(behind)
+            except Vanished:
+                before, found = found, await asyncio.to_thread(self._look, found)
+                if found == before:
+                    return
+            except SetAside as reason:
+                self._report.unreadable.append(f"rollout {found.name.rollout_id}: {reason}")
+                return
+            else:
+                return
 
 
 def _has_line(file: RolloutFile, limits: Limits) -> bool:

@@ -151,7 +151,7 @@ def test_a_folder_of_very_many_rollouts(tmp_path: Path) -> None:
 
     async def peak_of_two_looks() -> int:
         store = await open_store(settings.database)
-        rounds = Rounds(store, limits_of(settings))
+        rounds = Rounds(store, limits_of(settings), surveyor.rollout)
         tracemalloc.start()
         try:
             for _ in range(2):

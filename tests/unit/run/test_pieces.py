@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from projector.discover.scan import scan
 from projector.run import rounds as rounds_of
 from projector.run.batches import limits_of
+from projector.run.open_files import OpenFiles
 from projector.run.rounds import Rounds
+from projector.run.survey import Surveyor
 from projector.store.sqlite.store import SqliteStore
 from tests.extended import extended
 from tests.legacy_records import (
@@ -143,7 +145,7 @@ async def follow(home: Path, database: Path, writers: list[Writer], chance: Rand
     """Read the rollouts while they are written."""
     limits = limits_of(settings_for(home, database, batch_records=chance.choice((1, 5, 1_000))))
     store = await SqliteStore.open(database)
-    rounds = Rounds(store, limits)
+    rounds = Rounds(store, limits, Surveyor([str(home)]).rollout)
     while writers:
         for writer in chance.sample(writers, chance.randint(1, len(writers))):
             if not writer.write():
@@ -155,7 +157,7 @@ async def follow(home: Path, database: Path, writers: list[Writer], chance: Rand
             rounds.close()
             await store.close()
             store = await SqliteStore.open(database)
-            rounds = Rounds(store, limits)
+            rounds = Rounds(store, limits, Surveyor([str(home)]).rollout)
             rounds.remember(await store.standings())
         rounds.news(scan(str(home)).files)
         while rounds.waiting:
@@ -184,10 +186,8 @@ def test_in_pieces_the_rows_are_those_of_a_backfill(
 ) -> None:
     chance = Random(seed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        for name, number in zip(
-            ("SIDE_BY_SIDE", "HOT_TAILS", "OPEN_FILES"), (*room, room[1]), strict=True
-        ):
-            patch.setattr(rounds_of, name, number)
+        patch.setattr(rounds_of, "share_of", lambda _: OpenFiles(*room))
+        patch.setattr(rounds_of, "HOT_TAILS", room[1])
         home, database = Path(folder, "home"), Path(folder, "pieces.db")
         writers = [
             Writer(home, at, data, chance)

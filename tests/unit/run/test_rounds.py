@@ -15,6 +15,7 @@ from projector.place import RolloutFile, RolloutId
 from projector.rows import Found, Wants
 from projector.run.batches import limits_of
 from projector.run.rounds import Rounds
+from projector.run.survey import Surveyor
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import Rollout
 from tests.projecting import backfilled, settings_for
@@ -56,7 +57,7 @@ class Scene:
 
     async def rounds(self, store: SqliteStore) -> Rounds:
         """Begin as a process that was started just now does."""
-        rounds = Rounds(store, limits_of(self.settings))
+        rounds = Rounds(store, limits_of(self.settings), Surveyor([str(self.home)]).rollout)
         rounds.remember(await store.standings())
         return rounds
 
@@ -132,10 +133,11 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
         (scene.home / gone.path).unlink()
         (scene.home / replaced.path).write_bytes((scene.home / others[0].path).read_bytes())
         rounds.news(listed)
+        nowhere: list[RolloutFile] = []
         while rounds.waiting:
-            await rounds.round()
+            nowhere += await rounds.round()
 
-        assert list(rounds.vanished) == [gone.rollout_id]
+        assert [one.name.rollout_id for one in nowhere] == [gone.rollout_id]
         assert rounds.counters.replaced == 1
         standings = await store.standings()
         for one in others:
