@@ -234,6 +234,8 @@ class Ledger:
         self.items: dict[Key, Item] = {}
         self._changed_turns: dict[bytes, Turn] = {}
         self._changed_items: dict[Key, Item] = {}
+        self._flushed: set[Key] = set()
+        """Items that are in `_out` already."""
         self._out: list[Change] = []
 
     # Turns
@@ -319,6 +321,20 @@ class Ledger:
         self.items.pop((turn_id, item_id), None)
         self._out.append(Drop(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
+    def replace(self, turn: Turn, item_id: str, at: int, batch: int) -> None:
+        """Take an item out that is `put` at once again: then it stands at its new place.
+
+        `batch`: offset of the first line of these changes. Of a turn that began there or later the
+        store has no item: one that is not handed out yet is forgotten.
+        """
+        key = (turn.turn_id, item_id)
+        unknown = key in self._changed_items and key not in self._flushed
+        if unknown and turn.made and turn.offset >= batch:
+            del self._changed_items[key]
+            self.items.pop(key, None)
+        else:
+            self.drop(*key, at)
+
     # Changes
 
     def add(self, change: Change) -> None:
@@ -361,6 +377,7 @@ class Ledger:
     def flush(self) -> None:
         """Hand out every row that changed, as it stands now."""
         self._out.extend(self._rows())
+        self._flushed.update(self._changed_items)
         self._changed_turns.clear()
         self._changed_items.clear()
 
@@ -374,6 +391,7 @@ class Ledger:
         """Give all changes since the last time, in order."""
         self.flush()
         out, self._out = self._out, []
+        self._flushed.clear()
         return out
 
 

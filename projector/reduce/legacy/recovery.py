@@ -1,10 +1,13 @@
 """Items that only the model's input holds, rebuilt from calls and their outputs.
 
 A call's item is made at the line of the call and ends with its output. An event that tells of
-the same call wins, whenever it comes. Open calls, and processes that outlive theirs, are part
-of the state; both are bounded and age out, with an anomaly.
+the same call wins, whenever it comes: its item stands at the event's line, with its time, so that
+commands that ran at once come in the order of their ends, as Codex 0.171 migrates them. Without an
+event an item keeps the call's place. Open calls, and processes that outlive theirs, are part of the
+state; both are bounded and age out, with an anomaly.
 
-Source: docs on legacy rollouts, e.
+Source: docs on legacy rollouts, e; for places, what the migration of Codex 0.171 makes of calls
+whose events and outputs come in any order.
 """
 
 from __future__ import annotations
@@ -85,8 +88,7 @@ class Recovery:
             self._desk.note("bad_arguments", f"{error} not as the tool takes them")
             what = Called("nothing")
         if what.item is not None:
-            self._desk.item(turn, what.item, "response_item")
-            self._turns.touch(turn)
+            self._put(turn, what.item)
         call = OpenCall(
             kind=what.kind,
             turn=turn.turn_id,
@@ -122,7 +124,7 @@ class Recovery:
             self._answer(call_id, call, output)
 
     def _answer(self, call_id: str, call: OpenCall, output: Any) -> None:
-        ledger = self._desk.ledger
+        state, ledger = self._desk.state, self._desk.ledger
         item = ledger.item(call.turn, call_id) if call.shown else None
         if call.shown and item is None:
             return  # a rollback took it
@@ -139,6 +141,7 @@ class Recovery:
                 # A store counts on new rows where the batch is, unless older ones change.
                 ledger.drop(call.turn, call_id, self._desk.record.offset)
             self._desk.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
+            state.remember_rebuilt(call.turn, call_id)
         self._touch(call.turn)
 
     def _command(self, call_id: str, call: OpenCall, output: Any) -> None:
@@ -179,20 +182,34 @@ class Recovery:
         if made["status"] != "inProgress":
             del sessions[call.note]
 
+    def _put(self, turn: Turn, item: Json) -> None:
+        """Make an item at this line."""
+        self._desk.item(turn, item, "response_item")
+        self._desk.state.remember_rebuilt(turn.turn_id, item["id"])
+        self._turns.touch(turn)
+
     def _touch(self, turn_id: str) -> None:
         self._turns.touch(self._desk.ledger.turn(turn_id))
 
     def told(self, turn: Turn, item_id: str) -> None:
-        """Let an event win over what was rebuilt from the call of the same id."""
-        state, ledger = self._desk.state, self._desk.ledger
+        """Let an event win over what was rebuilt from the call of the same id, place included."""
+        state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
+        made: dict[str, None] = {}
         call = state.calls.pop(item_id, None)
-        if call is not None and call.shown and call.turn != turn.turn_id:
-            ledger.drop(call.turn, item_id, self._desk.record.offset)
+        if call is not None and call.shown:
+            made[call.turn] = None
         if state.sessions:
             for name in [key for key, each in state.sessions.items() if each.item == item_id]:
-                session = state.sessions.pop(name)
-                if session.turn != turn.turn_id:
-                    ledger.drop(session.turn, item_id, self._desk.record.offset)
+                made[state.sessions.pop(name).turn] = None
+        if state.rebuilt.get(item_id) == turn.turn_id:
+            made[turn.turn_id] = None
+        for turn_id in made:
+            if turn_id == turn.turn_id:
+                ledger.replace(turn, item_id, record.offset, self._desk.batch)
+            else:
+                ledger.drop(turn_id, item_id, record.offset)
+        if state.rebuilt.get(item_id) in made:
+            del state.rebuilt[item_id]
         active = state.active
         if active is not None and active.turn == turn.turn_id:
             state.remember_told(item_id)
@@ -220,8 +237,7 @@ class Recovery:
             "action": done,
             "results": None,
         }
-        self._desk.item(turn, item, "response_item")
-        self._turns.touch(turn)
+        self._put(turn, item)
 
     def image(self, payload: Json) -> None:
         """Take an `image_generation_call`."""
@@ -241,8 +257,7 @@ class Recovery:
             self._desk.note("bad_arguments", "an image that is none")
             return
         item = tools.image_item(item_id, status, result, prompt)
-        self._desk.item(turn, item, "response_item")
-        self._turns.touch(turn)
+        self._put(turn, item)
 
     def shell(self, payload: Json, ran: ShellCommand) -> None:
         """Take the person's own command, unless an event told of it."""
@@ -263,8 +278,7 @@ class Recovery:
             "exitCode": ran.exit_code,
             "durationMs": ran.duration_ms,
         }
-        self._desk.item(turn, item, "response_item")
-        self._turns.touch(turn)
+        self._put(turn, item)
 
 
 _OTHER: Final[Json] = {"type": "other"}

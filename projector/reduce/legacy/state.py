@@ -27,6 +27,8 @@ CALLS_MAX: Final = 256
 SESSIONS_MAX: Final = 256
 #: Calls of the active turn that events told of: their outputs are to be ignored.
 TOLD_MAX: Final = 128
+#: Items rebuilt from calls, in case that an event tells of the same call later.
+REBUILT_MAX: Final = 64
 #: Names of tools that the client brought.
 TOOLS_MAX: Final = 1024
 #: Kinds of unknown records that are noted once each.
@@ -133,6 +135,8 @@ class State:
     sessions: dict[str, Session] = field(default_factory=dict)
     told: dict[str, None] = field(default_factory=dict)
     """Ids of items of the active turn that events made; the newest last."""
+    rebuilt: dict[str, str] = field(default_factory=dict)
+    """Ids of items that calls made, each with its turn; the newest last."""
     last_search: str | None = None
     user_shells: int = 0
     totals: Totals | None = None
@@ -155,6 +159,15 @@ class State:
         self.told[item_id] = None
         if len(self.told) > TOLD_MAX:
             del self.told[next(iter(self.told))]
+
+    def remember_rebuilt(self, turn_id: str, item_id: str) -> None:
+        """Note that a call made an item."""
+        self.rebuilt.pop(item_id, None)
+        if len(turn_id) + len(item_id) > ID_MAX:
+            return
+        self.rebuilt[item_id] = turn_id
+        if len(self.rebuilt) > REBUILT_MAX:
+            del self.rebuilt[next(iter(self.rebuilt))]
 
     def open_call(self, call_id: str, call: OpenCall) -> list[tuple[str, OpenCall]]:
         """Note a call, and give those that had to make room for it."""

@@ -214,7 +214,7 @@ class Calls:
         if key in self._shown:
             # The item's row is to have the item's own place and times.
             del self._shown[key]
-            self._ledger.drop(turn_id, item_id, self._desk.record.offset)
+            self._state.remember_rebuilt(turn_id, item_id)
         self._recovery.told(self._ledger.turn(turn_id), item_id)
         kind = item.get("type")
         if kind == "WebSearch" and len(item_id) <= ID_MAX:

@@ -23,7 +23,7 @@ from tests.legacy_records import (
     said,
     started,
 )
-from tests.memory_legacy import ROLLOUT, MemoryStore, project
+from tests.memory_legacy import ROLLOUT, MemoryStore, lines_of, project, story
 
 AGENT = "01a30000-0000-7000-8000-00000000a0a0"
 DONE = '{"output":"o","metadata":{"exit_code":0,"duration_seconds":0.5}}'
@@ -402,3 +402,57 @@ def test_a_call_without_a_turn_is_passed_over() -> None:
 
     assert rebuilt(answer("a"), completed("t1"), *bare)[1][1:] == []
     assert len(rebuilt(answer("a"), completed("t1"), *passed)[1]) == 2
+
+
+RUNS = "Process running with session ID 7\nOutput:\n"
+MCP = event(
+    "mcp_tool_call_end",
+    call_id="m",
+    invocation={"server": "s", "tool": "t", "arguments": {}},
+    duration={"secs": 1, "nanos": 0},
+    result={"Ok": {"content": [], "isError": False}},
+)
+A, B, M = call("a", ("exec_command", {"cmd": "x"})), call("b", ("shell", {"command": ["y"]})), (
+    call("m", ("mcp__s__t", {}))
+)  # fmt: skip
+ENDED_A, ENDED_B = ran("a", "t1", "agent"), ran("b", "t1", "agent")
+PLACES: list[tuple[str, list[Record], str]] = [
+    ("as they ended", [A, B, ENDED_B, ENDED_A, output("a", DONE), output("b", DONE)], "b a"),
+    ("outputs first", [A, B, output("a", DONE), output("b", DONE), ENDED_B, ENDED_A], "b a"),
+    ("words between", [A, B, answer("w"), ENDED_B, answer("x"), output("a", DONE), ENDED_A],
+     "w b x a"),
+    ("without an event the call's place", [A, B, answer("w"), output("a", DONE), ENDED_B],
+     "a w b"),
+    ("of every kind", [M, A, ENDED_A, answer("w"), MCP, output("m", "[]")], "a w m"),
+    ("a process that goes on", [A, output("a", RUNS), B, output("b", DONE), ENDED_A], "b a"),
+    ("a turn that is over", [A, B, completed("t1"), started("t2"), answer("w"), ENDED_B, ENDED_A],
+     "w b a"),
+    ("told twice", [A, B, ENDED_B, answer("w"), ENDED_A, ENDED_B], "b w a"),
+    ("a call that is told of already", [ENDED_B, A, B, output("b", DONE), ENDED_A], "b a"),
+    ("the same call twice", [A, output("a", DONE), B, A, answer("w"), ENDED_A], "b w a"),
+    ("an item of its own", [A, B, answer("w"), event("item_completed", thread_id=ROLLOUT,
+     turn_id="t1", item={"type": "Plan", "id": "a", "text": "a"})], "b w a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "order"), [pytest.param(*case[1:], id=case[0]) for case in PLACES]
+)
+def test_the_place_of_an_item_that_an_event_tells_of(records: list[Record], order: str) -> None:
+    """That of the event, however the lines come: Codex shows the ends of commands in order."""
+    data = lines_from([header(), started("t1"), *records])
+    lines = lines_of(data)
+    whole, _ = project(data)
+
+    assert story(whole).replace("t1:", "").replace("t2:", "") == order
+    for row in whole.living_items():
+        at = [line.offset for line in lines].index(row.offset)
+        told = b"function_call" not in lines[at].data
+        assert told == (row.provenance != "response_item")
+        assert row.created_at_ms == 1_772_359_200_250 + at * 1000
+    for cut in range(len(lines)):
+        for resume in (False, True):
+            pieces, _ = project(data, [cut], resume=resume)
+            assert pieces.state() == whole.state()
+    pieces, _ = project(data, range(len(lines)), resume=True)
+    assert pieces.state() == whole.state()
