@@ -20,6 +20,10 @@ UID_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "codex-projector:uid")
 
 _SEED = UID_NAMESPACE.bytes
 
+#: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
+#: floats, which its columns refuse. No count that was ever true is near it.
+MOST_TOKENS: Final = 1 << 52
+
 #: From this many bytes on, a line or snapshot is copied as seldom as can be.
 LONG: Final = 1024 * 1024
 
@@ -147,7 +151,10 @@ class RealtimeRow(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """What one model response cost. One row a record that reports it; repeated lines keep one."""
+    """What one model response cost. One row a record that reports it; repeated lines keep one.
+
+    No count is beyond `MOST_TOKENS`. Source: `reduce/tokens.py`.
+    """
 
     uid: bytes
     turn_id: TurnId | None
@@ -161,6 +168,10 @@ class UsageRow(NamedTuple):
     reasoning_output_tokens: int
     total_tokens: int
     recorded_at_ms: int | None
+    cache_write_input_tokens: int | None = None
+    """None: not told."""
+    service_tier: str | None = None
+    """As the record says, else the thread's settings; None: neither does."""
 
 
 EventType = Literal[
@@ -240,7 +251,33 @@ class Drop(NamedTuple):
     at: Offset
 
 
-Change = TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | Frame | Own | Bury | Drop
+class RetractCounts(NamedTuple):
+    """Tombstones for the usage rows that token counts of a turn made: it has records of its own.
+
+    Those are the living rows of the rollout without a response id, before `before`, of this turn;
+    and those without a turn from `since` on. Changes of usage before and after it are never
+    reordered across it.
+    """
+
+    turn_id: TurnId
+    before: Offset
+    since: Offset
+
+
+class NameUsage(NamedTuple):
+    """Gives a model to the usage rows before an offset that have none.
+
+    Changes of usage before and after it are never reordered across it.
+    """
+
+    model: str
+    before: Offset
+
+
+Change = (
+    TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | Frame | Own | Bury | Drop
+    | RetractCounts | NameUsage
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +340,7 @@ class Meta:
     """Objective of the first goal: the preview of a thread without a user message."""
     name: str | None = None
     """As the rollout itself says (old legacy rollouts only)."""
-    total_tokens: int | None = None
+    reported_total_tokens: int | None = None
     """`total_token_usage.total_tokens` of the last token_count."""
     updated_at_ms: int | None = None
     """Time of the last record with a readable time."""

@@ -24,8 +24,10 @@ from projector.rows import (
     KnownItem,
     KnownTurn,
     Message,
+    NameUsage,
     Own,
     RealtimeRow,
+    RetractCounts,
     TurnRow,
     UsageRow,
     Wants,
@@ -51,7 +53,7 @@ class Memory:
         for change in changes:
             self._apply(change)
 
-    def _apply(self, change: Change) -> None:  # noqa: C901 - one case a kind of change
+    def _apply(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case a kind of change
         match change:
             case TurnRow():
                 self.turns[change.uid] = change
@@ -74,6 +76,16 @@ class Memory:
                 self._bury(change)
             case Drop():
                 self.dropped.add(change.uid)
+            case RetractCounts():
+                for uid, row in list(self.usage.items()):
+                    loose = row.turn_id is None and row.offset >= change.since
+                    mine = row.turn_id == change.turn_id or loose
+                    if mine and row.response_id is None and row.offset < change.before:
+                        del self.usage[uid]
+            case NameUsage():
+                for uid, row in self.usage.items():
+                    if row.model is None and row.offset < change.before:
+                        self.usage[uid] = row._replace(model=change.model)
             case _:
                 assert_never(change)
 

@@ -78,20 +78,27 @@ def tokens(total: int) -> Json:
     counts = dict.fromkeys(
         ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens"), 0
     )
-    usage = {**counts, "total_tokens": total}
+    usage = {**counts, "input_tokens": total, "total_tokens": total}
     return event("token_count", info={"total_token_usage": usage, "last_token_usage": usage})
 
 
-def usage(response: str, total: int = 5) -> Json:
+def usage(
+    response: str, turn: str = "A", *, total: int = 5, thread_total: int | None = None
+) -> Json:
     cost = {
-        "input_tokens": 3,
+        "input_tokens": 3 if total else 0,
         "cached_input_tokens": 1,
-        "output_tokens": 2,
+        "output_tokens": 2 if total else 0,
         "reasoning_output_tokens": 1,
         "total_tokens": total,
     }
-    ids = {"thread_id": THREAD, "turn_id": "A", "session_id": THREAD, "root_turn_id": "A"}
-    costs = {"usage": cost, "turn_token_usage": cost, "thread_token_usage": cost}
+    ids = {"thread_id": THREAD, "turn_id": turn, "session_id": THREAD, "root_turn_id": turn}
+    so_far = {"input_tokens": thread_total, "total_tokens": thread_total}
+    costs = {
+        "usage": cost,
+        "turn_token_usage": cost,
+        "thread_token_usage": cost if thread_total is None else so_far,
+    }
     return {"type": "token_usage_record", "payload": {**ids, "response_id": response, **costs}}
 
 

@@ -6,11 +6,10 @@ Source: docs on files, section 4: metadata as Codex keeps it, over the records o
 from __future__ import annotations
 
 import uuid
-from typing import Any, Final
+from typing import Final
 
-from projector.decode.fields import I64_MAX, I64_MIN, Object
-from projector.place import Offset, Ordinal, TurnId
-from projector.rows import Header, Meta, UsageRow
+from projector.decode.fields import Object
+from projector.rows import Header, Meta
 from projector.whitespace import WHITE_SPACE
 
 #: Codex's editor plugins put their context before this line.
@@ -23,13 +22,6 @@ _PREVIEW_MAX: Final = 65_536
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _V7: Final = 7
-_TOKENS: Final = (
-    "input_tokens",
-    "cached_input_tokens",
-    "output_tokens",
-    "reasoning_output_tokens",
-    "total_tokens",
-)
 
 
 def preview(shown: Object) -> str | None:
@@ -81,14 +73,6 @@ def goal(meta: Meta, payload: Object) -> None:
         meta.goal = told["objective"][:_PREVIEW_MAX]
 
 
-def total_tokens(payload: Object) -> int | None:
-    """Give the thread's tokens by a `token_count`; None: it does not say."""
-    info = payload.get("info")
-    total = info.get("total_token_usage") if type(info) is dict else None
-    tokens = total.get("total_tokens") if type(total) is dict else None
-    return tokens if _is_i64(tokens) else None
-
-
 def has_odd_rate(payload: Object) -> bool:
     """Tell whether a `token_count` has a rate that is spelled with an exponent, most likely."""
     limits = payload.get("rate_limits")
@@ -101,61 +85,6 @@ def has_odd_rate(payload: Object) -> bool:
             if type(used) is float and used != 0 and not _PLAIN_MIN <= used < _PLAIN_MAX:
                 return True
     return False
-
-
-def usage(
-    payload: Object,
-    *,
-    uid: bytes,
-    offset: Offset,
-    ordinal: Ordinal | None,
-    model: str | None,
-    at_ms: int | None,
-) -> UsageRow | None:
-    """Give what a `token_usage_record` says that one response cost; None: it says nothing."""
-    cost = payload.get("usage")
-    if type(cost) is not dict:
-        return None
-    get = cost.get
-    spent: Any = get("input_tokens")
-    cached: Any = get("cached_input_tokens")
-    given: Any = get("output_tokens")
-    reasoned: Any = get("reasoning_output_tokens")
-    total: Any = get("total_tokens")
-    for count in (spent, cached, given, reasoned, total):
-        if not (type(count) is int and I64_MIN <= count <= I64_MAX):
-            return _partial(payload, cost, uid, offset, ordinal, model, at_ms)
-    turn, response = payload.get("turn_id"), payload.get("response_id")
-    return UsageRow(
-        uid,
-        TurnId(turn) if type(turn) is str else None,
-        offset,
-        ordinal,
-        response if type(response) is str else None,
-        model,
-        spent,
-        cached,
-        given,
-        reasoned,
-        total,
-        at_ms,
-    )
-
-
-def _partial(payload: Object, cost: Object, *place: Any) -> UsageRow | None:
-    """Give the cost of a response of which some counts are not told: they are 0."""
-    counts = {name: cost.get(name, 0) for name in _TOKENS}
-    if not all(map(_is_i64, counts.values())) or not cost.keys() & counts.keys():
-        return None
-    uid, offset, ordinal, model, at_ms = place
-    return usage(
-        {**payload, "usage": counts},
-        uid=uid,
-        offset=offset,
-        ordinal=ordinal,
-        model=model,
-        at_ms=at_ms,
-    )
 
 
 def may_copy(header: Header) -> bool:
@@ -182,7 +111,3 @@ def _v7(text: str | None) -> int | None:
     except ValueError:
         return None
     return value.int if value.version == _V7 else None
-
-
-def _is_i64(value: Any) -> bool:
-    return type(value) is int and I64_MIN <= value <= I64_MAX

@@ -1,48 +1,321 @@
-"""What a response cost, told by the totals of a thread before and after it. Pure.
+"""Which records tell of a model response, and what it cost. Pure.
 
-A `token_count` has the thread's totals so far. The same totals again are no response; totals that
-fall were set back, and then the record's own `last_token_usage` counts.
+By turn:
+
+1. A `token_usage_record` is a response. In a turn that has one, no `token_count` is.
+2. Elsewhere (releases before 0.154 write nothing else) a `token_count` is a response if its own
+   `last_token_usage` names input or output, unless it repeats the totals of the one before.
+3. What names neither input nor output is no response: when the context window is full, Codex
+   writes a count of nothing but a total.
+4. A rollout that continues another one may repeat the last count of its base: whatever comes
+   before its first turn does, and, where a release that writes records began it, the first count
+   of all in a turn without a record. A copy of another thread's records was paid for there.
+5. A count before the first turn is that turn's where rule 1 is asked, one between two turns is the
+   earlier turn's. Their rows have no turn.
+6. A record takes back the rows of token counts that its turn had before.
+
+Source: docs on legacy rollouts, b7; docs on rollout files, sections 4 and 5.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
-#: Input, cached input, output, reasoning and total tokens.
-Totals = tuple[int, int, int, int, int]
+from projector.decode.fields import I64_MAX, Object
+from projector.place import Offset, Ordinal, TurnId
+from projector.rows import MOST_TOKENS, Anomaly, Change, NameUsage, RetractCounts, UsageRow
 
-_TOKENS_MAX: Final = 1 << 62
-_COUNTED: Final = (
+_COUNTS: Final = (
     "input_tokens",
     "cached_input_tokens",
     "output_tokens",
     "reasoning_output_tokens",
     "total_tokens",
 )
-TOTAL: Final = _COUNTED.index("total_tokens")
+_counts_of: Final = itemgetter(*_COUNTS)
+_CACHE_WRITE: Final = "cache_write_input_tokens"
+#: Turns that are remembered by what told of their responses.
+_TURNS_MAX: Final = 16
+#: Longer ids of turns are remembered by a digest.
+_ID_MAX: Final = 64
+_TIER_MAX: Final = 64
+_VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.").match
+#: The first release that writes a `token_usage_record` for each response.
+_RECORDS_SINCE: Final = (0, 154)
+#: Integers beyond 64 bits are read as floats.
+_FLOAT_INTEGERS: Final = float(1 << 63)
 
 
-def totals(usage: Any) -> Totals | None:
-    """Read the counts of a usage; None: they are not all numbers that can be."""
+class Tokens(NamedTuple):
+    """The counts of a usage, as they were read."""
+
+    counts: tuple[int, int, int, int, int]
+    """Input, cached input, output, reasoning output and total."""
+    cache_write: int | None
+    """None: not told."""
+
+    @property
+    def is_response(self) -> bool:
+        """True if input or output is named."""
+        return self.counts[0] != 0 or self.counts[2] != 0
+
+
+class Source(NamedTuple):
+    """The record that tells of a usage."""
+
+    uid: bytes
+    """Of the row that it would make."""
+    offset: Offset
+    length: int
+    ordinal: Ordinal | None
+    model: str | None
+    """Of the thread at this record."""
+    at_ms: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class TokenState:
+    """What later records depend on; saved with the checkpoint. Bounded."""
+
+    totals: list[int] | None = None
+    """`total_token_usage` of the last token_count, or `thread_token_usage` of a record."""
+    turn: str | None = None
+    """The turn that began last."""
+    recorded: list[str] = field(default_factory=list)
+    """The last turns that had a token_usage_record; the newest last."""
+    counted: list[str] = field(default_factory=list)
+    """The last turns of which token counts made rows."""
+    loose: int | None = None
+    """Offset of the first row without a turn that is, by rule 5, of the turn that began last."""
+    nameless: bool = False
+    """There are rows without a model."""
+    tier: str | None = None
+    """Service tier that the thread's settings name."""
+
+    def turn_began(self, turn_id: str) -> None:
+        """Note that a turn began. What was counted before the first turn is of that one."""
+        if self.turn is not None:
+            self.loose = None
+        self.turn = _key(turn_id)
+
+    def settings(self, applied: Any) -> None:
+        """Take the service tier from a `thread_settings_applied`."""
+        if type(applied) is dict:
+            self.tier = _tier(applied.get("service_tier"))
+
+    def context(self, payload: Object) -> None:
+        """Take the service tier from a `turn_context`, where it has one."""
+        if "service_tier" in payload:
+            self.tier = _tier(payload["service_tier"])
+
+    def named(self, model: str | None, offset: Offset) -> Sequence[Change]:
+        """Return the change that gives rows from before the first model this one."""
+        if not self.nameless or model is None:
+            return ()
+        self.nameless = False
+        return (NameUsage(model, offset),)
+
+    def record(
+        self, payload: Object, source: Source, active: str | None, *, copied: bool
+    ) -> list[Change]:
+        """Take a `token_usage_record`. `active`: the turn that runs."""
+        found = read_usage(payload.get("usage"))
+        if found is None:
+            if copied:
+                return []
+            return [_note(source, "refused_record", "a token_usage_record that cannot be read")]
+        totals = read_usage(payload.get("thread_token_usage"))
+        if totals is not None:
+            self.totals = [*totals.counts]
+        named = payload.get("turn_id")
+        turn_id = named if type(named) is str else active
+        changes: list[Change] = []
+        if turn_id is not None and (key := _key(turn_id)) not in self.recorded:
+            if key in self.counted or (key == self.turn and self.loose is not None):
+                since = self.loose if key == self.turn else None
+                changes.append(
+                    RetractCounts(
+                        TurnId(turn_id),
+                        source.offset,
+                        source.offset if since is None else Offset(since),
+                    )
+                )
+                self.loose = None if key == self.turn else self.loose
+            self._remember(self.recorded, key)
+        if copied or not found.is_response:
+            return changes
+        response = payload.get("response_id")
+        tier = _tier(payload.get("service_tier")) or self.tier
+        return changes + self._row(
+            found,
+            source,
+            TurnId(named) if type(named) is str else None,
+            response if type(response) is str else None,
+            tier,
+        )
+
+    def count(
+        self,
+        payload: Object,
+        source: Source,
+        active: str | None,
+        *,
+        copied: bool | None,
+        continues: bool,
+        cli_version: str | None,
+    ) -> list[Change]:
+        """Take a `token_count`.
+
+        `active`: the turn that runs. `copied`: it came with a copy of another thread's records;
+        None: that cannot be told yet. `continues`: the rollout has a base.
+        """
+        info = payload.get("info")
+        if type(info) is not dict:
+            return []
+        before, total, last = self.totals, read_usage(info.get("total_token_usage")), None
+        key = self.turn if active is None else _key(active)
+        told = not copied and key not in self.recorded
+        if told or total is None:
+            last = read_usage(info.get("last_token_usage"))
+        now = last if total is None else total
+        if now is not None:
+            self.totals = [*now.counts]
+        if not told or last is None or not last.is_response or self.totals == before:
+            return []
+        if key is None and continues:
+            return []
+        if key is None and copied is None and total is not None and total.counts != last.counts:
+            return []  # there was more before, and not here
+        if before is None and continues and writes_records(cli_version):
+            return []
+        if active is None:
+            self.loose = source.offset if self.loose is None else self.loose
+        elif key is not None:
+            self._remember(self.counted, key)
+        return self._row(last, source, None if active is None else TurnId(active), None, self.tier)
+
+    def _row(
+        self,
+        tokens: Tokens,
+        source: Source,
+        turn_id: TurnId | None,
+        response_id: str | None,
+        tier: str | None,
+    ) -> list[Change]:
+        self.nameless = self.nameless or source.model is None
+        write = tokens.cache_write
+        row = UsageRow(
+            source.uid,
+            turn_id,
+            source.offset,
+            source.ordinal,
+            response_id,
+            source.model,
+            _cut(tokens.counts[0]),
+            _cut(tokens.counts[1]),
+            _cut(tokens.counts[2]),
+            _cut(tokens.counts[3]),
+            _cut(tokens.counts[4]),
+            source.at_ms,
+            None if write is None else _cut(write),
+            tier,
+        )
+        if all(abs(count) <= MOST_TOKENS for count in (*tokens.counts, write or 0)):
+            return [row]
+        return [row, _note(source, "cut_number", "tokens beyond what a column holds")]
+
+    def _remember(self, turns: list[str], key: str) -> None:
+        if key in turns:
+            return
+        turns.append(key)
+        del turns[:-_TURNS_MAX]
+
+
+def state_of(told: Any) -> TokenState:
+    """Read a saved state.
+
+    Raises:
+        KeyError, TypeError: it is none of this version.
+    """
+    state = TokenState(**told)
+    lists = [state.recorded, state.counted, *([] if state.totals is None else [state.totals])]
+    if not all(type(each) is list for each in lists) or type(state.nameless) is not bool:
+        raise TypeError("tokens")
+    return state
+
+
+def read_usage(usage: Any) -> Tokens | None:
+    """Read a usage object; None: it names no count, or one that is no integer.
+
+    Counts that are absent are 0; an absent total is the sum of input and output.
+    """
     if type(usage) is not dict:
         return None
-    numbers = [usage.get(key, 0) for key in _COUNTED]
-    for number in numbers:
-        if type(number) is not int or not 0 <= number < _TOKENS_MAX:
-            return None
-    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    try:
+        counts = _counts_of(usage)
+    except KeyError:
+        counts = ()
+    if type(counts[0] if counts else None) is int and len(set(map(type, counts))) == 1:
+        return Tokens(counts, _integer(usage.get(_CACHE_WRITE)))
+    return _irregular(usage)
 
 
-def spent(before: Totals | None, now: Totals, last: Any, *, first: Totals | None) -> Totals | None:
-    """Give what came between two totals; None: nothing, or it is not told.
-
-    `last`: the record's `last_token_usage`; `first`: what counts where there are no totals before.
-    """
-    if now == before:
+def _irregular(usage: Object) -> Tokens | None:
+    if not usage.keys() & set(_COUNTS):
         return None
-    if before is None:
-        return first
-    if now[TOTAL] < before[TOTAL]:
-        return totals(last)
-    more = [max(0, one - other) for one, other in zip(now, before, strict=True)]
-    return more[0], more[1], more[2], more[3], more[4]
+    numbers = [_integer(usage.get(name, 0)) for name in _COUNTS]
+    if "total_tokens" not in usage and numbers[0] is not None and numbers[2] is not None:
+        numbers[4] = numbers[0] + numbers[2]
+    spent, cached, given, reasoned, total = numbers
+    if spent is None or cached is None or given is None or reasoned is None or total is None:
+        return None
+    return Tokens((spent, cached, given, reasoned, total), _integer(usage.get(_CACHE_WRITE)))
+
+
+def reported_total(payload: Object) -> tuple[int | None, bool]:
+    """Read the thread's tokens as a `token_count` reports them, and whether they were cut."""
+    info = payload.get("info")
+    usage = info.get("total_token_usage") if type(info) is dict else None
+    total = _integer(usage.get("total_tokens")) if type(usage) is dict else None
+    if total is None:
+        return None, False
+    held = max(-I64_MAX, min(total, I64_MAX))
+    return held, held != total
+
+
+def writes_records(cli_version: str | None) -> bool:
+    """True if a release writes a `token_usage_record` for each response."""
+    found = None if cli_version is None else _VERSION(cli_version)
+    return found is not None and (int(found[1]), int(found[2])) >= _RECORDS_SINCE
+
+
+def _integer(value: Any) -> int | None:
+    if type(value) is int:
+        return value
+    if type(value) is float and abs(value) >= _FLOAT_INTEGERS and abs(value) != float("inf"):
+        return int(value)
+    return None
+
+
+def _cut(count: int) -> int:
+    return max(-MOST_TOKENS, min(count, MOST_TOKENS))
+
+
+def _note(source: Source, kind: str, detail: str) -> Anomaly:
+    return Anomaly(kind, source.offset, source.length, detail)
+
+
+def _tier(value: Any) -> str | None:
+    return value if type(value) is str and 0 < len(value) <= _TIER_MAX else None
+
+
+def _key(turn_id: str) -> str:
+    if len(turn_id) <= _ID_MAX:
+        return turn_id
+    told = turn_id.encode("utf-8", "surrogatepass")
+    return hashlib.sha1(told, usedforsecurity=False).hexdigest()

@@ -218,8 +218,7 @@ def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, s
     git = " ".join(str(thread[name]) for name in ("git_branch", "git_sha") if thread[name])
     states = [flag for flag in ("archived", "deleted", "incomplete") if thread.get(flag)]
     counts = [count(thread["turn_count"] or 0, "turn"), count(thread["item_count"] or 0, "item")]
-    if thread["total_tokens"] is not None:
-        counts.append(count(thread["total_tokens"], "token"))
+    spent = count(thread["total_tokens"] or 0, "token")
     for name, value in (
         ("thread", thread["thread_id"]),
         ("state", ", ".join(states)),
@@ -232,6 +231,7 @@ def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, s
         ("agent of", thread["parent_thread_id"]),
         ("git", git),
         ("holds", ", ".join(counts)),
+        ("spent", f"{spent}, reverted turns too, a base's not; a turn below has its own"),
     ):
         if value:
             yield name, str(value)

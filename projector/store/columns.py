@@ -22,6 +22,3 @@ HEADER: Final = tuple(
     field.name for field in fields(Header) if field.name not in ("base", "thread_id")
 )
 META: Final = tuple(field.name for field in fields(Meta))
-#: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
-#: floats, which its columns refuse. No count that was ever true is near it.
-MOST_TOKENS: Final = 1 << 52

@@ -176,12 +176,12 @@ def turn(
 
 
 def usage(
-    number: int, offset: int, tokens: int, *, turn: str = "t", response: str | None = None
+    number: int, offset: int, tokens: int, *, turn: str | None = "t", response: str | None = None
 ) -> UsageRow:
     """Give what a response of rollout `number` cost."""
     return UsageRow(
         uid=uid("usage", rollout_id(number), offset),
-        turn_id=TurnId(turn),
+        turn_id=None if turn is None else TurnId(turn),
         offset=Offset(offset),
         ordinal=Ordinal(offset // 100),
         response_id=response,

@@ -283,11 +283,11 @@ def test_standings_tell_where_every_rollout_is(store: Queried, run: Run) -> None
 
 def test_every_field_of_header_and_meta_is_kept(store: Queried, run: Run) -> None:
     """A field that is added to either needs a migration."""
-    meta = Meta(cwd="/w", model="m", preview="hello", preview_offset=5, total_tokens=7)
+    meta = Meta(cwd="/w", model="m", preview="hello", preview_offset=5, reported_total_tokens=7)
 
     run(store.commit([batch(file_of(1), [], meta=meta)]))
 
-    found = run(store.query("SELECT cwd, model, preview, total_tokens FROM threads"))
+    found = run(store.query("SELECT cwd, model, preview, reported_total_tokens FROM threads"))
     assert found == [("/w", "m", "hello", 7)]
 
 

@@ -13,7 +13,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from projector.place import ItemId, Offset, TurnId
-from projector.rows import Anomaly, Bury, Change, Drop, Frame, Header, Meta, Own, Wants
+from projector.rows import (
+    Anomaly,
+    Bury,
+    Change,
+    Drop,
+    Frame,
+    Header,
+    Meta,
+    NameUsage,
+    Own,
+    RetractCounts,
+    Wants,
+)
 from projector.store.contract import Batch
 from tests.contract.backends import Fresh, Queried
 from tests.contract.makers import (
@@ -42,11 +54,13 @@ SHOWN: Final = {
     " started_at, completed_at, duration_ms, model, input_tokens, cached_input_tokens,"
     " output_tokens, total_tokens, end_position",
     "threads": "thread_id, name, preview, cwd, model, history_mode, archived, deleted, incomplete,"
-    " created_at_ms, updated_at_ms, turn_count, item_count, total_tokens, rollout_id, path",
+    " created_at_ms, updated_at_ms, turn_count, item_count, total_tokens, reported_total_tokens,"
+    " rollout_id, path",
     "all_items": "rollout_id, position, turn_id, item_id, visible, tombstone, item_json",
     "all_turns": "rollout_id, position, turn_id, status, visible, tombstone",
     "codex_thread_realtime_items": "thread_id, item_id, rollout_ordinal, item_json",
-    "token_usage": "thread_id, rollout_id, turn_id, input_tokens, response_id",
+    "token_usage": "thread_id, rollout_id, turn_id, input_tokens, response_id, model,"
+    " cache_write_input_tokens, service_tier",
     "token_days": "day, model, responses, input_tokens, total_tokens",
     "thread_tokens": "thread_id, responses, input_tokens",
     "anomalies": "rollout_id, byte_offset, kind, detail, noted_at_ms",
@@ -105,6 +119,11 @@ class Story:
                 row, row, row, own_turn, own_turn,
                 usage(number, offset, chance.randint(1, 9), turn=at_turn,
                       response=chance.choice((None, "r", "s"))),
+                usage(number, offset, chance.randint(1, 9), turn=chance.choice((at_turn, None)))
+                ._replace(model=chance.choice((None, "n")), cache_write_input_tokens=offset,
+                          service_tier="fast"),
+                RetractCounts(TurnId(at_turn), Offset(offset), Offset(chance.randint(0, offset))),
+                NameUsage("named", Offset(offset)),
                 event(number, "turn.started", chance.choice((1, 2, 3)), turn=at_turn),
                 realtime(number, name, offset, f"[{chance.randint(0, 1)}]"),
                 Anomaly("torn", Offset(chance.randint(0, 3)), 1, "x"),
@@ -130,7 +149,8 @@ class Story:
             cwd=chance.choice((None, "/a", "/b")), model=chance.choice((None, "m")),
             preview=chance.choice((None, "hello")), preview_offset=chance.choice((None, 50, 700)),
             goal=chance.choice((None, "win")), name=chance.choice((None, "own")),
-            total_tokens=chance.choice((None, 7)), updated_at_ms=chance.choice((None, 9, high)),
+            reported_total_tokens=chance.choice((None, 7)),
+            updated_at_ms=chance.choice((None, 9, high)),
         )  # fmt: skip
         return batch(
             file_of(number, thread=self._thread(number), archived=chance.random() < 0.1),

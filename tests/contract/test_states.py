@@ -154,8 +154,8 @@ def test_a_new_name_is_told_each_time_it_changes(store: Queried, run: Run) -> No
 def test_metadata_is_that_of_the_visible_history(store: Queried, run: Run) -> None:
     """What the current rollout does not say is taken from the next older part."""
     first = Meta(
-        preview="hello", preview_offset=100, goal="win", model="old", cwd="/old", total_tokens=5,
-        updated_at_ms=50,
+        preview="hello", preview_offset=100, goal="win", model="old", cwd="/old",
+        reported_total_tokens=5, updated_at_ms=50,
     )  # fmt: skip
     run(store.commit([batch(file_of(1), meta=first, header=replace(PAGINATED, created_at_ms=3))]))
     second = replace(continuing(1, 500), created_at_ms=9, cli_version="2")
@@ -163,7 +163,8 @@ def test_metadata_is_that_of_the_visible_history(store: Queried, run: Run) -> No
     run(store.commit([batch(file_of(2, thread=1), meta=later, header=second)]))
 
     columns = (
-        "preview, cwd, model, total_tokens, created_at_ms, updated_at_ms, cli_version, rollout_id"
+        "preview, cwd, model, reported_total_tokens, created_at_ms, updated_at_ms, cli_version,"
+        " rollout_id"
     )
     found = run(store.query(f"SELECT {columns} FROM threads"))
     assert found == [("hello", "/new", "old", 5, 3, 60, "2", rollout_id(2))]

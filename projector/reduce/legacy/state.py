@@ -17,10 +17,10 @@ import orjson
 
 from projector.decode.legacy.calls import Kind
 from projector.errors import StateUnknown
-from projector.reduce.tokens import Totals
+from projector.reduce.tokens import TokenState, state_of
 from projector.rows import Header, Meta
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: Open calls, and processes that still run. The oldest make room.
 CALLS_MAX: Final = 256
@@ -139,10 +139,7 @@ class State:
     """Ids of items that calls made, each with its turn; the newest last."""
     last_search: str | None = None
     user_shells: int = 0
-    totals: Totals | None = None
-    """`total_token_usage` of the last token_count."""
-    recorded: bool = False
-    """A token_usage_record was read: those tell of every response from here on."""
+    tokens: TokenState = field(default_factory=TokenState)
     inherited: bool | None = None
     """The records are a fork's copy of its source; None: cannot be told yet."""
     unknown: dict[str, None] = field(default_factory=dict)
@@ -222,7 +219,7 @@ def loaded(data: bytes) -> State:
     values["active"] = _maybe(Active, raw["active"])
     values["before_start"] = _maybe(Active, raw["before_start"])
     values["pair"] = _maybe(Pair, raw["pair"])
-    values["totals"] = None if raw["totals"] is None else tuple(raw["totals"])
+    values["tokens"] = state_of(raw["tokens"])
     values["reasoning"] = None if raw["reasoning"] is None else tuple(raw["reasoning"])
     values["calls"] = {key: OpenCall(**value) for key, value in raw["calls"].items()}
     values["sessions"] = {key: Session(**value) for key, value in raw["sessions"].items()}

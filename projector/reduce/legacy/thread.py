@@ -1,8 +1,6 @@
 """What a legacy rollout says of its thread: header, metadata, what its responses cost.
 
-Tokens: a `token_count` has the thread's totals so far. What a response cost is the difference
-to the totals before; the same totals again are no response; totals that fall were set back, and
-then the record's own `last_token_usage` counts.
+Which records tell of a response: `reduce/tokens.py`.
 
 Codex 0.140 to 0.146 writes the thread's own header once more in the midst of turns, with another
 spelling of its folder. As in Codex, the newest header describes the thread (folder, provider, git,
@@ -19,19 +17,20 @@ Source: docs on legacy rollouts, b7 and b8; docs on rollout files, section 4.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
 from projector.decode.legacy.calls import plain_mcp
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
-from projector.place import Offset, ThreadId, TurnId
+from projector.place import Offset, ThreadId
 from projector.reduce import header as headers
 from projector.reduce import thread as meta
 from projector.reduce.legacy.desk import Desk, named_turn
 from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
-from projector.reduce.tokens import TOTAL, spent, totals
-from projector.rows import UsageRow, uid
+from projector.reduce.tokens import Source, reported_total
+from projector.rows import Change, uid
 
 _TOOL_MAX: Final = 128
 _NAME_MAX: Final = 1_024
@@ -100,11 +99,15 @@ class Thread:
         if cwd is not None:
             state.cwd, state.cwd_from_context = cwd, True
         meta.context(state.meta, payload)
+        state.tokens.context(payload)
+        self._named()
         return state.meta.model
 
     def settings(self, payload: Json) -> None:
         """Take a `thread_settings_applied`."""
         meta.settings(self._state.meta, payload)
+        self._state.tokens.settings(payload.get("thread_settings"))
+        self._named()
 
     def folder(self, cwd: str) -> None:
         """Take the folder that an environment context names."""
@@ -149,52 +152,52 @@ class Thread:
 
     def usage(self, payload: Json) -> None:
         """Take a `token_usage_record`, which releases since 0.154 write before the token_count."""
-        state, desk = self._state, self._desk
-        state.recorded = True
-        if state.inherited:
-            return
-        row = meta.usage(
-            payload,
-            uid=uid("usage", desk.rollout_id, desk.record.offset),
-            offset=Offset(desk.record.offset),
-            ordinal=None,
-            model=state.meta.model,
-            at_ms=desk.now_ms,
+        state = self._state
+        changes = state.tokens.record(
+            payload, self._source(), self._active(), copied=state.inherited is True
         )
-        if row is None:
-            desk.note("refused_record", "a token_usage_record that cannot be read")
-        else:
-            desk.ledger.add(row)
+        self._add(changes)
 
     def tokens(self, payload: Json) -> None:
         """Take a `token_count`."""
-        info = payload.get("info")
-        if type(info) is not dict:
-            return
-        now = totals(info.get("total_token_usage"))
-        if now is None:
-            return
-        state, desk = self._state, self._desk
-        before, state.totals = state.totals, now
-        state.meta.total_tokens = now[TOTAL]
-        if state.inherited or state.recorded:
-            return
-        cost = spent(before, now, info.get("last_token_usage"), first=now)
-        if cost is None:
-            return
-        active = state.active
-        desk.ledger.add(
-            UsageRow(
-                uid("usage", desk.rollout_id, desk.record.offset),
-                None if active is None else TurnId(active.turn),
-                Offset(desk.record.offset),
-                None,
-                None,
-                state.meta.model,
-                *cost,
-                desk.now_ms,
-            )
+        state = self._state
+        total, cut = reported_total(payload)
+        if total is not None:
+            state.meta.reported_total_tokens = total
+        changes = state.tokens.count(
+            payload,
+            self._source(),
+            self._active(),
+            copied=state.inherited if state.headed else bool(state.inherited),
+            continues=False,
+            cli_version=state.header.cli_version,
         )
+        self._add(changes)
+        if cut:
+            self._desk.note("cut_number", "a total of tokens beyond what a column holds")
+
+    def _active(self) -> str | None:
+        active = self._state.active
+        return None if active is None else active.turn
+
+    def _source(self) -> Source:
+        record = self._desk.record
+        return Source(
+            uid("usage", self._desk.rollout_id, record.offset),
+            Offset(record.offset),
+            record.end - record.offset,
+            None,
+            self._state.meta.model,
+            self._desk.now_ms,
+        )
+
+    def _add(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._desk.ledger.add(change)
+
+    def _named(self) -> None:
+        state = self._state
+        self._add(state.tokens.named(state.meta.model, Offset(self._desk.record.offset)))
 
 
 def _thread_id(value: Any) -> str | None:

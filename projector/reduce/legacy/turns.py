@@ -144,6 +144,7 @@ class Turns:
         turn.status = "completed"
         turn.started_at = turn.completed_at = now
         self._state.active = Active(turn=turn_id, explicit=False, last_at=now)
+        self._state.tokens.turn_began(turn_id)
         self._state.told.clear()
         self._state.meta.last_turn_at_ms = self._desk.now_ms
         self._desk.end_reasoning()
@@ -177,6 +178,7 @@ class Turns:
                 first=turn.first,
                 final=turn.final,
             )
+            state.tokens.turn_began(turn_id)
             state.told.clear()
         state.started_last, state.start = turn_id, self._desk.record.offset
         state.before_start = before

@@ -11,10 +11,11 @@ from typing import Any, Final
 import orjson
 
 from projector.errors import StateUnknown
+from projector.reduce.tokens import TokenState, state_of
 from projector.rows import Base, Header, Meta
 
 #: Of the form below. A state of another version is refused.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,12 +46,7 @@ class Saved:
     they cost was paid for there. None: it cannot be told yet."""
     active: str | None = None
     """The turn that started last and has not ended."""
-    totals: list[int] | None = None
-    """`total_token_usage` of the last token_count, while nothing else tells of costs."""
-    recorded: bool = False
-    """A token_usage_record was read: those tell of every response from here on."""
-    begun: bool = False
-    """A turn was started."""
+    tokens: TokenState = field(default_factory=TokenState)
     strange: list[str] = field(default_factory=list)
     """Kinds that were noted as unknown; each is noted once."""
 
@@ -72,7 +68,10 @@ def load(data: bytes) -> Saved:
         header, meta = told["header"], told["meta"]
         if header["base"] is not None:
             header["base"] = Base(**header["base"])
-        saved = Saved(**{**told, "header": Header(**header), "meta": Meta(**meta)})
+        tokens = state_of(told["tokens"])
+        saved = Saved(
+            **{**told, "header": Header(**header), "meta": Meta(**meta), "tokens": tokens}
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
     for each in fields(saved):
@@ -80,8 +79,6 @@ def load(data: bytes) -> Saved:
     return saved
 
 
-#: Numbers in a usage.
-_COUNTS: Final = 5
 _HINT: Final = "`projector rebuild` projects the thread anew"
 
 
@@ -92,11 +89,8 @@ def _check(name: str, told: Any, like: Any) -> None:
         if name == "active"
         else told is None or type(told) is bool
         if name == "copied"
-        else told is None
-        or (type(told) is list and len(told) == _COUNTS and all(type(one) is int for one in told))
-        if name == "totals"
         else type(told) is dict
-        if name in ("header", "meta")
+        if name in ("header", "meta", "tokens")
         else type(told) is type(like)
     )
     if not fine:

@@ -38,8 +38,8 @@ def started(desk: Desk, payload: Object, record: Object, place: Place, _index: i
         return
     if not _takes(desk, record, place):
         return
-    saved.begun = True
     turn_id = told.turn_id
+    saved.tokens.turn_began(turn_id)
     if saved.copied is None or (saved.copied and not _MADE_UP(turn_id)):
         saved.copied = thread.is_older(turn_id, saved.header.thread_id or desk.thread)
     turn = desk.turn(turn_id)
@@ -118,10 +118,12 @@ def failed(desk: Desk, payload: Object, record: Object, place: Place, _index: in
         _put_status(desk, turn, before, place, record, told=_error(payload))
 
 
-def context(desk: Desk, payload: Object, _record: Object, _place: Place, _index: int) -> None:
+def context(desk: Desk, payload: Object, _record: Object, place: Place, _index: int) -> None:
     """Take a `turn_context`: it tells the model of the thread, and of a turn that is open."""
     saved = desk.saved
     thread.context(saved.meta, payload)
+    saved.tokens.context(payload)
+    desk.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
     named = payload.get("turn_id")
     turn_id = named if type(named) is str else saved.active
     turn = None if turn_id is None else desk.turns.get(turn_id)

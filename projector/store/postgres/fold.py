@@ -21,14 +21,16 @@ from projector.rows import (
     Event,
     Frame,
     ItemRow,
+    NameUsage,
     Own,
     RealtimeRow,
+    RetractCounts,
     TurnRow,
     UsageRow,
 )
 from projector.store.columns import DROPPED, ROLLED_BACK
-from projector.store.postgres import costs
-from projector.store.postgres.costs import Usage
+from projector.store.postgres import usage as usages
+from projector.store.postgres.usage import Usage
 from projector.words import Indexing
 
 
@@ -189,9 +191,14 @@ class Wanted(NamedTuple):
     """Rows of this owner and greater ones too."""
     responses: list[str]
     turn_ids: list[str]
+    retracted: list[tuple[str, int, int]]
+    """Of token counts: their turn, and the offsets before which they are, and from which on those
+    are that have none."""
+    nameless_before: int | None
+    """Usage without a model before this offset, too."""
 
 
-def wanted(changes: Iterable[Change]) -> Wanted:
+def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a kind of change
     """Tell which stored rows some changes can touch."""
     items: dict[bytes, None] = {}
     turns: dict[bytes, None] = {}
@@ -201,6 +208,8 @@ def wanted(changes: Iterable[Change]) -> Wanted:
     responses: dict[str, None] = {}
     turn_ids: dict[str, None] = {}
     buried: int | None = None
+    retracted: list[tuple[str, int, int]] = []
+    nameless: int | None = None
     for change in changes:
         match change:
             case ItemRow():
@@ -224,12 +233,19 @@ def wanted(changes: Iterable[Change]) -> Wanted:
                 turns[change.uid] = None
             case Bury():
                 buried = change.owner_from if buried is None else min(buried, change.owner_from)
+            case RetractCounts():
+                retracted.append((escapes.text(change.turn_id), change.before, change.since))
+            case NameUsage():
+                nameless = max(nameless or 0, change.before)
             case _:
                 pass
-    return Wanted([*items], [*turns], realtime, usage, events, buried, [*responses], [*turn_ids])
+    return Wanted(
+        [*items], [*turns], realtime, usage, events, buried, [*responses], [*turn_ids], retracted,
+        nameless,
+    )  # fmt: skip
 
 
-def fold(
+def fold(  # noqa: PLR0912 - one case a kind of change
     rows: Rows, changes: Iterable[Change], *, start: int, thread_id: ThreadId, now_ms: int
 ) -> None:
     """Apply changes in their order. `start`: position of the rollout's first byte."""
@@ -240,7 +256,7 @@ def fold(
             case TurnRow():
                 _turn(rows, change, start)
             case UsageRow():
-                _usage(rows, change, start)
+                _usage(rows, change, start, thread_id)
             case Event():
                 _event(rows, change, thread_id, now_ms)
             case RealtimeRow():
@@ -256,6 +272,10 @@ def fold(
                 _bury(rows, change)
             case Drop():
                 _drop(rows, change.uid)
+            case RetractCounts():
+                _retract(rows, change, start)
+            case NameUsage():
+                _name(rows, change, start)
 
 
 def _item(rows: Rows, new: ItemRow, start: int) -> None:
@@ -312,10 +332,25 @@ def _realtime(rows: Rows, new: RealtimeRow, start: int) -> None:
         )  # fmt: skip
 
 
-def _usage(rows: Rows, new: UsageRow, start: int) -> None:
+def _retract(rows: Rows, change: RetractCounts, start: int) -> None:
+    turn_id = escapes.text(change.turn_id)
+    for row in rows.usage.values():
+        loose = row.turn_id is None and row.position >= start + change.since
+        told = row.living and row.response_id is None and row.position < start + change.before
+        if told and (loose or row.turn_id == turn_id):
+            row.bury(DROPPED)
+
+
+def _name(rows: Rows, change: NameUsage, start: int) -> None:
+    for row in rows.usage.values():
+        if row.living and row.full_model is None and row.position < start + change.before:
+            row.name(escapes.text(change.model))
+
+
+def _usage(rows: Rows, new: UsageRow, start: int, thread_id: ThreadId) -> None:
     old = rows.usage.get(new.uid)
     if old is None or old.tombstone:
-        row = costs.of_change(rows.source, rows.rollout_id, new, start)
+        row = usages.of_change(rows.source, thread_id, rows.rollout_id, new, start)
         row.was = old.was if old else None
         rows.usage[new.uid] = row
 

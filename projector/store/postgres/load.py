@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from projector.place import RolloutId, ThreadId
-from projector.store.postgres import costs
-from projector.store.postgres.costs import Usage
+from projector.store.postgres import usage as usages
 from projector.store.postgres.fold import (
     EventState,
     Item,
@@ -16,6 +15,7 @@ from projector.store.postgres.fold import (
     Turn,
     Wanted,
 )
+from projector.store.postgres.usage import Usage
 from projector.store.postgres.wire import Query, Row
 
 _ITEM: Final = (
@@ -48,7 +48,6 @@ def _keyed(table: str, short: str, columns: str) -> str:
 
 _ITEMS: Final = _keyed("_items", "i", _ITEM.format(json="i.json::text"))
 _TURNS: Final = _keyed("_turns", "t", _TURN)
-_USAGES: Final = _keyed("_usage", "u", costs.COLUMNS)
 _REALTIMES: Final = _keyed("_realtime_items", "x", _REALTIME.format(json="x.json::text"))
 _EVENTS: Final = (
     f"SELECT {_EVENT} FROM unnest(%s::text[], %s::text[], %s::text[]::uuid[])"
@@ -123,20 +122,30 @@ class RowsOf:
         self._source = source
         self.rows = {rollout_id: Rows(source, rollout_id) for rollout_id in asked}
         self.responses: list[Usage] = []
-        """All rows of the responses that are told of, those of `rows` too."""
+        """The first living row of each response that is told of; it may be one of `rows`."""
         self.repeats: set[ThreadId] = set()
         self.queries: list[Query] = []
         self._takers: list[Any] = []
         # Before the rollouts' own usage is read: from here on, what counts stays as it is.
         told_of = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
         if told_of:
-            for text, values in costs.responses(told_of):
+            for text, values in usages.first_of(told_of):
                 self._add(text, values, self._response)
         old = {one: wanted for one, (wanted, _, new) in asked.items() if not new}
         self._ask(_ITEMS, _pairs(old, "items"), self._item)
         self._ask(_TURNS, _pairs(old, "turns"), self._turn)
         self._ask(_REALTIMES, _pairs(old, "realtime"), self._realtime)
-        self._ask(_USAGES, _pairs(old, "usage"), self._usage)
+        self._ask(usages.BY_UID, _pairs(old, "usage"), self._usage)
+        retracted = [(one, *what) for one, wanted in old.items() for what in wanted.retracted]
+        if retracted:
+            self._add(usages.RETRACTED, (*_columns(retracted), source), self._usage)
+        nameless = [
+            (one, wanted.nameless_before)
+            for one, wanted in old.items()
+            if wanted.nameless_before is not None
+        ]
+        if nameless:
+            self._add(usages.NAMELESS, (*_columns(nameless), source), self._usage)
         events = [
             (one, asked[one][1], uid.hex()) for one, wanted in old.items() for uid in wanted.events
         ]
@@ -194,13 +203,13 @@ class RowsOf:
         self.rows[row[0]].realtime[row[1].bytes] = realtime_of(row)
 
     def _usage(self, row: Row) -> None:
-        self.rows[row[1]].usage[row[2].bytes] = costs.of_row(row)
+        self.rows[row[1]].usage.setdefault(row[2].bytes, usages.of_row(row))
 
     def _event(self, row: Row) -> None:
         self.rows[row[0]].events[row[1].bytes] = event_of(row)
 
     def _response(self, row: Row) -> None:
-        self.responses.append(costs.of_row(row))
+        self.responses.append(usages.of_row(row))
 
     def _repeat(self, row: Row) -> None:
         self.repeats.add(ThreadId(row[0]))

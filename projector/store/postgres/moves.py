@@ -8,7 +8,9 @@ from typing import Final
 from projector import escapes
 from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
-from projector.store.postgres import costs, load_world, mended, save, save_world
+from projector.store.columns import REPLACED
+from projector.store.postgres import load_world, mended, save, save_world
+from projector.store.postgres import usage as usages
 from projector.store.postgres.told import EVENT, ITEM, REALTIME, TOMBSTONE, TURN, Told
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
@@ -90,7 +92,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
          f" ORDER BY {'x.seq' if kind == EVENT else 'x.rollout_id, x.position'}", place)
         for kind, table, columns, more in _PURGED
     ]  # fmt: skip
-    *rows, usages = await tx.wire.ask(*told, *costs.usages(tx.source, ids))
+    *rows, found = await tx.wire.ask(*told, *usages.of_rollouts(tx.source, ids))
     for (kind, *_), some in zip(_PURGED, rows[: len(_PURGED)], strict=True):
         tx.told.extend(
             Told(
@@ -99,11 +101,16 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
             )
             for rollout_id, turn_id, item_id, uid, type_ in some
         )  # fmt: skip
-    usage = [costs.of_row(row) for row in usages]
-    for row in usage:
-        if row.source == tx.source and row.rollout_id in stored:
-            row.tombstone = 1
-    tx.responses.extend(usage)
+    spent = [usages.of_row(row) for row in found]
+    for row in spent:
+        row.bury(REPLACED)
+    if spent:
+        named = sorted({row.response_id for row in spent if row.response_id is not None})
+        *_, first = await tx.wire.ask(*usages.first_of(named, tx.source, ids))
+        tx.responses.extend(map(usages.of_row, first))
+        for row in spent:
+            row.put = False  # deleted
+        tx.responses.extend(spent)
     # What was told of them before goes too: nothing in the feed names a row that is no more.
     tx.first += [
         (
@@ -276,6 +283,7 @@ async def mend(tx: Transaction) -> None:
     tx.first += [
         (f"DELETE FROM {table} AS x WHERE {orphan}", place) for table in (*_OWNED, "_usage")
     ]
+    tx.last += usages.add_up(tx.source)
     rollout_ids = [one for one, _ in ids]
     thread_ids = sorted({*(one for _, one in ids), *(one for (one,) in lost)})
     await tx.family(rollout_ids, thread_ids)

@@ -19,7 +19,7 @@ from projector.address import shown, source_id
 from projector.errors import StoreRefused
 from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
-from projector.store.postgres import costs
+from projector.store.postgres import usage as usages
 from projector.store.postgres.claims import bucket
 from projector.store.postgres.connect import parameters
 from projector.store.postgres.reading import explaining
@@ -30,15 +30,6 @@ from projector.store.transfer import Row, Stand, Table
 _JSON: Final = frozenset({"json", "error_json", "payload"})
 #: Tables whose rows say whether something in them is escaped.
 _MARKED: Final = frozenset({"_items", "_turns", "_realtime_items", "_events"})
-
-_DAYS: Final = """
-INSERT INTO _usage_days
-SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
-  THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE '' END,
-  left(coalesce(model, ''), 256), count(*), sum(input_tokens), sum(cached_input_tokens),
-  sum(output_tokens), sum(reasoning_output_tokens), sum(total_tokens)
-FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
-"""
 
 #: Of the rows of a response that several sources have now, the first counts; gives whose changed.
 _SETTLED: Final = """
@@ -178,12 +169,12 @@ class PostgresReceiver:
         with explaining(self._url):
             # Whose sums may change with ours.
             self._db.execute("SELECT 1 FROM _sources ORDER BY source_id FOR UPDATE")
-            for text, values in costs.settling(self._source):
+            for text, values in usages.settling(self._source):
                 self._db.execute(composed(text), values)
             rows = self._db.execute(_SETTLED, (self._source,))
             for source in sorted({self._source, *(str(whose) for (whose,) in rows)}):
-                self._db.execute("DELETE FROM _usage_days WHERE source_id = %s", (source,))
-                self._db.execute(_DAYS, (source,))
+                for text, values in usages.add_up(source):
+                    self._db.execute(composed(text), values)
             self._db.commit()
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ from projector.place import Offset, RolloutId
 from projector.rows import Anomaly, Event, ItemRow, TurnRow, UsageRow
 from projector.store.columns import REPLACED
 from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
-from projector.store.postgres import claims, costs, load, load_world, mended, save, save_world
+from projector.store.postgres import claims, load, load_world, mended, save, save_world
+from projector.store.postgres import usage as usages
 from projector.store.postgres.fold import EventState, Item, Realtime, Rows, Turn, places
 from projector.store.postgres.scratch import Scratch
 from projector.store.postgres.told import op_of, told_rows
@@ -63,7 +64,10 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     world.relink([one], [old_thread])
     tx.events.extend(world.events)
     if row.thread_id != old_thread:
-        await tx.wire.ask(*other_thread(tx.source, one, row.thread_id))
+        await tx.wire.ask(
+            *other_thread(tx.source, one, row.thread_id),
+            *usages.rethread(tx.source, one, old_thread, row.thread_id),
+        )
     # Its own rows at once, for they are compared now; those of what continues it at the end.
     by = world.moved.pop(one, 0)
     if by:
@@ -254,42 +258,36 @@ class _Merge:
             ))  # fmt: skip
 
     async def _merge_usage(self) -> None:
-        *_, stored = await self._tx.wire.ask(*costs.usages(self._tx.source, [self._id]))
-        all_rows = [costs.of_row(row) for row in stored]
-        old = {
-            row.uid: row
-            for row in all_rows
-            if row.source == self._tx.source and row.rollout_id == self._id
-        }
-        others = [row for row in all_rows if old.get(row.uid) is not row]
+        *_, stored = await self._tx.wire.ask(*usages.of_rollouts(self._tx.source, [self._id]))
+        old = {row.uid: row for row in map(usages.of_row, stored)}
         rows = self._rows()
         columns = (
             "uid, turn_id, position, ordinal, response_id, model, input_tokens,"
             " cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,"
-            " recorded_at_ms"
+            " recorded_at_ms, cache_write_input_tokens, service_tier, tombstone"
         )
         async for some in self._scratch.rows("_usage", "usage", columns):
-            for values in some:
-                usage = costs.of_change(
-                    self._tx.source, self._id, UsageRow._make(values), self._shift
+            for *values, tombstone in some:
+                usage = usages.of_change(
+                    self._tx.source, self._thread, self._id, UsageRow._make(values), self._shift
                 )
                 if before := old.pop(usage.uid, None):
                     usage.was = before.was
+                if tombstone:
+                    usage.bury(tombstone)
                 rows.usage[usage.uid] = usage
         for usage in old.values():
-            usage.tombstone = REPLACED
+            usage.bury(REPLACED)
             rows.usage[usage.uid] = usage
-        responses = sorted({
-            usage.response_id for usage in rows.usage.values() if usage.response_id is not None
-        })  # fmt: skip
-        *_, more = await self._tx.wire.ask(*costs.responses(responses))
-        known = {(row.source, row.rollout_id, row.uid) for row in all_rows}
-        others += [
-            row
-            for row in map(costs.of_row, more)
-            if (row.source, row.rollout_id, row.uid) not in known
-        ]
-        self._tx.responses.extend((*others, *old.values()))
+        responses = sorted(
+            {
+                usage.response_id for usage in rows.usage.values() if usage.response_id is not None
+            }.union(usage.response_id for usage in map(usages.of_row, stored) if usage.response_id)
+        )
+        *_, first = await self._tx.wire.ask(
+            *usages.first_of(responses, self._tx.source, [self._id])
+        )
+        self._tx.responses.extend(map(usages.of_row, first))
         self._tx.rows.append(rows)
 
     async def _merge_events(self) -> None:

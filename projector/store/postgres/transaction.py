@@ -16,14 +16,16 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from projector.errors import StoreReplaced
+from projector.place import RolloutId, ThreadId
 from projector.rows import Anomaly
-from projector.store.postgres import claims, costs, load_world, save, save_world
-from projector.store.postgres.costs import Usage
+from projector.store.postgres import claims, load_world, save, save_world
+from projector.store.postgres import usage as usages
 from projector.store.postgres.fold import EventState, Rows
 from projector.store.postgres.save import Search
 from projector.store.postgres.told import (
     ITEM,
     REALTIME,
+    THREAD,
     TURN,
     UPDATE,
     Told,
@@ -31,8 +33,10 @@ from projector.store.postgres.told import (
     told_event,
     told_rows,
 )
+from projector.store.postgres.usage import Usage
 from projector.store.postgres.wire import Query, Row, Wire
 from projector.store.postgres.world import World
+from projector.store.rules import usage as rules
 
 
 class Transaction:
@@ -50,7 +54,7 @@ class Transaction:
         self.events: Final[list[EventState]] = []
         """In the order in which they are told of."""
         self.responses: Final[list[Usage]] = []
-        """All rows of the responses that are told of."""
+        """The first living rows of the responses that are told of."""
         self.anomalies: Final[list[tuple[str, Anomaly, bool]]] = []
         self.first: list[Query] = []
         """What is to be written before the rows."""
@@ -60,6 +64,8 @@ class Transaction:
         """Changes that are told of before all others."""
         self.told_rows: Final[tuple[list[Told], ...]] = tuple([] for _ in range(6))
         """Of rows that are written already: as `fold.told_rows` has them."""
+        self.spent_elsewhere: Final[list[Told]] = []
+        """Of threads that are not in the world, and whose tokens change."""
         self._seq = 0
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
@@ -116,13 +122,17 @@ class Transaction:
         """Write what the world has become, tell of it, and commit."""
         world = self.world
         usage = [row for rows in self.rows for row in rows.usage.values()]
+        for row in usage:
+            row.thread_id = world.rollouts[RolloutId(row.rollout_id)].thread_id
         # A row that stays as it is may be of a response that nobody asked for: see `responses`.
-        costs.settle([*self.responses, *(row for row in usage if row.put)])
+        settled = usages.settled(usage, self.responses)
+        sums = rules.changes(settled)
+        await self._spent(sums)
         writes: list[Query] = [
             *self.first,
             *save_world.moved(world, world.moved),
             *save.rows(self.rows, self.search),
-            *costs.written(usage, self.responses, self.source),
+            *usages.written(settled, sums, self.source),
         ]
         counts = save_world.counts(world)
         if counts or world.moved:
@@ -147,6 +157,19 @@ class Transaction:
             *self.last,
             ("COMMIT", ()),
         )
+
+    async def _spent(self, sums: rules.Sums) -> None:
+        """Have the threads told of whose tokens change, also those that are not read yet."""
+        world = self.world
+        spent = {ThreadId(one) for (_, one), amounts in sums.threads.items() if amounts[-1]}
+        world.spent |= spent & world.threads.keys()
+        others = sorted(spent - world.threads.keys())
+        if others:
+            states, *_ = await self.wire.ask(*load_world.threads(others))
+            for source, thread_id, rollout_id, *_ in states:
+                self.spent_elsewhere.append(
+                    Told(THREAD, UPDATE, str(source), thread_id, rollout_id)
+                )
 
     async def leave(self) -> None:
         """End it; nothing is written."""
@@ -176,7 +199,7 @@ class Transaction:
             )
         for some in by_kind:
             told += some
-        return told + self.world.told_threads()
+        return told + self.world.told_threads() + self.spent_elsewhere
 
     def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[Told]:
         """Tell of stored rows whose positions changed with those of their rollout."""

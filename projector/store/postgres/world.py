@@ -29,7 +29,7 @@ _OWN: Final = (
 #: What the current rollout does not say is taken from the next older part.
 _INHERITED: Final = (
     "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
-    "total_tokens", "git_branch", "git_sha", "git_origin_url",
+    "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
 )  # fmt: skip
 #: What a chain depends on.
 _LINEAGE: Final = (
@@ -145,6 +145,8 @@ class World:
     recount: set[ThreadId] = field(default_factory=set)
     """Threads whose repeated turns are to be counted."""
     purged: set[RolloutId] = field(default_factory=set)
+    spent: set[ThreadId] = field(default_factory=set)
+    """Threads whose tokens change."""
     _before: dict[ThreadId, tuple[Any, ...]] = field(default_factory=dict)
     _stored: dict[ThreadId, tuple[State | None, list[tuple[Any, ...]]]] = field(
         default_factory=dict
@@ -393,7 +395,7 @@ class World:
         told = []
         for thread_id, thread in self.threads.items():
             before, now = self._before.get(thread_id, ()), self.shown(thread_id)
-            if before == now:
+            if before == now and not (now and thread_id in self.spent):
                 continue
             op = UPDATE if before and now else INSERT if now else TOMBSTONE
             state = thread.state or self.stored(thread_id)[0]

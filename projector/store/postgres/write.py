@@ -12,6 +12,7 @@ from projector.rows import Anomaly
 from projector.store.columns import HEADER, META
 from projector.store.contract import Batch
 from projector.store.postgres import claims, load_world, save_world
+from projector.store.postgres import usage as usages
 from projector.store.postgres.fold import (
     EventState,
     Rows,
@@ -171,6 +172,7 @@ async def _fold(
             seen[one] = world.events[before:]
             if left and left[0] != row.thread_id:
                 tx.first += other_thread(tx.source, one, row.thread_id)
+                tx.first += usages.rethread(tx.source, one, left[0], row.thread_id)
     for one, batch in here.items():
         rows = asked.rows[one]
         rows.indexing = batch.indexing

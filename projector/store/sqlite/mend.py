@@ -6,7 +6,7 @@ import sqlite3
 
 from projector.store.columns import SQLITE_ROWS
 from projector.store.recheck import OWNED, ownerless
-from projector.store.sqlite import feed, index, link
+from projector.store.sqlite import feed, index, link, usage
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
@@ -29,3 +29,4 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
         link.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
         for _, rollout in rollouts:
             link.recount(db, rollout)
+        usage.rebuild(db)

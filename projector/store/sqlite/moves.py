@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from projector.place import Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
-from projector.store.sqlite import feed, index, link, rollouts, write
+from projector.store.sqlite import feed, index, link, rollouts, usage, write
 from projector.store.sqlite.file import writing
 
 
@@ -63,6 +63,7 @@ def gone(
 
 def _purge(db: sqlite3.Connection, rollout: int) -> None:
     """Take all rows of a rollout away; events that were seen on disk stay."""
+    spent = usage.rows(db, "n.rollout = ?", (rollout,))
     for table in ("_item_rows", "_turns"):
         for which in ("tombstone = 0", "tombstone <> 0"):
             db.execute(f"DELETE FROM {table} WHERE rollout = ? AND {which}", (rollout,))
@@ -75,6 +76,8 @@ def _purge(db: sqlite3.Connection, rollout: int) -> None:
         "_rollouts",
     ):
         db.execute(f"DELETE FROM {table} WHERE rollout = ?", (rollout,))
+        if table == "_usage_rows":
+            usage.settle(db, spent, {})
     db.execute("DELETE FROM _events WHERE rollout = ? AND from_record", (rollout,))
     # A number may be used again: nothing may keep it.
     db.execute("UPDATE _events SET rollout = NULL WHERE rollout = ?", (rollout,))

@@ -18,10 +18,10 @@ from projector.errors import StoreRefused
 from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
-from projector.store.sqlite import feed
+from projector.store.sqlite import feed, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.statements import STATUS
-from projector.store.sqlite.write import COUNT, KEY, PROVENANCES, turn_keys
+from projector.store.sqlite.write import KEY, PROVENANCES, list_files, turn_keys
 from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1
@@ -215,6 +215,7 @@ class SqliteReceiver:
 
     def _tell_threads(self) -> None:
         """Keep how threads were told of, so that none is told of again for having been copied."""
+        usage.rebuild(self._db)  # what a thread cost is shown of it
         known = [row[0] for row in self._db.execute("SELECT thread_id FROM _thread_states")]
         for thread_id in known:
             self._thread(thread_id)
@@ -238,8 +239,7 @@ class SqliteReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with faults(self._path):
-            for count in COUNT.values():
-                count(self._db, 0)
+            list_files(self._db, 0)
             self._db.execute("COMMIT")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.close()

@@ -19,10 +19,10 @@ from projector.rows import Event, ItemRow, TurnRow
 from projector.store.columns import REPLACED
 from projector.store.contract import Batch
 from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
-from projector.store.sqlite import feed, index, link, rollouts
+from projector.store.sqlite import feed, index, link, rollouts, usage
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
-from projector.store.sqlite.write import COUNT, KEY, Target, write
+from projector.store.sqlite.write import KEY, Target, list_files, write
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
@@ -91,7 +91,12 @@ def finish(
         migrated = mode == "legacy" and last.header.mode == "paginated"
         _keep(db, row, now_ms, migrated=migrated, name=name)
         for table in _KEYED:
-            _merge(db, table, row)
+            if table == "_usage_rows":
+                before = usage.rows(db, "n.rollout = ?", (row.rollout,))
+                _merge(db, table, row)
+                usage.settle(db, before, usage.rows(db, "n.rollout = ?", (row.rollout,)))
+            else:
+                _merge(db, table, row)
         db.execute("DELETE FROM _anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
         db.execute(
             "INSERT INTO _anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
@@ -206,7 +211,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     if table == "_events":  # numbers of the one sequence; the order aside is that of the file
         columns = ["seq", *columns]
     # When an event was first written here stays true.
-    kept = (*columns_of_key, "noted_at_ms", "seq")
+    kept = (*columns_of_key, "noted_at_ms", "seq", "counted")
     changed = [name for name in columns if name not in kept]
     replaced = [f"{name} = excluded.{name}" for name in changed]
     if table in SHOWN:
@@ -219,5 +224,5 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         f" SELECT {', '.join(values)} FROM new{table} WHERE true ORDER BY {number}"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)}"
     )
-    if table in COUNT:
-        COUNT[table](db, last)
+    if table == "_item_rows":
+        list_files(db, last)

@@ -10,6 +10,7 @@ from projector.known import Folder
 from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile
 from projector.store.columns import HEADER, META
 from projector.store.contract import Batch
+from projector.store.sqlite import usage
 from projector.store.sqlite.write import many, mended
 from projector.store.standings import Standings
 
@@ -107,6 +108,7 @@ def put(
                 "UPDATE OR REPLACE _events SET thread_id = ? WHERE rollout = ? AND from_record",
                 (mended(batch.thread_id), row.rollout),
             )
+            usage.rethread(db, row.rollout, row.lineage[0], str(mended(batch.thread_id)))
     written = lookup(db, file.name.rollout_id)
     assert written is not None, file
     return written

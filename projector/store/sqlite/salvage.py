@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projector.place import RolloutId
-from projector.store.sqlite import feed, link
+from projector.store.sqlite import feed, link, usage
 from projector.store.sqlite.file import faults, writing
-from projector.store.sqlite.write import COUNT, turn_keys
+from projector.store.sqlite.write import list_files, turn_keys
 
 #: Tables of a rollout's rows, with their integer key.
 _TABLES: Final = {
@@ -137,8 +137,8 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
                     if "turn_key" in row:
                         row["turn_key"] = keys.get(turn_ids.get(row["turn_key"]))
                     rows += into.insert(table, row) and row["rollout"] not in again
-        for count in COUNT.values():
-            count(db, 0)
+        list_files(db, 0)
+        usage.rebuild(db)
         _beside(wreck, into, numbers, marks)
         for row in wreck.rows("_events", "seq") if again else ():
             if row["from_record"] and numbers.get(row["rollout"], 0) in again:

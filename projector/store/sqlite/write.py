@@ -20,14 +20,16 @@ from projector.rows import (
     Event,
     Frame,
     ItemRow,
+    NameUsage,
     Own,
     Provenance,
     RealtimeRow,
+    RetractCounts,
     TurnRow,
     UsageRow,
 )
-from projector.store.columns import DROPPED, MOST_TOKENS, ROLLED_BACK
-from projector.store.sqlite import costs, statements
+from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.store.sqlite import statements, usage
 from projector.store.sqlite.index import Texts
 
 
@@ -80,7 +82,7 @@ def write(db: sqlite3.Connection, to: Target, changes: Iterable[Change]) -> Touc
         if kind in BARRIERS:
             flush()
             BARRIERS[kind](db, to, change)
-            older = older or kind is not Own
+            older = older or kind in (Bury, Drop)
         elif kind in kinds:
             kinds[kind].append(change)
         else:
@@ -189,7 +191,7 @@ def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
         [(row.completed_wins,) for row in rows],
     )  # fmt: skip
     if not to.new:
-        _list_files(db, newest)
+        list_files(db, newest)
     if all_new and to.texts is not None:
         to.texts.made(newest, [row.words for row in rows])
 
@@ -221,23 +223,41 @@ def _realtime(db: sqlite3.Connection, to: Target, rows: Sequence[RealtimeRow]) -
 
 
 def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None:
-    rollout, start, most = to.rollout, to.start, MOST_TOKENS
+    rollout, start = to.rollout, to.start
     keys = turn_keys(db, [row.turn_id for row in rows])
-    last = costs.newest(db)
+    last = usage.newest(db)
+    places = [start + row.offset for row in rows]
+    dead = {} if to.new else usage.rows(
+        db, "n.rollout = ? AND n.position BETWEEN ? AND ? AND n.tombstone <> 0",
+        (rollout, min(places), max(places)),
+    )  # fmt: skip
     _put(
         db,
         statements.USAGE_NEW.format(new=to.new),
         statements.USAGE_AGAIN,
         [
-            (uid, rollout, start + offset, keys[turn_id], ordinal, response_id, model,
-             *(counts if -most <= min(counts) and max(counts) <= most
-               else [max(-most, min(count, most)) for count in counts]),
-             recorded_at_ms)
-            for uid, turn_id, offset, ordinal, response_id, model, *counts, recorded_at_ms in rows
+            (row.uid, rollout, place, keys[row.turn_id], row.ordinal, row.response_id, row.model,
+             row.input_tokens, row.cached_input_tokens, row.output_tokens,
+             row.reasoning_output_tokens, row.total_tokens, row.recorded_at_ms,
+             row.cache_write_input_tokens, row.service_tier)
+            for row, place in zip(rows, places, strict=True)
         ],
     )  # fmt: skip
     if not to.new:
-        costs.count(db, last)
+        usage.count(db, last)
+        if dead:
+            usage.settle(db, dead, usage.numbered(db, dead))
+
+
+def _retract(db: sqlite3.Connection, to: Target, change: RetractCounts) -> None:
+    key = turn_keys(db, [change.turn_id])[change.turn_id]
+    places = to.start + change.since, to.start + change.before
+    usage.retract(db, to.new, to.rollout, key, places)
+
+
+def _name(db: sqlite3.Connection, to: Target, change: NameUsage) -> None:
+    model = str(mended(change.model))
+    usage.name(db, to.new, to.rollout, model, to.start + change.before)
 
 
 def _events(db: sqlite3.Connection, to: Target, rows: Sequence[Event]) -> None:
@@ -320,16 +340,10 @@ def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
         )
 
 
-def _list_files(db: sqlite3.Connection, last: int) -> None:
+def list_files(db: sqlite3.Connection, last: int) -> None:
+    """List the files that items after number `last` changed. They were just inserted."""
     db.execute(statements.CHANGED_FILES, (last,))
 
-
-#: What is to be done about new rows of a table, those behind a number: `put` does it, and so must
-#: whoever inserts them otherwise.
-COUNT: Final[dict[str, Callable[[sqlite3.Connection, int], None]]] = {
-    "_item_rows": _list_files,
-    "_usage_rows": costs.count,
-}
 
 Writer = Callable[[sqlite3.Connection, Target, Any], None]
 
@@ -343,4 +357,10 @@ WRITERS: Final[dict[type, Writer]] = {
     Frame: _frames,
 }
 #: Nothing is moved across these.
-BARRIERS: Final[dict[type, Writer]] = {Own: _own, Bury: _bury, Drop: _drop}
+BARRIERS: Final[dict[type, Writer]] = {
+    Own: _own,
+    Bury: _bury,
+    Drop: _drop,
+    RetractCounts: _retract,
+    NameUsage: _name,
+}

@@ -323,8 +323,8 @@ def test_an_agents_thread_is_whole_after_its_migration() -> None:
     )  # fmt: skip
     assert [row.type for row in new.living_items()] == [row.type for row in old.living_items()]
     assert [row["json"] for row in rebuilt(before)] == [row["json"] for row in rebuilt(after)]
-    assert [row.total_tokens for row in new.usage.values()] == [5, 4]
-    assert [row.total_tokens for row in old.usage.values()] == [5, 4]
+    assert [row.total_tokens for row in new.usage.values()] == [5, 9]
+    assert [row.total_tokens for row in old.usage.values()] == [5, 9]
 
 
 def test_a_restart_at_every_line_of_an_agents_rollout_is_invisible() -> None:
@@ -408,7 +408,7 @@ def test_what_a_fork_copied_costs_nothing_after_its_migration() -> None:
         for data in (before, migrated(before), agents(*records))
     ]
 
-    assert spent == [[2, 1]] * 3
+    assert spent == [[9, 10]] * 3
 
 
 TURNS = st.sampled_from(["t1", "t2", "rollout-3", ""])

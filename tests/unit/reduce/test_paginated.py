@@ -320,7 +320,7 @@ def test_the_copy_with_which_an_agent_begins_makes_no_rows() -> None:
     assert list(projected.items) == ["p"]
     assert projected.turns["A"].status == "completed"
     assert not projected.memory.usage
-    assert projected.reducer.meta.total_tokens is None
+    assert projected.reducer.meta.reported_total_tokens is None
 
 
 def test_what_a_response_cost_is_counted_with_the_model_in_force() -> None:
@@ -351,7 +351,7 @@ def test_what_the_records_say_of_the_thread() -> None:
     assert (meta_of.cwd, meta_of.model, meta_of.model_provider) == ("/s", "m", "p")
     assert (meta_of.reasoning_effort, meta_of.preview, meta_of.goal) == ("high", "Do it.", "Aim")
     assert (meta_of.git_sha, meta_of.git_branch, meta_of.git_origin_url) == ("c", "b", "u")
-    assert (meta_of.total_tokens, meta_of.updated_at_ms) == (12, 1793527207000)
+    assert (meta_of.reported_total_tokens, meta_of.updated_at_ms) == (12, 1793527207000)
 
 
 def test_a_turn_is_put_once_a_call_however_often_it_changes() -> None:

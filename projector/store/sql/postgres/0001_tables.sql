@@ -114,7 +114,7 @@ CREATE TABLE _rollouts (
   git_origin_url         text,
   preview_offset         bigint,
   name                   text,
-  total_tokens           bigint,
+  reported_total_tokens  bigint,
   updated_at_ms          bigint,
   last_turn_at_ms        bigint,
   preview                text,
@@ -230,11 +230,14 @@ CREATE TABLE _usage (
   turn_id                 text COLLATE "C",
   response_id             text,
   model                   text,
+  cache_write_input_tokens bigint,              -- NULL: not told
+  service_tier            text,                 -- NULL: not told
   PRIMARY KEY (source_id, rollout_id, uid)
 );
 CREATE INDEX usage_by_position ON _usage (source_id, rollout_id, position);
 CREATE INDEX usage_by_turn ON _usage (source_id, rollout_id, left(turn_id, 64)) WHERE turn_id IS NOT NULL;
-CREATE INDEX usage_by_response ON _usage (left(response_id, 64)) WHERE response_id IS NOT NULL;
+-- In the order of store/rules/usage.py: the first living row of a response counts.
+CREATE INDEX usage_by_response ON _usage (left(response_id, 64), rollout_id, position, uid) WHERE response_id IS NOT NULL AND tombstone = 0;
 CREATE INDEX usage_by_time ON _usage (recorded_at_ms) WHERE counted AND tombstone = 0;
 COMMENT ON TABLE _usage IS 'Tokens of model responses. Internal.';
 
@@ -259,6 +262,21 @@ CREATE TABLE _usage_days (
   PRIMARY KEY (source_id, day, model)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE _usage_days IS 'Tokens by day and model. Internal.';
+
+-- The same by thread: that of the rows' own rollouts.
+CREATE TABLE _usage_threads (
+  source_id               uuid NOT NULL,
+  thread_id               text COLLATE "C" NOT NULL,
+  responses               bigint NOT NULL,
+  input_tokens            bigint NOT NULL,
+  cached_input_tokens     bigint NOT NULL,
+  output_tokens           bigint NOT NULL,
+  reasoning_output_tokens bigint NOT NULL,
+  total_tokens            bigint NOT NULL,
+  PRIMARY KEY (source_id, thread_id)
+) WITH (fillfactor = 70);
+CREATE INDEX _usage_threads_by_thread ON _usage_threads (thread_id);
+COMMENT ON TABLE _usage_threads IS 'Tokens by thread. Internal.';
 
 -- Lifecycle events, in the order in which a source committed them.
 CREATE TABLE _events (

@@ -64,8 +64,9 @@ COMMENT ON VIEW thread_history IS 'Items of each thread''s visible history, thro
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
 -- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
 -- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
--- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
--- history; NULL where none was reported. `end_position`: just behind the record that ended the
+-- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
+-- reported: a fork repeats its base's, and what was reverted is not among them. To add up what was
+-- spent, take token_usage or thread_tokens. `end_position`: just behind the record that ended the
 -- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id, t.uid::text AS uid,
@@ -101,11 +102,12 @@ WHERE t.tombstone = 0
       AND n.position < q.upto
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
       AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
-COMMENT ON VIEW thread_turn_history IS 'Turns of each thread''s visible history, with what they cost.';
+COMMENT ON VIEW thread_turn_history IS 'Turns of each thread''s visible history, each with its own tokens: not to be added up over threads.';
 
 -- One row a thread. Metadata is that of the visible history: what the current rollout does not
 -- say is taken from the next older part. `preview`: the first user message before the cut, else
--- the first goal. `total_tokens`: as Codex last reported it for the whole conversation.
+-- the first goal. `total_tokens`: the sum of its own token_usage, as in thread_tokens;
+-- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: none of its rollouts is on disk. `incomplete`: a base is missing. `host`: whose it is.
 CREATE VIEW threads AS
 SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal) AS preview,
@@ -121,7 +123,9 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        coalesce(c.updated_at_ms, h.updated_at_ms) AS updated_at_ms,
        coalesce(c.last_turn_at_ms, h.last_turn_at_ms) AS last_turn_at_ms,
        h.turns - s.repeated_turns AS turn_count, h.items AS item_count,
-       coalesce(c.total_tokens, h.total_tokens) AS total_tokens,
+       coalesce((SELECT sum(u.total_tokens)::bigint FROM _usage_threads AS u
+                 WHERE u.thread_id = s.thread_id), 0) AS total_tokens,
+       coalesce(c.reported_total_tokens, h.reported_total_tokens) AS reported_total_tokens,
        coalesce(c.git_branch, h.git_branch) AS git_branch, coalesce(c.git_sha, h.git_sha) AS git_sha,
        coalesce(c.git_origin_url, h.git_origin_url) AS git_origin_url, c.rollout_id, c.path,
        o.host, s.source_id
@@ -144,8 +148,8 @@ LEFT JOIN LATERAL (
             FILTER (WHERE r.updated_at_ms IS NOT NULL))[1] AS updated_at_ms,
          (array_agg(r.last_turn_at_ms ORDER BY p.part DESC)
             FILTER (WHERE r.last_turn_at_ms IS NOT NULL))[1] AS last_turn_at_ms,
-         (array_agg(r.total_tokens ORDER BY p.part DESC)
-            FILTER (WHERE r.total_tokens IS NOT NULL))[1] AS total_tokens,
+         (array_agg(r.reported_total_tokens ORDER BY p.part DESC)
+            FILTER (WHERE r.reported_total_tokens IS NOT NULL))[1] AS reported_total_tokens,
          (array_agg(r.git_branch ORDER BY p.part DESC)
             FILTER (WHERE r.git_branch IS NOT NULL))[1] AS git_branch,
          (array_agg(r.git_sha ORDER BY p.part DESC) FILTER (WHERE r.git_sha IS NOT NULL))[1] AS git_sha,
@@ -197,25 +201,26 @@ COMMENT ON VIEW changes IS 'The change feed: every change of a row, once; seq co
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
-       u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
-       u.recorded_at_ms, u.response_id, u.uid::text AS uid, u.source_id
+       u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms, u.response_id,
+       u.uid::text AS uid, u.source_id
 FROM _usage AS u
 JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
 WHERE u.counted AND u.tombstone = 0;
 COMMENT ON VIEW token_usage IS 'What each model response cost, counted once.';
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
--- that it inherits from. Those of a turn stand in `thread_turn_history`.
+-- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
+-- the sum of token_usage. Those of a turn stand in `thread_turn_history`.
 CREATE VIEW thread_tokens AS
-SELECT r.thread_id, count(*) AS responses, sum(u.input_tokens)::bigint AS input_tokens,
-       sum(u.cached_input_tokens)::bigint AS cached_input_tokens,
-       sum(u.output_tokens)::bigint AS output_tokens,
-       sum(u.reasoning_output_tokens)::bigint AS reasoning_output_tokens,
-       sum(u.total_tokens)::bigint AS total_tokens
-FROM _usage AS u
-JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
-WHERE u.counted AND u.tombstone = 0
-GROUP BY r.thread_id;
+SELECT thread_id, sum(responses)::bigint AS responses, sum(input_tokens)::bigint AS input_tokens,
+       sum(cached_input_tokens)::bigint AS cached_input_tokens,
+       sum(output_tokens)::bigint AS output_tokens,
+       sum(reasoning_output_tokens)::bigint AS reasoning_output_tokens,
+       sum(total_tokens)::bigint AS total_tokens
+FROM _usage_threads
+GROUP BY thread_id
+HAVING sum(responses) > 0;
 COMMENT ON VIEW thread_tokens IS 'Tokens by thread, of its own responses, counted once.';
 
 -- The sums of token_usage by day (UTC) and model; NULL where they are not known.

@@ -65,7 +65,7 @@ CREATE TABLE _rollouts (
   git_origin_url         TEXT,
   preview_offset         INTEGER,
   name                   TEXT,
-  total_tokens           INTEGER,
+  reported_total_tokens  INTEGER,
   updated_at_ms          INTEGER,
   last_turn_at_ms        INTEGER,
   -- Long values last, so that reading the others does not touch their overflow pages.
@@ -195,17 +195,31 @@ CREATE TABLE _usage_rows (
   turn_key                INTEGER,
   response_id             TEXT,
   model                   TEXT,
+  cache_write_input_tokens INTEGER,             -- NULL: not told
+  service_tier            TEXT,                 -- NULL: not told
   UNIQUE (rollout, position)                    -- what the uid is made from
 ) STRICT;
 CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
-CREATE INDEX usage_by_response ON _usage_rows (response_id) WHERE response_id IS NOT NULL;
+-- The row that counts, of each response: one that comes is compared with it alone.
+CREATE INDEX usage_counted ON _usage_rows (response_id) WHERE counted = 1 AND response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
+
+-- Living rows of the responses that several rows tell of, or did: the first counts, and if it goes,
+-- the next one does (store/rules/usage.py).
+CREATE TABLE _usage_shared (
+  response_id TEXT NOT NULL,
+  rollout_id  TEXT NOT NULL,
+  place       INTEGER NOT NULL,                 -- byte offset of its record
+  usage       INTEGER NOT NULL,
+  PRIMARY KEY (response_id, rollout_id, place, usage)
+) STRICT, WITHOUT ROWID;
 
 -- With the ids of turns.
 CREATE VIEW _usage AS
 SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
-       u.tombstone, u.counted, t.turn_id, u.response_id, u.model
+       u.tombstone, u.counted, t.turn_id, u.response_id, u.model, u.cache_write_input_tokens,
+       u.service_tier
 FROM _usage_rows AS u LEFT JOIN _turn_ids AS t ON t.turn_key = u.turn_key;
 
 -- Lifecycle events, in the order in which they were committed.
@@ -345,8 +359,8 @@ BEGIN
   DELETE FROM _changed_files WHERE item = old.item;
 END;
 
--- What responses cost, by day (UTC) and model: sums over `usage`. New rows are counted by whoever
--- writes them, all at once (store/sqlite/costs.py); what changes later is seen by triggers.
+-- What responses cost, by day (UTC) and model: sums over `usage`. Whoever writes rows adds what they
+-- change (store/sqlite/usage.py).
 CREATE TABLE _usage_days (
   day                     TEXT NOT NULL,        -- 2026-01-05; empty: no time is known
   model                   TEXT NOT NULL,        -- empty: not known
@@ -359,126 +373,16 @@ CREATE TABLE _usage_days (
   PRIMARY KEY (day, model)
 ) STRICT, WITHOUT ROWID;
 
--- The same by rollout: the sums over its rows of `usage` that count.
-CREATE TABLE _usage_rollouts (
-  rollout                 INTEGER PRIMARY KEY,
+-- The same by thread: the sums over the rows of its own rollouts that count.
+CREATE TABLE _usage_threads (
+  thread_id               TEXT PRIMARY KEY,
   responses               INTEGER NOT NULL,
   input_tokens            INTEGER NOT NULL,
   cached_input_tokens     INTEGER NOT NULL,
   output_tokens           INTEGER NOT NULL,
   reasoning_output_tokens INTEGER NOT NULL,
   total_tokens            INTEGER NOT NULL
-) STRICT;
-
--- Which row counts is settled whenever rows of a response change, go, or become tombstones.
-CREATE TRIGGER usage_settled_changed AFTER UPDATE OF response_id, tombstone ON _usage_rows
-WHEN new.response_id IS NOT NULL OR old.response_id IS NOT NULL
-BEGIN
-  UPDATE _usage_rows SET counted = usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = old.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
-  WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = old.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-  UPDATE _usage_rows SET counted = usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = new.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
-  WHERE response_id = new.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = new.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-  -- What names no response is none's copy.
-  UPDATE _usage_rows SET counted = 1
-  WHERE usage = new.usage AND new.response_id IS NULL AND counted = 0;
-END;
-
-CREATE TRIGGER usage_settled_gone AFTER DELETE ON _usage_rows WHEN old.response_id IS NOT NULL
-BEGIN
-  UPDATE _usage_rows SET counted = usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = old.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1)
-  WHERE response_id = old.response_id AND counted <> (usage IS (
-    SELECT v.usage FROM _usage_rows AS v JOIN _rollouts AS o ON o.rollout = v.rollout
-    WHERE v.response_id = old.response_id AND v.tombstone = 0
-    ORDER BY o.rollout_id, v.position, v.usage LIMIT 1));
-END;
-
--- In whatever order these and those above come, sums add up.
-CREATE TRIGGER usage_days_changed AFTER UPDATE OF recorded_at_ms, model, counted, tombstone,
-  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens ON _usage_rows
-BEGIN
-  INSERT INTO _usage_days
-  SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
-         -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
-  WHERE old.counted AND old.tombstone = 0
-  ON CONFLICT (day, model) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO _usage_days
-  SELECT coalesce(date(new.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(new.model, ''),
-         1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
-  WHERE new.counted AND new.tombstone = 0
-  ON CONFLICT (day, model) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO _usage_rollouts
-  SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
-  WHERE old.counted AND old.tombstone = 0
-  ON CONFLICT (rollout) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO _usage_rollouts
-  SELECT new.rollout, 1, new.input_tokens, new.cached_input_tokens, new.output_tokens, new.reasoning_output_tokens, new.total_tokens
-  WHERE new.counted AND new.tombstone = 0
-  ON CONFLICT (rollout) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-END;
-
-CREATE TRIGGER usage_days_gone AFTER DELETE ON _usage_rows
-BEGIN
-  INSERT INTO _usage_days
-  SELECT coalesce(date(old.recorded_at_ms / 1000, 'unixepoch'), ''), coalesce(old.model, ''),
-         -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
-  WHERE old.counted AND old.tombstone = 0
-  ON CONFLICT (day, model) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-  INSERT INTO _usage_rollouts
-  SELECT old.rollout, -1, -old.input_tokens, -old.cached_input_tokens, -old.output_tokens, -old.reasoning_output_tokens, -old.total_tokens
-  WHERE old.counted AND old.tombstone = 0
-  ON CONFLICT (rollout) DO UPDATE SET
-    responses = responses + excluded.responses,
-    input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_output_tokens = reasoning_output_tokens + excluded.reasoning_output_tokens,
-    total_tokens = total_tokens + excluded.total_tokens;
-END;
+) STRICT, WITHOUT ROWID;
 
 -- Search -------------------------------------------------------------------------------------------
 
@@ -647,7 +551,8 @@ CREATE TRIGGER feed_rollout_changed AFTER UPDATE ON _rollouts BEGIN
       OR c.reasoning_effort IS NULL AND old.reasoning_effort IS NOT new.reasoning_effort
       OR c.updated_at_ms IS NULL AND old.updated_at_ms IS NOT new.updated_at_ms
       OR c.last_turn_at_ms IS NULL AND old.last_turn_at_ms IS NOT new.last_turn_at_ms
-      OR c.total_tokens IS NULL AND old.total_tokens IS NOT new.total_tokens
+      OR c.reported_total_tokens IS NULL
+        AND old.reported_total_tokens IS NOT new.reported_total_tokens
       OR c.git_branch IS NULL AND old.git_branch IS NOT new.git_branch
       OR c.git_sha IS NULL AND old.git_sha IS NOT new.git_sha
       OR c.git_origin_url IS NULL AND old.git_origin_url IS NOT new.git_origin_url);

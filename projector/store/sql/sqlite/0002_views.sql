@@ -54,8 +54,9 @@ WHERE i.tombstone = 0;
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
 -- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
 -- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
--- and `completed_at` in seconds. Tokens are summed over the responses of the turn in this
--- history; NULL where none was reported. `end_position`: just behind the record that ended the
+-- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
+-- reported: a fork repeats its base's, and what was reverted is not among them. To add up what was
+-- spent, take token_usage or thread_tokens. `end_position`: just behind the record that ended the
 -- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
@@ -93,7 +94,8 @@ WHERE t.tombstone = 0
 
 -- One row a thread. Metadata is that of the visible history: what the current rollout does not
 -- say is taken from the next older part. `preview`: the first user message before the cut, else
--- the first goal. `total_tokens`: as Codex last reported it for the whole conversation.
+-- the first goal. `total_tokens`: the sum of its own token_usage, as in thread_tokens;
+-- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: 1 when none of its rollouts is on disk. `incomplete`: 1 when a base is missing.
 CREATE VIEW threads AS
 SELECT s.thread_id,
@@ -137,10 +139,12 @@ SELECT s.thread_id,
        (SELECT sum(p.turns) FROM _thread_parts AS p WHERE p.thread_id = s.thread_id)
          - s.repeated_turns AS turn_count,
        (SELECT sum(p.items) FROM _thread_parts AS p WHERE p.thread_id = s.thread_id) AS item_count,
-       coalesce(c.total_tokens, (SELECT r.total_tokens FROM _thread_parts AS p
+       coalesce((SELECT u.total_tokens FROM _usage_threads AS u
+                 WHERE u.thread_id = s.thread_id), 0) AS total_tokens,
+       coalesce(c.reported_total_tokens, (SELECT r.reported_total_tokens FROM _thread_parts AS p
                   JOIN _rollouts AS r ON r.rollout = p.rollout
-                  WHERE p.thread_id = s.thread_id AND r.total_tokens IS NOT NULL
-                  ORDER BY p.part DESC LIMIT 1)) AS total_tokens,
+                  WHERE p.thread_id = s.thread_id AND r.reported_total_tokens IS NOT NULL
+                  ORDER BY p.part DESC LIMIT 1)) AS reported_total_tokens,
        coalesce(c.git_branch, (SELECT r.git_branch FROM _thread_parts AS p
                   JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.git_branch IS NOT NULL
@@ -207,23 +211,21 @@ LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
-       u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
-       u.recorded_at_ms, u.response_id,
+       u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms, u.response_id,
        lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
     || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid
 FROM _usage AS u JOIN _rollouts AS r ON r.rollout = u.rollout
 WHERE u.counted AND u.tombstone = 0;
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
--- that it inherits from. Those of a turn stand in `thread_turn_history`.
+-- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
+-- the sum of token_usage. Those of a turn stand in `thread_turn_history`.
 CREATE VIEW thread_tokens AS
-SELECT r.thread_id, sum(u.responses) AS responses, sum(u.input_tokens) AS input_tokens,
-       sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
-       sum(u.reasoning_output_tokens) AS reasoning_output_tokens,
-       sum(u.total_tokens) AS total_tokens
-FROM _rollouts AS r JOIN _usage_rollouts AS u ON u.rollout = r.rollout
-WHERE u.responses > 0
-GROUP BY r.thread_id;
+SELECT thread_id, responses, input_tokens, cached_input_tokens, output_tokens,
+       reasoning_output_tokens, total_tokens
+FROM _usage_threads
+WHERE responses > 0;
 
 -- The sums of token_usage by day (UTC) and model; NULL where they are not known.
 CREATE VIEW token_days AS

@@ -1,0 +1,298 @@
+"""What model responses cost, in PostgreSQL: the driver of `store/rules/usage.py`.
+
+Of the rows that tell of a response, those that change are read, and the first living one of the
+others: by an index in the order of the rules, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from projector import escapes
+from projector.rows import UsageRow
+from projector.store.postgres.put import put
+from projector.store.postgres.wire import Query, Row
+from projector.store.rules import usage as rules
+from projector.store.rules.usage import Countable, Sums, Tokens
+
+#: Characters of a model's name in the sums.
+_MODEL_MAX: Final = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class Usage(Countable):
+    """A row of `usage`; texts escaped."""
+
+    turn_id: str | None
+    ordinal: int | None
+    full_model: str | None
+    recorded_at_ms: int | None
+    cache_write: int | None
+    tier: str | None
+    tombstone: int = 0
+    put: bool = True
+    """All of it is to be written."""
+
+    def bury(self, why: int) -> None:
+        """Make it a tombstone; `why`: as in `columns`."""
+        self.tombstone, self.living, self.put = why, False, True
+
+    def name(self, model: str) -> None:
+        """Give it a model."""
+        self.full_model, self.model, self.put = model, model[:_MODEL_MAX], True
+
+
+_COLUMNS: Final = (
+    "u.source_id, u.rollout_id, u.uid, u.position, u.turn_id, u.ordinal, u.response_id, u.model,"
+    " u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens,"
+    " u.total_tokens, u.recorded_at_ms, u.tombstone, u.counted, u.cache_write_input_tokens,"
+    " u.service_tier, (SELECT r.thread_id FROM _rollouts AS r WHERE r.source_id = u.source_id"
+    " AND r.rollout_id = u.rollout_id)"
+)
+#: The first living row of each response, but for those of some rollouts.
+_FIRST: Final = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::text[]) AS k (response_id) CROSS JOIN LATERAL ("
+    "SELECT v.* FROM _usage AS v WHERE left(v.response_id, 64) = left(k.response_id, 64)"
+    " AND v.response_id = k.response_id AND v.response_id IS NOT NULL AND v.tombstone = 0"
+    " AND NOT (v.source_id = %s AND v.rollout_id = ANY(%s))"
+    " ORDER BY v.rollout_id, v.position, v.uid LIMIT 1) AS u"
+)
+_OWN: Final = (
+    f"SELECT {_COLUMNS} FROM _usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
+)
+#: Wait for those who choose a row of one of these responses just now, and let others wait for us.
+#: Read committed: what is read next holds what they wrote.
+_HASHES: Final = (
+    "SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
+    " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
+)
+_NAMED: Final = "SELECT unnest(%s::text[])"
+_OF: Final = "SELECT u.response_id FROM _usage AS u WHERE u.source_id = %s"
+_OF_ROLLOUTS: Final = f"{_OF} AND u.rollout_id = ANY(%s)"
+
+
+def _settling(responses: str, values: Sequence[Any]) -> list[Query]:
+    """Let nobody else choose what counts of some responses, to the end of the transaction.
+
+    The rows are deleted at once, by their keys: nobody sees them, and who writes the same waits.
+    """
+    hashes = _HASHES.format(responses)
+    return [
+        (f"INSERT INTO _settling {hashes}", values),
+        (f"DELETE FROM _settling WHERE response = ANY(ARRAY({hashes}))", values),
+    ]
+
+
+def settling(source: str) -> list[Query]:
+    """Let nobody else choose what counts of a source's responses."""
+    return _settling(_OF, (source,))
+
+
+def first_of(
+    response_ids: Sequence[str], source: str = "", without: Sequence[str] = ()
+) -> list[Query]:
+    """Read the first living row of responses, whose ever it is, in the last of some statements.
+
+    `without`: rollouts of `source` whose rows are left out. Until the end of the transaction
+    nobody else chooses which of them counts.
+    """
+    ids = list(response_ids)
+    nobody = "00000000-0000-0000-0000-000000000000"
+    return [*_settling(_NAMED, (ids,)), (_FIRST, (ids, source or nobody, list(without)))]
+
+
+def of_rollouts(source: str, rollout_ids: Sequence[str]) -> list[Query]:
+    """Read all usage of rollouts, in the last of some statements; else as `first_of`."""
+    values = (source, list(rollout_ids))
+    return [*_settling(_OF_ROLLOUTS, values), (_OWN, values)]
+
+
+_KEYS: Final = "unnest(%s::text[], %s::text[]::uuid[]) AS k (rollout_id, uid)"
+#: Rows by their uids; columns: rollout, uid.
+BY_UID: Final = (
+    f"SELECT {_COLUMNS} FROM {_KEYS} JOIN _usage AS u ON u.source_id = %s"
+    " AND u.rollout_id = k.rollout_id AND u.uid = k.uid ORDER BY u.position"
+)
+_PLACED: Final = (
+    "JOIN _rollouts AS r ON r.source_id = %s AND r.rollout_id = k.rollout_id"
+    " JOIN _usage AS u ON u.source_id = r.source_id AND u.rollout_id = r.rollout_id"
+    " AND u.tombstone = 0 AND u.position < r.start_position + k.before"
+)
+#: Rows that a `RetractCounts` may touch.
+RETRACTED: Final = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])"
+    f" AS k (rollout_id, turn_id, before, since) {_PLACED} AND u.response_id IS NULL"
+    " AND (left(u.turn_id, 64) = left(k.turn_id, 64) AND u.turn_id = k.turn_id"
+    " OR u.turn_id IS NULL AND u.position >= r.start_position + k.since)"
+)
+#: Rows that a `NameUsage` may touch.
+NAMELESS: Final = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::text[], %s::bigint[]) AS k (rollout_id, before) {_PLACED}"
+    " AND u.model IS NULL"
+)
+
+
+def of_row(row: Row) -> Usage:
+    """Make a usage of a row."""
+    tokens = (row[8], row[9], row[10], row[11], row[12])
+    usage = Usage(
+        source=str(row[0]), thread_id=row[18], rollout_id=row[1], uid=row[2].bytes,
+        position=row[3], turn_id=row[4], ordinal=row[5], response_id=row[6],
+        day=day_of(row[13]), model=(row[7] or "")[:_MODEL_MAX], full_model=row[7], tokens=tokens,
+        recorded_at_ms=row[13], living=not row[14], tombstone=row[14], counted=row[15],
+        cache_write=row[16], tier=row[17], put=False,
+    )  # fmt: skip
+    usage.was = usage.share
+    return usage
+
+
+def day_of(at_ms: int | None) -> str:
+    """Return the day of a time (UTC); "" where it is none that a calendar has."""
+    if at_ms is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(int(at_ms / 1000), tz=UTC).strftime("%Y-%m-%d")
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+_TYPES: Final = {
+    "rollout_id": "text", "uid": "uuid", "position": "bigint", "turn_id": "text",
+    "ordinal": "bigint", "response_id": "text", "model": "text", "input_tokens": "bigint",
+    "cached_input_tokens": "bigint", "output_tokens": "bigint",
+    "reasoning_output_tokens": "bigint", "total_tokens": "bigint", "recorded_at_ms": "bigint",
+    "tombstone": "smallint", "counted": "boolean", "cache_write_input_tokens": "bigint",
+    "service_tier": "text",
+}  # fmt: skip
+
+
+def settled(put_rows: Iterable[Usage], first: Iterable[Usage]) -> list[Usage]:
+    """Choose what counts; return all rows that take part, each once.
+
+    `put_rows`: rows of the transaction's rollouts. `first`: rows of `first_of`.
+    """
+    rows = {(row.source, row.rollout_id, row.uid): row for row in first}
+    rows |= {(row.source, row.rollout_id, row.uid): row for row in put_rows if row.put}
+    rules.settle(rows.values())
+    return [*rows.values()]
+
+
+def written(rows: Sequence[Usage], sums: Sums, source: str) -> Iterator[Query]:
+    """Write usage, which rows of responses count, and the sums."""
+    yield from put(
+        "_usage", _TYPES, ("rollout_id", "uid"),
+        [_usage_row(row) for row in rows if row.put and row.source == source], source,
+    )  # fmt: skip
+    flipped = [row for row in rows if not row.put and row.living and row.was != row.share]
+    if flipped:
+        yield (
+            "UPDATE _usage AS u SET counted = k.counted FROM unnest("
+            "%s::text[]::uuid[], %s::text[], %s::text[]::uuid[], %s::boolean[])"
+            " AS k (source_id, rollout_id, uid, counted) WHERE u.source_id = k.source_id"
+            " AND u.rollout_id = k.rollout_id AND u.uid = k.uid",
+            [
+                [row.source for row in flipped],
+                [row.rollout_id for row in flipped],
+                [row.uid.hex() for row in flipped],
+                [row.counted for row in flipped],
+            ],
+        )
+    yield from _added(sums)
+
+
+def _usage_row(row: Usage) -> tuple[Any, ...]:
+    return (
+        row.rollout_id, row.uid.hex(), row.position, row.turn_id, row.ordinal, row.response_id,
+        row.full_model, *row.tokens, row.recorded_at_ms, row.tombstone, row.counted,
+        row.cache_write, row.tier,
+    )  # fmt: skip
+
+
+_COUNTED: Final = (
+    "responses", "input_tokens", "cached_input_tokens", "output_tokens",
+    "reasoning_output_tokens", "total_tokens",
+)  # fmt: skip
+
+
+def _added(sums: Sums) -> Iterator[Query]:
+    counted = dict.fromkeys(_COUNTED, "bigint")
+    for table, key, values in (
+        ("_usage_days", ("day", "model"), sums.days),
+        ("_usage_threads", ("thread_id",), sums.threads),
+    ):
+        columns = {**dict.fromkeys(key, "text"), **counted}
+        adding = "DO UPDATE SET " + ", ".join(
+            f"{name} = {table}.{name} + excluded.{name}" for name in _COUNTED
+        )
+        by_source: dict[str, list[tuple[Any, ...]]] = {}
+        for (source, *names), amounts in sorted(values.items()):
+            by_source.setdefault(source, []).append((*names, *amounts))
+        for source, rows in by_source.items():
+            yield from put(table, columns, key, rows, source, changing=adding)
+
+
+_MOVED: Final = (
+    "INSERT INTO _usage_threads SELECT u.source_id, %s, {sign}count(*), {sign}sum(input_tokens),"
+    " {sign}sum(cached_input_tokens), {sign}sum(output_tokens),"
+    " {sign}sum(reasoning_output_tokens), {sign}sum(total_tokens) FROM _usage AS u"
+    " WHERE u.source_id = %s AND u.rollout_id = %s AND u.counted AND u.tombstone = 0"
+    " GROUP BY u.source_id ON CONFLICT (source_id, thread_id) DO UPDATE SET "
+    + ", ".join(f"{name} = _usage_threads.{name} + excluded.{name}" for name in _COUNTED)
+)
+
+
+def rethread(source: str, rollout_id: str, old: str, new: str) -> list[Query]:
+    """Let what a rollout's rows cost be of another thread."""
+    return [
+        (_MOVED.format(sign=sign), (thread, source, rollout_id))
+        for sign, thread in (("-", old), ("", new))
+    ]
+
+
+_SUMMED: Final = (
+    "count(*), sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),"
+    " sum(reasoning_output_tokens), sum(total_tokens)"
+)
+_ALL_DAYS: Final = f"""
+INSERT INTO _usage_days
+SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
+  THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE '' END,
+  left(coalesce(model, ''), 256), {_SUMMED}
+FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
+"""
+_ALL_THREADS: Final = f"""
+INSERT INTO _usage_threads
+SELECT u.source_id, r.thread_id, {_SUMMED}
+FROM _usage AS u JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+WHERE u.source_id = %s AND u.counted AND u.tombstone = 0 GROUP BY 1, 2
+"""
+
+
+def add_up(source: str) -> list[Query]:
+    """Add up the sums of a source anew."""
+    return [
+        ("DELETE FROM _usage_days WHERE source_id = %s", (source,)),
+        (_ALL_DAYS, (source,)),
+        ("DELETE FROM _usage_threads WHERE source_id = %s", (source,)),
+        (_ALL_THREADS, (source,)),
+    ]
+
+
+def of_change(source: str, thread_id: str, rollout_id: str, new: UsageRow, start: int) -> Usage:
+    """Return the row of what a response cost. `start`: position of its rollout's first byte."""
+    model = escapes.opt_text(new.model)
+    tokens: Tokens = (
+        new.input_tokens, new.cached_input_tokens, new.output_tokens,
+        new.reasoning_output_tokens, new.total_tokens,
+    )  # fmt: skip
+    return Usage(
+        source=source, thread_id=thread_id, rollout_id=rollout_id, uid=new.uid,
+        position=start + new.offset, turn_id=escapes.opt_text(new.turn_id), ordinal=new.ordinal,
+        response_id=escapes.opt_text(new.response_id), day=day_of(new.recorded_at_ms),
+        model=(model or "")[:_MODEL_MAX], full_model=model, tokens=tokens,
+        recorded_at_ms=new.recorded_at_ms, cache_write=new.cache_write_input_tokens,
+        tier=escapes.opt_text(new.service_tier), living=True, counted=True,
+    )  # fmt: skip
