@@ -27,7 +27,9 @@ def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
         return False
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
         out.setblocking(False)  # a hung manager must not hang the daemon
-        out.sendto("\n".join(lines).encode(), address.replace("@", "\0", 1))
+        out.sendto(
+            "\n".join(lines).encode("utf-8", "backslashreplace"), address.replace("@", "\0", 1)
+        )
         return True
     return False
 

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -117,3 +117,82 @@ print("structlog" in sys.modules)
 log.event("daemon.stopped")
 print("structlog" in sys.modules)
 """
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+#: Values, and how they are written. What no terminal may get is in none of them.
+ODD_VALUES: list[tuple[object, str]] = [
+    (os.fsdecode(b"/x/li\xfdnk"), r"/x/li\xfdnk"),
+    ("half \ud800 of a pair", r"half \ud800 of a pair"),
+    (b"bytes \xff", r"bytes \xff"),
+    (10**5000, hex(10**5000)),
+    (-(2**64), "-0x10000000000000000"),
+    (["\udcff"], r"['\udcff']"),
+    (Unprintable(), "<Unprintable>"),
+]
+
+
+@pytest.mark.parametrize("form", ["json", "console", "journal"])
+@pytest.mark.parametrize(("value", "text"), ODD_VALUES, ids=range(len(ODD_VALUES)))
+def test_whatever_the_fields_hold_a_line_comes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, value: object, text: str
+) -> None:
+    line = _line(tmp_path, monkeypatch, form, error=value)
+
+    if form == "json":
+        assert json.loads(line)["error"] == text
+    else:
+        assert text in line.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("form", ["json", "console", "journal"])
+def test_nothing_that_is_logged_moves_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    harmful = "\x1b[2J\x00\x07\x08\r\x7f\x9b\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
+
+    line = _line(tmp_path, monkeypatch, form, error=harmful, exc=UnprintableError(harmful))
+
+    assert not set(harmful.replace("[2J", "")) & set(line)
+    if form == "json":
+        assert json.loads(line)["error"] == harmful
+
+
+@pytest.mark.parametrize("gone", ["a full disk", "nobody who reads"])
+def test_a_log_that_cannot_be_written_ends_nothing(gone: str) -> None:
+    if gone == "a full disk":
+        error = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reading, error = os.pipe()
+        os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _FIRST_LINE], stdout=subprocess.PIPE, stderr=error, check=False
+        )
+    finally:
+        os.close(error)
+
+    assert done.stdout.split() == [b"False", b"True"]
+
+
+def _line(folder: Path, monkeypatch: pytest.MonkeyPatch, form: str, **fields: Any) -> str:
+    """Give the line of an event, as it comes to standard error."""
+    with (folder / "log").open("w+", encoding="utf-8", newline="") as out:
+        facts = os.fstat(out.fileno())
+        monkeypatch.setattr("sys.stderr", out)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev}:{facts.st_ino}")
+        log.configure("info", "auto" if form == "journal" else form)  # type: ignore[arg-type]
+        log.event("rollout.failed", **fields)
+        out.seek(0)
+        return out.read()
