@@ -309,18 +309,19 @@ def status(
     """Show what is projected, and how far behind it is."""
     from projector.serve import status as shown  # noqa: PLC0415 - see the module's docstring
 
-    facts = _facts(_settings(context, codex_home, database))
+    facts = _facts(_settings(context, codex_home, database), rollouts=rollouts)
     if as_json:
         output.write_document(shown.document(facts, rollouts=rollouts))
     else:
         output.say(shown.text(facts, rollouts=rollouts))
 
 
-def _facts(settings: Settings) -> Facts:
+def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:
     from projector.serve.gather import gather  # noqa: PLC0415 - see the module's docstring
 
     with _reading(settings) as db:
-        return gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        return gather(db, settings.codex_homes, now_ms, rollouts=rollouts)
 
 
 def _any_rollout(homes: Sequence[str]) -> bool:

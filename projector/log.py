@@ -16,7 +16,8 @@ from projector.settings import Format, Level
 
 Name = Literal[
     "daemon.started", "daemon.caught_up", "daemon.stopped", "backfill.finished",
-    "store.lost", "store.recovered", "store.reopened", "store.checkpoint_moved",
+    "store.lost", "store.unavailable", "store.recovered", "store.reopened",
+    "store.checkpoint_moved",
     "home.missed", "home.found", "names.skipped",
     "watch.started", "watch.fell_back", "scan.finished",
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.failed",
@@ -41,6 +42,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "daemon.stopped":         Known("info",    "what was read is committed, the daemon leaves"),
     "backfill.finished":      Known("debug",   "a one-shot run is at its end"),
     "store.lost":             Known("warning", "the database cannot be written; tried again"),
+    "store.unavailable":      Known("error",   "for a minute by now; `health` says so, too"),
     "store.recovered":        Known("info",    "the database can be written again"),
     "store.reopened":         Known("warning", "another database was there; filled from the start"),
     "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),

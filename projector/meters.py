@@ -65,6 +65,10 @@ class Meters:
     commit_counts: Sequence[int]
     """Of commits, in the buckets of `BUCKETS_S`."""
     commit_total_s: float
+    store_fault_s: float = 0.0
+    """How long the database has not been writable; 0: it is."""
+    quiet_s: float | None = None
+    """How long ago `turned_at_ms` is, whatever was done to the clock; None: as that says."""
 
 
 class Audience(Protocol):

@@ -24,10 +24,12 @@ def quiet() -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give the PostgreSQL server of this run."""
     server = Server()
-    yield server
+    with pytest.MonkeyPatch.context() as patch:  # where daemons that write there keep their state
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield server
     server.close()
 
 

@@ -36,7 +36,8 @@ STARRED: Final = frozenset(
     run
     serve.codex serve.codex_databases serve.copies serve.endpoint serve.examine
     serve.gather serve.metrics serve.public serve.snippets
-    store.migrate store.open store.postgres store.scratch store.sqlite
+    store.free_space store.migrate store.open store.postgres store.scratch store.sqlite
+    store.state_file
     """.split()
 )
 
@@ -195,6 +196,8 @@ def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> No
         "store.contract",
         "store.compare",
         "store.heartbeat",  # of the contract
+        "store.state_file",  # read where the database cannot be
+        "store.free_space",
         "store.reading",
         "store.standings",
     }

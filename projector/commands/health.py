@@ -11,7 +11,7 @@ import click
 
 from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
-from projector.errors import ProjectorError, StoreMissing, UsageError
+from projector.errors import ProjectorError, StoreMissing, StoreRefused, UsageError
 from projector.terminal_safe import brief
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def health(
 def _verdict(
     context: click.Context, codex_home: tuple[str, ...], database: str | None, asked: object
 ) -> Verdict:
-    from projector.serve.gather import gather  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.gather import full_disk, gather  # noqa: PLC0415 - see the module
     from projector.serve.health import Asked, Level, Verdict, judge  # noqa: PLC0415
 
     assert isinstance(asked, Asked)
@@ -90,7 +90,14 @@ def _verdict(
         with reading(settings) as db:
             facts = gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
     except StoreMissing as missing:
-        return Verdict(level=Level.CRITICAL, text=f"{missing.message}: nothing is projected")
+        return full_disk(settings.database_path) or Verdict(
+            level=Level.CRITICAL, text=f"{missing.message}: nothing is projected"
+        )
+    except StoreRefused:
+        found = full_disk(settings.database_path)
+        if found is None:
+            raise
+        return found
     return judge(facts, settings.health, asked)
 
 

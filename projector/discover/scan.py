@@ -86,6 +86,18 @@ class _Listing(NamedTuple):
 Listings = dict[str, _Listing]
 
 
+class Unchanged(NamedTuple):
+    """Files of which only that matters that they lie as they did.
+
+    To make all that a `RolloutFile` is takes longer than to look at it.
+    """
+
+    sizes: Mapping[str, int]
+    """Bytes by path."""
+    found: set[str]
+    """Paths of those that are there, with so many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """What a look found."""
@@ -134,9 +146,12 @@ def scan_folder(folder: str, home: str) -> Scan:
     return _collect(step, step.below(os.path.abspath(folder)))
 
 
-def walk(home: str) -> Iterator[RolloutFile | Fault]:
-    """Find all rollouts of a CODEX_HOME, one by one, within bounded memory."""
-    return map(_file, _Walk(home).home())
+def walk(home: str, unchanged: Unchanged | None = None) -> Iterator[RolloutFile | Fault]:
+    """Find all rollouts of a CODEX_HOME, one by one, within bounded memory.
+
+    `unchanged`: those that lie as it says are put there and not given.
+    """
+    return map(_file, _Walk(home, unchanged=unchanged).home())
 
 
 def look_over(
@@ -256,6 +271,7 @@ class _Walk:
         before: Known | None = None,
         found: Known | None = None,
         listings: Listings | None = None,
+        unchanged: Unchanged | None = None,
     ) -> None:
         """Begin.
 
@@ -264,6 +280,7 @@ class _Walk:
             before: rollouts whose names need not be read again.
             found: gets those of folders that are as they were; they are not given.
             listings: of folders as they were; None: nobody asks for them.
+            unchanged: see `walk`.
         """
         self._home = home
         self._base = os.path.abspath(home)
@@ -271,6 +288,7 @@ class _Walk:
         self._before = Known() if before is None else before
         self._found = Known() if found is None else found
         self._listings = listings
+        self._unchanged = unchanged
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
         self.devices: set[int] = set()
@@ -371,6 +389,8 @@ class _Walk:
             for entry in listing:
                 entries = True
                 base = entry.name
+                if self._unchanged is not None and self._is_unchanged(folder, entry):
+                    continue
                 lasting = lasting and not entry.is_symlink()
                 key = known(base)
                 name = RolloutName.parse(base) if key is None else None
@@ -388,6 +408,19 @@ class _Walk:
         if self._listings is not None and lasting:
             folders = [path for path, _ in islice(queue, queued, None)]
             self._listings[folder] = _Listing(_times(status), self.folders[folder], keys, folders)
+
+    def _is_unchanged(self, folder: str, entry: os.DirEntry[str]) -> bool:
+        """Tell whether a file lies as it did, and if so put it among those."""
+        assert self._unchanged is not None, "asked for"
+        path = f"{folder}/{entry.name}"
+        size = self._unchanged.sizes.get(path)
+        if size is None:
+            return False
+        found = _status(entry)
+        if not isinstance(found, os.stat_result) or found.st_size != size:
+            return False
+        self._unchanged.found.add(path)
+        return True
 
     def place(self, folder: str) -> int:
         """Give the number of a folder of this home."""

@@ -24,7 +24,7 @@ from projector.discover.hints import Hints
 from projector.discover.watch import Mode, Watch
 from projector.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.meters import Audience, Meters, Nobody
-from projector.place import RolloutFile
+from projector.place import RolloutFile, RolloutId
 from projector.run import systemd
 from projector.run.batches import limits_of
 from projector.run.names import NameReader
@@ -35,12 +35,20 @@ from projector.run.rounds import Rounds
 from projector.run.survey import Survey, Surveyor, note_second_files
 from projector.run.systemd import Pulse
 from projector.settings import Search, Settings
-from projector.store.contract import Heartbeat, Holder, Store
+from projector.store.contract import DaemonState, Heartbeat, Holder, Store
 
 #: While there is work, a sign of life at least this often, in seconds.
 BUSY_BEAT_S: Final = 5.0
 #: How long to wait for a store that cannot be written, in seconds: at first, and at most.
 STORE_WAIT_S: Final = (0.25, 30.0)
+
+
+#: A store that cannot be written for this long needs a person, seconds.
+LASTING_S: Final = 60.0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def follow(
@@ -112,7 +120,7 @@ class Daemon:
             pid=os.getpid(),
             host=socket.gethostname(),
             version=__version__,
-            started_at_ms=time.time_ns() // 1_000_000,
+            started_at_ms=_now_ms(),
         )
         self._anew = False
         """The database is another one than before: nothing that is known of it holds."""
@@ -128,6 +136,17 @@ class Daemon:
         self._ready = False
         self._scans = 0
         self._store_faults = 0
+        self._fault = ""
+        """Why the database cannot be written; empty: it can."""
+        self._fault_since: float | None = None
+        """Since when, by the monotonic clock."""
+        self._fault_since_ms: int | None = None
+        self._current_as_of_ms: int | None = None
+        """The latest moment as of which all that was on disk is known to have been committed."""
+        self._scan_began_ms = 0
+        self._mark: list[RolloutId] = []
+        """Of the rollouts that were in line at `_mark_ms`, those that may still be."""
+        self._mark_ms: int | None = None
         self._indexed: Search | None = None
         """What the store was told to index."""
         self._filling = True
@@ -311,6 +330,7 @@ class Daemon:
         """Begin a scan that is due, and take what a finished one found."""
         if self._scanning is None and self._rescan:
             self._rescan = False
+            self._scan_began_ms = _now_ms()
             self._scanning = asyncio.create_task(asyncio.to_thread(self._surveyor.everything))
             self._scanning.add_done_callback(lambda _: self._wake.set())
         if self._scanning is None or not self._scanning.done():
@@ -365,33 +385,59 @@ class Daemon:
         return "following" if self._caught_up else "catching up"
 
     def _note_backlog(self) -> None:
-        if not self._rounds.waiting:
-            self._behind_since_ms = None
-        elif self._behind_since_ms is None:
-            self._behind_since_ms = time.time_ns() // 1_000_000
+        by_events = self._watch.mode.watching == "events"
+        if self._rounds.waiting or self._inbox:
+            if self._behind_since_ms is None:
+                # What a scan finds may have come right after the one before.
+                before = None if by_events else self._current_as_of_ms
+                self._behind_since_ms = before or _now_ms()
+            elif self._caught_up:
+                # Those of the mark are done: whatever waits now came after it.
+                while self._mark and not self._rounds.is_waiting(self._mark[-1]):
+                    self._mark.pop()
+                if not self._mark and not self._inbox:
+                    self._behind_since_ms = self._mark_ms or self._behind_since_ms
+                    self._mark, self._mark_ms = self._rounds.in_line(), _now_ms()
+            return
+        self._behind_since_ms = self._mark_ms = None
+        self._mark.clear()
+        if self._caught_up:
+            self._current_as_of_ms = _now_ms() if by_events else self._scan_began_ms
+
+    def _heartbeat(self, phase: str) -> Heartbeat:
+        rounds, mode = self._rounds, self._watch.mode
+        return Heartbeat(
+            holder=self._holder,
+            beat_at_ms=_now_ms(),
+            interval_s=self._settings.run.rescan_s,
+            phase=phase,  # type: ignore[arg-type]
+            watching=mode.watching,
+            watching_why=mode.why,
+            behind_bytes=rounds.behind_bytes,
+            behind_since_ms=self._behind_since_ms,
+            bytes_read=rounds.counters.bytes_read,
+            records=rounds.counters.records,
+            batches=rounds.counters.batches,
+            set_aside=len(rounds.set_aside),
+            boot_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
+            files=len(rounds.seen) + rounds.waiting_unseen,
+            waiting=rounds.waiting,
+            current_as_of_ms=self._current_as_of_ms,
+        )
+
+    async def _publish(self, heartbeat: Heartbeat) -> None:
+        """Put the state where it can be read though the database cannot be written."""
+        await self._store.publish(
+            DaemonState(self._holder, heartbeat, self._fault, self._fault_since_ms)
+        )
 
     async def _beat(self, phase: str | None = None) -> None:
-        counters = self._rounds.counters
-        mode = self._watch.mode
         said = phase or self._phase
-        await self._store.beat(
-            Heartbeat(
-                holder=self._holder,
-                beat_at_ms=time.time_ns() // 1_000_000,
-                interval_s=self._settings.run.rescan_s,
-                phase=said,  # type: ignore[arg-type]
-                watching=mode.watching,
-                watching_why=mode.why,
-                behind_bytes=self._rounds.behind_bytes,
-                behind_since_ms=self._behind_since_ms,
-                bytes_read=counters.bytes_read,
-                records=counters.records,
-                batches=counters.batches,
-                set_aside=len(self._rounds.set_aside),
-            )
-        )
+        heartbeat = self._heartbeat(said)
+        await self._publish(heartbeat)
+        await self._store.beat(heartbeat)
         self._beaten, self._beaten_phase = time.monotonic(), said
-        self._beaten_at_ms = time.time_ns() // 1_000_000
+        self._beaten_at_ms = _now_ms()
         systemd.status(self._said(said))
         await self._audience.beat(self._settings)
 
@@ -417,6 +463,10 @@ class Daemon:
             scans=self._scans,
             file_events=self._watch.events,
             store_faults=self._store_faults,
+            store_fault_s=0.0
+            if self._fault_since is None
+            else time.monotonic() - self._fault_since,
+            quiet_s=self._pulse.quiet_s,
             set_aside=len(rounds.set_aside),
             behind_bytes=rounds.behind_bytes,
             behind_since_ms=self._behind_since_ms,
@@ -435,7 +485,7 @@ class Daemon:
 
     async def _until_ok(self, step: Callable[[], Awaitable[None]]) -> None:
         """Take a step again and again while the store cannot be had, more and more seldom."""
-        wait = 0.0
+        wait, told = 0.0, False
         while not self._stop.is_set():
             try:
                 if self._anew:
@@ -447,17 +497,34 @@ class Daemon:
                 self._anew |= isinstance(lost, StoreReplaced)
                 self._store_faults += 1
                 self._give_descriptors()
+                await self._note_fault(str(lost))
+                lasts_s = time.monotonic() - (self._fault_since or 0.0)
+                if not told and lasts_s >= LASTING_S:
+                    log.event("store.unavailable", error=str(lost), seconds=round(lasts_s))
+                    told = True
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")
                 await self._sleep(wait)
             else:
                 if wait:
                     log.event("store.recovered")
+                    await self._note_fault("")
                 return
 
     def _give_descriptors(self) -> bool:
         """Close rollouts where something else could not be opened for want of descriptors."""
         return exhausted() and self._rounds.close_files()
+
+    async def _note_fault(self, fault: str) -> None:
+        """Let others see that the database cannot be written, and why; "": it can again."""
+        if not fault:
+            self._fault_since = self._fault_since_ms = None
+        elif self._fault_since is None:
+            self._fault_since, self._fault_since_ms = time.monotonic(), _now_ms()
+        self._fault = fault
+        self._note_backlog()
+        await self._publish(self._heartbeat(self._phase))
+        await self._audience.beat(self._settings)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, with signs of life to the watchdog, until told to stop."""

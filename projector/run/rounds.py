@@ -182,6 +182,19 @@ class Rounds:
         replacing = self._replacement is not None
         return len(self._line) + len(self._reading) + len(self._missing) + replacing
 
+    def is_waiting(self, rollout_id: RolloutId) -> bool:
+        """True if a rollout is in line."""
+        return rollout_id in self._line or rollout_id in self._reading
+
+    def in_line(self) -> list[RolloutId]:
+        """Return the rollouts in line."""
+        return [*self._reading, *self._line]
+
+    @property
+    def waiting_unseen(self) -> int:
+        """Rollouts in line that were never read to their end."""
+        return sum(1 for one in (*self._line, *self._reading) if one not in self._seen)
+
     @property
     def behind_bytes(self) -> int:
         """Bytes on disk of those in line that are not committed, as far as their sizes tell."""

@@ -83,6 +83,12 @@ class Pulse:
         self._sent = -PULSE_S
         self.at_ms = time.time_ns() // 1_000_000
         """When it was called last, by the clock of the day."""
+        self._called = clock()
+
+    @property
+    def quiet_s(self) -> float:
+        """How long ago it was called last, seconds, whatever was done to the clock of the day."""
+        return self._clock() - self._called
 
     def enter(self, phase: Literal["starting", "running", "stopping"]) -> None:
         """Go on to the next phase; the next call sends at once."""
@@ -90,7 +96,7 @@ class Pulse:
 
     def __call__(self) -> None:
         """Say that the work goes on."""
-        now = self._clock()
+        now = self._called = self._clock()
         if now - self._sent < PULSE_S:
             return
         self._sent, self.at_ms = now, time.time_ns() // 1_000_000

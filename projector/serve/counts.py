@@ -33,6 +33,8 @@ class Counts:
     """By kind."""
     database_bytes: int
     wal_bytes: int
+    free_bytes: int | None
+    """On the database's disk; None: it is not known."""
     schema: int
 
 
@@ -52,5 +54,6 @@ def count(db: Connection) -> Counts:
         anomalies=anomalies,
         database_bytes=size.database,
         wal_bytes=size.log,
+        free_bytes=size.free,
         schema=schema.found,
     )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from projector.address import is_postgres
 from projector.figures import count, size
 from projector.serve.examined import Codex, Examined, Incomplete, Kind, Source, Stored
+from projector.serve.health import LARGE_LOG
 from projector.serve.kinds import KINDS, Level
 from projector.serve.shortfall import ADVICE
 from projector.settings import Settings
@@ -21,8 +22,6 @@ from projector.store.reading import Server
 SOUND_SQLITE: Final = (3, 51, 3)
 #: Least free space, in bytes: less is a problem, less than ten times as much a warning.
 LEAST_FREE: Final = 256 << 20
-#: A log of this much is one that a reader keeps from being reset.
-LARGE_WAL: Final = 512 << 20
 #: The oldest version of PostgreSQL that is tested.
 LEAST_POSTGRES: Final = 14
 #: A source whose daemon is silent for this long, in seconds, may be gone for good.
@@ -58,6 +57,7 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
     ]
     if found.stored is not None:
         every += _stored(found.stored)
+        every += _log(found, found.stored)
         every += _server(found.stored.server)
         every += _sources(found, found.stored.sources)
         every += _daemon(found, found.stored, settings)
@@ -171,10 +171,21 @@ def _stored(stored: Stored) -> Iterator[Check]:
         text = f"{database.path}: is damaged ({stored.integrity})"
         mend = "Stop the daemon and run: projector rebuild"
         yield Check("problem", "database", text, mend)
-    if database.wal_size > LARGE_WAL:
-        text = f"the database's log is {size(database.wal_size)}"
-        mend = "Find the program that keeps a reading transaction open, and end it"
-        yield Check("warning", "database", text, mend)
+
+
+def _log(found: Examined, stored: Stored) -> Iterator[Check]:
+    database = stored.facts.database
+    if database.wal_size <= LARGE_LOG:
+        return
+    beat = database.heartbeat
+    own = None if beat is None else f"{beat.holder.pid} ("
+    others = [one for one in found.readers if own is None or not one.startswith(own)]
+    text = (
+        f"the database's log has grown to {size(database.wal_size)}: a program keeps a reading"
+        " transaction open, and until it ends no part of the log is used again"
+    )
+    mend = "End it" + (f"; open it have: {', '.join(others[:_NAMED])}" if others else "")
+    yield Check("warning", "database", text, mend)
 
 
 def _server(server: Server | None) -> Iterator[Check]:
@@ -230,14 +241,18 @@ def _daemon(found: Examined, stored: Stored, settings: Settings) -> Iterator[Che
     beat = stored.facts.database.heartbeat
     behind = stored.facts.behind_bytes
     if behind:
-        text = f"{size(behind)} behind in {count(len(stored.facts.waiting), 'rollout')}"
+        text = f"{size(behind)} behind in {count(stored.facts.backlog.rollouts, 'rollout')}"
         level: Level = "warning" if behind >= settings.health.warning_bytes else "info"
         yield Check(level, "behind", text, "The daemon reads it, or: projector backfill")
     if beat is None:
         text = "none has ever served this database"
         yield Check("info", "daemon", text, "Start it: projector run")
         return
-    age_s = max(found.now_ms - beat.beat_at_ms, 0) / 1000
+    age_s = stored.facts.heartbeat_age_s or 0.0
+    if stored.facts.fault is not None:
+        fault, lasts_s = stored.facts.fault
+        text = f"the daemon cannot write it for {lasts_s:.0f} s"
+        yield Check("problem", "database", f"{text}: {fault}")
     who = f"process {beat.holder.pid} on {beat.holder.host}"
     limit = settings.health.heartbeat_s or 3 * beat.interval_s
     if beat.phase == "stopping":

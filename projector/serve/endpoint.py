@@ -25,7 +25,7 @@ from projector.errors import ProjectorError
 from projector.meters import Meters
 from projector.serve.counts import Counts, count
 from projector.serve.facts import Facts
-from projector.serve.gather import gather
+from projector.serve.gather import full_disk, gather
 from projector.serve.health import Level, Verdict, judge
 from projector.serve.metrics import Now, registry
 from projector.settings import Settings, listen_address
@@ -58,6 +58,7 @@ class Endpoint:
         self._looking = asyncio.Lock()
         self._schema = 0
         self._seen: Verdict | None = None
+        self._facts: Facts | None = None
         self._seen_at = 0.0
 
     async def open(self) -> None:
@@ -99,7 +100,10 @@ class Endpoint:
 
     async def _livez(self, _request: web.Request) -> web.Response:
         """Whether the work gets on."""
-        quiet_s = max(0.0, time.time() - self._meters().turned_at_ms / 1000)
+        meters = self._meters()
+        quiet_s = meters.quiet_s
+        if quiet_s is None:
+            quiet_s = max(0.0, time.time() - meters.turned_at_ms / 1000)
         limit_s = HANGS_S + self._settings().run.rescan_s
         return _said(
             fails=quiet_s > limit_s,
@@ -135,7 +139,8 @@ class Endpoint:
         except ProjectorError:
             counts = None
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        found = Now(meters=self._meters(), counts=counts)
+        await self._look()
+        found = Now(meters=self._meters(), counts=counts, facts=self._facts)
         return web.Response(body=encode(registry(found)), headers={"Content-Type": content_type})
 
     async def _count(self) -> Counts:
@@ -156,9 +161,13 @@ class Endpoint:
                     return gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
 
             try:
-                self._seen = judge(await asyncio.to_thread(gathered), settings.health)
+                self._facts = await asyncio.to_thread(gathered)
+                self._seen = judge(self._facts, settings.health)
             except (ProjectorError, OSError) as error:
-                self._seen = Verdict(level=Level.UNKNOWN, text=str(error))
+                self._facts = None
+                self._seen = full_disk(settings.database_path) or Verdict(
+                    level=Level.UNKNOWN, text=str(error)
+                )
             self._seen_at = time.monotonic()
             return self._seen
 

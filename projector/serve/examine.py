@@ -5,9 +5,7 @@ Only reads. Whatever cannot be looked at is a value of its own, and the rest goe
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import socket
 import sqlite3
 import time
@@ -36,6 +34,8 @@ from projector.serve.examined import (
 from projector.serve.gather import gather
 from projector.serve.shortfall import shortfalls
 from projector.settings import Settings
+from projector.store import state_file
+from projector.store.free_space import free_bytes
 from projector.store.reading import Connection, Sql
 
 #: Seconds that the database's pages are checked for.
@@ -70,10 +70,11 @@ def examine(
         database_fault=fault,
         database_network=_network(path, mounts) if path else None,
         modes=tuple(_modes(path)) if path else (),
-        free=_free(path) if path else None,
+        free=free_bytes(path) if path else None,
         sqlite=sqlite3.sqlite_version_info,
         watches=_number(_read(_WATCHES)),
-        held=_held(path) if path else _leased(stored),
+        held=state_file.read(f"{path}.lock").held if path else _leased(stored),
+        readers=_readers(path) if path else (),
         local=beat is not None and beat.holder.host == socket.gethostname(),
         stored=stored,
         codex=tuple(_codex(home, open_database, stored) for home in settings.codex_homes),
@@ -156,33 +157,29 @@ def _modes(path: str) -> list[Mode]:
     return found
 
 
-def _free(path: str) -> int | None:
-    folder = Path(path).parent
-    while not folder.exists():
-        folder = folder.parent
+def _readers(path: str) -> tuple[str, ...]:
+    """Return the processes that have the database open, so far as we may see: pid and name."""
     try:
-        return shutil.disk_usage(folder).free
+        wanted = os.stat(path)
     except OSError:
-        return None
+        return ()
+    found = []
+    for pid in filter(str.isdigit, _listed("/proc")):
+        if int(pid) == os.getpid():
+            continue
+        for number in _listed(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted):
+                    found.append(f"{pid} ({_read(f'/proc/{pid}/comm').strip()})")
+                    break
+    return tuple(found)
 
 
-def _held(path: str) -> bool | None:
-    """Tell whether a daemon has the database: its lock is tried, shared, and given back at once."""
+def _listed(folder: str) -> list[str]:
     try:
-        file = os.open(path + ".lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+        return os.listdir(folder)
     except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(file)
-    return False
+        return []
 
 
 def _leased(stored: Stored | None) -> bool | None:

@@ -122,3 +122,5 @@ class Examined:
     """The daemon of the heartbeat is of this host."""
     stored: Stored | None
     codex: tuple[Codex, ...]
+    readers: tuple[str, ...] = ()
+    """Processes that have the database open, the daemon among them: pid and name."""

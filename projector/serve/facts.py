@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from projector.place import RolloutFile, RolloutId, ThreadId
-from projector.store.heartbeat import Heartbeat
+from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
 
 
 class Projected(NamedTuple):
@@ -26,6 +26,17 @@ class Projected(NamedTuple):
     turns: int
     gone: bool
     anomalies: int = 0
+    read_at_ms: int = 0
+    """When its last batch was committed."""
+
+
+class Totals(NamedTuple):
+    """What is projected, counted."""
+
+    rollouts: int
+    turns: int
+    items: int
+    records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,25 @@ class Database:
     anomalies: int
     heartbeat: Heartbeat | None
     """None: no daemon ever served it."""
+    totals: Totals | None = None
+    """None: those of `rollouts`."""
+    free: int | None = None
+    """Bytes that may still be written on its disk; None: it is not known."""
+    published: Published = UNPUBLISHED
+    """What the daemon says beside it."""
+
+    @property
+    def counted(self) -> Totals:
+        """How much is projected."""
+        if self.totals is not None:
+            return self.totals
+        every = self.rollouts.values()
+        return Totals(
+            rollouts=len(every),
+            turns=sum(one.turns for one in every),
+            items=sum(one.items for one in every),
+            records=sum(one.records for one in every),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +82,35 @@ class Waiting:
     behind: int
     """Bytes; of a compressed file, compressed ones."""
     since_ms: int
-    """When its last byte came, or the file to its place: it has waited no longer than that."""
+    """Since when the oldest of them has waited: `waiting_since_ms`."""
+
+
+class Backlog(NamedTuple):
+    """All that waits, in sum."""
+
+    bytes: int
+    rollouts: int
+    since_ms: int | None
+    """Since when the oldest of it has waited; None: nothing waits."""
+
+
+def waiting_since_ms(*, record_ms: int | None, current_ms: int | None, changed_ms: int) -> int:
+    """Return since when the oldest byte of a rollout that is not projected has waited.
+
+    Args:
+        record_ms: when the first record that is not projected was made, as it says itself; None:
+            it does not say.
+        current_ms: the latest moment as of which all of the rollout is known to have been
+            projected; None: there is none.
+        changed_ms: when the file changed last (ctime): no byte came later.
+
+    A record may be older than its place in the file: of a copy, of a file that was moved in. The
+    moment as of which nothing waited may be long past. So the later of the two counts; a clock
+    that is ahead makes neither later than the file.
+
+    """
+    known = [one for one in (record_ms, current_ms) if one is not None]
+    return min(max(known, default=changed_ms), changed_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,32 +124,65 @@ class Facts:
     waiting: Sequence[Waiting]
     faults: Sequence[str]
     """Folders and files that cannot be looked at."""
+    told: Backlog | None = None
+    """What the daemon says that waits; None: all files were looked at, see `waiting`."""
+    boot_ms: int = 0
+    """Now, by the clock of this host that nobody sets; 0: it is not known."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """All that waits, in sum."""
+        if self.told is not None:
+            return self.told
+        return Backlog(
+            bytes=sum(one.behind for one in self.waiting),
+            rollouts=len(self.waiting),
+            since_ms=min((one.since_ms for one in self.waiting), default=None),
+        )
 
     @property
     def behind_bytes(self) -> int:
         """Bytes on disk that are not projected, a torn last line left out."""
-        return sum(one.behind for one in self.waiting)
-
-    @property
-    def heartbeat_age_s(self) -> float | None:
-        """How long ago the daemon gave its last sign of life, seconds; None: it never did."""
-        beat = self.database.heartbeat
-        return None if beat is None else max(self.now_ms - beat.beat_at_ms, 0) / 1000
+        return self.backlog.bytes
 
     @property
     def behind_s(self) -> float:
-        """How long the oldest of them has waited for a daemon that could have read it, seconds.
+        """How long the oldest byte that is not projected has waited, seconds."""
+        since = self.backlog.since_ms
+        return 0.0 if since is None else max(self.now_ms - since, 0) / 1000
 
-        What came before the daemon's start counts from the start: an archive that is put in
-        place, or a first catching up, is not late because its files are old. The daemon's own
-        count goes further back than a file's times, which an appended line makes new.
+    @property
+    def alive(self) -> bool | None:
+        """Whether the process of the last sign of life is alive; None: it cannot be told."""
+        beat, published = self.database.heartbeat, self.database.published
+        if beat is None:
+            return None
+        if published.state is not None and published.state.holder == beat.holder:
+            return published.held
+        # Another one holds the database, which is no daemon or has only begun; or none does.
+        return False if published.alone and published.held is False else None
+
+    @property
+    def fault(self) -> tuple[str, float] | None:
+        """Why the living daemon cannot write the database, and for how many seconds."""
+        state = self.database.published.state
+        if state is None or not state.fault or not self.database.published.held:
+            return None
+        since = state.fault_since_ms or self.now_ms
+        return state.fault, max(self.now_ms - since, 0) / 1000
+
+    @property
+    def heartbeat_age_s(self) -> float | None:
+        """How long ago the daemon gave its last sign of life, seconds; None: it never did.
+
+        Of one that is known to live or to be dead it does not depend on the clock having been set.
         """
-        if not self.waiting:
-            return 0.0
-        since = min(one.since_ms for one in self.waiting)
         beat = self.database.heartbeat
-        if beat is not None:
-            since = max(since, beat.holder.started_at_ms)
-            if beat.behind_since_ms is not None:
-                since = min(since, beat.behind_since_ms)
-        return max(self.now_ms - since, 0) / 1000
+        if beat is None:
+            return None
+        by_clock = max(self.now_ms - beat.beat_at_ms, 0)
+        if self.alive is None or not beat.boot_ms or not self.boot_ms:
+            return by_clock / 1000
+        # The host was started since, if that clock is behind where it was.
+        by_boot = self.boot_ms - (beat.boot_ms if beat.boot_ms <= self.boot_ms else 0)
+        return (by_boot if self.alive else max(by_clock, by_boot)) / 1000

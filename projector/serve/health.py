@@ -15,6 +15,7 @@ from projector.figures import size
 from projector.serve.facts import Facts
 from projector.serve.ranges import Range
 from projector.settings import Health
+from projector.store.free_space import FULL_BYTES
 
 
 class Level(IntEnum):
@@ -33,7 +34,13 @@ STATUS: Final = MappingProxyType(
 #: What `-w` and `-c` may be about; the first, if nothing is said.
 LABELS: Final = (
     "behind_seconds", "behind_bytes", "heartbeat_seconds", "rollouts", "anomalies", "wal_bytes",
+    "free_bytes",
 )  # fmt: skip
+#: A write-ahead log of more bytes than this is one that a reader keeps from being used again: the
+#: daemon cuts it to 64 MiB whenever it can begin it anew.
+LARGE_LOG: Final = 80 << 20
+#: A database that cannot be written for this long needs a person, seconds.
+LASTING_S: Final = 60.0
 _UNITS: Final = MappingProxyType({"s": "seconds", "B": "bytes"})
 
 
@@ -117,9 +124,10 @@ def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
     for label, value, unit, warning, critical in (
         ("behind_bytes", facts.behind_bytes, "B", limits.warning_bytes, limits.critical_bytes),
         ("behind_seconds", round(facts.behind_s, 3), "s", limits.warning_s, limits.critical_s),
-        ("rollouts", len(database.rollouts), "", None, None),
+        ("rollouts", database.counted.rollouts, "", None, None),
         ("anomalies", database.anomalies, "", None, None),
         ("wal_bytes", database.wal_size, "B", None, None),
+        ("free_bytes", database.free, "B", None, None),
         ("heartbeat_seconds", beat, "s", quiet and quiet / 2, quiet),
     ):
         if value is not None:
@@ -137,6 +145,7 @@ def _seen(
 ) -> Iterator[tuple[Level, str]]:
     """Give all that there is to say, each with what it means."""
     of = {one.label: one for one in measures}
+    yield from _unwritable(facts)
     yield from _follower(facts, limits, of.get("heartbeat_seconds"))
     behind, waited = of["behind_bytes"], of["behind_seconds"]
     if behind.value:
@@ -147,6 +156,9 @@ def _seen(
         if one.label in said or not one.level:
             continue
         yield one.level, f"{one.label} is {_plain(one.value)}"
+    log = of["wal_bytes"]
+    if log.value > LARGE_LOG and log.warning is None and log.critical is None:
+        yield Level.WARNING, log_grows(int(log.value))
     for fault in facts.faults:
         yield Level.WARNING, str(fault)
 
@@ -154,6 +166,38 @@ def _seen(
 #: Those that are told of in words of their own.
 _SAID_ALWAYS: Final = frozenset({"heartbeat_seconds"})
 _SAID: Final = _SAID_ALWAYS | {"behind_bytes", "behind_seconds"}
+
+
+def log_grows(wal_bytes: int) -> str:
+    """Say that a reader keeps the write-ahead log from being used again."""
+    return (
+        f"the database's log has grown to {size(wal_bytes)}: a program keeps a reading transaction"
+        " open (doctor names those that have the database open)"
+    )
+
+
+def _unwritable(facts: Facts) -> Iterator[tuple[Level, str]]:
+    """Say why the database cannot be written."""
+    free, fault = facts.database.free, facts.fault
+    full = free is not None and free < FULL_BYTES
+    if fault is not None:
+        text, lasts_s = fault
+        lasting = full or FULL in text or lasts_s >= LASTING_S
+        yield (
+            Level.CRITICAL if lasting else Level.WARNING,
+            f"the database cannot be written for {lasts_s:.0f} s: {text}",
+        )
+    if full and (fault is None or FULL not in fault[0]):
+        yield Level.CRITICAL, disk_full(facts.database.path, free)
+
+
+#: As the store says it.
+FULL: Final = "the disk is full"
+
+
+def disk_full(path: str, free: int | None) -> str:
+    """Say that nothing more can be written beside the database."""
+    return f"{path}: {FULL} ({size(free or 0)} free). Free some space"
 
 
 def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[tuple[Level, str]]:
@@ -166,9 +210,16 @@ def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[t
             yield Level.CRITICAL, "nobody follows: no daemon ever served this database"
         return
     age, level = quiet.value, quiet.level
+    gone = facts.alive is False and beat.phase != "stopping"
     who = f"the daemon (pid {beat.holder.pid} on {beat.holder.host})"
+    if gone and limits.heartbeat_s:
+        yield (
+            Level.CRITICAL,
+            f"nobody follows: {who} is gone without a word, its last sign of life {age:.0f} s ago",
+        )
+        return
     ahead = (beat.beat_at_ms - facts.now_ms) / 1000
-    if limits.heartbeat_s and ahead > limits.heartbeat_s:
+    if facts.alive is None and limits.heartbeat_s and ahead > limits.heartbeat_s:
         # A living daemon gives the next one by the new time; a dead one would look alive until
         # the clock is where it was.
         yield Level.WARNING, f"{who} gave its last sign of life {ahead:.0f} s from now: clock set?"

@@ -11,7 +11,7 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 from projector import __version__
 from projector.meters import BUCKETS_S, Meters
 from projector.serve.counts import Counts
+from projector.serve.facts import Facts
 
 PREFIX: Final = "projector_"
 COMMITS: Final = PREFIX + "commit_duration_seconds"
@@ -41,6 +42,8 @@ class Now:
     meters: Meters
     counts: Counts | None
     """None: the database cannot be read now."""
+    facts: Facts | None = None
+    """What `health` goes by; None: it cannot be told, so the daemon's own view counts."""
 
 
 class Of(NamedTuple):
@@ -56,7 +59,8 @@ class In(NamedTuple):
 
     name: str
     meaning: str
-    value: Callable[[Counts], float]
+    value: Callable[[Counts], float | None]
+    """None: it is not known."""
 
 
 def _waited_s(meters: Meters) -> float:
@@ -88,6 +92,8 @@ GAUGES: Final = (
        lambda m: m.by_events),
     Of("behind_bytes", "Bytes on disk that are not committed.", lambda m: m.behind_bytes),
     Of("behind_seconds", "How long the oldest of them has waited.", _waited_s),
+    Of("store_fault_seconds", "How long the database has not been writable; 0: it is.",
+       lambda m: m.store_fault_s),
     Of("set_aside_rollouts", "Rollouts that cannot be read now.", lambda m: m.set_aside),
 )
 STORED: Final = (
@@ -95,8 +101,11 @@ STORED: Final = (
     In("threads", "Threads in the database.", lambda c: c.threads),
     In("turns", "Living turns in the database.", lambda c: c.turns),
     In("items", "Living items in the database.", lambda c: c.items),
-    In("database_bytes", "Size of the database file.", lambda c: c.database_bytes),
+    In("database_bytes", "Bytes of the database on its disk, its write-ahead log included.",
+       lambda c: c.database_bytes + c.wal_bytes),
     In("wal_bytes", "Size of its write-ahead log.", lambda c: c.wal_bytes),
+    In("database_free_bytes", "Bytes that may still be written on its disk.",
+       lambda c: c.free_bytes),
 )
 # fmt: on
 
@@ -118,6 +127,9 @@ def names() -> frozenset[str]:
 def metrics(now: Now) -> Iterator[Metric]:
     """Give every metric. Without the database, those that come from it are left out."""
     meters, counts = now.meters, now.counts
+    if now.facts is not None:
+        backlog = now.facts.backlog
+        meters = replace(meters, behind_bytes=backlog.bytes, behind_since_ms=backlog.since_ms)
     for counter in COUNTERS:
         yield CounterMetricFamily(
             PREFIX + counter.name, counter.meaning, value=counter.value(meters)
@@ -136,9 +148,9 @@ def metrics(now: Now) -> Iterator[Metric]:
     if counts is not None:
         build["schema"] = str(counts.schema)
         for stored in STORED:
-            yield GaugeMetricFamily(
-                PREFIX + stored.name, stored.meaning, value=stored.value(counts)
-            )
+            value = stored.value(counts)
+            if value is not None:
+                yield GaugeMetricFamily(PREFIX + stored.name, stored.meaning, value=value)
         kinds = GaugeMetricFamily(ANOMALIES, "Anomalies in the database.", labels=["kind"])
         for kind, number in sorted(counts.anomalies.items()):
             kinds.add_metric([kind], number)

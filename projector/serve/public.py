@@ -6,18 +6,20 @@ The libraries for it are those of the extra `serve`, imported where they are ask
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from projector import log
 from projector.errors import ProjectorError
 from projector.meters import Meters
-from projector.serve.counts import count
+from projector.serve.counts import Counts, count
 from projector.settings import Settings
 from projector.store.reading import Connection
 
 if TYPE_CHECKING:
     from projector.serve.endpoint import Endpoint
+    from projector.serve.facts import Facts
 
 _MISSING = "needs the extra: pip install 'codex-projector[serve]'"
 
@@ -72,16 +74,21 @@ class Public:
         try:
             from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
 
+            from projector.serve.gather import gather  # noqa: PLC0415
             from projector.serve.metrics import Now, registry  # noqa: PLC0415
         except ImportError:
             return _MISSING
+        counts: Counts | None = None
+        facts: Facts | None = None
         try:
             with self._open(self._settings) as db:
                 counts = count(db)
+                homes, now_ms = self._settings.codex_homes, time.time_ns() // 1_000_000
+                facts = gather(db, homes, now_ms)
         except ProjectorError:
             counts = None
         try:
-            write_to_textfile(path, registry(Now(meters=meters, counts=counts)))
+            write_to_textfile(path, registry(Now(meters=meters, counts=counts, facts=facts)))
         except OSError as error:
             return error.strerror or str(error)
         return ""

@@ -11,18 +11,20 @@ from projector.serve.facts import Facts
 def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
     """Give the status for `--json`; with `rollouts`, of each rollout too."""
     database, beat = facts.database, facts.database.heartbeat
+    counted = database.counted
     found: dict[str, Any] = {
         "database": database.path,
         "database_bytes": database.size,
         "wal_bytes": database.wal_size,
-        "rollouts": len(database.rollouts),
+        "free_bytes": database.free,
+        "rollouts": counted.rollouts,
         "threads": database.threads,
-        "turns": sum(one.turns for one in database.rollouts.values()),
-        "items": sum(one.items for one in database.rollouts.values()),
-        "records": sum(one.records for one in database.rollouts.values()),
+        "turns": counted.turns,
+        "items": counted.items,
+        "records": counted.records,
         "anomalies": database.anomalies,
         "rollouts_on_disk": facts.files,
-        "rollouts_behind": len(facts.waiting),
+        "rollouts_behind": facts.backlog.rollouts,
         "behind_bytes": facts.behind_bytes,
         "behind_seconds": round(facts.behind_s, 3),
         "bytes_read": 0 if beat is None else beat.bytes_read,
@@ -53,9 +55,9 @@ def text(facts: Facts, *, rollouts: bool = False) -> str:
     """Give the status for people."""
     every = document(facts, rollouts=rollouts)
     behind = "nothing waits"
-    if facts.waiting:
+    if facts.backlog.rollouts:
         behind = (
-            f"{size(facts.behind_bytes)} behind in {count(len(facts.waiting), 'rollout')},"
+            f"{size(facts.behind_bytes)} behind in {count(facts.backlog.rollouts, 'rollout')},"
             f" the oldest for {facts.behind_s:.0f} s"
         )
     total = (
@@ -86,9 +88,14 @@ def _daemon(facts: Facts) -> str:
     beat = facts.database.heartbeat
     if beat is None:
         return "no daemon has served this database"
-    age = max(facts.now_ms - beat.beat_at_ms, 0) / 1000
+    age = facts.heartbeat_age_s or 0.0
     why = f" ({beat.watching_why})" if beat.watching_why else ""
-    doing = "stopped" if beat.phase == "stopping" else f"{beat.phase} by {beat.watching}{why}"
+    if facts.alive is False and beat.phase != "stopping":
+        doing = "gone without a word"
+    elif facts.fault:
+        doing = f"cannot write for {facts.fault[1]:.0f} s ({facts.fault[0]})"
+    else:
+        doing = "stopped" if beat.phase == "stopping" else f"{beat.phase} by {beat.watching}{why}"
     return (
         f"daemon {beat.holder.version}, pid {beat.holder.pid} on {beat.holder.host}: {doing},"
         f" {size(beat.bytes_read)} read, last sign of life {age:.0f} s ago"

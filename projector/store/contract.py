@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 # Part of the contract, but in a module of their own: `health` has time for no more.
+from projector.store.heartbeat import DaemonState as DaemonState  # noqa: PLC0414 - same
 from projector.store.heartbeat import Heartbeat as Heartbeat  # noqa: PLC0414 - for others too
 from projector.store.heartbeat import Holder as Holder  # noqa: PLC0414 - same
 
@@ -96,6 +97,12 @@ class Store(Protocol):
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Store the sign of life; there is one row of it."""
+
+    async def publish(self, state: DaemonState) -> None:
+        """Put the daemon's state where it can be read though the database cannot be written.
+
+        Only after `hold`; never raises: what cannot be put there is not.
+        """
 
     async def name(self, names: Mapping[ThreadId, str]) -> None:
         """Set names of threads, also of those that come later. Unchanged ones cost nothing."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, Self
 
+from projector.store.heartbeat import Published
+
 Values = Mapping[str, object]
 #: No values.
 NONE: Final[Values] = {}
@@ -32,6 +34,8 @@ class Size(NamedTuple):
     database: int
     log: int
     """Of the write-ahead log beside it."""
+    free: int | None = None
+    """That may still be written on that disk; None: it is not known."""
 
 
 class Schema(NamedTuple):
@@ -87,6 +91,9 @@ class Connection(Protocol):
 
     def size(self) -> Size:
         """Say how large it is."""
+
+    def daemon(self) -> Published:
+        """Return what the daemon says beside the database. Never raises."""
 
     def schema(self) -> Schema:
         """Give the version of its schema."""

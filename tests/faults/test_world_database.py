@@ -6,12 +6,16 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from projector.errors import AlreadyRunning, StoreRefused
+from projector.serve import gather, status
+from projector.serve.facts import Facts
 from projector.store.contract import Holder
+from projector.store.sqlite.reading import SqliteConnection
 from projector.store.sqlite.store import SqliteStore
 from tests.faults.following import World, following, world
 from tests.projecting import backfilled
@@ -273,3 +277,64 @@ def test_a_backfill_beside_a_daemon(tmp_path: Path) -> None:
 
     asyncio.run(run())
     the_same(made)
+
+
+def test_many_rollouts_are_told_of_by_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A living one is believed, and no file is looked at; a look gives the same."""
+    made = world(tmp_path)
+
+    def look(**more: bool) -> Facts:
+        with SqliteConnection(str(made.database)) as db:
+            return gather.gather(db, [str(made.home)], time.time_ns() // 1_000_000, **more)
+
+    def shown(facts: Facts) -> dict[str, object]:
+        found = status.document(facts)
+        return {name: found[name] for name in found if not name.startswith(("wal", "data", "free"))}
+
+    async def run() -> None:
+        async with following(made) as daemon:
+            await daemon.until_read()
+            await daemon.until(lambda: made.heartbeat()["files"] == 3)
+            await daemon.until(lambda: made.heartbeat()["phase"] == "following")
+            looked = look()
+            monkeypatch.setattr(gather, "MANY_FILES", 3)
+            monkeypatch.setattr(gather, "walk", lambda *_: pytest.fail("a file is looked at"))
+            told = look()
+            assert (told.told, looked.told) == ((0, 0, None), None)
+            assert told.files == looked.files == 3
+            assert shown(told).keys() == shown(looked).keys()
+            for name in (
+                "rollouts",
+                "items",
+                "turns",
+                "records",
+                "rollouts_on_disk",
+                "behind_bytes",
+            ):
+                assert shown(told)[name] == shown(looked)[name], name
+            with pytest.raises(pytest.fail.Exception):
+                look(rollouts=True)
+
+    asyncio.run(run())
+    with pytest.raises(pytest.fail.Exception):
+        look()  # it has left
+
+
+def test_what_always_is_in_line_has_not_waited_for_ever(tmp_path: Path) -> None:
+    """Rollouts that grow all the time: what waits is what came last."""
+    made = world(tmp_path)
+
+    async def run() -> None:
+        async with following(made) as daemon:
+            await daemon.until_read()
+            await daemon.until(lambda: made.heartbeat()["current_as_of_ms"])
+            begun = time.time_ns() // 1_000_000
+            for _ in range(5):
+                made.grow()
+                await daemon.until_read()
+            await daemon.until(lambda: made.heartbeat()["current_as_of_ms"] >= begun)
+            assert made.heartbeat()["behind_since_ms"] is None
+
+    asyncio.run(run())

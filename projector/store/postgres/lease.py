@@ -43,12 +43,18 @@ _LET_GO: Final = (
 )
 _BEAT: Final = (
     "pid host version started_at_ms beat_at_ms interval_s phase watching watching_why"
-    " behind_bytes behind_since_ms bytes_read records batches set_aside"
+    " behind_bytes behind_since_ms bytes_read records batches set_aside boot_ms"
+    " files waiting current_as_of_ms"
 ).split()
 _BEATEN: Final = (
-    f"INSERT INTO _heartbeat (source_id, {', '.join(_BEAT)})"
+    f"INSERT INTO _heartbeat AS was (source_id, {', '.join(_BEAT)})"
     f" VALUES (%s{', %s' * len(_BEAT)}) ON CONFLICT (source_id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _BEAT)
+    + ", ".join(
+        f"{name} = coalesce(excluded.{name}, was.{name})"
+        if name == "current_as_of_ms"  # a daemon that has not caught up keeps what was known
+        else f"{name} = excluded.{name}"
+        for name in _BEAT
+    )
 )
 
 

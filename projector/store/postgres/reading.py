@@ -21,6 +21,8 @@ from psycopg.adapt import Loader
 from projector import escapes
 from projector.address import shown, source_id
 from projector.errors import ProjectorError, StoreMissing, StoreRefused
+from projector.store import state_file
+from projector.store.heartbeat import Published
 from projector.store.postgres.connect import explained, parameters
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
@@ -148,6 +150,10 @@ class PostgresConnection:
         except ProjectorError:
             return Size(0, 0)
         return Size(size, 0)
+
+    def daemon(self) -> Published:
+        """See `Connection`: of a daemon on this host."""
+        return state_file.read(state_file.remote_path(shown(self._url), self._source))
 
     def schema(self) -> Schema:
         """See `Connection`."""

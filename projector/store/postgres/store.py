@@ -9,6 +9,7 @@ transaction is made once more.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import time
@@ -25,7 +26,8 @@ from projector.address import shown, source_id
 from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.rows import Anomaly, Found, Wants
-from projector.store.contract import Batch, Heartbeat, Holder, Standing, Totals
+from projector.store import state_file
+from projector.store.contract import Batch, DaemonState, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrations
 from projector.store.postgres import feed, lease, mended, moves, schema, search, write
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
@@ -89,6 +91,7 @@ class PostgresStore:
         self._wire: Wire | None = None
         self._identity: uuid.UUID | None = None
         self._lease: uuid.UUID | None = None
+        self._state_file: int | None = None
         self._holder: Holder | None = None
         self._anew: dict[RolloutId, Scratch] = {}
         self._confirmed: dict[RolloutId, tuple[int, int]] = {}
@@ -253,9 +256,17 @@ class PostgresStore:
 
     async def hold(self, holder: Holder) -> None:
         """See `Store`. The lock is a lease in the source's row."""
+        if self._state_file is None:
+            path = state_file.remote_path(shown(self.url), str(self.source))
+            self._state_file = await asyncio.to_thread(state_file.lock_remote, path)
         mine = self._lease or uuid.uuid4()
         await self._run(lambda wire: lease.hold(wire, self.source, mine, holder, shown(self.url)))
         self._lease, self._holder = mine, holder
+
+    async def publish(self, state: DaemonState) -> None:
+        """See `Store`. It is put into a file on the daemon's host."""
+        if self._state_file is not None:
+            await asyncio.to_thread(state_file.write, self._state_file, state)
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """See `Store`. Renews the lease.
@@ -415,6 +426,8 @@ class PostgresStore:
             with suppress(ProjectorError):
                 await self._run(lambda wire: wire.ask(lease.let_go(self.source, held)))
         self._closed = True
+        if self._state_file is not None:
+            os.close(self._state_file)
         await self._give_up()
 
 

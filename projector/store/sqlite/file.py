@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from projector.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUnavailable
+from projector.store.free_space import is_full
 
 #: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x4378506A
@@ -126,6 +127,7 @@ def faults(path: Path, *, used: bool = False) -> Iterator[None]:
         raise fault from error
 
 
+_PERHAPS_FULL: Final = frozenset((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN))
 _MAY_COME_BACK: Final = frozenset(
     (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 )
@@ -175,6 +177,8 @@ def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
             f"{path}: is not as this version of codex-projector makes it ({error})",
             hint="Move it away and run backfill: it is made again from the rollouts",
         )
+    if code in _PERHAPS_FULL and is_full(str(path)):
+        code = sqlite3.SQLITE_FULL  # it is not always told so: of the log's index it is not
     kind, what, hint = _FAULTS.get(code, (StoreUnavailable, f"cannot be used ({error})", ""))
     return kind(f"{path}: {what}", hint=hint)
 

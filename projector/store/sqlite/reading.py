@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
+from projector.store import state_file
+from projector.store.free_space import free_bytes, is_full
+from projector.store.heartbeat import Published
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 #: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
@@ -81,7 +84,11 @@ class SqliteConnection:
 
     def size(self) -> Size:
         """See `Connection`."""
-        return Size(_size(self._path), _size(self._path + "-wal"))
+        return Size(_size(self._path), _size(self._path + "-wal"), free_bytes(self._path))
+
+    def daemon(self) -> Published:
+        """See `Connection`."""
+        return state_file.read(self._path + ".lock")._replace(alone=True)
 
     def schema(self) -> Schema:
         """See `Connection`."""
@@ -176,6 +183,8 @@ def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailabl
             f"{path}: not a database of this version of projector",
             hint="Bring it up to date, or make it: projector backfill",
         )
+    if is_full(path):
+        return StoreRefused(f"{path}: the disk is full", hint="Free some space")
     return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")
 
 

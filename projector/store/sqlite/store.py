@@ -22,7 +22,8 @@ import aiosqlite
 from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly, Found, Wants
-from projector.store.contract import Batch, Heartbeat, Holder, Totals
+from projector.store import state_file
+from projector.store.contract import Batch, DaemonState, Heartbeat, Holder, Totals
 from projector.store.migrate import migrate, migrations, version
 from projector.store.sqlite import feed, index, link, mend, moves, replace, rollouts
 from projector.store.sqlite.file import (
@@ -190,6 +191,11 @@ class SqliteStore:
     async def beat(self, heartbeat: Heartbeat) -> None:
         """See `Store`."""
         await self._run(_beat, heartbeat)
+
+    async def publish(self, state: DaemonState) -> None:
+        """See `Store`. It is what `DATABASE.lock` holds."""
+        if self._lock is not None:
+            await asyncio.to_thread(state_file.write, self._lock, state)
 
     async def name(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
@@ -369,10 +375,15 @@ def _overwrite(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA secure_delete = ON")
 
 
+#: The beat of a daemon that has not caught up keeps what the one before it knew.
+_BEAT: Final = (
+    "INSERT OR REPLACE INTO _heartbeat VALUES"
+    " (1{marks}, coalesce(?, (SELECT current_as_of_ms FROM _heartbeat)))"
+)
+
+
 def _beat(db: sqlite3.Connection, heartbeat: Heartbeat) -> None:
     holder, *beat = astuple(heartbeat)
+    values = (*holder, *beat)
     with writing(db):
-        db.execute(
-            f"INSERT OR REPLACE INTO _heartbeat VALUES (1{', ?' * (len(holder) + len(beat))})",
-            (*holder, *beat),
-        )
+        db.execute(_BEAT.format(marks=", ?" * (len(values) - 1)), values)

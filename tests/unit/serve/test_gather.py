@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +15,16 @@ import pytest
 from projector.errors import StoreRefused, StoreUnavailable
 from projector.place import RolloutId
 from projector.serve import gather
+from projector.serve.doctor import checks
+from projector.serve.examine import examine
 from projector.serve.facts import Facts
+from projector.serve.health import Level, Verdict, judge
+from projector.settings import Health
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import reading
 from projector.store.sqlite.reading import SqliteConnection
 from tests.benchmarks.rollouts import Rollout
-from tests.projecting import backfilled
+from tests.projecting import backfilled, settings_for
 
 ONE = "019b8d62-7a80-7000-8000-000000000002"
 NOW = 1_767_600_000_000
@@ -259,3 +265,49 @@ def test_of_two_files_the_projected_one_counts(tmp_path: Path) -> None:
         facts = gather.gather(db, [str(home)], now_ms=0)
 
     assert facts.waiting == []
+
+
+def test_a_long_reader_is_seen_by_the_log_that_it_keeps(tmp_path: Path) -> None:
+    """128 MB of log for 2 MB of data, while one transaction reads; doctor names who has it open."""
+    home, path = tmp_path / "home", tmp_path / "p.db"
+    Rollout(seed=1).write(home, size=9_000)
+    backfilled(home, path)
+    settings = settings_for(home, path)
+
+    def log_lines() -> list[str]:
+        found = examine(settings, lambda: SqliteConnection(str(path)))
+        return [one.line() for one in checks(found, settings) if "database's log" in one.text]
+
+    def verdict() -> Verdict:
+        with SqliteConnection(str(path)) as db:
+            return judge(gather.gather(db, [str(home)], 0), Health(heartbeat_s=0))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        for reading_too in (False, True):
+            with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+                if reading_too:
+                    reader.execute("BEGIN")
+                    reader.execute("SELECT count(*) FROM _rollouts").fetchone()
+                for _ in range(8):
+                    # As many pages as are written before the log is begun anew.
+                    writer.execute("CREATE TABLE large AS SELECT zeroblob(12000000) AS x")
+                    writer.execute("DROP TABLE large")
+                if reading_too:
+                    script = (
+                        "import sys; f = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
+                    )
+                    process = subprocess.Popen(
+                        [sys.executable, "-c", script, str(path)],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    )  # fmt: skip
+                    with process:
+                        assert process.stdout is not None
+                        process.stdout.readline()
+                        (said,) = log_lines()
+                        process.stdin.close()  # type: ignore[union-attr]
+                    assert said.startswith("warning  database: the database's log has grown to ")
+                    assert f"{process.pid} (" in said
+                    assert verdict().level is Level.WARNING
+                    assert "the database's log has grown to" in verdict().text
+                else:
+                    assert (log_lines(), verdict().level) == ([], Level.OK)

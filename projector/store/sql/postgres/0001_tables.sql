@@ -398,7 +398,11 @@ CREATE TABLE _heartbeat (
   bytes_read      bigint NOT NULL,              -- uncompressed
   records         bigint NOT NULL,
   batches         bigint NOT NULL,
-  set_aside       bigint NOT NULL
+  set_aside       bigint NOT NULL,
+  boot_ms         bigint NOT NULL DEFAULT 0,   -- by the clock that nobody sets
+  files           bigint NOT NULL DEFAULT 0,   -- rollouts on disk
+  waiting         bigint NOT NULL DEFAULT 0,   -- of them, with bytes that are not committed
+  current_as_of_ms bigint                      -- as of when nothing was known to wait; NULL: never
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE _heartbeat IS 'Signs of life of the daemons, one row a source. Internal.';
 

@@ -326,7 +326,11 @@ CREATE TABLE _heartbeat (
   bytes_read      INTEGER NOT NULL,             -- uncompressed
   records         INTEGER NOT NULL,
   batches         INTEGER NOT NULL,
-  set_aside       INTEGER NOT NULL
+  set_aside       INTEGER NOT NULL,
+  boot_ms         INTEGER NOT NULL DEFAULT 0,   -- by the clock that nobody sets
+  files           INTEGER NOT NULL DEFAULT 0,   -- rollouts on disk
+  waiting         INTEGER NOT NULL DEFAULT 0,   -- of them, with bytes that are not committed
+  current_as_of_ms INTEGER                      -- as of when nothing was known to wait; NULL: never
 ) STRICT;
 
 -- Files that an item of type fileChange changed, without their diffs. New items are looked at by

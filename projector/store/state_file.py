@@ -1,0 +1,103 @@
+"""The daemon's state beside its database: a locked file of fixed size, overwritten in place.
+
+It tells what the database cannot while that is full, locked or gone: that the daemon lives, since
+when it cannot write, and why. Blocks that were written once are written again on a full disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from contextlib import suppress
+from typing import Final
+
+from projector.store.heartbeat import STATE_BYTES, DaemonState, Published, decode, encode
+
+_PRIVATE_FILE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+#: Who looks whether the file is locked has it locked for a moment: seconds to wait for that.
+_GLANCE_S: Final = 0.1
+_STEP_S: Final = 0.01
+
+
+def lock(path: str) -> int:
+    """Open and lock a state file, made if need be; return the descriptor that keeps the lock.
+
+    The kernel lets go of a flock with the last descriptor, so also after kill -9. The file
+    stays: taking it away would let two processes hold two files of one name.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be made.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    try:
+        os.fchmod(file, _PRIVATE_FILE)
+        until = time.monotonic() + _GLANCE_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_STEP_S)
+            else:
+                return file
+    except BaseException:
+        os.close(file)
+        raise
+
+
+def write(file: int, state: DaemonState) -> None:
+    """Overwrite the state in a file that `lock` opened. Never raises."""
+    with suppress(OSError):
+        os.pwrite(file, encode(state), 0)
+        if os.fstat(file).st_size > STATE_BYTES:
+            os.ftruncate(file, STATE_BYTES)
+
+
+def read(path: str) -> Published:
+    """Return what a state file says, and whether its writer is alive. Never raises."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return Published(held=False)
+    except OSError:
+        return Published()
+    try:
+        state = decode(os.pread(file, STATE_BYTES, 0)) or decode(os.pread(file, STATE_BYTES, 0))
+        return Published(held=_held(file), state=state)
+    except OSError:
+        return Published()
+    finally:
+        os.close(file)
+
+
+def _held(file: int) -> bool | None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+def remote_path(address: str, source: str) -> str:
+    """Return where a daemon of this host keeps its state whose database is on a server."""
+    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not folder:
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        folder = f"{state}/codex-projector"
+    name = hashlib.sha256(f"{source}\0{address}".encode(errors="surrogateescape")).hexdigest()[:16]
+    return f"{folder}/server-{name}.lock"
+
+
+def lock_remote(path: str) -> int | None:
+    """Lock a state file of a database on a server, if that can be: the lease is what counts."""
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(path), _PRIVATE_FOLDER, exist_ok=True)
+        return lock(path)
+    return None
