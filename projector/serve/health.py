@@ -15,7 +15,7 @@ from projector.figures import size
 from projector.serve.facts import Facts
 from projector.serve.ranges import Range
 from projector.settings import Health
-from projector.store.free_space import FULL_BYTES
+from projector.store.reading import FULL_BYTES
 
 
 class Level(IntEnum):

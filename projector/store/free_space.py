@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Final
 
-#: A disk with fewer bytes left than this is full: a commit takes more.
-FULL_BYTES: Final = 1 << 20
+from projector.store.reading import FULL_BYTES
 
 
 def is_full(path: str) -> bool:

@@ -28,6 +28,10 @@ def words_of(sql: Sql | str) -> Sql:
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
+#: A disk with fewer bytes left than this is full: a commit takes more.
+FULL_BYTES: Final = 1 << 20
+
+
 class Size(NamedTuple):
     """Bytes on the database's disk."""
 

@@ -236,7 +236,7 @@ def test_alerts(rule: dict[str, Any]) -> None:
     """Each asks for what there is, and says what happened and how to mend it."""
     assert asked(rule["expr"]) <= names() | {"up"}
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert rule["annotations"].keys() == {"summary", "mend"}
+    assert rule["annotations"].keys() == {"summary", "description"}
 
 
 @pytest.mark.parametrize(
