@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from types import TracebackType
 from typing import Final
 
 #: Options that may stand before the command, each with a value behind it.
@@ -24,11 +25,23 @@ def main() -> None:
         gc.disable()  # what lives for a tenth of a second needs no collector: 5 ms less
     from projector import cli  # noqa: PLC0415 - after that
 
+    sys.excepthook = _report_fault
     code = cli.run(sys.argv[1:])
     if brief:
         sys.stderr.flush()
         os._exit(code)  # nothing is left to be tidied up: 8 ms less
     sys.exit(code)
+
+
+def _report_fault(
+    kind: type[BaseException], fault: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of a fault of ours without the passwords that are known."""
+    import traceback  # noqa: PLC0415 - only where something went wrong
+
+    from projector.redaction import redact  # noqa: PLC0415 - same
+
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, fault, trace))))
 
 
 if __name__ == "__main__":

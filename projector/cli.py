@@ -49,10 +49,10 @@ def run(arguments: Sequence[str]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: nobody listens
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for good
-    if any("postgresql://" in argument for argument in arguments):
-        from projector.hide import hide  # noqa: PLC0415 - only where there is something to hide
+    if _may_hold_a_password(arguments):
+        from projector.commands.argv_redaction import redact_argv  # noqa: PLC0415 - see `_said`
 
-        hide([*sys.argv, *arguments])
+        redact_argv(arguments)
     out = sys.stdout
     try:
         code = app.main(list(arguments), prog_name="projector", standalone_mode=False)
@@ -73,9 +73,25 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except (click.ClickException, click.Abort, KeyboardInterrupt, ProjectorError, OSError) as error:
         message, failed = _explained(error)
-        output.tell(f"projector: {message}")
+        output.tell(f"projector: {_said(message, arguments)}")
         return failed
     return code if isinstance(code, int) else 0
+
+
+def _may_hold_a_password(arguments: Sequence[str]) -> bool:
+    """Return whether an argument is worth a look: most command lines hold none of these."""
+    return any("@" in one or "=" in one or "://" in one or "--database" in one for one in arguments)
+
+
+def _said(message: str, arguments: Sequence[str]) -> str:
+    """Return a message without secrets."""
+    from projector.redaction import redact  # noqa: PLC0415 - only where something went wrong
+
+    if _may_hold_a_password(arguments):
+        from projector.commands.argv_redaction import redacted_message  # noqa: PLC0415 - same
+
+        message = redacted_message(message, arguments)
+    return redact(message)
 
 
 def _explained(error: BaseException) -> tuple[str, int]:
@@ -307,13 +323,14 @@ def status(
     as_json: bool,
 ) -> None:
     """Show what is projected, and how far behind it is."""
+    from projector.redaction import redact, redact_document  # noqa: PLC0415 - see the docstring
     from projector.serve import status as shown  # noqa: PLC0415 - see the module's docstring
 
     facts = _facts(_settings(context, codex_home, database), rollouts=rollouts)
     if as_json:
-        output.write_document(shown.document(facts, rollouts=rollouts))
+        output.write_document(redact_document(shown.document(facts, rollouts=rollouts)))
     else:
-        output.say(shown.text(facts, rollouts=rollouts))
+        output.say(redact(shown.text(facts, rollouts=rollouts)))
 
 
 def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:

@@ -17,14 +17,18 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from projector.address import SQLITE, is_postgres
 from projector.errors import UsageError
-from projector.settings import Settings, Source, database_fault, listen_fault
+from projector.model import database_url
+from projector.model.database_url import SQLITE, is_postgres
+from projector.redaction import learn
+from projector.settings import Settings, Source, listen_fault
 
 APP: Final = "codex-projector"
 #: Name of the credential that holds the database's address (systemd.exec(5), LoadCredential=).
 CREDENTIAL: Final = f"{APP}.database"
 ENV_PREFIX: Final = "PROJECTOR_"
+#: Variables in which libpq finds passwords.
+_PASSWORDS: Final = ("PGPASSWORD",)
 _TABLE = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
 _KEY = re.compile(r"\s*(?:([\w-]+)\s*\.\s*)?([\w-]+)\s*=")
 
@@ -211,7 +215,9 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
         try:
             value = msgspec.convert(one.value, kind, strict=not one.text)
         except msgspec.ValidationError as error:
-            faults.append(f"{one.origin}: {name}: {_say(error, one.value, kind)}")
+            secret = not section and name.startswith("database")
+            said = "expected a text" if secret else _say(error, one.value, kind)
+            faults.append(f"{one.origin}: {name}: {said}")
             wrong.add((section, name))
             continue
         values.setdefault(section, {})[name] = value
@@ -270,17 +276,12 @@ def _database(
     secret = settings.database_file or ("" if url else _credential(env))
     if secret:
         origin = secret
-        try:
-            url = _read(_placed(origin, "the whole path", faults)).partition("\n")[0].strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            faults.append(f"database_file {origin}: {reason.lower()}")
+        url = _secret(secret, faults)
+        if not url:
             return "", origin
     elif ("", "database") in given:
         origin = given["", "database"].origin
     if not url:
-        if secret:
-            faults.append(f"database_file {origin}: its first line is empty")
         # systemd separates several state directories by colons; ours has one.
         if folder := env.get("STATE_DIRECTORY", "").partition(":")[0]:
             return SQLITE + os.path.abspath(f"{folder}/projector.db"), "STATE_DIRECTORY"
@@ -288,13 +289,31 @@ def _database(
         said = "XDG_STATE_HOME" if env.get("XDG_STATE_HOME") else ""
         default = _placed(f"{state}/{APP}/projector.db", "the database with --database", faults)
         return SQLITE + default, said
-    fault = database_fault(url)
-    if fault:
-        faults.append(f"{origin}: {fault}")
+    url = database_url.normalized(url)
+    if fault := database_url.fault(url):
+        # What a file for secrets holds is never quoted: a password alone may look like a path.
+        faults.append(f"{origin}: {fault.replace(url, '...') if secret else fault}")
         return "", origin
     if is_postgres(url):
+        learn([*database_url.secrets(url), *(env[one] for one in _PASSWORDS if env.get(one))])
         return url, origin
     return SQLITE + _placed(url.removeprefix(SQLITE), "the whole path", faults), origin
+
+
+def _secret(path: str, faults: list[str]) -> str:
+    """Return the first line of the file that holds the database's URL; "": a fault was added."""
+    if database_url.is_suspect(path) and not _exists(_absolute(path)):
+        faults.append("database_file: is a URL; the setting for that is database")
+        return ""
+    try:
+        url = _read(_placed(path, "the whole path", faults)).partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        faults.append(f"database_file {path}: {reason.lower()}")
+        return ""
+    if not url:
+        faults.append(f"database_file {path}: its first line is empty")
+    return url
 
 
 def _credential(env: Mapping[str, str]) -> str:

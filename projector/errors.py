@@ -5,15 +5,17 @@ The data's faults are no errors: they are `rows.Anomaly` values. Ours are assert
 
 from __future__ import annotations
 
+from projector.redaction import redact
+
 
 class ProjectorError(Exception):
     """Something a person can act on: `message` says what and where, `hint` how to mend it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         """Keep both parts; `str()` joins them into the one line that people see."""
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redact(message)
+        self.hint = redact(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         """Give the one line that people see."""

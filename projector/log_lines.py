@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 import orjson
 import structlog
 
+from projector.redaction import redact
 from projector.settings import Format
 
 #: Levels by the priorities of syslog (RFC 5424).
@@ -63,6 +64,7 @@ def _renderers(form: Format) -> list[structlog.typing.Processor]:
     common: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
+        _redacted,
         _writable,
     ]
     journal = to_journal(sys.stderr, os.environ.get("JOURNAL_STREAM", ""))
@@ -80,6 +82,14 @@ def _renderers(form: Format) -> list[structlog.typing.Processor]:
         return [*common, _harmless, _as_journal]
     common.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
     return [*common, _as_json]
+
+
+def _redacted(_logger: object, _method: str, fields: Fields) -> Fields:
+    """Hide secrets in all fields; the event's name is ours."""
+    return {
+        name: redact(value) if isinstance(value, str) and name != "event" else value
+        for name, value in fields.items()
+    }
 
 
 def to_journal(stream: TextIO, variable: str) -> bool:

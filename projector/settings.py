@@ -14,10 +14,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from projector.address import POSTGRES, SQLITE, is_postgres
-from projector.address import shown as shown_address
+from projector.model.database_url import SQLITE, is_postgres
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MIB: Final = 1 << 20
 _LOOPBACK = re.compile(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}")
 _PORTS: Final = 65535
@@ -251,8 +249,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="sqlite:///path: three slashes, then the path; an absolute one begins"
-            " with a fourth. Or postgresql://user@host/name, as libpq takes it. Empty: projector.db"
-            " under $STATE_DIRECTORY (systemd sets it), else"
+            " with a fourth. Or postgresql://user@host/name or host=... dbname=..., as libpq takes"
+            " them. Empty: projector.db under $STATE_DIRECTORY (systemd sets it), else"
             " under $XDG_STATE_HOME/codex-projector, else under ~/.local/state/codex-projector."
         ),
     ] = ""
@@ -306,24 +304,3 @@ def listen_address(listen: str) -> tuple[str, int]:
         return "", 0
     number = int(port) if port.isascii() and port.isdigit() else 0
     return (host, number) if 0 < number <= _PORTS else ("", 0)
-
-
-def database_fault(url: str) -> str:
-    """Say what is wrong with an address of a database; "": nothing. Never shows a password."""
-    scheme = _SCHEME.match(url)
-    if url.startswith(SQLITE):
-        path = url.removeprefix(SQLITE)
-        if path not in ("", ":memory:") and not path.endswith("/"):
-            return ""
-        return f"{url}: a file is needed; write {SQLITE}path/of/projector.db"
-    if scheme is None:
-        return f'"{url}": no scheme; write {SQLITE}{url}'
-    if is_postgres(url):
-        return ""
-    name, rest = scheme[1].lower(), url[scheme.end() :]
-    if name == "sqlite":
-        return f"{url}: too few slashes; write {SQLITE}{rest}"
-    right = shown_address(f"{POSTGRES}{rest}")
-    shown = f"{name}://{right.removeprefix(POSTGRES)}"
-    mend = right if name in ("postgres", "postgresql", "pgsql") else f"{SQLITE}path"
-    return f'{shown}: unknown scheme "{scheme[1]}"; write {mend}'

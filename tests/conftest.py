@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
-from projector import log
+from projector import log, redaction
 from tests.databases import ENGINES, Empty, Where, empty_of, url_of
 from tests.server import Server
 
@@ -21,6 +21,13 @@ settings.load_profile("patient")
 def quiet() -> None:
     """Keep the lines of info and debug out of the reports of failures."""
     log.configure(level="warning", form="json")
+
+
+@pytest.fixture(autouse=True)
+def nothing_learned() -> Iterator[None]:
+    """Forget the passwords of one test before the next: they would be hidden there too."""
+    yield
+    redaction.forget()
 
 
 @pytest.fixture(scope="session")

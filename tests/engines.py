@@ -6,7 +6,7 @@ import sqlite3
 
 import psycopg
 
-from projector.address import SQLITE, is_postgres
+from projector.model.database_url import SQLITE, is_postgres
 from projector.store.postgres.wire import composed
 
 

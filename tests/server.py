@@ -83,14 +83,15 @@ class Server:
     """A server: one a run of the tests, or one of a test's own that is killed."""
 
     def __init__(self, **settings: str) -> None:
-        """Make and start it; `settings` go before those for tests."""
+        """Make and start it; `settings` go before those for tests. `port`: not that of all."""
+        self.port: Final = int(settings.pop("port", _PORT))
         self.folder: Final = Path(tempfile.mkdtemp(prefix="projector-pg-"))
         self._names = itertools.count(1)
         self._template: str | None = None
         self._free: list[str] = []
         wanted = [f"{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
         self._keeper = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(self.folder), *wanted],
+            [sys.executable, "-P", __file__, str(self.folder), str(self.port), *wanted],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -100,7 +101,7 @@ class Server:
 
     def url(self, database: str = "postgres") -> str:
         """Give the address of a database of it."""
-        return f"postgresql:///{database}?host={self.folder}&port={_PORT}&user=projector"
+        return f"postgresql:///{database}?host={self.folder}&port={self.port}&user=projector"
 
     def make_database(self, template: str = "template0") -> str:
         """Make a database, empty or a copy of another one; give its address."""
@@ -196,8 +197,9 @@ async def _migrated(url: str) -> None:
 class _Keeper:
     """What the process that keeps the server does."""
 
-    def __init__(self, folder: Path, settings: list[str]) -> None:
+    def __init__(self, folder: Path, port: str, settings: list[str]) -> None:
         self._folder = folder
+        self._port = port
         self._data = folder / "data"
         self._bin = programs()
         self._settings = settings
@@ -226,7 +228,7 @@ class _Keeper:
                     "-k",
                     str(self._folder),
                     "-p",
-                    str(_PORT),
+                    self._port,
                     *(part for one in self._settings for part in ("-c", one)),
                 ],
                 user=self._user,
@@ -247,7 +249,7 @@ class _Keeper:
     def _ready(self) -> bool:
         try:
             with psycopg.connect(
-                f"host={self._folder} port={_PORT} user=projector dbname=postgres"
+                f"host={self._folder} port={self._port} user=projector dbname=postgres"
             ):
                 return True
         except psycopg.OperationalError:
@@ -293,10 +295,10 @@ def _say(word: str) -> None:
         sys.stdout.flush()
 
 
-def _keep(folder: Path, settings: list[str]) -> None:
+def _keep(folder: Path, port: str, settings: list[str]) -> None:
     keeper = None
     try:
-        keeper = _Keeper(folder, settings)
+        keeper = _Keeper(folder, port, settings)
         keeper.make()
         keeper.start()
         _say("done")
@@ -315,4 +317,4 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), sys.argv[2:])
+    _keep(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -28,7 +28,7 @@ HARMLESS: Final = frozenset({"os.path"})
 #: Modules that touch the world; a folder stands for all in it. New ones are named here.
 STARRED: Final = frozenset(
     """
-    __main__ cli commands config hide log_lines
+    __main__ cli commands config log_lines
     discover.names discover.paths discover.scan discover.watch
     install.host
     read.chunks
@@ -52,7 +52,8 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
 
 #: `regular_file` is the one that touches the world: every step that opens a file opens it so.
 NOUNS: Final = frozenset(
-    "address errors escapes figures known lexemes place regular_file rows whitespace words".split()
+    "errors escapes figures known lexemes model model.database_url place redaction regular_file"
+    " rows whitespace words".split()
 )
 STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from projector.commands import output
-from projector.commands.options import as_json, common, reading, settings_of
+from projector.commands.options import as_json, common, options_of, reading
+from projector.redaction import redact, redact_document
 
 
 @click.command()
@@ -20,16 +21,22 @@ def doctor(
     Looks at homes, permissions, limits, database and daemon, and at Codex's own databases: names
     every thread of which Codex shows less than its rollouts hold. Exit code 1: there are problems.
     """
+    from projector import config  # noqa: PLC0415 - see the package's docstring
+    from projector.model.database_url import secrets  # noqa: PLC0415 - same
     from projector.serve.doctor import checks, document, sound  # noqa: PLC0415
     from projector.serve.examine import examine  # noqa: PLC0415
     from projector.terminal_safe import one_line  # noqa: PLC0415
 
-    settings = settings_of(context, codex_home, database)
-    found = examine(settings, lambda: reading(settings))
+    settings, origins = config.traced(options_of(codex_home, database), file=context.obj)
+    secret_file = settings.database_file
+    if secrets(settings.database) and not secret_file:  # a credential, or the settings themselves
+        secret_file = origins.get(("", "database"), "").partition(":")[0]
+        secret_file = secret_file if "/" in secret_file else ""
+    found = examine(settings, lambda: reading(settings), secret_file=secret_file)
     every = checks(found, settings)
     if as_json:
-        output.write_document(document(every, found.codex))
+        output.write_document(redact_document(document(every, found.codex)))
     else:
         for check in every:
-            output.say(one_line(check.line()))
+            output.say(one_line(redact(check.line())))
     return 0 if sound(every) else 1

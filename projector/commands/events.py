@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from projector.address import is_postgres
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.errors import ProjectorError, UsageError
+from projector.model.database_url import is_postgres
 
 if TYPE_CHECKING:
     from types import FrameType

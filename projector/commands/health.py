@@ -12,6 +12,7 @@ import click
 from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.errors import ProjectorError, StoreMissing, StoreRefused, UsageError
+from projector.redaction import redact, redact_document
 from projector.terminal_safe import brief
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def health(
         # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
         verdict = Verdict(level=Level.UNKNOWN, text=str(error))
     if as_json:
-        output.write_document(verdict.document())
+        output.write_document(redact_document(verdict.document()))
     else:
-        output.say(brief(verdict.line()))
+        output.say(brief(redact(verdict.line())))
     return verdict.level.value
 
 

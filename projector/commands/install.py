@@ -157,7 +157,7 @@ def _settled(
         UsageError: they are wrong, or a password would stand in the unit.
     """
     from projector import config  # noqa: PLC0415 - see the package's docstring
-    from projector.address import secrets  # noqa: PLC0415
+    from projector.model.database_url import secrets  # noqa: PLC0415
 
     now = dict(os.environ)
     alone: dict[str, str] = {

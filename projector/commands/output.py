@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
+from projector.redaction import redact
 from projector.terminal_safe import brief, json_ascii, json_safe, terminal_safe
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def tell(text: str) -> None:
     Whether anybody hears them changes nothing: errors in writing are passed over.
     """
     with suppress(OSError, ValueError, Unwritable):
-        _write(sys.stderr, _encoded(terminal_safe(brief(text)) + "\n", sys.stderr))
+        shown = terminal_safe(brief(redact(text)))
+        _write(sys.stderr, _encoded(shown + "\n", sys.stderr))
 
 
 def write_rendered(pieces: Iterable[str]) -> None:

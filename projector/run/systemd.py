@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
+from projector.redaction import redact
+
 #: At most so often a `Pulse` sends, in seconds.
 PULSE_S: Final = 0.25
 #: How much time a `Pulse` asks for at start and stop, in seconds: longer than any one step.
@@ -117,4 +119,4 @@ def watchdog_interval_s(env: Mapping[str, str] = os.environ) -> float | None:
 
 
 def _status(text: str) -> str:
-    return "STATUS=" + text.replace("\n", " ")
+    return "STATUS=" + redact(text).replace("\n", " ")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from projector.address import is_postgres
 from projector.figures import count, size
+from projector.model.database_url import is_postgres
 from projector.serve.examined import Codex, Examined, Incomplete, Kind, Source, Stored
 from projector.serve.health import LARGE_LOG
 from projector.serve.kinds import KINDS, Level
@@ -53,6 +53,7 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
         *_homes(found, settings),
         *_watching(found, settings),
         *(_fault(found) if is_postgres(settings.database) else _database(found)),
+        *_secrets(found),
         *_space(found),
     ]
     if found.stored is not None:
@@ -138,6 +139,17 @@ def _database(found: Examined) -> Iterator[Check]:
         yield Check("info", "sqlite", text, "Let no other program write the database")
     else:
         yield Check("ok", "sqlite", f"SQLite {version}")
+
+
+def _secrets(found: Examined) -> Iterator[Check]:
+    """Check who can read the file that the database's password stands in."""
+    for one in found.secret_files:
+        if one.mode & _MODE_OTHERS:
+            text = f"{one.path}: holds the database's URL, others may get at it"
+            mend = f"Mend: chmod go-rwx {one.path}"
+            yield Check("warning", "privacy", f"{text} (mode {one.mode:04o})", mend)
+        else:
+            yield Check("ok", "privacy", f"{one.path}: private")
 
 
 def _space(found: Examined) -> Iterator[Check]:

@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from projector import __version__, log
 from projector.errors import ProjectorError
 from projector.meters import Meters
+from projector.redaction import redact_document
 from projector.serve.counts import Counts, count
 from projector.serve.facts import Facts
 from projector.serve.gather import full_disk, gather
@@ -204,7 +205,7 @@ def _said(*, fails: bool, output: str, checks: dict[str, float]) -> web.Response
 
 def _json(document: dict[str, Any], *, fails: bool) -> web.Response:
     return web.Response(
-        text=json.dumps(document),
+        text=json.dumps(redact_document(document)),
         status=503 if fails else 200,
         content_type=_HEALTH,
         headers={"Cache-Control": "no-store"},

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from projector.address import shown
 from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
 from projector.discover.names import read_names
 from projector.discover.scan import scan
 from projector.errors import ProjectorError
+from projector.model.database_url import shown
 from projector.serve import codex, codex_databases
 from projector.serve.copies import conflicts
 from projector.serve.examined import (
@@ -50,8 +50,12 @@ def examine(
     open_database: Callable[[], Connection],
     *,
     integrity_s: float = INTEGRITY_S,
+    secret_file: str = "",
 ) -> Examined:
-    """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does."""
+    """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does.
+
+    `secret_file`: the file that the database's password was read from.
+    """
     now_ms = time.time_ns() // 1_000_000
     path = settings.database_path
     name = path or shown(settings.database)
@@ -69,7 +73,8 @@ def examine(
         database=name,
         database_fault=fault,
         database_network=_network(path, mounts) if path else None,
-        modes=tuple(_modes(path)) if path else (),
+        modes=tuple(_modes(path, f"{path}-wal", f"{path}-shm")) if path else (),
+        secret_files=tuple(_modes(secret_file)) if secret_file else (),
         free=free_bytes(path) if path else None,
         sqlite=sqlite3.sqlite_version_info,
         watches=_number(_read(_WATCHES)),
@@ -148,9 +153,9 @@ def _network(path: str, mounts: str) -> str | None:
     return file_system(real, mounts) if without_events(real, mounts) else None
 
 
-def _modes(path: str) -> list[Mode]:
+def _modes(*paths: str) -> list[Mode]:
     found = []
-    for name in (path, path + "-wal", path + "-shm"):
+    for name in paths:
         with suppress(OSError):
             mode = os.stat(name).st_mode & 0o777
             found.append(Mode(name, mode, os.access(name, os.W_OK)))

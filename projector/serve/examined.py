@@ -111,6 +111,8 @@ class Examined:
     database_network: str | None
     """The network file system that it lies on; None: it does not."""
     modes: tuple[Mode, ...]
+    secret_files: tuple[Mode, ...]
+    """Files that the database's password was read from."""
     free: int | None
     """Bytes left on its disk."""
     sqlite: tuple[int, ...]

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from projector.address import is_postgres, shown
 from projector.errors import UsageError
+from projector.model.database_url import SQLITE, fault, is_postgres, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,23 +129,14 @@ def _sqlite_file(url: str) -> str:
     Raises:
         UsageError: it names none; says what to write instead.
     """
-    scheme, colon, rest = url.partition(":")
-    said = f"--database {url}"
-    if not colon or "/" in scheme:
-        raise UsageError(f"{said}: is no URL", hint=f"Write sqlite:///{url}")
-    if scheme != "sqlite":
-        near = {"postgres": "postgresql", "sqlite3": "sqlite", "file": "sqlite"}.get(scheme.lower())
-        mend = f"write {near}:{rest}" if near else "write sqlite:///path"
-        raise UsageError(f'{said}: unknown scheme "{scheme}"; {mend}')
-    if not rest.startswith("///"):
-        mend = f"sqlite:///{rest.lstrip('/') or 'path'}"
-        raise UsageError(f"{said}: needs three slashes before a path; write {mend}")
-    name = rest[3:]
-    if not name or name.endswith("/"):
-        raise UsageError(f"{said}: names no file; write sqlite:///path/of/projector.db")
+    if wrong := fault(url):
+        raise UsageError(f"--database: {wrong}")
+    name = url.removeprefix(SQLITE)
     if "\0" in name:
         raise UsageError("--database: a path has no NUL in it")
     found = os.path.expanduser(name)
     if found.startswith("~"):
-        raise UsageError(f"{said}: there is no such home folder", hint="Name the whole path")
+        raise UsageError(
+            f"--database {SQLITE}{name}: there is no such home folder", hint="Name the whole path"
+        )
     return found

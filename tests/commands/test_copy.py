@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from projector import cli
-from projector.address import is_postgres
+from projector.model.database_url import is_postgres
 from projector.place import RolloutId
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout

@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import pytest
 
-from projector import address, config
+from projector import config
 from projector.errors import UsageError
+from projector.model import database_url
 from projector.settings import Settings
 
 #: An environment without a configuration file of the machine that runs the tests.
@@ -86,12 +87,17 @@ ELSEWHERE = [
     ),
     ("no scheme", "database", "/srv/p.db", '--database: "/srv/p.db": no scheme; write'),
     ("too few slashes", "PROJECTOR_DATABASE", "sqlite://p", "PROJECTOR_DATABASE: "),
-    ("an unknown scheme", "database", "mysql://u:pw@h/d", "--database: mysql://u:***@h/d: unknown"),
+    (
+        "an unknown scheme",
+        "database",
+        "mysql://u:pw@h/d",
+        '--database: unknown scheme "mysql"; write',
+    ),
     (
         "PostgreSQL by another name",
         "database",
         "postgres://u:pw@h/d",
-        "write postgresql://u:***@h/d",
+        "write postgresql://user@host/name",
     ),
     ("a folder for a database", "database", "sqlite:///d/", "a file is needed"),
 ]
@@ -270,7 +276,7 @@ def test_a_wrong_value_is_one_fault(tmp_path: Path) -> None:
 SERVERS = [
     # address, shown
     ("postgresql://db/threads", "postgresql://db/threads"),
-    ("postgresql://u:p@w@db:5433/threads", "postgresql://u:***@db:5433/threads"),
+    ("postgresql://u:p#w?@db:5433/threads", "postgresql://u:***@db:5433/threads"),
     (
         "postgresql://u@db/threads?password=pw&sslmode=require",
         "postgresql://u@db/threads?password=***&sslmode=require",
@@ -288,12 +294,12 @@ def test_a_server_is_named_as_it_is_and_shown_without_its_password(url: str, sho
 
     assert settings.database == url
     assert settings.database_path == ""
-    assert address.shown(url) == shown
-    assert not [secret for secret in address.secrets(url) if secret in shown]
+    assert database_url.shown(url) == shown
+    assert not [secret for secret in database_url.secrets(url) if secret in shown]
 
 
 def test_a_source_is_named_after_its_host_if_nothing_is_said() -> None:
     """Its id is made from its name alone, the same for ever."""
     assert config.load({}, env=ALONE).source.name == os.uname().nodename
     assert config.load({}, env=ALONE | {"PROJECTOR_SOURCE__NAME": "a"}).source.name == "a"
-    assert str(address.source_id("a")) == "0de235de-dd52-5d92-a5ce-d44d5df6d0e1"
+    assert str(database_url.source_id("a")) == "0de235de-dd52-5d92-a5ce-d44d5df6d0e1"

@@ -6,13 +6,16 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, Final
 
 import psycopg
 from psycopg import conninfo, errors
 
-from projector.address import secrets, shown
 from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
+from projector.model.database_url import HARMLESS, SECRET, fault, secrets, shown
+from projector.redaction import learn, redact_driver
+from projector.store.postgres.passwords import passwords
 
 # What the driver has to say it raises; its own log would go to standard error.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -55,15 +58,37 @@ def parameters(url: str) -> dict[str, Any]:
     Raises:
         UsageError: it is none.
     """
+    learn(secrets(url))
     try:
         known = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        text = _said(error)
-        for secret in secrets(url):
-            text = text.replace(secret, "***")
-        raise UsageError(f"--database {shown(url)}: {text}") from error
+    except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
+        # Not chained: what libpq says of a URL that it cannot read quotes parts of it.
+        raise UsageError(f"--database {shown(url)}: {_unread(url, str(error))}") from None
+    given = {name: str(value) for name, value in known.items()}
+    learn([*(given[name] for name in SECRET & given.keys()), *passwords(given)])
     more = {name: value for name, value in _DEFAULTS.items() if name not in known}
     return {**more, "client_encoding": "UTF8", "prepare_threshold": None}
+
+
+#: An option that libpq does not know, in its own words.
+_UNKNOWN_OPTION: Final = re.compile(
+    r'invalid (?:URI query parameter|connection option)[^"]*"(\w+)"'
+)
+
+
+def _unread(url: str, text: str) -> str:
+    """Say why libpq cannot read a URL: it quotes pieces of it, which may be pieces of a password.
+
+    The name of an option that it does not know is quoted only if it is like one that it does.
+    """
+    if wrong := fault(url):
+        return wrong
+    if found := _UNKNOWN_OPTION.search(text):
+        near = get_close_matches(found[1], sorted(HARMLESS | SECRET), n=1)
+        if near:
+            return f'unknown option "{found[1]}"; did you mean "{near[0]}"?'
+        return "an option that libpq does not know"
+    return "not as libpq takes it; in a name or password all but letters and digits is written %XX"
 
 
 @contextmanager
@@ -114,14 +139,14 @@ def explained(url: str, error: psycopg.Error) -> ProjectorError | None:
     where = shown(url)
     if isinstance(error, _OTHER_SCHEMA):
         return StoreRefused(
-            f"{where}: is not as this version of codex-projector makes it ({_said(error)})",
+            f"{where}: is not as this version of codex-projector makes it ({said(error)})",
             hint="Give another database and run backfill: it is made again from the rollouts",
         )
     code = error.sqlstate or ""
     for length in range(len(code), 1, -1):
         if known := _FAULTS.get(code[:length]):
             kind, what, hint = known
-            return kind(f"{where}: {what} ({_said(error)})", hint=hint)
+            return kind(f"{where}: {what} ({said(error)})", hint=hint)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return _unreached(where, error)
     return None
@@ -135,15 +160,18 @@ _NOT_LET_IN: Final = re.compile(
 
 
 def _unreached(where: str, error: psycopg.Error) -> ProjectorError:
-    said = _said(error)
-    if found := _NOT_LET_IN.search(said):
+    text = said(error)
+    if found := _NOT_LET_IN.search(text):
         if found[0].startswith("could not translate"):
-            return StoreUnavailable(f"{where}: {said}", hint="Check the host's name")
-        return StoreRefused(f"{where}: {said}", hint="Check address, user and password")
-    return StoreUnavailable(f"{where}: {said}")
+            return StoreUnavailable(f"{where}: {text}", hint="Check the host's name")
+        return StoreRefused(f"{where}: {text}", hint="Check address, user and password")
+    return StoreUnavailable(f"{where}: {text}")
 
 
-def _said(error: psycopg.Error) -> str:
-    """Give what the server said, in one line; it never holds a password."""
-    text = error.diag.message_primary or str(error)
+def said(error: psycopg.Error) -> str:
+    """Give what the server or libpq said, in one line, without passwords.
+
+    They are taken out first: cut or with other blanks they would not be found.
+    """
+    text = redact_driver(error.diag.message_primary or str(error))
     return " ".join(text.split())[:300] or type(error).__name__

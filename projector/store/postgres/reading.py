@@ -19,11 +19,11 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
 from projector import escapes
-from projector.address import shown, source_id
 from projector.errors import ProjectorError, StoreMissing, StoreRefused
+from projector.model.database_url import shown, source_id
 from projector.store import state_file
 from projector.store.heartbeat import Published
-from projector.store.postgres.connect import explained, parameters
+from projector.store.postgres.connect import explained, parameters, said
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
@@ -209,7 +209,7 @@ def explaining(url: str) -> Iterator[None]:
             f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
         ) from error
     except psycopg.Error as error:
-        raise (explained(url, error) or StoreRefused(f"{shown(url)}: {error}")) from error
+        raise (explained(url, error) or StoreRefused(f"{shown(url)}: {said(error)}")) from error
 
 
 @functools.cache

@@ -15,8 +15,8 @@ import psycopg
 from psycopg import sql
 
 from projector import escapes
-from projector.address import shown, source_id
 from projector.errors import StoreRefused
+from projector.model.database_url import shown, source_id
 from projector.place import RolloutId
 from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
 from projector.store.postgres import usage as usages

@@ -22,8 +22,8 @@ from typing import Any, Final, Self, TypeVar
 import psycopg
 
 from projector import escapes
-from projector.address import shown, source_id
 from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
+from projector.model.database_url import shown, source_id
 from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.rows import Anomaly, Found, Wants
 from projector.store import state_file

@@ -18,7 +18,7 @@ CASES = [
     ("this host, by number",         "postgresql://127.0.0.1/threads",                "loopback"),
     ("this host, by the new number", "postgresql://p@[::1]:5432/threads",             "loopback"),
     ("another host",                 "postgresql://p@db.example/threads",             "any"),
-    ("another, with a password's @", "postgresql://p:a@b@db.example/threads",         "any"),
+    ("another, with a password's ?", "postgresql://p:a?b@db.example/threads",         "any"),
     ("another, by number",           "postgresql://p@[2001:db8::1]:5432/threads",     "any"),
     ("another, as an option",        "postgresql:///threads?host=db.example",         "any"),
     ("several, one elsewhere",       "postgresql://localhost:1,db.example:2/threads", "any"),

@@ -54,6 +54,7 @@ SOUND = Examined(
     database_fault="",
     database_network=None,
     modes=(Mode("/p.db", 0o600, writable=True),),
+    secret_files=(),
     free=1 << 40,
     sqlite=(3, 51, 3),
     watches=1000,

@@ -1,0 +1,1 @@
+"""Words that every other module may import. Pure."""
