@@ -77,7 +77,7 @@ def image_generation(item: Object) -> Object:
 
 
 def _absolute(path: str) -> str:
-    found = paths.absolute(path)
+    found = paths.saved_path(path)
     if found is None:
         raise Refused("path")
     return found

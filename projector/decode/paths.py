@@ -1,6 +1,16 @@
-"""Paths as Codex shows them: file URIs, the paths of read actions, absolute paths. Pure.
+r"""Paths as Codex shows them: file URIs, the paths of read actions, absolute paths. Pure.
 
-Source: docs on paginated rollouts, 2.6 and 2.7, checked against Codex 0.169.0.
+Source: docs on paginated rollouts, 2.6 and 2.7, checked against Codex 0.169.0. Plain paths of
+folders, and verbatim and device paths, are as Codex 0.171 shows those of commands that it migrates:
+
+    folder as written            is shown as
+    /w//x/., /w/                 /w/x, /w/
+    c:/a/../w/                   C:\w\
+    \\Server\share\..\w          \\server\share\w
+    //server/share/w             \\server\share\w
+    \\?\C:\w, \\.\C:\w           C:\w
+    \\?\UNC\server\share\w       \\server\share\w
+    \\?\Volume{1}\w              as it is; nothing is relative to it
 """
 
 from __future__ import annotations
@@ -34,6 +44,12 @@ _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII).fullmatch
 _URI_ESCAPED = re.compile(r"[^!$-;=@-Z\[-\]_a-z|~]")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\/]+[\\/]+[^\\/]+")
 _SEPARATORS = re.compile(r"[\\/]")
+_SHARE = re.compile(r"[\\/]{2}([^\\/]+)[\\/]([^\\/]+)").match
+_DEVICE = re.compile(r"[\\/]{2}[?.][\\/]").match
+#: What begins a verbatim or device path that has a plain form.
+_OF_PLAIN = re.compile(
+    r"\\\\[?.]\\(?:(?P<share>UNC\\)(?=[^\\/]+[\\/][^\\/])|(?=[A-Za-z]:[\\/]))"
+).match
 _CACHED_MAX: Final = 1024
 
 _Kind = Literal["posix", "drive", "share", "none"]
@@ -236,15 +252,35 @@ def _made(kind: _Kind, root: str, names: list[str]) -> Folder:
 
 
 def of_path(path: str) -> Folder:
-    """Give a path's parts, as they are: absolute ones of POSIX and of Windows."""
-    if path.startswith("/"):
-        return _made("posix", "", path[1:].split("/"))
-    if _WINDOWS.match(path) is None:
-        return Folder(path, "none", "", ())
-    if path.startswith("\\\\"):
-        host, *names = _SEPARATORS.split(path[2:])
-        return _made("share", host, names)._replace(shown=path)
-    return _made("drive", path[:2].upper(), _SEPARATORS.split(path[3:]))._replace(shown=path)
+    """Return the parts of an absolute path, normalised. `none`: it is no absolute one."""
+    plain = _without_device(path)
+    if plain is None:
+        return Folder(path, "drive", "", (), opaque=True)
+    share = _SHARE(plain)
+    if share is not None:
+        steps = _SEPARATORS.split(plain[share.end() :])[1:]
+        return _made("share", share[1].lower(), [share[2], *_normalised(steps)])
+    if _SEPARATORS.match(plain, 1) is None and plain.startswith("/"):
+        return _made("posix", "", _normalised(plain[1:].split("/")))
+    if _DRIVE(plain[:2]) is not None and plain[2:3] in ("\\", "/"):
+        return _made("drive", plain[:2].upper(), _normalised(_SEPARATORS.split(plain[3:])))
+    return Folder(path, "none", "", ())
+
+
+def _without_device(path: str) -> str | None:
+    """Return a path without a verbatim or device prefix; None: it has no other form."""
+    if _DEVICE(path) is None:
+        return path
+    found = _OF_PLAIN(path)
+    if found is None:
+        return None
+    return ("\\\\" if found["share"] else "") + path[found.end() :]
+
+
+def _normalised(steps: list[str]) -> list[str]:
+    """Resolve steps from a root; a final empty name stands for a final separator."""
+    names = _walk([], steps)
+    return [*names, ""] if steps and steps[-1] == "" else names
 
 
 def absolute(path: str) -> str | None:
@@ -252,6 +288,17 @@ def absolute(path: str) -> str | None:
     if not path.startswith("/"):
         return None
     return "/" + "/".join(_walk([], path.split("/")))
+
+
+def saved_path(path: str) -> str | None:
+    """Return where a file was saved: POSIX paths normalised, Windows' as written.
+
+    None: it is not absolute on either.
+    """
+    found = absolute(path)
+    if found is None and of_path(path).kind != "none":
+        return path
+    return found
 
 
 def _walk(names: list[str], steps: list[str], floor: int = 0) -> list[str]:
@@ -302,11 +349,14 @@ def _joined(cwd: Folder, steps: list[str], floor: int) -> list[str]:
 
 
 def _read_windows(cwd: Folder, path: str) -> str | None:
-    path = path.removeprefix("\\\\?\\")
+    plain = _without_device(path)
+    if plain is None:
+        return path
+    path = plain
     steps = _SEPARATORS.split(path)
     rooted = steps[0] == "" and len(steps) > 1
     if rooted and steps[1] == "" and len(steps) > 3 and steps[2] and steps[3]:  # noqa: PLR2004 - \\host\share
-        return _whole("share", steps[2], _walk([steps[3]], steps[4:], 1), steps)
+        return _whole("share", steps[2].lower(), _walk([steps[3]], steps[4:], 1), steps)
     if _DRIVE(path[:2]) is not None and path[2:3] in ("\\", "/") and path[2:3]:
         return _whole("drive", path[:2].upper(), _walk([], steps[1:]), steps)
     if cwd.opaque:

@@ -8,7 +8,6 @@ Source: docs on legacy rollouts, a4 and b2, checked against Codex 0.169.0.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from projector.decode import shell
@@ -24,7 +23,7 @@ from projector.decode.legacy.fields import (
     small_integer,
     texts,
 )
-from projector.decode.paths import absolute, from_uri, read_path
+from projector.decode.paths import from_uri, of_path, read_path, saved_path
 from projector.decode.refused import Refused
 
 _STATUSES: Final = {"completed": "completed", "failed": "failed", "declined": "declined"}
@@ -35,7 +34,6 @@ _SOURCES: Final = {
     "unified_exec_interaction": "unifiedExecInteraction",
 }
 _ACTIVITIES: Final = {kind: kind for kind in ("started", "interacted", "interrupted", "completed")}
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\").match
 
 
 def command(payload: Json) -> Json:
@@ -71,12 +69,10 @@ def command(payload: Json) -> Json:
 def _folder(cwd: str) -> str:
     if cwd[:5].lower() == "file:":
         return from_uri(cwd)
-    resolved = absolute(cwd)
-    if resolved is not None:
-        return resolved
-    if _WINDOWS(cwd):
-        return cwd
-    raise Refused("cwd")
+    found = of_path(cwd)
+    if found.kind == "none":
+        raise Refused("cwd")
+    return found.shown
 
 
 def _action(value: Any, cwd: str) -> Json | None:
@@ -243,7 +239,7 @@ def search_action(action: Json) -> Json:
 def image(payload: Json) -> Json:
     """Give the imageGeneration of an `image_generation_end`."""
     saved = opt_text(payload, "saved_path")
-    resolved = None if saved is None else absolute(saved)
+    resolved = None if saved is None else saved_path(saved)
     if saved is not None and resolved is None:
         raise Refused("saved_path")
     return image_item(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.decode.paths import absolute, folder, from_uri, read_path
+from projector.decode.paths import absolute, folder, from_uri, of_path, read_path, saved_path
 from projector.decode.refused import Refused
 
 # fmt: off
@@ -87,6 +87,16 @@ READS = [
     ("file://server/share/d",          "..\\..",      "\\\\server\\share"),
     ("file:///%00/bad/path/QwA6AFwAYQA", "D:\\x",     "D:\\x"),
     ("file:///%00/bad/path/QwA6AFwAYQA", "\\x",       None),
+    ("file:///C:/a",                   "\\\\Srv\\Sh\\x", "\\\\srv\\Sh\\x"),
+    ("file:///C:/a",                   "\\\\?\\D:\\x",  "D:\\x"),
+    ("file:///C:/a",                   "\\\\.\\D:\\x",  "D:\\x"),
+    ("file:///C:/a",                   "\\\\?\\UNC\\s\\t\\u", "\\\\s\\t\\u"),
+    ("file:///C:/a",                   "\\\\?\\unc\\s\\t\\u", "\\\\?\\unc\\s\\t\\u"),
+    ("file:///C:/a",                   "\\\\?\\Volume{1}\\x", "\\\\?\\Volume{1}\\x"),
+    ("file:///C:/a",                   "//?/C:/x",    "//?/C:/x"),
+    ("file://server/share/d",          "\\\\.\\pipe\\..\\x", "\\\\.\\pipe\\..\\x"),
+    ("file:///w",                      "//?/C:/x",    "/?/C:/x"),
+    ("file:///w",                      "\\\\?\\D:\\x",  "/w/\\\\?\\D:\\x"),
 ]
 # fmt: on
 
@@ -104,12 +114,70 @@ def test_a_plain_path_is_a_folder_as_well() -> None:
     assert read_path("elsewhere", "x") is None
 
 
+# fmt: off
+FOLDERS = [
+    # as written               as shown                 a file x in it
+    (r"C:\w",                  r"C:\w",                 r"C:\w\x"),
+    ("c:/a/../w/",             "C:\\w\\",               r"C:\w\x"),
+    (r"C:\a\\b\.",             r"C:\a\b",               r"C:\a\b\x"),
+    (r"C:\w\..\..",            "C:\\",                  r"C:\x"),
+    (r"\\Server\Share\..\w",   r"\\server\Share\w",     r"\\server\Share\w\x"),
+    ("\\\\server\\share\\",    "\\\\server\\share\\",    r"\\server\share\x"),
+    ("//server/share/w",       r"\\server\share\w",     r"\\server\share\w\x"),
+    (r"\/server/share",        r"\\server\share",       r"\\server\share\x"),
+    (r"\\?\c:\w\..\v",         r"C:\v",                 r"C:\v\x"),
+    (r"\\.\C:/w",             r"C:\w",                 r"C:\w\x"),
+    (r"\\?\UNC\server\share", r"\\server\share",       r"\\server\share\x"),
+    (r"\\?\UNC\server",       r"\\?\UNC\server",      None),
+    (r"\\?\Volume{1}\w",      r"\\?\Volume{1}\w",     None),
+    (r"\\?\C:",               r"\\?\C:",              None),
+    ("//?/C:/w",               "//?/C:/w",              None),
+    ("/w//x/../y/",            "/w/y/",                 "/w/y/x"),
+    ("/w/.",                   "/w",                    "/w/x"),
+    ("/..",                    "/",                     "/x"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("path", "shown", "file"), FOLDERS)
+def test_a_plain_path_is_shown_as_its_uri_is(path: str, shown: str, file: str | None) -> None:
+    """As Codex shows folders of commands that it migrates; to show them again changes nothing."""
+    assert of_path(path).shown == shown
+    assert of_path(shown).shown == shown
+    assert read_path(path, "x") == file
+
+
+@pytest.mark.parametrize(
+    "path", ["w", "", "C:", "C:w", r"\w", r"\\server", "///a/b", "//", r"\\s\\t"]
+)
+def test_a_plain_path_that_is_not_absolute(path: str) -> None:
+    assert of_path(path).kind == "none"
+
+
 @pytest.mark.parametrize(
     ("path", "found"),
     [("/a//b/", "/a/b"), ("/a/..", "/"), ("/..", "/"), ("/a/./b", "/a/b"), ("x", None), ("", None)],
 )
 def test_absolute(path: str, found: str | None) -> None:
     assert found == absolute(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a/../b.png", "/b.png"),
+        (r"C:\Users\robin\cup.png", r"C:\Users\robin\cup.png"),
+        ("d:/cup.png", "d:/cup.png"),
+        (r"\\server\share\cup.png", r"\\server\share\cup.png"),
+        (r"\\?\C:\cup.png", r"\\?\C:\cup.png"),
+        ("cup.png", None),
+        (r"\cup.png", None),
+        ("C:cup.png", None),
+    ],
+)
+def test_where_an_image_was_saved(path: str, found: str | None) -> None:
+    """On whichever system: an image that was saved on Windows is an item, too."""
+    assert saved_path(path) == found
 
 
 @given(st.text(), st.text())
