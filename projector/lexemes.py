@@ -1,9 +1,10 @@
 """Words as PostgreSQL takes them: the same that SQLite's tokenizer makes of a text.
 
-Pure. SQLite breaks text up by `unicode61 remove_diacritics 2`: a run of letters and digits is a
-word, case and accents do not matter. PostgreSQL's own parser would find host names, paths and
-numbers with signs, so that one search would give other items there than here. So the words are
-made here, with their places, and PostgreSQL's dictionaries are asked for nothing.
+Pure. SQLite breaks text up by `words.TOKENIZER`: a run of letters, digits and marks is a word, case
+and accents of Latin do not matter; those of other scripts are folded before (`diacritics`).
+PostgreSQL's own parser would find host names, paths and numbers with signs, so that one search
+would give other items there than here. So the words are made here, with their places, and
+PostgreSQL's dictionaries are asked for nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +15,23 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Final
 
+from projector.diacritics import composed, folded, folded_latin
 from projector.words import asked_parts
 
-# Letters and digits, and accents that stand behind their letter.
-_WORD: Final = re.compile("[^\\W_][^\\W_\u0300-\u036f]*(?:[\u0300-\u036f]+[^\\W_]*)*")
-_ACCENT: Final = re.compile("[\u0300-\u036f]")
+#: Where marks stand that are part of a word: vowel signs, viramas, voicing marks. For `re`, none is
+#: a letter.
+_MARKED: Final = (
+    (0x0700, 0x1AB0), (0x1B00, 0x1D00), (0x302A, 0x3030), (0x3099, 0x309B), (0xA66F, 0xABF0),
+)  # fmt: skip
+# Of rare scripts beyond 16 bits whole blocks: many single ones of them make a class slow.
+_MARKS: Final = "\u0653-\u0655\U00010a00-\U00011fff" + "".join(
+    chr(one)
+    for first, end in _MARKED
+    for one in range(first, end)
+    if unicodedata.category(chr(one)) in ("Mn", "Mc")
+)
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
+_WORD: Final = re.compile(f"[\\w{_MARKS}]+")
 #: PostgreSQL's limits: places that are told apart, places of one word, bytes of a word and of all.
 _PLACES: Final = 16383
 _PLACES_OF_ONE: Final = 255
@@ -33,10 +46,10 @@ _NUMBERS: Final = tuple(map(str, range(1, _PLACES + 1)))
 def words(text: str) -> list[str]:
     """Give the words of a text, in their order, as they are compared."""
     text = text.lower()
-    if not text.isascii():
-        bare = _ACCENT.sub("", unicodedata.normalize("NFD", text))
-        text = unicodedata.normalize("NFC", bare)
-    return _WORD.findall(text)
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    # In lower case, some letters have marks that they had not before.
+    return _WORD.findall(folded_latin(folded(composed(text.replace("_", " ")))))
 
 
 def _cut(word: str) -> str:

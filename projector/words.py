@@ -1,7 +1,8 @@
 """The words of an item: what full-text search finds it by, and how words are asked for.
 
-Pure. One place for both sides: the store indexes `indexed`, as the SQL function `item_words`, and
-`serve/` asks for `query`. Both break up text in the same way, so they agree on what a word is.
+Pure. One place for both sides: the store indexes `indexed`, and `serve/` asks for `query`. Both
+break up text in the same way, so they agree on what a word is. Whoever changes what `indexed` gives
+gives REVISION another number. SQLite's view `_item_texts` says the same in SQL, for other programs.
 
 SQLite's tokenizer takes a run of letters for one word. Scripts that put no space between words
 would have a sentence a word, so a zero-width space is put around each of their characters; a
@@ -18,6 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
+
+from projector.diacritics import composed, folded
+
+#: How words are cut and folded. An index that was made by another one is emptied, and filled again.
+REVISION: Final = 1
+
+#: What FTS5 is to make of a text. Marks belong to words (vowel signs of Thai and of Indic scripts
+#: are marks); those that choose how a sign is drawn do not.
+TOKENIZER: Final = (
+    "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '\ufe0e\ufe0f'"
+)
 
 #: How much is indexed: all items; what people and agents said, as MESSAGES has it; nothing.
 Extent = Literal["all", "messages", "off"]
@@ -66,13 +78,21 @@ class Indexing(NamedTuple):
         """
         if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
             return ""
-        return spaced(_whole(_text(kind, item, self.max_text_bytes)))
+        return folded(spaced(_whole(_text(kind, item, self.max_text_bytes))))
 
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
-    """Give the text that an item is indexed by: the SQL function `item_words`. Total.
+    """Return the text that an item is indexed by. Total.
 
     `extent`, `max_text_bytes`: see `Indexing`.
+    """
+    return folded(shown(kind, item_json, extent, max_text_bytes))
+
+
+def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
+    """Return the text that an item is indexed by, with the marks that are folded there.
+
+    It has the same words at the same places.
     """
     if extent == "off" or (extent == "messages" and kind not in MESSAGES):
         return ""
@@ -96,7 +116,8 @@ def _whole(text: str) -> str:
 
 
 def spaced(text: str) -> str:
-    """Put gaps around characters that are words of their own."""
+    """Return a text in NFC, with gaps around characters that are words of their own."""
+    text = composed(text)
     # Bytes of other characters taken out: what is left tells of these, in a fifth of the time that
     # the expression needs to find none.
     if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _NARROW):
@@ -121,7 +142,7 @@ def query(asked: Sequence[str]) -> str:
 def asked_parts(asked: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Give the words and phrases that are asked for, and whether each is a beginning only."""
     for found in _ASKED.finditer(" ".join(asked).replace("\0", " ")):
-        yield spaced(found["phrase"] or found["word"] or ""), bool(found["more"])
+        yield folded(spaced(found["phrase"] or found["word"] or "")), bool(found["more"])
 
 
 # A quote that nobody closed ends with the text.
@@ -151,15 +172,10 @@ def _text(kind: str, item: Any, max_text_bytes: int) -> str:
 
 def _joined(said: Iterable[str | None], beside: Sequence[str | None], max_text_bytes: int) -> str:
     words = "\n".join([text for text in said if text])
-    for text in beside:
-        if not text:
-            continue
-        if max_text_bytes <= 0:
-            break
-        part = _cut(text, max_text_bytes)
-        max_text_bytes -= len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
-        words = f"{words}\n{part}" if words else part
-    return words
+    if max_text_bytes <= 0 or not beside:
+        return words
+    more = _cut("\n".join([text for text in beside if text]), max_text_bytes)
+    return f"{words}\n{more}" if words and more else words or more
 
 
 def _cut(text: str, size: int) -> str:
@@ -179,7 +195,11 @@ def _strings(value: Any) -> Iterator[str]:
         if isinstance(one, str):
             yield one
         elif isinstance(one, dict):
-            waiting += [one[key] for key in reversed(one) if key not in {"type", "id"}]
+            waiting += [
+                one[key]
+                for key in reversed(one)
+                if key not in {"type", "id"} and not key.startswith(_ENCRYPTED)
+            ]
         elif isinstance(one, list):
             waiting += reversed(one)
 
@@ -298,11 +318,25 @@ _KINDS: Final[Mapping[str, Callable[[Snapshot], Words]]] = {
 }
 
 
-def _value(value: Any) -> Iterable[str]:
-    """Give a JSON value's words: its keys are words too."""
-    if value is None or value in ({}, []):
-        return ()
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),)
+#: How fields begin whose text says nothing to people.
+_ENCRYPTED: Final = "encrypted"
+
+
+def _value(value: Any) -> Iterator[str]:
+    """Give a JSON value's texts, numbers and truths: its keys are words too."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict):
+            for key in reversed(one):
+                if not key.startswith(_ENCRYPTED):
+                    waiting += (one[key], key)
+        elif isinstance(one, list):
+            waiting += reversed(one)
+        elif one is not None:
+            yield json.dumps(one)
 
 
 def _contents(content: Any) -> Iterator[str]:

@@ -52,8 +52,8 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
 
 #: `regular_file` is the one that touches the world: every step that opens a file opens it so.
 NOUNS: Final = frozenset(
-    "errors escapes figures known lexemes model model.database_url place redaction regular_file"
-    " rows whitespace words".split()
+    "diacritics errors escapes figures known lexemes model model.database_url place redaction"
+    " regular_file rows whitespace words".split()
 )
 STEPS: Final = ("discover", "read", "decode", "reduce", "store")
 #: Steps that do import another one.

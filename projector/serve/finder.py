@@ -13,7 +13,7 @@ from projector.serve.folders import is_within
 from projector.serve.search import Hit, Sought
 from projector.serve.snippets import Snippets
 from projector.store.reading import Connection, Sql
-from projector.words import indexed
+from projector.words import shown
 
 #: More hits than there ever are.
 _ALL: Final = 1 << 40
@@ -198,7 +198,7 @@ class Finder:
         for number, thread in self._db.rows(_THREADS, {"hits": named}):
             threads.setdefault(number, []).append(thread)
         for number, one in enumerate(found):
-            snippet = snippets.of(indexed(one.type, *texts[number]))
+            snippet = snippets.of(shown(one.type, *texts[number]))
             if snippet is not None:
                 yield self._hit(sought, one, threads[number], snippet)
 

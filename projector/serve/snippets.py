@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from projector.diacritics import folded
 from projector.serve.search import BEGIN, END
+from projector.words import TOKENIZER
 
 #: Words around a hit that a snippet has, hits included.
 WORDS: Final = 24
@@ -18,15 +20,21 @@ class Snippets:
         """Make a database in memory that holds one text at a time."""
         self._query = query
         self._db = sqlite3.connect(":memory:", isolation_level=None)
-        # As the migration `search` has it.
+        # As the index: marks are folded where it looks, and stand where it cuts.
+        self._db.execute("CREATE TABLE shown (id INTEGER PRIMARY KEY, text TEXT)")
         self._db.execute(
-            "CREATE VIRTUAL TABLE one USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')"
+            "CREATE VIRTUAL TABLE one USING fts5"
+            f' (text, content = "shown", content_rowid = "id", tokenize = "{TOKENIZER}")'
         )
 
     def of(self, text: str) -> str | None:
-        """Cut the words around the first hit, hits between BEGIN and END; None: there is none."""
-        self._db.execute("DELETE FROM one")
-        self._db.execute("INSERT INTO one (rowid, text) VALUES (1, ?)", (text,))
+        """Cut the words around the first hit, hits between BEGIN and END; None: there is none.
+
+        `text`: as `words.shown` gives it.
+        """
+        self._db.execute("INSERT INTO one (one) VALUES ('delete-all')")
+        self._db.execute("INSERT OR REPLACE INTO shown VALUES (1, ?)", (text,))
+        self._db.execute("INSERT INTO one (rowid, text) VALUES (1, ?)", (folded(text),))
         row = self._db.execute(
             "SELECT snippet(one, 0, ?, ?, '…', ?) FROM one WHERE one MATCH ?",
             (BEGIN, END, WORDS, self._query),

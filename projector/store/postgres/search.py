@@ -1,8 +1,9 @@
 """What full-text search finds: a setting of each source, kept with the rows, filled in steps.
 
 Items that are written have the words of the present settings, and their number
-(`sources.search_round`). Where the settings change, the number does: words of another number are
-found by nobody, and are replaced from the newest rollout back.
+(`_sources.search_round`). Where the settings change, or how words are made (`words.REVISION`), the
+number does: words of another number are found by nobody, and are replaced from the newest rollout
+back.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from typing import Final
 from projector import escapes, lexemes
 from projector.store.postgres.save import Search
 from projector.store.postgres.wire import Wire
-from projector.words import Extent, indexed
+from projector.words import REVISION, Extent, indexed
 
 #: Items whose words are made in one transaction.
 STEP: Final = 500
 
 _CHOOSE: Final = """
-UPDATE _sources AS s SET search_what = %s, search_text_bytes = %s, search_round = search_round + 1,
+UPDATE _sources AS s SET search_what = %s, search_text_bytes = %s, search_revision = %s,
+  search_round = search_round + 1,
   (unfilled_rollout, unfilled_position) = (SELECT max(r.rollout_id), 9223372036854775807
     FROM _rollouts AS r WHERE r.source_id = s.source_id)
-WHERE source_id = %s AND NOT (search_what = %s AND (search_text_bytes = %s OR search_what = 'off'))
+WHERE source_id = %s AND NOT (
+  search_what = %s AND (search_what = 'off' OR search_text_bytes = %s AND search_revision = %s))
 """
 _UNFILLED: Final = (
     "SELECT unfilled_rollout, unfilled_position, search_what, search_text_bytes, search_round"
@@ -46,7 +49,8 @@ WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 async def choose(wire: Wire, source: str, extent: Extent, max_text_bytes: int) -> None:
     """Say what is indexed from now on; where that differs, what was is forgotten."""
     await wire.begin(
-        (_CHOOSE, (extent, max_text_bytes, source, extent, max_text_bytes)), ("COMMIT", ())
+        (_CHOOSE, (extent, max_text_bytes, REVISION, source, extent, max_text_bytes, REVISION)),
+        ("COMMIT", ()),
     )
 
 

@@ -3,7 +3,9 @@
 The rules stand in `0001_tables.sql`, under "Search". They hold at every commit, so that an index
 that is being filled misses only items that were there before it was asked for.
 
-FTS5 takes a text out of its index only when it is told that text. So temporary triggers, which
+FTS5 takes a text out of its index only when it is told that text. It is made again from the row as
+it was, by the same function with the same settings. An index of another `words.REVISION` is emptied
+before anything is taken out of it. Temporary triggers, which
 only the connections that write have, set old rows aside as they change, and the index follows at
 the end of the transaction, in one go. Triggers that write to the index row by row were tried:
 each row was flushed to disk as a segment of its own, four times the time.
@@ -17,13 +19,19 @@ from contextlib import contextmanager
 from typing import Final
 
 from projector.store.sqlite.file import writing
-from projector.words import Extent, Indexing, indexed
+from projector.words import REVISION, Extent, Indexing, indexed
 
 #: Items that are indexed in one transaction: at 8 KiB of text each, a tenth of a second.
 STEP: Final = 500
 _NOTHING: Final = (1 << 63) - 1
 
 
+#: The words of items, and their way into the index.
+_WORDS: Final = (
+    "item_words(i.type, i.json, s.what, s.max_text_bytes)"
+    " FROM _search_state AS s JOIN _item_rows AS i"
+)
+_INDEX: Final = f"INSERT INTO _item_index (rowid, text) SELECT i.item, {_WORDS}"
 _KEEPING: Final = (
     # Rows as they were when the transaction began.
     "CREATE TEMP TABLE IF NOT EXISTS items_before (item INTEGER PRIMARY KEY, type TEXT, json TEXT)",
@@ -45,13 +53,12 @@ _KEEPING: Final = (
 )
 
 
-def teach(db: sqlite3.Connection) -> None:
-    """Give a connection the function that the index's texts are made with."""
-    db.create_function("item_words", 4, indexed, deterministic=True)
-
-
 def keep(db: sqlite3.Connection) -> None:
-    """Get a connection ready to write items; `teach` it first. The schema must be there."""
+    """Get a connection ready to write items. The schema must be there.
+
+    Statements of this module may call `item_words`; the schema may not, for other programs read it.
+    """
+    db.create_function("item_words", 4, indexed, deterministic=True)
     for statement in _KEEPING:
         db.execute(statement)
 
@@ -79,6 +86,8 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
     Gives what may be told of the words of new items, so that they need not be read once more.
     """
     newest = _newest(db)
+    if _revision(db) != REVISION:
+        _empty(db, newest)
     what, unfilled, max_text_bytes = _state(db)
     texts = Texts(Indexing(what, max_text_bytes))
     yield texts
@@ -92,8 +101,8 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
             (newest,),
         )
         db.execute(
-            "INSERT INTO _item_index (rowid, text) SELECT item, text FROM _item_texts"
-            " WHERE item IN (SELECT item FROM items_before WHERE item <= ?)",
+            f"{_INDEX} WHERE i.item > s.unfilled"
+            " AND i.item IN (SELECT item FROM items_before WHERE item <= ?) ORDER BY i.item",
             (newest,),
         )
         for (item,) in db.execute("SELECT item FROM items_before WHERE item > ?", (newest,)):
@@ -107,19 +116,14 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
 def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes | str]) -> None:
     """Index the items behind number `before` up to `last`; `known`: the words of some."""
     if not known:
-        db.execute(
-            "INSERT INTO _item_index (rowid, text)"
-            " SELECT item, text FROM _item_texts WHERE item > ?",
-            (before,),
-        )
+        db.execute(f"{_INDEX} WHERE i.item > ? AND i.item > s.unfilled ORDER BY i.item", (before,))
         return
     if len(known) < last - before:
         for (item,) in db.execute(
             "SELECT item FROM _item_rows WHERE item > ?", (before,)
         ).fetchall():
             if item not in known:
-                row = db.execute("SELECT text FROM _item_texts WHERE item = ?", (item,)).fetchone()
-                known[item] = row[0]
+                (known[item],) = db.execute(f"SELECT {_WORDS} WHERE i.item = ?", (item,)).fetchone()
         known = dict(sorted(known.items()))
     # In the order of their numbers: FTS5 would begin another segment where one is lower.
     db.executemany(
@@ -134,16 +138,15 @@ def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
     with writing(db):
         if _chosen(db, extent, max_text_bytes):  # another process was faster
             return
-        db.execute("INSERT INTO _item_index (_item_index) VALUES ('delete-all')")
         db.execute(
-            "UPDATE _search_state SET what = ?, max_text_bytes = ?, unfilled = ?",
-            (extent, max_text_bytes, _NOTHING if extent == "off" else _newest(db)),
+            "UPDATE _search_state SET what = ?, max_text_bytes = ?", (extent, max_text_bytes)
         )
+        _empty(db, _newest(db))
 
 
 def fill(db: sqlite3.Connection) -> bool:
     """Index the newest items that are not indexed yet; True: there are more."""
-    if not _unfilled(db):
+    if not _unfilled(db) or _revision(db) != REVISION:
         return False
     with writing(db):
         unfilled = _unfilled(db)
@@ -153,17 +156,27 @@ def fill(db: sqlite3.Connection) -> bool:
         ).fetchone()
         rest = int(row[0]) if row else 0
         db.execute("UPDATE _search_state SET unfilled = ?", (rest,))
-        db.execute(
-            "INSERT INTO _item_index (rowid, text)"
-            " SELECT item, text FROM _item_texts WHERE item > ? AND item <= ?",
-            (rest, unfilled),
-        )
+        db.execute(f"{_INDEX} WHERE i.item > ? AND i.item <= ? ORDER BY i.item", (rest, unfilled))
     return rest > 0
 
 
 def _chosen(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> bool:
-    found = db.execute("SELECT what, max_text_bytes FROM _search_state").fetchone()
-    return bool(found == (extent, max_text_bytes) or found[0] == extent == "off")
+    what, *found = db.execute("SELECT what, max_text_bytes, revision FROM _search_state").fetchone()
+    return bool(what == extent and (what == "off" or found == [max_text_bytes, REVISION]))
+
+
+def _empty(db: sqlite3.Connection, unfilled: int) -> None:
+    """Take all words out; items up to number `unfilled` are to be indexed again."""
+    db.execute("INSERT INTO _item_index (_item_index) VALUES ('delete-all')")
+    db.execute(
+        "UPDATE _search_state SET revision = ?, unfilled = iif(what = 'off', ?, ?)",
+        (REVISION, _NOTHING, unfilled),
+    )
+
+
+def _revision(db: sqlite3.Connection) -> int:
+    (found,) = db.execute("SELECT revision FROM _search_state").fetchone()
+    return int(found)
 
 
 def _state(db: sqlite3.Connection) -> tuple[str, int, int]:

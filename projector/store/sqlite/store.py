@@ -321,7 +321,6 @@ def _set_up(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
         patiently(db, pragma)
-    index.teach(db)
     migrate(db, path, steps)
     index.keep(db)
     if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of one made anew: `feed.tell_again`

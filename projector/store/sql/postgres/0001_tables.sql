@@ -35,6 +35,7 @@ CREATE TABLE _sources (
   search_what        text NOT NULL DEFAULT 'off',      -- all, messages, off
   search_text_bytes  bigint NOT NULL DEFAULT 0,
   search_round       integer NOT NULL DEFAULT 0,
+  search_revision    integer NOT NULL DEFAULT 0,       -- of words.py: how words are made
   unfilled_rollout   text COLLATE "C",                 -- NULL: nothing is left to be filled
   unfilled_position  bigint,
   -- Its daemon: who holds the source, until when. Of a daemon that ended, nothing.

@@ -356,7 +356,7 @@ COMMENT ON VIEW tool_calls IS 'Tools that were called.';
 
 -- SELECT ... FROM search WHERE search @@ to_tsquery('simple', 'words & beginn:*'): items of the visible
 -- history of each thread that hold all of them. A fork finds what it inherits too. `rank` is the
--- same for all here: ORDER BY ts_rank(search, query) DESC for another. Words are in lower case,
+-- same for all here: ORDER BY ts_rank(search, query) DESC for another. Words are in lower case and NFC,
 -- without accents; of scripts without spaces each character is one (projector/words.py).
 CREATE VIEW search AS
 SELECT i.words AS search, 0::real AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,

@@ -392,38 +392,187 @@ CREATE TABLE _usage_threads (
 
 -- Full-text search over items.
 --
--- `_item_index` holds words and where they stand, not the texts: those it takes from `_item_texts`,
--- whose texts are made from items by `item_words`, a function of this program (projector/words.py).
--- Other programs can search, and join what they find; only what reads the texts again (snippet,
--- highlight, integrity-check) needs that function.
+-- `_item_index` holds words and where they stand, not the texts. Those it takes from `_item_texts`,
+-- which makes them from items in SQL alone, so that every client can read them (SELECT, snippet,
+-- highlight). This program never reads it: what it writes into the index it makes itself
+-- (projector/words.py), to which it brings NFC, and folds marks that do not matter. But for these
+-- the two have the same words at the same places; where a text is no longer in NFC, a snippet's
+-- marks may be beside the word.
 --
 -- Rules, true at every commit:
 -- 1. The index holds the words of the items with item > unfilled, tombstones too, as
---    item_words(type, json, what, max_text_bytes) gives them, and no others.
+--    words.indexed(type, json, what, max_text_bytes) of this `revision` gives them, and no others.
 -- 2. Whoever writes items keeps it so, at the end of the transaction (store/sqlite/index.py).
--- 3. Whoever changes `what` or `max_text_bytes` empties the index and sets `unfilled` to the
---    greatest item, in one transaction; filling goes down from there.
+-- 3. Whoever changes `what` or `max_text_bytes`, or makes words in another way (`revision`), empties
+--    the index and sets `unfilled` to the greatest item, in one transaction; filling goes down from
+--    there. So nothing is ever taken out by another text than was put in.
 
 -- What the index holds; one row.
 CREATE TABLE _search_state (
   id             INTEGER PRIMARY KEY CHECK (id = 1),
   what           TEXT NOT NULL,                 -- all, messages, off
   max_text_bytes INTEGER NOT NULL,              -- of an item's outputs, diffs, arguments, results
-  unfilled       INTEGER NOT NULL               -- items up to this number are not indexed (yet)
+  unfilled       INTEGER NOT NULL,              -- items up to this number are not indexed (yet)
+  revision       INTEGER NOT NULL               -- of words.py: how words are made
 ) STRICT;
-INSERT INTO _search_state VALUES (1, 'off', 0, 9223372036854775807);
+INSERT INTO _search_state VALUES (1, 'off', 0, 9223372036854775807, 0);
 
--- The texts of the items that are indexed. The + keeps their bound out of the way: who asks for the
--- newest items is to find them by their own, and not to pass over all others.
+-- The texts of the items that are indexed: what was said, whole, and what is beside it, cut after so
+-- many bytes; around characters of scripts without spaces a zero-width space. The + keeps the bound
+-- of items out of the way: who asks for the newest is to find them by their own, and not to pass
+-- over all others. LIMIT keeps parts apart: without it they would be computed again wherever they
+-- are named. \u0000 is a space, for texts would end there; half surrogate pairs are no text.
 CREATE VIEW _item_texts AS
 SELECT i.item,
-       CASE WHEN length(i.json) > 16777216 THEN ''  -- as item_words says, without a copy for it
-       ELSE item_words(i.type, i.json, s.what, s.max_text_bytes) END AS text
-FROM _search_state AS s JOIN _items AS i ON +i.item > s.unfilled;
+  CASE WHEN s.what = 'off' OR length(i.json) > 16777216
+    OR s.what = 'messages' AND i.type NOT IN
+      ('userMessage', 'agentMessage', 'plan', 'enteredReviewMode', 'exitedReviewMode') THEN ''
+  WHEN NOT json_valid(i.json) OR i.json GLOB '*\ud[89abAB]*' THEN ''
+  ELSE (
+    SELECT CASE WHEN text NOT GLOB alone THEN text ELSE (
+        WITH RECURSIVE at (n) AS (SELECT 0 UNION ALL SELECT n + 256 FROM at WHERE n + 256 < length(text))
+        SELECT group_concat((
+          WITH RECURSIVE place (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM place WHERE k < 256)
+          SELECT group_concat(CASE WHEN one GLOB substr(alone, 2, length(alone) - 2)
+            THEN char(0x200b) || one || char(0x200b) ELSE one END, '')
+          FROM (SELECT substr(block, k, 1) AS one FROM place LIMIT -1)), '')
+        FROM (SELECT substr(text, n + 1, 256) AS block FROM at LIMIT -1)) END
+    FROM (
+      SELECT said || iif(said <> '' AND beside <> '', char(10), '') || beside AS text, alone
+      FROM (
+        SELECT said,
+          CASE WHEN length(bytes) <= most THEN CAST(bytes AS TEXT)
+          -- Not within a character.
+          ELSE CAST(substr(bytes, 1, most - CASE
+            WHEN hex(substr(bytes, most + 1, 1)) NOT BETWEEN '80' AND 'BF' THEN 0
+            WHEN hex(substr(bytes, most, 1)) NOT BETWEEN '80' AND 'BF' THEN 1
+            WHEN hex(substr(bytes, most - 1, 1)) NOT BETWEEN '80' AND 'BF' THEN 2
+            ELSE 3 END) AS TEXT) END AS beside,
+          -- As _ALONE in words.py has them.
+          '*[' || char(0x0e00, 45, 0x109f, 0x1100, 45, 0x11ff, 0x1780, 45, 0x17ff, 0x1950, 45, 0x19df,
+            0x1a20, 45, 0x1aaf, 0x3005, 45, 0x3007, 0x3040, 45, 0x30ff, 0x3100, 45, 0x318f,
+            0x31a0, 45, 0x31bf, 0x31f0, 45, 0x31ff, 0x3400, 45, 0x4dbf, 0x4e00, 45, 0x9fff,
+            0xa960, 45, 0xa97f, 0xac00, 45, 0xd7ff, 0xf900, 45, 0xfaff, 0xff66, 45, 0xffdc,
+            0x1aff0, 45, 0x1b16f, 0x20000, 45, 0x323af) || ']*' AS alone
+        FROM (
+          SELECT coalesce(said, '') AS said, max(s.max_text_bytes, 0) AS most,
+            -- Of an item that is not as its type is, or of a type that is not known, all texts in it.
+            CAST(coalesce(iif(said IS NULL,
+              (SELECT group_concat(nullif(t.atom, ''), char(10)) FROM json_tree(body) AS t
+               WHERE t.type = 'text' AND coalesce(t.key, '') NOT IN ('type', 'id')
+                 AND t.fullkey NOT GLOB '*.encrypted*' AND t.fullkey NOT GLOB '*."encrypted*'),
+              beside), '') AS BLOB) AS bytes
+          FROM (SELECT
+            CASE i.type
+            WHEN 'userMessage' THEN
+              iif(json_type(body, '$.content') = 'array', coalesce(
+                (SELECT group_concat(nullif(iif(json_extract(p.value, '$.type') = 'text',
+                   json_extract(p.value, '$.text'), json_extract(p.value, '$.name')), ''), char(10))
+                 FROM json_each(body, '$.content') AS p WHERE p.type = 'object'), ''), NULL)
+            WHEN 'agentMessage' THEN json_extract(body, '$.text') || coalesce(
+              (SELECT group_concat(char(10) || json_extract(q.value, '$.title') || coalesce(
+                 (SELECT group_concat(char(10) || o.value, '')
+                  FROM json_each(q.value, '$.options') AS o), ''), '')
+               FROM json_each(body, '$.questions') AS q WHERE q.type = 'object'), '')
+            WHEN 'reasoning' THEN
+              iif(json_type(body, '$.summary') = 'array', coalesce(
+                (SELECT group_concat(value, char(10)) FROM (
+                   SELECT value FROM json_each(body, '$.summary')
+                   UNION ALL SELECT value FROM json_each(body, '$.content'))), ''), NULL)
+            WHEN 'plan' THEN json_extract(body, '$.text')
+            WHEN 'commandExecution' THEN json_extract(body, '$.command')
+            WHEN 'fileChange' THEN
+              iif(json_type(body, '$.changes') = 'array', coalesce(
+                (SELECT group_concat(json_extract(c.value, '$.path')
+                   || coalesce(char(10) || json_extract(c.value, '$.kind.move_path'), ''), char(10))
+                 FROM json_each(body, '$.changes') AS c WHERE c.type = 'object'), ''), NULL)
+            WHEN 'mcpToolCall' THEN coalesce(json_extract(body, '$.server'), '') || char(10)
+              || coalesce(json_extract(body, '$.tool'), '')
+              || coalesce(char(10) || json_extract(body, '$.error.message'), '')
+            WHEN 'dynamicToolCall' THEN coalesce(json_extract(body, '$.namespace') || char(10), '')
+              || coalesce(json_extract(body, '$.tool'), '')
+            WHEN 'functionCallOutput' THEN coalesce(json_extract(body, '$.namespace') || char(10), '')
+              || coalesce(json_extract(body, '$.name'), '')
+            WHEN 'collabAgentToolCall' THEN coalesce(json_extract(body, '$.tool'), '')
+              || coalesce(char(10) || json_extract(body, '$.prompt'), '')
+            WHEN 'subAgentActivity' THEN json_extract(body, '$.agentPath')
+            WHEN 'webSearch' THEN
+              (SELECT group_concat(value, char(10)) FROM (
+                 SELECT DISTINCT value FROM (
+                   SELECT json_extract(body, '$.query') AS value
+                   UNION ALL SELECT value FROM json_each(body, '$.action.queries')
+                   UNION ALL SELECT json_extract(body, '$.action.url')
+                   UNION ALL SELECT json_extract(body, '$.action.pattern')))
+               WHERE value <> '')
+            WHEN 'imageView' THEN json_extract(body, '$.path')
+            WHEN 'imageGeneration' THEN coalesce(json_extract(body, '$.savedPath') || char(10), '')
+              || coalesce(json_extract(body, '$.revisedPrompt'), '')
+            WHEN 'hookPrompt' THEN
+              iif(json_type(body, '$.fragments') = 'array', coalesce(
+                (SELECT group_concat(json_extract(f.value, '$.text'), char(10))
+                 FROM json_each(body, '$.fragments') AS f WHERE f.type = 'object'), ''), NULL)
+            WHEN 'enteredReviewMode' THEN json_extract(body, '$.review')
+            WHEN 'exitedReviewMode' THEN json_extract(body, '$.review')
+            WHEN 'sleep' THEN '' WHEN 'contextCompaction' THEN ''
+            END AS said,
+            CASE i.type
+            WHEN 'commandExecution' THEN json_extract(body, '$.aggregatedOutput')
+            WHEN 'fileChange' THEN
+              (SELECT group_concat(nullif(json_extract(c.value, '$.diff'), ''), char(10))
+               FROM json_each(body, '$.changes') AS c WHERE c.type = 'object')
+            WHEN 'functionCallOutput' THEN iif(json_type(body, '$.output') = 'text',
+              json_extract(body, '$.output'),
+              (SELECT group_concat(iif(c.type = 'object', json_extract(c.value, '$.text'), c.value),
+                 char(10)) FROM json_each(body, '$.output') AS c))
+            WHEN 'collabAgentToolCall' THEN
+              (SELECT group_concat(json_extract(a.value, '$.message'), char(10))
+               FROM json_each(body, '$.agentsStates') AS a WHERE a.type = 'object')
+            WHEN 'mcpToolCall' THEN
+              (SELECT group_concat(text, char(10)) FROM (
+                 SELECT iif(fullkey <> '$.arguments' AND typeof(key) = 'text', key || char(10), '')
+                   || CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                     ELSE coalesce(atom, '') END AS text
+                 FROM json_tree(body, '$.arguments')
+                 WHERE fullkey NOT GLOB '*.encrypted*' AND fullkey NOT GLOB '*."encrypted*'
+                 UNION ALL
+                 SELECT iif(type = 'object', json_extract(value, '$.text'), value)
+                 FROM json_each(body, '$.result.content')
+                 UNION ALL
+                 SELECT iif(fullkey <> '$.result.structuredContent' AND typeof(key) = 'text',
+                   key || char(10), '')
+                   || CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                     ELSE coalesce(atom, '') END
+                 FROM json_tree(body, '$.result.structuredContent')
+                 WHERE fullkey NOT GLOB '*.encrypted*' AND fullkey NOT GLOB '*."encrypted*')
+               WHERE text <> '')
+            WHEN 'dynamicToolCall' THEN
+              (SELECT group_concat(text, char(10)) FROM (
+                 SELECT iif(fullkey <> '$.arguments' AND typeof(key) = 'text', key || char(10), '')
+                   || CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+                     ELSE coalesce(atom, '') END AS text
+                 FROM json_tree(body, '$.arguments')
+                 WHERE fullkey NOT GLOB '*.encrypted*' AND fullkey NOT GLOB '*."encrypted*'
+                 UNION ALL
+                 SELECT iif(type = 'object', json_extract(value, '$.text'), value)
+                 FROM json_each(body, '$.contentItems'))
+               WHERE text <> '')
+            END AS beside, body
+            FROM (SELECT iif(instr(i.json, '\u0000'), replace(i.json, '\u0000', ' '), i.json) AS body
+                  LIMIT -1)
+            LIMIT -1)
+          LIMIT -1)
+        LIMIT -1)
+      LIMIT -1)
+    LIMIT -1)
+  END AS text
+FROM _search_state AS s JOIN _item_rows AS i ON +i.item > s.unfilled
+WHERE s.id = 1;
 
--- Case and accents do not matter.
+-- Case and accents do not matter, but see above. As TOKENIZER in words.py; behind `separators` stand
+-- U+FE0E and U+FE0F, which choose how a sign is drawn.
 CREATE VIRTUAL TABLE _item_index USING fts5 (
-  text, content = '_item_texts', content_rowid = 'item', tokenize = 'unicode61 remove_diacritics 2'
+  text, content = '_item_texts', content_rowid = 'item',
+  tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '︎️'"
 );
 -- Larger pages, two of them in one of the database: a quarter less time than with the default.
 INSERT INTO _item_index (_item_index, rank) VALUES ('pgsz', 8000);
