@@ -30,10 +30,16 @@ from projector.rows import Anomaly
 
 #: What a record begins with as Codex writes it.
 RECORD_START: Final = '{"timestamp":'
+#: From so many bytes on, a line that is no JSON is not read leniently.
+_LONG: Final = 16 * 1024 * 1024
+_RECORD: Final = RECORD_START.encode()
 #: Bytes that make a blank line. U+000B is none of them.
 BLANK: Final = b" \t\r\x0c"
+_BLANK_OR_NUL: Final = b" \t\r\0"
 #: What JSON takes as space around a value.
 _SPACE: Final = " \t\r\n"
+#: What a JSON value begins with, for a lenient reader, too; nothing does so as well.
+_VALUE_STARTS: Final = '{["-0123456789tfnNI'
 _BOM: Final = b"\xef\xbb\xbf"
 
 #: How often a line may disappoint before the rest of it is given up.
@@ -73,12 +79,18 @@ def parse(line: Line) -> Parsed:
     joined (several records on a line), not_object, too_deep.
     """
     try:
-        value = orjson.loads(line.data)
+        # Of a long line that is no object, not even a copy is made.
+        value = orjson.loads(line.data if begins_object(line.data) else b"")
     except orjson.JSONDecodeError:
         return salvage(line)
     if type(value) is dict:
         return Parsed((Found(value, line.offset, line.end),), (), clean=True)
     return Parsed((), (_note("not_object", line, f"a JSON {_kind(value)}"),), clean=False)
+
+
+def begins_object(data: bytes) -> bool:
+    """False if a line is long and does not begin as an object does: reading it is of no use."""
+    return len(data) < _LONG or data[:1] == b"{"
 
 
 def salvage(line: Line) -> Parsed:
@@ -89,12 +101,40 @@ def salvage(line: Line) -> Parsed:
         return Parsed((), (note,), clean=False)
     if not line.data.strip(BLANK):
         return _NOTHING
+    if len(line.data) >= _LONG:
+        return _salvage_long(line)
     notes: list[Anomaly] = []
     text = _text(line, notes)
     if not text.strip(" \t\r\x0c"):  # what the NULs left
         return Parsed((), tuple(notes), clean=False)
     objects = _lenient(line, text, notes)
     return Parsed(tuple(objects), tuple(notes), clean=False)
+
+
+def _salvage_long(line: Line) -> Parsed:
+    """Read a long line that orjson refuses: what lenient readers hold of it would be too much.
+
+    NULs are left out; else the last record on it is looked for, and no other.
+    """
+    notes: list[Anomaly] = []
+    data = line.data
+    nuls = data.count(b"\0")
+    if nuls:
+        first = line.offset + data.index(b"\0")
+        notes.append(Anomaly("nul_bytes", Offset(first), nuls, f"{nuls} NUL bytes left out"))
+        if len(data.strip(_BLANK_OR_NUL)) == 0:
+            return Parsed((), tuple(notes), clean=False)
+    start = 0 if nuls else max(0, data.rfind(_RECORD))
+    try:
+        value = orjson.loads(data.replace(b"\0", b"") if nuls else data[start:])
+    except orjson.JSONDecodeError:
+        value = None
+    if type(value) is not dict:
+        return Parsed((), (*notes, _note("torn", line, "not JSON")), clean=False)
+    at = Offset(line.offset + start)
+    if start:
+        notes.append(Anomaly("torn", line.offset, start, "no whole record"))
+    return Parsed((Found(value, at, line.end),), tuple(notes), clean=False)
 
 
 def _text(line: Line, notes: list[Anomaly]) -> str:
@@ -119,6 +159,8 @@ def _text(line: Line, notes: list[Anomaly]) -> str:
 
 def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
     start = len(text) - len(text.lstrip(_SPACE))
+    if text[start : start + 1] not in _VALUE_STARTS:
+        return _pieces(line, notes)
     strict = True
     try:
         try:
@@ -148,6 +190,9 @@ def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
 
 def _pieces(line: Line, notes: list[Anomaly]) -> list[Found]:
     """Look for whole records on a line that is not one."""
+    if _RECORD not in line.data and line.data.strip(_BLANK_OR_NUL):
+        notes.append(_note("torn", line, "not JSON"))
+        return []
     data = line.data.replace(b"\0", b" ")
     if line.offset == 0 and data.startswith(_BOM):
         data = data.replace(_BOM, b" " * len(_BOM), 1)

@@ -94,7 +94,8 @@ class Splitter:
             SetAside: a long line cannot be fetched, or is not what went by.
         """
         parts = piece.split(b"\n", most)
-        if _SHORT < len(parts) > len(piece) // _SHORT and len(piece) <= self._max_line:
+        looked_at = len(piece) - len(parts[-1])
+        if _SHORT < len(parts) > looked_at // _SHORT and len(piece) <= self._max_line:
             return self._feed_short(piece, most)
         rest = parts.pop()
         self.left = b""

@@ -47,6 +47,9 @@ BUDGET_LINES = 50_000
 UNFINISHED_BYTES = 16 * 1024 * 1024
 #: A line that is longer is not kept for fingerprints of its end.
 _LONG: Final = 64 * 1024
+#: So many lines are given at once where they have fewer bytes on average.
+_MANY_LINES: Final = 2000
+_LEAST_LINE: Final = 64
 #: To read so much costs no more than to read less.
 _LEAST_BYTES: Final = 4096
 #: How a rollout begins, and no zstd frame does: some tools rename without packing.
@@ -310,8 +313,10 @@ class RolloutReader:
                     raise
                 # What gives little (frames of a byte, or of none) takes its time, too.
                 max_bytes -= max(_LEAST_BYTES, len(piece)) if piece else self._chunk_bytes
-            lines += self._splitter.feed(piece, max_lines - len(lines))
+            lines += self._splitter.feed(piece, min(max_lines - len(lines), _MANY_LINES))
             self._ahead = self._splitter.left
+            if self._ahead and self._splitter.offset - lines[0].offset < _LEAST_LINE * len(lines):
+                break  # each costs more than its bytes do
         if lines:
             self._splitter.forget(self._offset)
             self._before = self._tail

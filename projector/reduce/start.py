@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
+
 from projector.decode.parse import parse
 from projector.errors import StateUnknown
 from projector.place import Line, Ordinal, RolloutId, ThreadId
@@ -19,11 +21,19 @@ from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 _UNDECIDED: Final = b'{"reducer":"undecided","state":null}'
 _PAGINATED: Final = b'{"reducer":"paginated","state":'
 _LEGACY: Final = b'{"reducer":"legacy","state":'
+#: Before these: how many anomalies of each kind there were, where there were any.
+_NOTED: Final = b'{"noted":'
+#: Anomalies of one kind that are given of one rollout. Of those beyond only how many there are is
+#: told, each time that their number has doubled: a few bytes of garbage are a line, too.
+NOTES_MAX: Final = 1000
+
+
+_HINT: Final = "`projector rebuild` projects the thread anew"
 
 
 def start(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
     """Give the reducer of a rollout that is read from its first byte."""
-    return _Chosen(rollout_id, thread_id, None)
+    return _Chosen(rollout_id, thread_id, None, {})
 
 
 def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
@@ -32,20 +42,34 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
     Raises:
         StateUnknown: the state is of another version.
     """
+    noted, state = _noted(state)
     if state == _UNDECIDED:
-        return _Chosen(rollout_id, thread_id, None)
+        return _Chosen(rollout_id, thread_id, None, noted)
     inner = state[state.find(b":", len(b'{"reducer":')) + 1 : -1]
     if state.startswith(_PAGINATED):
-        return _Chosen(
-            rollout_id, thread_id, MaybeMigratedReducer.resume(rollout_id, thread_id, inner)
-        )
+        chosen: Reducer = MaybeMigratedReducer.resume(rollout_id, thread_id, inner)
+        return _Chosen(rollout_id, thread_id, chosen, noted)
     if state.startswith(_LEGACY):
         from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
 
-        return _Chosen(rollout_id, thread_id, LegacyReducer.resume(rollout_id, thread_id, inner))
-    raise StateUnknown(
-        "a saved state of another version", hint="`projector rebuild` projects the thread anew"
-    )
+        chosen = LegacyReducer.resume(rollout_id, thread_id, inner)
+        return _Chosen(rollout_id, thread_id, chosen, noted)
+    raise StateUnknown("a saved state of another version", hint=_HINT)
+
+
+def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
+    """Split a saved state into what was noted and the rest.
+
+    Raises:
+        StateUnknown: the state is of another version.
+    """
+    if not state.startswith(_NOTED):
+        return {}, state
+    end = state.find(b"}") + 1
+    try:
+        return orjson.loads(state[len(_NOTED) : end]), b"{" + state[end + 1 :]
+    except orjson.JSONDecodeError as error:
+        raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
 
 
 def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
@@ -57,7 +81,14 @@ def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
 class _Chosen:
     """A reducer that becomes one kind or the other at the first record."""
 
-    def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, chosen: Reducer | None) -> None:
+    def __init__(
+        self,
+        rollout_id: RolloutId,
+        thread_id: ThreadId,
+        chosen: Reducer | None,
+        noted: dict[str, int],
+    ) -> None:
+        self._noted = noted
         self._rollout = rollout_id
         self._thread = thread_id
         self._chosen = chosen
@@ -90,13 +121,38 @@ class _Chosen:
 
     def save(self) -> bytes:
         """Give the state, under the name of the reducer that made it."""
-        if self._chosen is None:
-            return _UNDECIDED
-        kind = _PAGINATED if isinstance(self._chosen, MaybeMigratedReducer) else _LEGACY
-        return kind + self._chosen.save() + b"}"
+        state = _UNDECIDED
+        if self._chosen is not None:
+            kind = _PAGINATED if isinstance(self._chosen, MaybeMigratedReducer) else _LEGACY
+            state = kind + self._chosen.save() + b"}"
+        if not self._noted:
+            return state
+        return _NOTED + orjson.dumps(self._noted) + b"," + state[1:]
 
     def take(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, and give what they change."""
+        """Take whole lines, and give what they change; of anomalies no more than `NOTES_MAX`."""
+        changes = self._take(lines)
+        if Anomaly not in map(type, changes):
+            return changes
+        return [
+            shown
+            for change in changes
+            if (shown := self._counted(change) if type(change) is Anomaly else change) is not None
+        ]
+
+    def _counted(self, anomaly: Anomaly) -> Anomaly | None:
+        """Count an anomaly; give it, or what stands for it, or None."""
+        before = self._noted.get(anomaly.kind, 0)
+        self._noted[anomaly.kind] = before + 1
+        if before < NOTES_MAX:
+            return anomaly
+        times, rest = divmod(before, NOTES_MAX)
+        if rest or times & (times - 1):
+            return None
+        detail = f"{before} times {anomaly.kind} before here, and again; not all are listed"
+        return Anomaly("unlisted", anomaly.offset, 0, detail)
+
+    def _take(self, lines: Sequence[Line]) -> list[Change]:
         if self._chosen is not None:
             return self._chosen.take(lines)
         changes: list[Change] = []

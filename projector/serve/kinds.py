@@ -48,6 +48,7 @@ KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
         "warning", "rollouts lie there twice; one file of each is projected",
         "See the view anomalies for the others; move copies away",
     ),
+    "unlisted": ("info", "there are more anomalies of a kind than are listed", ""),
     "second_host": ("info", "another host of this database projects these rollouts", ""),
     "zst_not": ("info", "files named .zst hold plain text, and are read so", ""),
     "lineage.cycle": ("warning", "rollouts continue one another in a circle", ""),

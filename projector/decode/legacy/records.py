@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from projector.decode.legacy.fields import Json
-from projector.decode.parse import BLANK, parse
+from projector.decode.parse import BLANK, begins_object, parse
 from projector.place import Line
 from projector.rows import Anomaly
 
@@ -65,7 +65,7 @@ def read_into(records: list[Record | Anomaly], line: Line) -> None:
         records.append(Record("nothing", "", _NO_PAYLOAD, line.offset, line.end, time))
         return
     try:
-        value = orjson.loads(data)
+        value = orjson.loads(data if begins_object(data) else b"")
     except orjson.JSONDecodeError:
         _add_damaged(records, line)
         return

@@ -157,6 +157,8 @@ class Desk:
     def time_before(self, index: int) -> int | None:
         """Give the last readable time of the lines before this one, and of earlier calls."""
         for at in range(index - 1, self.timed - 1, -1):
+            if b"timestamp" not in self.lines[at].data and b"\\" not in self.lines[at].data:
+                continue
             found = [to_ms(each.value.get("timestamp")) for each in parse(self.lines[at]).objects]
             known = [ms for ms in found if ms is not None]
             if known:

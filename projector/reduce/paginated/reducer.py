@@ -15,7 +15,7 @@ import orjson
 
 from projector.decode.fields import Object
 from projector.decode.long_item import LONG_LINE, long_item
-from projector.decode.parse import parse
+from projector.decode.parse import begins_object, parse
 from projector.place import Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.paginated import odd_lines
 from projector.reduce.paginated.desk import STAMP, Desk
@@ -44,7 +44,9 @@ def _loads(line: Line) -> Any:
     """Read a line; None: it needs more thought."""
     try:
         brief = long_item(line.data) if len(line.data) >= LONG_LINE else None
-        return orjson.loads(line.data) if brief is None else brief
+        if brief is not None:
+            return brief
+        return orjson.loads(line.data) if begins_object(line.data) else None
     except orjson.JSONDecodeError:
         return None
 

@@ -1,0 +1,65 @@
+"""What every reducer shares, whatever its kind."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projector.place import Line, Offset, RolloutId, ThreadId
+from projector.reduce import start as reducers
+from projector.rows import Anomaly, Change
+
+IDS = RolloutId("r"), ThreadId("t")
+META = (
+    b'{"timestamp":"2026-11-01T10:00:00.000Z","ordinal":0,"type":"session_meta",'
+    b'"payload":{"id":"t"}}'
+)
+
+
+def lines_of(texts: list[bytes]) -> list[Line]:
+    ends = accumulate((len(text) + 1 for text in texts), initial=0)
+    return [
+        Line(Offset(start), Offset(end), text)
+        for (start, end), text in zip(pairwise(ends), texts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("head", [b"", META, META.replace(b'"ordinal":0,', b"")])
+@settings(max_examples=30, deadline=None)
+@given(
+    runs=st.lists(
+        st.tuples(st.sampled_from([b"x", b"{}", b"1", b"\0"]), st.integers(1, 40)), max_size=6
+    ),
+    cuts=st.lists(st.integers(0, 300), max_size=5),
+)
+def test_odd_lines_are_listed_up_to_a_bound(
+    head: bytes, runs: list[tuple[bytes, int]], cuts: list[int]
+) -> None:
+    """The same ones however the lines are cut into calls; beyond it their number is told."""
+    lines = lines_of([head, *(text for text, times in runs for _ in range(times))])
+    places = sorted({0, len(lines), *(at % (len(lines) + 1) for at in cuts)})
+
+    def taken(places: list[int]) -> list[Change]:
+        reducer, made = reducers.start(*IDS), list[Change]()
+        for begin, end in pairwise(places):
+            made += reducer.take(lines[begin:end])
+            reducer = reducers.resume(*IDS, reducer.save())
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reducers, "NOTES_MAX", 10**9)
+        whole = [one for one in taken([0, len(lines)]) if isinstance(one, Anomaly)]
+        patch.setattr(reducers, "NOTES_MAX", 3)
+        some = [one for one in taken([0, len(lines)]) if isinstance(one, Anomaly)]
+
+        assert [one for one in taken(places) if isinstance(one, Anomaly)] == some
+    for kind in {one.kind for one in whole}:
+        every = [one for one in whole if one.kind == kind]
+        assert [one for one in some if one.kind == kind] == every[:3]
+        told = [one for one in some if one.kind == "unlisted" and f" {kind} " in one.detail]
+        assert [one.offset for one in told] == [
+            every[number].offset for number in (3, 6, 12, 24, 48, 96, 192) if number < len(every)
+        ]
