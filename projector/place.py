@@ -82,6 +82,33 @@ class RolloutFile:
     inode: int
 
 
+class FileState(NamedTuple):
+    """Which file a rollout was in, and as of when."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    compressed: bool
+
+    @classmethod
+    def of(cls, file: RolloutFile) -> FileState:
+        """Return the state of a file; an inode number ends at 63 bits, as in a database."""
+        inode = min(file.inode, (1 << 63) - 1)
+        return cls(inode, file.size, file.mtime_ns, file.name.compressed)
+
+    def may_have_other_bytes_than(self, before: FileState) -> bool:
+        """True if it is another file, or was written to without growing.
+
+        Then the bytes before a checkpoint may be others, however alike its head and tail are. A
+        plain file that only grew is trusted: its appends would cost a reading of all of it. Device
+        numbers change when a host starts, so they say nothing.
+        """
+        if self.inode != before.inode:
+            return True
+        grew = self.size > before.size and not self.compressed
+        return not grew and self != before
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """Tells whether the bytes before a checkpoint are still the ones that were read.

@@ -46,6 +46,7 @@ BORROWED: Final[Mapping[tuple[str, str], str]] = {
     ("discover.hints", "discover.scan"): "the folders of a home, by name",
     ("read.rollout", "read.chunks"): "the only way to bytes; a test gives another opener",
     ("read.agree", "read.chunks"): "the same",
+    ("read.whole", "read.chunks"): "the same",
     ("serve.finder", "serve.snippets"): "SQLite in memory cuts texts; nothing outside is touched",
     ("log", "log_lines"): "what is logged is written; who may log is a rule of its own",
 }

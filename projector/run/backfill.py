@@ -55,6 +55,10 @@ async def backfill(
 
     rounds = Rounds(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
     rounds.remember(standings)
+    if selection:
+        rounds.unverified = {
+            one: state for one, state in rounds.unverified.items() if one in look.files
+        }
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     fresh = rounds.news_of(look.files.oldest_first())
     progress.skip(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
@@ -63,8 +67,10 @@ async def backfill(
         missed = await asyncio.to_thread(_missed, surveyor, look, standings)
         rounds.news(file for file in missed.values() if file is not None)
     try:
-        while rounds.waiting:
-            await rounds.round()
+        # What may hold other bytes is compared when all others are done.
+        while rounds.waiting or await rounds.check(settings.run.batch_bytes):
+            if rounds.waiting:
+                await rounds.round()
     finally:
         await rounds.leave()
         rounds.close()

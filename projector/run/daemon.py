@@ -39,6 +39,10 @@ from projector.store.contract import DaemonState, Heartbeat, Holder, Store
 
 #: While there is work, a sign of life at least this often, in seconds.
 BUSY_BEAT_S: Final = 5.0
+#: Of rollouts that may hold other bytes than were read, so many are compared at a time, and how
+#: often that is, in seconds.
+CHECK_BYTES: Final = 4 * 1024 * 1024
+CHECK_EVERY_S: Final = 0.25
 #: How long to wait for a store that cannot be written, in seconds: at first, and at most.
 STORE_WAIT_S: Final = (0.25, 30.0)
 
@@ -135,6 +139,7 @@ class Daemon:
         self._beaten_at_ms = 0
         self._ready = False
         self._scans = 0
+        self._checked = 0.0
         self._store_faults = 0
         self._fault = ""
         """Why the database cannot be written; empty: it can."""
@@ -228,6 +233,7 @@ class Daemon:
             del self._inbox[0]
         await self._heed_scan()
         self._tell_of_watching()
+        await self._check_some()
         if self._rounds.waiting:
             if await self._rounds.round():
                 self._rescan = True  # only a scan can vouch that a rollout is gone
@@ -247,6 +253,12 @@ class Daemon:
             return
         await self._wait()
 
+    async def _check_some(self) -> None:
+        """Compare some bytes that may be others than were read, if it is time to."""
+        if self._rounds.unverified and time.monotonic() - self._checked >= CHECK_EVERY_S:
+            await self._rounds.check(CHECK_BYTES)
+            self._checked = time.monotonic()
+
     async def _wait(self) -> None:
         """Sleep until a hint, the end of a scan, the order to stop, or time for a sign of life."""
         if self._stop.is_set() or self._inbox or self._to_reload:
@@ -258,6 +270,8 @@ class Daemon:
     def _patience_s(self) -> float:
         interval = systemd.watchdog_interval_s()
         rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten))
+        if self._rounds.unverified:
+            rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
         return rest if interval is None else min(rest, interval)
 
     def _overdue(self) -> bool:

@@ -42,8 +42,9 @@ from projector.errors import (
 )
 from projector.known import Known, Line, id_of
 from projector.meters import Durations
-from projector.place import Offset, RolloutFile, RolloutId
+from projector.place import FileState, Offset, RolloutFile, RolloutId
 from projector.read.resume import StartOver
+from projector.read.whole import PrefixCheck
 from projector.rows import Anomaly
 from projector.run.ahead import Ahead
 from projector.run.batches import Limits
@@ -148,6 +149,11 @@ class Rounds:
         self._replacement: asyncio.Task[None] | None = None
         """Projects one rollout anew beside the rounds: `_replacing`."""
         self._leaving = False
+        self.unverified: dict[RolloutId, FileState | None] = {}
+        """Those whose bytes before the checkpoint may be others by now; `check` compares them."""
+        self._check: PrefixCheck | None = None
+        self._checked: FileState | None = None
+        self._other_bytes: dict[RolloutId, StartOver] = {}
         self.set_aside: dict[RolloutId, SetAside] = {}
         self._missing: list[RolloutFile] = []
         """Listed, and not there when they were read: to be located before the next round."""
@@ -170,6 +176,7 @@ class Rounds:
     def remember(self, standings: Standings) -> None:
         """Know what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
+        self.unverified = dict.fromkeys(standings.unverified)
 
     @property
     def seen(self) -> Known:
@@ -251,6 +258,8 @@ class Rounds:
         self._stored.pop(rollout_id, None)
         self._lost.pop(rollout_id, None)
         self.set_aside.pop(rollout_id, None)
+        self.unverified.pop(rollout_id, None)
+        self._other_bytes.pop(rollout_id, None)
         self._throw_away(rollout_id)
 
     def forget_all(self) -> None:
@@ -259,6 +268,8 @@ class Rounds:
         for known in (self._line, self._reading, self._seen, self._stored, self._lost):
             known.clear()
         self._fresh.clear()
+        self.unverified.clear()
+        self._other_bytes.clear()
         self.set_aside.clear()
         self._missing.clear()
 
@@ -373,7 +384,64 @@ class Rounds:
 
     def close(self) -> None:
         """Let go of all files."""
+        self._end_check()
         self._throw_away(*list(self._hot))
+
+    async def check(self, max_bytes: int) -> bool:
+        """Compare some bytes of a rollout that may hold others than were read.
+
+        If it does, it stands in line to be projected anew. False: there is nothing to compare.
+
+        Raises:
+            StoreUnavailable: call again later.
+        """
+        if self._check is None and not await self._begin_check():
+            return False
+        check = self._check
+        assert check is not None, "it was begun"
+        rollout_id, before = check.file.name.rollout_id, check.bytes_read
+        try:
+            same = await asyncio.to_thread(check.step, max_bytes)
+        except SetAside:
+            self._end_check()  # it is known to the store, and comes again
+            return True
+        finally:
+            self.counters.bytes_read += check.bytes_read - before
+            self._on_step()
+        if same is None and rollout_id in self.unverified:
+            return True
+        if same:
+            await self._store.verified(check.file)
+        elif rollout_id in self.unverified:
+            why = f"other bytes before byte {check.checkpoint.offset}"
+            self._other_bytes[rollout_id] = StartOver(why)
+            self._line.setdefault(rollout_id, self._reading.get(rollout_id, check.file))
+        self._end_check()
+        return True
+
+    async def _begin_check(self) -> bool:
+        """Open the next rollout that is to be compared; False: there is none."""
+        for rollout_id in list(self.unverified):
+            file, checkpoint = self.where(rollout_id), await self._store.checkpoint(rollout_id)
+            if file is None or checkpoint is None or rollout_id in self._other_bytes:
+                self.unverified.pop(rollout_id, None)
+                continue
+            self._checked = self.unverified.get(rollout_id)
+            try:
+                self._check = await asyncio.to_thread(PrefixCheck, file, checkpoint)
+            except SetAside:
+                self.unverified.pop(rollout_id, None)
+                continue
+            return True
+        return False
+
+    def _end_check(self) -> None:
+        if self._check is not None:
+            rollout_id = self._check.file.name.rollout_id
+            if self.unverified.get(rollout_id) is self._checked:  # else it changed meanwhile
+                self.unverified.pop(rollout_id, None)
+            self._check.close()
+            self._check = None
 
     def _next(self) -> list[RolloutId]:
         """Choose whose turn it is: those in the midst of being read, filled up from the line."""
@@ -458,6 +526,8 @@ class Rounds:
         """Give what a rollout has next; None: it is done, or in the midst of something long."""
         rollout_id = file.name.rollout_id
         found = await self._begin(tail, file, glance)
+        if rollout_id in self._other_bytes and not tail.undecided:
+            found = self._other_bytes[rollout_id]
         if isinstance(found, StartOver):
             self._begin_replacement(tail, found)
             return None
@@ -541,6 +611,8 @@ class Rounds:
             return
         for known in (self._reading, self._hot, self._resting):
             known.pop(rollout_id, None)
+        self._other_bytes.pop(rollout_id, None)
+        self.unverified.pop(rollout_id, None)
         self._replacing = file
         self._replacement = asyncio.create_task(self._replace(tail, why))
 
@@ -607,7 +679,7 @@ class Rounds:
                 tail.close()
             else:
                 self._hot[rollout_id] = tail
-                await self._done(tail)
+                await self._done(tail, told=True, anew=True)
         except BaseException:
             tail.close()
             raise
@@ -629,13 +701,18 @@ class Rounds:
             ms=milliseconds,
         )
 
-    async def _done(self, tail: Tail, *, told: bool = False) -> None:
+    async def _done(self, tail: Tail, *, told: bool = False, anew: bool = False) -> None:
         """A rollout was read to its end: note how it lay then; `told`: the store knows."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
         self._fresh.discard(rollout_id)
         if not told and tail.offset and self._seen.get(rollout_id) != file:
             await self._store.found_at([file])
+        before = self._seen.get(rollout_id) or self._stored.get(rollout_id)
+        if before is not None and tail.offset:
+            now = FileState.of(file)
+            if now.may_have_other_bytes_than(FileState.of(before)) and not anew:
+                self.unverified[rollout_id] = now
         odd = tail.anomalies()
         if odd:
             await self._store.note(rollout_id, odd)

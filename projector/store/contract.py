@@ -59,6 +59,8 @@ class Standing:
     offset: Offset
     file: RolloutFile | None
     """Where it was seen last; None: it is gone."""
+    unverified: bool = False
+    """Its file was replaced, or written to without growing, since it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,16 @@ class Store(Protocol):
         """Note where rollouts lie now, and how long they were when read to their end.
 
         For moves, archiving, compression, and for a torn last line that waits: no row of theirs
-        changes. A thread whose `archived` changes gets its lifecycle event.
+        changes. Where the file may have other bytes than the last one
+        (`FileState.may_have_other_bytes_than`) the rollout is unverified from now on; so with a
+        batch. A thread whose `archived` changes gets its lifecycle event.
+        """
+
+    async def verified(self, file: RolloutFile) -> None:
+        """Note that `file` has the bytes that were read before the checkpoint.
+
+        Nothing is noted if the rollout was seen in another file, or changed, since `file` was
+        looked at.
         """
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:

@@ -21,6 +21,8 @@ class Standings(Mapping[RolloutId, Standing]):
         """Know none."""
         self.files = Known()
         """Of those that are not gone, where they were seen last."""
+        self.unverified: set[RolloutId] = set()
+        """Of those, whose bytes before the checkpoint may be others by now."""
         self._told: dict[Key, bytes] = {}
 
     @classmethod
@@ -29,6 +31,8 @@ class Standings(Mapping[RolloutId, Standing]):
         made = cls()
         for one in standings:
             made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
+            if one.unverified:
+                made.unverified.add(one.rollout_id)
             if one.file is not None:
                 made.files[one.rollout_id] = one.file
         return made
@@ -94,4 +98,5 @@ class Standings(Mapping[RolloutId, Standing]):
             generation=generation,
             offset=Offset(offset),
             file=self.files.get(rollout_id),
+            unverified=rollout_id in self.unverified,
         )

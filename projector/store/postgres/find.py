@@ -133,11 +133,11 @@ def _frame(row: Row) -> Frame:
 
 def checkpoint_of(row: Row) -> Checkpoint:
     """Make a checkpoint of a row."""
-    generation, offset, ordinal, head, tail, state = row
+    generation, offset, ordinal, head, tail, checksum, state = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
         next_ordinal=Ordinal(ordinal),
-        fingerprint=Fingerprint(head=bytes(head), tail=bytes(tail)),
+        fingerprint=Fingerprint(head=bytes(head), tail=bytes(tail), checksum=checksum),
         state=bytes(state),
     )

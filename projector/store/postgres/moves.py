@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from projector import escapes
-from projector.place import Offset, RolloutFile, RolloutId, ThreadId
+from projector.place import FileState, Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
 from projector.store.columns import REPLACED
 from projector.store.postgres import load_world, mended, save, save_world
@@ -15,7 +15,7 @@ from projector.store.postgres.told import EVENT, ITEM, REALTIME, TOMBSTONE, TURN
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
 from projector.store.postgres.world import Rollout
-from projector.store.postgres.write import lies
+from projector.store.postgres.write import doubts, lies, state_of
 
 
 async def _own(tx: Transaction, ids: Sequence[str]) -> dict[RolloutId, Rollout]:
@@ -35,9 +35,18 @@ async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
     by_id = {file.name.rollout_id: file for file in files}
     stored = await _own(tx, [*by_id])
     for one, row in stored.items():
+        row.now["unverified"] = doubts(row, by_id[one])
         row.now.update(lies(by_id[one]))
     _relink_changed(tx, stored)
     tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
+    await tx.commit()
+
+
+async def verified(tx: Transaction, file: RolloutFile) -> None:
+    """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
+    for row in (await _own(tx, [file.name.rollout_id])).values():
+        if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
+            row.now["unverified"] = False
     await tx.commit()
 
 

@@ -51,14 +51,14 @@ _SOURCE: Final = (
 )
 _STANDINGS: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
-    " compressed, size, mtime_ns, device, inode FROM _rollouts WHERE source_id = %s"
+    " compressed, size, mtime_ns, device, inode, unverified FROM _rollouts WHERE source_id = %s"
 )
 _PLACES: Final = (
     "SELECT rollout_id, generation, next_offset FROM _rollouts WHERE source_id = %s"
     " AND rollout_id = ANY(%s)"
 )
 _CHECKPOINT: Final = (
-    "SELECT generation, next_offset, next_ordinal, head, tail, state FROM _rollouts"
+    "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
     " WHERE source_id = %s AND rollout_id = %s"
 )
 _NAMES: Final = "SELECT thread_id, name FROM _names WHERE source_id = %s"
@@ -359,6 +359,10 @@ class PostgresStore:
             whole = [mended.file(file) for file in files]
             await self._transact(lambda tx: moves.found_at(tx, whole))
 
+    async def verified(self, file: RolloutFile) -> None:
+        """See `Store`."""
+        await self._transact(lambda tx: moves.verified(tx, file))
+
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         if rollout_ids:
@@ -437,7 +441,7 @@ class _Again(Exception):
 
 def _standing(row: Row) -> Standing:
     rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed, *file = row
-    size, mtime_ns, device, inode = file
+    size, mtime_ns, device, inode, unverified = file
     path = escapes.plain(path)
     name = RolloutName.parse(PurePath(path).name) or RolloutName(
         thread_id=thread_id, rollout_id=rollout_id, started="", compressed=compressed
@@ -449,4 +453,5 @@ def _standing(row: Row) -> Standing:
     return Standing(
         rollout_id=RolloutId(rollout_id), thread_id=ThreadId(thread_id), generation=generation,
         offset=offset, file=None if gone is not None else where,
+        unverified=unverified and gone is None,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from projector import escapes
 from projector.errors import CheckpointMoved
-from projector.place import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
+from projector.place import Checkpoint, FileState, Offset, RolloutFile, RolloutId, ThreadId
 from projector.rows import Anomaly
 from projector.store.columns import HEADER, META
 from projector.store.contract import Batch
@@ -268,6 +268,8 @@ def values_of(
         "next_ordinal": end.next_ordinal,
         "head": end.fingerprint.head,
         "tail": end.fingerprint.tail,
+        "checksum": end.fingerprint.checksum,
+        "unverified": row is not None and not anew and doubts(row, batch.file),
         "state": end.state,
         "read_at_ms": now_ms,
         "records": counted + batch.records,
@@ -279,6 +281,18 @@ def values_of(
 
 def _held(value: Any) -> Any:
     return escapes.text(value) if isinstance(value, str) else value
+
+
+def doubts(row: Rollout, file: RolloutFile) -> bool:
+    """True if the bytes before a rollout's checkpoint may not be those of `file`."""
+    return row.now["unverified"] or FileState.of(file).may_have_other_bytes_than(state_of(row))
+
+
+def state_of(row: Rollout) -> FileState:
+    """Return in which file a rollout was seen last."""
+    now = row.now
+    inode = min(now["inode"], (1 << 63) - 1)
+    return FileState(inode, now["size"], now["mtime_ns"], now["compressed"])
 
 
 def lies(file: RolloutFile) -> dict[str, Any]:

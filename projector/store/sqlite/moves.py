@@ -17,8 +17,11 @@ def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) 
         changed = []
         for file in files:
             old = rollouts.lookup(db, file.name.rollout_id)
-            rollouts.lies(db, file)
-            if old != rollouts.lookup(db, file.name.rollout_id):
+            if old is None:
+                continue
+            rollouts.lies(db, old, file)
+            now = rollouts.lookup(db, file.name.rollout_id)
+            if now is None or old.lineage != now.lineage:
                 changed.append(file.name.rollout_id)
         if changed:
             link.relink(db, changed, now_ms)

@@ -7,17 +7,19 @@ from typing import Any, Final, NamedTuple
 
 from projector.errors import CheckpointMoved
 from projector.known import Folder
-from projector.place import Checkpoint, Fingerprint, Offset, Ordinal, RolloutFile
+from projector.place import Checkpoint, FileState, Fingerprint, Offset, Ordinal, RolloutFile
 from projector.store.columns import HEADER, META
 from projector.store.contract import Batch
 from projector.store.sqlite import usage
+from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import many, mended
 from projector.store.standings import Standings
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
     "archived", "compressed", "size", "mtime_ns", "device", "inode", "gone_at_ms", "generation",
-    "next_offset", "next_ordinal", "head", "tail", "state", "read_at_ms",
+    "next_offset", "next_ordinal", "head", "tail", "checksum", "unverified", "state",
+    "read_at_ms",
 )  # fmt: skip
 _COLUMNS: Final = _PLACE + HEADER + META
 
@@ -32,7 +34,7 @@ _UPDATE: Final = (
 
 _STANDINGS: Final = """
 SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,
-  size, mtime_ns, device, inode
+  size, mtime_ns, device, inode, unverified
 FROM _rollouts
 """
 
@@ -46,17 +48,28 @@ class Row(NamedTuple):
     start_position: int
     lineage: tuple[Any, ...]
     """What its chain and those of others depend on."""
+    file: FileState
+    unverified: bool
+
+    def doubts(self, file: RolloutFile) -> bool:
+        """True if the bytes before its checkpoint may not be those of `file`."""
+        return self.unverified or FileState.of(file).may_have_other_bytes_than(self.file)
 
 
 def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     """Read a rollout; None: it is not here."""
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
-        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL"
+        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL,"
+        " inode, size, mtime_ns, compressed, unverified"
         " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
-    return Row._make((*row[:4], tuple(row[4:]))) if row else None
+    if row is None:
+        return None
+    *rest, inode, size, mtime_ns, compressed, unverified = row
+    file = FileState(inode, size, mtime_ns, bool(compressed))
+    return Row._make((*rest[:4], tuple(rest[4:]), file, bool(unverified)))
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
@@ -93,6 +106,8 @@ def put(
         end.next_ordinal,
         end.fingerprint.head,
         end.fingerprint.tail,
+        end.fingerprint.checksum,
+        row is not None and not anew and row.doubts(file),
         end.state,
         now_ms,
         *(getattr(batch.header, name) for name in HEADER),
@@ -114,12 +129,20 @@ def put(
     return written
 
 
-def lies(db: sqlite3.Connection, file: RolloutFile) -> None:
-    """Note where a rollout lies now; nothing if it is not here."""
+def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
+    """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
+    row = lookup(db, file.name.rollout_id)
+    if row is not None and not row.file.may_have_other_bytes_than(FileState.of(file)):
+        with writing(db):
+            db.execute("UPDATE _rollouts SET unverified = 0 WHERE rollout = ?", (row.rollout,))
+
+
+def lies(db: sqlite3.Connection, row: Row, file: RolloutFile) -> None:
+    """Note where a rollout lies now."""
     db.execute(
-        "UPDATE _rollouts SET home = ?, path = ?, archived = ?, compressed = ?, size = ?,"
-        " mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout_id = ?",
-        tuple(map(mended, (*_lies(file), file.name.rollout_id))),
+        "UPDATE _rollouts SET unverified = ?, home = ?, path = ?, archived = ?, compressed = ?,"
+        " size = ?, mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout = ?",
+        tuple(map(mended, (row.doubts(file), *_lies(file), row.rollout))),
     )
 
 
@@ -139,18 +162,18 @@ def _lies(file: RolloutFile) -> tuple[Any, ...]:
 def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     """Give a rollout's checkpoint; None: never seen."""
     row = db.execute(
-        "SELECT generation, next_offset, next_ordinal, head, tail, state FROM _rollouts"
+        "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
         " WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
-    generation, offset, ordinal, head, tail, state = row
+    generation, offset, ordinal, head, tail, checksum, state = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
         next_ordinal=Ordinal(ordinal),
-        fingerprint=Fingerprint(head=head, tail=tail),
+        fingerprint=Fingerprint(head=head, tail=tail, checksum=checksum),
         state=state,
     )
 
@@ -160,9 +183,11 @@ def standings(db: sqlite3.Connection) -> Standings:
     found = Standings()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,
-        size, mtime_ns, device, inode,
+        size, mtime_ns, device, inode, unverified,
     ) in db.execute(_STANDINGS):  # fmt: skip
         found.put(rollout_id, thread_id, generation, offset)
+        if unverified and gone is None:
+            found.unverified.add(rollout_id)
         if gone is None:
             above, _, base = path.rpartition("/")
             folder, stamp = Folder(home, above, bool(archived)), (size, inode, device, mtime_ns)

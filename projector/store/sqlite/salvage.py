@@ -228,7 +228,9 @@ def _settle(
     # Should such a file come back, it is projected anew where some of its rows are lost.
     for number in numbers.values() if wreck.damaged else again:
         db.execute(
-            "UPDATE _rollouts SET head = x'', tail = x'', size = 0 WHERE rollout = ?", (number,)
+            "UPDATE _rollouts SET head = x'', tail = x'', checksum = NULL, size = 0"
+            " WHERE rollout = ?",
+            (number,),
         )
 
 

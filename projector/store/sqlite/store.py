@@ -247,6 +247,10 @@ class SqliteStore:
         """See `Store`. Files of rollouts that are not here are passed over."""
         await self._run(moves.found_at, tuple(files), self._now_ms())
 
+    async def verified(self, file: RolloutFile) -> None:
+        """See `Store`."""
+        await self._run(rollouts.verified, file)
+
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)

@@ -88,6 +88,8 @@ CREATE TABLE _rollouts (
   next_ordinal           bigint NOT NULL,
   head                   bytea NOT NULL,        -- fingerprints of the bytes before next_offset
   tail                   bytea NOT NULL,
+  checksum               bigint,                -- CRC-32 of all bytes before next_offset
+  unverified             boolean NOT NULL DEFAULT false, -- the file may hold others by now
   read_at_ms             bigint NOT NULL,       -- when the last batch was written
   -- Counters.
   records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out

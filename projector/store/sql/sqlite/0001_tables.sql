@@ -38,6 +38,8 @@ CREATE TABLE _rollouts (
   next_ordinal           INTEGER NOT NULL,
   head                   BLOB NOT NULL,         -- fingerprints of the bytes before next_offset
   tail                   BLOB NOT NULL,
+  checksum               INTEGER,               -- CRC-32 of all bytes before next_offset
+  unverified             INTEGER NOT NULL DEFAULT 0,   -- 1: the file may hold others by now
   read_at_ms             INTEGER NOT NULL,      -- when the last batch was written
   -- Counters.
   records                INTEGER NOT NULL DEFAULT 0,   -- lines read, blank ones left out

@@ -1,0 +1,87 @@
+"""All bytes before a checkpoint, compared with those that were read: by their CRC-32, step by step.
+
+The fingerprints of a checkpoint's first and last bytes do not see an edit between them that keeps
+every length: a secret masked in place, a restored block, another version of the same size.
+"""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+
+from projector.errors import SetAside
+from projector.place import Checkpoint, RolloutFile
+from projector.read.chunks import CHUNK_BYTES, Opener, OpenFile, Unpacked
+
+#: How a rollout begins, and no zstd frame does.
+_PLAIN = b"{"
+
+
+class PrefixCheck:
+    """Reads one rollout up to its checkpoint. Synchronous; `close` it."""
+
+    def __init__(
+        self, file: RolloutFile, checkpoint: Checkpoint, open_file: Opener = OpenFile
+    ) -> None:
+        """Open the file.
+
+        Raises:
+            SetAside: it cannot be read.
+        """
+        self.checkpoint = checkpoint
+        self.bytes_read = 0
+        """Uncompressed bytes."""
+        self._checksum = 0
+        self._file = open_file(file.path)
+        try:
+            found = self._file.identity()
+            self.file = replace(
+                file, device=found.device, inode=found.inode, size=found.size,
+                mtime_ns=found.mtime_ns,
+            )  # fmt: skip
+            """As it lay when it was opened."""
+            packed = file.name.compressed and self._file.pread(1, 0) != _PLAIN
+            self._stream = Unpacked(self._file) if packed else None
+        except SetAside:
+            self.close()
+            raise
+
+    def step(self, max_bytes: int) -> bool | None:
+        """Read some more; True: they are the bytes that were read, False: they are not.
+
+        None: not all were compared, call again. True also where they cannot be compared.
+
+        Raises:
+            SetAside: they cannot be read.
+        """
+        if self.checkpoint.fingerprint.checksum is None:
+            return True
+        while max_bytes > 0 and self.bytes_read < self.checkpoint.offset:
+            piece = self._next(min(CHUNK_BYTES, max_bytes))
+            if piece is None:
+                return False
+            # What gives nothing takes its time, too.
+            max_bytes -= len(piece) or CHUNK_BYTES
+            self._checksum = zlib.crc32(piece, self._checksum)
+            self.bytes_read += len(piece)
+        if self.bytes_read < self.checkpoint.offset:
+            return None
+        return self._checksum == self.checkpoint.fingerprint.checksum
+
+    def _next(self, length: int) -> bytes | None:
+        """Read the next bytes; None: the file ends before the checkpoint."""
+        length = min(length, self.checkpoint.offset - self.bytes_read)
+        if self._stream is None:
+            return self._file.pread(length, self.bytes_read) or None
+        piece = self._stream.read(length)
+        if piece or not self._stream.ended:
+            return piece
+        if self._stream.anomaly is not None:
+            raise SetAside(f"{self.file.path}: {self._stream.anomaly.detail}")
+        return None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with suppress(OSError):
+            self._file.close()
