@@ -154,7 +154,11 @@ async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
     from projector.store.contract import Holder  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
     from projector.store.sqlite import salvage  # noqa: PLC0415
+    from projector.store.sqlite.guard import check, resolved  # noqa: PLC0415
     from projector.store.sqlite.hold import hold  # noqa: PLC0415
+
+    path = resolved(path)
+    check(path)
 
     now = datetime.now(UTC)
     now_ms = time.time_ns() // 1_000_000

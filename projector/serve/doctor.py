@@ -130,6 +130,10 @@ def _database(found: Examined) -> Iterator[Check]:
         if not one.writable:
             text = f"{one.path}: cannot be written by this user"
             yield Check("warning", "database", text, "Run as its owner")
+    for one in found.modes:
+        if one.links > 1:
+            text = f"{one.path}: has {one.links} names (hard links), each with a log of its own"
+            yield Check("problem", "database", text, "Keep one name; `run` refuses to start")
     version = ".".join(map(str, found.sqlite))
     if found.sqlite < SOUND_SQLITE:
         text = (

@@ -57,8 +57,8 @@ def examine(
     `secret_file`: the file that the database's password was read from.
     """
     now_ms = time.time_ns() // 1_000_000
-    path = settings.database_path
-    name = path or shown(settings.database)
+    path = os.path.realpath(settings.database_path) if settings.database_path else ""
+    name = settings.database_path or shown(settings.database)
     mounts = _read(MOUNT_TABLE)
     stored, fault = None, ""
     try:
@@ -157,8 +157,9 @@ def _modes(*paths: str) -> list[Mode]:
     found = []
     for name in paths:
         with suppress(OSError):
-            mode = os.stat(name).st_mode & 0o777
-            found.append(Mode(name, mode, os.access(name, os.W_OK)))
+            facts = os.stat(name)
+            writable = os.access(name, os.W_OK)
+            found.append(Mode(name, facts.st_mode & 0o777, writable, facts.st_nlink))
     return found
 
 

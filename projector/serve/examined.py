@@ -30,6 +30,8 @@ class Mode(NamedTuple):
     mode: int
     writable: bool
     """By whoever runs this."""
+    links: int = 1
+    """How many names it has."""
 
 
 class Source(NamedTuple):

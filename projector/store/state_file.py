@@ -6,9 +6,11 @@ when it cannot write, and why. Blocks that were written once are written again o
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from contextlib import suppress
 from typing import Final
@@ -16,6 +18,7 @@ from typing import Final
 from projector.store.heartbeat import STATE_BYTES, DaemonState, Published, decode, encode
 
 _PRIVATE_FILE: Final = 0o600
+_LOCK_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _PRIVATE_FOLDER: Final = 0o700
 #: Who looks whether the file is locked has it locked for a moment: seconds to wait for that.
 _GLANCE_S: Final = 0.1
@@ -32,8 +35,9 @@ def lock(path: str) -> int:
         BlockingIOError: another process holds it.
         OSError: it cannot be made.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    file = os.open(path, _LOCK_FLAGS, _PRIVATE_FILE)
     try:
+        _check(path, os.fstat(file))
         os.fchmod(file, _PRIVATE_FILE)
         until = time.monotonic() + _GLANCE_S
         while True:
@@ -48,6 +52,12 @@ def lock(path: str) -> int:
     except BaseException:
         os.close(file)
         raise
+
+
+def _check(path: str, facts: os.stat_result) -> None:
+    """See that a file may be written over: a link leads to somebody's file, a pipe nowhere."""
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        raise OSError(errno.EPERM, "is no file of its own", path)
 
 
 def write(file: int, state: DaemonState) -> None:

@@ -36,6 +36,8 @@ class SqliteConnection:
             StoreUnavailable: it cannot be read now.
         """
         self._path = path
+        self._real = os.path.realpath(path)
+        """Where its log and lock are: beside the file, not beside a link to it."""
         with explaining(path):
             self._db = opened(path)
         self._file = _file(path)
@@ -84,11 +86,11 @@ class SqliteConnection:
 
     def size(self) -> Size:
         """See `Connection`."""
-        return Size(_size(self._path), _size(self._path + "-wal"), free_bytes(self._path))
+        return Size(_size(self._path), _size(self._real + "-wal"), free_bytes(self._path))
 
     def daemon(self) -> Published:
         """See `Connection`."""
-        return state_file.read(self._path + ".lock")._replace(alone=True)
+        return state_file.read(self._real + ".lock")._replace(alone=True)
 
     def schema(self) -> Schema:
         """See `Connection`."""
@@ -151,7 +153,7 @@ def opened(path: str) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         connection.close()
         denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if not denied or os.path.exists(path + "-wal"):
+        if not denied or os.path.exists(os.path.realpath(path) + "-wal"):
             raise
         connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
     return connection
@@ -201,7 +203,7 @@ def _file(path: str) -> tuple[int, int, bool]:
         facts = os.stat(path)
     except FileNotFoundError:
         raise _missing(path) from None
-    return facts.st_dev, facts.st_ino, os.path.exists(f"{path}-wal")
+    return facts.st_dev, facts.st_ino, os.path.exists(f"{os.path.realpath(path)}-wal")
 
 
 def _size(path: str) -> int:

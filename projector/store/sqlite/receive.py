@@ -20,6 +20,7 @@ from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import feed, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
+from projector.store.sqlite.guard import SIBLINGS, resolved
 from projector.store.sqlite.statements import STATUS
 from projector.store.sqlite.write import KEY, PROVENANCES, list_files, turn_keys
 from projector.store.transfer import Row, Stand, Table
@@ -36,10 +37,13 @@ class SqliteReceiver:
         Raises:
             StoreRefused: there is one already.
         """
-        if path.exists():
-            raise StoreRefused(
-                f"{path}: is there already", hint="Name another file, or move it away"
-            )
+        path = resolved(path)
+        for there in (path, *(Path(f"{path}{suffix}") for suffix in SIBLINGS[:-1])):
+            # A log that was left behind would be taken for that of the new file.
+            if os.path.lexists(there):
+                raise StoreRefused(
+                    f"{there}: is there already", hint="Name another file, or move it away"
+                )
         self._path = path
         self._new = path.with_name(path.name + ".copying")
         self._remove()

@@ -37,6 +37,7 @@ from projector.store.sqlite.file import (
     writing,
 )
 from projector.store.sqlite.find import Where, find
+from projector.store.sqlite.guard import Guard, check, resolved
 from projector.store.sqlite.hold import hold, is_held
 from projector.store.sqlite.write import Target, write
 from projector.store.standings import Standings
@@ -71,10 +72,13 @@ class SqliteStore:
     def __init__(
         self,
         path: Path,
-        connect: Callable[[], Awaitable[aiosqlite.Connection]],
+        connect: Callable[[Path], Awaitable[aiosqlite.Connection]],
         now_ms: Callable[[], int],
     ) -> None:
-        self.path: Final = path
+        self._name: Final = path
+        self.path = path
+        """The file that it leads to, through symbolic links."""
+        self._guard: Guard | None = None
         self._connect: Final = connect
         self._db: aiosqlite.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -107,9 +111,9 @@ class SqliteStore:
             StoreUnavailable: it cannot be used now.
         """
 
-        async def connect() -> aiosqlite.Connection:
+        async def connect(file: Path) -> aiosqlite.Connection:
             db = await aiosqlite.connect(
-                path, isolation_level=None, timeout=busy_timeout_s, cached_statements=256
+                file, isolation_level=None, timeout=busy_timeout_s, cached_statements=256
             )
             if on_progress is not None:
                 # What it gives is an order to stop, if it is not 0.
@@ -121,10 +125,13 @@ class SqliteStore:
         return store
 
     async def _open(self) -> None:
+        self.path = await asyncio.to_thread(resolved, self._name)
+        await asyncio.to_thread(check, self.path)
         await asyncio.to_thread(prepare, self.path)
-        with faults(self.path):
-            self._db = await self._connect()
+        self._guard = await asyncio.to_thread(Guard, self.path)
         try:
+            with faults(self.path):
+                self._db = await self._connect(self.path)
             with faults(self.path):
                 await self._execute(_set_up, self.path, self._now_ms())
         except BaseException:
@@ -159,6 +166,9 @@ class SqliteStore:
         if db is not None:
             with suppress(sqlite3.Error):  # nothing is lost: every write was committed
                 await db.close()
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.release()
 
     async def _run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the connection's thread, with the plain connection.
@@ -171,8 +181,8 @@ class SqliteStore:
             StoreReplaced: the path leads to another file by now, or to none. What is written to
                 the old one is seen by nobody.
         """
-        if self._db is None or identity(self.path) != self._file:
-            raise StoreReplaced(f"{self.path}: was removed or replaced")
+        if self._db is None or identity(self._name) != self._file:
+            raise StoreReplaced(f"{self._name}: was removed or replaced")
         with faults(self.path, used=True):
             return await self._execute(work, *args, **kwargs)
 
