@@ -65,6 +65,15 @@ class RolloutName:
         )
 
 
+def owning_thread(rollout_id: RolloutId, named: ThreadId, claimed: ThreadId | None) -> ThreadId:
+    """Return the thread that a rollout belongs to, by its file's name and what its header claims.
+
+    Where the two differ it belongs to neither, and stands alone under its own id: as a further
+    file of either thread it would be the newest, and the thread's whole history.
+    """
+    return named if claimed is None or claimed == named else ThreadId(rollout_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutFile:
     """A rollout as a scan found it on disk."""

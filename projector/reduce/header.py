@@ -68,6 +68,13 @@ def is_of(payload: Object, thread: ThreadId) -> bool:
     return _thread(payload.get("id")) == thread
 
 
+def other_thread(claimed: ThreadId | None, named: ThreadId) -> str | None:
+    """Return what is odd about a header of another thread than the file's name; None: nothing."""
+    if claimed is None or claimed == named:
+        return None
+    return f"the header is of thread {claimed}, the file's name of {named}"
+
+
 def describe(meta: Meta, payload: Object) -> None:
     """Take over what a session_meta says of the thread."""
     for name in _LINES:

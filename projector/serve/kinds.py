@@ -37,6 +37,10 @@ KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
         "Restore them from a backup, if there is one",
     ),
     "refused_header": ("warning", "first lines that Codex refuses", ""),
+    "other_thread": (
+        "warning", "files whose headers name another thread than the files' names",
+        "They stand alone, and are of neither thread: give them back the names that they had",
+    ),
     "not_utf8": ("warning", "bytes that are not UTF-8 were replaced", ""),
     "lone_surrogate": ("info", "half surrogate pairs were replaced", ""),
     "overlong": (

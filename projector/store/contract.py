@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from projector.place import owning_thread
+
 # Part of the contract, but in a module of their own: `health` has time for no more.
 from projector.store.heartbeat import DaemonState as DaemonState  # noqa: PLC0414 - same
 from projector.store.heartbeat import Heartbeat as Heartbeat  # noqa: PLC0414 - for others too
@@ -46,7 +48,8 @@ class Batch:
     @property
     def thread_id(self) -> ThreadId:
         """Whose rollout it is."""
-        return self.header.thread_id or self.file.name.thread_id
+        name = self.file.name
+        return owning_thread(name.rollout_id, name.thread_id, self.header.thread_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,9 @@ class Thread:
             )
             thread_id = _thread_id(payload.get("id"))
             if thread_id is not None:
+                odd = headers.other_thread(ThreadId(thread_id), ThreadId(state.thread_id))
+                if odd is not None:
+                    self._desk.note("other_thread", odd)
                 state.thread_id = thread_id
             state.tools = _tools(payload.get("dynamic_tools"))
             if not meta.may_copy(state.header):

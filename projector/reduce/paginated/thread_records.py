@@ -6,6 +6,7 @@ from projector.decode.acceptance.headers import SESSION_META
 from projector.decode.acceptance.lines import ordinal_taken
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
+from projector.place import owning_thread
 from projector.reduce import header as headers
 from projector.reduce import thread
 from projector.reduce.paginated.desk import Desk, Place, ordinal_of
@@ -23,13 +24,16 @@ def begin(desk: Desk, record: Object, payload: Object | None, place: Place) -> N
     else:
         saved.header = headers.header(payload, at_ms)
         headers.describe(saved.meta, payload)
+        if (odd := headers.other_thread(saved.header.thread_id, desk.thread)) is not None:
+            desk.note("other_thread", place, odd)
         if not SESSION_META(payload):
             desk.note("refused_header", place, "a session_meta that Codex refuses")
         base = saved.header.base
         desk.numbers.begin(0 if base is None else base.end_ordinal)
     if not thread.may_copy(saved.header):
         saved.copied = False
-    for kind, told in headers.events(saved.header, desk.rollout, desk.thread):
+    owner = owning_thread(desk.rollout, desk.thread, saved.header.thread_id)
+    for kind, told in headers.events(saved.header, desk.rollout, owner):
         desk.event(kind, None, told, place, at_ms)
 
 
