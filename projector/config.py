@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
@@ -21,9 +22,14 @@ from projector.errors import UsageError
 from projector.model import database_url
 from projector.model.database_url import SQLITE, is_postgres
 from projector.redaction import learn
+from projector.regular_file import read_regular
 from projector.settings import Settings, Source, listen_fault
 
 APP: Final = "codex-projector"
+#: Files that this process was started with.
+_OPENED: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+#: Bytes of a configuration file, or of one with an address, at most.
+_LONGEST: Final = 1024 * 1024
 #: Name of the credential that holds the database's address (systemd.exec(5), LoadCredential=).
 CREDENTIAL: Final = f"{APP}.database"
 ENV_PREFIX: Final = "PROJECTOR_"
@@ -371,5 +377,15 @@ def _exists(path: str) -> bool:
 
 
 def _read(path: str) -> str:
-    with open(path, "rb") as file:
-        return file.read().decode()
+    """Read a file of ours: a regular one, /dev/null, or a pipe that a shell opened (`<(command)`).
+
+    Raises:
+        OSError: it cannot be read, is something else, or is longer than `_LONGEST`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if path == os.devnull:
+        return ""
+    if path.startswith(_OPENED) and stat.S_ISFIFO(os.stat(path).st_mode):
+        with open(path, "rb") as file:
+            return file.read(_LONGEST).decode()
+    return read_regular(path, _LONGEST).decode()

@@ -13,6 +13,7 @@ import orjson
 from projector.errors import SetAside
 from projector.place import RolloutId, ThreadId
 from projector.read.rollout import RolloutReader
+from projector.regular_file import open_regular
 from projector.serve import copies
 from projector.serve.codex_databases import Databases, Listed, reading, threads
 from projector.serve.shortfall import NOTHING, UNKNOWN, Held, Missing, Record
@@ -224,7 +225,7 @@ def record_at(here: Here, offset: int) -> Record:
     try:
         if here.compressed:
             return _record_in_packed(here.path, offset)
-        with open(here.path, "rb") as file:
+        with os.fdopen(open_regular(here.path), "rb") as file:
             if offset > os.fstat(file.fileno()).st_size:
                 return Record("beyond")
             if offset:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from projector.discover.scan import Fault, Unchanged, walk
 from projector.place import RolloutFile, RolloutId
+from projector.regular_file import open_regular
 from projector.serve.counts import THREADS
 from projector.serve.facts import (
     Backlog,
@@ -278,7 +279,7 @@ def _has_line(path: str, offset: int) -> bool:
     as waiting. So does a file that cannot be opened.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with os.fdopen(open_regular(path), "rb", buffering=0) as file:
             file.seek(offset)
             left = _TORN_BYTES
             while left > 0 and (chunk := file.read(min(_CHUNK, left))):
