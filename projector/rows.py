@@ -176,7 +176,7 @@ class UsageRow(NamedTuple):
 
 EventType = Literal[
     "thread.started", "thread.forked", "thread.renamed", "thread.reverted", "thread.rolled_back",
-    "thread.archived", "thread.unarchived", "thread.deleted",
+    "thread.archived", "thread.unarchived", "thread.deleted", "thread.restored",
     "turn.started", "turn.completed", "turn.failed", "turn.cancelled",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ import orjson
 
 from projector.serve.feed import Feed, Wanted
 from projector.store.lineage import EVERYTHING
+from projector.store.rules.feed import START, Cursor
 from tests.databases import Where, reading
 
 _TABLES = {
@@ -24,10 +25,10 @@ _PARTS = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = :thread O
 
 
 class Mirror:
-    """What a consumer keeps: rows by their uids, and the last number that it has dealt with."""
+    """What a consumer keeps: rows by their uids, and the cursor that it has dealt with last."""
 
     def __init__(self) -> None:
-        self.seq = 0
+        self.cursor = START
         self.seen: list[tuple[Any, ...]] = []
         self.rows: dict[tuple[str, str], Any] = {}
 
@@ -35,20 +36,27 @@ class Mirror:
         """Open the feed, take some pages, and leave."""
         with reading(database) as db:
             feed = Feed(db)
-            feed.check(self.seq, Wanted())
             for _ in range(pages):
-                page = feed.page(self.seq, Wanted(), limit)
+                page = feed.page(self.cursor, Wanted(), limit)
                 for line in page.lines:
                     self.take(orjson.loads(line))
-                assert self.seq == page.seq
+                assert self.cursor == page.cursor
                 if not page.more:
                     return
+
+    @property
+    def seq(self) -> int:
+        """The number of the last change."""
+        return self.cursor.seq
 
     def take(self, change: dict[str, Any]) -> None:
         """Deal with a change."""
         assert change["seq"] > self.seq
         assert change["committed_at_ms"] is not None
-        self.seq = change["seq"]
+        cursor = Cursor.parse(change["cursor"])
+        assert cursor is not None
+        assert cursor.seq == change["seq"]
+        self.cursor = cursor
         self.seen.append((change["seq"], change["kind"], change["op"], change["uid"]))
         key = (change["kind"], (change["uid"] or change["thread_id"]).replace("-", ""))
         if change["row"] is None:

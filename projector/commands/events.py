@@ -6,7 +6,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
@@ -15,6 +15,7 @@ from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.errors import ProjectorError, UsageError
 from projector.model.database_url import is_postgres
+from projector.store.rules.feed import START, Cursor
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,17 +25,27 @@ if TYPE_CHECKING:
 
 #: How often a follower asks whether there was a commit, in milliseconds.
 TICK_MS: Final = 200
-#: What a follower says when it finds another database than before: numbers begin anew.
+#: What a follower says where the database does not have its last change: numbers begin anew.
 RESTART: Final = b'{"seq":0,"kind":"feed","op":"restart"}'
+
+
+def _cursor(_context: click.Context, _parameter: click.Parameter, text: str) -> Cursor:
+    cursor = Cursor.parse(text)
+    if cursor is None:
+        raise click.BadParameter(f"{text!r} is neither a line's `cursor` nor a number")
+    return cursor
 
 
 @click.command()
 @common
 @click.option(
     "--after",
-    metavar="SEQ",
-    type=click.IntRange(min=0),
-    help="Only what came behind this number: the last that was seen. Default: from the beginning.",
+    metavar="CURSOR",
+    default=str(START),
+    callback=_cursor,
+    help="Only what came after this: the `cursor` of the last line that was seen. A bare number"
+    " works too, but does not tell a database from one that was restored from a backup. Default:"
+    " from the beginning.",
 )
 @click.option("--follow", is_flag=True, help="Go on with what happens, until it is interrupted.")
 @click.option(
@@ -57,7 +68,7 @@ def events(
     codex_home: tuple[str, ...],
     database: str | None,
     *,
-    after: int | None,
+    after: Cursor,
     follow: bool,
     types: tuple[str, ...],
     source: str | None,
@@ -65,26 +76,28 @@ def events(
 ) -> None:
     """Print the change feed: JSON lines, in the order in which changes were committed.
 
-    Each line has its number `seq`, what changed, and the row as it is now. Whoever stores the last
-    `seq` that it has dealt with, and asks for what came --after it, misses nothing and sees nothing
-    twice.
+    Each line has its number `seq`, its `cursor`, what changed, and the row as it is now. Whoever
+    stores the last `cursor` that it has dealt with, and asks for what came --after it, misses
+    nothing and sees nothing twice. A database that does not have that very change, for it was
+    restored from a backup or is another one, ends this with exit code 1; with --follow it prints
+    {"seq":0,"kind":"feed","op":"restart"}, and then everything from the beginning.
     """
-    from projector.serve.feed import Feed, Wanted  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.feed import Feed, TimelineLost, Wanted  # noqa: PLC0415 - same
 
     wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
     settings = settings_of(context, codex_home, database)
     if source is not None and not is_postgres(settings.database):
         raise UsageError(f"--source {source}: a file has one only; leave it out")
     with reading(settings, source) as db:
-        Feed(db).check(after or 0, wanted)
-    printing = _Printing(lambda: reading(settings, source), wanted, after or 0, limit)
+        try:
+            after = Feed(db).check(after, wanted)
+        except TimelineLost:
+            if not follow:
+                raise
+    printing = _Printing(lambda: reading(settings, source), wanted, after, limit)
     with _until_told() as told:
         try:
-            printing.catch_up(told)
-            while follow and not printing.done and not told:
-                printing.wait(told)
-                with suppress(ProjectorError):  # gone again; the wait is for the next one
-                    printing.catch_up(told)
+            printing.run(told, follow=follow)
         except BrokenPipeError:
             # Whoever read has left, and has all that it wanted.
             output.close_quietly()
@@ -96,14 +109,13 @@ class _Printing:
     """How far the feed has been printed."""
 
     def __init__(
-        self, database: Callable[[], Connection], wanted: Wanted, after: int, limit: int | None
+        self, database: Callable[[], Connection], wanted: Wanted, after: Cursor, limit: int | None
     ) -> None:
         self._database = database
         self._wanted = wanted
         self._after = after
         self._left = limit
         self._db: Connection | None = None
-        self._feed_id: bytes | None = None
         self._version: object = None
         self._out: BinaryIO = sys.stdout.buffer
 
@@ -118,6 +130,35 @@ class _Printing:
             self._db.close()
             self._db = None
 
+    def run(self, told: list[int], *, follow: bool) -> None:
+        """Print what is there, and with `follow` what comes, until `told` to end.
+
+        Raises:
+            TimelineLost: the database has another past; with `follow` the consumer is told so.
+            ChangesPruned: changes went that were not printed yet.
+            BrokenPipeError: nobody reads any more.
+        """
+        from projector.serve.feed import ChangesPruned, TimelineLost  # noqa: PLC0415 - same
+
+        began = False
+        while not told:
+            try:
+                self.catch_up(told)
+                began = True
+            except TimelineLost:
+                if not follow:
+                    raise
+                self.restart()
+                continue
+            except ChangesPruned:
+                raise
+            except ProjectorError:  # gone again; the wait is for the next one
+                if not began:
+                    raise
+            if not follow or self.done:
+                return
+            self.wait(told)
+
     def catch_up(self, told: list[int]) -> None:
         """Print all that is there."""
         from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
@@ -131,9 +172,14 @@ class _Printing:
             page = feed.page(self._after, self._wanted, self._left)
             safe = output.as_safe_json()
             output.write_bytes(safe(line) + b"\n" for line in page.lines)
-            self._after, more = page.seq, page.more
+            self._after, more = page.cursor, page.more
             if self._left is not None:
                 self._left -= len(page.lines)
+
+    def restart(self) -> None:
+        """Say that the database has another past than the one printed so far; begin anew."""
+        output.write_bytes([RESTART + b"\n"])
+        self._after = START
 
     def wait(self, told: list[int]) -> None:
         """Wait for a commit, whatever happens to the database meanwhile.
@@ -154,21 +200,10 @@ class _Printing:
 
     def _opened(self) -> Connection:
         """Give the database that is there now."""
-        from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
-
         if self._db is not None and self._db.version() is None:
             self.close()
         if self._db is None:
-            db = self._database()
-            try:
-                feed_id = Feed(db).feed_id
-            except ProjectorError:
-                db.close()
-                raise
-            if self._feed_id not in (None, feed_id):
-                output.write_bytes([RESTART + b"\n"])
-                self._after = 0
-            self._db, self._feed_id, self._version = db, feed_id, None
+            self._db, self._version = self._database(), None
         return self._db
 
 

@@ -189,7 +189,7 @@ async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
 
 
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", "-wal", "-shm", "-journal", ".feed"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 

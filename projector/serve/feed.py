@@ -1,5 +1,8 @@
 """The change feed out of the database, read-only: pages of changes, each with its row.
 
+Every page begins at a cursor, and is read only if the database has the cursor's entry: one that was
+restored from a backup, or is another one, is told from the one that the consumer knows.
+
 A page is one snapshot: a change and the row that it names are of one moment. Rows are those that
 are there now, so of a row that changed twice since, both changes show the same; of one that is a
 tombstone by now there is none.
@@ -16,6 +19,7 @@ from projector.errors import ProjectorError, UsageError
 from projector.rows import EventType
 from projector.serve.visible import EVERYTHING
 from projector.store.reading import Connection, Sql
+from projector.store.rules.feed import Cursor, FeedState, verdict
 
 #: What changes.
 KINDS: Final = ("turn", "item", "realtime", "thread", "event")
@@ -24,15 +28,23 @@ LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 #: Changes that are read at once.
 PAGE: Final = 500
 
+_ANEW: Final = "Begin again without --after"
+
 _STATE: Final = Sql(
-    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM _feed) FROM _feed_state",
-    "SELECT feed_id, pruned, last_seq FROM _sources WHERE source_id = :source",
+    "SELECT (SELECT coalesce(max(seq), 0) FROM _feed), pruned, rewound_after, rewound_upto,"
+    " CASE :seq WHEN pruned THEN pruned_mark ELSE"
+    " (SELECT mark FROM _feed_commits WHERE upto >= :seq ORDER BY upto LIMIT 1) END, pruned_mark"
+    " FROM _feed_state",
+    "SELECT s.last_seq, s.pruned, s.rewound_after, s.rewound_upto,"
+    " CASE CAST(:seq AS bigint) WHEN s.last_seq THEN s.last_mark WHEN s.pruned THEN s.pruned_mark"
+    " ELSE (SELECT f.mark FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq = :seq) END,"
+    " s.pruned_mark FROM _sources AS s WHERE s.source_id = :source",
 )
 _SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM _sources ORDER BY 1")
 _CHANGES: Final = Sql(
     "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit",
-    "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms"
-    " FROM changes WHERE source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
+    "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms,"
+    " cursor FROM changes WHERE source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
 )
 
 
@@ -119,9 +131,17 @@ class Page(NamedTuple):
 
     lines: list[bytes]
     """JSON, without line ends."""
-    seq: int
+    cursor: Cursor
     """Of the last change that was looked at: the next page begins behind it."""
     more: bool
+
+
+class TimelineLost(ProjectorError):
+    """The database does not have the entry of a consumer's cursor: it has to begin anew."""
+
+
+class ChangesPruned(ProjectorError):
+    """Changes that a consumer has not seen were removed by retention."""
 
 
 class Feed:
@@ -134,46 +154,68 @@ class Feed:
             UsageError: it has no such source.
         """
         self._db = db
-        found = db.rows(_STATE)
-        if not found:
+        if not db.rows(_STATE, {"seq": 0}):
             known = ", ".join(name for (name,) in db.rows(_SOURCES)) or "none yet"
             raise UsageError(
                 f"{db.shown}: nothing of this source was ever written there",
                 hint=f"Name one: --source; there are: {known}",
             )
-        self.feed_id: bytes = found[0][0]
 
-    def check(self, after: int, wanted: Wanted) -> None:
-        """Make sure that all changes behind `after` are there.
+    def check(self, after: Cursor, wanted: Wanted) -> Cursor:
+        """Make sure that all changes behind a cursor are there; returns it with its mark.
 
         Raises:
-            ProjectorError: some are not; says what to do.
+            TimelineLost: the database does not have its entry; says what to do.
+            ChangesPruned: some are no longer there; says what to do.
         """
-        ((_, pruned, last),) = self._db.rows(_STATE)
-        if after > last:
-            raise ProjectorError(
-                f"{self._db.shown}: no change {after} yet, the last is {last}: is it the database"
-                " that it was",
-                hint="Of another one the numbers are others: begin without --after",
-            )
-        if after < pruned and not wanted.only_events:
-            raise ProjectorError(
-                f"{self._db.shown}: changes up to {pruned} are no longer kept (feed.keep_days)",
-                hint="Read the views and the greatest seq of changes in one transaction and go on"
-                f" from there; or take what is left: --after {pruned}",
-            )
+        found = self._db.rows(_STATE, {"seq": after.seq})
+        if not found:
+            raise ProjectorError(f"{self._db.shown}: nothing of this source is there any more")
+        ((*numbers, mark, pruned_mark),) = found
+        state = FeedState(*numbers)
+        match verdict(after, state, mark, only_events=wanted.only_events):
+            case "pruned":
+                raise ChangesPruned(
+                    f"{self._db.shown}: changes up to {state.pruned} are no longer kept"
+                    " (feed.keep_days)",
+                    hint="Read the views and the last cursor of changes in one transaction and go"
+                    f" on from there; or take what is left: --after"
+                    f" {Cursor(state.pruned, pruned_mark)}",
+                )
+            case "foreign" if after.seq > state.last:
+                raise TimelineLost(
+                    f"--after {after} is ahead of {self._db.shown} (last change {state.last}): it"
+                    " was restored from a backup or is another database",
+                    hint=_ANEW,
+                )
+            case "foreign":
+                raise TimelineLost(
+                    f"--after {after}: {self._db.shown} has another change {after.seq}: it was"
+                    " restored from a backup or is another database",
+                    hint=_ANEW,
+                )
+            case "rewound":
+                raise TimelineLost(
+                    f"--after {after}: {self._db.shown} was restored from a backup, and numbers"
+                    f" {state.rewound_after + 1} to {state.rewound_upto} were given twice",
+                    hint=f"{_ANEW}, and keep each line's `cursor` instead of its `seq`",
+                )
+            case "held":
+                return after if after.mark is not None or not after.seq else Cursor(after.seq, mark)
 
-    def page(self, after: int, wanted: Wanted, limit: int | None = None) -> Page:
-        """Read the next changes behind a number; at most `limit` lines."""
+    def page(self, after: Cursor, wanted: Wanted, limit: int | None = None) -> Page:
+        """Read the next changes behind a cursor; at most `limit` lines. Raises as `check` does."""
         with self._db.snapshot():
-            rows = self._db.dicts(_CHANGES, {"after": after, "limit": PAGE})
-            last = rows[-1]["seq"] if rows else after
+            last = self.check(after, wanted)
+            rows = self._db.dicts(_CHANGES, {"after": after.seq, "limit": PAGE})
+            if rows:
+                last = _cursor(rows[-1])
             full = len(rows) == PAGE
             changes = [row for row in rows if wanted.takes(row)]
             if limit is not None and len(changes) > limit:
                 changes = changes[:limit]
-                last, full = changes[-1]["seq"] if changes else after, True
-            shown = self._shown(changes, after, last)
+                last, full = _cursor(changes[-1]), True
+            shown = self._shown(changes, after.seq, last.seq)
         lines = [orjson.dumps({**one, "row": shown.get(one["seq"])}) for one in changes]
         return Page(lines, last, full)
 
@@ -212,3 +254,9 @@ class Feed:
                 ]
             }
         return None
+
+
+def _cursor(change: Mapping[str, Any]) -> Cursor:
+    cursor = Cursor.parse(change["cursor"])
+    assert cursor is not None, change
+    return cursor

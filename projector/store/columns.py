@@ -11,9 +11,6 @@ from projector.rows import Header, Meta
 REPLACED: Final = 1
 ROLLED_BACK: Final = 2
 DROPPED: Final = 3
-#: What a change of the feed is about, and what became of it.
-CHANGE_KINDS: Final = {"turn": 1, "item": 2, "thread": 3, "event": 4, "realtime": 5}
-CHANGE_OPS: Final = {"insert": 1, "update": 2, "tombstone": 3}
 #: Where SQLite keeps rows that name turns by keys; of the other name is a view with their ids.
 SQLITE_ROWS: Final = {"_items": "_item_rows", "_usage": "_usage_rows"}
 #: Columns of a rollout of the same name as the fields of the header; its base has columns of its

@@ -32,7 +32,11 @@ class Stand(NamedTuple):
     feed_id: bytes
     pruned: int
     """Changes up to this one are no longer there, but for events that came."""
+    pruned_mark: int | None
     last: int
+    last_mark: int | None
+    rewound_after: int
+    rewound_upto: int
 
 
 class Receiver(Protocol):
@@ -100,8 +104,11 @@ _ROLLOUTS: Final = Sql(
     " ORDER BY rollout_id",
 )
 _STAND: Final = Sql(
-    "SELECT feed_id, pruned, (SELECT coalesce(max(seq), 0) FROM _feed) FROM _feed_state",
-    "SELECT feed_id, pruned, last_seq FROM _sources WHERE source_id = :source",
+    "SELECT feed_id, pruned, pruned_mark, (SELECT coalesce(max(seq), 0) FROM _feed),"
+    " (SELECT mark FROM _feed_commits ORDER BY upto DESC LIMIT 1), rewound_after, rewound_upto"
+    " FROM _feed_state",
+    "SELECT feed_id, pruned, pruned_mark, last_seq, last_mark, rewound_after, rewound_upto"
+    " FROM _sources WHERE source_id = :source",
 )
 
 #: Rows of a rollout.
@@ -144,7 +151,7 @@ _PART: Final = ("thread_id", "part", "rollout_id", "upto", "items", "turns")
 _STATE: Final = ("thread_id", "rollout_id", "archived", "deleted", "incomplete", "repeated_turns")
 _CHANGE: Final = (
     "seq", "kind", "op", "thread_id", "rollout_id", "turn_id", "item_id", "uid", "type",
-    "committed_at_ms",
+    "committed_at_ms", "cursor",
 )  # fmt: skip
 
 

@@ -159,7 +159,7 @@ REFUSED = [
     # what is asked                             exit  what is said
     ("a type that there is not",   ["--types", "turns"],     2, "--types turns: no such kind"),
     ("a number that is none",      ["--after", "x"],         2, "--after"),
-    ("numbers of another database", ["--after", "99999999"], 1, "no change 99999999 yet"),
+    ("numbers of another database", ["--after", "99999999"], 1, "--after 99999999 is ahead"),
 ]  # fmt: skip
 
 

@@ -230,6 +230,22 @@ def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None
     ]
 
 
+def test_events_that_come_again_use_no_numbers_up(store: Queried, run: Run) -> None:
+    """Whatever a replacement finds unchanged, numbers go on without a hole."""
+    events = [event(1, "turn.started", 50), event(1, "turn.failed", 90)]
+    run(store.commit([batch(file_of(1), [turn(1, "t", 50), *events])]))
+
+    run(store.replace(OLD, anew([turn(1, "t", 50), *events, event(1, "turn.completed", 95)])))
+    run(
+        store.commit(
+            [batch(file_of(1), [item(1, "a", 600)], start=at(500, generation=1), end=2000)]
+        )
+    )
+
+    seqs = [seq for (seq,) in run(store.query("SELECT seq FROM changes ORDER BY seq"))]
+    assert seqs == [*range(1, len(seqs) + 1)]
+
+
 def test_realtime_items_come_and_go_as_others_do(
     store: Queried, run: Run, watcher: Watcher
 ) -> None:
@@ -327,7 +343,7 @@ def test_what_is_seen_on_disk_changes_threads(store: Queried, run: Run, watcher:
 def test_purged_rows_are_tombstones_with_their_names(
     store: Queried, run: Run, watcher: Watcher
 ) -> None:
-    """They are told of once more; no change names a row that has come in their place."""
+    """They are told of once more; no change goes, or names a row that has come in their place."""
     rows: list[Change] = [event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60)]
     run(store.commit([batch(file_of(1), rows)]))
     columns = "kind, op, thread_id, rollout_id, turn_id, item_id, uid, type"
@@ -345,6 +361,7 @@ def test_purged_rows_are_tombstones_with_their_names(
     watcher.seq = 0
     all_told = watcher.news("kind, op, item_id, uid")
     assert [row for row in all_told if row[0] == "item"] == [
+        ("item", "insert", "a", _text(item(1, "a", 60).uid)),
         ("item", "tombstone", "a", _text(item(1, "a", 60).uid)),
         ("item", "insert", "b", _text(item(2, "b", 60).uid)),
     ]

@@ -242,8 +242,12 @@ class Story:
                 f"SELECT seq, {CHANGES} FROM changes WHERE seq > ? ORDER BY seq",
                 (self._seen[place],),
             )
-            if rows:
-                self._seen[place] = rows[-1][0]
+            numbers = [row[0] for row in rows]
+            first = self._seen[place] + 1
+            assert numbers == [*range(first, first + len(rows))], (place, told)
+            self._seen[place] += len(rows)
+            ((count, last),) = await store.query("SELECT count(*), max(seq) FROM changes")
+            assert count == (last or 0) == self._seen[place], (place, told)
             news.append(sorted((row[1:] for row in rows), key=repr))
         # SQLite also tells of a row that is at the end as it was, but was another in between.
         more = Counter(news[0]) - Counter(news[1])

@@ -73,7 +73,7 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     finally:
         os.umask(before)
 
-    assert found == dict.fromkeys(("projector.db", "projector.db-wal", "projector.db-shm"), 384)
+    assert found == {f"projector.db{suffix}": 0o600 for suffix in ("", "-wal", "-shm", ".feed")}
     assert (mode(path.parent), mode(path.parent.parent)) == (0o700, 0o700)
 
 

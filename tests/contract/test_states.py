@@ -92,7 +92,63 @@ def test_a_thread_without_files_is_deleted_and_keeps_its_rows(store: Queried, ru
     run(store.found_at([file_of(1)]))
     assert run(store.query("SELECT deleted FROM threads")) == [(0,)]
     run(store.gone([rollout_id(1)], purge=False))
-    assert events(store, run) == [("thread.deleted", thread_id(1))] * 2
+    kinds = ["thread.deleted", "thread.restored", "thread.deleted"]
+    assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
+
+
+@pytest.mark.parametrize("purge", [False, True], ids=["keep", "purge"])
+@pytest.mark.parametrize("archived", [False, True], ids=["before", "since"])
+def test_a_thread_that_comes_back_is_restored(
+    store: Queried, run: Run, *, purge: bool, archived: bool
+) -> None:
+    """Promise: a thread whose files come back gets thread.restored, once each time.
+
+    Though a purge leaves no row of it, what its events say is true of it after each step.
+    """
+
+    def come(*, archived: bool) -> None:
+        if purge:
+            run(store.commit([batch(file_of(1, archived=archived), [item(1, "a", 100)])]))
+        else:
+            run(store.found_at([file_of(1, archived=archived)]))
+
+    run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
+    run(store.found_at([file_of(1, archived=True)]))
+    for _ in range(2):
+        run(store.gone([rollout_id(1)], purge=purge))
+        come(archived=archived)
+        run(store.found_at([file_of(1, archived=archived)]))
+        assert run(store.query("SELECT deleted, archived FROM threads")) == [(0, int(archived))]
+
+    unarchived = [] if archived else ["thread.unarchived"]
+    kinds = ["thread.archived", "thread.deleted", "thread.restored", *unarchived]
+    kinds += ["thread.deleted", "thread.restored"]
+    assert [kind for kind, _ in events(store, run)] == kinds
+    found = run(store.query("SELECT count(*), count(DISTINCT uid) FROM lifecycle_events"))
+    assert found == [(len(kinds), len(kinds))]
+    told = run(store.query("SELECT type FROM changes WHERE kind = 'event' ORDER BY seq"))
+    assert [kind for (kind,) in told] == kinds
+
+
+@pytest.mark.parametrize("purge", [False, True], ids=["keep", "purge"])
+def test_a_thread_is_restored_by_any_of_its_rollouts(
+    store: Queried, run: Run, *, purge: bool
+) -> None:
+    """While one of its files is there, it is not deleted; one that comes back restores it."""
+    run(store.commit([batch(file_of(1))]))
+    run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
+    run(store.gone([rollout_id(1)], purge=purge))
+    run(store.gone([rollout_id(2)], purge=purge))
+    assert events(store, run) == [("thread.deleted", thread_id(1))]
+
+    if purge:
+        run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
+        run(store.commit([batch(file_of(1))]))
+    else:
+        run(store.found_at([file_of(2, thread=1)]))
+        run(store.found_at([file_of(1)]))
+    kinds = ["thread.deleted", "thread.restored"]
+    assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
 
 
 def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:

@@ -125,11 +125,14 @@ def _told(said: list[tuple[str, dict[str, Any]]]) -> Iterator[None]:
 
 @asynccontextmanager
 async def following(
-    world: World, *, rescan_s: float = 0.05, events: Events = file_events
+    world: World, *, rescan_s: float = 0.05, events: Events = file_events, **run: str
 ) -> AsyncIterator[Following]:
-    """Follow it until the block ends; what the daemon raises is raised here."""
+    """Follow it until the block ends; what the daemon raises is raised here.
+
+    `run`: what differs in the settings of [run].
+    """
     said: list[tuple[str, dict[str, Any]]] = []
-    settings = settings_for(world.home, world.database, rescan_s=1.0)
+    settings = settings_for(world.home, world.database, rescan_s=1.0, **run)
     with _told(said):
         store = await SqliteStore.open(world.database, busy_timeout_s=0.02)
         stop = asyncio.Event()

@@ -1,10 +1,11 @@
-"""Takes changes out of a source's feed that nobody follows any more."""
+"""A source's feed: where it stands; takes changes out of it that nobody follows any more."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from projector.store.postgres.wire import Wire
+from projector.store.postgres.wire import Query, Wire
+from projector.store.rules.feed import FeedState
 
 #: Changes that go in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
@@ -31,6 +32,27 @@ DELETE FROM _feed AS f WHERE f.source_id = %s AND f.seq > %s AND f.seq <= %s
 """
 
 
+_STANDING: Final = """
+SELECT s.last_seq, s.pruned, s.rewound_after, s.rewound_upto,
+  CASE %s::bigint WHEN s.last_seq THEN s.last_mark WHEN s.pruned THEN s.pruned_mark
+  ELSE (SELECT f.mark FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq = %s) END
+FROM _sources AS s WHERE s.source_id = %s
+"""
+
+
+def standing(source: str, seq: int) -> Query:
+    """Read the columns of a `FeedState`, and the mark of the entry of a number; NULL: none."""
+    return _STANDING, (seq, seq, source)
+
+
+def rewind(source: str, state: FeedState) -> Query:
+    """Store which numbers were given in a lost time line, too."""
+    return (
+        "UPDATE _sources SET rewound_after = %s, rewound_upto = %s WHERE source_id = %s",
+        (state.rewound_after, state.rewound_upto, source),
+    )
+
+
 async def prune(wire: Wire, source: str, before_ms: int) -> bool:
     """Take some changes away that were committed before a time; whether there are more.
 
@@ -43,8 +65,12 @@ async def prune(wire: Wire, source: str, before_ms: int) -> bool:
     (last,) = await wire.ask((_UPTO, (source, pruned, end, PRUNED_AT_ONCE - 1)))
     upto = last[0][0] if last else end
     await wire.ask(
+        (
+            "UPDATE _sources SET pruned = %s, pruned_mark = (SELECT f.mark FROM _feed AS f"
+            " WHERE f.source_id = _sources.source_id AND f.seq = %s) WHERE source_id = %s",
+            (upto, upto, source),
+        ),
         (_DELETE, (source, pruned, upto)),
-        ("UPDATE _sources SET pruned = %s WHERE source_id = %s", (upto, source)),
         ("COMMIT", ()),
     )
     return bool(upto < end)

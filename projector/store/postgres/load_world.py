@@ -21,8 +21,8 @@ COLUMNS: Final = tuple(
 )  # fmt: skip
 _ROLLOUT: Final = ", ".join(f"r.{name}" for name in ("source_id", "rollout_id", *COLUMNS))
 LOCK: Final = (
-    "SELECT last_seq, search_what, search_text_bytes, search_round, pruned FROM _sources"
-    " WHERE source_id = %s FOR UPDATE"
+    "SELECT feed_id, last_seq, last_mark, search_what, search_text_bytes, search_round"
+    " FROM _sources WHERE source_id = %s FOR UPDATE"
 )
 _OWN: Final = (
     f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE r.source_id = %s AND r.rollout_id = ANY(%s)"

@@ -11,11 +11,12 @@ from projector.rows import Anomaly
 from projector.store.columns import REPLACED
 from projector.store.postgres import load_world, mended, save, save_world
 from projector.store.postgres import usage as usages
-from projector.store.postgres.told import EVENT, ITEM, REALTIME, TOMBSTONE, TURN, Told
+from projector.store.postgres.told import Told
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
 from projector.store.postgres.world import Rollout
 from projector.store.postgres.write import doubts, lies, state_of
+from projector.store.rules.feed import EVENT, ITEM, REALTIME, TOMBSTONE, TURN
 
 
 async def _own(tx: Transaction, ids: Sequence[str]) -> dict[RolloutId, Rollout]:
@@ -120,15 +121,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
         for row in spent:
             row.put = False  # deleted
         tx.responses.extend(spent)
-    # What was told of them before goes too: nothing in the feed names a row that is no more.
     tx.first += [
-        (
-            "DELETE FROM _feed AS f WHERE f.source_id = %s AND f.rollout_id = ANY(%s)"
-            f" AND (f.kind IN ({TURN}, {ITEM}, {REALTIME}) OR f.kind = {EVENT} AND EXISTS (SELECT 1"
-            " FROM _events AS e WHERE e.source_id = f.source_id AND e.thread_id = f.thread_id"
-            " AND e.uid = f.uid AND e.from_record))",
-            place,
-        ),
         *((f"DELETE FROM {table} WHERE source_id = %s AND rollout_id = ANY(%s)", place)
           for table in _OWNED),
         ("DELETE FROM _events WHERE source_id = %s AND rollout_id = ANY(%s) AND from_record",

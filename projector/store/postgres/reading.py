@@ -27,7 +27,7 @@ from projector.store.postgres.connect import explained, parameters, said
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
-_FEED: Final = "SELECT feed_id, last_seq FROM _sources WHERE source_id = :source"
+_FEED: Final = "SELECT feed_id, last_seq, last_mark FROM _sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
 _MAY_WRITE: Final = "SELECT has_table_privilege('_items', 'INSERT, UPDATE, DELETE')"
 _STANDBY: Final = (
@@ -139,9 +139,9 @@ class PostgresConnection:
         found = self.rows(_FEED)
         if not found:
             return ()
-        ((feed_id, last),) = found
+        ((feed_id, *newest),) = found
         self._feed = self._feed or feed_id
-        return last if feed_id == self._feed else None
+        return tuple(newest) if feed_id == self._feed else None
 
     def size(self) -> Size:
         """See `Connection`. Engines that only speak PostgreSQL's protocol may not say: 0."""

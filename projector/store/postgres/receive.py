@@ -18,13 +18,13 @@ from projector import escapes
 from projector.errors import StoreRefused
 from projector.model.database_url import shown, source_id
 from projector.place import RolloutId
-from projector.store.columns import CHANGE_KINDS, CHANGE_OPS
 from projector.store.postgres import usage as usages
 from projector.store.postgres.claims import bucket
 from projector.store.postgres.connect import parameters
 from projector.store.postgres.reading import explaining
 from projector.store.postgres.save import changed_files
 from projector.store.postgres.wire import composed
+from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.transfer import Row, Stand, Table
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
@@ -76,8 +76,9 @@ class PostgresReceiver:
                     hint="Name another one: [source] name, $PROJECTOR_SOURCE__NAME",
                 )
             self._db.execute(
-                "UPDATE _sources SET feed_id = %s, pruned = %s, last_seq = %s WHERE source_id = %s",
-                (stand.feed_id.hex(), stand.pruned, stand.last, self._source),
+                "UPDATE _sources SET feed_id = %s, pruned = %s, pruned_mark = %s, last_seq = %s,"
+                " last_mark = %s, rewound_after = %s, rewound_upto = %s WHERE source_id = %s",
+                (stand.feed_id.hex(), *stand[1:], self._source),
             )
             return frozenset(self._claimed(rollout_ids))
 
@@ -117,9 +118,9 @@ class PostgresReceiver:
         """See `Receiver`."""
         match table.name:
             case "changes":
-                places = [table.columns.index(name) for name in ("kind", "op", "thread_id")]
-                numbered = (_numbered(row, *places) for row in rows)
-                return self._copy("_feed", table.columns, numbered, {"row_source": self._source})
+                columns = [{"cursor": "mark"}.get(name, name) for name in table.columns]
+                entries = (_entry(table.columns, row) for row in rows)
+                return self._copy("_feed", columns, entries, {"row_source": self._source})
             case "_thread_parts":
                 return self._copy(table.name, table.columns, rows, {"part_source": self._source})
             case _:
@@ -182,12 +183,15 @@ class PostgresReceiver:
         self._db.close()
 
 
-def _numbered(row: Row, kind: int, op: int, thread: int) -> Row:
-    """Write what a change is about, and how, as numbers."""
-    values = list(row)
-    values[kind], values[op] = CHANGE_KINDS[row[kind]], CHANGE_OPS[row[op]]
-    values[thread] = row[thread] or ""
-    return tuple(values)
+def _entry(columns: Sequence[str], row: Row) -> Row:
+    """Return an entry of the feed as the table has it: in the place of its cursor its mark."""
+    change = dict(zip(columns, row, strict=True))
+    cursor = Cursor.parse(change["cursor"])
+    assert cursor is not None, change
+    change["kind"], change["op"] = KINDS[change["kind"]], OPS[change["op"]]
+    change["thread_id"] = change["thread_id"] or ""
+    change["cursor"] = cursor.mark
+    return tuple(change.values())
 
 
 def _value(name: str, value: Any) -> Any:

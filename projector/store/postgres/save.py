@@ -15,6 +15,7 @@ from projector.store.postgres.fold import EventState, Item, Rows, Turn
 from projector.store.postgres.put import put
 from projector.store.postgres.told import Told
 from projector.store.postgres.wire import Query
+from projector.store.rules.feed import Cursor, numbered
 from projector.words import Indexing, indexed
 
 
@@ -290,25 +291,25 @@ def events(written: Iterable[EventState], source: str) -> list[Query]:
 
 _FEED: Final = {
     "seq": "bigint", "kind": "smallint", "op": "smallint", "committed_at_ms": "bigint",
-    "row_source": "uuid", "thread_id": "text", "rollout_id": "text", "turn_id": "text",
-    "item_id": "text", "uid": "uuid", "type": "text",
+    "mark": "bigint", "row_source": "uuid", "thread_id": "text", "rollout_id": "text",
+    "turn_id": "text", "item_id": "text", "uid": "uuid", "type": "text",
 }  # fmt: skip
 
 
-def feed(told: Sequence[Told], first_seq: int, source: str, now_ms: int) -> list[Query]:
-    """Write changes, numbered from `first_seq` on, and set the last number."""
-    if not told:
+def feed(entries: Sequence[Told], newest: Cursor, source: str, now_ms: int) -> list[Query]:
+    """Append the entries of a commit; `newest`: the cursor of the last one, with their mark."""
+    if not entries:
         return []
-    numbered = [
-        (seq, one.kind, one.op, now_ms, one.source, one.thread_id, one.rollout_id, one.turn_id,
-         one.item_id, one.uid and one.uid.hex(), one.type)
-        for seq, one in enumerate(told, first_seq)
+    rows = [
+        (seq, one.kind, one.op, now_ms, newest.mark, one.source, one.thread_id, one.rollout_id,
+         one.turn_id, one.item_id, one.uid and one.uid.hex(), one.type)
+        for seq, one in numbered(entries, newest.seq - len(entries))
     ]  # fmt: skip
     return [
-        *put("_feed", _FEED, ("seq",), numbered, source),
+        *put("_feed", _FEED, ("seq",), rows, source),
         (
-            "UPDATE _sources SET last_seq = %s WHERE source_id = %s",
-            (first_seq + len(told) - 1, source),
+            "UPDATE _sources SET last_seq = %s, last_mark = %s WHERE source_id = %s",
+            (*newest, source),
         ),
     ]
 

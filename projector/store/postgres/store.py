@@ -36,6 +36,7 @@ from projector.store.postgres.replace import finish
 from projector.store.postgres.scratch import Scratch
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.wire import Row, Wire
+from projector.store.rules.feed import UNKNOWN
 from projector.store.standings import Standings
 from projector.words import Extent
 
@@ -96,6 +97,8 @@ class PostgresStore:
         self._anew: dict[RolloutId, Scratch] = {}
         self._confirmed: dict[RolloutId, tuple[int, int]] = {}
         """Where the rollouts of the last commit stand, generation and offset."""
+        self._newest = UNKNOWN
+        """The newest entry of the feed that was committed here."""
         self.trips = 0
         """Round trips of connections that are given up."""
         self._closed = False
@@ -239,7 +242,10 @@ class PostgresStore:
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async def run(wire: Wire) -> T:
-            return await work(Transaction(wire, self.source, self._now_ms()))
+            tx = Transaction(wire, self.source, self._now_ms(), self._newest)
+            done = await work(tx)
+            self._newest = tx.newest
+            return done
 
         return await self._run(run)
 

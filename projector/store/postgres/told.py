@@ -1,21 +1,15 @@
-"""What is told of a transaction's rows in the feed: what happened to each. Pure."""
+"""The entries of the change feed that rows of a transaction make. Pure."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 from projector.store.postgres.fold import EventState, Item, Realtime, Rows, Turn
+from projector.store.rules import feed
+from projector.store.rules.feed import EVENT, ITEM, REALTIME, TURN
 
 #: How many values of `state` readers do not see.
 _UNSEEN: Final = {Item: 2, Turn: 3}
-TURN: Final = 1
-ITEM: Final = 2
-THREAD: Final = 3
-EVENT: Final = 4
-REALTIME: Final = 5
-INSERT: Final = 1
-UPDATE: Final = 2
-TOMBSTONE: Final = 3
 
 
 class Told(NamedTuple):
@@ -35,14 +29,11 @@ class Told(NamedTuple):
 
 def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
     """Tell what happened to a row; None: nothing that a view shows."""
-    if row.was is None:
-        return None if row.tombstone else INSERT
-    if row.was[0]:
-        return None if row.tombstone else INSERT
-    if row.tombstone:
-        return TOMBSTONE
     seen = _UNSEEN.get(type(row), 1)
-    return UPDATE if row.state()[seen:] != row.was[seen:] else None
+    return feed.op_of(
+        None if row.was is None or row.was[0] else row.was[seen:],
+        None if row.tombstone else row.state()[seen:],
+    )
 
 
 def told_rows(rows: Rows, thread_id: str) -> tuple[list[Told], ...]:

@@ -12,44 +12,47 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from projector.errors import StoreReplaced
 from projector.place import RolloutId, ThreadId
 from projector.rows import Anomaly
-from projector.store.postgres import claims, load_world, save, save_world
+from projector.store.postgres import claims, feed, load_world, save, save_world
 from projector.store.postgres import usage as usages
 from projector.store.postgres.fold import EventState, Rows
 from projector.store.postgres.save import Search
-from projector.store.postgres.told import (
-    ITEM,
-    REALTIME,
-    THREAD,
-    TURN,
-    UPDATE,
-    Told,
-    op_of,
-    told_event,
-    told_rows,
-)
+from projector.store.postgres.told import Told, op_of, told_event, told_rows
 from projector.store.postgres.usage import Usage
 from projector.store.postgres.wire import Query, Row, Wire
 from projector.store.postgres.world import World
 from projector.store.rules import usage as rules
+from projector.store.rules.feed import (
+    ITEM,
+    MARK_BITS,
+    REALTIME,
+    THREAD,
+    TURN,
+    UNKNOWN,
+    UPDATE,
+    Cursor,
+    FeedState,
+    Newest,
+    rewound,
+)
 
 
 class Transaction:
     """A transaction; `begin` comes first, `commit` last."""
 
-    def __init__(self, wire: Wire, source: str, now_ms: int) -> None:
-        """Nothing is asked yet."""
+    def __init__(self, wire: Wire, source: str, now_ms: int, known: Newest = UNKNOWN) -> None:
+        """Nothing is asked yet; `known`: the newest entry of the feed that this process wrote."""
         self.wire: Final = wire
         self.source: Final = source
         self.now_ms: Final = now_ms
         self.world: Final = World(source, now_ms)
         self.search = Search("off", 0, 0)
-        self.pruned = 0
         self.rows: Final[list[Rows]] = []
         self.events: Final[list[EventState]] = []
         """In the order in which they are told of."""
@@ -66,16 +69,29 @@ class Transaction:
         """Of rows that are written already: as `fold.told_rows` has them."""
         self.spent_elsewhere: Final[list[Told]] = []
         """Of threads that are not in the world, and whose tokens change."""
-        self._seq = 0
+        self.newest = known
+        """The newest entry of the feed that is known of."""
+        self._stored = UNKNOWN
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin, lock the source, and ask what else must be known, in one round trip."""
         locked, *answers = await self.wire.begin((load_world.LOCK, (self.source,)), *queries)
         if not locked:
             raise StoreReplaced("the source's row was taken away: all of it is projected anew")
-        ((self._seq, what, text_bytes, number, self.pruned),) = locked
+        ((feed_id, last, mark, what, text_bytes, number),) = locked
         self.search = Search(what, text_bytes, number)
+        self._stored = Newest(feed_id.bytes, Cursor(last, mark))
+        if self.newest not in (UNKNOWN, self._stored):
+            await self._see_whether_it_was_rewound()
         return answers
+
+    async def _see_whether_it_was_rewound(self) -> None:
+        """Store it where the feed no longer has the newest entry that was known of."""
+        feed_id, known = self.newest
+        (((*state, mark),),) = await self.wire.ask(feed.standing(self.source, known.seq))
+        same = feed_id == self._stored.feed_id
+        if lost := rewound(known, FeedState(*state), mark, same_feed=same):
+            self.first.append(feed.rewind(self.source, lost))
 
     async def family(
         self,
@@ -146,6 +162,10 @@ class Transaction:
         else:
             moved_rows = []
         told = self._told(moved_rows)
+        newest = self._stored
+        if told:
+            last = Cursor(newest.cursor.seq + len(told), secrets.randbits(MARK_BITS))
+            newest = newest._replace(cursor=last)
         noted = [*self.anomalies, *((one, odd, False) for one, odd in world.anomalies)]
         await self.wire.ask(
             *writes,
@@ -153,10 +173,11 @@ class Transaction:
             *save_world.threads(world),
             *save.anomalies(noted, self.source, self.now_ms),
             *save.events((row for row in self.events if row.was != row.state()), self.source),
-            *save.feed(told, self._seq + 1, self.source, self.now_ms),
+            *save.feed(told, newest.cursor, self.source, self.now_ms),
             *self.last,
             ("COMMIT", ()),
         )
+        self.newest = newest
 
     async def _spent(self, sums: rules.Sums) -> None:
         """Have the threads told of whose tokens change, also those that are not read yet."""
@@ -182,7 +203,7 @@ class Transaction:
         for event in self.events:
             if op := op_of(event):
                 if event.was is None:
-                    event.seq = self._seq + 1 + len(told)
+                    event.seq = self._stored.cursor.seq + 1 + len(told)
                     told.append(told_event(event, self.source, op))
                 else:
                     changed.append(told_event(event, self.source, op))

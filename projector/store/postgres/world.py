@@ -19,7 +19,9 @@ from projector.rows import Anomaly, EventType, uid
 from projector.store import lineage
 from projector.store.lineage import EVERYTHING, Link
 from projector.store.postgres.fold import EventState
-from projector.store.postgres.told import INSERT, THREAD, TOMBSTONE, UPDATE, Told
+from projector.store.postgres.told import Told
+from projector.store.rules.feed import THREAD, UPDATE, op_of
+from projector.store.rules.lifecycle import ThreadFiles, file_events
 
 #: Of the current rollout: shown as it says.
 _OWN: Final = (
@@ -302,11 +304,12 @@ class World:
     ) -> None:
         """Note the events of a thread's state that changes with this transaction."""
         state = self.threads[thread_id].state
-        if deleted:
-            if state is None or not state.deleted:
-                self.event(thread_id, rollout_id, "thread.deleted", {})
-        elif archived != (state is not None and state.archived):
-            kind: EventType = "thread.archived" if archived else "thread.unarchived"
+        if state is not None:
+            before = ThreadFiles(state.archived, state.deleted)
+        else:
+            counts = {kind: n for (one, kind), n in self.counts.items() if one == thread_id}
+            before = ThreadFiles.told(counts)
+        for kind in file_events(before, ThreadFiles(archived, deleted)):
             self.event(thread_id, rollout_id, kind, {})
 
     def event(
@@ -394,10 +397,12 @@ class World:
         """Tell of the threads that are not as they were shown before."""
         told = []
         for thread_id, thread in self.threads.items():
-            before, now = self._before.get(thread_id, ()), self.shown(thread_id)
-            if before == now and not (now and thread_id in self.spent):
+            now = self.shown(thread_id)
+            op = op_of(self._before.get(thread_id) or None, now or None)
+            if op is None and now and thread_id in self.spent:
+                op = UPDATE
+            if op is None:
                 continue
-            op = UPDATE if before and now else INSERT if now else TOMBSTONE
             state = thread.state or self.stored(thread_id)[0]
             assert state is not None, thread_id
             rollout_id = thread.state.rollout_id if thread.state else None

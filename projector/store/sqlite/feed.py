@@ -8,29 +8,34 @@ each row and thread at most once.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
+from projector.store.rules.feed import (
+    EVENT,
+    INSERT,
+    ITEM,
+    MARK_BITS,
+    REALTIME,
+    THREAD,
+    TOMBSTONE,
+    TURN,
+    UPDATE,
+    op_of,
+)
 from projector.store.sqlite.file import writing
 
-_TURN: Final = 1
-_ITEM: Final = 2
-_THREAD: Final = 3
-_EVENT: Final = 4
-_REALTIME: Final = 5
-_INSERT: Final = 1
-_UPDATE: Final = 2
-_TOMBSTONE: Final = 3
 #: Rows whose changes are told of: kind, table, and the column that numbers them.
 _ROWS: Final = (
-    (_EVENT, "_events", "seq"),
-    (_TURN, "_turns", "turn"),
-    (_ITEM, "_item_rows", "item"),
-    (_REALTIME, "_realtime_items", "realtime_item"),
+    (EVENT, "_events", "seq"),
+    (TURN, "_turns", "turn"),
+    (ITEM, "_item_rows", "item"),
+    (REALTIME, "_realtime_items", "realtime_item"),
 )
 
 #: Changes that go in one transaction.
@@ -57,25 +62,25 @@ def telling(db: sqlite3.Connection, now_ms: int) -> Iterator[None]:
             _thread(db, thread_id)
         db.execute("DELETE FROM _feed_stale")
         db.execute(
-            "INSERT INTO _feed_commits (upto, committed_at_ms)"
-            " SELECT upto, ? FROM (SELECT max(seq) AS upto FROM _feed)"
+            "INSERT INTO _feed_commits (upto, committed_at_ms, mark)"
+            " SELECT upto, ?, ? FROM (SELECT max(seq) AS upto FROM _feed)"
             " WHERE upto > coalesce((SELECT max(upto) FROM _feed_commits), 0)",
-            (now_ms,),
+            (now_ms, secrets.randbits(MARK_BITS)),
         )
 
 
 def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int) -> None:
     """Tell of the rows that came (with numbers behind `last`) and of those that were marked."""
-    seq = "seq" if kind == _EVENT else "NULL"
+    seq = "seq" if kind == EVENT else "NULL"
     db.execute(
-        f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
+        f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {INSERT}, {number}"
         f" FROM {table} WHERE {number} > ? AND tombstone = 0 ORDER BY {number}",
         (last,),
     )
     db.execute(
         f"INSERT INTO _feed (kind, op, row) SELECT {kind},"
-        f" CASE WHEN tombstone THEN {_TOMBSTONE} WHEN changed = 3 THEN {_INSERT}"
-        f" ELSE {_UPDATE} END, {number}"
+        f" CASE WHEN tombstone THEN {TOMBSTONE} WHEN changed = 3 THEN {INSERT}"
+        f" ELSE {UPDATE} END, {number}"
         f" FROM {table} INDEXED BY {table}_changed"
         f" WHERE changed <> 0 AND {number} <= ? AND (tombstone = 0 OR changed = 1)"
         f" ORDER BY {number}",
@@ -90,20 +95,17 @@ def _thread(db: sqlite3.Connection, thread_id: str) -> None:
     told = db.execute(
         "SELECT thread, digest FROM _feed_threads WHERE thread_id = ?", (thread_id,)
     ).fetchone()
-    if told is None:
-        if now is None:  # a name of a thread that is not here
-            return
+    thread, before = told or (None, None)
+    op = op_of(before, now)
+    if op is None:
+        return
+    if thread is None:
         thread = db.execute(
             "INSERT INTO _feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, now)
         ).lastrowid
-        op = _INSERT
     else:
-        thread, before = told
-        if before == now:
-            return
         db.execute("UPDATE _feed_threads SET digest = ? WHERE thread = ?", (now, thread))
-        op = _TOMBSTONE if now is None else _INSERT if before is None else _UPDATE
-    db.execute("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", (_THREAD, op, thread))
+    db.execute("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", (THREAD, op, thread))
 
 
 def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
@@ -116,66 +118,83 @@ def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
 
 
 def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
-    """Tell that all rows of some rollouts go, before they do.
+    """Append a tombstone for each living row of some rollouts, before all their rows go.
 
-    What was told of them before goes too: nothing in the feed may name a row that is no more,
-    for SQLite may give its number to another one.
+    Entries that name one of their rows keep their numbers, and name what the row was instead:
+    SQLite may give the row's own number to another one.
     """
     if not rollouts:
         return
     db.execute("CREATE TEMP TABLE IF NOT EXISTS going (rollout INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM temp.going")
     db.executemany("INSERT INTO temp.going VALUES (?)", [(rollout,) for rollout in rollouts])
-    (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM _feed_purged").fetchone()
-    for kind, table, number, names, more in (
-        (_TURN, "_turns", "turn", "x.turn_id, NULL, NULL", ""),
-        (_ITEM, "_items", "item", "x.turn_id, x.item_id, x.type", ""),
-        (_EVENT, "_events", "seq", "x.turn_id, NULL, x.type", " AND from_record"),
-        (_REALTIME, "_realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
+    db.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS going_rows"
+        " (row INTEGER PRIMARY KEY, purged INTEGER NOT NULL, living INTEGER NOT NULL)"
+    )
+    for kind, table, number, names, which in (
+        (TURN, "_turns", "turn", "x.turn_id, NULL, NULL", ""),
+        (ITEM, "_items", "item", "x.turn_id, x.item_id, x.type", ""),
+        (EVENT, "_events", "seq", "x.turn_id, NULL, x.type", " WHERE x.from_record"),
+        (REALTIME, "_realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
     ):
+        db.execute("DELETE FROM temp.going_rows")
         db.execute(
-            "INSERT INTO _feed_purged (uid, thread_id, rollout_id, turn_id, item_id, type)"
-            f" SELECT x.uid, r.thread_id, r.rollout_id, {names}"
-            f" FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout"
-            " JOIN _rollouts AS r ON r.rollout = g.rollout"
-            f" WHERE x.tombstone = 0{more} ORDER BY x.{number}"
+            f"INSERT INTO temp.going_rows"
+            f" SELECT x.{number}, row_number() OVER (ORDER BY x.{number})"
+            " + coalesce((SELECT max(purged) FROM _feed_purged), 0), x.tombstone = 0"
+            f" FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout{which}"
         )
         db.execute(
-            "INSERT INTO _feed (kind, op, row) SELECT ?, ?, -purged FROM _feed_purged"
-            " WHERE purged > ? ORDER BY purged",
-            (kind, _TOMBSTONE, last),
+            "INSERT INTO _feed_purged (purged, upto, uid, thread_id, rollout_id, turn_id, item_id,"
+            " type) SELECT g.purged, 0, x.uid, coalesce(r.thread_id, ''), r.rollout_id, "
+            f"{names} FROM temp.going_rows AS g JOIN {table} AS x ON x.{number} = g.row"
+            " LEFT JOIN _rollouts AS r ON r.rollout = x.rollout ORDER BY g.purged"
         )
-        (last,) = db.execute("SELECT coalesce(max(purged), 0) FROM _feed_purged").fetchone()
         db.execute(
-            "DELETE FROM _feed WHERE kind = ? AND row IN"
-            f" (SELECT x.{number} FROM temp.going AS g JOIN {table} AS x"
-            f" ON x.rollout = g.rollout WHERE true{more})"
-            " AND seq < (SELECT max(seq) FROM _feed)",
+            "UPDATE _feed SET row = -(SELECT g.purged FROM temp.going_rows AS g"
+            " WHERE g.row = _feed.row)"
+            " WHERE kind = ? AND row IN (SELECT g.row FROM temp.going_rows AS g)",
             (kind,),
         )
+        db.execute(
+            "INSERT INTO _feed (kind, op, row) SELECT ?, ?, -purged FROM temp.going_rows"
+            " WHERE living ORDER BY purged",
+            (kind, TOMBSTONE),
+        )
+        db.execute("UPDATE _feed_purged SET upto = (SELECT max(seq) FROM _feed) WHERE upto = 0")
 
 
-def tell_again(db: sqlite3.Connection, last: int, feed_id: bytes | None) -> None:
+def tell_again(
+    db: sqlite3.Connection,
+    last: int,
+    commits: Iterable[Mapping[str, int]],
+    state: Mapping[str, Any],
+) -> None:
     """Begin a feed that goes on behind `last`, with every row: the database was made anew.
 
-    Who follows the old feed goes on with this one, `feed_id` being the same. Part of a
-    transaction; threads are told of in the next one.
+    Consumers of the old feed go on with this one: it knows the old one's `commits` and `state`, as
+    far as they could be read. Part of a transaction; threads are told of in the next one.
     """
     for table in ("_feed", "_feed_commits", "_feed_purged", "_feed_stale", "_feed_threads"):
         db.execute(f"DELETE FROM {table}")
-    if feed_id is not None:
-        db.execute("UPDATE _feed_state SET feed_id = ?", (feed_id,))
+    db.executemany(
+        "INSERT OR IGNORE INTO _feed_commits (upto, committed_at_ms, mark) VALUES (?, ?, ?)",
+        [(row["upto"], row["committed_at_ms"], row["mark"]) for row in commits],
+    )
+    for name, value in state.items():
+        db.execute(f"UPDATE _feed_state SET {name} = ?", (value,))
     for kind, table, number in _ROWS:
         seq = "seq"
-        if kind != _EVENT:
+        if kind != EVENT:
             seq = (
                 "max(?, (SELECT coalesce(max(seq), 0) FROM _feed))"
                 f" + row_number() OVER (ORDER BY {number})"
             )
         db.execute(
-            f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {_INSERT}, {number}"
+            f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {INSERT}, {number}"
             f" FROM {table} WHERE tombstone = 0 ORDER BY {number}",
-            () if kind == _EVENT else (last,),
+            () if kind == EVENT else (last,),
         )
         db.execute(f"UPDATE {table} SET changed = 0 WHERE changed <> 0")
     db.execute("INSERT INTO _feed_stale SELECT thread_id FROM _thread_states")
@@ -205,14 +224,24 @@ def prune(db: sqlite3.Connection, before_ms: int) -> bool:
         some = (pruned, upto)
         db.execute(
             "DELETE FROM _feed_purged WHERE purged <="
-            " (SELECT max(-row) FROM _feed WHERE seq > ? AND seq <= ? AND row < 0)",
-            some,
+            " (SELECT max(purged) FROM _feed_purged WHERE upto <= ?)",
+            (upto,),
+        )
+        db.execute(
+            "UPDATE _feed_state SET pruned = ?1, pruned_mark ="
+            " (SELECT mark FROM _feed_commits WHERE upto >= ?1 ORDER BY upto LIMIT 1)",
+            (upto,),
         )
         db.execute(
             "DELETE FROM _feed WHERE seq > ? AND seq <= ? AND NOT (kind = 4 AND op = 1 AND EXISTS"
             " (SELECT 1 FROM _events AS e WHERE e.seq = _feed.row AND e.tombstone = 0))",
             some,
         )
-        db.execute("DELETE FROM _feed_commits WHERE upto <= ?", (upto,))
-        db.execute("UPDATE _feed_state SET pruned = ?", (upto,))
+        # Events that stay keep the marks of their commits.
+        db.execute(
+            "DELETE FROM _feed_commits WHERE upto > ? AND upto <= ? AND NOT EXISTS"
+            " (SELECT 1 FROM _feed AS f WHERE f.seq <= _feed_commits.upto AND f.seq > coalesce("
+            " (SELECT max(b.upto) FROM _feed_commits AS b WHERE b.upto < _feed_commits.upto), 0))",
+            some,
+        )
     return bool(upto < end)

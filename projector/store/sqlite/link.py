@@ -16,15 +16,9 @@ from projector.place import Offset, RolloutId, ThreadId, TurnId
 from projector.rows import Anomaly, EventType, uid
 from projector.store import lineage
 from projector.store.lineage import EVERYTHING, Chain, Link
+from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.sqlite.statements import CHANGED, NEXT
 from projector.store.sqlite.write import Target, Touched, note
-
-
-class Thread(NamedTuple):
-    """What of a thread's state has events."""
-
-    archived: bool
-    deleted: bool
 
 
 class Links:
@@ -150,7 +144,7 @@ def _chain(
     ).fetchall()
     if not rollouts:
         if was:
-            _note_events(db, thread_id, None, Thread(archived=False, deleted=True), now_ms)
+            _note_events(db, thread_id, None, ThreadFiles(archived=False, deleted=True), now_ms)
         db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
         db.execute("DELETE FROM _thread_states WHERE thread_id = ?", (thread_id,))
         return
@@ -337,27 +331,41 @@ def _repeats(
     )
 
 
-def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> Thread:
+def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> ThreadFiles:
     (archived,) = db.execute(
         "SELECT archived FROM _rollouts WHERE rollout = ?", (rollout,)
     ).fetchone()
-    return Thread(archived=bool(archived), deleted=deleted)
+    return ThreadFiles(archived=bool(archived), deleted=deleted)
 
 
 def _note_events(
-    db: sqlite3.Connection, thread_id: ThreadId, rollout: int | None, new: Thread, now_ms: int
+    db: sqlite3.Connection, thread_id: ThreadId, rollout: int | None, now: ThreadFiles, now_ms: int
 ) -> None:
     """Write the events of a thread's state that changes with this transaction."""
     row = db.execute(
         "SELECT archived, deleted FROM _thread_states WHERE thread_id = ?", (thread_id,)
     ).fetchone()
-    old = Thread(bool(row[0]), bool(row[1])) if row else Thread(archived=False, deleted=False)
-    if new.deleted:
-        if not old.deleted:
-            event(db, thread_id, rollout, "thread.deleted", {}, now_ms=now_ms)
-    elif new.archived != old.archived:
-        kind: EventType = "thread.archived" if new.archived else "thread.unarchived"
+    before = ThreadFiles(*map(bool, row)) if row else told_files(db, thread_id)
+    for kind in file_events(before, now):
         event(db, thread_id, rollout, kind, {}, now_ms=now_ms)
+
+
+def tell_files(db: sqlite3.Connection, now_ms: int) -> None:
+    """Write the events that threads lack, for their files to be as their events say."""
+    for thread_id, rollout, *files in db.execute(
+        "SELECT thread_id, rollout, archived, deleted FROM _thread_states"
+    ).fetchall():
+        for kind in file_events(told_files(db, thread_id), ThreadFiles(*map(bool, files))):
+            event(db, thread_id, rollout, kind, {}, now_ms=now_ms)
+
+
+def told_files(db: sqlite3.Connection, thread_id: ThreadId) -> ThreadFiles:
+    """Return what a thread's events say of its files."""
+    counts = db.execute(
+        "SELECT type, count(*) FROM _events WHERE thread_id = ? AND from_record = 0 GROUP BY type",
+        (thread_id,),
+    )
+    return ThreadFiles.told(dict(counts))
 
 
 def event(

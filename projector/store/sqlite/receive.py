@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from projector.errors import StoreRefused
 from projector.place import RolloutId
-from projector.store.columns import CHANGE_KINDS, CHANGE_OPS, SQLITE_ROWS
+from projector.store.columns import SQLITE_ROWS
 from projector.store.migrate import migrate, migrations
+from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.sqlite import feed, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
@@ -66,8 +67,11 @@ class SqliteReceiver:
             migrate(self._db, self._new, migrations("sqlite"))
             self._db.execute("BEGIN EXCLUSIVE")
             self._db.execute(
-                "UPDATE _feed_state SET feed_id = ?, pruned = ?", (stand.feed_id, stand.pruned)
-            )
+                "UPDATE _feed_state SET feed_id = ?, pruned = ?, pruned_mark = ?,"
+                " rewound_after = ?, rewound_upto = ?",
+                (stand.feed_id, stand.pruned, stand.pruned_mark, stand.rewound_after,
+                 stand.rewound_upto),
+            )  # fmt: skip
         return frozenset()
 
     def rollout(self, row: dict[str, Any]) -> None:
@@ -158,27 +162,35 @@ class SqliteReceiver:
     # The feed -------------------------------------------------------------------------------------
 
     def _changes(self, table: Table, rows: Iterable[Row]) -> int:
-        count, at, last = 0, None, 0
+        count, commit, last = 0, None, 0
         for row in rows:
             change = dict(zip(table.columns, row, strict=True))
-            if at is not None and change["committed_at_ms"] != at:
-                self._db.execute("INSERT INTO _feed_commits VALUES (?, ?)", (last, at))
-            at, last = change["committed_at_ms"], change["seq"]
+            cursor = Cursor.parse(change["cursor"])
+            assert cursor is not None, change
+            if commit is not None and cursor.mark != commit[1]:
+                self._commit(last, *commit)
+            commit, last = (change["committed_at_ms"], cursor.mark), cursor.seq
             self._db.execute(
                 "INSERT INTO _feed (seq, kind, op, row) VALUES (?, ?, ?, ?)",
                 (
                     last,
-                    CHANGE_KINDS[change["kind"]],
-                    CHANGE_OPS[change["op"]],
+                    KINDS[change["kind"]],
+                    OPS[change["op"]],
                     self._row_of(change),
                 ),
             )
             count += 1
-        if at is not None:
-            self._db.execute("INSERT INTO _feed_commits VALUES (?, ?)", (last, at))
+        if commit is not None:
+            self._commit(last, *commit)
         self._tell_threads()
         self._go_on(last)
         return count
+
+    def _commit(self, upto: int, at_ms: int, mark: int | None) -> None:
+        self._db.execute(
+            "INSERT INTO _feed_commits (upto, committed_at_ms, mark) VALUES (?, ?, ?)",
+            (upto, at_ms, mark),
+        )
 
     def _row_of(self, change: dict[str, Any]) -> int:
         """Give the number of a change's row; of one that is no more, that of what it was."""
@@ -207,7 +219,9 @@ class SqliteReceiver:
         if found:
             return int(found[0])
         names = ("thread_id", "rollout_id", "turn_id", "item_id", "type")
-        lost = {"uid": _uid(change["uid"]) or b""} | {name: change[name] for name in names}
+        lost = {"upto": change["seq"], "uid": _uid(change["uid"]) or b""} | {
+            name: change[name] for name in names
+        }
         lost["thread_id"] = lost["thread_id"] or ""
         return -self._insert("_feed_purged", lost)
 
@@ -239,6 +253,7 @@ class SqliteReceiver:
                 "INSERT INTO _feed (seq, kind, op, row) VALUES (?, 3, 2, ?)",
                 (self._stand.last, thread[0]),
             )
+            self._commit(self._stand.last, 0, self._stand.last_mark)
 
     def finish(self) -> None:
         """See `Receiver`."""

@@ -32,8 +32,12 @@ _KEYED: Final = {
     "_usage_rows": ("usage", "rollout, position"),
     "_events": ("seq", "thread_id, uid"),
 }
-#: Number of an event in the sequence of all changes.
-_NEXT: Final = f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY seq)"
+#: Number of an event in the sequence of all changes. Those that are there keep theirs, and use
+#: none of those of the new ones up.
+_NEXT: Final = (
+    f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY EXISTS (SELECT 1 FROM _events AS e"
+    " WHERE e.thread_id = new_events.thread_id AND e.uid = new_events.uid), seq)"
+)
 _ASIDE: Final = (*_KEYED, "_anomaly_rows", "_frames")
 
 

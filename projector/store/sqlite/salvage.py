@@ -218,11 +218,22 @@ def _settle(
     # That such a thread was archived or deleted is not told again: its old events tell so.
     db.executemany(
         "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
-        " SELECT thread_id, rollout, archived, 1, 0 FROM _rollouts WHERE rollout_id = ?"
-        " ON CONFLICT DO NOTHING",
+        " SELECT r.thread_id, r.rollout, r.archived, NOT EXISTS (SELECT 1 FROM _rollouts AS o"
+        " WHERE o.thread_id = r.thread_id AND o.gone_at_ms IS NULL), 0"
+        " FROM _rollouts AS r WHERE r.rollout_id = ? ON CONFLICT DO NOTHING",
         [(rollout_id,) for rollout_id, _ in copied],
     )
     link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
+    # Other rollouts of theirs may be there: what is told of it next is a change of this.
+    threads = {thread_id for _, thread_id in copied}
+    db.executemany(
+        "UPDATE _thread_states SET archived = ?, deleted = ? WHERE thread_id = ?",
+        [
+            (row["archived"], row["deleted"], row["thread_id"])
+            for row in wreck.some("_thread_states")
+            if row["thread_id"] in threads
+        ],
+    )
     for number in numbers.values():
         link.recount(db, number)
     # Should such a file come back, it is projected anew where some of its rows are lost.
@@ -264,14 +275,18 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
                     f" VALUES ({', '.join('?' for _ in columns)})",
                     values,
                 )
+            commits = wreck.some("_feed_commits")
             last = max(
                 [row["seq"] for row in wreck.some("sqlite_sequence", "name = '_events'")]
                 + [row["seq"] for row in wreck.some("_feed", "1 ORDER BY seq DESC LIMIT 1")]
+                + [row["upto"] for row in commits]
                 + [db.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]]
             )
             _take_over(db, [name for name in columns if name != "seq"], last)
-            feed_ids = [row["feed_id"] for row in wreck.some("_feed_state")]
-            feed.tell_again(db, last, feed_ids[0] if feed_ids else None)
+            states = wreck.some("_feed_state")
+            kept = ("feed_id", "rewound_after", "rewound_upto")
+            state = {name: states[0][name] for name in kept} if states else {}
+            feed.tell_again(db, last, commits, state)
     return tuple(wreck.damaged)
 
 

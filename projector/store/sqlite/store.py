@@ -39,6 +39,7 @@ from projector.store.sqlite.file import (
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.guard import Guard, check, resolved
 from projector.store.sqlite.hold import hold, is_held
+from projector.store.sqlite.newest import Memory, note_rewound
 from projector.store.sqlite.write import Target, write
 from projector.store.standings import Standings
 from projector.words import Extent
@@ -88,6 +89,7 @@ class SqliteStore:
         self._one_replacement: Final = asyncio.Lock()
         self._replacing: RolloutId | None = None
         self._lock: int | None = None
+        self._memory: Memory | None = None
         self._closed = False
 
     @classmethod
@@ -130,10 +132,11 @@ class SqliteStore:
         await asyncio.to_thread(prepare, self.path)
         self._guard = await asyncio.to_thread(Guard, self.path)
         try:
+            self._memory = await asyncio.to_thread(Memory, self.path)
             with faults(self.path):
                 self._db = await self._connect(self.path)
             with faults(self.path):
-                await self._execute(_set_up, self.path, self._now_ms())
+                await self._execute(_set_up, self.path, self._now_ms(), self._memory)
         except BaseException:
             await self._let_go()
             raise
@@ -169,6 +172,9 @@ class SqliteStore:
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.release()
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.close()
 
     async def _run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the connection's thread, with the plain connection.
@@ -185,6 +191,18 @@ class SqliteStore:
             raise StoreReplaced(f"{self._name}: was removed or replaced")
         with faults(self.path, used=True):
             return await self._execute(work, *args, **kwargs)
+
+    async def _write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work`, which may append to the feed, as `_run` does."""
+        memory = self._memory
+        assert memory is not None, "the store is closed"
+
+        def run(db: sqlite3.Connection) -> T:
+            done = work(db, *args, **kwargs)
+            memory.follow(db)
+            return done
+
+        return await self._run(run)
 
     async def _execute(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         assert self._db is not None, "the store is closed"
@@ -209,7 +227,7 @@ class SqliteStore:
 
     async def name(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
-        await self._run(moves.name, dict(names), self._now_ms())
+        await self._write(moves.name, dict(names), self._now_ms())
 
     async def standings(self) -> Standings:
         """See `Store`."""
@@ -225,7 +243,7 @@ class SqliteStore:
 
     async def commit(self, batches: Sequence[Batch]) -> None:
         """See `Store`."""
-        await self._run(_commit, tuple(batches), self._now_ms())
+        await self._write(_commit, tuple(batches), self._now_ms())
 
     async def replace(self, start: Checkpoint, batches: AsyncIterator[Batch]) -> None:
         """See `Store`. No batches: nothing is written.
@@ -245,7 +263,7 @@ class SqliteStore:
                     last = batch
                     records += batch.records
                 if last is not None:
-                    await self._run(replace.finish, start, last, records, self._now_ms())
+                    await self._write(replace.finish, start, last, records, self._now_ms())
             finally:
                 self._replacing = None
                 # What is left behind goes with the connection, and before the next replacement;
@@ -255,7 +273,7 @@ class SqliteStore:
 
     async def found_at(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
-        await self._run(moves.found_at, tuple(files), self._now_ms())
+        await self._write(moves.found_at, tuple(files), self._now_ms())
 
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
@@ -263,7 +281,7 @@ class SqliteStore:
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
-        await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)
+        await self._write(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
         """See `Store`. What is deleted is overwritten in the file.
@@ -271,8 +289,8 @@ class SqliteStore:
         Rows first, then names and events, then words of the index.
         """
         await self._run(_overwrite)
-        await self._run(moves.gone, tuple(rollout_ids), self._now_ms(), purge=True)
-        await self._run(moves.unname, thread_id, self._now_ms())
+        await self._write(moves.gone, tuple(rollout_ids), self._now_ms(), purge=True)
+        await self._write(moves.unname, thread_id, self._now_ms())
         # The index keeps words of deleted items until it is merged.
         await self._run(_query, "INSERT INTO _item_index (_item_index) VALUES ('optimize')", ())
 
@@ -303,7 +321,7 @@ class SqliteStore:
 
     async def mend(self) -> None:
         """See `Store`."""
-        await self._run(mend.mend, self._now_ms())
+        await self._write(mend.mend, self._now_ms())
 
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""
@@ -330,16 +348,19 @@ class SqliteStore:
                 self._lock = None
 
 
-def _set_up(db: sqlite3.Connection, path: Path, now_ms: int) -> None:
+def _set_up(db: sqlite3.Connection, path: Path, now_ms: int, memory: Memory) -> None:
     steps = migrations("sqlite")
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
         patiently(db, pragma)
+    known = memory.read()  # before the database: what others write meanwhile is in that, too
     migrate(db, path, steps)
     index.keep(db)
+    note_rewound(db, known)
     if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of one made anew: `feed.tell_again`
         with feed.telling(db, now_ms):
-            pass
+            link.tell_files(db, now_ms)
+    memory.follow(db)
 
 
 def _query(db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -26,11 +26,17 @@ CREATE TABLE _sources (
   name               text NOT NULL,
   host               text NOT NULL,
   since_ms           bigint NOT NULL,
-  -- The feed: the number given last; which feed it is, for another database has other numbers; and
-  -- up to where changes are no longer there, but for the events that came.
+  -- The feed: the number given last, and its mark; which feed it is, for another database has other
+  -- numbers; up to where changes are no longer there, but for the events that came, and the mark of
+  -- the last of them; and which numbers are known to have been given in a time line that was lost,
+  -- too: see store/rules/feed.py.
   last_seq           bigint NOT NULL DEFAULT 0,
+  last_mark          bigint,
   feed_id            uuid NOT NULL,
   pruned             bigint NOT NULL DEFAULT 0,
+  pruned_mark        bigint,
+  rewound_after      bigint NOT NULL DEFAULT 0,
+  rewound_upto       bigint NOT NULL DEFAULT 0,
   -- Search: see `items.words`.
   search_what        text NOT NULL DEFAULT 'off',      -- all, messages, off
   search_text_bytes  bigint NOT NULL DEFAULT 0,
@@ -426,12 +432,15 @@ COMMENT ON TABLE _changed_files IS 'Files that items of type fileChange changed.
 -- events. Whoever commits holds the source's row, so numbers grow in the order of its commits and
 -- without gaps: a reader who has seen number n never finds a lesser one that was not there before.
 -- A row has at most one change a transaction, and none where nothing changed that a view shows.
+-- All changes of a commit have its mark, a random number: once a backup was restored, numbers are given
+-- again, but marks are not.
 CREATE TABLE _feed (
   source_id       uuid NOT NULL,
   seq             bigint NOT NULL,
   kind            smallint NOT NULL,            -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime
   op              smallint NOT NULL,            -- 1 insert, 2 update, 3 tombstone
   committed_at_ms bigint NOT NULL,
+  mark            bigint NOT NULL,
   row_source      uuid NOT NULL,                -- who has the row
   thread_id       text COLLATE "C" NOT NULL,
   rollout_id      text COLLATE "C",

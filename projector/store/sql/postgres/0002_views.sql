@@ -186,15 +186,15 @@ COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns; seq cou
 -- turn, item, thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids
 -- name the row; what it is now stands in `all_turns`, `all_items`, `threads`, `lifecycle_events`.
 -- `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the
--- parts of their thread. WHERE source_id = ? AND seq > ? ORDER BY seq LIMIT ? reads no more than
--- it gives.
+-- parts of their thread. `cursor`: the number with the mark of its commit, for `projector events
+-- --after`. WHERE source_id = ? AND seq > ? ORDER BY seq LIMIT ? reads no more than it gives.
 CREATE VIEW changes AS
 SELECT f.seq,
        CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
          ELSE 'realtime' END AS kind,
        CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
        f.thread_id, f.rollout_id, f.turn_id, f.item_id, f.uid::text AS uid, f.type,
-       f.committed_at_ms, f.source_id
+       f.committed_at_ms, f.seq || '-' || lpad(to_hex(f.mark), 16, '0') AS cursor, f.source_id
 FROM _feed AS f;
 COMMENT ON VIEW changes IS 'The change feed: every change of a row, once; seq counts per source_id.';
 

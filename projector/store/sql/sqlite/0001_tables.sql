@@ -590,8 +590,7 @@ INSERT INTO _item_index (_item_index, rank) VALUES ('crisismerge', 32);
 --
 -- There is one writer at a time, and a number is the greatest one plus one: numbers grow in the
 -- order of commits, and a reader who has seen number n never finds a lesser one that was not there
--- before. Numbers may be left out; none is used again: the newest row of `feed` is
--- never deleted.
+-- before. None is left out, and none used again: the newest row of `feed` is never deleted.
 --
 -- A row has at most one change a transaction, and none where nothing changed that a view shows.
 -- What a row is now is read from the row, so that a change takes 10 bytes. Changes are written at
@@ -609,24 +608,31 @@ CREATE TABLE _feed (
                               -- -_feed_purged.purged
 ) STRICT;
 
--- A row for each transaction that changed something: the last of its changes, and when.
+-- A row for each transaction that changed something: the last of its changes, when, and its mark, a
+-- random number: once a backup was restored, numbers are given again, but marks are not.
 CREATE TABLE _feed_commits (
   upto            INTEGER PRIMARY KEY,
-  committed_at_ms INTEGER NOT NULL
+  committed_at_ms INTEGER NOT NULL,
+  mark            INTEGER NOT NULL
 ) STRICT;
 
--- One row: which feed it is, for another database has other numbers; and up to where changes are no
--- longer there, but for the events that came.
+-- One row: which feed it is, for another database has other numbers; up to where changes are no
+-- longer there, but for the events that came, and the mark of the last of them; and which numbers are
+-- known to have been given in a time line that was lost, too: see store/rules/feed.py.
 CREATE TABLE _feed_state (
-  id      INTEGER PRIMARY KEY CHECK (id = 1),
-  feed_id BLOB NOT NULL,
-  pruned  INTEGER NOT NULL
+  id            INTEGER PRIMARY KEY CHECK (id = 1),
+  feed_id       BLOB NOT NULL,
+  pruned        INTEGER NOT NULL DEFAULT 0,
+  pruned_mark   INTEGER,
+  rewound_after INTEGER NOT NULL DEFAULT 0,
+  rewound_upto  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO _feed_state VALUES (1, randomblob(16), 0);
+INSERT INTO _feed_state (id, feed_id) VALUES (1, randomblob(16));
 
 -- What rows were that are no more (on_delete = "purge").
 CREATE TABLE _feed_purged (
   purged     INTEGER PRIMARY KEY AUTOINCREMENT,
+  upto       INTEGER NOT NULL,              -- no later change names it
   uid        BLOB NOT NULL,
   thread_id  TEXT NOT NULL,
   rollout_id TEXT,

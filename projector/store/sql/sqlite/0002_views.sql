@@ -181,7 +181,8 @@ WHERE e.tombstone = 0;
 -- realtime (item), thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the
 -- ids name the row; what it is now stands in `all_turns`, `all_items`, `codex_thread_realtime_items`,
 -- `threads`, `lifecycle_events`. `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the parts of their
--- thread. WHERE seq > ? ORDER BY seq LIMIT ? reads no more than it gives.
+-- thread. `cursor`: the number with the mark of its commit, for `projector events --after`. WHERE seq
+-- > ? ORDER BY seq LIMIT ? reads no more than it gives.
 CREATE VIEW changes AS
 SELECT f.seq,
        CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
@@ -195,10 +196,10 @@ SELECT f.seq,
                      || substr(x, 17, 4) || '-' || substr(x, 21))
         FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, v.uid, g.uid)) AS x) WHERE x <> '') AS uid,
        coalesce(i.type, e.type, v.type, g.type) AS type,
-       iif(f.kind = 4 AND f.op = 1, e.noted_at_ms,
-           (SELECT c.committed_at_ms FROM _feed_commits AS c WHERE c.upto >= f.seq
-            ORDER BY c.upto LIMIT 1)) AS committed_at_ms
+       c.committed_at_ms, f.seq || '-' || printf('%016x', c.mark) AS cursor
 FROM _feed AS f
+LEFT JOIN _feed_commits AS c
+  ON c.upto = (SELECT k.upto FROM _feed_commits AS k WHERE k.upto >= f.seq ORDER BY k.upto LIMIT 1)
 LEFT JOIN _turns AS t ON f.kind = 1 AND t.turn = f.row
 LEFT JOIN _items AS i ON f.kind = 2 AND i.item = f.row
 LEFT JOIN _feed_threads AS h ON f.kind = 3 AND h.thread = f.row

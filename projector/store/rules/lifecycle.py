@@ -1,0 +1,43 @@
+"""The lifecycle events that no record tells of: of a thread's files, as scans find them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+from projector.rows import EventType
+
+
+class ThreadFiles(NamedTuple):
+    """Where a thread's files are, as its lifecycle events tell."""
+
+    archived: bool
+    """Its current rollout is under `archived_sessions`."""
+    deleted: bool
+    """None of its rollouts is on disk."""
+
+    @classmethod
+    def told(cls, counts: Mapping[str, int]) -> Self:
+        """Return what a thread's events say of it: for a thread of which there are no rows.
+
+        `counts`: how many events of each type it has that no record tells of. Rows of a deleted
+        thread may have been purged; its events stay.
+        """
+
+        def more(one: EventType, other: EventType) -> bool:
+            return counts.get(one, 0) > counts.get(other, 0)
+
+        return cls(
+            archived=more("thread.archived", "thread.unarchived"),
+            deleted=more("thread.deleted", "thread.restored"),
+        )
+
+
+def file_events(before: ThreadFiles, now: ThreadFiles) -> list[EventType]:
+    """Return the types of the events between two states of a thread's files, in their order."""
+    if now.deleted:
+        return [] if before.deleted else ["thread.deleted"]
+    found: list[EventType] = ["thread.restored"] if before.deleted else []
+    if now.archived != before.archived:
+        found.append("thread.archived" if now.archived else "thread.unarchived")
+    return found
