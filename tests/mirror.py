@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from projector.serve.feed import Feed, Wanted
+from projector.serve.feed import Feed, TimelineLost, Wanted
 from projector.store.lineage import EVERYTHING
 from projector.store.rules.feed import START, Cursor
 from tests.databases import Where, reading
@@ -33,11 +33,15 @@ class Mirror:
         self.rows: dict[tuple[str, str], Any] = {}
 
     def read(self, database: Where, pages: int = 1 << 30, limit: int | None = None) -> None:
-        """Open the feed, take some pages, and leave."""
+        """Open the feed, take some pages, and leave; begin anew in another past."""
         with reading(database) as db:
             feed = Feed(db)
             for _ in range(pages):
-                page = feed.page(self.cursor, Wanted(), limit)
+                try:
+                    page = feed.page(self.cursor, Wanted(), limit)
+                except TimelineLost:
+                    self.cursor, self.seen, self.rows = START, [], {}
+                    continue
                 for line in page.lines:
                     self.take(orjson.loads(line))
                 assert self.cursor == page.cursor

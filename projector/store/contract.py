@@ -149,7 +149,8 @@ class Store(Protocol):
         For moves, archiving, compression, and for a torn last line that waits: no row of theirs
         changes. Where the file may have other bytes than the last one
         (`FileState.may_have_other_bytes_than`) the rollout is unverified from now on; so with a
-        batch. A thread whose `archived` changes gets its lifecycle event.
+        batch. A thread whose `archived` changes gets its lifecycle event; one whose files come
+        back, here or with a commit, gets thread.restored.
         """
 
     async def verified(self, file: RolloutFile) -> None:

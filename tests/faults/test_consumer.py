@@ -18,6 +18,7 @@ from tests.faults.test_cut import append, home_of, pieces, scratch
 from tests.faults.test_killed import _die_at
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
+from tests.restoring import Backup
 
 ROLLBACK = (
     b'{"timestamp":"2026-11-01T10:00:00.000Z","type":"event_msg",'
@@ -25,7 +26,7 @@ ROLLBACK = (
 )
 
 
-def begun(home: Path, database: Path, die_at: int | None, **run: float) -> int:
+def begun(home: Path, database: Path, die_at: int | None, **run: float | str) -> int:
     """Begin a backfill in a child process, which may die at a statement; give its pid."""
     child = os.fork()
     if child:
@@ -111,6 +112,56 @@ def test_a_consumer_sees_each_change_once(seed: int) -> None:
         assert mirror.seen == changes_of(database)
         assert mirror.rows == rows_to_mirror(database)
         assert all(one[0] < two[0] for one, two in pairwise(mirror.seen))
+
+
+def away_and_back(home: Path, aside: Path, chance: Random) -> None:
+    """Take a rollout out of the home, or put those back that were taken out."""
+    taken = sorted(aside.rglob("*.jsonl"))
+    if taken:
+        for path in taken:
+            back = home / path.relative_to(aside)
+            if back.exists():  # more of it came meanwhile
+                back.unlink()
+            path.rename(back)
+    else:
+        path = chance.choice(sorted(home.rglob("*.jsonl")))
+        to = aside / path.relative_to(home)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=6)
+def test_a_consumer_beside_purges_and_restored_backups(seed: int) -> None:
+    """Whatever was kept of the lost time goes; what is left is what the tables hold.
+
+    Backups are taken of what the consumer has read, so that it keeps nothing that is newer.
+    """
+    with scratch() as folder:
+        whole, chance = home_of(folder, seed), Random(seed)
+        home, database, aside = folder / "home", folder / "p.db", folder / "aside"
+        mirror, backups = Mirror(), list[Backup]()
+        on_delete = chance.choice(("keep", "purge"))
+        for path, piece in pieces(whole, chance):
+            append(home / path, piece)
+            if chance.random() < 0.15:
+                die_at = chance.choice((None, None, chance.randrange(1, 400)))
+                child = begun(home, database, die_at, batch_records=7, on_delete=on_delete)
+                consume_beside(child, mirror, database, chance)
+                if database.exists() and _has_feed(database):
+                    mirror.read(database)
+                    backups.append(Backup(database))
+            if chance.random() < 0.05:
+                away_and_back(home, aside, chance)
+            if backups and chance.random() < 0.05:
+                chance.choice(backups).restore()
+        backfilled(home, database, on_delete=on_delete)
+        mirror.read(database)
+
+        assert mirror.seen == changes_of(database)
+        assert mirror.rows == rows_to_mirror(database)
+        seqs = [seq for seq, *_ in changes_of(database)]
+        assert seqs == [*range(1, len(seqs) + 1)]
 
 
 def test_a_second_pass_is_no_change(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from projector.errors import AlreadyRunning, StoreRefused
 from projector.store.sqlite.file import refused
 
 #: Files that SQLite and we keep beside a database.
-SIBLINGS: Final = ("-wal", "-shm", "-journal", ".lock")
+SIBLINGS: Final = ("-wal", "-shm", "-journal", ".lock", ".feed")
 #: Where the bytes are that stand for names: far behind what SQLite locks, and any database's end.
 _FIRST: Final = 1 << 61
 _NAMES: Final = 1 << 32
