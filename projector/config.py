@@ -208,6 +208,9 @@ def _from_env(env: Mapping[str, str], faults: list[str]) -> Iterator[tuple[Key, 
         if key == ("", "codex_homes"):
             homes = [home for home in value.split(os.pathsep) if home]
             yield key, Given(value=homes, origin=name)
+        elif key == ("serve", "host_names"):
+            names = [one.strip() for one in value.split(",") if one.strip()]
+            yield key, Given(value=names, origin=name)
         else:
             yield key, Given(value=value, origin=name, text=True)
 

@@ -23,7 +23,7 @@ Name = Literal[
     "rollout.replaced", "rollout.vanished", "rollout.set_aside", "rollout.failed",
     "rollout.back", "rollout.rebuilt",
     "batch.committed", "settings.reloaded", "settings.refused", "settings.left",
-    "endpoint.opened", "endpoint.failed", "textfile.failed",
+    "endpoint.opened", "endpoint.failed", "endpoint.refused", "textfile.failed",
     "feed.pruned",
 ]  # fmt: skip
 
@@ -64,6 +64,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
     "endpoint.opened":        Known("info",    "the endpoint listens"),
     "endpoint.failed":        Known("error",   "the endpoint cannot listen; all else goes on"),
+    "endpoint.refused":       Known("warning", "what was asked for is not; told once an hour"),
     "textfile.failed":        Known("error",   "metrics cannot be written; all else goes on"),
     "feed.pruned":            Known("debug",   "changes older than wanted went out of the feed"),
 })  # fmt: skip

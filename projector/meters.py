@@ -67,6 +67,8 @@ class Meters:
     commit_total_s: float
     store_fault_s: float = 0.0
     """How long the database has not been writable; 0: it is."""
+    refused: int = 0
+    """Connections and requests that the endpoint refused."""
     quiet_s: float | None = None
     """How long ago `turned_at_ms` is, whatever was done to the clock; None: as that says."""
 

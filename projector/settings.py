@@ -206,6 +206,13 @@ class Serve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             " password: whoever reaches them reads them."
         ),
     ] = False
+    host_names: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names by which it is asked, beside addresses, localhost and this host's"
+            " own. A request for any other name is refused: a page in a browser may have sent it."
+        ),
+    ] = ()
 
 
 class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -35,7 +35,7 @@ STARRED: Final = frozenset(
     regular_file
     run
     serve.codex serve.codex_databases serve.copies serve.endpoint serve.examine
-    serve.gather serve.metrics serve.public serve.snippets
+    serve.gather serve.listener serve.metrics serve.public serve.snippets
     store.free_space store.migrate store.open store.postgres store.scratch store.sqlite
     store.state_file
     """.split()

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from projector.serve.counts import Counts, count
 from projector.serve.facts import Facts
 from projector.serve.gather import full_disk, gather
 from projector.serve.health import Level, Verdict, judge
+from projector.serve.listener import Gate, Refusals, is_ours, own_names, unix_socket
 from projector.serve.metrics import Now, registry
 from projector.settings import Settings, listen_address
 from projector.store.reading import Connection
@@ -37,6 +39,7 @@ HANGS_S: Final = 60.0
 #: Looking at all files costs: one look serves everybody for this long, in seconds.
 _LOOK_S: Final = 2.0
 _HEALTH: Final = "application/health+json"
+_BACKLOG: Final = 16
 _ALLOWED: Final = ("GET", "HEAD")
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -56,6 +59,10 @@ class Endpoint:
         self._meters = meters
         self._settings = settings
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._names: frozenset[str] | None = None
+        """By which it may be asked; None: by any, a browser cannot."""
+        self._refusals = Refusals()
         self._looking = asyncio.Lock()
         self._schema = 0
         self._seen: Verdict | None = None
@@ -68,34 +75,51 @@ class Endpoint:
         Raises:
             OSError: that cannot be listened on.
         """
-        app = web.Application(middlewares=[_plainly], client_max_size=1024)
+        app = web.Application(middlewares=[_plainly, self._by_our_name], client_max_size=1024)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._metrics)
         # Without signals: the daemon has its own. Without a log: no scrape is worth a line.
         self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, keepalive_timeout=15
+            app, handle_signals=False, access_log=None, logger=self._refusals.logger
         )
         await self._runner.setup()
-        listen = self._settings().serve.listen
-        site: web.BaseSite
-        if listen.startswith("unix:"):
-            site = web.UnixSite(self._runner, listen.removeprefix("unix:"))
+        assert self._runner.server is not None, "it is set up"
+        gate = Gate(self._runner.server, self._refusals)
+        loop, serve = asyncio.get_running_loop(), self._settings().serve
+        if serve.listen.startswith("unix:"):
+            made = unix_socket(serve.listen.removeprefix("unix:"))
+            self._server = await loop.create_unix_server(gate, sock=made, backlog=_BACKLOG)
         else:
-            host, port = listen_address(listen)
-            site = web.TCPSite(self._runner, host, port, backlog=16)
-        await site.start()
+            host, port = listen_address(serve.listen)
+            self._names = own_names(host, serve.host_names)
+            self._server = await loop.create_server(gate, host, port, backlog=_BACKLOG)
+
+    @property
+    def refused(self) -> int:
+        """How many connections and requests were refused."""
+        return self._refusals.total
 
     async def close(self) -> None:
         """Stop to listen, and take a socket in the file system away."""
         if self._runner is None:
             return
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
         listen = self._settings().serve.listen
         if listen.startswith("unix:"):
             with suppress(OSError):
                 os.unlink(listen.removeprefix("unix:"))
+
+    @web.middleware
+    async def _by_our_name(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        """Refuse a request that was meant for another name."""
+        if self._names is not None and not is_ours(request.headers.get("Host", ""), self._names):
+            self._refusals.note("a name that is not ours")
+            raise web.HTTPMisdirectedRequest(reason="not a name of this endpoint: serve.host_names")
+        return await handler(request)
 
     # Answers --------------------------------------------------------------------------------
 
@@ -141,7 +165,8 @@ class Endpoint:
             counts = None
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         await self._look()
-        found = Now(meters=self._meters(), counts=counts, facts=self._facts)
+        meters = replace(self._meters(), refused=self.refused)
+        found = Now(meters=meters, counts=counts, facts=self._facts)
         return web.Response(body=encode(registry(found)), headers={"Content-Type": content_type})
 
     async def _count(self) -> Counts:
@@ -176,6 +201,12 @@ class Endpoint:
 @web.middleware
 async def _plainly(request: web.Request, handler: Answer) -> web.StreamResponse:
     """Refuse in the form of all other answers; of a fault of ours say nothing but that."""
+    answer = await _answered(request, handler)
+    answer.force_close()  # a connection an answer: none is kept that could be used up
+    return answer
+
+
+async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as refused:

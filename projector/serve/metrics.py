@@ -77,6 +77,8 @@ COUNTERS: Final = (
        lambda m: m.replaced),
     Of("scans", "Scans of all sizes.", lambda m: m.scans),
     Of("file_events", "Changes of files heard of.", lambda m: m.file_events),
+    Of("endpoint_refused", "Requests and connections that the endpoint refused.",
+       lambda m: m.refused),
     Of("store_faults", "Times that the database could not be written.", lambda m: m.store_faults),
 )
 GAUGES: Final = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from projector import log
@@ -59,7 +60,10 @@ class Public:
         path = settings.metrics.textfile
         if not path or self._meters is None:
             return
-        fault = await asyncio.to_thread(self._write, path, self._meters())
+        meters = self._meters()
+        if self._endpoint is not None:
+            meters = replace(meters, refused=self._endpoint.refused)
+        fault = await asyncio.to_thread(self._write, path, meters)
         if fault and fault != self._fault:
             log.event("textfile.failed", path=path, error=fault)
         self._fault = fault

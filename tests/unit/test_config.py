@@ -303,3 +303,9 @@ def test_a_source_is_named_after_its_host_if_nothing_is_said() -> None:
     assert config.load({}, env=ALONE).source.name == os.uname().nodename
     assert config.load({}, env=ALONE | {"PROJECTOR_SOURCE__NAME": "a"}).source.name == "a"
     assert str(database_url.source_id("a")) == "0de235de-dd52-5d92-a5ce-d44d5df6d0e1"
+
+
+def test_names_of_the_endpoint_are_parted_by_commas() -> None:
+    found = config.load({}, env={"HOME": "/", "PROJECTOR_SERVE__HOST_NAMES": "a.example, b,"})
+
+    assert found.serve.host_names == ("a.example", "b")
