@@ -141,27 +141,38 @@ class Differences:
         ):
             return
         uid = kind.columns.index("uid") if "uid" in kind.columns else None
+        apart: dict[bytes, Row] = {}
+        """Rows of files whose kept ones may stand at another place."""
+        there: set[bytes] = set()
         for one, other in unequal(files, database, kind.order):
             known = one or other
             assert known is not None
-            # Of an event that was contradicted, only the file tells.
-            told = other is not None or kind.name == "event"
-            if told and uid is not None and known[uid] in self._kept:
-                continue
-            named = dict(zip(kind.columns, known, strict=True))
-            name = (kind.name, *(named[column] for column in kind.identity))
-            before = self._listed.get(name)
-            if before is not None and (before[1] is None) != (one is None):
-                # It stands elsewhere: one row that changed, and not two.
-                self._listed[name] = (kind, one or before[1], other or before[2])
-            elif len(self._listed) < LISTED:
-                self._listed[name if before is None else (*name, len(self._listed))] = (
-                    kind,
-                    one,
-                    other,
-                )
+            if uid is None or known[uid] not in self._kept:
+                self._list(kind, one, other)
+            elif other is not None or kind.name == "event":
+                there.add(known[uid])  # of an event that was contradicted, only the file tells
             else:
-                self._more += 1
+                apart[known[uid]] = known
+        for name, row in apart.items():
+            if name not in there:
+                self._list(kind, row, None)
+
+    def _list(self, kind: Kind, one: Row | None, other: Row | None) -> None:
+        """List a row that differs between files and database."""
+        named = dict(zip(kind.columns, one or other or (), strict=True))
+        name = (kind.name, *(named[column] for column in kind.identity))
+        before = self._listed.get(name)
+        if before is not None and (before[1] is None) != (one is None):
+            # It stands elsewhere: one row that changed, and not two.
+            self._listed[name] = (kind, one or before[1], other or before[2])
+        elif len(self._listed) < LISTED:
+            self._listed[name if before is None else (*name, len(self._listed))] = (
+                kind,
+                one,
+                other,
+            )
+        else:
+            self._more += 1
 
     @property
     def count(self) -> int:

@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
 
 from projector.place import Offset, Ordinal, TurnId
-from projector.rows import Event, ItemRow, TurnRow, uid
+from projector.rows import Drop, Event, ItemRow, TurnRow, uid
 
 #: Ids that the migration makes up, and those that we make up for legacy items: a UUIDv5.
 _MIGRATED: Final = re.compile(r"item-\d{1,18}").fullmatch
@@ -77,6 +77,10 @@ class Kept(NamedTuple):
     alone: frozenset[bytes]
     """uids of the turns and items that the new content has no row of."""
 
+    def moved(self) -> list[Drop]:
+        """Return what takes items from where the new content has them, before they are put."""
+        return [Drop(item.uid, item.offset) for item in self.items if item.uid not in self.alone]
+
     def marks(self) -> Iterator[tuple[bytes, str, bool]]:
         """Give what is noted of each: uid, kind, whether it is alone."""
         uids = {
@@ -119,14 +123,16 @@ def _placed(
 ) -> Iterator[tuple[Row, Row | None, Offset, Ordinal]]:
     """Give each old row that is in the new content, or is to be: as what it came again, and where.
 
-    One that did not come again stands behind the row before it, within that one's line.
+    One that did not come again stands behind the row before it, within that one's line; so does
+    what an event told of and only its call tells of now: it stood at the event.
     """
     place, ordinal = Offset(0), Ordinal(0)
     for row in old.rows():
         now = again.get(row.uid)
-        if now is not None:
+        rebuilt = isinstance(row, ItemRow) and _is_only_rebuilt(row, now)
+        if now is not None and not rebuilt:
             place, ordinal = now.offset, now.ordinal or ordinal
-        elif row.uid in alone:
+        elif rebuilt or row.uid in alone:
             place = Offset(place + 1)
         else:
             continue
@@ -189,10 +195,17 @@ def _turn(old: TurnRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Ite
 
 def _item(old: ItemRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Iterator[ItemRow]:
     """Give an item that did not come again, or that an event told of and is only rebuilt now."""
-    if not isinstance(now, ItemRow) or (
-        old.uid == now.uid and (old.provenance, now.provenance) == ("event", "response_item")
-    ):
+    if not isinstance(now, ItemRow) or _is_only_rebuilt(old, now):
         yield old._replace(offset=place, ordinal=ordinal, completed_wins=True)
+
+
+def _is_only_rebuilt(old: ItemRow, now: Row | None) -> bool:
+    """Return whether an event told of an item that only its call tells of now."""
+    return (
+        isinstance(now, ItemRow)
+        and old.uid == now.uid
+        and (old.provenance, now.provenance) == ("event", "response_item")
+    )
 
 
 def _events(

@@ -179,6 +179,19 @@ def test_what_comes_and_goes_in_one_transaction_was_never_there(
     assert watcher.rows() == []
 
 
+def test_what_is_dropped_and_put_again_in_one_transaction_was_updated(
+    store: Queried, run: Run, watcher: Watcher
+) -> None:
+    """An item that goes to another place is the same item."""
+    run(store.commit([legacy(1, [turn(1, "t", 50), item(1, "a", 60)], 0, 99)]))
+    watcher.news()
+
+    moved: list[Change] = [Drop(item(1, "a", 60).uid, Offset(120)), item(1, "a", 120)]
+    run(store.commit([legacy(1, moved, 99, 200)]))
+
+    assert watcher.rows() == [("item", "update", "a")]
+
+
 @pytest.mark.parametrize(
     "case",
     [

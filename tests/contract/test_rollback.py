@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from projector.place import ItemId, Offset, TurnId
 from projector.rows import Bury, Change, Drop, Frame, Own, Wants
 from tests.contract.backends import Queried, Run
@@ -124,6 +126,28 @@ def test_drop_takes_one_row(store: Queried, run: Run) -> None:
     assert living(store, run) == ["b"]
     assert run(store.query("SELECT tombstone FROM all_items WHERE NOT visible")) == [("dropped",)]
     assert run(store.query("SELECT item_count FROM threads")) == [(1,)]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_dropped_row_that_is_put_again_has_a_new_place(
+    store: Queried, run: Run, *, at_once: bool
+) -> None:
+    """Promise: It lives again as if it were new, place and times included."""
+    row, again = legacy("a", 10, created=5), legacy("a", 1030, created=6, owner=1030)
+    before: list[Change] = [turn(1, "t", 5, ordinal=None), row, legacy("b", 20)]
+    after: list[Change] = [Drop(row.uid, Offset(1030)), again, legacy("c", 1040)]
+
+    take(store, run, *([[*before, *after]] if at_once else [before, after]))
+
+    shown = run(
+        store.query("SELECT item_id, position, created_at_ms FROM thread_history ORDER BY position")
+    )
+    assert [(name, made) for name, _, made in shown] == [("b", 1), ("a", 6), ("c", 1)]
+    assert len({place for _, place, _ in shown}) == 3
+    assert run(store.query("SELECT item_id FROM all_items WHERE NOT visible")) == []
+    assert run(store.query("SELECT item_count FROM threads")) == [(3,)]
+    (known,) = run(store.find(rollout_id(1), Wants(items=frozenset({ItemId("a")})))).items["a"]
+    assert (known.offset, known.owner) == (1030, 1030)
 
 
 def test_frames_are_found_newest_first_without_those_popped(store: Queried, run: Run) -> None:

@@ -21,10 +21,12 @@ from tests.homes import put
 from tests.legacy_records import (
     Record,
     answer,
+    call,
     completed,
     event,
     header,
     lines_from,
+    output,
     said,
     started,
 )
@@ -139,6 +141,31 @@ def test_nothing_visible_is_lost(tmp_path: Path, database: Where) -> None:
     assert counted(database)[-1] == "A \0 name"
     mirror.read(url_of(database))
     assert mirror.rows == rows_to_mirror(url_of(database))
+    assert run("verify", tmp_path, database) == 0
+
+
+def test_calls_that_ended_in_another_order_keep_it(tmp_path: Path, database: Where) -> None:
+    """Of their ends no record is left, of the calls all."""
+    ends = {"sender_thread_id": THREAD, "new_thread_id": AGENT, "status": "pending_init"}
+    data = lines_from(
+        [
+            header(),
+            started("t1"),
+            *said("go"),
+            *(call(name, ("spawn_agent", {"message": name})) for name in TOLD[:2]),
+            *(event("collab_agent_spawn_end", call_id=name, **ends) for name in TOLD[1::-1]),
+            *(output(name, f'{{"agent_id":"{AGENT}"}}') for name in TOLD[:2]),
+            answer("done"),
+            completed("t1"),
+        ]
+    )
+    projected(tmp_path, database, data)
+    before = items(database)
+
+    projected(tmp_path, database, migrated(data))
+
+    assert told(database) == [*TOLD[1::-1]]
+    assert items(database) == before
     assert run("verify", tmp_path, database) == 0
 
 

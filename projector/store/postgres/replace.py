@@ -116,7 +116,7 @@ async def _keep(
     ))  # fmt: skip
     jsons = {uid.bytes: escapes.plain_json(json) for uid, json in texts}
     whole = [item._replace(json=jsons[item.uid]) for item in stays.items]
-    await scratch.put([*stays.turns, *whole, *stays.events], stays.unsaid)
+    await scratch.put([*stays.turns, *stays.moved(), *whole, *stays.events], stays.unsaid)
     tx.first += save.kept(row.rollout_id, stays.marks(), tx.source)
 
 

@@ -160,7 +160,7 @@ def _keep(
     ]
     db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])
     to = Target("new", row.rollout, thread_id, 0, now_ms)
-    write(db, to, [*stays.turns, *whole, *stays.events])
+    write(db, to, [*stays.turns, *stays.moved(), *whole, *stays.events])
     db.executemany(
         "INSERT INTO _kept_rows VALUES (?, ?, ?, ?)",
         [(row.rollout, *mark) for mark in stays.marks()],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.place import ItemId, Offset, Ordinal, TurnId
-from projector.rows import Event, ItemRow, TurnRow
+from projector.rows import Drop, Event, ItemRow, TurnRow
 from projector.store.kept import Content, Kept
 from projector.store.kept import kept as told_of
 
@@ -144,7 +144,8 @@ def test_a_turn_that_ran_is_as_it_is_now() -> None:
     assert not kept(OLD._replace(turns=[old]), NEW._replace(turns=[new]), None).turns
 
 
-def test_what_an_event_told_stays_where_it_is_only_rebuilt_now() -> None:
+def test_what_an_event_told_stands_where_it_did_and_not_at_its_call() -> None:
+    """Behind the row before it: the new content has its call alone."""
     old = Content([turn("t", 10)], [item("c1", 20), item("c2", 30, provenance="response_item")])
     again = [item(name, at, provenance="response_item") for name, at in (("c1", 200), ("c2", 300))]
     new = NEW._replace(items=[said("item-1", 150, 9), *again])
@@ -152,9 +153,10 @@ def test_what_an_event_told_stays_where_it_is_only_rebuilt_now() -> None:
     stays = kept(old, new, None)
 
     assert stays.items == [
-        old.items[0]._replace(offset=Offset(200), ordinal=Ordinal(200), completed_wins=True)
+        old.items[0]._replace(offset=Offset(101), ordinal=Ordinal(100), completed_wins=True)
     ]
     assert not stays.alone
+    assert stays.moved() == [Drop(old.items[0].uid, Offset(101))]
 
 
 def event(kind: Any, turn_id: str | None, content: str) -> Event:
