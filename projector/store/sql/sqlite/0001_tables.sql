@@ -431,11 +431,14 @@ SELECT i.item,
       ('userMessage', 'agentMessage', 'plan', 'enteredReviewMode', 'exitedReviewMode') THEN ''
   WHEN NOT json_valid(i.json) OR i.json GLOB '*\ud[89abAB]*' THEN ''
   ELSE (
-    SELECT CASE WHEN text NOT GLOB alone THEN text ELSE (
+    -- Most are ASCII, or have none of the characters beyond; GLOB is slow with many ranges.
+    SELECT CASE WHEN length(text) = length(CAST(text AS BLOB)) OR text NOT GLOB
+        '*[' || char(0x0e00, 45, 0x1aaf, 0x3005, 45, 0xfaff, 0xff66, 45, 0xffdc, 0x1aff0, 45,
+          0x1b16f, 0x20000, 45, 0x323af) || ']*' THEN text ELSE (
         WITH RECURSIVE at (n) AS (SELECT 0 UNION ALL SELECT n + 256 FROM at WHERE n + 256 < length(text))
         SELECT group_concat((
           WITH RECURSIVE place (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM place WHERE k < 256)
-          SELECT group_concat(CASE WHEN one GLOB substr(alone, 2, length(alone) - 2)
+          SELECT group_concat(CASE WHEN one < char(0x0e00) THEN one WHEN one GLOB alone
             THEN char(0x200b) || one || char(0x200b) ELSE one END, '')
           FROM (SELECT substr(block, k, 1) AS one FROM place LIMIT -1)), '')
         FROM (SELECT substr(text, n + 1, 256) AS block FROM at LIMIT -1)) END
@@ -451,11 +454,11 @@ SELECT i.item,
             WHEN hex(substr(bytes, most - 1, 1)) NOT BETWEEN '80' AND 'BF' THEN 2
             ELSE 3 END) AS TEXT) END AS beside,
           -- As _ALONE in words.py has them.
-          '*[' || char(0x0e00, 45, 0x109f, 0x1100, 45, 0x11ff, 0x1780, 45, 0x17ff, 0x1950, 45, 0x19df,
+          '[' || char(0x0e00, 45, 0x109f, 0x1100, 45, 0x11ff, 0x1780, 45, 0x17ff, 0x1950, 45, 0x19df,
             0x1a20, 45, 0x1aaf, 0x3005, 45, 0x3007, 0x3040, 45, 0x30ff, 0x3100, 45, 0x318f,
             0x31a0, 45, 0x31bf, 0x31f0, 45, 0x31ff, 0x3400, 45, 0x4dbf, 0x4e00, 45, 0x9fff,
             0xa960, 45, 0xa97f, 0xac00, 45, 0xd7ff, 0xf900, 45, 0xfaff, 0xff66, 45, 0xffdc,
-            0x1aff0, 45, 0x1b16f, 0x20000, 45, 0x323af) || ']*' AS alone
+            0x1aff0, 45, 0x1b16f, 0x20000, 45, 0x323af) || ']' AS alone
         FROM (
           SELECT coalesce(said, '') AS said, max(s.max_text_bytes, 0) AS most,
             -- Of an item that is not as its type is, or of a type that is not known, all texts in it.
