@@ -89,6 +89,8 @@ def _values(host: Host) -> dict[str, str]:
             f"Environment={quoted(f'{name}={value}')}" for name, value in host.environment.items()
         ),
         "STATE": _state(host),
+        # Of the daemon alone: a unit that ends takes it away, whoever else uses it.
+        "RUNTIME": "RuntimeDirectory=codex-projector" if system else "",
         "RESTART": "RestartSec=1\nRestartSteps=8\nRestartMaxDelaySec=300"
         if host.version >= _BACK_OFF
         else "RestartSec=15",
@@ -156,7 +158,6 @@ def _state(host: Host) -> str:
         for line in (
             "StateDirectory=codex-projector",
             "StateDirectoryMode=0700",
-            "RuntimeDirectory=codex-projector",
             "# The database's address, if it is a secret: /etc/credstore/codex-projector.database",
             "LoadCredential=codex-projector.database:codex-projector.database",
             writable,

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
+from projector import config
 from tests import docs
 
 RULES: Final = docs.ROOT / "config/alerts.yml"
@@ -246,3 +247,32 @@ def test_receivers_are_told_what_and_how_to_mend_it(alert: str) -> None:
 
     assert annotations.keys() == {"summary", "description"}
     assert set(re.findall(r"\$labels\.(\w+)", annotations["summary"])) <= {"instance"}
+
+
+RECIPES: Final = [
+    yaml.safe_load(text)
+    for text in re.findall(
+        r"^```yaml\n(.*?)^```", docs.README.read_text(), re.MULTILINE | re.DOTALL
+    )
+]
+
+
+def test_prometheus_takes_the_job_of_the_manual(tmp_path: Path) -> None:
+    (found,) = [one for one in RECIPES if "scrape_configs" in one]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(found))
+    shutil.copy(RULES, tmp_path)
+
+    promtool("check", "config", str(tmp_path / "prometheus.yml"))
+
+
+def test_the_service_of_the_manual_says_what_settings_take() -> None:
+    """For Compose; and it asks for the endpoint by the service's name."""
+    (found,) = [one for one in RECIPES if "services" in one]
+    (name,) = found["services"]
+    service = found["services"][name]
+
+    settings = config.load({}, env={"HOME": "/"} | service["environment"])
+
+    assert settings.serve.host_names == (name,)
+    assert settings.serve.allow_remote
+    assert (docs.ROOT / service["build"]["dockerfile"]).exists()

@@ -207,6 +207,7 @@ def test_the_endpoint_answers_through_the_sandbox(machine: Machine, listen: str)
     machine.write(SETTINGS, f'[serve]\nlisten = "{listen}"\n')
     install(machine)
     follows(machine)
+    machine.run("systemctl", "start", "projector-health")  # when it ends it takes nothing away
 
     assert answer(machine, listen.removeprefix("unix:")).startswith("HTTP/1.0 200 OK")
 
