@@ -13,7 +13,7 @@ import click
 
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
-from projector.errors import ProjectorError, UsageError
+from projector.errors import ProjectorError, StoreUnavailable, UsageError
 from projector.model.database_url import is_postgres
 from projector.store.rules.feed import START, Cursor
 
@@ -47,7 +47,11 @@ def _cursor(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     " works too, but does not tell a database from one that was restored from a backup. Default:"
     " from the beginning.",
 )
-@click.option("--follow", is_flag=True, help="Go on with what happens, until it is interrupted.")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on with what happens, until it is interrupted; wait for a server that is down.",
+)
 @click.option(
     "--types",
     metavar="NAMES",
@@ -82,18 +86,12 @@ def events(
     restored from a backup or is another one, ends this with exit code 1; with --follow it prints
     {"seq":0,"kind":"feed","op":"restart"}, and then everything from the beginning.
     """
-    from projector.serve.feed import Feed, TimelineLost, Wanted  # noqa: PLC0415 - same
+    from projector.serve.feed import Wanted  # noqa: PLC0415 - see the package's docstring
 
     wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
     settings = settings_of(context, codex_home, database)
     if source is not None and not is_postgres(settings.database):
         raise UsageError(f"--source {source}: a file has one only; leave it out")
-    with reading(settings, source) as db:
-        try:
-            after = Feed(db).check(after, wanted)
-        except TimelineLost:
-            if not follow:
-                raise
     printing = _Printing(lambda: reading(settings, source), wanted, after, limit)
     with _until_told() as told:
         try:
@@ -152,8 +150,8 @@ class _Printing:
                 continue
             except ChangesPruned:
                 raise
-            except ProjectorError:  # gone again; the wait is for the next one
-                if not began:
+            except ProjectorError as error:  # gone again; the wait is for the next one
+                if not (began or (follow and isinstance(error, StoreUnavailable))):
                     raise
             if not follow or self.done:
                 return

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from tests.databases import Where, reading, url_of
 from tests.mirror import Mirror, rows_to_mirror
 from tests.projecting import backfilled
 from tests.restoring import Backup
+from tests.server import Server
 
 
 class Restored:
@@ -294,3 +297,24 @@ def test_a_copy_is_the_same_feed(
                 assert asked(capsysbinary, url, cursor, "--types", "event")[0] == 0
             assert asked(capsysbinary, url, restored.shared[0])[0] == 1
             assert asked(capsysbinary, url, _foreign(cursors[-1]))[0] == 1
+
+
+def test_a_follower_waits_for_a_server_that_is_down(
+    postgres: str, server: Server, tmp_path: Path
+) -> None:
+    """It is started first; once the server is there, it tells of everything."""
+    Rollout(seed=1).write(tmp_path / "home", size=2_000)
+    backfilled(tmp_path / "home", postgres)
+    name = f".s.PGSQL.{server.port}"
+    with TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as down:
+        there = Path(short, name)
+        down.bind(str(there))
+        down.listen()
+        url = postgres.replace(f"host={server.folder}", f"host={short}")
+        with following(Place(tmp_path / "home", url), "--source", "one") as follower:
+            client, _ = down.accept()  # it has asked, and gets no answer
+            client.close()
+            there.unlink()
+            there.symlink_to(Path(server.folder, name))
+            last = Place(tmp_path / "home", postgres).last
+            assert [one["seq"] for one in follower.lines(last)] == [*range(1, last + 1)]
