@@ -81,6 +81,19 @@ def test_what_doctor_looks_at(tmp_path: Path, kind: str, name: str) -> None:
 
 
 @every_kind
+@pytest.mark.parametrize("command", ["status", "health", "search word", "verify"])
+def test_a_database_that_is_none(tmp_path: Path, kind: str, command: str) -> None:
+    KINDS[kind](tmp_path / "p.db")
+    where = ["--codex-home", str(tmp_path), "--database", f"sqlite:///{tmp_path}/p.db"]
+
+    done = run(*command.split(), *where)
+
+    assert "p.db: is no regular file" in done.stderr + done.stdout
+    assert (done.stderr + done.stdout).count("\n") == 1
+    assert done.returncode == (3 if command == "health" else 1)
+
+
+@every_kind
 def test_a_rollout_that_became_something_else(tmp_path: Path, kind: str) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"{}\n")

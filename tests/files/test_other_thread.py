@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec import structs
 
+from projector.run.backfill import backfill
+from projector.run.progress import Silent
+from projector.settings import Source
+from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import Where, reading
-from tests.projecting import backfilled
+from tests.projecting import backfilled, settings_for
 from tests.rows import rows_of
 
 LATER = "7fffffff-0000-7000-8000-000000000001"
@@ -70,18 +76,29 @@ def test_it_stands_alone(
 
 def test_a_stray_file_of_another_host_takes_no_thread_over(tmp_path: Path, postgres: str) -> None:
     thread = Rollout(seed=1)
-    thread.write(tmp_path / "a", size=5_000)
-    thread.write(tmp_path / "b", size=5_000)
-    path = stray(thread, tmp_path / "b", LATER)
-    (tmp_path / "b" / thread.path).unlink()
-    backfilled(tmp_path / "a", postgres)
+    for host in ("one", "two"):
+        thread.write(tmp_path / host, size=5_000)
+    stray(thread, tmp_path / "two", LATER)
+    (tmp_path / "two" / thread.path).unlink()
+    asyncio.run(backfill_as("one", tmp_path / "one", postgres))
     mine = (
-        "SELECT rollout_id, item_count, turn_count FROM threads"
+        "SELECT rollout_id, item_count, turn_count, total_tokens FROM threads"
         f" WHERE thread_id = '{thread.thread_id}'"
     )
     before = rows(postgres, mine)
 
-    backfilled(tmp_path / "b", postgres)
+    asyncio.run(backfill_as("two", tmp_path / "two", postgres))
 
     assert rows(postgres, mine) == before
-    assert path.exists()
+    assert [row[0] for row in before] == [thread.thread_id]
+    alone = f"SELECT thread_id FROM threads WHERE rollout_id = '{LATER}'"
+    assert rows(postgres, alone) == [(LATER,)]
+
+
+async def backfill_as(host: str, home: Path, database: str) -> None:
+    settings = structs.replace(settings_for(home, database), source=Source(name=host))
+    store = await open_store(database, source=host)
+    try:
+        await backfill(store, settings, selection=(), progress=Silent())
+    finally:
+        await store.close()
