@@ -150,6 +150,12 @@ class World:
     spent: set[ThreadId] = field(default_factory=set)
     """Threads whose tokens change."""
     _before: dict[ThreadId, tuple[Any, ...]] = field(default_factory=dict)
+    _bases: dict[RolloutId, str | None] = field(default_factory=dict)
+    """Rollouts that `_children` knows, and the base of each."""
+    _children: dict[str, dict[RolloutId, None]] = field(default_factory=dict)
+    """Rollouts by their base."""
+    _parts: dict[RolloutId, list[Part]] | None = None
+    """Parts by their rollout; None: to be listed."""
     _stored: dict[ThreadId, tuple[State | None, list[tuple[Any, ...]]]] = field(
         default_factory=dict
     )
@@ -185,17 +191,33 @@ class World:
     def _living(self) -> Iterable[Rollout]:
         return (row for row in self.rollouts.values() if row.rollout_id not in self.purged)
 
+    def _index(self, changed: Iterable[RolloutId]) -> None:
+        """List children: of rollouts that are not listed yet, and of those whose base changed."""
+        if len(self._bases) < len(self.rollouts):
+            changed = [*changed, *(one for one in self.rollouts if one not in self._bases)]
+        for one in changed:
+            row = self.rollouts.get(one)
+            base = None if row is None else row.now.get("base_rollout_id")
+            known = self._bases.get(one)
+            if known is not None and known != base:
+                self._children[known].pop(one, None)
+            if base is not None:
+                self._children.setdefault(base, {})[one] = None
+            self._bases[one] = base
+
+    def _continuing(self, rollout_id: str) -> list[RolloutId]:
+        """Give the rollouts that continue one. Without any, it lies on no cycle."""
+        return [one for one in self._children.get(rollout_id, ()) if one not in self.purged]
+
     def _below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
         """Give these rollouts and all that continue them, bases before what continues them."""
-        children: dict[str, list[RolloutId]] = {}
-        for row in self._living():
-            if row.now["base_rollout_id"] is not None:
-                children.setdefault(row.now["base_rollout_id"], []).append(row.rollout_id)
+        rollout_ids = list(rollout_ids)
+        self._index(rollout_ids)
         order = list(dict.fromkeys(rollout_ids))
         seen = set(order)
         queue = deque(order)
         while queue:
-            for child in children.get(queue.popleft(), ()):
+            for child in self._continuing(queue.popleft()):
                 if child not in seen:
                     seen.add(child)
                     order.append(child)
@@ -226,8 +248,10 @@ class World:
         for rollout_id in below:
             if link := self.link(rollout_id):
                 touched[link.thread_id] = None
+        alone = below[0] if len(below) == len(touched) == 1 else None
         for thread_id in touched:
-            self._chain(thread_id, was=thread_id not in left)
+            self._chain(thread_id, was=thread_id not in left, alone=alone)
+        self._parts = None
 
     def _settle(self, rollout_ids: Iterable[RolloutId]) -> None:
         queue = deque(rollout_ids)
@@ -236,7 +260,11 @@ class World:
             if link is None:
                 continue
             row = self.rollouts[link.rollout_id]
-            base = lineage.base_of(link, self.link)
+            below = self._continuing(link.rollout_id)
+            if below:
+                base = lineage.base_of(link, self.link)
+            else:
+                base = None if link.base_id is None else self.link(link.base_id)
             base_start = self.rollouts[base.rollout_id].start if base else None
             start = lineage.start(link.end_ordinal, link.end_offset, base_start)
             by = start - row.start
@@ -244,17 +272,54 @@ class World:
                 row.now["start_position"] = start
                 if row.was is not None:
                     self.moved[row.rollout_id] = self.moved.get(row.rollout_id, 0) + by
-                for thread in self.threads.values():
-                    for part in thread.parts:
-                        if part.rollout_id == row.rollout_id and part.upto < EVERYTHING:
-                            part.upto += by
-                queue.extend(
-                    child.rollout_id
-                    for child in self._living()
-                    if child.now["base_rollout_id"] == row.rollout_id
-                )
+                if row.was is not None:
+                    for thread in self.threads.values():
+                        for part in thread.parts:
+                            if part.rollout_id == row.rollout_id and part.upto < EVERYTHING:
+                                part.upto += by
+                queue.extend(below)
 
-    def _chain(self, thread_id: ThreadId, *, was: bool) -> None:
+    def _extend(self, thread_id: ThreadId, rollout_id: RolloutId) -> bool:
+        """Put a rollout that continues its thread's last part behind it, if nothing else changed.
+
+        So a revert does not cost the whole chain. False: the chain is to be made anew.
+        """
+        thread, newest = self.threads.get(thread_id), self.rollouts[rollout_id]
+        if thread is None or thread.state is None or thread.state.incomplete:
+            return False
+        link = self.link(rollout_id)
+        before = self.rollouts.get(thread.state.rollout_id)
+        if link is None or before is None or not (newest.there and before.there):
+            return False
+        last = thread.parts[-1] if thread.parts else None
+        if (
+            before.rollout_id in self.purged
+            or before.thread_id != thread_id
+            or link.base_id != before.rollout_id
+            or rollout_id <= before.rollout_id
+            or last is None
+            or last.place != (before.source, before.rollout_id, EVERYTHING)
+            or len(thread.parts) >= lineage.MAX_PARTS
+        ):
+            return False
+        cut = Part(before.source, before.rollout_id, before.start + max(0, link.end_offset))
+        cut.counted = False
+        own = Part(newest.source, rollout_id, EVERYTHING, newest.now["items"], newest.now["turns"])
+        thread.parts = [*thread.parts[:-1], cut, own]
+        archived, state = bool(newest.now["archived"]), thread.state
+        self._note(thread_id, rollout_id, archived=archived, deleted=False)
+        thread.state = State(
+            newest.source, rollout_id, archived, deleted=False, incomplete=False,
+            repeated=state.repeated,
+        )  # fmt: skip
+        self.recount.add(thread_id)
+        return True
+
+    def _chain(self, thread_id: ThreadId, *, was: bool, alone: RolloutId | None) -> None:
+        if alone is not None and alone in self.rollouts and alone not in self.purged:
+            row = self.rollouts[alone]
+            if row.was is None and row.thread_id == thread_id and self._extend(thread_id, alone):
+                return
         own = [row for row in self._living() if row.thread_id == thread_id]
         thread = self.threads.setdefault(thread_id, Thread())
         if not own:
@@ -339,11 +404,15 @@ class World:
         row = self.rollouts[rollout_id]
         row.now["items"] += _more(items, EVERYTHING)
         row.now["turns"] += _more(turns, EVERYTHING)
-        for thread in self.threads.values():
-            for part in thread.parts:
-                if part.rollout_id == rollout_id and part.counted:
-                    part.items += _more(items, part.upto)
-                    part.turns += _more(turns, part.upto)
+        if self._parts is None:
+            self._parts = {}
+            for thread in self.threads.values():
+                for part in thread.parts:
+                    self._parts.setdefault(part.rollout_id, []).append(part)
+        for part in self._parts.get(rollout_id, ()):
+            if part.counted:
+                part.items += _more(items, part.upto)
+                part.turns += _more(turns, part.upto)
 
     def uncounted(self) -> list[Part]:
         """Give the parts that are to be counted by their rows."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -39,6 +39,13 @@ class Links:
             ).fetchone()
             self._known[rollout_id] = Link._make((*row[:6], bool(row[6]))) if row else None
         return self._known[rollout_id]
+
+    def is_base(self, rollout_id: RolloutId) -> bool:
+        """True if a rollout that is here continues this one. Else it lies on no cycle."""
+        found = self._db.execute(
+            "SELECT 1 FROM _rollouts WHERE base_rollout_id = ? LIMIT 1", (rollout_id,)
+        )
+        return found.fetchone() is not None
 
     def below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
         """Give these rollouts and all that continue them, bases before what continues them."""
@@ -76,8 +83,9 @@ def relink(
     for rollout_id in below:
         if link := links(rollout_id):
             touched[link.thread_id] = None
+    alone = links(below[0]) if len(below) == len(touched) == 1 else None
     for thread_id in touched:
-        _chain(db, links, thread_id, now_ms, was=thread_id not in left)
+        _chain(db, links, thread_id, now_ms, was=thread_id not in left, alone=alone)
 
 
 def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
@@ -93,7 +101,10 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
         link = links(queue.popleft())
         if link is None:
             continue
-        base = lineage.base_of(link, links)
+        if links.is_base(link.rollout_id):
+            base = lineage.base_of(link, links)
+        else:
+            base = None if link.base_id is None else links(link.base_id)
         base_start = _start_of(db, base.rollout) if base else None
         start = lineage.start(link.end_ordinal, link.end_offset, base_start)
         moved = start - _start_of(db, link.rollout)
@@ -135,23 +146,45 @@ def _start_of(db: sqlite3.Connection, rollout: int) -> int:
     return int(start)
 
 
+def _current(db: sqlite3.Connection, thread_id: ThreadId) -> tuple[RolloutId, bool] | None:
+    """Find a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
+    for which in ("AND gone_at_ms IS NULL", ""):
+        found = db.execute(
+            f"SELECT rollout_id FROM _rollouts WHERE thread_id = ? {which}"
+            " ORDER BY rollout_id DESC LIMIT 1",
+            (thread_id,),
+        ).fetchone()
+        if found is not None:
+            return RolloutId(found[0]), bool(which)
+    return None
+
+
 def _chain(
-    db: sqlite3.Connection, links: Links, thread_id: ThreadId, now_ms: int, *, was: bool
+    db: sqlite3.Connection,
+    links: Links,
+    thread_id: ThreadId,
+    now_ms: int,
+    *,
+    was: bool,
+    alone: Link | None,
 ) -> None:
-    """Write a thread's parts and state anew, where they changed; `was`: its end is an event."""
-    rollouts = db.execute(
-        "SELECT rollout_id, gone_at_ms IS NULL FROM _rollouts WHERE thread_id = ?", (thread_id,)
-    ).fetchall()
-    if not rollouts:
+    """Write a thread's parts and state anew, where they changed; `was`: its end is an event.
+
+    `alone`: the only rollout that changed, which no other continues.
+    """
+    current = _current(db, thread_id)
+    if current is None:
         if was:
             _note_events(db, thread_id, None, ThreadFiles(archived=False, deleted=True), now_ms)
         db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
         db.execute("DELETE FROM _thread_states WHERE thread_id = ?", (thread_id,))
         return
-    newest = links(lineage.current((RolloutId(name), bool(there)) for name, there in rollouts))
+    name, there = current
+    newest = links(name)
     assert newest is not None, thread_id
-    found = lineage.chain(newest, links)
-    if found.end == "cycle":
+    extended = newest == alone and _extend(db, links, newest)
+    found = None if extended else lineage.chain(newest, links)
+    if found is not None and found.end == "cycle":
         first = found.parts[0].link
         note(
             db,
@@ -159,17 +192,73 @@ def _chain(
             [Anomaly("lineage.cycle", Offset(0), 0, f"its base {first.base_id} continues it")],
             from_batch=False,
         )
-    _put_parts(db, thread_id, found)
-    state = _state(db, newest.rollout, deleted=not any(there for _, there in rollouts))
+    if found is not None:
+        _put_parts(db, thread_id, found)
+    state = _state(db, newest.rollout, deleted=not there)
     _note_events(db, thread_id, newest.rollout, state, now_ms)
     db.execute(
         "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET rollout = excluded.rollout,"
         " archived = excluded.archived, deleted = excluded.deleted,"
         " incomplete = excluded.incomplete",
-        (thread_id, newest.rollout, state.archived, state.deleted, found.end != "whole"),
+        (
+            thread_id,
+            newest.rollout,
+            state.archived,
+            state.deleted,
+            found is not None and found.end != "whole",
+        ),
     )
-    _count_repeated(db, thread_id)
+    if found is not None or _repeats_turns(db, thread_id):
+        _count_repeated(db, thread_id)
+
+
+def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
+    """Put a rollout that continues a part of its thread behind that part, if nothing else changed.
+
+    So a revert costs what it cuts off, not the whole chain. False: the chain is to be made anew.
+    """
+    base = None if newest.base_id is None else links(newest.base_id)
+    if base is None or base.thread_id != newest.thread_id:
+        return False
+    state = db.execute(
+        "SELECT incomplete FROM _thread_states WHERE thread_id = ?", (newest.thread_id,)
+    ).fetchone()
+    if state is None or state[0]:
+        return False
+    cut = _start_of(db, base.rollout) + max(0, newest.end_offset)
+    thread_id = newest.thread_id
+    number, before = -1, -1
+    # From the end: those that are passed over go.
+    for part, rollout, upto in db.execute(
+        "SELECT part, rollout, upto FROM _thread_parts WHERE thread_id = ? ORDER BY part DESC",
+        (thread_id,),
+    ):
+        if rollout == newest.rollout or part + 1 >= lineage.MAX_PARTS:
+            return False
+        if rollout == base.rollout:
+            number, before = part, upto
+            break
+    if number < 0:
+        return False
+    if before != cut:
+        counted = _counted(db, base.rollout, cut)
+        db.execute(
+            "UPDATE _thread_parts SET upto = ?, items = ?, turns = ?"
+            " WHERE thread_id = ? AND part = ?",
+            (cut, *counted, thread_id, number),
+        )
+    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, number))
+    row = (thread_id, number + 1, newest.rollout, newest.rollout_id, EVERYTHING)
+    _insert_parts(db, [row])
+    return True
+
+
+def _repeats_turns(db: sqlite3.Connection, thread_id: ThreadId) -> bool:
+    (twice,) = db.execute(
+        "SELECT repeated_turns FROM _thread_states WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    return bool(twice)
 
 
 def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> None:
@@ -192,11 +281,23 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
     ).fetchall()
     if rows == old:
         return
-    db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
+    same = 0
+    while same < min(len(rows), len(old)) and rows[same] == old[same]:
+        same += 1
+    made = [(*row, *_counted(db, row[2], row[4])) for row in rows[same:]]
+    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part >= ?", (thread_id, same))
+    _insert_counted(db, made)
+
+
+def _insert_parts(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    _insert_counted(db, [(*row, *_counted(db, row[2], row[4])) for row in rows])
+
+
+def _insert_counted(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     db.executemany(
         "INSERT INTO _thread_parts (thread_id, part, rollout, rollout_id, upto, items, turns)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(*row, *_counted(db, row[2], row[4])) for row in rows],
+        rows,
     )
 
 
@@ -208,7 +309,15 @@ def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]
     ).fetchone()
     if known:
         return int(known[0]), int(known[1])
-    return counts(db, rollout, -1, upto)
+    near = db.execute(
+        "SELECT upto, items, turns FROM _thread_parts WHERE rollout = ? AND upto < ?"
+        " ORDER BY upto DESC LIMIT 1",
+        (rollout, upto),
+    ).fetchone()
+    if near is None:
+        return counts(db, rollout, -1, upto)
+    more = counts(db, rollout, near[0], upto)
+    return near[1] + more[0], near[2] + more[1]
 
 
 def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
@@ -322,8 +431,8 @@ def _repeats(
         return False
     return any(
         db.execute(
-            "SELECT 1 FROM _turns AS t JOIN _thread_parts AS p"
-            " ON p.thread_id = ? AND p.rollout = t.rollout"
+            "SELECT 1 FROM _turns AS t CROSS JOIN _thread_parts AS p"
+            " ON +p.thread_id = ? AND p.rollout = t.rollout"
             " WHERE t.turn_id = ? AND t.rollout <> ? LIMIT 1",
             (thread_id, turn, rollout),
         ).fetchone()

@@ -1,0 +1,88 @@
+"""Counts the work of a backfill: what the database does, and calls of Python functions."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from projector.run.backfill import backfill
+from projector.run.progress import Silent
+from projector.store.contract import Store
+from projector.store.open import open_store
+from projector.store.postgres.wire import Query, Row, Wire
+from projector.store.sqlite import store as engine
+from projector.store.sqlite.store import SqliteStore
+from tests.databases import SOURCE, Where
+from tests.projecting import settings_for
+
+#: Steps of SQLite's machine between two counts.
+GRAIN: Final = 20
+
+
+class Work(NamedTuple):
+    """What it took."""
+
+    database: int
+    """SQLite: steps of its machine, in `GRAIN`. PostgreSQL: statements, and rows they gave."""
+    calls: int
+    """Of Python functions, on all threads."""
+
+
+def put(home: Path, files: Mapping[str, bytes]) -> None:
+    """Write a home."""
+    for name, data in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def backfill_work(home: Path, database: Where, patch: pytest.MonkeyPatch) -> Work:
+    """Backfill a home, some records a batch, and count."""
+    done = calls = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+
+    def call(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        if event == "call":
+            calls += 1
+
+    ask = Wire.ask
+
+    async def counted(wire: Wire, *queries: Query) -> list[list[Row]]:
+        nonlocal done
+        answers = await ask(wire, *queries)
+        done += len(queries) + sum(map(len, answers))
+        return answers
+
+    async def run() -> None:
+        store: Store
+        if isinstance(database, Path):
+            store = await SqliteStore.open(database, on_progress=step)
+        else:
+            store = await open_store(database, source=SOURCE)
+        try:
+            settings = settings_for(home, database, batch_records=25)
+            await backfill(store, settings, selection=(), progress=Silent())
+        finally:
+            await store.close()
+
+    with patch.context() as patched:
+        patched.setattr(engine, "_PROGRESS_STEPS", GRAIN)
+        patched.setattr(Wire, "ask", counted)
+        threading.setprofile(call)
+        sys.setprofile(call)
+        try:
+            asyncio.run(run())
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+    return Work(done, calls)

@@ -1,0 +1,70 @@
+"""Work grows with what there is, not with its square: counted at one size, and at twice that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.databases import Where
+from tests.faults.growth import Work, backfill_work, put
+from tests.faults.shapes import SHAPES
+from tests.server import Server
+
+#: Twice the size may take this much more. Linear: 2; by the square: 4.
+MOST = 2.3
+#: What is written whatever the size is small: it is taken off.
+LEAST = 2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_as_much_takes_twice_the_work(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of SQLite's machine, and calls of Python functions."""
+    grows(shape, tmp_path, [tmp_path / f"{number}.db" for number in range(4)], monkeypatch)
+
+
+def grows(
+    shape: str,
+    folder: Path,
+    databases: Sequence[Where],
+    patch: pytest.MonkeyPatch,
+    measures: Sequence[str] = Work._fields,
+) -> None:
+    """See that twice the size takes no more than `MOST` times the work."""
+    make, size = SHAPES[shape]
+    done = []
+    for number, each in enumerate((LEAST + 1, LEAST, size, 2 * size)):  # the first one imports
+        home = folder / str(number)
+        put(home, make(each))
+        done.append(backfill_work(home, databases[number], patch))
+    _, fixed, one, two = done
+
+    for name, least, less, more in zip(Work._fields, fixed, one, two, strict=True):
+        if name not in measures:
+            continue
+        assert less > least, name
+        assert (more - least) / (less - least) <= MOST, (name, done)
+
+
+@pytest.fixture
+def addresses(server: Server) -> Iterator[list[str]]:
+    """Give four empty databases."""
+    with ExitStack() as made:
+        yield [made.enter_context(server.database()) for _ in range(4)]
+
+
+#: Each transaction in which a rollout comes reads the whole family of its thread once.
+MEASURES: Final = {"reverts": ("calls",)}
+
+
+@pytest.mark.parametrize("shape", ["copies", "forks", "reverts"])
+def test_on_postgresql_too(
+    shape: str, tmp_path: Path, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statements, rows that they give, and calls of Python functions."""
+    grows(shape, tmp_path, addresses, monkeypatch, MEASURES.get(shape, Work._fields))
