@@ -55,6 +55,7 @@ async def backfill(
 
     rounds = Rounds(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
     rounds.remember(standings)
+    rounds.read_last(dict.fromkeys(await store.attempts(count=False), 0))
     if selection:
         rounds.unverified = {
             one: state for one, state in rounds.unverified.items() if one in look.files

@@ -202,6 +202,7 @@ class Daemon:
         await self._index()
         self._rounds.remember(await self._store.standings())
         self._surveyor.remember(self._rounds.seen)
+        self._rounds.read_last(await self._store.attempts(count=True))
 
     async def _index(self) -> None:
         """Say what is to be indexed; what is not yet is filled in while there is no news."""

@@ -28,6 +28,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile, islice
 from traceback import format_tb
@@ -60,6 +61,11 @@ HOT_TAILS = 1024
 PACKED = 2
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
+#: A torn line of so many bytes is noted in the database before it is whole: reading it may end us.
+RISKY_BYTES = 16 * 1024 * 1024
+#: How long a rollout rests that has ended a process, or did not fit into memory, in seconds: at
+#: first, and at most. It doubles.
+REST_S = (60.0, 86_400.0)
 #: How long a round with nothing to do waits for a rollout that is projected anew, in seconds.
 _PATIENCE_S = 0.05
 
@@ -151,6 +157,11 @@ class Rounds:
         self._leaving = False
         self.unverified: dict[RolloutId, FileState | None] = {}
         """Those whose bytes before the checkpoint may be others by now; `check` compares them."""
+        self._attempted: set[RolloutId] = set()
+        """Of which the store knows that a long line is being read."""
+        self._failures: dict[RolloutId, int] = {}
+        """Of those that are read alone, when nothing else is to be done."""
+        self._not_before: dict[RolloutId, float] = {}
         self._check: PrefixCheck | None = None
         self._checked: FileState | None = None
         self._other_bytes: dict[RolloutId, StartOver] = {}
@@ -177,6 +188,17 @@ class Rounds:
         """Know what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
         self.unverified = dict.fromkeys(standings.unverified)
+
+    def read_last(self, failures: Mapping[RolloutId, int]) -> None:
+        """Read these rollouts alone, after all others: reading them has ended a process.
+
+        `failures`: how often. The more often, the longer it rests first; at 0 it does not.
+        """
+        for rollout_id, times in failures.items():
+            self._failures[rollout_id] = times
+            if times:
+                rest = min(REST_S[0] * 2 ** (times - 1), REST_S[1])
+                self._not_before[rollout_id] = time.monotonic() + rest
 
     @property
     def seen(self) -> Known:
@@ -381,6 +403,10 @@ class Rounds:
             self._replacement.exception()
             self._replacement = self._replacing = None
         self._leaving = False
+        if self._attempted:
+            with suppress(ProjectorError):
+                await self._store.attempted([*self._attempted])
+        self._attempted.clear()
 
     def close(self) -> None:
         """Let go of all files."""
@@ -446,6 +472,7 @@ class Rounds:
     def _next(self) -> list[RolloutId]:
         """Choose whose turn it is: those in the midst of being read, filled up from the line."""
         fresh: list[RolloutId] = []
+        last: list[tuple[RolloutId, RolloutFile]] = []
         passed_over: list[tuple[RolloutId, RolloutFile]] = []
         packed = sum(1 for file in self._reading.values() if file.name.compressed)
         most = self._open.side_by_side
@@ -456,6 +483,9 @@ class Rounds:
             )
             if is_replaced or (file.name.compressed and packed == PACKED):
                 passed_over.append((rollout_id, file))
+                continue
+            if rollout_id in self._failures:
+                last.append((rollout_id, file))
                 continue
             packed += file.name.compressed
             self._reading[rollout_id] = file
@@ -468,9 +498,47 @@ class Rounds:
         for rollout_id, file in reversed(passed_over):
             self._line[rollout_id] = file
             self._line.put_first(rollout_id)
+        self._choose_last(last)
         room = 1 if self._cautious else most
         self._cautious = max(0, self._cautious - 1)
         return list(self._reading)[:room]
+
+    def _choose_last(self, last: list[tuple[RolloutId, RolloutFile]]) -> None:
+        """Read one of those that are read last, if nothing else is to be done; the others wait."""
+        for rollout_id, file in last:
+            if time.monotonic() < self._not_before.get(rollout_id, 0.0):
+                self._aside(rollout_id, file, SetAside(
+                    f"{file.path}: reading it has ended the process {self._failures[rollout_id]}"
+                    " times, for want of memory as a rule",
+                    hint="It is tried again later, alone. Give the service more memory, or lower"
+                    " read.max_line_bytes",
+                ))  # fmt: skip
+            elif self._reading or self._line or self._replacement is not None:
+                self._line[rollout_id] = file
+            else:
+                self._reading[rollout_id] = file
+                self._fresh.add(rollout_id)
+
+    async def _note_attempt(self, tail: Tail) -> None:
+        """Have the store know that a long line is being read, as long as it is."""
+        rollout_id = tail.file.name.rollout_id
+        if tail.torn >= RISKY_BYTES and rollout_id not in self._attempted:
+            self._attempted.add(rollout_id)
+            await self._store.attempt(rollout_id)
+
+    async def _end_attempts(self, tails: Iterable[Tail]) -> None:
+        ended = [
+            tail.file.name.rollout_id
+            for tail in tails
+            if tail.torn < RISKY_BYTES
+            and tail.file.name.rollout_id in self._attempted | self._failures.keys()
+        ]
+        if ended:
+            await self._store.attempted(ended)
+            self._attempted.difference_update(ended)
+            for rollout_id in ended:
+                self._failures.pop(rollout_id, None)
+                self._not_before.pop(rollout_id, None)
 
     def _read_again(self) -> None:
         """What was written is in doubt: all that were being read begin at their checkpoints."""
@@ -540,6 +608,7 @@ class Rounds:
                     return None
             if batch is not None:
                 return batch
+        await self._note_attempt(tail)
         self._reading.move_to_end(rollout_id)
         return None
 
@@ -592,6 +661,8 @@ class Rounds:
         started = time.perf_counter()
         await self._store.commit([turn.batch for turn in turns])
         took = time.perf_counter() - started
+        if self._attempted or self._failures:
+            await self._end_attempts(turn.tail for turn in turns)
         self.counters.commits.add(took)
         milliseconds = round(took * 1000)
         for turn in turns:
@@ -660,6 +731,7 @@ class Rounds:
                     offset = made[-1].end.offset if made else Offset(0)
                     made.append(replace(batch, changes=()))
                     self._count(batch, offset, 0)
+                await self._note_attempt(tail)
                 self.counters.bytes_read += tail.bytes_read - before
                 before = tail.bytes_read
                 self._on_step()
@@ -672,6 +744,7 @@ class Rounds:
             await self._store.replace(start, batches())
             tail.committed(made[-1])
             self.counters.replaced += 1
+            await self._end_attempts([tail])
             if tail.torn:  # it stays in line for its last line
                 self._line.setdefault(rollout_id, tail.file)
                 tail.close()
@@ -744,6 +817,12 @@ class Rounds:
     def _fail(self, rollout_id: RolloutId, fault: Exception) -> None:
         """Let a rollout wait that a fault of our own keeps from being projected."""
         file = self._reading[rollout_id]
+        if isinstance(fault, MemoryError):
+            self.read_last({rollout_id: self._failures.get(rollout_id, 0) + 1})
+            why = f"{file.path}: not enough memory to read it"
+            hint = "It is tried again later, alone; see read.max_line_bytes"
+            self._aside(rollout_id, file, SetAside(why, hint=hint))
+            return
         reason = _Failed(
             f"{file.path}: a fault of codex-projector itself ({type(fault).__name__})",
             hint="Report it with the trace in the log; the other rollouts go on",

@@ -58,6 +58,7 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
     ]
     if found.stored is not None:
         every += _stored(found.stored)
+        every += _attempts(found.stored)
         every += _log(found, found.stored)
         every += _server(found.stored.server)
         every += _sources(found, found.stored.sources)
@@ -187,6 +188,14 @@ def _stored(stored: Stored) -> Iterator[Check]:
         text = f"{database.path}: is damaged ({stored.integrity})"
         mend = "Stop the daemon and run: projector rebuild"
         yield Check("problem", "database", text, mend)
+
+
+def _attempts(stored: Stored) -> Iterator[Check]:
+    for rollout_id, times in stored.attempts[:_NAMED]:
+        ended = f"has ended the daemon {count(times, 'time')}"
+        text = f"rollout {rollout_id}: reading a long line of it {ended}"
+        mend = "It is tried again later, alone. Give it more memory, or lower read.max_line_bytes"
+        yield Check("problem", "memory", text, mend)
 
 
 def _log(found: Examined, stored: Stored) -> Iterator[Check]:

@@ -127,6 +127,8 @@ _SOURCES: Final = Sql(
     " WHERE r.source_id = :source AND r.elsewhere AND c.source_id = s.source_id)"
     " FROM _sources AS s LEFT JOIN _heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
 )
+_FAILED: Final = "SELECT rollout_id, failures FROM _attempts WHERE failures > 0"
+_ATTEMPTS: Final = Sql(f"{_FAILED} ORDER BY 1", f"{_FAILED} AND source_id = :source ORDER BY 1")
 _LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM _rollouts"
 _LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
 
@@ -143,6 +145,7 @@ def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float)
         kinds=tuple(Kind(*row) for row in db.rows(_KINDS)),
         incomplete=tuple(Incomplete(*row) for row in db.rows(_INCOMPLETE)),
         latest_ms=latest_ms,
+        attempts=tuple((one, times) for one, times in db.rows(_ATTEMPTS)),
         server=db.server(),
         sources=tuple(Source(*row) for row in db.rows(_SOURCES)),
     )

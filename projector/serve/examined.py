@@ -79,6 +79,8 @@ class Stored:
     incomplete: tuple[Incomplete, ...]
     latest_ms: int
     """The latest moment that a row was written, by the clock of then."""
+    attempts: tuple[tuple[str, int], ...] = ()
+    """Rollouts whose reading has ended a process, and how often."""
     server: Server | None = None
     """None: it is a file."""
     sources: tuple[Source, ...] = ()

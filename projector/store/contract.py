@@ -160,6 +160,18 @@ class Store(Protocol):
         looked at.
         """
 
+    async def attempt(self, rollout_id: RolloutId) -> None:
+        """Note that a long line of a rollout is being read, which may end this process."""
+
+    async def attempted(self, rollout_ids: Sequence[RolloutId]) -> None:
+        """Note that such lines are read and committed."""
+
+    async def attempts(self, *, count: bool) -> Mapping[RolloutId, int]:
+        """Return rollouts of whose long lines no process has noted the end, with its failures.
+
+        `count`: each has one failure more: whoever read it is no more. Only for the one daemon.
+        """
+
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """Note that files are gone. With `purge` their rows go too; else they stay, marked."""
 

@@ -62,6 +62,13 @@ _CHECKPOINT: Final = (
     "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
     " WHERE source_id = %s AND rollout_id = %s"
 )
+_ATTEMPT: Final = (
+    "INSERT INTO _attempts (source_id, rollout_id, started_at_ms) VALUES (%s, %s, %s)"
+    " ON CONFLICT (source_id, rollout_id) DO UPDATE SET started_at_ms = excluded.started_at_ms"
+)
+_ATTEMPTED: Final = "DELETE FROM _attempts WHERE source_id = %s AND rollout_id = ANY(%s)"
+_COUNT_ATTEMPTS: Final = "UPDATE _attempts SET failures = failures + 1 WHERE source_id = %s"
+_ATTEMPTS_LEFT: Final = "SELECT rollout_id, failures FROM _attempts WHERE source_id = %s"
 _NAMES: Final = "SELECT thread_id, name FROM _names WHERE source_id = %s"
 _TOTALS: Final = (
     "SELECT count(*), (SELECT count(*) FROM _thread_states WHERE source_id = %s),"
@@ -368,6 +375,20 @@ class PostgresStore:
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
         await self._transact(lambda tx: moves.verified(tx, file))
+
+    async def attempt(self, rollout_id: RolloutId) -> None:
+        """See `Store`."""
+        await self._ask(_ATTEMPT, rollout_id, time.time_ns() // 1_000_000)
+
+    async def attempted(self, rollout_ids: Sequence[RolloutId]) -> None:
+        """See `Store`."""
+        await self._ask(_ATTEMPTED, list(rollout_ids))
+
+    async def attempts(self, *, count: bool) -> Mapping[RolloutId, int]:
+        """See `Store`."""
+        if count:
+            await self._ask(_COUNT_ATTEMPTS)
+        return dict(await self._ask(_ATTEMPTS_LEFT))
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""

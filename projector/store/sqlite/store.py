@@ -25,7 +25,7 @@ from projector.rows import Anomaly, Found, Wants
 from projector.store import state_file
 from projector.store.contract import Batch, DaemonState, Heartbeat, Holder, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import feed, index, link, mend, moves, replace, rollouts
+from projector.store.sqlite import attempts, feed, index, link, mend, moves, replace, rollouts
 from projector.store.sqlite.file import (
     PAGE_SIZE,
     faults,
@@ -278,6 +278,18 @@ class SqliteStore:
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
         await self._run(rollouts.verified, file)
+
+    async def attempt(self, rollout_id: RolloutId) -> None:
+        """See `Store`."""
+        await self._run(attempts.begin, rollout_id, self._now_ms())
+
+    async def attempted(self, rollout_ids: Sequence[RolloutId]) -> None:
+        """See `Store`."""
+        await self._run(attempts.end, tuple(rollout_ids))
+
+    async def attempts(self, *, count: bool) -> Mapping[RolloutId, int]:
+        """See `Store`."""
+        return await self._run(attempts.failures, count=count)
 
     async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""

@@ -390,6 +390,16 @@ CREATE TABLE _names (
 );
 COMMENT ON TABLE _names IS 'Names of threads, as a home''s session index has them. Internal.';
 
+-- Rollouts in the midst of a long line. What ends a process while it reads one is tried last.
+CREATE TABLE _attempts (
+  source_id     uuid NOT NULL,
+  rollout_id    text COLLATE "C" NOT NULL,
+  started_at_ms bigint NOT NULL,
+  failures      integer NOT NULL DEFAULT 0,     -- processes that ended meanwhile
+  PRIMARY KEY (source_id, rollout_id)
+);
+COMMENT ON TABLE _attempts IS 'Rollouts of which a long line is being read. Internal.';
+
 -- What the daemons say of themselves; one row a source.
 CREATE TABLE _heartbeat (
   source_id       uuid PRIMARY KEY,

@@ -311,6 +311,13 @@ CREATE TABLE _names (
   name      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Rollouts in the midst of a long line. What ends a process while it reads one is tried last.
+CREATE TABLE _attempts (
+  rollout_id    TEXT PRIMARY KEY,
+  started_at_ms INTEGER NOT NULL,
+  failures      INTEGER NOT NULL DEFAULT 0      -- processes that ended meanwhile
+) STRICT, WITHOUT ROWID;
+
 -- What the daemon says of itself; one row.
 CREATE TABLE _heartbeat (
   id              INTEGER PRIMARY KEY CHECK (id = 1),
