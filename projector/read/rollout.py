@@ -403,6 +403,10 @@ class RolloutReader:
         """
         self._batch = []
         self._splitter.release()
+        if self._position == self._offset and not self._packed:
+            # The fingerprint takes their place; `resume` reads them again in any case.
+            self._known = self._standing()
+            self._head = self._edge = self._tail = self._before = b""
 
     def close(self) -> None:
         """Let go of the file. Safe to call twice; `resume` opens it again."""

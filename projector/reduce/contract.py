@@ -38,6 +38,10 @@ class Reducer(Protocol):
     def next_ordinal(self) -> Ordinal:
         """What Codex would expect next; 0 for legacy rollouts."""
 
+    @property
+    def remembered(self) -> int:
+        """How many earlier rows it holds in memory."""
+
     def wants(self, lines: Sequence[Line]) -> Wants:
         """Tell which earlier rows must be known before `lines` are taken; empty: none (any more).
 

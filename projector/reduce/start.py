@@ -110,6 +110,11 @@ class _Chosen:
         """What Codex would expect next; 0 for legacy rollouts."""
         return Ordinal(0) if self._chosen is None else self._chosen.next_ordinal
 
+    @property
+    def remembered(self) -> int:
+        """How many earlier rows it holds in memory."""
+        return 0 if self._chosen is None else self._chosen.remembered
+
     def wants(self, lines: Sequence[Line]) -> Wants:
         """Tell which earlier rows must be known; before the first record there are none."""
         return Wants() if self._chosen is None else self._chosen.wants(lines)

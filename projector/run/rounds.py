@@ -54,8 +54,9 @@ from projector.run.tail import Tail
 from projector.store.contract import Batch, Store
 from projector.store.standings import Standings
 
-#: Rollouts whose tails are kept for their next news: 30 KB each.
+#: Rollouts whose tails are kept for their next news, and the memory that they take together.
 HOT_TAILS = 1024
+HOT_BYTES = 32 * 1024 * 1024
 #: Compressed ones among those that are read side by side: each unpacks into a window of its own,
 #: of 128 MiB at most.
 PACKED = 2
@@ -144,6 +145,9 @@ class Rounds:
         self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
         self._resting: OrderedDict[RolloutId, Tail] = OrderedDict()
         """Tails that wait for news with their files open."""
+        self._held: dict[RolloutId, int] = {}
+        """Memory that the tails take, about; `_hot_bytes` is that of all."""
+        self._hot_bytes = 0
         self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._stored = Known()
@@ -799,8 +803,17 @@ class Rounds:
         self._resting[rollout_id] = tail
         while len(self._resting) > self._open.resting:
             self._resting.popitem(last=False)[1].rest(is_open=False)
-        while len(self._hot) > HOT_TAILS:
-            self._hot.popitem(last=False)[1].close()
+        self._hot_bytes += tail.held_bytes - self._held.get(rollout_id, 0)
+        self._held[rollout_id] = tail.held_bytes
+        if len(self._hot) > HOT_TAILS or self._hot_bytes > HOT_BYTES:
+            self._cool_down()
+
+    def _cool_down(self) -> None:
+        """Let go of the tails that have waited longest for news, down to what may be kept."""
+        for rollout_id in [one for one in self._hot if one not in self._reading]:
+            if len(self._hot) <= HOT_TAILS and self._hot_bytes <= HOT_BYTES:
+                return
+            self._throw_away(rollout_id)
 
     def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> bool:
         """Let a rollout wait; tell whether the reason is a new one."""
@@ -843,6 +856,7 @@ class Rounds:
             self._reading.pop(rollout_id, None)
             self._fresh.discard(rollout_id)
             self._resting.pop(rollout_id, None)
+            self._hot_bytes -= self._held.pop(rollout_id, 0)
             tail = self._hot.pop(rollout_id, None)
             if tail is not None:
                 tail.close()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -35,6 +35,11 @@ from projector.store.contract import Batch, Store
 if TYPE_CHECKING:
     from projector.read.rollout import RolloutReader
     from projector.reduce.contract import Reducer
+
+
+#: Memory that a tail takes while it rests, and for each row that its reducer remembers; measured.
+_RESTING_BYTES: Final = 16 * 1024
+_ROW_BYTES: Final = 1024
 
 
 class Tail:
@@ -76,6 +81,12 @@ class Tail:
         """Uncompressed bytes read by this tail, those for fingerprints included."""
         open_here = 0 if self._reader is None else self._reader.bytes_read
         return self._bytes_of_closed + open_here
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it takes while it rests."""
+        rows = 0 if self._reducer is None else self._reducer.remembered
+        return _RESTING_BYTES + _ROW_BYTES * rows
 
     @property
     def is_read_ahead(self) -> bool:

@@ -67,6 +67,11 @@ class LegacyReducer:
         """Nothing: legacy records have no ordinals."""
         return Ordinal(0)
 
+    @property
+    def remembered(self) -> int:
+        """How many turns and items it holds in memory."""
+        return len(self._ledger.turns) + len(self._ledger.items)
+
     def save(self) -> bytes:
         """Give the state after the last `take`."""
         return dumped(self._state)

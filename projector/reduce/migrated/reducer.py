@@ -84,6 +84,11 @@ class MaybeMigratedReducer:
         """What Codex would expect next."""
         return self._plain.next_ordinal
 
+    @property
+    def remembered(self) -> int:
+        """How many turns it holds in memory."""
+        return self._plain.remembered
+
     def save(self) -> bytes:
         """Give the state after the last `take`."""
         before = orjson.dumps(self._before)

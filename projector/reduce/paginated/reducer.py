@@ -110,6 +110,11 @@ class PaginatedReducer:
         """What Codex would expect next."""
         return Ordinal(self._desk.saved.next)
 
+    @property
+    def remembered(self) -> int:
+        """How many turns it holds in memory."""
+        return len(self._desk.turns)
+
     def save(self) -> bytes:
         """Give the state after the last `take`.
 

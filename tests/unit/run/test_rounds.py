@@ -17,7 +17,7 @@ from projector.run.batches import limits_of
 from projector.run.rounds import Rounds
 from projector.run.survey import Surveyor
 from projector.store.sqlite.store import SqliteStore
-from tests.benchmarks.rollouts import Rollout
+from tests.benchmarks.rollouts import History, Rollout
 from tests.projecting import backfilled, settings_for
 from tests.rows import rows_of
 from tests.zst import frame
@@ -232,3 +232,28 @@ def test_of_what_is_committed_nothing_is_kept(tmp_path: Path) -> None:
         assert kept < size // 4
 
     scene.play(play)
+
+
+@pytest.mark.parametrize("history", ["paginated", "legacy"])
+def test_tails_are_kept_as_long_as_they_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: History
+) -> None:
+    """By what they take, not only by their number; what was let go is read on all the same."""
+    scene = Scene(tmp_path)
+    grown = [Rollout(seed=number, history=history) for number in range(6)]
+    monkeypatch.setattr("projector.run.rounds.HOT_BYTES", 40_000)
+
+    async def play(store: SqliteStore) -> None:
+        rounds = await scene.rounds(store)
+        for _ in range(3):
+            for rollout in grown:
+                rollout.write(scene.home, size=rollout.offset + 5_000)
+            await scene.catch_up(rounds)
+
+            assert 0 < len(rounds._hot) < len(grown)
+            assert sum(tail.held_bytes for tail in rounds._hot.values()) <= 40_000
+        rounds.close()
+
+    scene.play(play)
+    backfilled(scene.home, tmp_path / "whole.db")
+    assert rows_of(scene.database) == rows_of(tmp_path / "whole.db")
