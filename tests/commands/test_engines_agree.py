@@ -145,7 +145,7 @@ def test_the_change_feed(both: Both, capsysbinary: pytest.CaptureFixture[bytes])
     for _, out, _ in said(both, capsysbinary, "events"):
         changes = [json.loads(line) for line in out.splitlines()]
         assert [one["seq"] for one in changes] == list(range(1, len(changes) + 1))
-        names = frozenset({"seq", "committed_at_ms", "host"})
+        names = frozenset({"seq", "cursor", "committed_at_ms", "host"})
         feeds.append(sorted(json.dumps(without(one, names), sort_keys=True) for one in changes))
 
     assert feeds[0] == feeds[1]
