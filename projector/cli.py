@@ -204,7 +204,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     from projector.run.daemon import follow  # noqa: PLC0415
     from projector.run.systemd import Pulse  # noqa: PLC0415
     from projector.serve.public import Public  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
+    from projector.store.open import closed_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
     log.configure(settings.log.level, settings.log.format)
@@ -212,22 +212,28 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     pulse()
 
     async def serve() -> None:
-        store = await open_store(
+        store = closed_store(
             settings.database,
             source=settings.source.name,
             busy_timeout_s=settings.store.busy_timeout_s,
             on_progress=pulse,
         )
+        answered = True
         try:
-            await follow(
+            answered = await follow(
                 store,
                 settings,
                 load=lambda: _settings(context, codex_home, database),
                 pulse=pulse,
                 audience=Public(_reading),
+                opening=store.reopen,
             )
         finally:
             await store.close()
+        if not answered:
+            # Threads that ask the silent server cannot be ended, and would be waited for.
+            sys.stderr.flush()
+            os._exit(0)
 
     asyncio.run(serve())
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,20 +61,58 @@ def health(
     Asks database and files, not the daemon: it answers when that is stopped or hung. With --json
     the answer is a document of the form health+json.
     """
-    from projector.serve.health import Asked, Level, Verdict  # noqa: PLC0415
+    import json  # noqa: PLC0415 - see the module's docstring
+
+    from projector.commands.deadline import answer_within  # noqa: PLC0415 - same
+
+    def answer() -> bytes:
+        level, line, document = _answer(context, codex_home, database, warning, critical)
+        return json.dumps([level, document if as_json else line]).encode()
+
+    told = answer_within(timeout, answer)
+    if told is None:
+        level, line, document = _unknown(f"no answer within {timeout:g} s")
+    elif not told:
+        level, line, document = _unknown("a fault of projector's own; see: projector status")
+    else:
+        level, line = json.loads(told)
+        document = line
+    if as_json:
+        output.write_document(document)
+    else:
+        output.say(brief(line))
+    return int(level)
+
+
+_Answer = tuple[int, str, "dict[str, Any]"]
+
+
+def _answer(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    warning: tuple[str, ...],
+    critical: tuple[str, ...],
+) -> _Answer:
+    """Return the exit code, the line and the document, without secrets."""
+    from projector.serve.health import Asked  # noqa: PLC0415 - see the module's docstring
 
     try:
         asked = Asked(warning=_ranges("-w", warning), critical=_ranges("-c", critical))
-        with _no_longer_than(timeout):
-            verdict = _verdict(context, codex_home, database, asked)
+        return _told(_verdict(context, codex_home, database, asked))
     except (ProjectorError, OSError) as error:
         # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
-        verdict = Verdict(level=Level.UNKNOWN, text=str(error))
-    if as_json:
-        output.write_document(redact_document(verdict.document()))
-    else:
-        output.say(brief(redact(verdict.line())))
-    return verdict.level.value
+        return _unknown(str(error))
+
+
+def _unknown(text: str) -> _Answer:
+    from projector.serve.health import Level, Verdict  # noqa: PLC0415 - see the module's docstring
+
+    return _told(Verdict(level=Level.UNKNOWN, text=text))
+
+
+def _told(verdict: Verdict) -> _Answer:
+    return verdict.level.value, redact(verdict.line()), redact_document(verdict.document())
 
 
 def _verdict(
@@ -118,20 +154,3 @@ def _ranges(option: str, given: tuple[str, ...]) -> dict[str, Range]:
         except ValueError as error:
             raise UsageError(f"{option} {text}: {error}") from None
     return found
-
-
-@contextmanager
-def _no_longer_than(seconds: float) -> Iterator[None]:
-    """Give up after so long: an answer that comes too late is none."""
-    import signal  # noqa: PLC0415 - see the module's docstring
-
-    def late(*_: object) -> NoReturn:
-        raise ProjectorError(f"no answer within {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

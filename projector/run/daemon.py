@@ -37,6 +37,8 @@ from projector.run.systemd import Pulse
 from projector.settings import Search, Settings
 from projector.store.contract import DaemonState, Heartbeat, Holder, Store
 
+#: After SIGTERM, a server that does not answer is waited for so long, in seconds.
+LEAVE_S: Final = 10.0
 #: While there is work, a sign of life at least this often, in seconds.
 BUSY_BEAT_S: Final = 5.0
 #: Of rollouts that may hold other bytes than were read, so many are compared at a time, and how
@@ -62,11 +64,16 @@ async def follow(
     load: Callable[[], Settings] | None = None,
     pulse: Pulse | None = None,
     audience: Audience | None = None,
-) -> None:
+    opening: Callable[[], Awaitable[None]] | None = None,
+) -> bool:
     """Follow the homes until SIGTERM or SIGINT; what was read is committed before it returns.
+
+    Returns False if a server did not answer any more, and threads may still wait for it.
 
     `load`: gives the settings anew at SIGHUP, or raises UsageError; None: SIGHUP changes nothing.
     `pulse`: is given the signs of life of the work. `audience`: is told how it goes.
+
+    `opening`: opens the store, tried until it works; None: it is open.
 
     Raises:
         AlreadyRunning: another daemon has this database.
@@ -78,18 +85,33 @@ async def follow(
         debounce_ms=settings.run.debounce_ms,
         force_polling=settings.run.watch == "poll",
     )
-    daemon = Daemon(store, settings, watch, stop, load=load, pulse=pulse, audience=audience)
+    daemon = Daemon(
+        store, settings, watch, stop, load=load, pulse=pulse, audience=audience, opening=opening
+    )
     loop = asyncio.get_running_loop()
+    late: list[bool] = []
+
+    def leave() -> None:
+        """Stop, and after a while no longer wait for a server that is silent."""
+        if not stop.is_set():
+            stop.set()
+            loop.call_later(LEAVE_S, abandon)
+
+    def abandon() -> None:
+        late.append(True)
+        store.abandon()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, leave)
     # A terminal that is closed sends it too: then nobody is there to stop us later.
-    loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else daemon.reload)
+    loop.add_signal_handler(signal.SIGHUP, leave if sys.stderr.isatty() else daemon.reload)
     try:
         async with watch:
             await daemon.run()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
+    return not late
 
 
 class Daemon:
@@ -105,8 +127,12 @@ class Daemon:
         load: Callable[[], Settings] | None = None,
         pulse: Pulse | None = None,
         audience: Audience | None = None,
+        opening: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Get ready; `run` begins."""
+        self._opening = opening
+        self._public = False
+        """The audience has begun."""
         self._store = store
         self._settings = settings
         self._watch = watch
@@ -167,13 +193,28 @@ class Daemon:
 
     async def run(self) -> None:
         """Hold the database, catch up, follow, leave."""
-        await self._until_ok(lambda: self._store.hold(self._holder))
+        if self._opening is not None:
+            await self._until_ok(self._opening)
+        held: list[bool] = []
+
+        async def hold() -> None:
+            await self._store.hold(self._holder)
+            held.append(True)
+
+        try:
+            await self._until_ok(hold)
+        finally:
+            if not held and self._public:
+                await self._audience.end()
+        if not held:  # told to leave before the database could be had
+            systemd.stopping("leaving")
+            return
         log.event("daemon.started", pid=self._holder.pid, homes=len(self._settings.codex_homes))
         self._fit_watchdog()
         await self._until_ok(self._remember)
         helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._heed_stop())]
         try:
-            await self._audience.begin(self._settings, self.meters)
+            await self._go_public()
             await self._until_ok(self._beat)
             await self._wake.wait()  # the first hints: watching has begun
             self._ready = True
@@ -196,6 +237,12 @@ class Daemon:
         with suppress(StoreUnavailable):
             await self._beat("stopping")
         log.event("daemon.stopped", records=self._rounds.counters.records)
+
+    async def _go_public(self) -> None:
+        """Let the endpoint listen. It does so too while a server is waited for at the start."""
+        if not self._public:
+            self._public = True
+            await self._audience.begin(self._settings, self.meters)
 
     async def _remember(self) -> None:
         """Know what the store has."""
@@ -513,6 +560,9 @@ class Daemon:
                 self._store_faults += 1
                 self._give_descriptors()
                 await self._note_fault(str(lost))
+                # Of a file, only who holds its lock may take the endpoint's place.
+                if not self._settings.database_path:
+                    await self._go_public()
                 lasts_s = time.monotonic() - (self._fault_since or 0.0)
                 if not told and lasts_s >= LASTING_S:
                     log.event("store.unavailable", error=str(lost), seconds=round(lasts_s))

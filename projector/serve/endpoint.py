@@ -82,7 +82,11 @@ class Endpoint:
         app.router.add_get("/metrics", self._metrics)
         # Without signals: the daemon has its own. Without a log: no scrape is worth a line.
         self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, logger=self._refusals.logger
+            app,
+            handle_signals=False,
+            access_log=None,
+            logger=self._refusals.logger,
+            shutdown_timeout=2,
         )
         await self._runner.setup()
         assert self._runner.server is not None, "it is set up"

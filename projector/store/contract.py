@@ -89,6 +89,12 @@ class Store(Protocol):
             AlreadyRunning: another daemon has it; says which, where, since when.
         """
 
+    def abandon(self) -> None:
+        """Stop waiting for a server: what is under way, and all that follows, fails at once.
+
+        For when the process has to leave. What was not confirmed is raised as StoreUnavailable.
+        """
+
     async def reopen(self) -> None:
         """Go over to the database that is there now, made anew if there is none, and hold it.
 

@@ -31,6 +31,31 @@ async def open_store(
 ) -> Store:
     """Open the database of a URL: made, private and brought to the present schema if need be.
 
+    Arguments are those of `closed_store`.
+
+    Raises:
+        UsageError: the URL is none that we know.
+        StoreRefused: the database cannot be used as it is.
+        StoreUnavailable: it cannot be used now.
+    """
+    store = closed_store(url, source=source, busy_timeout_s=busy_timeout_s, on_progress=on_progress)
+    try:
+        await store.reopen()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def closed_store(
+    url: str,
+    *,
+    source: str = "",
+    busy_timeout_s: float = 30.0,
+    on_progress: Callable[[], None] | None = None,
+) -> Store:
+    """Create the store of a URL without opening it: `Store.reopen` does, as often as it takes.
+
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
     `postgresql://...`: as libpq takes it.
     `source`: whose rows these are, where several hosts write one database; empty: the host's.
@@ -39,20 +64,16 @@ async def open_store(
 
     Raises:
         UsageError: the URL is none that we know.
-        StoreRefused: the database cannot be used as it is.
-        StoreUnavailable: it cannot be used now.
     """
     if is_postgres(url):
         try:
             from projector.store.postgres.store import PostgresStore  # noqa: PLC0415 - see above
         except ImportError as error:
             raise _lacking(url) from error
-        return await PostgresStore.open(
-            url, source=source or _host(), busy_timeout_s=busy_timeout_s
-        )
+        return PostgresStore.closed(url, source=source or _host(), busy_timeout_s=busy_timeout_s)
     from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415 - see the docstring
 
-    return await SqliteStore.open(
+    return SqliteStore.closed(
         sqlite_path(url), busy_timeout_s=busy_timeout_s, on_progress=on_progress
     )
 

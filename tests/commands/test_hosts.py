@@ -165,7 +165,7 @@ def test_a_server_that_is_not_there(hosts: Hosts, url: str) -> None:
     code, out, err = hosts.run("a", "health", url=url)
     assert (code, err, out.count("\n")) == (3, "", 1)
     assert out.startswith("UNKNOWN: postgresql://")
-    for command in ("status", "threads", "events", "verify", "rebuild", "backfill", "run"):
+    for command in ("status", "threads", "events", "verify", "rebuild", "backfill"):
         code, out, err = hosts.run("a", command, url=url)
         assert (code, out, err.count("\n")) == (1, "", 1), command
         assert "geheim" not in err

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import conninfo, errors
 
 from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
-from projector.model.database_url import HARMLESS, SECRET, fault, secrets, shown
+from projector.model.database_url import HARMLESS, SECRET, fault, options, secrets, shown
 from projector.redaction import learn, redact_driver
 from projector.store.postgres.passwords import passwords
 
@@ -113,7 +113,12 @@ _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
     "25006": (StoreUnavailable, "cannot be written: a standby, or read-only", "Name the primary"),
     "28": (StoreRefused, "does not let us in", "Check user, password and pg_hba.conf"),
     "3D000": (StoreRefused, "there is no such database", "Make it: createdb"),
-    "3F000": (StoreRefused, "there is no such schema", "Make it: CREATE SCHEMA"),
+    "3F000": (
+        StoreRefused,
+        "there is no schema that this user may use",
+        "As its owner: GRANT USAGE, CREATE ON SCHEMA public TO THE_USER; or make one: CREATE"
+        " SCHEMA",
+    ),
     "42501": (StoreRefused, "permission denied", "Grant the user CREATE on the schema"),
     "53100": (StoreUnavailable, "the server's disk is full", "Free some space"),
     "53": (StoreUnavailable, "the server is out of resources", ""),
@@ -134,8 +139,35 @@ _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
 _OTHER_SCHEMA: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 
 
-def explained(url: str, error: psycopg.Error) -> ProjectorError | None:
-    """Say what a fault means for the one who runs us; None: it is our own."""
+#: What the server says when a right is missing.
+_DENIED: Final = re.compile(r"(?:permission denied for|must be owner of) (\w+) (\S+)")
+
+
+def _missing_right(url: str, text: str, *, reading: bool) -> str:
+    """Return the statement that gives the right that is missing; "": the text does not say which.
+
+    `reading`: no more is needed than to read.
+    """
+    found = _DENIED.search(text)
+    if found is None:
+        return ""
+    kind, name = found[1], found[2].strip('",.')
+    user = options(url).get("user") or "THE_USER"
+    if "must be owner" in text:
+        return f"Run once as the owner of {name}, or: ALTER {kind.upper()} {name} OWNER TO {user}"
+    rights = {
+        "schema": ("USAGE" if reading else "USAGE, CREATE", f"SCHEMA {name}"),
+        "database": ("CONNECT" if "CONNECT" in text else "CREATE", f"DATABASE {name}"),
+        "sequence": ("USAGE", f"SEQUENCE {name}"),
+        "function": ("EXECUTE", f"FUNCTION {name}"),
+    }
+    table = ("SELECT" if reading else "SELECT, INSERT, UPDATE, DELETE", f"TABLE {name}")
+    right, what = rights.get(kind, table)
+    return f"As its owner: GRANT {right} ON {what} TO {user}"
+
+
+def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> ProjectorError | None:
+    """Return what a fault means for the one who runs us; None: it is our own."""
     where = shown(url)
     if isinstance(error, _OTHER_SCHEMA):
         return StoreRefused(
@@ -146,9 +178,11 @@ def explained(url: str, error: psycopg.Error) -> ProjectorError | None:
     for length in range(len(code), 1, -1):
         if known := _FAULTS.get(code[:length]):
             kind, what, hint = known
+            if code in ("42501", "3F000"):
+                hint = _missing_right(url, said(error), reading=reading) or hint
             return kind(f"{where}: {what} ({said(error)})", hint=hint)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        return _unreached(where, error)
+        return _unreached(url, error)
     return None
 
 
@@ -159,8 +193,11 @@ _NOT_LET_IN: Final = re.compile(
 )
 
 
-def _unreached(where: str, error: psycopg.Error) -> ProjectorError:
+def _unreached(url: str, error: psycopg.Error) -> ProjectorError:
+    where = shown(url)
     text = said(error)
+    if right := _missing_right(url, text, reading=True):
+        return StoreRefused(f"{where}: {text}", hint=right)
     if found := _NOT_LET_IN.search(text):
         if found[0].startswith("could not translate"):
             return StoreUnavailable(f"{where}: {text}", hint="Check the host's name")

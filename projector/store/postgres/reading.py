@@ -19,7 +19,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
 from projector import escapes
-from projector.errors import ProjectorError, StoreMissing, StoreRefused
+from projector.errors import ProjectorError, StoreMissing, StoreRefused, StoreUnavailable
 from projector.model.database_url import shown, source_id
 from projector.store import state_file
 from projector.store.heartbeat import Published
@@ -208,8 +208,17 @@ def explaining(url: str) -> Iterator[None]:
         raise StoreMissing(
             f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
         ) from error
+    except errors.SerializationFailure as error:
+        # Who only reads is in nobody's way: on a standby what the primary did could not wait.
+        raise StoreUnavailable(
+            f"{shown(url)}: the standby had to go on with what the primary wrote ({said(error)})",
+            hint="Try again; max_standby_streaming_delay or hot_standby_feedback, set on the"
+            " standby, leave readers more time",
+        ) from error
     except psycopg.Error as error:
-        raise (explained(url, error) or StoreRefused(f"{shown(url)}: {said(error)}")) from error
+        raise (
+            explained(url, error, reading=True) or StoreRefused(f"{shown(url)}: {said(error)}")
+        ) from error
 
 
 @functools.cache

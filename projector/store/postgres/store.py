@@ -109,6 +109,16 @@ class PostgresStore:
         self.trips = 0
         """Round trips of connections that are given up."""
         self._closed = False
+        self._abandoned = False
+        self._connecting: asyncio.Task[psycopg.AsyncConnection[Row]] | None = None
+
+    @classmethod
+    def closed(cls, url: str, *, source: str = "", busy_timeout_s: float = 30.0) -> Self:
+        """Create the store of a database without connecting to it: `reopen` does.
+
+        Arguments are those of `open`.
+        """
+        return cls(url, source or socket.gethostname(), busy_timeout_s, _now_ms)
 
     @classmethod
     async def open(
@@ -148,7 +158,7 @@ class PostgresStore:
         if self._db is not None and not self._db.closed and self._wire is not None:
             return self._wire
         try:
-            self._db = await connect(self.url)
+            self._db = await self._connect()
         except StoreRefused as refused:
             if self._identity is None:
                 raise
@@ -192,6 +202,32 @@ class PostgresStore:
         self._confirmed = {
             one.file.name.rollout_id: (one.end.generation, one.end.offset) for one in ends
         }
+
+    async def _connect(self) -> psycopg.AsyncConnection[Row]:
+        """Connect, until `abandon` is called."""
+        if not self._abandoned:
+            self._connecting = asyncio.ensure_future(connect(self.url))
+            try:
+                return await self._connecting
+            except asyncio.CancelledError:
+                self._connecting.cancel()
+                if not self._abandoned:
+                    raise
+            finally:
+                self._connecting = None
+        raise StoreUnavailable(f"{shown(self.url)}: the server does not answer")
+
+    def abandon(self) -> None:
+        """See `Store`. A connection is cut: its server, if it lives, takes the rest back."""
+        self._abandoned = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._db is not None:
+            with (
+                suppress(psycopg.Error, OSError),
+                socket.fromfd(self._db.pgconn.socket, socket.AF_UNIX, socket.SOCK_STREAM) as wire,
+            ):
+                wire.shutdown(socket.SHUT_RDWR)
 
     async def _give_up(self) -> None:
         db, self._db = self._db, None

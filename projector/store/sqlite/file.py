@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -59,15 +60,25 @@ def prepare(path: Path) -> None:
         raise refused(path, error) from error
 
 
-def refused(path: Path, error: OSError) -> StoreRefused:
-    """Say why the operating system does not let us use a file."""
+#: What may heal by itself: a disk that is full, gone for a while, or fails to read.
+_PASSING: Final = frozenset(
+    {
+        errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+    }
+)  # fmt: skip
+
+
+def refused(path: Path, error: OSError) -> ProjectorError:
+    """Return the error that says why the operating system does not let us use a file."""
     reason = (error.strerror or "unknown fault").lower()
     hint = {
         "permission denied": "Run as its owner, or give another path",
         "read-only file system": "Give a path on a disk that can be written",
         "no space left on device": "Free some space",
     }.get(reason, "Give another path")
-    return StoreRefused(f"{path}: {reason}", hint=hint)
+    kind = StoreUnavailable if error.errno in _PASSING else StoreRefused
+    return kind(f"{path}: {reason}", hint=hint)
 
 
 def _missing(folder: Path) -> Iterator[Path]:
@@ -180,7 +191,25 @@ def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
     if code in _PERHAPS_FULL and is_full(str(path)):
         code = sqlite3.SQLITE_FULL  # it is not always told so: of the log's index it is not
     kind, what, hint = _FAULTS.get(code, (StoreUnavailable, f"cannot be used ({error})", ""))
+    if code in _MAY_COME_BACK:
+        hint = _missing_right(path) or hint
     return kind(f"{path}: {what}", hint=hint)
+
+
+def _missing_right(path: Path) -> str:
+    """Return how to give the right that this user lacks; "": all are there."""
+    for place, why in (
+        (path, ""),
+        (path.parent, "SQLite makes -wal and -shm beside the database: "),
+    ):
+        if os.path.exists(place) and not os.access(place, os.W_OK, effective_ids=True):
+            facts = os.stat(place)
+            return (
+                f"{why}this user (uid {os.geteuid()}) may not write {place}, which is uid"
+                f" {facts.st_uid}'s with mode {facts.st_mode & 0o777:04o}: run as its owner, or let"
+                " that one chmod u+w or chown it"
+            )
+    return ""
 
 
 def _code(error: sqlite3.DatabaseError) -> int:

@@ -93,7 +93,7 @@ class SqliteStore:
         self._closed = False
 
     @classmethod
-    async def open(
+    def closed(
         cls,
         path: Path,
         *,
@@ -101,7 +101,7 @@ class SqliteStore:
         now_ms: Callable[[], int] = _now_ms,
         on_progress: Callable[[], None] | None = None,
     ) -> Self:
-        """Open a database file: made, private and brought to the present schema if need be.
+        """Create the store of a database file without opening it: `reopen` does.
 
         `busy_timeout_s`: how long to wait for another program's write; then StoreUnavailable.
         `now_ms`: the clock of `noted_at_ms` and its like.
@@ -122,8 +122,29 @@ class SqliteStore:
                 await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
             return db
 
-        store = cls(path, connect, now_ms)
-        await store._open()
+        return cls(path, connect, now_ms)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        busy_timeout_s: float = 30.0,
+        now_ms: Callable[[], int] = _now_ms,
+        on_progress: Callable[[], None] | None = None,
+    ) -> Self:
+        """Open a database file: made, private and brought to the present schema if need be.
+
+        Arguments are those of `closed`.
+
+        Raises:
+            StoreRefused: it cannot be used as it is.
+            StoreUnavailable: it cannot be used now.
+        """
+        store = cls.closed(
+            path, busy_timeout_s=busy_timeout_s, now_ms=now_ms, on_progress=on_progress
+        )
+        await store._open()  # noqa: SLF001 - its own
         return store
 
     async def _open(self) -> None:
@@ -155,7 +176,8 @@ class SqliteStore:
                 await asyncio.to_thread(remove_log, self.path)
             await self._open()
         except StoreRefused as refused:
-            if isinstance(refused.__cause__, OSError):  # a disk, a permission: it may come back
+            # Where it was open before, a disk or a permission may come back.
+            if self._file is not None and isinstance(refused.__cause__, OSError):
                 raise StoreUnavailable(refused.message, hint=refused.hint) from refused
             raise
         if self._lock is not None and not is_held(self.path, self._lock):
@@ -163,6 +185,9 @@ class SqliteStore:
             os.close(self._lock)
             self._lock = None
             await self.hold(self._holder)
+
+    def abandon(self) -> None:
+        """See `Store`. SQLite's work is this process's own: there is nobody to wait for."""
 
     async def _let_go(self) -> None:
         db, self._db = self._db, None
