@@ -137,6 +137,7 @@ LAZY: Final = {
     "doctor": "doctor",
     "events": "events",
     "health": "health",
+    "help": "help",
     "install": "install",
     "purge": "purge",
     "rebuild": "rebuild",
@@ -161,7 +162,8 @@ class Commands(click.Group):
             return super().get_command(ctx, cmd_name)
         from importlib import import_module  # noqa: PLC0415 - see the module's docstring
 
-        found = getattr(import_module(f"projector.commands.{LAZY[cmd_name]}"), cmd_name)
+        module = import_module(f"projector.commands.{LAZY[cmd_name]}")
+        found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         assert isinstance(found, click.Command)
         return found
 

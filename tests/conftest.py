@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,7 +15,39 @@ from tests.server import Server
 
 # A machine with other work is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("patient"), max_examples=10)
 settings.load_profile("patient")
+
+#: What the tests of a folder stand on, by its name: also the name of their marker.
+MARKS = {
+    "unit": ("pure", ""),
+    "files": ("files", ""),
+    "commands": ("commands", "PostgreSQL"),
+    "contract": ("contract", "PostgreSQL"),
+    "faults": ("faults", "PostgreSQL"),
+    "service": ("service", "systemd in namespaces of its own"),
+    "live": ("live", "the real Codex (from npm at the first run, 425 MB)"),
+    "wheel": ("wheel", "a wheel in an environment of its own"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their folders."""
+    for item in items:
+        mark = _mark_of(item)
+        if mark is not None:
+            item.add_marker(mark[0])
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:
+    """Say what is about to be started."""
+    needed = {mark[1] for item in items if (mark := _mark_of(item)) is not None and mark[1]}
+    return [f"starts: {', '.join(sorted(needed))}"] if needed else []
+
+
+def _mark_of(item: pytest.Item) -> tuple[str, str] | None:
+    parts = item.path.relative_to(Path(__file__).parent).parts
+    return MARKS.get(parts[0]) if len(parts) > 1 else None
 
 
 @pytest.fixture(autouse=True, scope="session")

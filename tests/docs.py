@@ -1,4 +1,4 @@
-"""Makes the settings file, the units, the manual and the README's tables from the code.
+"""Makes the settings file, the units, the man page and the tables of the manual from the code.
 
     python -m tests.docs
 
@@ -19,6 +19,7 @@ from tests import manual, questions, tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = ROOT / "projector" / "docs"
 CONFIG_FILE = ROOT / "config" / "projector.toml"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
@@ -39,6 +40,19 @@ HEAD = """\
 # $XDG_CONFIG_HOME/codex-projector/config.toml, /etc/codex-projector/config.toml.
 # Each can be set in the environment too: PROJECTOR_DATABASE, PROJECTOR_RUN__RESCAN_S.
 """
+
+
+def manual_text() -> str:
+    """Return README and manual as one text."""
+    pages = [README, *sorted(PAGES.glob("*.md"))]
+    return "\n".join(page.read_text("utf-8") for page in pages)
+
+
+def filled(text: str) -> str:
+    """Return a page with its tables and answers as the code gives them now."""
+    table = settings_table()
+    text = TABLE.sub(lambda _: table, text)
+    return questions.answered(tables.filled(text))
 
 
 def meta_of(kind: Any) -> tuple[str, str]:
@@ -85,7 +99,7 @@ def config_file() -> str:
 
 
 def settings_table() -> str:
-    """Give the README's table."""
+    """Return the table of settings."""
     rows = ["| setting | default | unit | meaning |", "| --- | --- | --- | --- |"]
     for (section, name), (kind, default) in config.fields().items():
         description, unit = meta_of(kind)
@@ -106,6 +120,5 @@ if __name__ == "__main__":
     for name, text in units().items():
         (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")
-    table = settings_table()
-    readme = TABLE.sub(lambda _: table, README.read_text("utf-8"))
-    README.write_text(tables.filled(questions.answered(readme)), "utf-8")
+    for page in (README, *PAGES.glob("*.md")):
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")

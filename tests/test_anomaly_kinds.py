@@ -1,4 +1,4 @@
-"""The README tells every kind of anomaly that the code notes, and no other."""
+"""The manual tells every kind of anomaly that the code notes, and no other."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def _noted(path: Path) -> Iterator[str]:
                 yield f"unknown_{kind}"
 
 
-def test_the_readme_tells_every_kind() -> None:
+def test_the_manual_tells_every_kind() -> None:
     noted = {kind for path in (docs.ROOT / "projector").rglob("*.py") for kind in _noted(path)}
     (table,) = re.findall(
         r"^\| kind \| what was found .*\n\|.*\n((?:\|.*\n)+)",
-        docs.README.read_text("utf-8"),
+        docs.manual_text(),
         re.MULTILINE,
     )
     told = {

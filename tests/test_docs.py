@@ -22,7 +22,9 @@ from tests import docs, manual, questions, tables
 from tests.sample import make
 
 README = docs.README.read_text("utf-8")
-FENCED = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+MANUAL = docs.manual_text()
+PAGES = {page.stem: page.read_text("utf-8") for page in (docs.README, *docs.PAGES.glob("*.md"))}
+FENCED = re.findall(r"^```(\w+)\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
 
 
 def test_the_settings_file_holds_every_setting_with_its_default() -> None:
@@ -30,14 +32,39 @@ def test_the_settings_file_holds_every_setting_with_its_default() -> None:
     assert docs.CONFIG_FILE.read_text("utf-8") == docs.config_file()
 
 
-def test_the_readme_holds_every_setting() -> None:
-    """Else: python -m tests.docs."""
-    assert docs.settings_table() in README
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_as_the_code_has_it(name: str) -> None:
+    """Tables and the sample's answers. Else: python -m tests.docs."""
+    assert docs.filled(PAGES[name]) == PAGES[name]
 
 
-def test_the_readme_holds_every_event_and_metric() -> None:
-    """Else: python -m tests.docs."""
-    assert tables.filled(README) == README
+def test_the_manual_holds_every_setting_event_and_metric() -> None:
+    for table in (docs.settings_table(), tables.events(), tables.numbers()):
+        assert table in MANUAL
+
+
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= 200
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    """On any forge: they are relative, and to files or headings that are there."""
+    page = docs.README if name == "README" else docs.PAGES / f"{name}.md"
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGES[name]):
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path) if path else page
+        assert found.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), re.MULTILINE)
+            known = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in heads}
+            assert anchor in known
+
+
+def test_the_readme_links_every_page() -> None:
+    linked = set(re.findall(r"\(projector/docs/([\w-]+)\.md\)", README))
+
+    assert linked == set(PAGES) - {"README"}
 
 
 def test_the_settings_file_taken_at_its_word_changes_nothing(tmp_path: Path) -> None:
@@ -75,14 +102,14 @@ def test_every_setting_is_heeded_by_somebody() -> None:
 
 def test_the_readme_names_every_command_and_option() -> None:
     for name, command in cli.app.every().items():
-        assert re.search(rf"^\| `{name}[ `\[]", README, re.MULTILINE), name
+        assert re.search(rf"^\| `{name}[ `\[]", MANUAL, re.MULTILINE), name
         for option in command.params:
             if isinstance(option, click.Option):
-                assert f"`{option.opts[0]}" in README, (name, option.opts)
+                assert f"`{option.opts[0]}" in MANUAL, (name, option.opts)
 
 
 def test_the_readme_names_every_exit_code() -> None:
-    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", MANUAL, re.MULTILINE)}
 
     assert documented == {
         0, cli.FAILED, cli.USAGE, cli.HELD, cli.INTERRUPTED, *(one.value for one in health.Level)
@@ -116,14 +143,9 @@ def test_the_first_command_shows_something(first_look: Path) -> None:
     database.close()
 
 
-def test_the_answers_of_the_readme_are_those_of_the_sample() -> None:
-    """Else: python -m tests.docs."""
-    assert questions.answered(README) == README
-
-
 def test_ten_questions_are_answered() -> None:
     """None of them by nothing."""
-    asked = questions.questions(README)
+    asked = questions.questions(PAGES["questions"])
 
     assert len(asked) == 10
     assert [one.words for one in asked if one.answer.count("\n") < 3] == []
@@ -136,8 +158,7 @@ def test_ten_questions_are_answered() -> None:
         for kind, text in FENCED
         if kind == "sql"
         for query in re.split(r"(?<=;)\n", text.strip())
-    ]
-    + re.findall(r"sqlite3 threads\.db '(.*)'", README),
+    ],
 )
 def test_the_queries_run(first_look: Path, query: str) -> None:
     database = sqlite3.connect(first_look)

@@ -125,12 +125,6 @@ def thread_id(value: Any, name: str) -> str:
     raise Refused(name)
 
 
-def opt_thread_id(fields: Object, name: str) -> str | None:
-    """Give a thread's id or None."""
-    value = fields.get(name)
-    return None if value is None else thread_id(value, name)
-
-
 def agent_path(fields: Object, name: str) -> str:
     """Give an agent's path: `/root`, what is under it, or `/morpheus`."""
     value = text(fields, name)

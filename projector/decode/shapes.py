@@ -122,15 +122,6 @@ def values(of: Shape) -> Shape:
     return shape
 
 
-def opt(of: Shape) -> Shape:
-    """Take null, too."""
-
-    def shape(value: Any) -> bool:
-        return value is None or of(value)
-
-    return shape
-
-
 def obj(
     must: Mapping[str, Shape],
     may: Mapping[str, Shape] | None = None,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from projector.discover.scan import ARCHIVED, SESSION_INDEX, SESSIONS
 from projector.place import RolloutName
@@ -39,13 +39,6 @@ class Hints(NamedTuple):
     """Due for a `scan`, with or without news."""
     names: frozenset[str] = frozenset()
     """Homes whose `session_index.jsonl` may have changed."""
-
-
-class Waker(Protocol):
-    """Waits until there may be news."""
-
-    async def wait(self) -> Hints:
-        """Give the next hints, never none; the first time at once: all homes."""
 
 
 class Agenda:

@@ -113,7 +113,7 @@ def mount_table() -> str:
 
 
 class Watch:
-    """A `Waker` over the file system. `close` it, or use it in an `async with`."""
+    """Waits until there may be news in the file system. `close` it, or use `async with`."""
 
     def __init__(
         self,

@@ -27,8 +27,6 @@ from projector.read.agree import Agreements
 from projector.rows import Anomaly
 from projector.store.contract import Store
 
-#: Kind of the anomaly that tells of a file that is not projected because another one is.
-SECOND_FILE: Final = "second_file"
 #: Of so many looks at all homes one lists every folder, whatever its times say.
 LISTED_EVERY: Final = 10
 
@@ -187,7 +185,7 @@ async def note_second_files(
     notes = notes_of(passed_over)
     for rollout_id, each in notes.items():
         await store.note(rollout_id, each)
-    for rollout_id, noted in (await store.noted(SECOND_FILE)).items():
+    for rollout_id, noted in (await store.noted("second_file")).items():
         projected = files.get(rollout_id)
         stale = [
             one
@@ -211,6 +209,6 @@ def notes_of(passed_over: Iterable[PassedOver]) -> Mapping[RolloutId, tuple[Anom
     notes: dict[RolloutId, tuple[Anomaly, ...]] = {}
     for over in passed_over:
         rollout_id = over.file.name.rollout_id
-        note = Anomaly(SECOND_FILE, Offset(0), 0, over.note)
+        note = Anomaly("second_file", Offset(0), 0, over.note)
         notes[rollout_id] = (*notes.get(rollout_id, ()), note)
     return notes

@@ -121,7 +121,7 @@ class Endpoint:
     async def _by_our_name(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         """Refuse a request that was meant for another name."""
         if self._names is not None and not is_ours(request.headers.get("Host", ""), self._names):
-            self._refusals.note("a name that is not ours")
+            self._refusals.count("a name that is not ours")
             raise web.HTTPMisdirectedRequest(reason="not a name of this endpoint: serve.host_names")
         return await handler(request)
 

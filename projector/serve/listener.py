@@ -43,7 +43,7 @@ class Refusals(logging.Handler):
         self.logger = logging.Logger("endpoint")  # noqa: LOG001 - none of the process's own
         self.logger.addHandler(self)
 
-    def note(self, reason: str) -> None:
+    def count(self, reason: str) -> None:
         """Count one, and log those that were not told of if it is time."""
         self.total += 1
         self._untold[reason] += 1
@@ -55,7 +55,7 @@ class Refusals(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count what the library could not read; what was sent is not logged."""
         if record.levelno >= logging.WARNING:
-            self.note("not HTTP")
+            self.count("not HTTP")
 
 
 class Gate:
@@ -85,7 +85,7 @@ class Gate:
 
     def refuse(self, reason: str) -> None:
         """Count what is refused."""
-        self._refusals.note(reason)
+        self._refusals.count(reason)
 
 
 class _Connection(asyncio.Protocol):

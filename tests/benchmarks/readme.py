@@ -1,4 +1,4 @@
-"""Puts what benchmarks found into the README: `python -m tests.benchmarks.readme FILE.json...`.
+"""Puts what benchmarks found into the manual: `python -m tests.benchmarks.readme FILE.json...`.
 
 The files are those that `python -m tests.benchmarks --json FILE` writes; of a benchmark that
 several have, the last one counts. Only ratios and promises are shown, misses among them.
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.benchmarks.results import Limit, number
 
-README: Final = Path(__file__).resolve().parents[2] / "README.md"
+PAGE: Final = Path(__file__).resolve().parents[2] / "projector/docs/speed.md"
 _PLACE: Final = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
 
 
@@ -64,7 +64,7 @@ def _kept(verdict: dict[str, Any]) -> str:
 
 def filled(readme: str, documents: Iterable[dict[str, Any]]) -> str:
     """Put the table in its place."""
-    assert _PLACE.search(readme), "the README has no place for it"
+    assert _PLACE.search(readme), "the page has no place for it"
     made = table(documents)
     return _PLACE.sub(lambda _: made, readme)
 
@@ -72,7 +72,7 @@ def filled(readme: str, documents: Iterable[dict[str, Any]]) -> str:
 def main() -> None:
     """Write the README anew."""
     documents = [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]
-    README.write_text(filled(README.read_text("utf-8"), documents), "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), documents), "utf-8")
 
 
 if __name__ == "__main__":

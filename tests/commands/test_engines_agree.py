@@ -18,12 +18,13 @@ from projector.serve.counts import count
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds
 from tests.databases import reading
+from tests.docs import manual_text
 from tests.projecting import backfilled
 from tests.rows import OF_SERVERS, rows_of
 from tests.sample import make
 from tests.server import Server
 
-README: Final = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+MANUAL: Final = manual_text()
 #: What depends on where a database is and not on what it holds.
 ITS_OWN: Final = frozenset({"database", "database_bytes", "wal_bytes", "seconds", *OF_SERVERS})
 ODD: Final = rb"\u0000 \ud800 \udc00 \uf8f00041 \\u0000"
@@ -166,7 +167,7 @@ def test_views_and_counts(both: Both) -> None:
 DIALECT: Final = ("MATCH", "unixepoch", "'$.", "FROM changes")
 QUERIES: Final = [
     query
-    for block in re.findall(r"^```sql\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"^```sql\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
     for query in re.split(r"(?<=;)\n", block.strip())
     if not any(word in query for word in DIALECT)
 ]

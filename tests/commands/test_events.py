@@ -28,7 +28,7 @@ from tests.homes import DAY, NAME, put
 from tests.mirror import Mirror, changes_of, rows_to_mirror
 from tests.projecting import backfilled
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 SECONDS = 20
 """How long a test waits for what should come at once."""
 
@@ -192,11 +192,15 @@ def test_pruned_changes_are_asked_for(place: Place, capsys: pytest.CaptureFixtur
 
 def test_the_mirror_of_the_readme(made: Place, tmp_path: Path) -> None:
     """Run, and run again, it holds what the tables hold."""
-    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```",
+        (ROOT / "projector/docs/programs.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
     code = code.replace('["projector"', f'["{sys.executable}", "-m", "projector"')
     env = os.environ | {
         "PROJECTOR_DATABASE": made.url,
-        "PYTHONPATH": str(README.parent),
+        "PYTHONPATH": str(ROOT),
     }
 
     for _ in range(2):

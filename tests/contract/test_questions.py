@@ -13,7 +13,7 @@ from projector.rows import ItemRow, UsageRow, uid
 from projector.store.contract import Batch
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import at, batch, continuing, file_of, item, rollout_id, usage
-from tests.docs import README
+from tests.docs import PAGES
 from tests.questions import questions
 
 TOKENS = "input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens"
@@ -177,7 +177,7 @@ def test_tokens_add_up_whatever_happens(
 
 
 ASKED = {
-    **{one.words: one.sql for one in questions(README.read_text("utf-8"))},
+    **{one.words: one.sql for one in questions((PAGES / "questions.md").read_text("utf-8"))},
     "a thread's commands": "SELECT command FROM commands WHERE thread_id = 't' ORDER BY position",
     "a thread's failed commands": (
         "SELECT command FROM commands WHERE thread_id = 't' AND status = 'failed'"

@@ -215,7 +215,7 @@ def test_it_is_told_again_after_an_hour(said: Said) -> None:
     refusals = listener.Refusals(lambda: now[0])
     for at in (0, 1, 2, 3599, 3600, 3601):
         now[0] = at
-        refusals.note("x")
+        refusals.count("x")
 
     assert [fields["count"] for _, fields in said] == [1, 4]
     assert refusals.total == 6

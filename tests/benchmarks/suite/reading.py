@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.bench import Failed, Run, benchmark
 from tests.benchmarks.following import backfilled
 from tests.benchmarks.watching import read_only
-from tests.docs import README
+from tests.docs import PAGES
 from tests.questions import questions as questions_of
 
 _PAGE = 100
@@ -115,7 +115,7 @@ _MORE = {
 def _asked() -> dict[str, str]:
     """Give what people ask: the questions of the README, and more."""
     found = {}
-    for question in questions_of(README.read_text("utf-8")):
+    for question in questions_of((PAGES / "questions.md").read_text("utf-8")):
         sql = _THREAD.sub(":thread", question.sql)
         for here, there in _ELSEWHERE.items():
             sql = sql.replace(here, there)

@@ -1,0 +1,76 @@
+"""`projector help`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from projector.commands import output
+from projector.errors import UsageError
+from projector.terminal_safe import terminal_safe
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+#: Widest that a page is set on a terminal.
+_WIDTH: Final = 100
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+@click.pass_context
+def help_(context: click.Context, topic: str | None) -> None:
+    """Show a page of the manual, or how a command is called; without TOPIC, what there is."""
+    pages = {page.name.removesuffix(".md"): page for page in _pages()}
+    if topic is None:
+        output.say("Pages of the manual: projector help TOPIC\n")
+        width = max(map(len, pages))
+        for name, page in sorted(pages.items()):
+            output.say(f"  {name:{width}}  {_title(page)}")
+        output.say("\nCommands: projector --help")
+        return
+    if topic in pages:
+        _show(pages[topic].read_text("utf-8"))
+        return
+    group = context.find_root().command
+    assert isinstance(group, click.Group)
+    command = group.get_command(context, topic)
+    if command is None:
+        raise UsageError(
+            f"no topic {topic!r}", hint=f"There are: {', '.join(sorted(pages))}; and the commands"
+        )
+    with click.Context(command, info_name=topic, parent=context.find_root()) as inner:
+        output.say(command.get_help(inner))
+
+
+def _pages() -> list[Traversable]:
+    return [page for page in files("projector").joinpath("docs").iterdir() if _is_page(page)]
+
+
+def _is_page(page: Traversable) -> bool:
+    return page.name.endswith(".md")
+
+
+def _title(page: Traversable) -> str:
+    return page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def _show(text: str) -> None:
+    """Write a page: set for reading on a terminal, as Markdown elsewhere."""
+    if not sys.stdout.isatty():
+        output.write_bytes([text.encode()])
+        return
+    from io import StringIO  # noqa: PLC0415 - only for people
+    from shutil import get_terminal_size  # noqa: PLC0415 - same
+
+    from rich.console import Console  # noqa: PLC0415 - same
+    from rich.markdown import Markdown  # noqa: PLC0415 - same
+
+    width = min(get_terminal_size().columns, _WIDTH)
+    console = Console(file=StringIO(), force_terminal=True, width=width)
+    with console.capture() as captured:
+        console.print(Markdown(terminal_safe(text)))
+    output.write_rendered([captured.get()])
