@@ -271,8 +271,9 @@ def test_run_hands_on_what_was_said(
 ) -> None:
     heard: list[tuple[str, ...]] = []
 
-    async def follow(_store: object, settings: object, **_: object) -> None:
+    async def follow(_store: object, settings: object, **_: object) -> bool:
         heard.append((settings.database_path, *settings.codex_homes))  # type: ignore[attr-defined]
+        return True
 
     monkeypatch.setattr(daemon, "follow", follow)
 
