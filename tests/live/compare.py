@@ -335,12 +335,21 @@ def compare_cost(
             " reasoning_output_tokens, total_tokens FROM token_usage"
             " WHERE response_id IS NOT NULL"
         ).fetchall()
+        spent = db.execute(
+            "SELECT coalesce(sum(total_tokens), 0), coalesce(sum(input_tokens + output_tokens), 0),"
+            " (SELECT coalesce(sum(total_tokens), 0) FROM threads),"
+            " (SELECT coalesce(sum(total_tokens), 0) FROM thread_tokens) FROM token_usage"
+        ).fetchone()
     counted = Counter(row[0] for row in rows)
     for name, *tokens in rows:
         if cost.get(name) != tuple(tokens):
             report.differences.append(f"token_usage {name}: {cost.get(name)} said, {tokens} found")
         else:
             report.equal["token_usage"] += 1
+    # Nothing else is a response: full windows, compactions, what is repeated of a base.
+    said = sum(tokens[-1] for name, tokens in cost.items() if name in counted)
+    if set(spent) != {said}:
+        report.differences.append(f"token_usage: {said} said in all, {spent} found")
     report.differences += [f"token_usage {name}: {n} times" for name, n in counted.items() if n > 1]
     missing = set(recorded) - counted.keys()
     report.differences += [f"token_usage {name}: missing" for name in sorted(missing)]

@@ -232,6 +232,11 @@ def _fail(cue: Cue) -> Sequence[Step]:
     return [[*said, Fail(drawn.choice(_FAILURES))]]
 
 
+def _overflow(_cue: Cue) -> Sequence[Step]:
+    """Fill the context window: Codex writes a token count of nothing but a total."""
+    return [[message("partial"), Fail("context_length_exceeded")]]
+
+
 def _cut(cue: Cue) -> Sequence[Step]:
     said: list[Part] = [message("partial")] if dice(cue).random() < 0.5 else []
     return [[*said, Cut()]]
@@ -342,6 +347,7 @@ PLAYS: Final[Mapping[str, Play]] = {
     "hold": _hold,
     "hold-at-once": _hold_at_once,
     "fail": _fail,
+    "overflow": _overflow,
     "cut": _cut,
     "refuse": _refuse,
     "break": _break,

@@ -82,6 +82,19 @@ def test_every_operation_once_and_nothing_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("codex")
+@pytest.mark.parametrize("mode", ["paginated", "legacy"])
+def test_tokens_are_those_that_the_model_reported(mode: str, tmp_path: Path) -> None:
+    """Full windows, compactions, reverts, forks, resumes, agents: nothing is made up or lost."""
+    words = [
+        *offline.prefix(), sys.executable, "-m", "tests.live.spending",
+        "--mode", mode, "--folder", str(tmp_path / "session"),
+    ]  # fmt: skip
+    played = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert played.returncode == 0, f"{played.stdout}{played.stderr}"
+
+
+@pytest.mark.usefixtures("codex")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_projection_is_found(fault: str, tmp_path: Path) -> None:
     """The same session that passes fails when the projector has a fault."""
