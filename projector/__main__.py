@@ -39,7 +39,7 @@ def _report_fault(
     """Print the traceback of a fault of ours without the passwords that are known."""
     import traceback  # noqa: PLC0415 - only where something went wrong
 
-    from projector.redaction import redact  # noqa: PLC0415 - same
+    from projector.model.redaction import redact  # noqa: PLC0415 - same
 
     sys.stderr.write(redact("".join(traceback.format_exception(kind, fault, trace))))
 

@@ -21,13 +21,13 @@ from projector.commands.options import common as _common
 from projector.commands.options import inherit as _inherit
 from projector.commands.options import reading as _reading
 from projector.commands.options import settings_of as _settings
-from projector.errors import AlreadyRunning, ProjectorError, UsageError
+from projector.model.errors import AlreadyRunning, ProjectorError, UsageError
 
 if TYPE_CHECKING:
-    from projector.run.ahead import Ahead
+    from projector.model.settings import Settings
+    from projector.run.prefetch import Ahead
     from projector.run.progress import Summary
-    from projector.serve.facts import Facts
-    from projector.settings import Settings
+    from projector.serve.health.snapshot import Facts
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -85,7 +85,7 @@ def _may_hold_a_password(arguments: Sequence[str]) -> bool:
 
 def _said(message: str, arguments: Sequence[str]) -> str:
     """Return a message without secrets."""
-    from projector.redaction import redact  # noqa: PLC0415 - only where something went wrong
+    from projector.model.redaction import redact  # noqa: PLC0415 - only where something went wrong
 
     if _may_hold_a_password(arguments):
         from projector.commands.argv_redaction import redacted_message  # noqa: PLC0415 - same
@@ -202,10 +202,10 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     """Catch up, then follow until SIGTERM or SIGINT. The daemon."""
     import asyncio  # noqa: PLC0415 - see the module's docstring
 
-    from projector import log  # noqa: PLC0415
+    from projector.logs import events as log  # noqa: PLC0415
     from projector.run.daemon import follow  # noqa: PLC0415
     from projector.run.systemd import Pulse  # noqa: PLC0415
-    from projector.serve.public import Public  # noqa: PLC0415
+    from projector.serve.telemetry.server import Public  # noqa: PLC0415
     from projector.store.open import closed_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
@@ -267,7 +267,7 @@ def backfill(
         output.tell(f"no rollouts under {homes}: projecting the sample")
         settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
 
-    from projector.run.ahead import Ahead  # noqa: PLC0415 - see the module's docstring
+    from projector.run.prefetch import Ahead  # noqa: PLC0415 - see the module's docstring
 
     ahead = Ahead.start(settings)  # before what both import: they do it side by side
     try:
@@ -294,7 +294,7 @@ def _project(
 ) -> Summary:
     import asyncio  # noqa: PLC0415 - see the module's docstring
 
-    from projector import log  # noqa: PLC0415
+    from projector.logs import events as log  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
     from projector.run.backfill import backfill as project  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
@@ -331,8 +331,8 @@ def status(
     as_json: bool,
 ) -> None:
     """Show what is projected, and how far behind it is."""
-    from projector.redaction import redact, redact_document  # noqa: PLC0415 - see the docstring
-    from projector.serve import status as shown  # noqa: PLC0415 - see the module's docstring
+    from projector.model.redaction import redact, redact_document  # noqa: PLC0415 - see the docstring
+    from projector.serve.health import status as shown  # noqa: PLC0415 - see the module's docstring
 
     facts = _facts(_settings(context, codex_home, database), rollouts=rollouts)
     if as_json:
@@ -342,7 +342,7 @@ def status(
 
 
 def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:
-    from projector.serve.gather import gather  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.health.collect import gather  # noqa: PLC0415 - see the module's docstring
 
     with _reading(settings) as db:
         now_ms = time.time_ns() // 1_000_000

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from projector import log, redaction
+from projector.logs import events as log
+from projector.model import redaction
 from tests.databases import ENGINES, Empty, Where, empty_of, url_of
 from tests.server import Server
 

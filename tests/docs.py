@@ -13,8 +13,9 @@ import textwrap
 from pathlib import Path
 from typing import Any, get_args
 
-from projector import config, settings
+from projector.commands import load_settings as config
 from projector.install.render import UNITS, Host, render
+from projector.model import settings
 from tests import manual, questions, tables
 
 ROOT = Path(__file__).parents[1]

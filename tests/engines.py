@@ -7,7 +7,7 @@ import sqlite3
 import psycopg
 
 from projector.model.database_url import SQLITE, is_postgres
-from projector.store.postgres.wire import composed
+from projector.store.postgres.pipeline import composed
 
 
 def told(url: str, sqlite: str, postgres: str = "", *values: object) -> None:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from projector.place import Checkpoint, Line, Ordinal, RolloutFile
-from projector.read.chunks import Opener, OpenFile
+from projector.model.ids import Checkpoint, Line, Ordinal, RolloutFile
+from projector.read.file_reader import Opener, OpenFile
 from projector.read.resume import Decision, StartOver
 from projector.read.rollout import RolloutReader
 from tests.zst import zstd

@@ -1,6 +1,6 @@
 """A store in memory: what changes do to rows, and what a reducer is told of them.
 
-As plain as can be, after the promises in `rows.py` and `store/contract.py`: tests hold it
+As plain as can be, after the promises in `rows.py` and `store/protocol.py`: tests hold it
 against every way of cutting a rollout.
 """
 
@@ -11,8 +11,7 @@ from typing import Any, assert_never
 
 import orjson
 
-from projector.place import ItemId, TurnId
-from projector.rows import (
+from projector.model.changes import (
     Anomaly,
     Bury,
     Change,
@@ -32,6 +31,7 @@ from projector.rows import (
     UsageRow,
     Wants,
 )
+from projector.model.ids import ItemId, TurnId
 
 
 class Memory:

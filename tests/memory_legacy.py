@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from projector.place import Line, Offset, RolloutId, ThreadId
+from projector.model.changes import Anomaly, ItemRow, TurnRow
+from projector.model.ids import Line, Offset, RolloutId, ThreadId
 from projector.reduce.legacy import LegacyReducer
-from projector.rows import Anomaly, ItemRow, TurnRow
 from tests.memory import Memory
 
 ROLLOUT = RolloutId("01a30000-0000-7000-8000-00000000f001")

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from projector.serve.feed import Feed, TimelineLost, Wanted
-from projector.store.lineage import EVERYTHING
 from projector.store.rules.feed import START, Cursor
+from projector.store.rules.lineage import EVERYTHING
 from tests.databases import Where, reading
 
 _TABLES = {

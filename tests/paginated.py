@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from projector.place import Line, Offset, RolloutId, ThreadId
+from projector.model.ids import Line, Offset, RolloutId, ThreadId
 
 THREAD = ThreadId("01a40000-0000-7000-8000-000000000001")
 ROLLOUT = RolloutId(str(THREAD))

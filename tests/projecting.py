@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from projector.model.settings import Run, Settings, Source
 from projector.run.backfill import backfill
 from projector.run.progress import Silent, Summary
-from projector.settings import Run, Settings, Source
 from projector.store.open import open_store
 from tests.databases import SOURCE, Where, url_of
 

@@ -14,14 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from projector.errors import StoreUnavailable
-from projector.place import RolloutFile
-from projector.run import ahead as of_ahead
-from projector.run.ahead import Ahead
+from projector.model.errors import StoreUnavailable
+from projector.model.ids import RolloutFile
+from projector.run import prefetch as of_ahead
 from projector.run.backfill import backfill
+from projector.run.prefetch import Ahead
 from projector.run.progress import Silent
-from projector.store.contract import Batch
 from projector.store.open import open_store
+from projector.store.protocol import Batch
 from projector.store.sqlite.store import SqliteStore
 from tests.projecting import settings_for
 

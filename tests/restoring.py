@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 import psycopg
 
-from projector.store.postgres.wire import composed
+from projector.store.postgres.pipeline import composed
 from tests.databases import Where
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from projector import log
-from projector.serve import metrics
+from projector.logs import events as log
+from projector.serve.telemetry import metrics
 
 
 def events() -> str:

@@ -17,7 +17,7 @@ _CHOSEN = re.compile(r"(?:zst|ordinal)_[a-z]+")
 def _noted(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and _CHOSEN.fullmatch(str(node.value)):
-            if path.parent.name == "read" or path.name == "numbers.py":
+            if path.parent.name == "read" or path.name == "ordinal_tracker.py":
                 yield str(node.value)
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name, kind = ast.unparse(node.func).rpartition(".")[2], str(node.args[0].value)

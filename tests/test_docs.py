@@ -15,9 +15,10 @@ from pathlib import Path
 import click
 import pytest
 
-from projector import cli, config
-from projector.serve import health
-from projector.settings import Settings
+from projector import cli
+from projector.commands import load_settings as config
+from projector.model.settings import Settings
+from projector.serve.health import judge as health
 from tests import docs, manual, questions, tables
 from tests.sample import make
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from projector.model.database_url import SQLITE, is_path, is_suspect, starred
-from projector.redaction import Redactor
+from projector.model.redaction import Redactor
 
 #: Options whose value is a database's URL.
 _OPTIONS: Final = ("--database", "--from", "--to")

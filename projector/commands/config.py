@@ -40,7 +40,7 @@ _WIDE = 60
 
 def _traced(options: dict[str, Any], file: str | None) -> Iterator[tuple[str, Any, str]]:
     """Give each setting's name, value and origin."""
-    from projector import config as settings_of  # noqa: PLC0415 - see the package's docstring
+    from projector.commands import load_settings as settings_of  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import shown  # noqa: PLC0415
 
     settings, origins = settings_of.traced(options, file=file)

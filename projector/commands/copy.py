@@ -11,8 +11,8 @@ from projector.commands import output
 from projector.commands.options import settings_file, settings_of
 
 if TYPE_CHECKING:
-    from projector.settings import Settings
-    from projector.store.transfer import Receiver
+    from projector.model.settings import Settings
+    from projector.store.copy import Receiver
 
 
 @click.command("copy")
@@ -34,10 +34,10 @@ def copy(context: click.Context, from_: str, to: str) -> int:
     import asyncio  # noqa: PLC0415 - see the package's docstring
     import time  # noqa: PLC0415
 
-    from projector.figures import count  # noqa: PLC0415
+    from projector.model.humanize import count  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
+    from projector.store.copy import send  # noqa: PLC0415
     from projector.store.open import open_to_read  # noqa: PLC0415
-    from projector.store.transfer import send  # noqa: PLC0415
 
     source = settings_of(context, (), from_, called="--from")
     target = settings_of(context, (), to, called="--to")

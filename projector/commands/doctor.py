@@ -6,7 +6,7 @@ import click
 
 from projector.commands import output
 from projector.commands.options import as_json, common, options_of, reading
-from projector.redaction import redact, redact_document
+from projector.model.redaction import redact, redact_document
 
 
 @click.command()
@@ -21,11 +21,15 @@ def doctor(
     Looks at homes, permissions, limits, database and daemon, and at Codex's own databases: names
     every thread of which Codex shows less than its rollouts hold. Exit code 1: there are problems.
     """
-    from projector import config  # noqa: PLC0415 - see the package's docstring
+    from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import secrets  # noqa: PLC0415 - same
-    from projector.serve.doctor import checks, document, sound  # noqa: PLC0415
-    from projector.serve.examine import examine  # noqa: PLC0415
-    from projector.terminal_safe import one_line  # noqa: PLC0415
+    from projector.model.terminal_safe import one_line  # noqa: PLC0415
+    from projector.serve.doctor.checks import (  # noqa: PLC0415
+        checks,
+        document,
+        sound,
+    )
+    from projector.serve.doctor.probe import examine  # noqa: PLC0415
 
     settings, origins = config.traced(options_of(codex_home, database), file=context.obj)
     secret_file = settings.database_file

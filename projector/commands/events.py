@@ -13,8 +13,8 @@ import click
 
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
-from projector.errors import ProjectorError, StoreUnavailable, UsageError
 from projector.model.database_url import is_postgres
+from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
 from projector.store.rules.feed import START, Cursor
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import click
 
 from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
-from projector.errors import ProjectorError, StoreMissing, StoreRefused, UsageError
-from projector.redaction import redact, redact_document
-from projector.terminal_safe import brief
+from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, UsageError
+from projector.model.redaction import redact, redact_document
+from projector.model.terminal_safe import brief
 
 if TYPE_CHECKING:
-    from projector.serve.health import Verdict
-    from projector.serve.ranges import Range
+    from projector.serve.health.judge import Verdict
+    from projector.serve.health.ranges import Range
 
 _THRESHOLD = (
     "when a number is not in RANGE: 10, 10:, ~:10, 10:20, @10:20. LABEL: one of the numbers behind"
@@ -95,7 +95,7 @@ def _answer(
     critical: tuple[str, ...],
 ) -> _Answer:
     """Return the exit code, the line and the document, without secrets."""
-    from projector.serve.health import Asked  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.health.judge import Asked  # noqa: PLC0415 - see the module's docstring
 
     try:
         asked = Asked(warning=_ranges("-w", warning), critical=_ranges("-c", critical))
@@ -106,7 +106,7 @@ def _answer(
 
 
 def _unknown(text: str) -> _Answer:
-    from projector.serve.health import Level, Verdict  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.health.judge import Level, Verdict  # noqa: PLC0415 - see the module's docstring
 
     return _told(Verdict(level=Level.UNKNOWN, text=text))
 
@@ -118,8 +118,8 @@ def _told(verdict: Verdict) -> _Answer:
 def _verdict(
     context: click.Context, codex_home: tuple[str, ...], database: str | None, asked: object
 ) -> Verdict:
-    from projector.serve.gather import full_disk, gather  # noqa: PLC0415 - see the module
-    from projector.serve.health import Asked, Level, Verdict, judge  # noqa: PLC0415
+    from projector.serve.health.collect import full_disk, gather  # noqa: PLC0415 - see the module
+    from projector.serve.health.judge import Asked, Level, Verdict, judge  # noqa: PLC0415
 
     assert isinstance(asked, Asked)
     settings = settings_of(context, codex_home, database)
@@ -140,8 +140,8 @@ def _verdict(
 
 def _ranges(option: str, given: tuple[str, ...]) -> dict[str, Range]:
     """Read thresholds, by label."""
-    from projector.serve.health import LABELS  # noqa: PLC0415 - see the module's docstring
-    from projector.serve.ranges import parse  # noqa: PLC0415
+    from projector.serve.health.judge import LABELS  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.health.ranges import parse  # noqa: PLC0415
 
     found = {}
     for text in given:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from projector.commands import output
-from projector.errors import UsageError
-from projector.terminal_safe import terminal_safe
+from projector.model.errors import UsageError
+from projector.model.terminal_safe import terminal_safe
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

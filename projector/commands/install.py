@@ -12,11 +12,11 @@ import click
 
 from projector.commands import output
 from projector.commands.options import common, options_of
-from projector.errors import UsageError
+from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
     from projector.install.render import Host
-    from projector.settings import Settings
+    from projector.model.settings import Settings
 
 #: Where systemd lets a unit of the system keep its state.
 STATE: Final = "/var/lib/codex-projector"
@@ -156,7 +156,7 @@ def _settled(
     Raises:
         UsageError: they are wrong, or a password would stand in the unit.
     """
-    from projector import config  # noqa: PLC0415 - see the package's docstring
+    from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import secrets  # noqa: PLC0415
 
     now = dict(os.environ)
@@ -218,7 +218,7 @@ def _host(
 
 def _elsewhere(file: str | None) -> str:
     """Give the database that a command looks at which is told nothing of one."""
-    from projector import config  # noqa: PLC0415 - see the package's docstring
+    from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
 
     return config.load({}, file=file).database
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from projector.errors import UsageError
+from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from projector.settings import Settings
+    from projector.model.settings import Settings
     from projector.store.reading import Connection
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -88,7 +88,7 @@ def settings_of(
     Raises:
         UsageError: something in them is wrong.
     """
-    from projector import config  # noqa: PLC0415 - see the package's docstring
+    from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
 
     return config.load(
         options_of(codex_home, database), file=context.obj, called={"database": called}

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
-from projector.redaction import redact
-from projector.terminal_safe import brief, json_ascii, json_safe, terminal_safe
+from projector.model.redaction import redact
+from projector.model.terminal_safe import brief, json_ascii, json_safe, terminal_safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

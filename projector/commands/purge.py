@@ -12,11 +12,11 @@ import click
 
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
-from projector.errors import AlreadyRunning, ProjectorError
+from projector.model.errors import AlreadyRunning, ProjectorError
 
 if TYPE_CHECKING:
-    from projector.place import RolloutId
-    from projector.settings import Settings
+    from projector.model.ids import RolloutId
+    from projector.model.settings import Settings
 
 
 @click.command()
@@ -39,7 +39,7 @@ def purge(
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    from projector.serve.reader import Reader  # noqa: PLC0415
+    from projector.serve.history.reader import Reader  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     with reading(settings) as db:
@@ -79,9 +79,9 @@ def _refuse_living(thread: str, files: Mapping[RolloutId, str], settings: Settin
 async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Settings) -> bool:
     """Purge the threads; whether nothing of them is left in a write-ahead log of ours either."""
     from projector import __version__  # noqa: PLC0415 - see the package's docstring
-    from projector.place import ThreadId  # noqa: PLC0415
-    from projector.store.contract import Holder  # noqa: PLC0415
+    from projector.model.ids import ThreadId  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
+    from projector.store.protocol import Holder  # noqa: PLC0415
     from projector.store.sqlite.store import SqliteStore  # noqa: PLC0415
 
     store = await open_store(

@@ -16,13 +16,13 @@ import click
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
 from projector.commands.threads import chosen_threads
-from projector.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
+from projector.model.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
 
 if TYPE_CHECKING:
+    from projector.model.settings import Settings
     from projector.run.progress import Progress, Summary
     from projector.run.rebuild import Rebuilt
-    from projector.settings import Settings
-    from projector.store.sqlite.salvage import Salvaged
+    from projector.store.sqlite.damaged_database import Salvaged
 
 
 @click.command()
@@ -46,8 +46,8 @@ def rebuild(
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    from projector import log  # noqa: PLC0415
-    from projector.figures import count  # noqa: PLC0415
+    from projector.logs import events as log  # noqa: PLC0415
+    from projector.model.humanize import count  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
@@ -150,12 +150,12 @@ async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
 
     from projector import __version__  # noqa: PLC0415
     from projector.run.backfill import backfill  # noqa: PLC0415
-    from projector.run.survey import Surveyor  # noqa: PLC0415
-    from projector.store.contract import Holder  # noqa: PLC0415
+    from projector.run.file_catalog import Surveyor  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
-    from projector.store.sqlite import salvage  # noqa: PLC0415
+    from projector.store.protocol import Holder  # noqa: PLC0415
+    from projector.store.sqlite import damaged_database as salvage  # noqa: PLC0415
     from projector.store.sqlite.guard import check, resolved  # noqa: PLC0415
-    from projector.store.sqlite.hold import hold  # noqa: PLC0415
+    from projector.store.sqlite.lock import hold  # noqa: PLC0415
 
     path = resolved(path)
     check(path)
@@ -194,7 +194,7 @@ def _remove(path: Path) -> None:
 
 
 def _told(path: Path, swapped: _Swapped) -> str:
-    from projector.figures import count  # noqa: PLC0415 - see the package's docstring
+    from projector.model.humanize import count  # noqa: PLC0415 - see the package's docstring
 
     saved = swapped.salvaged
     lines = [f"{path}: made anew: {swapped.summary.line()}"]

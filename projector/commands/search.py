@@ -10,7 +10,7 @@ import click
 from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads, moment, spellings
-from projector.errors import UsageError
+from projector.model.errors import UsageError
 
 #: Hits that are shown if nothing else is said.
 LIMIT: Final = 20
@@ -70,10 +70,10 @@ def search(
     WORDS are words, "phrases in quotes" and beginnings* of words; case and accents do not matter.
     Behind -- a word may begin with a dash. Exit code 1: nothing was found.
     """
-    from projector.lexemes import query as vector  # noqa: PLC0415
-    from projector.serve import search as found  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.finder import Finder  # noqa: PLC0415
-    from projector.words import query  # noqa: PLC0415
+    from projector.search.text import query  # noqa: PLC0415
+    from projector.search.tsvector import query as vector  # noqa: PLC0415
+    from projector.serve.search import hits as found  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.search.query import Finder  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     asked = query(words)

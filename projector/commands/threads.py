@@ -12,10 +12,10 @@ import click
 
 from projector.commands import output
 from projector.commands.options import as_json, common, reading, settings_of
-from projector.errors import ProjectorError, UsageError
+from projector.model.errors import ProjectorError, UsageError
 
 if TYPE_CHECKING:
-    from projector.serve.reader import Reader
+    from projector.serve.history.reader import Reader
     from projector.store.reading import Connection
 
 #: Threads in a table on a terminal, if nothing else is said: what fits on a screen.
@@ -76,9 +76,9 @@ def threads(
 
     Archived and deleted threads, sub-agents and reviewers are hidden unless asked for.
     """
-    from projector.serve import table  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.reader import Reader  # noqa: PLC0415
-    from projector.serve.threads import Wanted, choose, document  # noqa: PLC0415
+    from projector.serve.history import table  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.history.reader import Reader  # noqa: PLC0415
+    from projector.serve.history.threads import Wanted, choose, document  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not as_json
     if limit is None and terminal:
@@ -142,9 +142,9 @@ def show(
     Text and Markdown are for reading: long outputs are cut, and control characters shown instead
     of obeyed. JSON and events are exact and whole.
     """
-    from projector.serve import history as shown  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.reader import Reader  # noqa: PLC0415
-    from projector.serve.replay import line, replay  # noqa: PLC0415
+    from projector.serve.history import render as shown  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.history.reader import Reader  # noqa: PLC0415
+    from projector.serve.history.replay import line, replay  # noqa: PLC0415
 
     with reading(settings_of(context, codex_home, database)) as db:
         reader = Reader(db)
@@ -168,7 +168,7 @@ def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
     """
     import uuid  # noqa: PLC0415 - see the package's docstring
 
-    from projector.serve.reader import Reader  # noqa: PLC0415
+    from projector.serve.history.reader import Reader  # noqa: PLC0415
 
     chosen: list[str] = []
     for name in named:
@@ -186,8 +186,8 @@ def meant(reader: Reader, text: str) -> str:
         ProjectorError: there is none.
         UsageError: it could be several.
     """
-    from projector.serve.threads import PREFIX, resolve  # noqa: PLC0415
-    from projector.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
+    from projector.model.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.history.threads import PREFIX, resolve  # noqa: PLC0415
 
     found = resolve(text, reader.names())
     if not found:
@@ -212,7 +212,7 @@ def meant(reader: Reader, text: str) -> str:
 
 def spellings(folder: str) -> tuple[str, ...]:
     """Return a folder as it was named, from the root, and without links: threads may have any."""
-    from projector.serve.folders import is_windows  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.history.folders import is_windows  # noqa: PLC0415 - see the package's docstring
 
     if is_windows(folder):  # of another system
         return (folder,)
@@ -234,7 +234,7 @@ def moment(text: str) -> int:
     """
     from datetime import datetime  # noqa: PLC0415 - see the package's docstring
 
-    from projector.serve.threads import since  # noqa: PLC0415
+    from projector.serve.history.threads import since  # noqa: PLC0415
 
     try:
         return since(text, datetime.now().astimezone())

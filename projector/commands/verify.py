@@ -16,7 +16,7 @@ from projector.commands.threads import chosen_threads
 
 if TYPE_CHECKING:
     from projector.run.verify import Report, Scratch
-    from projector.store.compare import Difference, Field
+    from projector.store.check.compare import Difference, Field
 
 #: Differences that are told to people; with --json all that are listed.
 _TOLD: Final = 50
@@ -120,7 +120,7 @@ def _difference(one: Difference) -> dict[str, Any]:
 
 def text(report: Report) -> str:
     """Give the report for people: a line for each difference, and what it comes to."""
-    from projector.figures import count, size  # noqa: PLC0415 - see the package's docstring
+    from projector.model.humanize import count, size  # noqa: PLC0415 - see the package's docstring
 
     lines = [line(one) for one in report.differences[:_TOLD]]
     if report.count > len(lines):
@@ -150,7 +150,7 @@ def text(report: Report) -> str:
 
 def line(one: Difference) -> str:
     """Give the one line of a difference."""
-    from projector.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
+    from projector.model.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
 
     where = " ".join(
         f"{name} {value.hex() if isinstance(value, bytes) else value}" for name, value in one.where

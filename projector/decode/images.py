@@ -6,6 +6,7 @@ As in `tools`. Source: docs on paginated rollouts, 2.4.
 from __future__ import annotations
 
 from projector.decode import paths
+from projector.decode.errors import Refused
 from projector.decode.fields import (
     I64_MAX,
     I64_MIN,
@@ -17,7 +18,6 @@ from projector.decode.fields import (
     opt_text,
     text,
 )
-from projector.decode.refused import Refused
 
 
 def generated(item: Object) -> Object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from projector.decode.errors import Refused
 from projector.decode.fields import (
     I64_MAX,
     I64_MIN,
@@ -23,10 +24,9 @@ from projector.decode.fields import (
     text,
     thread_id,
 )
-from projector.decode.refused import Refused
 from projector.decode.turn_error import error_json
-from projector.place import TurnId
-from projector.rows import Status
+from projector.model.changes import Status
+from projector.model.ids import TurnId
 
 _MODES: Final = same("plan", "code", "custom", "default", "execute", "pair_programming")
 _REASONS: Final = same("interrupted", "replaced", "review_ended", "budget_limited")

@@ -20,12 +20,12 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from projector.decode import exact
-from projector.decode import item as items
+from projector.decode import lossless_json as exact
+from projector.decode import thread_item as items
 from projector.decode.acceptance.records import takes
+from projector.decode.errors import Refused
 from projector.decode.fields import Object
 from projector.decode.lifecycle import check_item_completed
-from projector.decode.refused import Refused
 
 #: From this many bytes on, a line may be read so.
 LONG_LINE: Final = 16 * 1024 * 1024

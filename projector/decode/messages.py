@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.errors import Refused
 from projector.decode.fields import (
     I32_MAX,
     I32_MIN,
@@ -24,7 +25,6 @@ from projector.decode.fields import (
     text,
     texts,
 )
-from projector.decode.refused import Refused
 from projector.decode.review import review_text
 
 _DETAILS: Final = same("auto", "low", "high", "original")

@@ -24,9 +24,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from projector.decode import exact
-from projector.place import Line, Offset
-from projector.rows import Anomaly
+from projector.decode import lossless_json as exact
+from projector.model.changes import Anomaly
+from projector.model.ids import Line, Offset
 
 #: What a record begins with as Codex writes it.
 RECORD_START: Final = '{"timestamp":'

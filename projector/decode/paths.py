@@ -22,7 +22,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from projector.decode.refused import Refused
+from projector.decode.errors import Refused
 
 _EDGES: Final = "".join(map(chr, range(0x21)))
 #: A URI's parser passes over these wherever they stand.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from projector.decode.errors import Refused
 from projector.decode.fields import U32_MAX, Object, choice, integer, obj, same, text
-from projector.decode.refused import Refused
 
 _ROLES: Final = same("user", "assistant")
 _OUTCOMES: Final = same("ended", "failed")

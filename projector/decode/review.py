@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.whitespace import WHITE_SPACE
+from projector.model.whitespace import WHITE_SPACE
 
 #: Shown for a review that says nothing at all.
 NOTHING: Final = "Reviewer failed to output a response."

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from projector.decode import fields
-from projector.decode.refused import Refused
+from projector.decode.errors import Refused
 
 Shape = Callable[[Any], bool]
 

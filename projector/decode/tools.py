@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projector.decode import images, paths, shell
+from projector.decode.errors import Refused
 from projector.decode.fields import (
     I32_MAX,
     I32_MIN,
@@ -29,7 +30,6 @@ from projector.decode.fields import (
     thread_id,
     words,
 )
-from projector.decode.refused import Refused
 
 _COMMAND_SOURCES: Final = words(
     "agent", "user_shell", "unified_exec_startup", "unified_exec_interaction"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.refused import Refused
+from projector.decode.errors import Refused
 
 #: `codex_error_info` as a plain name → `codexErrorInfo`.
 _NAMES: Final = {

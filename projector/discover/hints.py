@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from projector.discover.scan import ARCHIVED, SESSION_INDEX, SESSIONS
-from projector.place import RolloutName
+from projector.model.ids import RolloutName
 
 #: Seconds after a folder was made at which it is looked into again.
 LOOK_AGAIN_S: Final = (0.05, 0.5, 2.0)

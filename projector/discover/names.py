@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 import orjson
 
 from projector.discover.scan import SESSION_INDEX, Fault
-from projector.place import ThreadId
-from projector.regular_file import NotRegularFile, open_regular, pread_fully
-from projector.whitespace import WHITE_SPACE
+from projector.model.ids import ThreadId
+from projector.model.regular_file import NotRegularFile, open_regular, pread_fully
+from projector.model.whitespace import WHITE_SPACE
 
 #: Of a longer index only its end is read, in bytes and in lines: the newest 100,000 names or more.
 MAX_BYTES: Final = 32 * 1024 * 1024

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
-from projector.known import (
+from projector.model.file_index import (
     Folder,
     Key,
     Known,
@@ -33,7 +33,7 @@ from projector.known import (
     number_of,
     packed,
 )
-from projector.place import RolloutFile, RolloutName
+from projector.model.ids import RolloutFile, RolloutName
 
 SESSIONS: Final = "sessions"
 ARCHIVED: Final = "archived_sessions"

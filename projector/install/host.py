@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from projector.errors import ProjectorError, UsageError
 from projector.install.render import ENABLED, MARK, UNITS
+from projector.model.errors import ProjectorError, UsageError
 
 SYSTEM_UNITS: Final = "/etc/systemd/system"
 #: Is there only while systemd runs the host (sd_booted(3)).

@@ -6,7 +6,7 @@ import re
 from typing import Final, Literal
 
 from projector.model.database_url import is_postgres, options
-from projector.settings import Settings
+from projector.model.settings import Settings
 
 Network = Literal["none", "loopback", "any"]
 _WIDER: Final[tuple[Network, ...]] = ("none", "loopback", "any")

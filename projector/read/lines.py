@@ -24,8 +24,8 @@ from functools import partial
 from itertools import accumulate, repeat
 from typing import Final
 
-from projector.errors import SetAside
-from projector.place import TAIL_BYTES, Line, Offset
+from projector.model.errors import SetAside
+from projector.model.ids import TAIL_BYTES, Line, Offset
 
 #: Longest line that is kept, in bytes without its newline.
 MAX_LINE = 256 * 1024 * 1024

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset
 
 DIGEST_BYTES = 8
 

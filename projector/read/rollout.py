@@ -16,9 +16,10 @@ from bisect import bisect_left
 from operator import attrgetter
 from typing import Final, Self
 
-from projector.errors import SetAside
-from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Line, Offset
-from projector.read.chunks import (
+from projector.model.changes import Anomaly
+from projector.model.errors import SetAside
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Line, Offset
+from projector.read.file_reader import (
     CHUNK_BYTES,
     File,
     Identity,
@@ -38,7 +39,6 @@ from projector.read.resume import (
     digest,
     fingerprint,
 )
-from projector.rows import Anomaly
 
 #: How much one call of `read` gives, unless told.
 BUDGET_BYTES = 8 * 1024 * 1024

@@ -10,9 +10,9 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 
-from projector.errors import SetAside
-from projector.place import Checkpoint, RolloutFile
-from projector.read.chunks import CHUNK_BYTES, Opener, OpenFile, Unpacked
+from projector.model.errors import SetAside
+from projector.model.ids import Checkpoint, RolloutFile
+from projector.read.file_reader import CHUNK_BYTES, Opener, OpenFile, Unpacked
 
 #: How a rollout begins, and no zstd frame does.
 _PLAIN = b"{"

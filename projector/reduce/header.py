@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from projector.decode import exact
+from projector.decode import lossless_json as exact
+from projector.decode.errors import Refused
 from projector.decode.fields import I64_MAX, Object, thread_id
-from projector.decode.refused import Refused
 from projector.decode.times import to_ms
-from projector.place import Offset, Ordinal, RolloutId, ThreadId
-from projector.rows import Base, EventType, Header, Meta
+from projector.model.changes import Base, EventType, Header, Meta
+from projector.model.ids import Offset, Ordinal, RolloutId, ThreadId
 
 #: Where threads come from that do not say it.
 _DEFAULT_SOURCE: Final = "vscode"

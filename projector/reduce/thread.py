@@ -9,8 +9,8 @@ import uuid
 from typing import Final
 
 from projector.decode.fields import Object
-from projector.rows import Header, Meta
-from projector.whitespace import WHITE_SPACE
+from projector.model.changes import Header, Meta
+from projector.model.whitespace import WHITE_SPACE
 
 #: Codex's editor plugins put their context before this line.
 _REQUEST: Final = "## My request for Codex:"

@@ -27,8 +27,8 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from projector.decode.fields import I64_MAX, Object
-from projector.place import Offset, Ordinal, TurnId
-from projector.rows import MOST_TOKENS, Anomaly, Change, NameUsage, RetractCounts, UsageRow
+from projector.model.changes import MOST_TOKENS, Anomaly, Change, NameUsage, RetractCounts, UsageRow
+from projector.model.ids import Offset, Ordinal, TurnId
 
 _COUNTS: Final = (
     "input_tokens",

@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from projector import log
-from projector.place import RolloutFile, RolloutId
-from projector.run.ahead import Ahead
+from projector.logs import events as log
+from projector.model.ids import RolloutFile, RolloutId
+from projector.model.settings import Settings
 from projector.run.batches import limits_of
+from projector.run.file_catalog import Survey, Surveyor, note_second_files, notes_of
 from projector.run.names import NameReader
+from projector.run.prefetch import Ahead
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
-from projector.run.rounds import Rounds
-from projector.run.survey import Survey, Surveyor, note_second_files, notes_of
-from projector.settings import Settings
-from projector.store.contract import Store
-from projector.store.standings import Standings
+from projector.run.scheduler import Rounds
+from projector.store.protocol import Store
+from projector.store.rollout_status import Standings
 
 
 async def backfill(

@@ -8,15 +8,15 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from projector.place import Checkpoint, Line, RolloutFile
-from projector.rows import Change, ItemRow
-from projector.settings import Settings
-from projector.store.contract import Batch
-from projector.words import Indexing
+from projector.model.changes import Change, ItemRow
+from projector.model.ids import Checkpoint, Line, RolloutFile
+from projector.model.settings import Settings
+from projector.search.text import Indexing
+from projector.store.protocol import Batch
 
 if TYPE_CHECKING:
     from projector.read.rollout import RolloutReader
-    from projector.reduce.contract import Reducer
+    from projector.reduce.protocol import Reducer
 
 
 _data = attrgetter("data")

@@ -19,23 +19,24 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from projector import __version__, log
+from projector import __version__
 from projector.discover.hints import Hints
 from projector.discover.watch import Mode, Watch
-from projector.errors import StoreReplaced, StoreUnavailable, UsageError
-from projector.meters import Audience, Meters, Nobody
-from projector.place import RolloutFile, RolloutId
+from projector.logs import events as log
+from projector.model.errors import StoreReplaced, StoreUnavailable, UsageError
+from projector.model.ids import RolloutFile, RolloutId
+from projector.model.settings import Search, Settings
+from projector.model.telemetry import Audience, Meters, Nobody
 from projector.run import systemd
 from projector.run.batches import limits_of
+from projector.run.file_catalog import Survey, Surveyor, note_second_files
 from projector.run.names import NameReader
 from projector.run.open_files import exhausted
 from projector.run.reload import changed
 from projector.run.retention import prune
-from projector.run.rounds import Rounds
-from projector.run.survey import Survey, Surveyor, note_second_files
+from projector.run.scheduler import Rounds
 from projector.run.systemd import Pulse
-from projector.settings import Search, Settings
-from projector.store.contract import DaemonState, Heartbeat, Holder, Store
+from projector.store.protocol import DaemonState, Heartbeat, Holder, Store
 
 #: After SIGTERM, a server that does not answer is waited for so long, in seconds.
 LEAVE_S: Final = 10.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from projector import log
 from projector.discover.names import read_names
 from projector.discover.scan import Fault
-from projector.place import ThreadId
+from projector.logs import events as log
+from projector.model.ids import ThreadId
 
 
 class NameReader:

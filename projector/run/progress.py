@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from projector.figures import count, size
-from projector.terminal_safe import terminal_safe
+from projector.model.humanize import count, size
+from projector.model.terminal_safe import terminal_safe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -13,18 +13,18 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from projector import log
-from projector.errors import CheckpointMoved, SetAside, Vanished
-from projector.place import RolloutFile, RolloutId
-from projector.rows import Anomaly
+from projector.logs import events as log
+from projector.model.changes import Anomaly
+from projector.model.errors import CheckpointMoved, SetAside, Vanished
+from projector.model.ids import RolloutFile, RolloutId
+from projector.model.settings import Settings
 from projector.run.batches import Limits, limits_of
+from projector.run.file_catalog import Surveyor, note_second_files
 from projector.run.names import NameReader
 from projector.run.progress import Progress
-from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor, note_second_files
-from projector.run.tail import Tail
-from projector.settings import Settings
-from projector.store.contract import Batch, Store
+from projector.run.scheduler import Rounds
+from projector.run.tailer import Tail
+from projector.store.protocol import Batch, Store
 
 #: How often a rollout is begun again that a daemon moves on meanwhile.
 _TRIES: Final = 20

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from projector.settings import Settings
+from projector.model.settings import Settings
 
 #: What is fixed for the life of a process: what it holds open or has promised to watch.
 NEED_RESTART: Final = frozenset({

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from projector import log
-from projector.settings import Settings
-from projector.store.contract import Store
+from projector.logs import events as log
+from projector.model.settings import Settings
+from projector.store.protocol import Store
 
 #: Steps at a time, each a short transaction: what is left goes at the next scan.
 STEPS: Final = 50

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from projector.redaction import redact
+from projector.model.redaction import redact
 
 #: At most so often a `Pulse` sends, in seconds.
 PULSE_S: Final = 0.25

@@ -21,18 +21,18 @@ from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from projector.errors import SetAside, Vanished
-from projector.place import Offset, RolloutFile, RolloutId, ThreadId
+from projector.model.errors import SetAside, Vanished
+from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
+from projector.model.settings import Settings
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
 from projector.run.batches import Limits, limits_of
+from projector.run.bounded_tailer import UpTo
+from projector.run.file_catalog import Surveyor
 from projector.run.names import NameReader
 from projector.run.progress import Progress
-from projector.run.survey import Surveyor
-from projector.run.upto import UpTo
-from projector.settings import Settings
-from projector.store.compare import Difference, Differences, Field, Rollout, Rows
-from projector.store.contract import Store
+from projector.store.check.compare import Difference, Differences, Field, Rollout, Rows
+from projector.store.protocol import Store
 
 #: A new scratch database is begun when this much was projected into the one at hand.
 SCRATCH_BYTES: Final = 64 << 20

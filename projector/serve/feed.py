@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, Self, get_args
 
 import orjson
 
-from projector.errors import ProjectorError, UsageError
-from projector.rows import EventType
-from projector.serve.visible import EVERYTHING
+from projector.model.changes import EventType
+from projector.model.errors import ProjectorError, UsageError
+from projector.serve.history.visible import EVERYTHING
 from projector.store.reading import Connection, Sql
 from projector.store.rules.feed import Cursor, FeedState, verdict
 

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from projector.errors import StoreRefused
+from projector.model.errors import StoreRefused
 from projector.store.sqlite.file import APPLICATION_ID, writing
 
 _NAME = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")

@@ -10,16 +10,16 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from projector.errors import UsageError
 from projector.model.database_url import SQLITE, fault, is_postgres, shown
+from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from projector.store.compare import Rows
-    from projector.store.contract import Store
+    from projector.store.check.compare import Rows
+    from projector.store.copy import Receiver
+    from projector.store.protocol import Store
     from projector.store.reading import Connection
-    from projector.store.transfer import Receiver
 
 
 async def open_store(
@@ -102,7 +102,7 @@ def open_to_read(url: str, *, source: str = "") -> Connection:
 
 def open_rows(url: str, *, source: str = "") -> Rows:
     """Open the database of a URL for comparing its rows. Raises as `open_to_read` does."""
-    from projector.store.rows import StoredRows  # noqa: PLC0415 - see the docstring
+    from projector.store.check.stored_rows import StoredRows  # noqa: PLC0415 - see the docstring
 
     return StoredRows(open_to_read(url, source=source))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from projector import cli, config
+from projector import cli
+from projector.commands import load_settings as config
 
 Capture = pytest.CaptureFixture[str]
 

@@ -12,7 +12,7 @@ import pytest
 
 from projector import cli
 from projector.model.database_url import is_postgres
-from projector.place import RolloutId
+from projector.model.ids import RolloutId
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from projector import cli
-from projector.place import RolloutId
+from projector.model.ids import RolloutId
 from tests import paginated as p
 from tests.commands.codex_history import listed, stalled
 from tests.commands.stage import projector

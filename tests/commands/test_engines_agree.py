@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from projector import cli
-from projector.serve.counts import count
+from projector.serve.health.database_stats import count
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import home_with_all_kinds
 from tests.databases import reading

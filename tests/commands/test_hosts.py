@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from projector import cli
-from projector.store.postgres.wire import composed
+from projector.store.postgres.pipeline import composed
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import SOURCE
 from tests.engines import told

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from projector.decode import item
-from projector.reduce.paginated import kinds
+from projector.decode import thread_item as item
+from projector.reduce.paginated import handlers as kinds
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import projector
 from tests.databases import reading

@@ -17,7 +17,7 @@ import pytest
 
 import projector as package
 from projector import cli
-from projector.terminal_safe import brief, json_ascii, json_safe, terminal_safe
+from projector.model.terminal_safe import brief, json_ascii, json_safe, terminal_safe
 from tests import paginated
 from tests.commands.stage import projector
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import AlreadyRunning, StoreDamaged
-from projector.place import Checkpoint
+from projector.model.errors import AlreadyRunning, StoreDamaged
+from projector.model.ids import Checkpoint
 from projector.run.progress import Silent
 from projector.run.rebuild import rebuild
-from projector.store.contract import Batch, Holder
 from projector.store.open import open_store
-from projector.store.sqlite.hold import hold
+from projector.store.protocol import Batch, Holder
+from projector.store.sqlite.lock import hold
 from projector.store.sqlite.store import SqliteStore
 from tests.commands.stage import (
     appended,

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from projector import cli
+from projector.model.settings import Search as Indexed
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
-from projector.serve import search as shown
-from projector.serve.search import BEGIN, END, Hit
-from projector.settings import Search as Indexed
+from projector.serve.search import hits as shown
+from projector.serve.search.hits import BEGIN, END, Hit
 from projector.store.open import open_store
 from tests.conftest import NewDatabase
 from tests.projecting import backfilled, settings_for

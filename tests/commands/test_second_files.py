@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.serve.copies import copied_name
+from projector.serve.doctor.duplicates import copied_name
 from tests import paginated
 from tests.commands.stage import asked, projector
 

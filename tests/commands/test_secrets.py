@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from projector import cli, redaction
+from projector import cli
+from projector.model import redaction
 from projector.model.database_url import HIDDEN
 from tests.benchmarks.rollouts import Rollout
 from tests.server import Server, free_port

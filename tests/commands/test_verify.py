@@ -16,9 +16,9 @@ import pytest
 from projector.commands.verify import scratch
 from projector.run.progress import Silent
 from projector.run.verify import Report, verify
+from projector.store.check.stored_rows import StoredRows
 from projector.store.open import open_to_read
 from projector.store.reading import Connection
-from projector.store.rows import StoredRows
 from tests.benchmarks.rollouts import Rollout
 from tests.commands.stage import (
     appended,

@@ -11,10 +11,10 @@ from contextlib import (
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from projector.store.contract import Store
+from projector.store.postgres.pipeline import Wire, composed
 from projector.store.postgres.reading import LOADERS
 from projector.store.postgres.store import PostgresStore
-from projector.store.postgres.wire import Wire, composed
+from projector.store.protocol import Store
 from projector.store.sqlite.store import SqliteStore
 
 #: Runs a coroutine to its end, in the loop of the test.

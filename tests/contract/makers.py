@@ -6,19 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from projector.place import (
-    Checkpoint,
-    Fingerprint,
-    ItemId,
-    Offset,
-    Ordinal,
-    RolloutFile,
-    RolloutId,
-    RolloutName,
-    ThreadId,
-    TurnId,
-)
-from projector.rows import (
+from projector.model.changes import (
     Base,
     Change,
     Event,
@@ -32,7 +20,19 @@ from projector.rows import (
     UsageRow,
     uid,
 )
-from projector.store.contract import Batch
+from projector.model.ids import (
+    Checkpoint,
+    Fingerprint,
+    ItemId,
+    Offset,
+    Ordinal,
+    RolloutFile,
+    RolloutId,
+    RolloutName,
+    ThreadId,
+    TurnId,
+)
+from projector.store.protocol import Batch
 
 PAGINATED = Header(mode="paginated")
 LEGACY = Header(mode="legacy")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from projector.errors import CheckpointMoved
-from projector.place import ItemId, Offset, Ordinal, TurnId
-from projector.rows import Anomaly, Change, Frame, Meta, RealtimeRow, Wants, uid
+from projector.model.changes import Anomaly, Change, Frame, Meta, RealtimeRow, Wants, uid
+from projector.model.errors import CheckpointMoved
+from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.place import Offset
-from projector.rows import Bury, Change, Drop, ItemRow, UsageRow, uid
+from projector.model.changes import Bury, Change, Drop, ItemRow, UsageRow, uid
+from projector.model.ids import Offset
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, usage
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from projector.place import Offset
-from projector.rows import Bury, Change, Drop, EventType, Frame, Own, uid
-from projector.store.contract import Batch
+from projector.model.changes import Bury, Change, Drop, EventType, Frame, Own, uid
+from projector.model.ids import Offset
 from projector.store.postgres import feed as postgres_feed
+from projector.store.protocol import Batch
 from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from projector.place import ItemId, TurnId
-from projector.rows import Change, Found, KnownTurn, Message, Wants
+from projector.model.changes import Change, Found, KnownTurn, Message, Wants
+from projector.model.ids import ItemId, TurnId
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import batch, continuing, file_of, item, rollout_id, turn
 

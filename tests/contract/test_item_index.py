@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.place import Offset
-from projector.rows import Bury, Change, ItemRow
-from projector.store.contract import Batch
-from projector.store.sqlite import index
+from projector.model.changes import Bury, Change, ItemRow
+from projector.model.ids import Offset
+from projector.search.text import REVISION, TOKENIZER, Indexing, indexed
+from projector.store.protocol import Batch
+from projector.store.sqlite import search_index as index
 from projector.store.sqlite.store import SqliteStore
-from projector.words import REVISION, TOKENIZER, Indexing, indexed
 from tests.contract.backends import Run
 from tests.contract.makers import (
     LEGACY,

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from projector.rows import ItemRow
+from projector.model.changes import ItemRow
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import batch, continuing, file_of, item, rollout_id, thread_id
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.place import Offset, Ordinal
-from projector.rows import Base, Change, Header
-from projector.store.contract import Batch
+from projector.model.changes import Base, Change, Header
+from projector.model.ids import Offset, Ordinal
+from projector.store.protocol import Batch
 from tests.contract.backends import ENGINES, Fresh, Queried, Run
 from tests.contract.lineage_model import Rollout, Told, shown
 from tests.contract.makers import (

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector import words
+from projector.search import text as words
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.makers import batch, file_of, item
 from tests.projecting import backfilled

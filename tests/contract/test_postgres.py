@@ -13,12 +13,18 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from projector.errors import AlreadyRunning, Stop, StoreRefused, StoreReplaced, StoreUnavailable
-from projector.rows import Change
-from projector.store.contract import Holder
+from projector.model.changes import Change
+from projector.model.errors import (
+    AlreadyRunning,
+    Stop,
+    StoreRefused,
+    StoreReplaced,
+    StoreUnavailable,
+)
 from projector.store.migrate import migrations
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
+from projector.store.protocol import Holder
 from tests.benchmarks.rollouts import write_home
 from tests.contract.backends import PostgresBackend, Run
 from tests.contract.makers import (

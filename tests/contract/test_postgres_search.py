@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector import lexemes
-from projector.store.contract import Batch
+from projector.search import tsvector as lexemes
+from projector.search.text import query
 from projector.store.postgres import search
-from projector.words import query
+from projector.store.protocol import Batch
 from tests.contract.backends import PostgresBackend, Queried, Run, SqliteBackend
 from tests.contract.makers import at, batch, file_of, item, rollout_id
 

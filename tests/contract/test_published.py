@@ -6,10 +6,10 @@ import asyncio
 import dataclasses
 import time
 
-from projector.serve import gather
-from projector.serve.facts import Facts
-from projector.store.contract import DaemonState, Heartbeat, Holder
+from projector.serve.health import collect as gather
+from projector.serve.health.snapshot import Facts
 from projector.store.open import open_store, open_to_read
+from projector.store.protocol import DaemonState, Heartbeat, Holder
 from tests.databases import SOURCE, Where, url_of
 
 HOLDER = Holder(pid=4711, host="here", version="1", started_at_ms=5)

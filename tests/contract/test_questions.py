@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from projector.rows import ItemRow, UsageRow, uid
-from projector.store.contract import Batch
+from projector.model.changes import ItemRow, UsageRow, uid
+from projector.store.protocol import Batch
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import at, batch, continuing, file_of, item, rollout_id, usage
 from tests.docs import PAGES

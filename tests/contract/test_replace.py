@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from projector.errors import CheckpointMoved
-from projector.place import ItemId, Offset, TurnId
-from projector.rows import Anomaly, Bury, Change, Drop, Frame, Wants
-from projector.store.columns import REPLACED
-from projector.store.contract import Batch
+from projector.model.changes import Anomaly, Bury, Change, Drop, Frame, Wants
+from projector.model.errors import CheckpointMoved
+from projector.model.ids import ItemId, Offset, TurnId
+from projector.store.protocol import Batch
+from projector.store.schema_names import REPLACED
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     LEGACY,

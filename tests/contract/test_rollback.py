@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from projector.place import ItemId, Offset, TurnId
-from projector.rows import Bury, Change, Drop, Frame, Own, Wants
+from projector.model.changes import Bury, Change, Drop, Frame, Own, Wants
+from projector.model.ids import ItemId, Offset, TurnId
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, turn
 

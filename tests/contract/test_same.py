@@ -12,8 +12,7 @@ from typing import Any, Final
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from projector.place import ItemId, Offset, TurnId
-from projector.rows import (
+from projector.model.changes import (
     Anomaly,
     Bury,
     Change,
@@ -26,7 +25,8 @@ from projector.rows import (
     RetractCounts,
     Wants,
 )
-from projector.store.contract import Batch
+from projector.model.ids import ItemId, Offset, TurnId
+from projector.store.protocol import Batch
 from tests.contract.backends import Fresh, Queried
 from tests.contract.makers import (
     PAGINATED,

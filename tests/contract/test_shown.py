@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from projector.cli import run
-from projector.errors import StoreUnavailable
-from projector.rows import Meta
-from projector.serve import reader as module
-from projector.serve.reader import Reader
-from projector.serve.visible import Item
-from projector.store.contract import Store
+from projector.model.changes import Meta
+from projector.model.errors import StoreUnavailable
+from projector.serve.history import reader as module
+from projector.serve.history.reader import Reader
+from projector.serve.history.visible import Item
 from projector.store.open import open_store, open_to_read
+from projector.store.protocol import Store
 from tests.conftest import NewDatabase
 from tests.contract.makers import (
     at,

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
-from projector.rows import Change
+from projector.model.changes import Change
+from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
 from projector.store.migrate import Migration, migrate, migrations, statements
 from projector.store.open import open_store, sqlite_path
 from projector.store.sqlite import find
@@ -160,7 +160,7 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
 AS_ANOTHER = """
 import asyncio, os, sys
 from pathlib import Path
-from projector.errors import StoreRefused
+from projector.model.errors import StoreRefused
 from projector.store.sqlite.store import SqliteStore
 async def use(path):
     store = await SqliteStore.open(Path(path))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from projector.errors import AlreadyRunning
-from projector.place import Offset
-from projector.rows import Anomaly, Change, Header, Meta
-from projector.store.contract import Heartbeat, Holder
+from projector.model.changes import Anomaly, Change, Header, Meta
+from projector.model.errors import AlreadyRunning
+from projector.model.ids import Offset
+from projector.store.protocol import Heartbeat, Holder
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.makers import (
     PAGINATED,

@@ -8,9 +8,10 @@ from typing import Literal
 import orjson
 import pytest
 
-from projector import lexemes, words
-from projector.serve.search import BEGIN, END
-from projector.serve.snippets import Snippets
+from projector.search import text as words
+from projector.search import tsvector as lexemes
+from projector.serve.search.hits import BEGIN, END
+from projector.serve.search.snippets import Snippets
 from tests.contract.backends import Backend, PostgresBackend, Queried, Run
 from tests.contract.makers import batch, file_of, item
 

@@ -24,8 +24,8 @@ from random import Random
 
 import psycopg
 
-from projector import log
 from projector.discover.watch import Watch
+from projector.logs import events as log
 from projector.run import daemon as daemons
 from projector.run.daemon import Daemon
 from projector.store.open import open_store

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from projector import log
 from projector.discover.watch import Events, Watch, file_events
+from projector.logs import events as log
 from projector.run import daemon as daemons
 from projector.run.daemon import Daemon
 from projector.store.sqlite.store import SqliteStore

@@ -34,17 +34,25 @@ from random import Random
 
 import orjson
 
-from projector import log
-from projector.errors import SetAside
-from projector.place import Checkpoint, Fingerprint, Line, Offset, Ordinal, RolloutFile, RolloutName
-from projector.read.chunks import File, Identity
+from projector.logs import events as log
+from projector.model.changes import Change, ItemRow
+from projector.model.errors import SetAside
+from projector.model.ids import (
+    Checkpoint,
+    Fingerprint,
+    Line,
+    Offset,
+    Ordinal,
+    RolloutFile,
+    RolloutName,
+)
+from projector.read.file_reader import File, Identity
 from projector.read.frames import unpacked_size
 from projector.read.resume import StartOver
 from projector.read.rollout import RolloutReader
-from projector.reduce.contract import Reducer
-from projector.reduce.start import resume, start
-from projector.rows import Change, ItemRow
-from projector.store.contract import Batch
+from projector.reduce.detect import resume, start
+from projector.reduce.protocol import Reducer
+from projector.store.protocol import Batch
 from projector.store.sqlite.store import SqliteStore
 from tests import legacy_records as old
 from tests import paginated as new

@@ -13,9 +13,9 @@ import pytest
 
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
-from projector.store.contract import Store
 from projector.store.open import open_store
-from projector.store.postgres.wire import Query, Row, Wire
+from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.protocol import Store
 from projector.store.sqlite import store as engine
 from projector.store.sqlite.store import SqliteStore
 from tests.databases import SOURCE, Where

@@ -12,14 +12,14 @@ import msgspec
 import orjson
 import pytest
 
-from projector.reduce.start import start
-from projector.rows import LONG, ItemRow
+from projector.model.changes import LONG, ItemRow
+from projector.model.settings import Read
+from projector.reduce.detect import start
 from projector.run.backfill import backfill
 from projector.run.batches import limits_of
+from projector.run.file_catalog import Surveyor
 from projector.run.progress import Silent
-from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor
-from projector.settings import Read
+from projector.run.scheduler import Rounds
 from projector.store.open import open_store
 from tests import paginated as new
 from tests.benchmarks.rollouts import MB, Rollout

@@ -12,7 +12,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.store.sqlite import salvage
+from projector.store.sqlite import damaged_database as salvage
 from tests.benchmarks.rollouts import Rollout
 from tests.faults.test_cut import append, home_of, pieces, scratch
 from tests.faults.test_killed import _die_at

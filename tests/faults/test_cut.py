@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
-from projector.place import RolloutId
+from projector.model.ids import RolloutId
 from projector.run.daemon import Daemon
-from projector.store.contract import Standing
 from projector.store.open import open_store
+from projector.store.protocol import Standing
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import ENGINES, Empty, Where
 from tests.projecting import backfill_once, backfilled, settings_for

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.run import rounds as module
+from projector.run import scheduler as module
 from projector.run.batches import limits_of
+from projector.run.file_catalog import Surveyor
 from projector.run.open_files import RESERVED, RESTING, SIDE_BY_SIDE, OpenFiles, share_of
-from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor
+from projector.run.scheduler import Rounds
 from projector.store.sqlite.store import SqliteStore
 from tests.homes import DAY, name_of, put
 from tests.projecting import settings_for

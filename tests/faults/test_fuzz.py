@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from projector.decode.review import review_text
-from projector.reduce.start import start
+from projector.reduce.detect import start
 from projector.store.sqlite.store import SqliteStore
 from tests import legacy_records as old
 from tests import paginated as new

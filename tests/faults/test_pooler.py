@@ -15,9 +15,9 @@ from typing import Final
 import psycopg
 import pytest
 
-from projector.store.contract import Holder
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
+from projector.store.protocol import Holder
 from tests.contract.makers import at, batch, file_of, item, rollout_id
 from tests.databases import reading
 from tests.faults.test_cut import home_of

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from projector.discover.watch import Watch
-from projector.errors import StoreUnavailable
+from projector.model.errors import StoreUnavailable
 from projector.run.daemon import Daemon
-from projector.store.contract import Batch
 from projector.store.postgres.store import PostgresStore
+from projector.store.protocol import Batch
 from tests.benchmarks.rollouts import Rollout
 from tests.contract.makers import at, batch, event, file_of, item, rollout_id
 from tests.databases import reading

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
-from projector.place import RolloutId
+from projector.model.ids import RolloutId
 from projector.run.daemon import Daemon
-from projector.store.contract import Standing
 from projector.store.open import open_store
+from projector.store.protocol import Standing
 from tests.contract.lineage_model import Rollout, Told, shown
 from tests.databases import ENGINES, Empty, Where, reading
 from tests.projecting import backfilled, settings_for

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from projector import cli
-from projector.errors import StoreRefused, StoreUnavailable
+from projector.model.errors import StoreRefused, StoreUnavailable
 from projector.store.postgres.reading import connect
 from projector.store.sqlite.file import explained
 from tests.benchmarks.rollouts import Rollout

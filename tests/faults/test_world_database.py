@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import AlreadyRunning, StoreRefused
-from projector.serve import gather, status
-from projector.serve.facts import Facts
-from projector.store.contract import Holder
+from projector.model.errors import AlreadyRunning, StoreRefused
+from projector.serve.health import collect as gather
+from projector.serve.health import status
+from projector.serve.health.snapshot import Facts
+from projector.store.protocol import Holder
 from projector.store.sqlite.reading import SqliteConnection
 from projector.store.sqlite.store import SqliteStore
 from tests.faults.following import World, following, world

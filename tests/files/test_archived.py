@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.errors import Vanished
-from projector.place import HEAD_BYTES, TAIL_BYTES
+from projector.model.errors import Vanished
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import Wait
 from tests.homes import DAY, NAME, Follower, put, records
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from watchfiles import Change
 
-from projector.run.survey import Survey, Surveyor
+from projector.run.file_catalog import Survey, Surveyor
 from tests.commands.stage import projector
 from tests.faults.following import following, world
 from tests.projecting import backfilled

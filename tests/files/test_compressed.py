@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from projector.discover.choose import choose
+from projector.discover.duplicates import choose
 from projector.discover.scan import scan
-from projector.place import HEAD_BYTES, TAIL_BYTES
-from projector.read.agree import Agreements
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES
+from projector.read.compare_files import Agreements
 from projector.read.resume import GoOn, Wait
 from tests.homes import DAY, NAME, Follower, put, records
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from projector.discover.choose import Choice, choose
+from projector.discover.duplicates import Choice, choose
 from projector.discover.scan import joined, scan
-from projector.read.agree import Agreements
+from projector.read.compare_files import Agreements
 from tests.homes import DAY, NAME, put, records
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import look, scan
-from projector.errors import SetAside
+from projector.model.errors import SetAside
 from tests.homes import DAY, NAME, Follower, name_of, put
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from projector.run.rounds import Rounds
+from projector.run.scheduler import Rounds
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import reading

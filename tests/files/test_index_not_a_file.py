@@ -13,7 +13,7 @@ import pytest
 
 from projector.discover import names
 from projector.discover.names import read_names
-from projector.place import ThreadId
+from projector.model.ids import ThreadId
 from tests.benchmarks.rollouts import Rollout
 from tests.running import running
 

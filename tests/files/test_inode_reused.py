@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from projector.place import HEAD_BYTES
+from projector.model.ids import HEAD_BYTES
 from projector.read.resume import StartOver, Wait
 from tests.homes import NAME, Follower, put, records
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.run.survey import Survey, Surveyor
+from projector.run.file_catalog import Survey, Surveyor
 from tests.projecting import backfilled
 from tests.sample import make
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import look
-from projector.place import RolloutFile
-from projector.serve.gather import behind_bytes
+from projector.model.ids import RolloutFile
+from projector.serve.health.collect import behind_bytes
 from tests.benchmarks.rollouts import Rollout
 from tests.homes import NAME
 

@@ -9,9 +9,9 @@ from typing import Literal
 import pytest
 from msgspec import structs
 
+from projector.model.settings import Source
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
-from projector.settings import Source
 from projector.store.open import open_store
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import Where, reading

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.place import HEAD_BYTES, TAIL_BYTES
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import StartOver
 from tests.homes import DAY, NAME, Follower, put, records
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.discover.scan import look
-from projector.place import RolloutFile
-from projector.read.agree import Agreements
+from projector.model.ids import RolloutFile
+from projector.read.compare_files import Agreements
 from projector.read.resume import StartOver
 from tests.benchmarks.rollouts import Rollout
 from tests.homes import NAME, Follower, name_of, put, records

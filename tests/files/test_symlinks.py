@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from projector.discover.choose import choose
+from projector.discover.duplicates import choose
 from projector.discover.scan import joined, scan
-from projector.read.agree import Agreements
+from projector.read.compare_files import Agreements
 from tests.homes import DAY, NAME, Follower, put, records
 
 

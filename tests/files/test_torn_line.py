@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from projector.place import HEAD_BYTES, TAIL_BYTES
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import Wait
 from tests.homes import NAME, Follower, put, records
 

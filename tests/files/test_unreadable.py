@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import SetAside
-from projector.read.chunks import File, Identity, OpenFile
+from projector.model.errors import SetAside
+from projector.read.file_reader import File, Identity, OpenFile
 from tests.homes import NAME, Follower, put, records
 
 

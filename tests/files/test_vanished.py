@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import look, scan
-from projector.errors import Vanished
+from projector.model.errors import Vanished
 from projector.read.resume import StartOver
 from tests.homes import DAY, NAME, Follower, put, records
 

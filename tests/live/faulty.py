@@ -1,6 +1,6 @@
 """A projector with a fault: `python -m tests.live.faulty FAULT run ...`.
 
-The fault stands where lines become changes of rows (`projector.reduce.contract`), so that the
+The fault stands where lines become changes of rows (`projector.reduce.protocol`), so that the
 whole program runs around it as it is. It proves that the live comparison can fail.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from projector.__main__ import main
-from projector.place import Line
+from projector.model.changes import Change, ItemRow, TurnRow
+from projector.model.ids import Line
 from projector.reduce.paginated import PaginatedReducer
-from projector.rows import Change, ItemRow, TurnRow
 
 _take: Final = PaginatedReducer.take
 

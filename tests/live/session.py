@@ -90,7 +90,7 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
         features={"multi_agent_v2": dice.random() < 0.5},
     )
     home.home.mkdir(parents=True)
-    daemon = Daemon(home.home, folder / "projected.db", folder / "projector.log", projector)
+    daemon = Daemon(home.home, folder / "projected.db", folder / "projector.logs.events", projector)
     daemon.start()
     stage: Stage | None = None
     try:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from projector import config
+from projector.commands import load_settings as config
 from tests import docs
 
 RULES: Final = docs.ROOT / "config/alerts.yml"

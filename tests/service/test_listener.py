@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from projector import log
 from projector.commands.options import reading
-from projector.meters import Durations, Meters
-from projector.serve import listener
-from projector.serve.endpoint import Endpoint
-from projector.serve.listener import is_ours, own_names, unix_socket
-from projector.settings import Serve, Settings
+from projector.logs import events as log
+from projector.model.settings import Serve, Settings
+from projector.model.telemetry import Durations, Meters
+from projector.serve.telemetry import listener
+from projector.serve.telemetry.endpoint import Endpoint
+from projector.serve.telemetry.listener import is_ours, own_names, unix_socket
 
 METERS = Meters(
     started_at_ms=0, turned_at_ms=0, beat_at_ms=0, ready=False, following=False, by_events=True,

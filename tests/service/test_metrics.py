@@ -20,10 +20,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from projector.commands.options import reading
-from projector.meters import BUCKETS_S, Durations, Meters
-from projector.serve.endpoint import Endpoint
-from projector.serve.metrics import names
-from projector.settings import Serve, Settings
+from projector.model.settings import Serve, Settings
+from projector.model.telemetry import BUCKETS_S, Durations, Meters
+from projector.serve.telemetry.endpoint import Endpoint
+from projector.serve.telemetry.metrics import names
 from tests import docs
 from tests.benchmarks.rollouts import Rollout
 from tests.service.manager import Manager

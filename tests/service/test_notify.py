@@ -19,7 +19,7 @@ from tests.service.manager import managed
 #: No work is ever done: the loop of asyncio turns, that of the daemon does not.
 HUNG = """
 import asyncio
-from projector.run.rounds import Rounds
+from projector.run.scheduler import Rounds
 async def hang(self):
     await asyncio.Event().wait()
 Rounds.round = hang
@@ -28,7 +28,7 @@ Rounds.round = hang
 #: Each piece of a rollout takes its time.
 SLOW = """
 import asyncio
-from projector.run.tail import Tail
+from projector.run.tailer import Tail
 batch = Tail._batch
 async def slow(self, *arguments):
     await asyncio.sleep(0.2)

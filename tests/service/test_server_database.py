@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from projector.serve.metrics import names
+from projector.serve.telemetry.metrics import names
 from tests.benchmarks.rollouts import Rollout
 from tests.server import Server
 from tests.service.manager import PATIENCE_S, Manager

@@ -15,10 +15,11 @@ from typing import NoReturn
 
 import pytest
 
-from projector import cli, errors
+from projector import cli
+from projector.model import errors
 from projector.run import backfill, daemon
 from projector.run.progress import Progress, Summary
-from projector.serve import gather
+from projector.serve.health import collect as gather
 
 SAMPLE = Path(cli.__file__).parent / "sample"
 

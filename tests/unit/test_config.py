@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import pytest
 
-from projector import config
-from projector.errors import UsageError
+from projector.commands import load_settings as config
 from projector.model import database_url
-from projector.settings import Settings
+from projector.model.errors import UsageError
+from projector.model.settings import Settings
 
 #: An environment without a configuration file of the machine that runs the tests.
 ALONE = {"PROJECTOR_CONFIG": os.devnull}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector import escapes
-from projector.escapes import LEAD
+from projector.store.postgres import text as escapes
+from projector.store.postgres.text import LEAD
 
 PIECES = st.sampled_from(
     [

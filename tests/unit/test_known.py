@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.known import Known, Line, id_of, key_of
-from projector.place import Offset, RolloutFile, RolloutId, RolloutName
-from projector.store.contract import Standing
-from projector.store.standings import Standings
+from projector.model.file_index import Known, Line, id_of, key_of
+from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName
+from projector.store.protocol import Standing
+from projector.store.rollout_status import Standings
 from tests.homes import name_of
 
 BITS = 1 << 64

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 
-from projector import log
+from projector.logs import events as log
 
 PROJECTOR = Path(log.__file__).parent
 
@@ -110,7 +110,7 @@ def test_what_renders_is_loaded_with_the_first_line() -> None:
 
 _FIRST_LINE = """
 import sys
-from projector import log
+from projector.logs import events as log
 log.configure("info", "json")
 log.event("batch.committed", records=1)
 print("structlog" in sys.modules)

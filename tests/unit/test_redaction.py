@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector import redaction
-from projector.redaction import ANYWHERE, WORD, Redactor, redact, redact_document
+from projector.model import redaction
+from projector.model.redaction import ANYWHERE, WORD, Redactor, redact, redact_document
 from projector.store.postgres.passwords import passwords
 
 

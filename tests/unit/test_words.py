@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector import words
-from projector.diacritics import folded
-from projector.words import GAP
+from projector.search import text as words
+from projector.search.diacritics import folded
+from projector.search.text import GAP
 
 BOUND = 20
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode import item, lifecycle, messages, paths
+from projector.decode import lifecycle, messages, paths
+from projector.decode import thread_item as item
 from projector.decode.acceptance.responses import PHASE
 from projector.decode.acceptance.settings import (
     APPROVAL,
@@ -15,7 +16,7 @@ from projector.decode.acceptance.settings import (
     effort,
 )
 from projector.decode.acceptance.tokens import TOKEN_COUNT
-from projector.decode.refused import Refused
+from projector.decode.errors import Refused
 from projector.decode.shapes import (
     Shape,
     absolute,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode import exact
+from projector.decode import lossless_json as exact
 from projector.decode.acceptance.records import takes
 
 #: Ordinals from here on make Codex's transaction fail.

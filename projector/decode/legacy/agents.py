@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.errors import Refused
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json
-from projector.decode.refused import Refused
 
 #: Event → the tool that it ends.
 ENDED: Final = {

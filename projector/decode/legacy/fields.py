@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.errors import Refused
 from projector.decode.fields import text
-from projector.decode.refused import Refused
 
 _I64: Final = 2**63
 _I32: Final = 2**31

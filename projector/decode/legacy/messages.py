@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.errors import Refused
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json, entries, mapping, required_texts, texts, unsigned
-from projector.decode.refused import Refused
 
 _PHASES: Final = frozenset({None, "commentary", "partial_answer", "final_answer"})
 _DETAILS: Final = frozenset({None, "auto", "low", "high", "original"})

@@ -18,8 +18,8 @@ import orjson
 
 from projector.decode.legacy.fields import Json
 from projector.decode.parse import BLANK, begins_object, parse
-from projector.place import Line
-from projector.rows import Anomaly
+from projector.model.changes import Anomaly
+from projector.model.ids import Line
 
 Form = Literal["record", "bare header", "bare item", "nothing"]
 

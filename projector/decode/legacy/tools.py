@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projector.decode import shell
+from projector.decode.errors import Refused
 from projector.decode.fields import opt_bool, opt_text, text
-from projector.decode.item import convert
 from projector.decode.legacy.fields import (
     Json,
     duration_ms,
@@ -24,7 +24,7 @@ from projector.decode.legacy.fields import (
     texts,
 )
 from projector.decode.paths import from_uri, of_path, read_path, saved_path
-from projector.decode.refused import Refused
+from projector.decode.thread_item import convert
 
 _STATUSES: Final = {"completed": "completed", "failed": "failed", "declined": "declined"}
 _SOURCES: Final = {

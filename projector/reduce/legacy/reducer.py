@@ -10,15 +10,15 @@ from typing import Final
 
 from projector.decode.acceptance.events import KNOWN_EVENTS
 from projector.decode.acceptance.records import KNOWN_RECORDS
+from projector.decode.errors import Refused
 from projector.decode.legacy.records import Record, read_into
-from projector.decode.refused import Refused
-from projector.place import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
-from projector.reduce.legacy.boundaries import rollback_of
-from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
-from projector.reduce.legacy.ledger import Key, Ledger
+from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
+from projector.model.ids import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.reduce.legacy.context import Desk, named_turn, passed_turn
+from projector.reduce.legacy.event_handlers import Story
+from projector.reduce.legacy.rollback_stack import rollback_of
+from projector.reduce.legacy.row_buffer import Key, Ledger
 from projector.reduce.legacy.state import Active, State, dumped, loaded
-from projector.reduce.legacy.story import Story
-from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
 #: Records and events that were retired before the release whose list we have.
 _RETIRED: Final = frozenset(

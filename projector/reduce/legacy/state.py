@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.legacy.calls import Kind
-from projector.errors import StateUnknown
+from projector.decode.legacy.tool_calls import Kind
+from projector.model.changes import Header, Meta
+from projector.model.errors import StateUnknown
 from projector.reduce.tokens import TokenState, state_of
-from projector.rows import Header, Meta
 
 VERSION: Final = 2
 

@@ -21,16 +21,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from projector.decode.legacy.calls import plain_mcp
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
-from projector.place import Offset, ThreadId
+from projector.decode.legacy.tool_calls import plain_mcp
+from projector.model.changes import Change, uid
+from projector.model.ids import Offset, ThreadId
 from projector.reduce import header as headers
 from projector.reduce import thread as meta
-from projector.reduce.legacy.desk import Desk, named_turn
+from projector.reduce.legacy.context import Desk, named_turn
 from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
 from projector.reduce.tokens import Source, reported_total
-from projector.rows import Change, uid
 
 _TOOL_MAX: Final = 128
 _NAME_MAX: Final = 1_024

@@ -18,13 +18,13 @@ from dataclasses import replace
 from typing import Any
 
 from projector.decode import turn_error
+from projector.decode.errors import Refused
 from projector.decode.fields import opt_integer, opt_text
 from projector.decode.legacy.fields import Json
-from projector.decode.refused import Refused
-from projector.reduce.legacy.desk import Desk, named_turn
-from projector.reduce.legacy.ledger import Turn
+from projector.model.changes import EventType
+from projector.reduce.legacy.context import Desk, named_turn
+from projector.reduce.legacy.row_buffer import Turn
 from projector.reduce.legacy.state import ID_MAX, Active
-from projector.rows import EventType
 
 _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
 

@@ -1,9 +1,9 @@
 """The model's calls in a migrated rollout → the items that the migration dropped. Pure.
 
 The pairing of calls and outputs, and what comes of them, is the legacy reducer's
-(`reduce/legacy/recovery.py`); only turns and rows are other ones here. Every turn of a migrated
-rollout has a record that starts it. A row has the place and the ordinal of its call. An item
-that the rollout holds wins over what its call told, as if the call had not been seen.
+(`reduce/legacy/tool_call_recovery.py`); only turns and rows are other ones here. Every turn of a
+migrated rollout has a record that starts it. A row has the place and the ordinal of its call. An
+item that the rollout holds wins over what its call told, as if the call had not been seen.
 
 Source: docs on legacy rollouts, e.
 """
@@ -15,20 +15,20 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.legacy import prompt as prompts
+from projector.decode.legacy import user_context as prompts
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import record_of
-from projector.errors import StateUnknown
-from projector.place import ItemId, Line, Offset, Ordinal, RolloutId
-from projector.reduce.legacy.desk import Desk, named_turn, passed_turn
-from projector.reduce.legacy.ledger import Key, Ledger
-from projector.reduce.legacy.recovery import Recovery
+from projector.model.changes import Anomaly, Change, Drop, Found, Header, ItemRow, Wants
+from projector.model.errors import StateUnknown
+from projector.model.ids import ItemId, Line, Offset, Ordinal, RolloutId
+from projector.reduce.legacy.context import Desk, named_turn, passed_turn
+from projector.reduce.legacy.row_buffer import Key, Ledger
 from projector.reduce.legacy.state import ID_MAX, Active, State, dumped, loaded
 from projector.reduce.legacy.thread import Thread
+from projector.reduce.legacy.tool_call_recovery import Recovery
 from projector.reduce.legacy.turns import Turns
-from projector.reduce.migrated.signs import Beginning
-from projector.reduce.paginated.desk import ordinal_of
-from projector.rows import Anomaly, Change, Drop, Found, Header, ItemRow, Wants
+from projector.reduce.migrated.migration_signs import Beginning
+from projector.reduce.paginated.context import ordinal_of
 
 #: Rebuilt items that are remembered, in case that an item tells of the same call later.
 _SHOWN_MAX: Final = 64

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from projector.errors import StateUnknown
-from projector.place import Line, Ordinal, RolloutId, ThreadId
-from projector.reduce.migrated.signs import Beginning, objects, sign_of
+from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
+from projector.model.errors import StateUnknown
+from projector.model.ids import Line, Ordinal, RolloutId, ThreadId
+from projector.reduce.migrated.migration_signs import Beginning, objects, sign_of
 from projector.reduce.paginated import PaginatedReducer
-from projector.rows import Anomaly, Change, Found, Header, Meta, Wants
 
 if TYPE_CHECKING:
     from projector.reduce.migrated.calls import Calls
 
 
 class MaybeMigratedReducer:
-    """One paginated rollout (`reduce/contract.py`)."""
+    """One paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
         self,

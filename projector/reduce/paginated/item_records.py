@@ -7,18 +7,19 @@ from typing import Any
 
 import orjson
 
-from projector.decode import exact, lifecycle
-from projector.decode import item as items
+from projector.decode import lifecycle
+from projector.decode import lossless_json as exact
 from projector.decode import realtime as voices
+from projector.decode import thread_item as items
+from projector.decode.errors import Refused
 from projector.decode.fields import I64_MAX, I64_MIN, Object
 from projector.decode.long_item import LongItem
-from projector.decode.refused import Refused
 from projector.decode.times import to_ms
-from projector.place import ItemId, Line, Ordinal, TurnId
+from projector.model.changes import LONG, ItemRow, RealtimeRow, uid
+from projector.model.ids import ItemId, Line, Ordinal, TurnId
 from projector.reduce import thread
 from projector.reduce.paginated import turns
-from projector.reduce.paginated.desk import Desk, Place, ordinal_of
-from projector.rows import LONG, ItemRow, RealtimeRow, uid
+from projector.reduce.paginated.context import Desk, Place, ordinal_of
 
 
 def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:

@@ -16,13 +16,13 @@ import orjson
 from projector.decode.fields import Object
 from projector.decode.long_item import LONG_LINE, long_item
 from projector.decode.parse import begins_object, parse
-from projector.place import Line, Ordinal, RolloutId, ThreadId, TurnId
-from projector.reduce.paginated import odd_lines
-from projector.reduce.paginated.desk import STAMP, Desk
-from projector.reduce.paginated.kinds import EVENTS, RECORDS, Handler
-from projector.reduce.paginated.saved import Saved, load
+from projector.model.changes import LONG, Change, Found, Header, Meta, Wants
+from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.reduce.paginated import irregular_lines as odd_lines
+from projector.reduce.paginated.context import STAMP, Desk
+from projector.reduce.paginated.handlers import EVENTS, RECORDS, Handler
+from projector.reduce.paginated.state import Saved, load
 from projector.reduce.paginated.turns import Turn
-from projector.rows import LONG, Change, Found, Header, Meta, Wants
 
 #: How many turns are remembered; beyond that the store is asked for older ones.
 _TURNS_MAX: Final = 4096
@@ -76,7 +76,7 @@ def _some(lines: Sequence[Line]) -> Iterable[Any]:
 
 
 class PaginatedReducer:
-    """One paginated rollout (`reduce/contract.py`)."""
+    """One paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
         self, rollout_id: RolloutId, thread_id: ThreadId, saved: Saved | None = None

@@ -6,10 +6,10 @@ from projector.decode.acceptance.headers import SESSION_META
 from projector.decode.acceptance.lines import ordinal_taken
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
-from projector.place import owning_thread
+from projector.model.ids import owning_thread
 from projector.reduce import header as headers
 from projector.reduce import thread
-from projector.reduce.paginated.desk import Desk, Place, ordinal_of
+from projector.reduce.paginated.context import Desk, Place, ordinal_of
 from projector.reduce.tokens import Source, reported_total
 
 

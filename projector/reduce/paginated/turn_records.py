@@ -8,15 +8,15 @@ from typing import Any, Final
 from projector.decode import lifecycle, turn_error
 from projector.decode.acceptance.lines import within_bounds
 from projector.decode.acceptance.records import takes_envelope
+from projector.decode.errors import Refused
 from projector.decode.fields import Object
-from projector.decode.refused import Refused
 from projector.decode.times import to_ms
-from projector.place import Line
+from projector.model.changes import EventType, TurnRow, uid
+from projector.model.ids import Line
 from projector.reduce import thread
 from projector.reduce.paginated import turns
-from projector.reduce.paginated.desk import Desk, Place, ordinal_of
+from projector.reduce.paginated.context import Desk, Place, ordinal_of
 from projector.reduce.paginated.turns import Turn
-from projector.rows import EventType, TurnRow, uid
 
 #: The migration gives such an id to a turn that no record opened.
 _MADE_UP: Final = re.compile(r"rollout-\d{1,18}").fullmatch

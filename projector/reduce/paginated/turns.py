@@ -17,8 +17,8 @@ from typing import Literal
 
 from projector.decode.fields import Object
 from projector.decode.lifecycle import Ended, Started
-from projector.place import ItemId, Offset, Ordinal, TurnId
-from projector.rows import KnownTurn, TurnRow
+from projector.model.changes import KnownTurn, TurnRow
+from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 
 Counts = Literal["user", "final", "plain", ""]
 

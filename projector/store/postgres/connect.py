@@ -12,9 +12,9 @@ from typing import Any, Final
 import psycopg
 from psycopg import conninfo, errors
 
-from projector.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
 from projector.model.database_url import HARMLESS, SECRET, fault, options, secrets, shown
-from projector.redaction import learn, redact_driver
+from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
+from projector.model.redaction import learn, redact_driver
 from projector.store.postgres.passwords import passwords
 
 # What the driver has to say it raises; its own log would go to standard error.

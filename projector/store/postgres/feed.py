@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector.store.postgres.wire import Query, Wire
+from projector.store.postgres.pipeline import Query, Wire
 from projector.store.rules.feed import FeedState
 
 #: Changes that go in one transaction.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector import escapes
-from projector.place import Checkpoint, Fingerprint, ItemId, Offset, Ordinal, RolloutId, TurnId
-from projector.rows import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
-from projector.store.postgres.wire import Query, Row, Wire
+from projector.model.changes import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
+from projector.model.ids import Checkpoint, Fingerprint, ItemId, Offset, Ordinal, RolloutId, TurnId
+from projector.store.postgres import text as escapes
+from projector.store.postgres.pipeline import Query, Row, Wire
 
 _TURNS: Final = """
 SELECT t.uid, t.turn_id, t.position - r.start_position, t.ordinal, t.status, t.error_json::text,

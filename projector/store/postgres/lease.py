@@ -15,9 +15,9 @@ from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Final
 
-from projector.errors import AlreadyRunning
-from projector.store.contract import Heartbeat, Holder
-from projector.store.postgres.wire import Query, Row, Wire
+from projector.model.errors import AlreadyRunning
+from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.protocol import Heartbeat, Holder
 
 #: A lease holds so long without a sign of life; seconds.
 _SECONDS: Final = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from projector.place import RolloutId, ThreadId
+from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres import usage as usages
-from projector.store.postgres.fold import (
+from projector.store.postgres.apply import (
     EventState,
     Item,
     Realtime,
@@ -15,8 +15,8 @@ from projector.store.postgres.fold import (
     Turn,
     Wanted,
 )
+from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.usage import Usage
-from projector.store.postgres.wire import Query, Row
 
 _ITEM: Final = (
     "i.rollout_id, i.uid, i.turn_id, i.item_id, i.position, i.ordinal, i.updated_ordinal,"

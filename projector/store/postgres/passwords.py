@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from projector.regular_file import read_regular
+from projector.model.regular_file import read_regular
 
 #: Bytes read of such a file.
 _MOST: Final = 1 << 16

@@ -18,11 +18,11 @@ from psycopg import errors
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
-from projector import escapes
-from projector.errors import ProjectorError, StoreMissing, StoreRefused, StoreUnavailable
 from projector.model.database_url import shown, source_id
+from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, StoreUnavailable
 from projector.store import state_file
 from projector.store.heartbeat import Published
+from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import explained, parameters, said
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 

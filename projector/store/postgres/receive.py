@@ -14,18 +14,18 @@ import orjson
 import psycopg
 from psycopg import sql
 
-from projector import escapes
-from projector.errors import StoreRefused
 from projector.model.database_url import shown, source_id
-from projector.place import RolloutId
+from projector.model.errors import StoreRefused
+from projector.model.ids import RolloutId
+from projector.store.copy import Row, Stand, Table
+from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
-from projector.store.postgres.claims import bucket
 from projector.store.postgres.connect import parameters
+from projector.store.postgres.ownership import bucket
+from projector.store.postgres.pipeline import composed
 from projector.store.postgres.reading import explaining
 from projector.store.postgres.save import changed_files
-from projector.store.postgres.wire import composed
 from projector.store.rules.feed import KINDS, OPS, Cursor
-from projector.store.transfer import Row, Stand, Table
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
 #: Tables whose rows say whether something in them is escaped.

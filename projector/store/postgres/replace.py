@@ -13,19 +13,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from projector import escapes
-from projector.place import Offset, RolloutId
-from projector.rows import Anomaly, Event, ItemRow, TurnRow, UsageRow
-from projector.store.columns import REPLACED
-from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
-from projector.store.postgres import claims, load, load_world, mended, save, save_world
+from projector.model.changes import Anomaly, Event, ItemRow, TurnRow, UsageRow
+from projector.model.ids import Offset, RolloutId
+from projector.store.postgres import load, save
+from projector.store.postgres import load_unit_of_work as load_world
+from projector.store.postgres import ownership as claims
+from projector.store.postgres import sanitize as mended
+from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
-from projector.store.postgres.fold import EventState, Item, Realtime, Rows, Turn, places
-from projector.store.postgres.scratch import Scratch
-from projector.store.postgres.told import op_of, told_rows
+from projector.store.postgres.apply import EventState, Item, Realtime, Rows, Turn, places
+from projector.store.postgres.feed_entries import op_of, told_rows
+from projector.store.postgres.staging import Scratch
 from projector.store.postgres.transaction import Transaction
-from projector.store.postgres.world import Rollout
+from projector.store.postgres.unit_of_work import Rollout
 from projector.store.postgres.write import at_start, other_thread, recount, values_of
+from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
+from projector.store.schema_names import REPLACED
 
 
 async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:

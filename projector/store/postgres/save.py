@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import orjson
 
-from projector import escapes, lexemes
-from projector.place import ThreadId
-from projector.rows import Anomaly
-from projector.store.postgres.fold import EventState, Item, Rows, Turn
-from projector.store.postgres.put import put
-from projector.store.postgres.told import Told
-from projector.store.postgres.wire import Query
+from projector.model.changes import Anomaly
+from projector.model.ids import ThreadId
+from projector.search import tsvector as lexemes
+from projector.search.text import Indexing, indexed
+from projector.store.postgres import text as escapes
+from projector.store.postgres.apply import EventState, Item, Rows, Turn
+from projector.store.postgres.feed_entries import Told
+from projector.store.postgres.pipeline import Query
+from projector.store.postgres.upsert import put
 from projector.store.rules.feed import Cursor, numbered
-from projector.words import Indexing, indexed
 
 
 class Search:

@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 from psycopg import errors, sql
 
-from projector.errors import StoreRefused
+from projector.model.errors import StoreRefused
 from projector.store.migrate import Migration
 
 #: Bytes `CxPjPgSc`: the lock of those who bring the schema up to date.

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector import escapes, lexemes
+from projector.search import tsvector as lexemes
+from projector.search.text import REVISION, Extent, indexed
+from projector.store.postgres import text as escapes
+from projector.store.postgres.pipeline import Wire
 from projector.store.postgres.save import Search
-from projector.store.postgres.wire import Wire
-from projector.words import REVISION, Extent, indexed
 
 #: Items whose words are made in one transaction.
 STEP: Final = 500

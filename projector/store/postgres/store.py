@@ -21,24 +21,26 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 
-from projector import escapes
-from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
+from projector.model.changes import Anomaly, Found, Wants
 from projector.model.database_url import shown, source_id
-from projector.place import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
-from projector.rows import Anomaly, Found, Wants
+from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
+from projector.model.ids import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.search.text import Extent
 from projector.store import state_file
-from projector.store.contract import Batch, DaemonState, Heartbeat, Holder, Standing, Totals
 from projector.store.migrate import migrations
-from projector.store.postgres import feed, lease, mended, moves, schema, search, write
+from projector.store.postgres import feed, lease, schema, search, write
+from projector.store.postgres import locations as moves
+from projector.store.postgres import sanitize as mended
+from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
 from projector.store.postgres.find import checkpoint_of, find
+from projector.store.postgres.pipeline import Row, Wire
 from projector.store.postgres.replace import finish
-from projector.store.postgres.scratch import Scratch
+from projector.store.postgres.staging import Scratch
 from projector.store.postgres.transaction import Transaction
-from projector.store.postgres.wire import Row, Wire
+from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Standing, Totals
+from projector.store.rollout_status import Standings
 from projector.store.rules.feed import UNKNOWN
-from projector.store.standings import Standings
-from projector.words import Extent
 
 T = TypeVar("T")
 

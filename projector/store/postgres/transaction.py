@@ -16,17 +16,20 @@ import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from projector.errors import StoreReplaced
-from projector.place import RolloutId, ThreadId
-from projector.rows import Anomaly
-from projector.store.postgres import claims, feed, load_world, save, save_world
+from projector.model.changes import Anomaly
+from projector.model.errors import StoreReplaced
+from projector.model.ids import RolloutId, ThreadId
+from projector.store.postgres import feed, save
+from projector.store.postgres import load_unit_of_work as load_world
+from projector.store.postgres import ownership as claims
+from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import usage as usages
-from projector.store.postgres.fold import EventState, Rows
+from projector.store.postgres.apply import EventState, Rows
+from projector.store.postgres.feed_entries import Told, op_of, told_event, told_rows
+from projector.store.postgres.pipeline import Query, Row, Wire
 from projector.store.postgres.save import Search
-from projector.store.postgres.told import Told, op_of, told_event, told_rows
+from projector.store.postgres.unit_of_work import World
 from projector.store.postgres.usage import Usage
-from projector.store.postgres.wire import Query, Row, Wire
-from projector.store.postgres.world import World
 from projector.store.rules import usage as rules
 from projector.store.rules.feed import (
     ITEM,

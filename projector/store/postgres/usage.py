@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from projector import escapes
-from projector.rows import UsageRow
-from projector.store.postgres.put import put
-from projector.store.postgres.wire import Query, Row
+from projector.model.changes import UsageRow
+from projector.store.postgres import text as escapes
+from projector.store.postgres.pipeline import Query, Row
+from projector.store.postgres.upsert import put
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable, Sums, Tokens
 

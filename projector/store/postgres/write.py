@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from projector import escapes
-from projector.errors import CheckpointMoved
-from projector.place import Checkpoint, FileState, Offset, RolloutFile, RolloutId, ThreadId
-from projector.rows import Anomaly
-from projector.store.columns import HEADER, META
-from projector.store.contract import Batch
-from projector.store.postgres import claims, load_world, save_world
+from projector.model.changes import Anomaly
+from projector.model.errors import CheckpointMoved
+from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId, ThreadId
+from projector.store.postgres import load_unit_of_work as load_world
+from projector.store.postgres import ownership as claims
+from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
-from projector.store.postgres.fold import (
+from projector.store.postgres.apply import (
     EventState,
     Rows,
     fold,
@@ -21,9 +21,11 @@ from projector.store.postgres.fold import (
     wanted,
 )
 from projector.store.postgres.load import RowsOf
+from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.transaction import Transaction
-from projector.store.postgres.wire import Query, Row
-from projector.store.postgres.world import Rollout
+from projector.store.postgres.unit_of_work import Rollout
+from projector.store.protocol import Batch
+from projector.store.schema_names import HEADER, META
 
 #: The anomaly of a rollout that another source projects: copied or synced homes.
 SECOND_HOST: Final = Anomaly("second_host", Offset(0), 0, "another host projects it")

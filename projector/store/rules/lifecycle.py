@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
-from projector.rows import EventType
+from projector.model.changes import EventType
 
 
 class ThreadFiles(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from projector.place import RolloutId
+from projector.model.ids import RolloutId
 from projector.store.sqlite.file import writing
 
 

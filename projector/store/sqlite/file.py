@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from projector.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUnavailable
+from projector.model.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUnavailable
 from projector.store.free_space import is_full
 
 #: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).

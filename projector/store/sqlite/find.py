@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Literal, NamedTuple
 
-from projector.place import ItemId, TurnId
-from projector.rows import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
+from projector.model.changes import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
+from projector.model.ids import ItemId, TurnId
 from projector.store.sqlite.write import mended
 
 _TURN = """

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
-from projector.errors import AlreadyRunning, StoreRefused
+from projector.model.errors import AlreadyRunning, StoreRefused
 from projector.store.sqlite.file import refused
 
 #: Files that SQLite and we keep beside a database.

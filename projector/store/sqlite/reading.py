@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from projector.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
+from projector.model.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
 from projector.store import state_file
 from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import Published

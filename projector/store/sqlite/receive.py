@@ -14,17 +14,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from projector.errors import StoreRefused
-from projector.place import RolloutId
-from projector.store.columns import SQLITE_ROWS
+from projector.model.errors import StoreRefused
+from projector.model.ids import RolloutId
+from projector.store.copy import Row, Stand, Table
 from projector.store.migrate import migrate, migrations
 from projector.store.rules.feed import KINDS, OPS, Cursor
+from projector.store.schema_names import SQLITE_ROWS
 from projector.store.sqlite import feed, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
 from projector.store.sqlite.statements import STATUS
 from projector.store.sqlite.write import KEY, PROVENANCES, list_files, turn_keys
-from projector.store.transfer import Row, Stand, Table
 
 _MOST: Final = (1 << 63) - 1
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from projector.errors import CheckpointMoved
-from projector.place import Checkpoint, ThreadId
-from projector.rows import Event, ItemRow, TurnRow
-from projector.store.columns import REPLACED
-from projector.store.contract import Batch
-from projector.store.kept import EVENTS, ITEMS, TURNS, Content, kept
-from projector.store.sqlite import feed, index, link, rollouts, usage
+from projector.model.changes import Event, ItemRow, TurnRow
+from projector.model.errors import CheckpointMoved
+from projector.model.ids import Checkpoint, ThreadId
+from projector.store.protocol import Batch
+from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
+from projector.store.schema_names import REPLACED
+from projector.store.sqlite import feed, rollouts, usage
+from projector.store.sqlite import search_index as index
+from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
 from projector.store.sqlite.write import KEY, Target, list_files, write

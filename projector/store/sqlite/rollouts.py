@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final, NamedTuple
 
-from projector.errors import CheckpointMoved
-from projector.known import Folder
-from projector.place import Checkpoint, FileState, Fingerprint, Offset, Ordinal, RolloutFile
-from projector.store.columns import HEADER, META
-from projector.store.contract import Batch
+from projector.model.errors import CheckpointMoved
+from projector.model.file_index import Folder
+from projector.model.ids import Checkpoint, FileState, Fingerprint, Offset, Ordinal, RolloutFile
+from projector.store.protocol import Batch
+from projector.store.rollout_status import Standings
+from projector.store.schema_names import HEADER, META
 from projector.store.sqlite import usage
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import many, mended
-from projector.store.standings import Standings
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",

@@ -19,13 +19,19 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
-from projector.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
-from projector.place import Checkpoint, RolloutFile, RolloutId, ThreadId
-from projector.rows import Anomaly, Found, Wants
+from projector.model.changes import Anomaly, Found, Wants
+from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
+from projector.model.ids import Checkpoint, RolloutFile, RolloutId, ThreadId
+from projector.search.text import Extent
 from projector.store import state_file
-from projector.store.contract import Batch, DaemonState, Heartbeat, Holder, Totals
 from projector.store.migrate import migrate, migrations, version
-from projector.store.sqlite import attempts, feed, index, link, mend, moves, replace, rollouts
+from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Totals
+from projector.store.rollout_status import Standings
+from projector.store.sqlite import attempts, feed, replace, rollouts
+from projector.store.sqlite import locations as moves
+from projector.store.sqlite import rebuild_derived as mend
+from projector.store.sqlite import search_index as index
+from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import (
     PAGE_SIZE,
     faults,
@@ -38,11 +44,9 @@ from projector.store.sqlite.file import (
 )
 from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.guard import Guard, check, resolved
-from projector.store.sqlite.hold import hold, is_held
+from projector.store.sqlite.lock import hold, is_held
 from projector.store.sqlite.newest import Memory, note_rewound
 from projector.store.sqlite.write import Target, write
-from projector.store.standings import Standings
-from projector.words import Extent
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from projector.store.columns import DROPPED
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable
+from projector.store.schema_names import DROPPED
 
 _COUNTS: Final = (
     "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens",

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from projector.place import ThreadId, TurnId
-from projector.rows import (
+from projector.model.changes import (
     Anomaly,
     Bury,
     Change,
@@ -28,9 +27,10 @@ from projector.rows import (
     TurnRow,
     UsageRow,
 )
-from projector.store.columns import DROPPED, ROLLED_BACK
+from projector.model.ids import ThreadId, TurnId
+from projector.store.schema_names import DROPPED, ROLLED_BACK
 from projector.store.sqlite import statements, usage
-from projector.store.sqlite.index import Texts
+from projector.store.sqlite.search_index import Texts
 
 
 class Target(NamedTuple):

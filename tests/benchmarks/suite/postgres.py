@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from projector.model.settings import Settings
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
-from projector.settings import Settings
-from projector.store.contract import Batch
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
+from projector.store.protocol import Batch
 from tests.benchmarks.bench import Home, Run, benchmark
 from tests.databases import Where, reading, url_of
 from tests.server import Server

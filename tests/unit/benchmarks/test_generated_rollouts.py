@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.place import RolloutName
+from projector.model.ids import RolloutName
 from tests.benchmarks.rollouts import (
     GIANTS,
     MB,

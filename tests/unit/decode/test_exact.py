@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.decode import exact
+from projector.decode import lossless_json as exact
 
 # fmt: off
 SPELLED = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projector.decode.errors import Refused
 from projector.decode.paths import absolute, folder, from_uri, of_path, read_path, saved_path
-from projector.decode.refused import Refused
 
 # fmt: off
 URIS = [

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.decode import exact
-from projector.decode.item import convert, keep
-from projector.decode.refused import Refused
+from projector.decode import lossless_json as exact
+from projector.decode.errors import Refused
+from projector.decode.thread_item import convert, keep
 
 Json = dict[str, Any]
 

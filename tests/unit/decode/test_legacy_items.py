@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from projector.decode.errors import Refused
 from projector.decode.legacy import agents, messages, tools
-from projector.decode.refused import Refused
 
 SECOND = {"secs": 1, "nanos": 234_567_890}
 EXEC: dict[str, Any] = {

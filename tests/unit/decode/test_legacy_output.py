@@ -7,7 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.decode.legacy.output import Output, joined, never_ran, read_output, without_wall_time
+from projector.decode.legacy.output_text import (
+    Output,
+    joined,
+    never_ran,
+    read_output,
+    without_wall_time,
+)
 
 OUTPUTS = [
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projector.decode.legacy.prompt import (
+from projector.decode.legacy.user_context import (
     ShellCommand,
     folder_of,
     hook_fragment,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from projector.decode import long_item
 from projector.decode.long_item import spelled_as_written
-from projector.place import Line
+from projector.model.changes import Change, ItemRow
+from projector.model.ids import Line
 from projector.reduce.paginated import reducer
-from projector.rows import Change, ItemRow
 from tests.paginated import ROLLOUT, THREAD, agent, item, meta, rollout, started, user
 from tests.unit.decode.test_items import ITEMS, REFUSED, command
 

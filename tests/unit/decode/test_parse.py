@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.decode.parse import parse
-from projector.place import Line, Offset
+from projector.model.ids import Line, Offset
 
 RECORD = b'{"timestamp":"t","type":"a","payload":{"n":1}}'
 OTHER = b'{"timestamp":"t","type":"b","payload":{"n":2}}'

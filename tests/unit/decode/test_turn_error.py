@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.decode.refused import Refused
+from projector.decode.errors import Refused
 from projector.decode.turn_error import error_info, error_json
 
 # fmt: off

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from projector.discover.choose import Agreement, choose
-from projector.place import RolloutFile, RolloutName
+from projector.discover.duplicates import Agreement, choose
+from projector.model.ids import RolloutFile, RolloutName
 from tests.homes import NAME
 
 

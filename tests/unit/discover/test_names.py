@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from projector.discover import names
 from projector.discover.names import read_names
-from projector.place import ThreadId
+from projector.model.ids import ThreadId
 
 ONE = ThreadId("0199f1b2-0000-7000-8000-000000000001")
 TWO = ThreadId("0199f1b2-0000-7000-8000-000000000002")

@@ -22,8 +22,8 @@ from projector.discover.scan import (
     scan_folder,
     walk,
 )
-from projector.known import Known, id_of, key_of
-from projector.place import RolloutFile
+from projector.model.file_index import Known, id_of, key_of
+from projector.model.ids import RolloutFile
 from tests.homes import DAY, NAME, name_of, put
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from projector.install.reach import addresses, network
-from projector.settings import Serve, Settings
+from projector.model.settings import Serve, Settings
 
 # fmt: off
 CASES = [

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import look
-from projector.place import RolloutFile
-from projector.read.agree import Agreements
+from projector.model.ids import RolloutFile
+from projector.read.compare_files import Agreements
 from tests.homes import NAME, put, records
 
 LONG = records(0, 60_000)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import SetAside, Vanished
-from projector.place import Offset
-from projector.read import chunks
-from projector.read.chunks import OpenFile, Unpacked, identity_of
-from projector.rows import Anomaly
+from projector.model.changes import Anomaly
+from projector.model.errors import SetAside, Vanished
+from projector.model.ids import Offset
+from projector.read import file_reader as chunks
+from projector.read.file_reader import OpenFile, Unpacked, identity_of
 from tests.zst import NOISE, SKIPPABLE, frame
 
 DATA = b"".join(b"line %d\n" % n for n in range(5000))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from projector.errors import SetAside
-from projector.place import TAIL_BYTES, Line, Offset
+from projector.model.errors import SetAside
+from projector.model.ids import TAIL_BYTES, Line, Offset
 from projector.read import lines as lines_module
 from projector.read.lines import Splitter
 

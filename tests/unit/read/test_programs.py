@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from projector.errors import Vanished
-from projector.place import HEAD_BYTES, Checkpoint, Line, Offset, Ordinal
+from projector.model.errors import Vanished
+from projector.model.ids import HEAD_BYTES, Checkpoint, Line, Offset, Ordinal
 from projector.read.resume import GoOn, StartOver, Wait
 from projector.read.rollout import RolloutReader
 from tests.zst import zstd

@@ -2,7 +2,7 @@
 
 import pytest
 
-from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset, Ordinal
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset, Ordinal
 from projector.read.resume import (
     Decision,
     Facts,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import SetAside
-from projector.place import HEAD_BYTES, TAIL_BYTES, Checkpoint, Offset, Ordinal
+from projector.model.errors import SetAside
+from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Offset, Ordinal
 from projector.read.resume import GoOn, StartOver, Wait
 from projector.read.rollout import RolloutReader
 from tests.homes import NAME, Follower, put, records

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.errors import StateUnknown
-from projector.place import Offset, RolloutId, ThreadId
+from projector.model.errors import StateUnknown
+from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.reduce.legacy import LegacyReducer
 from tests.legacy_records import (
     PATCH,
@@ -342,10 +342,10 @@ def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.Monke
     ]
     data = lines_from(records)
     whole, _ = project(data)
-    monkeypatch.setattr("projector.reduce.legacy.ledger.TURNS_MAX", 2)
-    monkeypatch.setattr("projector.reduce.legacy.ledger.TURNS_FORGOTTEN", 2)
-    monkeypatch.setattr("projector.reduce.legacy.boundaries.FRAMES_MAX", 2)
-    monkeypatch.setattr("projector.reduce.legacy.boundaries.FRAMES_FORGOTTEN", 1)
+    monkeypatch.setattr("projector.reduce.legacy.row_buffer.TURNS_MAX", 2)
+    monkeypatch.setattr("projector.reduce.legacy.row_buffer.TURNS_FORGOTTEN", 2)
+    monkeypatch.setattr("projector.reduce.legacy.rollback_stack.FRAMES_MAX", 2)
+    monkeypatch.setattr("projector.reduce.legacy.rollback_stack.FRAMES_FORGOTTEN", 1)
 
     pieces, _ = project(data, range(len(records)))
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.errors import StateUnknown
-from projector.place import Line, ThreadId
-from projector.reduce.contract import Reducer
-from projector.reduce.start import resume, start
-from projector.rows import Found
+from projector.model.changes import Found
+from projector.model.errors import StateUnknown
+from projector.model.ids import Line, ThreadId
+from projector.reduce.detect import resume, start
+from projector.reduce.protocol import Reducer
 from tests.legacy_records import (
     PATCH,
     Record,

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.place import RolloutId
-from projector.reduce.start import start
-from projector.rows import Header, ItemRow, TurnRow
+from projector.model.changes import Header, ItemRow, TurnRow
+from projector.model.ids import RolloutId
+from projector.reduce.detect import start
 from tests.memory import Memory
 from tests.paginated import (
     OTHER,

@@ -1,4 +1,4 @@
-"""The laws of `reduce/contract.py`, for paginated rollouts."""
+"""The laws of `reduce/protocol.py`, for paginated rollouts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.errors import StateUnknown
-from projector.place import Line
-from projector.reduce.contract import Reducer
+from projector.model.changes import Header, ItemRow, Meta
+from projector.model.errors import StateUnknown
+from projector.model.ids import Line
+from projector.reduce.detect import resume, start
 from projector.reduce.paginated import reducer
-from projector.reduce.start import resume, start
-from projector.rows import Header, ItemRow, Meta
+from projector.reduce.protocol import Reducer
 from tests.memory import Memory
 from tests.paginated import (
     OTHER,

@@ -1,4 +1,4 @@
-"""Law 4 of `reduce/contract.py`, for every reducer: a question changes nothing."""
+"""Law 4 of `reduce/protocol.py`, for every reducer: a question changes nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.place import Line
-from projector.reduce.contract import Reducer
-from projector.reduce.start import resume, start
+from projector.model.ids import Line
+from projector.reduce.detect import resume, start
+from projector.reduce.protocol import Reducer
 from tests.legacy_records import (
     answer,
     call,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.place import Line, Offset, RolloutId, ThreadId
-from projector.reduce import start as reducers
-from projector.rows import Anomaly, Change
+from projector.model.changes import Anomaly, Change
+from projector.model.ids import Line, Offset, RolloutId, ThreadId
+from projector.reduce import detect as reducers
 
 IDS = RolloutId("r"), ThreadId("t")
 META = (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from projector.model.changes import MOST_TOKENS, Anomaly, Change, UsageRow
+from projector.reduce.detect import start
 from projector.reduce.legacy.reducer import LegacyReducer
-from projector.reduce.start import start
-from projector.rows import MOST_TOKENS, Anomaly, Change, UsageRow
 from tests.memory import Memory
 from tests.paginated import (
     ROLLOUT,

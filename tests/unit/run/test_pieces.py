@@ -17,11 +17,11 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from projector.discover.scan import scan
-from projector.run import rounds as rounds_of
+from projector.run import scheduler as rounds_of
 from projector.run.batches import limits_of
+from projector.run.file_catalog import Surveyor
 from projector.run.open_files import OpenFiles
-from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor
+from projector.run.scheduler import Rounds
 from projector.store.sqlite.store import SqliteStore
 from tests.extended import extended
 from tests.legacy_records import (

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from projector.figures import size
+from projector.model.humanize import size
 from projector.run.progress import Pace, Plain, Progress, Silent, Summary, Terminal
 
 

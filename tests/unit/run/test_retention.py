@@ -7,8 +7,8 @@ import time
 
 import msgspec
 
+from projector.model.settings import Feed, Settings
 from projector.run import retention
-from projector.settings import Feed, Settings
 
 DAY_MS = 86_400_000
 

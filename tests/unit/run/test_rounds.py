@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.place import RolloutFile, RolloutId
-from projector.rows import Found, Wants
+from projector.model.changes import Found, Wants
+from projector.model.ids import RolloutFile, RolloutId
 from projector.run.batches import limits_of
-from projector.run.rounds import Rounds
-from projector.run.survey import Surveyor
+from projector.run.file_catalog import Surveyor
+from projector.run.scheduler import Rounds
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import History, Rollout
 from tests.projecting import backfilled, settings_for
@@ -241,7 +241,7 @@ def test_tails_are_kept_as_long_as_they_fit(
     """By what they take, not only by their number; what was let go is read on all the same."""
     scene = Scene(tmp_path)
     grown = [Rollout(seed=number, history=history) for number in range(6)]
-    monkeypatch.setattr("projector.run.rounds.HOT_BYTES", 40_000)
+    monkeypatch.setattr("projector.run.scheduler.HOT_BYTES", 40_000)
 
     async def play(store: SqliteStore) -> None:
         rounds = await scene.rounds(store)

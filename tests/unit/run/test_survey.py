@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.run.survey import LISTED_EVERY, Surveyor
+from projector.run.file_catalog import LISTED_EVERY, Surveyor
 from tests.homes import DAY, NAME, put
 
 

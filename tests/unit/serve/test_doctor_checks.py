@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from projector.serve.doctor import Check, checks, document, sound
-from projector.serve.examined import Examined, Home, Incomplete, Kind, Mode, Source, Stored
-from projector.serve.facts import Database, Facts
-from projector.serve.kinds import KINDS
-from projector.settings import Settings
-from projector.store.contract import Heartbeat, Holder
+from projector.model.settings import Settings
+from projector.serve.doctor.anomaly_kinds import KINDS
+from projector.serve.doctor.checks import Check, checks, document, sound
+from projector.serve.doctor.facts import Examined, Home, Incomplete, Kind, Mode, Source, Stored
+from projector.serve.health.snapshot import Database, Facts
+from projector.store.protocol import Heartbeat, Holder
 from projector.store.reading import Server
 
 NOW = 1_000_000_000_000

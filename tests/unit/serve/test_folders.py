@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projector.serve.folders import is_within
+from projector.serve.history.folders import is_within
 
 WINDOWS = r"\\?\C:\work\proj"
 SAME = [

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from projector.errors import StoreRefused, StoreUnavailable
-from projector.place import RolloutId
-from projector.serve import gather
-from projector.serve.doctor import checks
-from projector.serve.examine import examine
-from projector.serve.facts import Facts
-from projector.serve.health import Level, Verdict, judge
-from projector.settings import Health
+from projector.model.errors import StoreRefused, StoreUnavailable
+from projector.model.ids import RolloutId
+from projector.model.settings import Health
+from projector.serve.doctor.checks import checks
+from projector.serve.doctor.probe import examine
+from projector.serve.health import collect as gather
+from projector.serve.health.judge import Level, Verdict, judge
+from projector.serve.health.snapshot import Facts
 from projector.store.migrate import migrate, migrations
 from projector.store.sqlite import reading
 from projector.store.sqlite.reading import SqliteConnection

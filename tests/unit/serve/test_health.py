@@ -8,13 +8,13 @@ import re
 import msgspec
 import pytest
 
-from projector.place import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
-from projector.serve import status
-from projector.serve.facts import Backlog, Database, Facts, Projected, Waiting
-from projector.serve.health import Asked, Level, Verdict, judge
-from projector.serve.ranges import parse
-from projector.settings import Health
-from projector.store.contract import Heartbeat, Holder
+from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.model.settings import Health
+from projector.serve.health import status
+from projector.serve.health.judge import Asked, Level, Verdict, judge
+from projector.serve.health.ranges import parse
+from projector.serve.health.snapshot import Backlog, Database, Facts, Projected, Waiting
+from projector.store.protocol import Heartbeat, Holder
 
 NOW = 1_767_600_000_000
 LIMITS = Health(

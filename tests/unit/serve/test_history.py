@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.serve.history import Detail, as_json, as_markdown, as_text, fenced
-from projector.serve.items import duration, shown
-from projector.serve.visible import Item, every_turn
-from projector.terminal_safe import one_line, terminal_safe
+from projector.model.terminal_safe import one_line, terminal_safe
+from projector.serve.history.render import Detail, as_json, as_markdown, as_text, fenced
+from projector.serve.history.rendered_item import duration, shown
+from projector.serve.history.visible import Item, every_turn
 from tests.shown_history import HeldHistory, item, turn
 
 DETAIL = Detail(zone=UTC)

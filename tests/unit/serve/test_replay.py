@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.serve import replay as module
-from projector.serve.replay import line, replay
-from projector.serve.visible import Item, Turn
+from projector.serve.history import replay as module
+from projector.serve.history.replay import line, replay
+from projector.serve.history.visible import Item, Turn
 from tests.shown_history import THREAD, HeldHistory, item, turn
 
 A, B = "a", "b"

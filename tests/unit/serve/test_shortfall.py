@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from projector.place import RolloutId, ThreadId
-from projector.serve.shortfall import ADVICE, Held, Missing, Record, shortfalls
+from projector.model.ids import RolloutId, ThreadId
+from projector.serve.doctor.codex_gaps import ADVICE, Held, Missing, Record, shortfalls
 
 SOME = Missing(("t3", "t4"), 4, 1)
 NAMED = frozenset({"byte_order_mark", "torn"})

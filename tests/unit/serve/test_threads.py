@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from projector.serve.table import cells, footnote, table, when
-from projector.serve.threads import Wanted, choose, document, resolve, since, source_of
+from projector.serve.history.table import cells, footnote, table, when
+from projector.serve.history.threads import Wanted, choose, document, resolve, since, source_of
 from tests.shown_history import THREAD
 
 SPAWNED = '{"subagent":{"thread_spawn":{"parent_thread_id":"x","depth":1}}}'

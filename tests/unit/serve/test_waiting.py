@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.serve import gather
-from projector.serve.facts import waiting_since_ms
+from projector.serve.health import collect as gather
+from projector.serve.health.snapshot import waiting_since_ms
 from projector.store.sqlite.reading import SqliteConnection
 from tests.benchmarks.rollouts import Rollout
 from tests.projecting import backfilled

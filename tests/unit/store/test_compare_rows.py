@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.place import RolloutId, ThreadId
-from projector.store.compare import LISTED, Differences, Field, Kind, Rollout, Row, field, unequal
+from projector.model.ids import RolloutId, ThreadId
+from projector.store.check.compare import (
+    LISTED,
+    Differences,
+    Field,
+    Kind,
+    Rollout,
+    Row,
+    field,
+    unequal,
+)
 from projector.store.reading import Sql
 
 KIND = Kind("item", ("offset", "item_id", "json", "tombstone"), 2, ("item_id",), Sql("", ""))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.place import ItemId, Offset, Ordinal, TurnId
-from projector.rows import Drop, Event, ItemRow, TurnRow
-from projector.store.kept import Content, Kept
-from projector.store.kept import kept as told_of
+from projector.model.changes import Drop, Event, ItemRow, TurnRow
+from projector.model.ids import ItemId, Offset, Ordinal, TurnId
+from projector.store.rules.preserve import Content, Kept
+from projector.store.rules.preserve import kept as told_of
 
 #: The form of the ids that are made up for legacy rows.
 OURS = "6a37f0a3-c9b9-5f56-8557-62e455fb8384"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from projector.place import RolloutId, ThreadId
-from projector.store import lineage
-from projector.store.lineage import EVERYTHING, MAX_ORDINAL, MAX_PARTS, OFFSET_BITS, Link
+from projector.model.ids import RolloutId, ThreadId
+from projector.store.rules import lineage
+from projector.store.rules.lineage import EVERYTHING, MAX_ORDINAL, MAX_PARTS, OFFSET_BITS, Link
 
 
 def links(told: str) -> dict[RolloutId, Link]:

@@ -1,0 +1,261 @@
+"""The output of a call, as the model was told of it, in every format of ten months. Pure.
+
+`read_output` tries the formats in turn: JSON of three kinds, header lines before `Output:`,
+phrases that plain text begins with. What fits none is a completed command's text, whole.
+
+A command that somebody or a policy kept from running is declined: the person, a rule (`COMMAND`
+rejected: REASON), the approval policy, the reviewer of approvals, a hook. Codex tells the model so
+in a text of its own, without header lines; what a command printed has them, whatever it quotes.
+
+Source: docs on legacy rollouts, e1 and e2; for what was declined, outputs of Codex 0.171 with rules
+and each approval policy, its strings, and public rollouts of 0.40 and 0.146.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from projector.decode import lossless_json as exact
+from projector.decode.legacy.fields import Json
+
+_MS: Final = 1000
+_I32: Final = 2**31
+#: How often an output may hold another one.
+_NESTED_MAX: Final = 3
+_SECONDS_MAX: Final = 1e12
+
+_HEADERS: Final = (
+    "Command: ",
+    "Chunk ID: ",
+    "Wall time: ",
+    "Process exited with code ",
+    "Process running with session ID ",
+    "Original token count: ",
+    "Exit code: ",
+    "Total output lines: ",
+    "Warning: truncated output (original token count: ",
+)
+_SESSION_KEYS: Final = frozenset({"chunk_id", "wall_time_seconds", "session_id"})
+_NEVER_RAN: Final = (
+    "unsupported call:",
+    "unsupported custom tool call:",
+    "failed to parse function arguments",
+    "failed to parse exec_command arguments",
+)
+_DECLINED: Final = ("exec command rejected", "patch rejected", "rejected by user")
+#: Texts that are whole what Codex says of a command that was kept from running.
+_KEPT_FROM_RUNNING = re.compile(
+    r"`.+` rejected: .+"
+    r"|approval policy is .+; reject command .+"
+    r"|approval required by policy(?: rule)?, but AskForApproval.+"
+    r'|exec_command failed(?: for `.+`)?: CreateProcess { message: "Rejected\(.+\)" }'
+    r"|This action was rejected due to unacceptable risk\..*"
+    r"|Command blocked by PreToolUse hook: .+",
+    re.DOTALL,
+).fullmatch
+_FAILED: Final = (
+    "failed in sandbox",
+    "execution error:",
+    "exec_command failed",
+    "error:",
+    "command timed out",
+    "unknown session id",
+)
+_ABORTED_AFTER = re.compile(r"aborted by user after ([0-9]+(?:\.[0-9]+)?)\s*s").match
+_ABORTED_IN = re.compile(r"Wall time: ([0-9]+(?:\.[0-9]+)?) seconds\naborted by user").match
+_SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)(?: seconds)?").fullmatch
+_CODE = re.compile(r"-?[0-9]{1,10}").fullmatch
+
+Outcome = Literal["completed", "failed", "declined", "running", "aborted", "never"]
+
+
+class Output(NamedTuple):
+    """What an output says of its call."""
+
+    outcome: Outcome
+    """never: the call did not run at all; running: its process goes on in `session`."""
+    text: str | None
+    exit_code: int | None = None
+    duration_ms: int | None = None
+    session: str | None = None
+    command: str | None = None
+    """The command line that ran, where the output names it."""
+    plain: bool = False
+    """It fits no format but that of plain text."""
+
+
+def joined(output: Any) -> str:
+    """Give the text of an output: a string, or parts whose texts are joined by newlines.
+
+    What is neither is kept whole, as JSON.
+    """
+    if type(output) is str:
+        return output
+    if type(output) is list:
+        texts = [part.get("text") for part in output if type(part) is dict]
+        return "\n".join(text for text in texts if type(text) is str)
+    if type(output) is dict and type(output.get("content")) is str:
+        return str(output["content"])  # the first releases' `{content, success}`
+    return "" if output is None else exact.dumps(output)
+
+
+def never_ran(text: str) -> bool:
+    """Tell whether an output says that its call never ran."""
+    return text.startswith(_NEVER_RAN)
+
+
+def parsed(text: str) -> Any:
+    """Give the JSON in a text; None: it holds none, or null."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
+
+
+def read_output(text: str, depth: int = 0) -> Output:
+    """Tell what a command's output says."""
+    if text.startswith("{"):
+        value = parsed(text)
+        found = _of_json(value) if type(value) is dict else None
+        if found is not None:
+            return found
+    elif text.startswith(_HEADERS):
+        found = _of_headers(text, depth)
+        if found is not None:
+            return found
+    # What stands behind header lines may be a command's own words.
+    if depth == 0 and _KEPT_FROM_RUNNING(text.strip()):
+        return Output("declined", text, plain=True)
+    return _of_plain(text)
+
+
+def _of_json(value: Json) -> Output | None:
+    text, metadata = value.get("output"), value.get("metadata")
+    if type(text) is not str:
+        return None
+    if type(metadata) is dict:
+        code = _code(metadata.get("exit_code"))
+        return None if code is None else _ended(code, text, _ms(metadata.get("duration_seconds")))
+    if not value.keys() & _SESSION_KEYS:
+        return None
+    ms = _ms(value.get("wall_time_seconds"))
+    code = _code(value.get("exit_code"))
+    if code is not None:
+        return _ended(code, text, ms)
+    session = _session(value.get("session_id"))
+    return Output("completed" if session is None else "running", text, None, ms, session)
+
+
+class _Headers:
+    """The lines before `Output:`, read one by one."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.ms: int | None = None
+        self.session: str | None = None
+        self.command: str | None = None
+
+    def take(self, line: str) -> bool:
+        """Read one line, and tell whether it is a header."""
+        if line.startswith("Wall time: "):
+            self.ms = _ms_of(line[11:])
+        elif line.startswith("Process exited with code "):
+            self.code = _code_of(line[25:])
+        elif line.startswith("Exit code: "):
+            self.code = _code_of(line[11:])
+        elif line.startswith("Process running with session ID "):
+            self.session = line[32:].strip() or None
+        elif line.startswith("Command: "):
+            self.command = line[9:]
+        elif not line.startswith(_HEADERS):
+            if self.command is None or self.ms is not None:
+                return False
+            self.command += "\n" + line  # a command of several lines stands there as it is
+        return True
+
+
+def _of_headers(text: str, depth: int) -> Output | None:
+    headers = _Headers()
+    at = 0
+    while True:
+        end = text.find("\n", at)
+        line = text[at:] if end < 0 else text[at:end]
+        if line == "Output:":
+            break
+        if end < 0 or not headers.take(line):
+            return _aborted(text)
+        at = end + 1
+    rest = "" if end < 0 else text[end + 1 :]
+    ms, command = headers.ms, headers.command
+    if headers.code is not None:
+        return _ended(headers.code, rest, ms, command)
+    if headers.session is not None:
+        return Output("running", rest, None, ms, headers.session, command)
+    if depth >= _NESTED_MAX:
+        return Output("completed", rest, None, ms, None, command)
+    inner = read_output(rest, depth + 1)
+    return inner._replace(
+        duration_ms=inner.duration_ms if inner.duration_ms is not None else ms,
+        command=inner.command or command,
+    )
+
+
+def _aborted(text: str) -> Output | None:
+    found = _ABORTED_IN(text)
+    return None if found is None else Output("aborted", None, None, _ms_of(found[1]))
+
+
+def _of_plain(text: str) -> Output:
+    if text.startswith(_NEVER_RAN):
+        return Output("never", text, plain=True)
+    if text.startswith(_DECLINED):
+        return Output("declined", text, plain=True)
+    if text.startswith("aborted"):
+        found = _ABORTED_AFTER(text)
+        return Output("aborted", None, None, None if found is None else _ms_of(found[1]))
+    if text.startswith(_FAILED):
+        return Output("failed", text, plain=True)
+    return Output("completed", text, plain=True)
+
+
+def _ended(code: int, text: str, ms: int | None, command: str | None = None) -> Output:
+    return Output("failed" if code else "completed", text, code, ms, None, command)
+
+
+def _code(value: Any) -> int | None:
+    return value if type(value) is int and -_I32 <= value < _I32 else None
+
+
+def _code_of(text: str) -> int | None:
+    return _code(int(text)) if _CODE(text) else None
+
+
+def _ms(value: Any) -> int | None:
+    if type(value) is not int and type(value) is not float:
+        return None
+    return round(value * _MS) if 0 <= value < _SECONDS_MAX else None
+
+
+def _ms_of(text: str) -> int | None:
+    found = _SECONDS(text.strip())
+    return None if found is None else _ms(float(found[1]))
+
+
+def _session(value: Any) -> str | None:
+    if type(value) is str:
+        return value
+    return str(value) if type(value) is int else None
+
+
+_WALL = re.compile(r"Wall time: ([0-9]+(?:\.[0-9]+)?) seconds\nOutput:(?:\n|\Z)").match
+
+
+def without_wall_time(text: str) -> tuple[str, int | None]:
+    """Cut the time that newer releases put before a tool's own output."""
+    found = _WALL(text)
+    if found is None:
+        return text, None
+    return text[found.end() :], _ms_of(found[1])

@@ -1,0 +1,351 @@
+"""The model's calls → the items that Codex dropped, while they are under way. Pure.
+
+`called` says what a call is, and gives its item while it is under way. Kinds:
+
+    command    a shell command                     patch     a patch
+    mcp        an MCP tool                         resource  an MCP resource
+    maybe_mcp  named like one of old: an item only if its output is one of MCP
+    agent      another agent                       dynamic   a tool that the client brought
+    view       an image shown: an item only if it was
+    stdin      more input for a process: changes the item of the process
+    nothing    Codex shows no item for it
+
+Source: docs on legacy rollouts, e1 and e3 to e6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from projector.decode import shell
+from projector.decode.errors import Refused
+from projector.decode.legacy import agents
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.patch import changes_of, patch_in, script_of
+from projector.decode.legacy.paths import joined_path
+from projector.decode.legacy.tools import mcp_item
+
+Kind = Literal[
+    "command",
+    "patch",
+    "mcp",
+    "resource",
+    "maybe_mcp",
+    "agent",
+    "dynamic",
+    "view",
+    "stdin",
+    "nothing",
+]
+
+_RESOURCES: Final = frozenset(
+    {"list_mcp_resources", "list_mcp_resource_templates", "read_mcp_resource"}
+)
+_AGENTS: Final = {
+    "spawn_agent": "spawnAgent",
+    "send_input": "sendInput",
+    "wait": "wait",
+    "wait_agent": "wait",
+    "close_agent": "closeAgent",
+    "resume_agent": "resumeAgent",
+}
+_OLD_MCP: Final = "__OAI_CODEX_MCP__"
+_PATCHERS: Final = frozenset({"apply_patch", "applypatch"})
+_PATCH_WORDS: Final = 2
+#: MCP tools were named SERVER__TOOL before this release.
+_MCP_PREFIX_SINCE: Final = (0, 48)
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})").match
+
+Argv = list[str] | str
+
+
+class BadArguments(Refused):
+    """The arguments of a call are not what its tool takes."""
+
+
+class Called(NamedTuple):
+    """What a call is."""
+
+    kind: Kind
+    item: Json | None = None
+    """While it is under way; None: nothing is shown before its output."""
+    note: str = ""
+    """What its output cannot be read without: a path, a session, a command, arguments."""
+
+
+class Setting(NamedTuple):
+    """What a call's meaning depends on."""
+
+    cwd: str
+    thread_id: str
+    tools: Collection[str]
+    """Names of the tools that the client brought."""
+    plain_mcp: bool
+    """MCP tools are named SERVER__TOOL in this thread."""
+
+
+NOTHING: Final = Called("nothing")
+
+
+def plain_mcp(cli_version: str | None) -> bool:
+    """Tell whether a release named MCP tools SERVER__TOOL."""
+    found = None if cli_version is None else _VERSION(cli_version)
+    return found is not None and (int(found[1]), int(found[2])) < _MCP_PREFIX_SINCE
+
+
+def called(payload: Json, call_id: str, setting: Setting) -> Called:
+    """Tell what a call is.
+
+    Raises:
+        BadArguments: they are not JSON, or not what the tool takes.
+    """
+    kind = payload.get("type")
+    if kind == "local_shell_call":
+        action = payload.get("action")
+        if type(action) is not dict:
+            raise BadArguments("action")
+        folder = action.get("working_directory")
+        return _command(call_id, _argv(action.get("command")), folder, "agent", setting)
+    name = payload.get("name")
+    if type(name) is not str:
+        raise BadArguments("name")
+    if kind == "custom_tool_call":
+        if name != "apply_patch":
+            return NOTHING
+        return _patch(call_id, payload.get("input"), setting.cwd) or NOTHING
+    namespace = payload.get("namespace")
+    namespace = namespace if type(namespace) is str and namespace else None
+    return _function(call_id, name, namespace, payload.get("arguments"), setting)
+
+
+def _function(
+    call_id: str, name: str, namespace: str | None, arguments: Any, setting: Setting
+) -> Called:
+    ran = _RUN.get(name)
+    if ran is not None:
+        return ran(call_id, _object(arguments), setting)
+    server, tool = _mcp_name(name, namespace)
+    if server:
+        return Called("mcp", mcp(call_id, server, tool, any_json(arguments)))
+    if name in _RESOURCES:
+        taken = any_json(arguments)
+        named = taken.get("server") if type(taken) is dict else None
+        server = named if type(named) is str and named else "codex"
+        return Called("resource", mcp(call_id, server, name, taken))
+    if name in _AGENTS and namespace in (None, "multi_agent_v1"):
+        found = _agent(call_id, name, _object(arguments), setting.thread_id)
+        if found is not None:
+            return found
+    return _brought(call_id, name, namespace, arguments, setting)
+
+
+def _brought(
+    call_id: str, name: str, namespace: str | None, arguments: Any, setting: Setting
+) -> Called:
+    """Give what is none of Codex's own tools: the client's, or one of MCP named as of old."""
+    if name in setting.tools:
+        return Called("dynamic", _dynamic(call_id, namespace, name, any_json(arguments)))
+    server, separator, tool = name.partition("__")
+    if not (separator and server and tool) or namespace is not None:
+        return NOTHING
+    if setting.plain_mcp:
+        return Called("mcp", mcp(call_id, server, tool, any_json(arguments)))
+    note = arguments if type(arguments) is str else ""
+    return Called("maybe_mcp", None, orjson.dumps((name, note)).decode())
+
+
+def _object(arguments: Any) -> Json:
+    value = any_json(arguments)
+    if type(value) is not dict:
+        raise BadArguments("arguments")
+    return value
+
+
+def any_json(arguments: Any) -> Any:
+    """Give the arguments of a call, which come as JSON in a string; blank: none.
+
+    Raises:
+        BadArguments: they are not JSON.
+    """
+    if type(arguments) is str:
+        if not arguments.strip():
+            return None
+        try:
+            return orjson.loads(arguments)
+        except ValueError:
+            raise BadArguments("arguments") from None
+    return arguments
+
+
+def _argv(value: Any) -> list[str]:
+    if type(value) is not list or any(type(word) is not str for word in value):
+        raise BadArguments("command")
+    return value
+
+
+def _line(value: Any) -> str:
+    if type(value) is not str:
+        raise BadArguments("command")
+    return value
+
+
+def _shell(call_id: str, arguments: Json, setting: Setting) -> Called:
+    return _command(
+        call_id, _argv(arguments.get("command")), arguments.get("workdir"), "agent", setting
+    )
+
+
+def _shell_command(call_id: str, arguments: Json, setting: Setting) -> Called:
+    return _command(
+        call_id, _line(arguments.get("command")), arguments.get("workdir"), "agent", setting
+    )
+
+
+def _exec_command(call_id: str, arguments: Json, setting: Setting) -> Called:
+    line, folder = _line(arguments.get("cmd")), arguments.get("workdir")
+    return _command(call_id, line, folder, "unifiedExecStartup", setting)
+
+
+def _unified_exec(call_id: str, arguments: Json, setting: Setting) -> Called:
+    argv = _argv(arguments.get("input"))
+    if arguments.get("session_id") is not None:
+        return _write_stdin(call_id, arguments, setting)
+    return _command(call_id, argv, None, "unifiedExecStartup", setting)
+
+
+def _write_stdin(_call_id: str, arguments: Json, _setting: Setting) -> Called:
+    session = arguments.get("session_id")
+    if type(session) not in (int, str):
+        raise BadArguments("session_id")
+    return Called("stdin", None, str(session))
+
+
+def _view_image(_call_id: str, arguments: Json, setting: Setting) -> Called:
+    return Called("view", None, joined_path(setting.cwd, _line(arguments.get("path"))))
+
+
+def _apply_patch(call_id: str, arguments: Json, setting: Setting) -> Called:
+    return _patch(call_id, arguments.get("input"), setting.cwd) or NOTHING
+
+
+_RUN: Final = {
+    "shell": _shell,
+    "container.exec": _shell,
+    "shell_command": _shell_command,
+    "exec_command": _exec_command,
+    "unified_exec": _unified_exec,
+    "write_stdin": _write_stdin,
+    "view_image": _view_image,
+    "apply_patch": _apply_patch,
+}
+
+
+def _command(call_id: str, command: Argv, workdir: Any, source: str, setting: Setting) -> Called:
+    folder = setting.cwd
+    if type(workdir) is str and workdir:
+        folder = joined_path(folder, workdir)
+    item, script = command_item(call_id, command, folder, source)
+    patch: Called | None = None
+    if type(command) is list and len(command) == _PATCH_WORDS and command[0] in _PATCHERS:
+        patch = _patch(call_id, command[1], folder)
+    elif (found := patch_in(script)) is not None:
+        into = folder if found.folder is None else joined_path(folder, found.folder)
+        patch = _patch(call_id, found.patch, into)
+    if patch is not None:
+        # A release that did not know the form ran it: then the output tells of a command.
+        note = orjson.dumps((command, folder, source)).decode()
+        return Called("patch", patch.item, note)
+    return Called("command", item)
+
+
+def command_item(call_id: str, command: Argv, cwd: str, source: str) -> tuple[Json, str]:
+    """Give a commandExecution under way, and the script that it runs."""
+    line = command if type(command) is str else shell.join(command)
+    script = (script_of(command) if type(command) is list else None) or line
+    item = {
+        "type": "commandExecution",
+        "id": call_id,
+        "pluginId": None,
+        "scriptPath": None,
+        "command": line,
+        "cwd": cwd,
+        "processId": None,
+        "source": source,
+        "status": "inProgress",
+        "commandActions": [{"type": "unknown", "command": script}],
+        "aggregatedOutput": None,
+        "exitCode": None,
+        "durationMs": None,
+    }
+    return item, script
+
+
+def _patch(call_id: str, patch: Any, cwd: str) -> Called | None:
+    changes = changes_of(patch, cwd) if type(patch) is str else None
+    if changes is None:
+        return None
+    item = {"type": "fileChange", "id": call_id, "changes": changes, "status": "inProgress"}
+    return Called("patch", item)
+
+
+def _mcp_name(name: str, namespace: str | None) -> tuple[str, str]:
+    """Give server and tool of an MCP call; no server: it is none, or one named as of old."""
+    if namespace is not None and namespace.startswith("mcp__"):
+        return namespace[5:].rstrip("_"), name
+    if name.startswith("mcp__"):
+        server, separator, tool = name[5:].partition("__")
+        return (server, tool) if separator and tool else ("", "")
+    server, separator, tool = name.partition(_OLD_MCP)
+    return (server, tool) if separator and tool else ("", "")
+
+
+def mcp(call_id: str, server: str, tool: str, arguments: Any) -> Json:
+    """Give an mcpToolCall under way."""
+    item = mcp_item(call_id, server, tool)
+    item["arguments"] = arguments
+    return item
+
+
+def _dynamic(call_id: str, namespace: str | None, name: str, arguments: Any) -> Json:
+    return {
+        "type": "dynamicToolCall",
+        "id": call_id,
+        "namespace": namespace,
+        "tool": name,
+        "arguments": arguments,
+        "status": "inProgress",
+        "contentItems": None,
+        "success": None,
+        "durationMs": None,
+    }
+
+
+def _agent(call_id: str, name: str, arguments: Json, sender: str) -> Called | None:
+    tool = _AGENTS[name]
+    prompt, receivers = _string(arguments.get("message")), []
+    model = effort = None
+    if tool == "spawnAgent":
+        model, effort = _string(arguments.get("model")), _string(arguments.get("reasoning_effort"))
+    elif tool == "wait":
+        asked = arguments.get("ids") if "ids" in arguments else arguments.get("targets")
+        if type(asked) is not list or any(type(each) is not str for each in asked):
+            return None  # the `wait` of code mode
+        receivers, prompt = asked, None
+    else:
+        receiver = _string(arguments.get("target")) or _string(arguments.get("id"))
+        if receiver is None:
+            raise BadArguments("target")
+        receivers = [receiver]
+        prompt = prompt if tool == "sendInput" else None
+    item = agents.call(
+        call_id, tool, sender, receivers=receivers, prompt=prompt, model=model, effort=effort
+    )
+    return Called("agent", item)
+
+
+def _string(value: Any) -> str | None:
+    return value if type(value) is str else None

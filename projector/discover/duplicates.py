@@ -1,0 +1,108 @@
+"""Two files of one rollout → the one that is projected.
+
+The rule, in this order (docs: "two files with one rollout_id"):
+
+1. A plain file before a compressed one: while Codex compresses or unpacks, both exist for an
+   instant, and the plain one is the one that is written to.
+2. Of two of a kind whose bytes agree as far as the shorter goes, the longer: a copy, or a
+   backup, falls behind.
+3. Of two that differ, the newer by modification time.
+4. Of two that are the same, the one that comes first in the order given (homes, then paths), so
+   that equal copies do not take turns.
+
+Pure: whether bytes agree is asked of the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from projector.model.ids import RolloutFile, RolloutId
+
+#: How the uncompressed bytes of two files relate, as `compare(one, other)` tells it.
+Agreement = Literal["same", "longer", "shorter", "differ"]
+#: What is said of a file that went another way than the one that is projected.
+DIFFERENT: Final = "older than, and different from,"
+_COPY: Final = "a copy of"
+_BEGINNING: Final = "the beginning of"
+_COMPRESSED: Final = "compressed, and there is a plain"
+_SAME: Final = "the same file as"
+_REASON: Final = re.compile(f": (?:{DIFFERENT}|{_COPY}|{_BEGINNING}|{_COMPRESSED}|{_SAME}) ")
+Compare = Callable[[RolloutFile, RolloutFile], Agreement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A file that is not projected because another one of the rollout is."""
+
+    file: RolloutFile
+    reason: str
+    passing: bool = False
+    """Expected for an instant (Codex compresses or unpacks), or the same file by another path.
+
+    To be noted only if the next scan finds it still so.
+    """
+
+    @property
+    def note(self) -> str:
+        """The detail of the anomaly `second_file`: the path and the reason."""
+        return f"{self.file.path}: {self.reason}"
+
+
+def noted_path(note: str) -> str:
+    """Return the path of the file that a `PassedOver.note` tells of."""
+    return _REASON.split(note, maxsplit=1)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The file of a rollout."""
+
+    file: RolloutFile
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId, Choice]:
+    """Choose one file for each rollout; `compare` is asked only where there are several."""
+    chosen: dict[RolloutId, Choice] = {}
+    for file in files:
+        before = chosen.get(file.name.rollout_id)
+        chosen[file.name.rollout_id] = (
+            Choice(file=file) if before is None else against(before, file, compare)
+        )
+    return chosen
+
+
+def against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
+    """Hold one more file of the rollout against the one chosen so far."""
+    mine = choice.file
+    if (mine.device, mine.inode) == (other.device, other.inode):
+        over = PassedOver(file=other, reason=f"{_SAME} {mine.path}", passing=True)
+        return Choice(file=mine, passed_over=(*choice.passed_over, over))
+    wins, why = _beats(other, mine, compare)
+    file, loser = (other, mine) if wins else (mine, other)
+    passing = mine.name.compressed != other.name.compressed and _stem(mine) == _stem(other)
+    over = PassedOver(file=loser, reason=f"{why} {file.path}", passing=passing)
+    return Choice(file=file, passed_over=(*choice.passed_over, over))
+
+
+def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[bool, str]:
+    """Whether `other` is chosen before `mine`, and what is said of the one that is not."""
+    if mine.name.compressed != other.name.compressed:
+        return mine.name.compressed, _COMPRESSED
+    match compare(other, mine):
+        case "same":
+            return False, _COPY
+        case "longer":
+            return True, _BEGINNING
+        case "shorter":
+            return False, _BEGINNING
+        case "differ":
+            return other.mtime_ns > mine.mtime_ns, DIFFERENT
+
+
+def _stem(file: RolloutFile) -> str:
+    return file.path.removesuffix(".zst")

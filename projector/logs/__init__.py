@@ -1,0 +1,1 @@
+"""What is logged (`events`) and how it is written (`render`)."""

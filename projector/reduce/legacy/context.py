@@ -1,0 +1,166 @@
+"""What every part of the legacy reducer works with: state, rows, and the record at hand."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.records import Record
+from projector.decode.times import to_ms
+from projector.model.changes import Anomaly, Provenance
+from projector.model.ids import Offset, RolloutId
+from projector.reduce.legacy.row_buffer import Item, Ledger, Turn
+from projector.reduce.legacy.state import ID_MAX, UNKNOWN_MAX, State
+
+_V7: Final = 7
+_MS_SHIFT: Final = 80
+#: Of a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
+_TIME_LENGTH: Final = 24
+_MINUTE_MS: Final = "60000"
+_NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
+
+
+class Desk:
+    """One record at a time lies here, with its time."""
+
+    def __init__(self, rollout_id: RolloutId, state: State, ledger: Ledger) -> None:
+        self.rollout_id = rollout_id
+        self.state = state
+        self.ledger = ledger
+        self.record: Record = _NOWHERE
+        self.batch = 0
+        """Offset of the first line that is taken with it."""
+        self.now_ms: int | None = None
+        """Time of the record, else the last good one; None: bare lines have none."""
+        self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}")
+        self._minute = ""
+        self._minute_ms = 0
+        self._born_ms = _born_ms(rollout_id)
+
+    @property
+    def row_ms(self) -> int:
+        """Time for rows that need one."""
+        if self.now_ms is not None:
+            return self.now_ms
+        created = self.state.created_ms
+        return self._born_ms if created is None else created
+
+    @property
+    def now_s(self) -> int | None:
+        """Time of the record in seconds, for turns."""
+        return None if self.now_ms is None else self.now_ms // 1000
+
+    def take(self, record: Record) -> None:
+        """Lay the next record here."""
+        self.record = record
+        if record.form == "bare item":
+            self.now_ms = None
+            return
+        state = self.state
+        if record.time is not None:
+            at_ms = self._ms(record.time)
+            if at_ms is None:
+                self.note("bad_timestamp", "not a time; the last good one counts")
+            else:
+                self.now_ms = state.last_ms = state.meta.updated_at_ms = at_ms
+                return
+        self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
+
+    def leave(self) -> None:
+        """Let go of the last record: it may be a very long one."""
+        self.record = _NOWHERE
+
+    def _ms(self, time: str) -> int | None:
+        """Read a time, at once if it is in the minute of the one before."""
+        written = len(time) == _TIME_LENGTH and time[10] == "T" and time[23] == "Z"
+        if written and time[:17] == self._minute and time[19] == ".":
+            rest = time[17:19] + time[20:23]
+            if rest.isascii() and rest.isdigit() and rest < _MINUTE_MS:
+                return self._minute_ms + int(rest)
+        at_ms = to_ms(time)
+        if at_ms is not None and written and time[17:19] < "60":
+            self._minute, self._minute_ms = time[:17], at_ms - at_ms % int(_MINUTE_MS)
+        return at_ms
+
+    def made_id(self, kind: str) -> str:
+        """Give the id of what this line makes, where the file has none.
+
+        A UUIDv5 of the line's byte offset and the kind: the same on every host, after every
+        rebuild.
+        """
+        return str(uuid.uuid5(self._namespace, f"{self.record.offset}:{kind}"))
+
+    def item(
+        self,
+        turn: Turn,
+        json: Json,
+        provenance: Provenance,
+        *,
+        offset: int | None = None,
+        created_ms: int | None = None,
+    ) -> Item:
+        """Make or replace an item of a turn."""
+        record = self.record
+        owner = record.offset if offset is None else offset
+        if turn.frame is not None and turn.frame < owner and not self._is_newest(turn):
+            owner = turn.frame
+        now = self.row_ms
+        item = Item(
+            (turn.turn_id, json["id"]),
+            json,
+            provenance,
+            offset=record.offset if offset is None else offset,
+            owner=owner,
+            created_ms=now if created_ms is None else created_ms,
+        )
+        item.completed_ms = now
+        return self.ledger.put(item)
+
+    def _is_newest(self, turn: Turn) -> bool:
+        active = self.state.active
+        return active is not None and active.turn == turn.turn_id
+
+    def end_reasoning(self) -> None:
+        """Let further texts make another item."""
+        self.state.reasoning = None
+
+    def note(self, kind: str, detail: str) -> None:
+        """Note that something is odd about the record."""
+        record = self.record
+        length = record.end - record.offset
+        self.ledger.add(Anomaly(kind, Offset(record.offset), length, detail))
+
+    def note_at(self, kind: str, offset: int, detail: str) -> None:
+        """Note that something is odd about an earlier line."""
+        self.ledger.add(Anomaly(kind, Offset(offset), 0, detail))
+
+    def note_unknown(self, what: str, name: str) -> None:
+        """Note a kind of record that is not known, once."""
+        unknown = self.state.unknown
+        shown = name if len(name) <= UNKNOWN_MAX and name.isprintable() else "unreadable"
+        key = f"{what} {shown}"
+        if key not in unknown and len(unknown) < UNKNOWN_MAX:
+            unknown[key] = None
+            self.note("unknown_record", key)
+
+
+def named_turn(payload: Json) -> str | None:
+    """Give the turn that a record names; None: none, or none that can be one."""
+    turn_id = payload.get("turn_id")
+    return turn_id if type(turn_id) is str and 0 < len(turn_id) <= ID_MAX else None
+
+
+def passed_turn(payload: Json) -> str | None:
+    """Give the turn that a response item passes through."""
+    passed = payload.get("internal_chat_message_metadata_passthrough")
+    return named_turn(passed) if type(passed) is dict else None
+
+
+def _born_ms(rollout_id: str) -> int:
+    """Give the time in a UUIDv7; 0 where there is none."""
+    try:
+        born = uuid.UUID(rollout_id)
+    except ValueError:
+        return 0
+    return born.int >> _MS_SHIFT if born.version == _V7 else 0

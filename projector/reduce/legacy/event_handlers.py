@@ -1,0 +1,373 @@
+"""What events and the model's input make of the history: one method a record.
+
+Source: docs on legacy rollouts, a4, b2, b4, b6 and b9.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from projector.decode.errors import Refused
+from projector.decode.fields import opt_integer, opt_text, text
+from projector.decode.legacy import agents, messages, tools
+from projector.decode.legacy import user_context as prompts
+from projector.decode.legacy.fields import Json
+from projector.decode.review import review_text
+from projector.model.changes import Provenance
+from projector.reduce.legacy.context import Desk, named_turn
+from projector.reduce.legacy.rollback_stack import Boundaries
+from projector.reduce.legacy.row_buffer import Item, Turn
+from projector.reduce.legacy.state import ID_MAX
+from projector.reduce.legacy.thread import Thread
+from projector.reduce.legacy.tool_call_recovery import Recovery
+from projector.reduce.legacy.turns import Turns
+
+#: Response items that are known and make nothing.
+_SILENT: Final = frozenset(
+    {
+        "reasoning",
+        "compaction",
+        "compaction_summary",
+        "context_compaction",
+        "ghost_snapshot",
+        "tool_search_call",
+        "tool_search_output",
+        "other",
+    }
+)
+
+
+class Story:
+    """Takes the records of one rollout."""
+
+    def __init__(self, desk: Desk, *, whole: bool) -> None:
+        self._desk = desk
+        self._state = desk.state
+        self.turns = Turns(desk)
+        self.thread = Thread(desk)
+        self.boundaries = Boundaries(desk, self.turns, whole=whole)
+        self.recovery = Recovery(desk, self.turns, self.thread)
+        item = self._event_item
+        self.events: dict[str, Callable[[Json], object]] = {
+            "user_message": self._user_message,
+            "agent_message": self._agent_message,
+            "agent_reasoning": self._summary,
+            "agent_reasoning_raw_content": self._thought,
+            "token_count": self.thread.tokens,
+            "task_started": self._task_started,
+            "turn_started": self._task_started,
+            "task_complete": self.turns.complete,
+            "turn_complete": self.turns.complete,
+            "turn_aborted": self.turns.abort,
+            "entered_review_mode": self._entered_review,
+            "exited_review_mode": self._exited_review,
+            "context_compacted": self._compacted,
+            "thread_rolled_back": self.boundaries.roll_back,
+            "item_completed": self._item_completed,
+            "image_generation_end": lambda each: item(each, tools.image(each), None),
+            "web_search_end": self._web_search,
+            "patch_apply_end": lambda each: item(each, tools.file_change(each), _turn_of(each)),
+            "mcp_tool_call_end": lambda each: item(each, tools.mcp_call(each), _turn_of(each)),
+            "exec_command_end": self._exec_command,
+            "error": self.turns.fail,
+            "view_image_tool_call": lambda each: item(each, tools.image_view(each), None),
+            "dynamic_tool_call_response": self._dynamic_call,
+            "sub_agent_activity": lambda each: item(each, tools.activity(each), None),
+            "thread_goal_updated": self.thread.goal,
+            "thread_name_updated": self.thread.named,
+            "thread_settings_applied": self.thread.settings,
+        }
+        self.records: dict[str, Callable[[Json], object]] = {
+            "inter_agent_communication": lambda _: self.boundaries.open(by_message=False),
+            "token_usage_record": self.thread.usage,
+        }
+        for event, tool in agents.ENDED.items():
+            self.events[event] = self._agent_call(tool)
+
+    # Events
+
+    def _agent_call(self, tool: str) -> Callable[[Json], None]:
+        def take(payload: Json) -> None:
+            self._event_item(payload, agents.ended(payload, tool), None)
+
+        return take
+
+    def _event_item(self, _payload: Json, json: Json, named: str | None) -> Item | None:
+        """Put what an event tells of a call into its turn."""
+        turn = self.turns.for_item(named)
+        if turn is None:
+            return None
+        self.recovery.told(turn, json["id"])
+        return self._put(turn, json, "event")
+
+    def _put(self, turn: Turn, json: Json, provenance: Provenance) -> Item:
+        item = self._desk.item(turn, json, provenance)
+        active = self._state.active
+        if active is not None and active.turn == turn.turn_id:
+            self._state.reasoning = None
+        self.turns.touch(turn)
+        return item
+
+    def _task_started(self, payload: Json) -> None:
+        self.turns.start(payload)
+        self.thread.turn_began(payload)
+
+    def _user_message(self, payload: Json) -> None:
+        state = self._state
+        pair = state.pair
+        item_id = self._desk.made_id("user")
+        json = messages.user_message(payload, item_id)
+        if pair is None:
+            self.boundaries.open(by_message=True)
+            pair, state.pair = state.pair, None
+        if opt_text(payload, "kind") not in (None, "plain"):
+            return
+        self._desk.end_reasoning()
+        active = state.active
+        shown = active is not None and self._shows_image(active.turn)
+        if not (shown and messages.images_only(payload)):
+            self.thread.turn_implied()
+            if active is not None and not active.explicit and active.saw_user:
+                self.turns.close_implicit()
+        opens = state.active is None
+        turn = self.turns.active_or_opened()
+        if opens and pair is not None and state.started_last is None:
+            self.boundaries.bind(pair, turn.turn_id)
+        self._put(turn, json, "event")
+        self.turns.user_said(turn, item_id)
+        self.thread.said(json)
+
+    def _shows_image(self, turn_id: str) -> bool:
+        """Tell whether a view_image call of the turn waits for its output."""
+        return any(
+            call.kind == "view" and call.turn == turn_id for call in self._state.calls.values()
+        )
+
+    def _agent_message(self, payload: Json) -> None:
+        json = messages.agent_message(payload, self._desk.made_id("agent"))
+        if json is None:
+            return
+        turn = self.turns.active_or_opened()
+        self._put(turn, json, "event")
+        self.turns.agent_said(turn, json["id"], json["phase"])
+
+    def _summary(self, payload: Json) -> None:
+        self._reasoning(text(payload, "text"), "summary")
+
+    def _thought(self, payload: Json) -> None:
+        self._reasoning(text(payload, "text"), "content")
+
+    def _reasoning(self, words: str, part: str) -> None:
+        if not words:
+            return
+        state, ledger = self._state, self._desk.ledger
+        turn = self.turns.active_or_opened()
+        if state.reasoning is not None:
+            item = ledger.item(*state.reasoning)
+            if item is not None:
+                item.json[part].append(words)
+                ledger.change_item(item, item.json, self._desk.row_ms)
+                self.turns.touch(turn)
+                return
+        json: Json = {
+            "type": "reasoning",
+            "id": self._desk.made_id("reasoning"),
+            "summary": [],
+            "content": [],
+        }
+        json[part].append(words)
+        self._put(turn, json, "event")
+        state.reasoning = (turn.turn_id, json["id"])
+
+    def _entered_review(self, payload: Json) -> None:
+        self._review(tools.entered_review(payload, ""), payload, "entered")
+
+    def _exited_review(self, payload: Json) -> None:
+        output = payload.get("review_output")
+        if output is not None and type(output) is not dict:
+            raise Refused("review_output")
+        json = {"type": "exitedReviewMode", "id": "", "review": review_text(output)}
+        self._review(json, payload, "exited")
+
+    def _review(self, json: Json, payload: Json, kind: str) -> None:
+        item_id = opt_text(payload, "item_id")
+        json["id"] = item_id or self._desk.made_id(kind)
+        named = _turn_of(payload)
+        turn = self.turns.for_item(named)
+        if turn is not None:
+            self._put(turn, json, "event")
+
+    def _compacted(self, _payload: Json) -> None:
+        turn = self.turns.active_or_opened()
+        json = {"type": "contextCompaction", "id": self._desk.made_id("compaction")}
+        self._put(turn, json, "event")
+
+    def _web_search(self, payload: Json) -> None:
+        item = self._event_item(payload, tools.web_search(payload), None)
+        if item is not None and len(item.item_id) <= ID_MAX:
+            self._state.last_search = item.item_id
+
+    def _exec_command(self, payload: Json) -> None:
+        text(payload, "turn_id")
+        json = tools.command(payload)
+        item = self._event_item(payload, json, _turn_of(payload))
+        if item is not None and json["source"] == "userShell":
+            self._state.user_shells += 1
+
+    def _dynamic_call(self, payload: Json) -> None:
+        text(payload, "turn_id")
+        self._event_item(payload, tools.dynamic_call(payload), _turn_of(payload))
+
+    def _item_completed(self, payload: Json) -> None:
+        _thread_of(payload)
+        text(payload, "turn_id")
+        item = payload.get("item")
+        if type(item) is not dict:
+            raise Refused("item")
+        json = tools.completed(item)
+        started = opt_integer(payload, "started_at_ms")
+        completed = opt_integer(payload, "completed_at_ms")
+        named = _turn_of(payload)
+        turn = None if named is None else self._desk.ledger.turn(named)
+        if turn is not None and turn.popped:
+            return
+        self._desk.end_reasoning()
+        if json is None or turn is None:
+            return
+        self.recovery.told(turn, json["id"])
+        turn = self.turns.named(turn)
+        row = self._desk.item(turn, json, "snapshot", created_ms=started)
+        row.started_ms = started if row.started_ms is None else row.started_ms
+        if completed is not None:
+            row.completed_ms = completed
+        self.turns.touch(turn)
+        active = self._state.active
+        if active is not None and active.turn == turn.turn_id:
+            if json["type"] == "agentMessage":
+                self.turns.agent_said(turn, json["id"], json["phase"])
+            elif json["type"] == "userMessage":
+                self.turns.user_said(turn, json["id"])
+
+    # The model's input
+
+    def response_item(self, kind: str, payload: Json) -> None:
+        """Take a response item."""
+        if kind == "message":
+            self._message(payload)
+        elif kind == "agent_message":
+            self.boundaries.open(by_message=False)
+        elif not self.recovery.take(kind, payload) and kind not in _SILENT:
+            self._desk.note_unknown("response item", kind)
+
+    def _message(self, payload: Json) -> None:
+        if payload.get("role") != "user":
+            return
+        content = payload.get("content")
+        texts = prompts.texts_of(content)
+        fragments = prompts.hook_fragments(content)
+        if fragments is not None:
+            self._hook_prompt(payload, fragments)
+            return
+        for words in texts:
+            self.recovery.context(payload, words)
+        if not any(map(prompts.is_context, texts)):
+            self.boundaries.open(by_message=True)
+
+    def _hook_prompt(self, payload: Json, fragments: list[Json]) -> None:
+        named = payload.get("id")
+        kept = type(named) is str and 0 < len(named) <= ID_MAX
+        item_id = named if kept else self._desk.made_id("hook")
+        turn = self.turns.active_or_opened()
+        self._put(turn, {"type": "hookPrompt", "id": item_id, "fragments": fragments}, "event")
+        self._desk.end_reasoning()
+
+    # Bare lines
+
+    def bare_item(self, kind: str, payload: Json) -> None:
+        """Take a response item of a thread without events (b9)."""
+        self._state.bare = True
+        if kind == "message":
+            self._bare_message(payload)
+        elif kind == "reasoning":
+            self._bare_reasoning(payload)
+        else:
+            self.response_item(kind, payload)
+
+    def _bare_message(self, payload: Json) -> None:
+        words = prompts.texts_of(payload.get("content"))
+        if payload.get("role") == "assistant":
+            joined = "".join(words)
+            if not joined:
+                return
+            item_id = self._own_id(payload, "message")
+            json = messages.agent_message({"message": joined}, item_id)
+            if json is not None:
+                turn = self.turns.active_or_opened()
+                self._put(turn, json, "response_item")
+                self.turns.agent_said(turn, item_id, None)
+            return
+        if payload.get("role") != "user":
+            return
+        for each in words:
+            self.recovery.context(payload, each)
+        if not words or any(map(_is_bare_context, words)):
+            return
+        self.boundaries.open(by_message=False)
+        if self._state.active is not None and not self._state.active.explicit:
+            self.turns.close_implicit()
+        self._state.active = None
+        turn = self.turns.active_or_opened()
+        item_id = self._own_id(payload, "message")
+        images = [
+            part["image_url"]
+            for part in payload["content"]
+            if type(part) is dict and type(part.get("image_url")) is str
+        ]
+        said = {"message": "\n".join(words), "images": images}
+        json = messages.user_message(said, item_id)
+        self._put(turn, json, "response_item")
+        self.turns.user_said(turn, item_id)
+        self.thread.said(json)
+
+    def _bare_reasoning(self, payload: Json) -> None:
+        summary = prompts.texts_of(_as_text(payload.get("summary")))
+        content = prompts.texts_of(_as_text(payload.get("content")))
+        if not summary and not content:
+            return
+        json = {
+            "type": "reasoning",
+            "id": self._own_id(payload, "thought"),
+            "summary": summary,
+            "content": content,
+        }
+        self._put(self.turns.active_or_opened(), json, "response_item")
+
+    def _own_id(self, payload: Json, kind: str) -> str:
+        own = payload.get("id")
+        kept = type(own) is str and 0 < len(own) <= ID_MAX
+        return str(own) if kept else self._desk.made_id(kind)
+
+
+def _turn_of(payload: Json) -> str | None:
+    opt_text(payload, "turn_id")
+    return named_turn(payload)
+
+
+def _thread_of(payload: Json) -> None:
+    try:
+        uuid.UUID(text(payload, "thread_id"))
+    except ValueError:
+        raise Refused("thread_id") from None
+
+
+def _is_bare_context(words: str) -> bool:
+    return prompts.is_context(words) or prompts.is_instructions(words)
+
+
+def _as_text(parts: Any) -> Any:
+    """Let the parts of a reasoning, whose types differ, be taken for text."""
+    if type(parts) is not list:
+        return None
+    return [part | {"type": "text"} for part in parts if type(part) is dict]

@@ -1,0 +1,284 @@
+"""Items that only the model's input holds, rebuilt from calls and their outputs.
+
+A call's item is made at the line of the call and ends with its output. An event that tells of
+the same call wins, whenever it comes: its item stands at the event's line, with its time, so that
+commands that ran at once come in the order of their ends, as Codex 0.171 migrates them. Without an
+event an item keeps the call's place. Open calls, and processes that outlive theirs, are part of the
+state; both are bounded and age out, with an anomaly.
+
+Source: docs on legacy rollouts, e; for places, what the migration of Codex 0.171 makes of calls
+whose events and outputs come in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from projector.decode.errors import Refused
+from projector.decode.fields import opt_text, text
+from projector.decode.legacy import tools
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.output_text import joined, read_output
+from projector.decode.legacy.tool_calls import BadArguments, Called, Setting, called, command_item
+from projector.decode.legacy.tool_results import answered, polled
+from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
+from projector.reduce.legacy.context import Desk, passed_turn
+from projector.reduce.legacy.row_buffer import Turn
+from projector.reduce.legacy.state import ID_MAX, SESSIONS_MAX, OpenCall, Session
+from projector.reduce.legacy.thread import Thread
+from projector.reduce.legacy.turns import Turns
+
+CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
+OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+class Recovery:
+    """The open calls of one rollout."""
+
+    def __init__(self, desk: Desk, turns: Turns, thread: Thread) -> None:
+        self._desk = desk
+        self._turns = turns
+        self._thread = thread
+
+    def take(self, kind: str, payload: Json) -> bool:
+        """Take a response item. Gives whether it is one to rebuild from."""
+        if kind in CALLS:
+            self.call(payload)
+        elif kind in OUTPUTS:
+            self.output(payload)
+        elif kind == "web_search_call":
+            self.search(payload)
+        elif kind == "image_generation_call":
+            self.image(payload)
+        else:
+            return False
+        return True
+
+    def context(self, payload: Json, words: str) -> None:
+        """Take what a text tells of the folder, or of a command that the person ran."""
+        start = words.lstrip()[:32]
+        if start.startswith("<environment_context>"):
+            folder = folder_of(words)
+            if folder is not None:
+                self._thread.folder(folder)
+        elif start.startswith("<user_shell_command>"):
+            ran = shell_command(words)
+            if ran is not None:
+                self.shell(payload, ran)
+
+    def call(self, payload: Json) -> None:
+        """Take a call of the model."""
+        call_id = payload.get("call_id")
+        if call_id is None and payload.get("type") == "local_shell_call":
+            call_id = payload.get("id")
+        if type(call_id) is not str or not 0 < len(call_id) <= ID_MAX:
+            self._desk.note("bad_arguments", "a call without a call id")
+            return
+        state = self._desk.state
+        if call_id in state.told:
+            return
+        turn = self._turns.for_call(passed_turn(payload))
+        if turn is None:
+            return
+        if call_id in state.calls:
+            self._desk.note("duplicate_call", "a call id that is still open")
+        try:
+            what = called(payload, call_id, self._setting())
+        except BadArguments as error:
+            self._desk.note("bad_arguments", f"{error} not as the tool takes them")
+            what = Called("nothing")
+        if what.item is not None:
+            self._put(turn, what.item)
+        call = OpenCall(
+            kind=what.kind,
+            turn=turn.turn_id,
+            offset=self._desk.record.offset,
+            at_ms=self._desk.now_ms,
+            note=what.note,
+            shown=what.item is not None,
+        )
+        for _, aged in state.open_call(call_id, call):
+            self._desk.note_at("open_call_aged", aged.offset, "no output in the calls behind it")
+
+    def _setting(self) -> Setting:
+        state = self._desk.state
+        return Setting(state.cwd, state.thread_id, state.tools, self._thread.plain_mcp)
+
+    def output(self, payload: Json) -> None:
+        """Take the output of a call."""
+        call_id = payload.get("call_id")
+        if type(call_id) is not str:
+            return
+        state = self._desk.state
+        call = state.calls.pop(call_id, None)
+        if call is None:
+            if call_id not in state.told:
+                self._desk.note("orphan_output", "an output without an open call")
+            return
+        output = payload.get("output")
+        if call.kind == "stdin":
+            self._more(call, output)
+        elif call.kind == "command":
+            self._command(call_id, call, output)
+        elif call.kind != "nothing":
+            self._answer(call_id, call, output)
+
+    def _answer(self, call_id: str, call: OpenCall, output: Any) -> None:
+        state, ledger = self._desk.state, self._desk.ledger
+        item = ledger.item(call.turn, call_id) if call.shown else None
+        if call.shown and item is None:
+            return  # a rollback took it
+        made = answered(call.kind, call_id, None if item is None else item.json, call.note, output)
+        if item is not None:
+            if made is None:
+                ledger.drop(call.turn, call_id, self._desk.record.offset)
+            else:
+                ledger.change_item(item, made, self._desk.row_ms)
+        elif made is not None:
+            at_ms = self._desk.row_ms if call.at_ms is None else call.at_ms
+            turn = ledger.turn(call.turn)
+            if call.offset < self._desk.batch:
+                # A store counts on new rows where the batch is, unless older ones change.
+                ledger.drop(call.turn, call_id, self._desk.record.offset)
+            self._desk.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
+            state.remember_rebuilt(call.turn, call_id)
+        self._touch(call.turn)
+
+    def _command(self, call_id: str, call: OpenCall, output: Any) -> None:
+        self._answer(call_id, call, output)
+        item = self._desk.ledger.item(call.turn, call_id)
+        if item is None or item.json["status"] != "inProgress":
+            return
+        session = item.json["processId"]
+        if session is None or len(session) > ID_MAX:
+            return
+        sessions = self._desk.state.sessions
+        sessions.pop(session, None)
+        sessions[session] = Session(
+            turn=call.turn, item=call_id, offset=call.offset, at_ms=call.at_ms
+        )
+        if len(sessions) > SESSIONS_MAX:
+            oldest = next(iter(sessions))
+            aged = sessions.pop(oldest)
+            self._desk.note_at("session_aged", aged.offset, "a process that never ended")
+
+    def _more(self, call: OpenCall, output: Any) -> None:
+        """Add what a process wrote since."""
+        sessions = self._desk.state.sessions
+        session = sessions.get(call.note)
+        if session is None:
+            return
+        ledger = self._desk.ledger
+        item = ledger.item(session.turn, session.item)
+        if item is None:
+            del sessions[call.note]
+            return
+        read = read_output(joined(output))
+        made = polled(item.json, read, session.at_ms, self._desk.now_ms)
+        if made is None:
+            return
+        ledger.change_item(item, made, self._desk.row_ms)
+        self._touch(session.turn)
+        if made["status"] != "inProgress":
+            del sessions[call.note]
+
+    def _put(self, turn: Turn, item: Json) -> None:
+        """Make an item at this line."""
+        self._desk.item(turn, item, "response_item")
+        self._desk.state.remember_rebuilt(turn.turn_id, item["id"])
+        self._turns.touch(turn)
+
+    def _touch(self, turn_id: str) -> None:
+        self._turns.touch(self._desk.ledger.turn(turn_id))
+
+    def told(self, turn: Turn, item_id: str) -> None:
+        """Let an event win over what was rebuilt from the call of the same id, place included."""
+        state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
+        made: dict[str, None] = {}
+        call = state.calls.pop(item_id, None)
+        if call is not None and call.shown:
+            made[call.turn] = None
+        if state.sessions:
+            for name in [key for key, each in state.sessions.items() if each.item == item_id]:
+                made[state.sessions.pop(name).turn] = None
+        if state.rebuilt.get(item_id) == turn.turn_id:
+            made[turn.turn_id] = None
+        for turn_id in made:
+            if turn_id == turn.turn_id:
+                ledger.replace(turn, item_id, record.offset, self._desk.batch)
+            else:
+                ledger.drop(turn_id, item_id, record.offset)
+        if state.rebuilt.get(item_id) in made:
+            del state.rebuilt[item_id]
+        active = state.active
+        if active is not None and active.turn == turn.turn_id:
+            state.remember_told(item_id)
+
+    def search(self, payload: Json) -> None:
+        """Take a `web_search_call`: its event, if there is one, comes right before."""
+        state = self._desk.state
+        last, state.last_search = state.last_search, None
+        item_id = payload.get("id")
+        named = type(item_id) is str and 0 < len(item_id) <= ID_MAX
+        if (named and item_id in state.told) or (not named and last is not None):
+            return
+        turn = self._turns.for_call(passed_turn(payload))
+        if turn is None:
+            return
+        action = payload.get("action")
+        try:
+            done = tools.search_action(action) if type(action) is dict else _OTHER
+        except Refused:
+            done = _OTHER
+        item = {
+            "type": "webSearch",
+            "id": item_id if named else self._desk.made_id("search"),
+            "query": tools.search_query(done),
+            "action": done,
+            "results": None,
+        }
+        self._put(turn, item)
+
+    def image(self, payload: Json) -> None:
+        """Take an `image_generation_call`."""
+        item_id = payload.get("id")
+        if type(item_id) is not str or not 0 < len(item_id) <= ID_MAX:
+            return
+        if item_id in self._desk.state.told:
+            return
+        turn = self._turns.for_call(passed_turn(payload))
+        if turn is None:
+            return
+        try:
+            status = text(payload, "status")
+            prompt = opt_text(payload, "revised_prompt")
+            result = opt_text(payload, "result") or ""
+        except Refused:
+            self._desk.note("bad_arguments", "an image that is none")
+            return
+        item = tools.image_item(item_id, status, result, prompt)
+        self._put(turn, item)
+
+    def shell(self, payload: Json, ran: ShellCommand) -> None:
+        """Take the person's own command, unless an event told of it."""
+        state = self._desk.state
+        if state.user_shells:
+            state.user_shells -= 1
+            return
+        turn = self._turns.for_call(passed_turn(payload))
+        if turn is None:
+            return
+        named = payload.get("id")
+        kept = type(named) is str and 0 < len(named) <= ID_MAX
+        item_id = named if kept else self._desk.made_id("shell")
+        item, _ = command_item(str(item_id), ran.command, state.cwd, "userShell")
+        item |= {
+            "status": "failed" if ran.exit_code else "completed",
+            "aggregatedOutput": ran.output or None,
+            "exitCode": ran.exit_code,
+            "durationMs": ran.duration_ms,
+        }
+        self._put(turn, item)
+
+
+_OTHER: Final[Json] = {"type": "other"}

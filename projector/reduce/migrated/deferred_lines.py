@@ -1,0 +1,108 @@
+"""The beginning of an agent's rollout, while it is open whose history it is. Pure.
+
+Below `subagent_history_start_ordinal` lies what an agent's rollout copied of its parent's: none
+of the agent's own. But Codex's migration gives a legacy agent's rollout such an ordinal, too, and
+puts the whole thread below it. Which of the two it is shows early: a copy begins with the
+parent's header, which the migration leaves out; what the migration wrote has its ids. Until then
+the records that make rows are kept, to be taken again.
+
+Source: files that Codex 0.169 migrated, and agents that it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from projector.decode.fields import I64_MAX
+from projector.model.errors import StateUnknown
+from projector.model.ids import Line, Offset
+from projector.reduce.paginated.handlers import EVENTS, RECORDS
+
+Json = dict[str, Any]
+
+#: Lines that are kept, and their bytes. A migrated rollout shows itself at its first message.
+LINES_MAX: Final = 256
+BYTES_MAX: Final = 262_144
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """What lies between the header and the first sign."""
+
+    start: int
+    """Ordinal of the first record that is the agent's own, by its header."""
+    thread_id: str
+    """Whose rollout it is, by its header."""
+    lines: list[tuple[int, int, str]] = field(default_factory=list)
+    """Offset, end, and the bytes as Latin-1, which holds any bytes."""
+    size: int = 0
+    """Of all of them."""
+    full: bool = False
+    """There were more than may be kept; those that came first are."""
+
+    @classmethod
+    def by(cls, record: Json) -> Held | None:
+        """Begin behind a header; None: the rollout begins with no copy, or goes on from another."""
+        payload = record.get("payload")
+        if record.get("type") != "session_meta" or type(payload) is not dict:
+            return None
+        start, thread_id = payload.get("subagent_history_start_ordinal"), payload.get("id")
+        goes_on = payload.get("history_base") is not None
+        if goes_on or type(thread_id) is not str or type(start) is not int or start > I64_MAX:
+            return None
+        held = cls(start=start, thread_id=thread_id)
+        return None if held.ends_with(record) else held
+
+    @classmethod
+    def of(cls, told: Any) -> Held:
+        """Read what was saved.
+
+        Raises:
+            StateUnknown: it is of another version.
+        """
+        try:
+            lines = [(int(offset), int(end), str(text)) for offset, end, text in told["lines"]]
+            return cls(**(told | {"lines": lines}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateUnknown("the saved beginning of a rollout cannot be read") from error
+
+    def ends_with(self, record: Json) -> bool:
+        """Tell whether a record shows that those before it were copied of a parent."""
+        ordinal = record.get("ordinal")
+        if type(ordinal) is int and ordinal >= self.start:
+            return True
+        payload = record.get("payload")
+        return (
+            record.get("type") == "session_meta"
+            and type(payload) is dict
+            and payload.get("id") != self.thread_id
+        )
+
+    def keep(self, line: Line) -> None:
+        """Keep a line."""
+        if self.full:
+            return
+        self.size += len(line.data)
+        if self.size > BYTES_MAX or len(self.lines) == LINES_MAX:
+            self.full = True
+            return
+        self.lines.append((line.offset, line.end, line.data.decode("latin-1")))
+
+    def taken(self) -> list[Line]:
+        """Give the lines that were kept."""
+        return [
+            Line(Offset(offset), Offset(end), text.encode("latin-1"))
+            for offset, end, text in self.lines
+        ]
+
+
+def does_something(record: Json) -> bool:
+    """Tell whether a record would change a row, or be noted, were it not copied."""
+    kind, payload = record.get("type"), record.get("payload")
+    if type(kind) is not str or type(payload) is not dict:
+        return False
+    if kind != "event_msg":
+        return RECORDS.get(kind, ...) is not None
+    event = payload.get("type")
+    return type(event) is not str or EVENTS.get(event, ...) is not None

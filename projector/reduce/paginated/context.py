@@ -1,0 +1,179 @@
+"""What every part of the paginated reducer works with: state, turns, and the call at hand. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from projector.decode.errors import Refused
+from projector.decode.fields import I64_MAX, Object
+from projector.decode.parse import Found, parse
+from projector.decode.times import to_ms
+from projector.model.changes import Anomaly, Change, Event, EventType, uid, uids
+from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.reduce.paginated.ordinal_tracker import Numbers
+from projector.reduce.paginated.state import Saved
+from projector.reduce.paginated.turns import Turn
+
+#: How many unknown kinds are noted for one rollout.
+_STRANGE_MAX: Final = 256
+#: Characters of a timestamp as Codex writes it: others are looked at.
+STAMP: Final = 24
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
+
+#: Where a record lies: a line of its own, or an object within a damaged one.
+Place = Line | Found
+
+
+class Desk:
+    """One rollout's state, and what the lines of one call of `take` change."""
+
+    def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, saved: Saved) -> None:
+        self.rollout = rollout_id
+        self.thread = thread_id
+        self.item_uid = uids("item", rollout_id)
+        self.usage_uid = uids("usage", rollout_id)
+        self.saved = saved
+        self.numbers = Numbers(saved)
+        self.strange = set(saved.strange)
+        self.turns: dict[str, Turn] = {}
+        self.changes: list[Change] = []
+        self.call = 0
+        """Which call of `take` this is."""
+        self.lines: Sequence[Line] = ()
+        self.timed = 0
+        """Lines before this one have been asked for their times."""
+        self.last_ms: int | None = None
+
+    def begin(self, lines: Sequence[Line]) -> None:
+        """Lay the lines of a call here."""
+        self.changes = []
+        self.call += 1
+        self.lines = lines
+        self.timed = 0
+        self.last_ms = self.saved.meta.updated_at_ms
+
+    def end(self) -> list[Change]:
+        """Bring the state up to date after the last line, and give what the call changed."""
+        self.numbers.resolve()
+        self.saved.meta.updated_at_ms = self.time_before(len(self.lines))
+        return self.end_again()
+
+    def begin_again(self, lines: Sequence[Line]) -> None:
+        """Lay lines here that were taken as a copy of the parent's, and are the thread's own."""
+        saved = self.saved
+        saved.inherited = False
+        saved.header = replace(saved.header, subagent_start_ordinal=None)
+        self.begin(lines)
+        self.last_ms = None
+
+    def end_again(self) -> list[Change]:
+        """Give what they change. Their numbers and times were counted when they came."""
+        changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
+        return changes
+
+    def take_read(self, record: Object, line: Line, index: int) -> None:
+        """Note of a line what `end` would read it again for."""
+        self.numbers.take_read(record, line.data)
+        at_ms = to_ms(record.get("timestamp"))
+        if at_ms is not None:
+            self.last_ms, self.timed = at_ms, index + 1
+
+    def is_plain(self) -> bool:
+        """Tell whether records that follow need no thought but for their ordinals."""
+        saved = self.saved
+        return saved.headed and (not saved.inherited or saved.header.subagent_start_ordinal is None)
+
+    def turn(self, turn_id: str) -> Turn:
+        """Give what is remembered of a turn, however little."""
+        turn = self.turns.get(turn_id)
+        if turn is None:
+            turn = self.turns[turn_id] = Turn()
+        return turn
+
+    def put(self, turn: Turn) -> None:
+        """Put a turn's row, in the place of one that this call has put before."""
+        row = turn.row
+        assert row is not None, "only rows that are there change"
+        if turn.take == self.call:
+            self.changes[turn.slot] = row
+        else:
+            turn.take, turn.slot = self.call, len(self.changes)
+            self.changes.append(row)
+
+    def event(
+        self,
+        kind: EventType,
+        turn_id: TurnId | None,
+        told: Object,
+        place: Place,
+        at_ms: int | None,
+    ) -> None:
+        """Tell of a lifecycle event. `told`: its payload; what is None is left out."""
+        self.changes.append(
+            Event(
+                uid("event", self.rollout, kind, turn_id or "", place.offset),
+                kind,
+                turn_id,
+                orjson.dumps(
+                    {key: held for key, held in told.items() if held is not None}
+                ).decode(),
+                at_ms,
+            )
+        )
+
+    def note(self, kind: str, place: Place, detail: str) -> None:
+        """Note that something is odd about a record or line."""
+        self.changes.append(Anomaly(kind, place.offset, place.end - place.offset, detail))
+
+    def note_strange(self, what: str, name: str, place: Place) -> None:
+        """Note an unknown kind the first time that it comes."""
+        shown = name if _PLAIN_NAME(name) else f"a name of {len(name)} characters"
+        key = f"{what}:{shown}"
+        if key in self.strange or len(self.strange) >= _STRANGE_MAX:
+            return
+        self.strange.add(key)
+        self.saved.strange.append(key)
+        self.note(f"unknown_{what}", place, shown)
+
+    def refused(self, what: str, error: Refused, place: Place) -> None:
+        """Note that a record changes nothing, because Codex refuses it."""
+        self.note("refused_record", place, f"{what}: {error}")
+
+    def some_time(self, record: Object, place: Place, index: int, completed: int | None) -> int:
+        """Give a time for an item that has none: of the record before, or the best there is."""
+        if not is_unlike_a_stamp(record.get("timestamp")):  # else it was noted
+            self.note("bad_time", place, "an item whose time cannot be read")
+        before = self.time_before(index)
+        for known in (before, completed, self.saved.header.created_at_ms):
+            if known is not None:
+                return known
+        return 0
+
+    def time_before(self, index: int) -> int | None:
+        """Give the last readable time of the lines before this one, and of earlier calls."""
+        for at in range(index - 1, self.timed - 1, -1):
+            if b"timestamp" not in self.lines[at].data and b"\\" not in self.lines[at].data:
+                continue
+            found = [to_ms(each.value.get("timestamp")) for each in parse(self.lines[at]).objects]
+            known = [ms for ms in found if ms is not None]
+            if known:
+                self.last_ms = known[-1]
+                break
+        self.timed = max(self.timed, index)
+        return self.last_ms
+
+
+def is_unlike_a_stamp(stamp: Any) -> bool:
+    """Tell whether a timestamp is not written as Codex writes it, and must be looked at."""
+    return type(stamp) is not str or len(stamp) != STAMP
+
+
+def ordinal_of(record: Object) -> Ordinal | None:
+    """Give the ordinal of a record, if a row can hold it."""
+    ordinal = record.get("ordinal")
+    return Ordinal(ordinal) if type(ordinal) is int and 0 <= ordinal <= I64_MAX else None

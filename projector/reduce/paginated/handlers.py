@@ -1,0 +1,39 @@
+"""What is done for each kind of record and event. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from projector.decode.acceptance.events import KNOWN_EVENTS
+from projector.decode.acceptance.records import KNOWN_RECORDS
+from projector.decode.fields import Object
+from projector.reduce.paginated import item_records, thread_records, turn_records
+from projector.reduce.paginated.context import Desk, Place
+
+#: Takes the payload, the record around it, its place, and the index of its line in this call.
+Handler = Callable[[Desk, Object, Object, Place, int], None]
+
+#: What a record does; None: nothing. Events have a table of their own.
+RECORDS: Final[dict[str, Handler | None]] = {
+    **dict.fromkeys(KNOWN_RECORDS - {"event_msg"}),
+    "session_meta": thread_records.session_meta,
+    "realtime_item": item_records.realtime,
+    "turn_context": turn_records.context,
+    "token_usage_record": thread_records.usage,
+}
+
+#: What an event does; None: nothing.
+EVENTS: Final[dict[str, Handler | None]] = {
+    **dict.fromkeys(KNOWN_EVENTS),
+    "task_started": turn_records.started,
+    "turn_started": turn_records.started,
+    "task_complete": turn_records.completed,
+    "turn_complete": turn_records.completed,
+    "turn_aborted": turn_records.aborted,
+    "item_completed": item_records.item,
+    "error": turn_records.failed,
+    "token_count": thread_records.tokens,
+    "thread_settings_applied": thread_records.settings,
+    "thread_goal_updated": thread_records.goal,
+}

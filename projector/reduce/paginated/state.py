@@ -1,0 +1,97 @@
+"""What a reducer of a paginated rollout saves with the checkpoint. Pure.
+
+Bounded however long the rollout is: turns and items are not in it; they are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import orjson
+
+from projector.model.changes import Base, Header, Meta
+from projector.model.errors import StateUnknown
+from projector.reduce.tokens import TokenState, state_of
+
+#: Of the form below. A state of another version is refused.
+VERSION: Final = 2
+
+
+@dataclass(slots=True, kw_only=True)
+class Saved:
+    """All that a later record may ask of earlier ones, but for rows."""
+
+    version: int = VERSION
+    header: Header = field(default_factory=lambda: Header(mode="paginated"))
+    headed: bool = False
+    """A session_meta was read, or it is known that there is none."""
+    orphan: bool = False
+    """No header was found so far."""
+    meta: Meta = field(default_factory=Meta)
+    next: int = 0
+    """What Codex would expect next."""
+    seen: int = -1
+    """Ordinal of the last record that had one."""
+    highest: int = -1
+    """The greatest one so far."""
+    lost: int = 0
+    """Lines since then that could not be read, or records without a number."""
+    unnumbered: bool = False
+    """The last record had no ordinal."""
+    inherited: bool = True
+    """Still in the copy of the parent's records, if the header says that there is one."""
+    copied: bool | None = None
+    """Records are a copy of another thread's, as Codex's migration leaves it in legacy forks: what
+    they cost was paid for there. None: it cannot be told yet."""
+    active: str | None = None
+    """The turn that started last and has not ended."""
+    tokens: TokenState = field(default_factory=TokenState)
+    strange: list[str] = field(default_factory=list)
+    """Kinds that were noted as unknown; each is noted once."""
+
+    def dump(self) -> bytes:
+        """Write it."""
+        return orjson.dumps(self)
+
+
+def load(data: bytes) -> Saved:
+    """Read a saved state.
+
+    Raises:
+        StateUnknown: it is none of this version.
+    """
+    try:
+        told = orjson.loads(data)
+        if type(told) is not dict or told.get("version") != VERSION:
+            raise StateUnknown("a saved state of another version", hint=_HINT)
+        header, meta = told["header"], told["meta"]
+        if header["base"] is not None:
+            header["base"] = Base(**header["base"])
+        tokens = state_of(told["tokens"])
+        saved = Saved(
+            **{**told, "header": Header(**header), "meta": Meta(**meta), "tokens": tokens}
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
+    for each in fields(saved):
+        _check(each.name, told.get(each.name, ...), getattr(Saved(), each.name))
+    return saved
+
+
+_HINT: Final = "`projector rebuild` projects the thread anew"
+
+
+def _check(name: str, told: Any, like: Any) -> None:
+    """Hold a field against a fresh state's: same type, and there at all."""
+    fine = (
+        told is None or type(told) is str
+        if name == "active"
+        else told is None or type(told) is bool
+        if name == "copied"
+        else type(told) is dict
+        if name in ("header", "meta", "tokens")
+        else type(told) is type(like)
+    )
+    if not fine:
+        raise StateUnknown(f"a saved state without {name}", hint=_HINT)

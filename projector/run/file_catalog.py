@@ -1,0 +1,214 @@
+"""What lies on disk now, a file for each rollout: the look that backfill and daemon share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os.path import abspath, lexists
+from typing import Final
+
+from projector.discover.duplicates import Choice, PassedOver, against, choose, noted_path
+from projector.discover.hints import Hints
+from projector.discover.paths import scan_path
+from projector.discover.scan import (
+    ARCHIVED,
+    SESSIONS,
+    Fault,
+    Listings,
+    Scan,
+    joined,
+    look,
+    look_over,
+    scan_folder,
+)
+from projector.model.changes import Anomaly
+from projector.model.file_index import Known
+from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName
+from projector.read.compare_files import Agreements
+from projector.store.protocol import Store
+
+#: Of so many looks at all homes one lists every folder, whatever its times say.
+LISTED_EVERY: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """One look at all homes, or at what was named."""
+
+    files: Known
+    passed_over: tuple[PassedOver, ...]
+    """Further files of rollouts that are in `files`."""
+    faults: tuple[Fault, ...]
+    scan: Scan
+
+    def gone(
+        self, known: Iterable[Mapping[RolloutId, RolloutFile]]
+    ) -> dict[RolloutId, RolloutFile]:
+        """Tell which known rollouts have no file any more, as far as this look can vouch for it.
+
+        `known`: of a rollout that is in several, the first tells how it lay.
+        """
+        missing: dict[RolloutId, RolloutFile] = {}
+        for some in known:
+            absent = (
+                some.without(self.files)
+                if isinstance(some, Known)
+                else (one for one in some if one not in self.files)
+            )
+            for rollout_id in absent:
+                missing.setdefault(rollout_id, some[rollout_id])
+        return {
+            rollout_id: file for rollout_id, file in missing.items() if self.scan.vouches_for(file)
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """What lies at the paths that file events named."""
+
+    files: Mapping[RolloutId, RolloutFile]
+    left: frozenset[RolloutId]
+    """Rollouts that are no longer at such a path: moved, or gone."""
+
+
+class Surveyor:
+    """Looks again and again, and remembers what it need not look at twice."""
+
+    def __init__(self, homes: Sequence[str]) -> None:
+        """Look at these CODEX_HOMEs."""
+        self.homes = tuple(homes)
+        self._agreements = Agreements()
+        self._known = Known()
+        self._listings: Listings = {}
+        self._looks = 0
+
+    def remember(self, known: Known) -> None:
+        """Know how rollouts lay before the first look; it may change meanwhile."""
+        self._known = known
+
+    def everything(self) -> Survey:
+        """Look at all homes. Blocks: call it in a thread."""
+        several: dict[RolloutId, Choice] = {}
+
+        def other(mine: RolloutFile, file: RolloutFile) -> RolloutFile:
+            choice = several.get(mine.name.rollout_id) or Choice(file=mine)
+            paths = {choice.file.path, *(over.file.path for over in choice.passed_over)}
+            if file.path not in paths:  # homes may overlap
+                choice = against(choice, file, self._agreements.compare)
+                several[mine.name.rollout_id] = choice
+            return choice.file
+
+        if self._looks % LISTED_EVERY == 0:
+            self._listings.clear()
+        self._looks += 1
+        files, found = look_over(self.homes, self._known, other, self._listings)
+        self._known = files
+        return Survey(
+            files=files,
+            passed_over=tuple(over for choice in several.values() for over in choice.passed_over),
+            faults=found.faults,
+            scan=found,
+        )
+
+    def named(self, selection: Iterable[str]) -> Survey:
+        """Look at files, folders and thread ids that a person named."""
+        return self._chosen(joined([scan_path(named, self.homes) for named in selection]))
+
+    def rollout(self, file: RolloutFile) -> RolloutFile | None:
+        """Look for a known rollout where Codex may have put it: None: nowhere, it is gone.
+
+        Moved between its day and the archive, compressed or unpacked, a rollout keeps its name.
+        """
+        found = (look(path, file.home) for path in _places(file))
+        chosen = choose(
+            [one for one in found if isinstance(one, RolloutFile)], self._agreements.compare
+        )
+        choice = chosen.get(file.name.rollout_id)
+        return None if choice is None else choice.file
+
+    def _chosen(self, found: Scan) -> Survey:
+        chosen = choose(found.files, self._agreements.compare)
+        files = Known()
+        for rollout_id, choice in chosen.items():
+            files[rollout_id] = choice.file
+        return Survey(
+            files=files,
+            passed_over=tuple(over for choice in chosen.values() for over in choice.passed_over),
+            faults=found.faults,
+            scan=found,
+        )
+
+    def hinted(self, hints: Hints, where: Callable[[RolloutId], RolloutFile | None]) -> Hinted:
+        """Look at what file events named: rollouts, and new folders.
+
+        `where` tells where a rollout was seen last: if it is still there too, one is chosen.
+        """
+        found: dict[str, RolloutFile] = {}
+        left: set[RolloutId] = set()
+        for folder in hints.folders:
+            for file in scan_folder(folder.path, folder.home).files:
+                found[file.path] = file
+        for spot in hints.files:
+            one = look(spot.path, spot.home)
+            if isinstance(one, RolloutFile):
+                found[one.path] = one
+            elif name := RolloutName.parse(spot.path.rpartition("/")[2]):
+                left.add(name.rollout_id)
+        for file in list(found.values()):
+            other = where(file.name.rollout_id)
+            if other is not None and other.path != file.path:
+                again = look(other.path, other.home)
+                if isinstance(again, RolloutFile):
+                    found.setdefault(again.path, again)
+        chosen = choose(found.values(), self._agreements.compare)
+        files = {rollout_id: choice.file for rollout_id, choice in chosen.items()}
+        return Hinted(files=files, left=frozenset(left - files.keys()))
+
+
+def _places(file: RolloutFile) -> Iterable[str]:
+    """Every path that Codex may give this rollout. Source: docs on files, section 2."""
+    folder, _, base = file.path.rpartition("/")
+    plain = base.removesuffix(".zst")
+    day = "/".join(file.name.started[:10].split("-"))
+    home = abspath(file.home)
+    folders = dict.fromkeys((folder, f"{home}/{SESSIONS}/{day}", f"{home}/{ARCHIVED}"))
+    return [f"{where}/{plain}{suffix}" for where in folders for suffix in ("", ".zst")]
+
+
+async def note_second_files(
+    store: Store, passed_over: Iterable[PassedOver], files: Mapping[RolloutId, RolloutFile]
+) -> None:
+    """Note files that are not projected, and take back what was noted of files that are gone.
+
+    `files`: those that are projected, as a look at everything found them.
+    """
+    notes = notes_of(passed_over)
+    for rollout_id, each in notes.items():
+        await store.note(rollout_id, each)
+    for rollout_id, noted in (await store.noted("second_file")).items():
+        projected = files.get(rollout_id)
+        stale = [
+            one
+            for one in noted
+            if one not in notes.get(rollout_id, ())
+            and _is_no_second(noted_path(one.detail), projected)
+        ]
+        if stale:
+            await store.take_back(rollout_id, stale)
+
+
+def _is_no_second(path: str, projected: RolloutFile | None) -> bool:
+    if projected is not None and projected.path == path:
+        return True
+    # A path that is not UTF-8 is not stored as it is: it cannot be looked for.
+    return "\ufffd" not in path and not lexists(path)
+
+
+def notes_of(passed_over: Iterable[PassedOver]) -> Mapping[RolloutId, tuple[Anomaly, ...]]:
+    """Write down the files that are not projected because another one of the rollout is."""
+    notes: dict[RolloutId, tuple[Anomaly, ...]] = {}
+    for over in passed_over:
+        rollout_id = over.file.name.rollout_id
+        note = Anomaly("second_file", Offset(0), 0, over.note)
+        notes[rollout_id] = (*notes.get(rollout_id, ()), note)
+    return notes

@@ -1,0 +1,153 @@
+"""The process that reads ahead: rollouts in the order in which they are asked for, as batches.
+
+See `ahead`, whose other half this is, for the rules.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import select
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+
+from projector.model.changes import Found
+from projector.model.ids import Checkpoint, RolloutFile
+from projector.model.settings import Settings
+from projector.reduce import detect as reducers
+from projector.run.batches import Limits, batch_of, limits_of, reader_at
+from projector.run.file_catalog import Surveyor
+from projector.run.prefetch import LENGTH, WORTH, Asked, Told, message, said_by
+from projector.store.protocol import Batch
+
+#: What a pipe holds, if the system lets it: messages are larger than the 64 KiB that it has.
+_PIPE_BYTES = 1024 * 1024
+#: A batch with more bytes than so many times the limit (a long line) would be in memory twice.
+_LARGE = 4
+
+
+_Made = Iterator[tuple[Batch, int, bool]]
+
+
+def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None:
+    """Answer until nobody asks any more.
+
+    `is_new`: the database is to be made yet, so every rollout will be asked for.
+
+    Raises:
+        OSError: the one who asked is gone.
+    """
+    # What is decoded has no cycles, and lives as long as its batch.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    if sys.platform == "linux":
+        with suppress(OSError):  # there is less for each user of a busy system
+            fcntl.fcntl(answered, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    limits = limits_of(settings)
+    guess = _guess(settings, limits) if is_new else None
+    waiting = _Waiting(asks)
+    while (asked := waiting.next()) is not None:
+        stream, file = asked
+        made = guess[1] if guess is not None and guess[0] == file else batches(file, limits)
+        guess = None
+        told = Told(stream, None, 0, ended=False)
+        for batch, read, ended in made:
+            told = Told(stream, batch, read, ended)
+            _write(answered, message(told))
+            if waiting.is_left(stream):
+                break
+        if not told.ended:
+            _write(answered, message(told._replace(batch=None, ended=True)))
+
+
+def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | None:
+    """Make the first batch of the rollout that will be asked for first, while that is found out."""
+    look = Surveyor(settings.codex_homes).everything()
+    files = [file for file in look.files.values() if file.size >= WORTH]
+    if not files:
+        return None
+    file = min(files, key=lambda one: one.name.rollout_id)
+    made = batches(file, limits)
+    first = next(made, None)
+    return None if first is None else (file, chain((first,), made))
+
+
+class _Waiting:
+    """Rollouts that were asked for and not begun."""
+
+    def __init__(self, asks: int) -> None:
+        self._asks = asks
+        self._files: deque[tuple[int, RolloutFile]] = deque()
+        self._left: set[int] = set()
+
+    def next(self) -> tuple[int, RolloutFile] | None:
+        """Wait for one; None: nobody asks any more."""
+        while not self._files:
+            if not self._hear():
+                return None
+        return self._files.popleft()
+
+    def is_left(self, stream: int) -> bool:
+        """Tell whether nothing more is wanted of a stream."""
+        while select.select([self._asks], [], [], 0)[0]:
+            if not self._hear():
+                return True
+        return stream in self._left
+
+    def _hear(self) -> bool:
+        """Take a message; False: there is none any more."""
+        asked = said_by(self._read(int.from_bytes(self._read(LENGTH), "little")))
+        if not isinstance(asked, Asked):
+            return False
+        if asked.file is None:
+            self._left.add(asked.stream)
+        else:
+            self._files.append((asked.stream, asked.file))
+        return True
+
+    def _read(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            piece = os.read(self._asks, length - len(data))
+            if not piece:
+                return b""
+            data += piece
+        return data
+
+
+def _write(to: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(to, rest) :]
+
+
+def batches(file: RolloutFile, limits: Limits) -> _Made:
+    """Give the batches of a rollout from its first byte on, as long as all is in order.
+
+    With each comes how many bytes were read so far, and whether it is the last one.
+    """
+    reducer = reducers.start(file.name.rollout_id, file.name.thread_id)
+    at: Checkpoint | None = None
+    try:
+        with reader_at(file, None, limits) as reader:
+            reader.resume()
+            while not reader.at_end:
+                lines = reader.read(limits.batch_bytes, limits.batch_records)
+                if lines and lines[-1].end - lines[0].offset > _LARGE * limits.batch_bytes:
+                    return
+                if reader.torn > _LARGE * limits.batch_bytes:
+                    return
+                while wants := reducer.wants(lines):
+                    if at is not None:
+                        return
+                    reducer.learn(wants, Found())  # before the first batch there is nothing
+                if lines:
+                    batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
+                    at = batch.end
+                    yield batch, reader.bytes_read, reader.at_end
+    except Exception:  # noqa: BLE001 - rule 3: whatever it is, it is met again
+        return

@@ -1,0 +1,880 @@
+"""All rollouts with news, fairly, in rounds: each gives one batch, and one transaction takes all.
+
+Backfill and daemon are the same rounds with different ends. The rules:
+
+1. A bounded number of rollouts is read side by side, in turn: a huge one starves none, and
+   however many stand in line, few are open.
+2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory,
+   and in a backfill one more of the rollout that is read ahead (`ahead.py`).
+3. After any doubt about a write every tail of the round is thrown away, and read again from the
+   checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
+   rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
+4. A turn ends after so many bytes read as make a batch, whether a line of them is whole or not.
+   A rollout that is projected anew, which takes as long as it takes, is so beside the rounds.
+5. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
+   line again when its file changes, or at the next full scan. So is one that we cannot project by
+   a fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A
+   fault in a transaction of several is looked for as in rule 3, one rollout each.
+5. A rollout that is not where it was listed is looked for where Codex may have moved it, before
+   the next round. What is found nowhere is the result of that round: whoever asked for it knows
+   whether only a scan can tell that it is gone.
+6. Rollouts keep open what is their share of the process's limit. Where one cannot be opened for
+   want of descriptors all are closed, the share is halved, and it is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import dropwhile, islice
+from traceback import format_tb
+
+from projector.logs import events as log
+from projector.model.changes import Anomaly
+from projector.model.errors import (
+    CheckpointMoved,
+    ProjectorError,
+    SetAside,
+    TooManyOpenFiles,
+    Vanished,
+)
+from projector.model.file_index import Known, Line, id_of
+from projector.model.ids import FileState, Offset, RolloutFile, RolloutId
+from projector.model.telemetry import Durations
+from projector.read.resume import StartOver
+from projector.read.whole import PrefixCheck
+from projector.run.batches import Limits
+from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
+from projector.run.prefetch import Ahead
+from projector.run.tailer import Tail
+from projector.store.protocol import Batch, Store
+from projector.store.rollout_status import Standings
+
+#: Rollouts whose tails are kept for their next news, and the memory that they take together.
+HOT_TAILS = 1024
+HOT_BYTES = 32 * 1024 * 1024
+#: Compressed ones among those that are read side by side: each unpacks into a window of its own,
+#: of 128 MiB at most.
+PACKED = 2
+#: Rounds with one rollout each, after another writer was met.
+CAUTIOUS_ROUNDS = 64
+#: A torn line of so many bytes is noted in the database before it is whole: reading it may end us.
+RISKY_BYTES = 16 * 1024 * 1024
+#: How long a rollout rests that has ended a process, or did not fit into memory, in seconds: at
+#: first, and at most. It doubles.
+REST_S = (60.0, 86_400.0)
+#: How long a round with nothing to do waits for a rollout that is projected anew, in seconds.
+_PATIENCE_S = 0.05
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was done since the start."""
+
+    records: int = 0
+    batches: int = 0
+    anomalies: int = 0
+    bytes_read: int = 0
+    replaced: int = 0
+    commits: Durations = field(default_factory=Durations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one rollout gave in this round."""
+
+    tail: Tail
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What a first look at a rollout gave."""
+
+    found: Batch | StartOver | Exception | None
+    bytes_read: int
+
+
+class _Leaving(Exception):
+    """What is projected anew is given up: we leave."""
+
+
+class _Failed(SetAside):
+    """A fault of our own."""
+
+
+class Rounds:
+    """Rollouts in line, and the tails of those that were read lately."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        locate: Callable[[RolloutFile], RolloutFile | None],
+        *,
+        on_bytes: Callable[[int], None] = lambda _: None,
+        on_done: Callable[[RolloutFile], None] = lambda _: None,
+        on_step: Callable[[], None] = lambda: None,
+        ahead: Ahead | None = None,
+    ) -> None:
+        """Begin with nobody in line.
+
+        Args:
+            store: where batches go.
+            limits: of one rollout's batch.
+            locate: looks for a rollout that is not where it was listed; None: it is nowhere.
+            on_bytes: told how many bytes of a rollout were committed.
+            on_done: told that a rollout was read to its end, or set aside.
+            on_step: told of each step of the work: a piece of a rollout, read or committed.
+            ahead: reads rollouts that the store does not know ahead, one at a time.
+        """
+        self._store = store
+        self._limits = limits
+        self._locate = locate
+        self._most_open = self._open = share_of(raised_limit())
+        self._starved = False
+        self._on_bytes = on_bytes
+        self._on_done = on_done
+        self._on_step = on_step
+        self._ahead = ahead
+        self._line = Line()
+        self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
+        self._resting: OrderedDict[RolloutId, Tail] = OrderedDict()
+        """Tails that wait for news with their files open."""
+        self._held: dict[RolloutId, int] = {}
+        """Memory that the tails take, about; `_hot_bytes` is that of all."""
+        self._hot_bytes = 0
+        self._fresh: set[RolloutId] = set()
+        self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
+        self._stored = Known()
+        """What the store has, as it lay then: what is not among `_seen`."""
+        self._seen = Known()
+        self._lost: dict[RolloutId, RolloutFile] = {}
+        self._cautious = 0
+        self._replacing: RolloutFile | None = None
+        self._replacement: asyncio.Task[None] | None = None
+        """Projects one rollout anew beside the rounds: `_replacing`."""
+        self._leaving = False
+        self.unverified: dict[RolloutId, FileState | None] = {}
+        """Those whose bytes before the checkpoint may be others by now; `check` compares them."""
+        self._attempted: set[RolloutId] = set()
+        """Of which the store knows that a long line is being read."""
+        self._failures: dict[RolloutId, int] = {}
+        """Of those that are read alone, when nothing else is to be done."""
+        self._not_before: dict[RolloutId, float] = {}
+        self._check: PrefixCheck | None = None
+        self._checked: FileState | None = None
+        self._other_bytes: dict[RolloutId, StartOver] = {}
+        self.set_aside: dict[RolloutId, SetAside] = {}
+        self._missing: list[RolloutFile] = []
+        """Listed, and not there when they were read: to be located before the next round."""
+        self.counters = Counters()
+
+    # Who stands in line ---------------------------------------------------------------------
+
+    def where(self, rollout_id: RolloutId) -> RolloutFile | None:
+        """Tell where a rollout lay when it was looked at last; None: it is not known."""
+        for known in self.following:
+            if rollout_id in known:
+                return known[rollout_id]
+        return None
+
+    @property
+    def following(self) -> tuple[Mapping[RolloutId, RolloutFile], ...]:
+        """Every rollout that is known: the first that has it tells how it lay last."""
+        return (self._line, self._reading, self._seen, self._stored, self._lost)
+
+    def remember(self, standings: Standings) -> None:
+        """Know what the store has, so that an unchanged file is not even opened."""
+        standings.divide(self._seen, self._stored)
+        self.unverified = dict.fromkeys(standings.unverified)
+
+    def read_last(self, failures: Mapping[RolloutId, int]) -> None:
+        """Read these rollouts alone, after all others: reading them has ended a process.
+
+        `failures`: how often. The more often, the longer it rests first; at 0 it does not.
+        """
+        for rollout_id, times in failures.items():
+            self._failures[rollout_id] = times
+            if times:
+                rest = min(REST_S[0] * 2 ** (times - 1), REST_S[1])
+                self._not_before[rollout_id] = time.monotonic() + rest
+
+    @property
+    def seen(self) -> Known:
+        """The rollouts read to their end, as they lay then."""
+        return self._seen
+
+    @property
+    def waiting(self) -> int:
+        """Rollouts in line."""
+        replacing = self._replacement is not None
+        return len(self._line) + len(self._reading) + len(self._missing) + replacing
+
+    def is_waiting(self, rollout_id: RolloutId) -> bool:
+        """True if a rollout is in line."""
+        return rollout_id in self._line or rollout_id in self._reading
+
+    def in_line(self) -> list[RolloutId]:
+        """Return the rollouts in line."""
+        return [*self._reading, *self._line]
+
+    @property
+    def waiting_unseen(self) -> int:
+        """Rollouts in line that were never read to their end."""
+        return sum(1 for one in (*self._line, *self._reading) if one not in self._seen)
+
+    @property
+    def behind_bytes(self) -> int:
+        """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
+        behind = self._line.bytes_beyond(self._seen)
+        if self._replacing is not None:
+            behind += self._replacing.size
+        for rollout_id, file in self._reading.items():
+            behind += max(0, file.size - self._done_of(rollout_id))
+        for rollout_id in self._hot.keys() & self._line.keys():
+            size = self._line[rollout_id].size
+            seen = self._seen.get(rollout_id)
+            behind -= max(0, size - (seen.size if seen is not None else 0))
+            behind += max(0, size - self._done_of(rollout_id))
+        return behind
+
+    def _done_of(self, rollout_id: RolloutId) -> int:
+        tail, seen = self._hot.get(rollout_id), self._seen.get(rollout_id)
+        return tail.offset if tail is not None else seen.size if seen is not None else 0
+
+    def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
+        """Put those in line that are not as they were; give how many. Urgent ones come first."""
+        added = 0
+        for file in files:
+            rollout_id = file.name.rollout_id
+            seen = self._seen.get(rollout_id)
+            if seen == file:
+                continue
+            added += 1
+            self._reading.pop(rollout_id, None)
+            self._line[rollout_id] = file
+            if urgent:
+                self._line.put_first(rollout_id)
+        return added
+
+    def news_of(self, found: Known) -> int:
+        """Put those that a look found in line that are not as they were; give how many."""
+        added = 0
+        for key in found.unlike(self._seen):
+            added += 1
+            self._reading.pop(id_of(key), None)
+            found.give(key, self._line)
+        return added
+
+    @property
+    def bytes_in_line(self) -> int:
+        """Bytes on disk of those in line."""
+        return self._line.bytes_on_disk()
+
+    def forget(self, rollout_id: RolloutId) -> None:
+        """Know nothing of a rollout any more: its file is gone."""
+        self._line.pop(rollout_id, None)
+        self._reading.pop(rollout_id, None)
+        self._seen.pop(rollout_id, None)
+        self._stored.pop(rollout_id, None)
+        self._lost.pop(rollout_id, None)
+        self.set_aside.pop(rollout_id, None)
+        self.unverified.pop(rollout_id, None)
+        self._other_bytes.pop(rollout_id, None)
+        self._throw_away(rollout_id)
+
+    def forget_all(self) -> None:
+        """Know nothing: the store is another one."""
+        self.close()
+        for known in (self._line, self._reading, self._seen, self._stored, self._lost):
+            known.clear()
+        self._fresh.clear()
+        self.unverified.clear()
+        self._other_bytes.clear()
+        self.set_aside.clear()
+        self._missing.clear()
+
+    def limit(self, limits: Limits) -> None:
+        """Read rollouts by these limits from now on."""
+        self._limits = limits
+        for tail in self._hot.values():
+            tail.limit(limits)
+
+    # A round --------------------------------------------------------------------------------
+
+    async def round(self) -> tuple[RolloutFile, ...]:
+        """Take a batch of each of the first in line and commit them.
+
+        Returns the rollouts that the round before did not find where they were listed, and that
+        are nowhere else: only a scan can tell whether they are gone.
+
+        Raises:
+            StoreUnavailable: nothing is lost and nothing was forgotten; call again later.
+        """
+        nowhere = await self._locate_missing()
+        turns: list[_Turn] = []
+        try:
+            await self._heed_replacement()
+            chosen = self._next()
+            if not chosen and self._replacement is not None:
+                await asyncio.wait([self._replacement], timeout=_PATIENCE_S)
+                return nowhere
+            await self._take_turns(chosen, turns)
+            if turns:
+                await self._commit(turns)
+            self._fit_open_files()
+        except CheckpointMoved as moved:
+            log.event("store.checkpoint_moved", why=moved.message)
+            self._cautious = CAUTIOUS_ROUNDS
+            self._read_again()
+        except Exception as fault:
+            if isinstance(fault, ProjectorError):
+                self._read_again()
+                raise
+            if len(turns) == 1:
+                self._fail(turns[0].batch.file.name.rollout_id, fault)
+            self._cautious = CAUTIOUS_ROUNDS
+            self._read_again()
+        except BaseException:
+            self._read_again()
+            raise
+        return nowhere
+
+    def _fit_open_files(self) -> None:
+        """Begin again with fewer open files where one could not be opened; else allow one more."""
+        if self._starved:
+            self._starved = False
+            self._read_again()
+            self.close_files()
+        else:
+            self._open = self._open.grown(self._most_open)
+
+    def close_files(self) -> bool:
+        """Close the files of all that wait for news, and keep half as many open from now on.
+
+        For whoever could not open a file, within rounds or beside them. False: none was open.
+        """
+        closed = bool(self._resting)
+        self._open = self._open.halved()
+        while self._resting:
+            self._resting.popitem()[1].rest(is_open=False)
+        return closed
+
+    async def _locate_missing(self) -> tuple[RolloutFile, ...]:
+        """Put those in line again that lie elsewhere now; return the others."""
+        nowhere: list[RolloutFile] = []
+        while self._missing:
+            file = self._missing.pop()
+            elsewhere = await asyncio.to_thread(self._locate, file)
+            if elsewhere is None:
+                nowhere.append(file)
+                self._on_done(file)
+            else:
+                self.news([elsewhere], urgent=True)
+        return tuple(nowhere)
+
+    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> None:
+        """Add what the chosen rollouts give to `turns`, up to a batch's bytes."""
+        size = 0
+        glances = await self._glance(chosen)
+        # Those first: what was read of them must be in this commit.
+        for rollout_id in sorted(chosen, key=lambda one: one not in glances):
+            glance, before = glances.pop(rollout_id, None), self.counters.bytes_read
+            turn = await self._turn(rollout_id, self._reading[rollout_id], glance)
+            self._on_step()
+            if self._starved:
+                return
+            made = 0
+            if turn is not None:
+                turns.append(turn)
+                made = turn.batch.end.offset - turn.tail.offset
+            size += max(made, self.counters.bytes_read - before)
+            if glances:
+                continue
+            if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_read_ahead):
+                return
+
+    async def leave(self) -> None:
+        """Give up what is projected anew, if anything is: nothing of it is written."""
+        self._leaving = True
+        if self._replacement is not None:
+            await asyncio.wait([self._replacement])
+            self._replacement.exception()
+            self._replacement = self._replacing = None
+        self._leaving = False
+        if self._attempted:
+            with suppress(ProjectorError):
+                await self._store.attempted([*self._attempted])
+        self._attempted.clear()
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._end_check()
+        self._throw_away(*list(self._hot))
+
+    async def check(self, max_bytes: int) -> bool:
+        """Compare some bytes of a rollout that may hold others than were read.
+
+        If it does, it stands in line to be projected anew. False: there is nothing to compare.
+
+        Raises:
+            StoreUnavailable: call again later.
+        """
+        if self._check is None and not await self._begin_check():
+            return False
+        check = self._check
+        assert check is not None, "it was begun"
+        rollout_id, before = check.file.name.rollout_id, check.bytes_read
+        try:
+            same = await asyncio.to_thread(check.step, max_bytes)
+        except SetAside:
+            self._end_check()  # it is known to the store, and comes again
+            return True
+        finally:
+            self.counters.bytes_read += check.bytes_read - before
+            self._on_step()
+        if same is None and rollout_id in self.unverified:
+            return True
+        if same:
+            await self._store.verified(check.file)
+        elif rollout_id in self.unverified:
+            why = f"other bytes before byte {check.checkpoint.offset}"
+            self._other_bytes[rollout_id] = StartOver(why)
+            self._line.setdefault(rollout_id, self._reading.get(rollout_id, check.file))
+        self._end_check()
+        return True
+
+    async def _begin_check(self) -> bool:
+        """Open the next rollout that is to be compared; False: there is none."""
+        for rollout_id in list(self.unverified):
+            file, checkpoint = self.where(rollout_id), await self._store.checkpoint(rollout_id)
+            if file is None or checkpoint is None or rollout_id in self._other_bytes:
+                self.unverified.pop(rollout_id, None)
+                continue
+            self._checked = self.unverified.get(rollout_id)
+            try:
+                self._check = await asyncio.to_thread(PrefixCheck, file, checkpoint)
+            except SetAside:
+                self.unverified.pop(rollout_id, None)
+                continue
+            return True
+        return False
+
+    def _end_check(self) -> None:
+        if self._check is not None:
+            rollout_id = self._check.file.name.rollout_id
+            if self.unverified.get(rollout_id) is self._checked:  # else it changed meanwhile
+                self.unverified.pop(rollout_id, None)
+            self._check.close()
+            self._check = None
+
+    def _next(self) -> list[RolloutId]:
+        """Choose whose turn it is: those in the midst of being read, filled up from the line."""
+        fresh: list[RolloutId] = []
+        last: list[tuple[RolloutId, RolloutFile]] = []
+        passed_over: list[tuple[RolloutId, RolloutFile]] = []
+        packed = sum(1 for file in self._reading.values() if file.name.compressed)
+        most = self._open.side_by_side
+        while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
+            rollout_id, file = self._line.pop_first()
+            is_replaced = self._replacing is not None and (
+                self._replacing.name.rollout_id == rollout_id
+            )
+            if is_replaced or (file.name.compressed and packed == PACKED):
+                passed_over.append((rollout_id, file))
+                continue
+            if rollout_id in self._failures:
+                last.append((rollout_id, file))
+                continue
+            packed += file.name.compressed
+            self._reading[rollout_id] = file
+            self._resting.pop(rollout_id, None)
+            self._fresh.add(rollout_id)
+            fresh.append(rollout_id)
+        if self._ahead is None:  # else they come in the order in which they were foretold
+            for rollout_id in reversed(fresh):
+                self._reading.move_to_end(rollout_id, last=False)
+        for rollout_id, file in reversed(passed_over):
+            self._line[rollout_id] = file
+            self._line.put_first(rollout_id)
+        self._choose_last(last)
+        room = 1 if self._cautious else most
+        self._cautious = max(0, self._cautious - 1)
+        return list(self._reading)[:room]
+
+    def _choose_last(self, last: list[tuple[RolloutId, RolloutFile]]) -> None:
+        """Read one of those that are read last, if nothing else is to be done; the others wait."""
+        for rollout_id, file in last:
+            if time.monotonic() < self._not_before.get(rollout_id, 0.0):
+                self._aside(rollout_id, file, SetAside(
+                    f"{file.path}: reading it has ended the process {self._failures[rollout_id]}"
+                    " times, for want of memory as a rule",
+                    hint="It is tried again later, alone. Give the service more memory, or lower"
+                    " read.max_line_bytes",
+                ))  # fmt: skip
+            elif self._reading or self._line or self._replacement is not None:
+                self._line[rollout_id] = file
+            else:
+                self._reading[rollout_id] = file
+                self._fresh.add(rollout_id)
+
+    async def _note_attempt(self, tail: Tail) -> None:
+        """Have the store know that a long line is being read, as long as it is."""
+        rollout_id = tail.file.name.rollout_id
+        if tail.torn >= RISKY_BYTES and rollout_id not in self._attempted:
+            self._attempted.add(rollout_id)
+            await self._store.attempt(rollout_id)
+
+    async def _end_attempts(self, tails: Iterable[Tail]) -> None:
+        ended = [
+            tail.file.name.rollout_id
+            for tail in tails
+            if tail.torn < RISKY_BYTES
+            and tail.file.name.rollout_id in self._attempted | self._failures.keys()
+        ]
+        if ended:
+            await self._store.attempted(ended)
+            self._attempted.difference_update(ended)
+            for rollout_id in ended:
+                self._failures.pop(rollout_id, None)
+                self._not_before.pop(rollout_id, None)
+
+    def _read_again(self) -> None:
+        """What was written is in doubt: all that were being read begin at their checkpoints."""
+        self._ahead = None
+        for rollout_id, file in self._reading.items():
+            self._line.setdefault(rollout_id, file)
+        self._throw_away(*list(self._reading))
+
+    async def _glance(self, chosen: Sequence[RolloutId]) -> dict[RolloutId, _Glance]:
+        """Look at the rollouts whose tails are at hand, all in one thread; give what that gave."""
+        tails = []
+        for one in chosen:
+            tail, file = self._hot.get(one), self._reading[one]
+            if tail is not None:
+                self._hot.move_to_end(one)
+                if one in self._fresh and tail.is_open_at(file):
+                    tails.append((tail, file))
+        if not tails:
+            return {}
+        glances = await asyncio.to_thread(_glance, tails, self._limits.batch_bytes)
+        self.counters.bytes_read += sum(one.bytes_read for one in glances.values())
+        return glances
+
+    async def _turn(
+        self, rollout_id: RolloutId, file: RolloutFile, glance: _Glance | None
+    ) -> _Turn | None:
+        """Give the next batch of one rollout; None: it is done, or set aside."""
+        tail = self._hot.get(rollout_id)
+        if tail is None:
+            ahead = self._read_ahead(rollout_id, file)
+            tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
+        before = tail.bytes_read
+        try:
+            batch = await self._next_batch(tail, file, glance)
+        except SetAside as reason:
+            self._cannot_read(rollout_id, file, reason)
+            return None
+        except ProjectorError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - rule 4: whatever it is
+            if is_too_many(fault):  # a module could not be imported
+                self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
+            else:
+                self._fail(rollout_id, fault)
+            return None
+        finally:
+            self.counters.bytes_read += tail.bytes_read - before
+        return None if batch is None else _Turn(tail, batch)
+
+    async def _next_batch(
+        self, tail: Tail, file: RolloutFile, glance: _Glance | None
+    ) -> Batch | None:
+        """Give what a rollout has next; None: it is done, or in the midst of something long."""
+        rollout_id = file.name.rollout_id
+        found = await self._begin(tail, file, glance)
+        if rollout_id in self._other_bytes and not tail.undecided:
+            found = self._other_bytes[rollout_id]
+        if isinstance(found, StartOver):
+            self._begin_replacement(tail, found)
+            return None
+        if not tail.undecided:
+            batch = found or await tail.next()
+            if batch is None and tail.at_end:
+                batch = await tail.unfinished()
+                if batch is None:
+                    await self._done(tail)
+                    return None
+            if batch is not None:
+                return batch
+        await self._note_attempt(tail)
+        self._reading.move_to_end(rollout_id)
+        return None
+
+    def _cannot_read(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> None:
+        """Have a rollout located, or tried again with fewer files open; else set it aside."""
+        if isinstance(reason, Vanished) and self._lost.get(rollout_id) != file:
+            self._throw_away(rollout_id)
+            self._lost[rollout_id] = file
+            self._missing.append(file)
+        elif isinstance(reason, TooManyOpenFiles) and (
+            self._resting or self._open != self._open.halved()
+        ):
+            self._starved = True
+            self._line.setdefault(rollout_id, file)
+        else:  # it vanished where it was located, too, or nothing more of ours can be closed
+            self._aside(rollout_id, file, reason)
+
+    async def _begin(
+        self, tail: Tail, file: RolloutFile, glance: _Glance | None
+    ) -> Batch | StartOver | None:
+        """Look at a rollout that has news, unless that was done; give what is there already."""
+        rollout_id = file.name.rollout_id
+        found: Batch | StartOver | Exception | None
+        if glance is None:
+            found = await tail.prepared()
+            if found is not None or rollout_id not in self._fresh:
+                return found
+            found = await tail.look(file)
+        else:
+            found = glance.found
+            if isinstance(found, Exception):
+                raise found
+        if not tail.undecided:
+            self._fresh.discard(rollout_id)
+        return found
+
+    def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Ahead | None:
+        """Let a rollout that the store does not know be read ahead, if that can be."""
+
+        def new(one: RolloutId) -> bool:
+            return not (one in self._stored or one in self._seen or one in self._hot)
+
+        if self._ahead is None or not new(rollout_id):
+            return None
+        behind = dropwhile(lambda one: one != rollout_id, self._reading)
+        soon = (self._reading[one] for one in islice(behind, 1, None) if new(one))
+        return self._ahead if self._ahead.open(file, soon) else None
+
+    async def _commit(self, turns: list[_Turn]) -> None:
+        started = time.perf_counter()
+        await self._store.commit([turn.batch for turn in turns])
+        took = time.perf_counter() - started
+        if self._attempted or self._failures:
+            await self._end_attempts(turn.tail for turn in turns)
+        self.counters.commits.add(took)
+        milliseconds = round(took * 1000)
+        for turn in turns:
+            self._count(turn.batch, turn.tail.offset, milliseconds)
+            turn.tail.committed(turn.batch)
+            if turn.tail.at_end and not turn.tail.torn:
+                await self._done(turn.tail, told=True)
+            elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
+                self._reading.move_to_end(turn.batch.file.name.rollout_id)
+
+    def _begin_replacement(self, tail: Tail, why: StartOver) -> None:
+        """Project one rollout anew beside the rounds, one at a time, each in a transaction."""
+        file, rollout_id = tail.file, tail.file.name.rollout_id
+        if self._replacement is not None:  # it stays in line until that one is done
+            self._reading.move_to_end(rollout_id)
+            self._fresh.add(rollout_id)
+            return
+        for known in (self._reading, self._hot, self._resting):
+            known.pop(rollout_id, None)
+        self._other_bytes.pop(rollout_id, None)
+        self.unverified.pop(rollout_id, None)
+        self._replacing = file
+        self._replacement = asyncio.create_task(self._replace(tail, why))
+
+    async def _heed_replacement(self) -> None:
+        """Take what came of a rollout that was projected anew, if it is done.
+
+        Raises:
+            StoreUnavailable: the store could not be written.
+        """
+        task, file = self._replacement, self._replacing
+        if task is None or file is None or not task.done():
+            return
+        rollout_id = file.name.rollout_id
+        self._replacement = self._replacing = None
+        fault = task.exception()
+        match fault:
+            case None:
+                pass
+            case SetAside():
+                self._cannot_read(rollout_id, file, fault)
+            case CheckpointMoved():
+                log.event("store.checkpoint_moved", why=fault.message)
+                self._line.setdefault(rollout_id, file)
+            case ProjectorError():
+                self._line.setdefault(rollout_id, file)
+                raise fault
+            case Exception():
+                self._reading[rollout_id] = file
+                self._fail(rollout_id, fault)
+            case _:
+                raise fault
+
+    async def _replace(self, tail: Tail, why: StartOver) -> None:
+        """Project one rollout anew, in a transaction of its own."""
+        rollout_id, before = tail.file.name.rollout_id, tail.bytes_read
+        log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why.reason)
+        made: list[Batch] = []
+
+        async def batches() -> AsyncIterator[Batch]:
+            nonlocal before
+            async for batch in tail.anew(why):
+                if self._leaving:
+                    raise _Leaving
+                if batch is not None:
+                    offset = made[-1].end.offset if made else Offset(0)
+                    made.append(replace(batch, changes=()))
+                    self._count(batch, offset, 0)
+                await self._note_attempt(tail)
+                self.counters.bytes_read += tail.bytes_read - before
+                before = tail.bytes_read
+                self._on_step()
+                if batch is not None:
+                    yield batch
+
+        try:
+            start = await self._store.checkpoint(rollout_id)
+            assert start is not None, "a rollout never seen is not started over"
+            await self._store.replace(start, batches())
+            tail.committed(made[-1])
+            self.counters.replaced += 1
+            await self._end_attempts([tail])
+            if tail.torn:  # it stays in line for its last line
+                self._line.setdefault(rollout_id, tail.file)
+                tail.close()
+            elif rollout_id in self._hot:
+                tail.close()
+            else:
+                self._hot[rollout_id] = tail
+                await self._done(tail, told=True, anew=True)
+        except BaseException:
+            tail.close()
+            raise
+
+    def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
+        anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
+        self.counters.records += batch.records
+        self.counters.batches += 1
+        self.counters.anomalies += anomalies
+        self._on_bytes(batch.end.offset - start)
+        log.event(
+            "batch.committed",
+            rollout=batch.file.name.rollout_id,
+            from_byte=start,
+            to_byte=batch.end.offset,
+            records=batch.records,
+            changes=len(batch.changes),
+            anomalies=anomalies,
+            ms=milliseconds,
+        )
+
+    async def _done(self, tail: Tail, *, told: bool = False, anew: bool = False) -> None:
+        """A rollout was read to its end: note how it lay then; `told`: the store knows."""
+        file, rollout_id = tail.file, tail.file.name.rollout_id
+        self._reading.pop(rollout_id, None)
+        self._fresh.discard(rollout_id)
+        if not told and tail.offset and self._seen.get(rollout_id) != file:
+            await self._store.found_at([file])
+        before = self._seen.get(rollout_id) or self._stored.get(rollout_id)
+        if before is not None and tail.offset:
+            now = FileState.of(file)
+            if now.may_have_other_bytes_than(FileState.of(before)) and not anew:
+                self.unverified[rollout_id] = now
+        odd = tail.anomalies()
+        if odd:
+            await self._store.note(rollout_id, odd)
+            self.counters.anomalies += len(odd)
+        self._seen[rollout_id] = file
+        self._lost.pop(rollout_id, None)
+        if self.set_aside.pop(rollout_id, None) is not None:
+            log.event("rollout.back", rollout=rollout_id, path=file.path)
+        self._on_done(file)
+        tail.rest(is_open=True)
+        self._resting[rollout_id] = tail
+        while len(self._resting) > self._open.resting:
+            self._resting.popitem(last=False)[1].rest(is_open=False)
+        self._hot_bytes += tail.held_bytes - self._held.get(rollout_id, 0)
+        self._held[rollout_id] = tail.held_bytes
+        if len(self._hot) > HOT_TAILS or self._hot_bytes > HOT_BYTES:
+            self._cool_down()
+
+    def _cool_down(self) -> None:
+        """Let go of the tails that have waited longest for news, down to what may be kept."""
+        for rollout_id in [one for one in self._hot if one not in self._reading]:
+            if len(self._hot) <= HOT_TAILS and self._hot_bytes <= HOT_BYTES:
+                return
+            self._throw_away(rollout_id)
+
+    def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> bool:
+        """Let a rollout wait; tell whether the reason is a new one."""
+        self._throw_away(rollout_id)
+        before = self.set_aside.get(rollout_id)
+        self.set_aside[rollout_id] = reason
+        self._lost[rollout_id] = file
+        self._on_done(file)
+        fresh = before is None or before.message != reason.message
+        if fresh and not isinstance(reason, _Failed):
+            log.event("rollout.set_aside", rollout=rollout_id, path=file.path, error=str(reason))
+        return fresh
+
+    def _fail(self, rollout_id: RolloutId, fault: Exception) -> None:
+        """Let a rollout wait that a fault of our own keeps from being projected."""
+        file = self._reading[rollout_id]
+        if isinstance(fault, MemoryError):
+            self.read_last({rollout_id: self._failures.get(rollout_id, 0) + 1})
+            why = f"{file.path}: not enough memory to read it"
+            hint = "It is tried again later, alone; see read.max_line_bytes"
+            self._aside(rollout_id, file, SetAside(why, hint=hint))
+            return
+        reason = _Failed(
+            f"{file.path}: a fault of codex-projector itself ({type(fault).__name__})",
+            hint="Report it with the trace in the log; the other rollouts go on",
+        )
+        if self._aside(rollout_id, file, reason):
+            # The trace without the fault's own words: they may quote what stands in the rollout.
+            trace = "".join(format_tb(fault.__traceback__))
+            log.event(
+                "rollout.failed",
+                rollout=rollout_id,
+                path=file.path,
+                error=type(fault).__name__,
+                trace=trace,
+            )
+
+    def _throw_away(self, *rollout_ids: RolloutId) -> None:
+        for rollout_id in rollout_ids:
+            self._reading.pop(rollout_id, None)
+            self._fresh.discard(rollout_id)
+            self._resting.pop(rollout_id, None)
+            self._hot_bytes -= self._held.pop(rollout_id, 0)
+            tail = self._hot.pop(rollout_id, None)
+            if tail is not None:
+                tail.close()
+
+
+def _glance(tails: Sequence[tuple[Tail, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
+    """Look at one tail after the other, until `most` bytes were read."""
+    glances: dict[RolloutId, _Glance] = {}
+    size = 0
+    for tail, file in tails:
+        before = tail.bytes_read
+        found: Batch | StartOver | Exception | None
+        try:
+            found = tail.at_once(file)
+        except Exception as fault:  # noqa: BLE001 - of this rollout alone: its turn raises it
+            found = fault
+        glances[file.name.rollout_id] = _Glance(found, tail.bytes_read - before)
+        size += tail.bytes_read - before
+        if size >= most:
+            break
+    return glances

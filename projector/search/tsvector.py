@@ -1,0 +1,105 @@
+"""Words as PostgreSQL takes them: the same that SQLite's tokenizer makes of a text.
+
+Pure. SQLite breaks text up by `words.TOKENIZER`: a run of letters, digits and marks is a word, case
+and accents of Latin do not matter; those of other scripts are folded before (`diacritics`).
+PostgreSQL's own parser would find host names, paths and numbers with signs, so that one search
+would give other items there than here. So the words are made here, with their places, and
+PostgreSQL's dictionaries are asked for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain, repeat
+from typing import Final
+
+from projector.search.diacritics import composed, folded, folded_latin
+from projector.search.text import asked_parts
+
+#: Where marks stand that are part of a word: vowel signs, viramas, voicing marks. For `re`, none is
+#: a letter.
+_MARKED: Final = (
+    (0x0700, 0x1AB0), (0x1B00, 0x1D00), (0x302A, 0x3030), (0x3099, 0x309B), (0xA66F, 0xABF0),
+)  # fmt: skip
+# Of rare scripts beyond 16 bits whole blocks: many single ones of them make a class slow.
+_MARKS: Final = "\u0653-\u0655\U00010a00-\U00011fff" + "".join(
+    chr(one)
+    for first, end in _MARKED
+    for one in range(first, end)
+    if unicodedata.category(chr(one)) in ("Mn", "Mc")
+)
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
+_WORD: Final = re.compile(f"[\\w{_MARKS}]+")
+#: PostgreSQL's limits: places that are told apart, places of one word, bytes of a word and of all.
+_PLACES: Final = 16383
+_PLACES_OF_ONE: Final = 255
+_WORD_BYTES: Final = 1000
+_BYTES: Final = 900_000
+#: A text of so many characters has not too many words; a word of so many is not too long.
+_SURELY_FITS: Final = 100_000
+_SURELY_SHORT: Final = _WORD_BYTES // 4
+_NUMBERS: Final = tuple(map(str, range(1, _PLACES + 1)))
+
+
+def words(text: str) -> list[str]:
+    """Give the words of a text, in their order, as they are compared."""
+    text = text.lower()
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
+    # In lower case, some letters have marks that they had not before.
+    return _WORD.findall(folded_latin(folded(composed(text.replace("_", " ")))))
+
+
+def _cut(word: str) -> str:
+    return word.encode("utf-8", "replace")[:_WORD_BYTES].decode("utf-8", "ignore")
+
+
+def vector(text: str) -> str | None:
+    """Write a text's words and places as a tsvector is written; None: it has no words.
+
+    Of a text with too many words for one, the first ones.
+    """
+    found = words(text)
+    if len(text) > _SURELY_FITS or max(map(len, found), default=0) > _SURELY_SHORT:
+        found = _fitting(found)
+    places: dict[str, list[str]] = {}
+    for place, word in zip(chain(_NUMBERS, repeat(_NUMBERS[-1])), found, strict=False):
+        if word in places:
+            places[word].append(place)
+        else:
+            places[word] = [place]
+    if not places:
+        return None
+    return " ".join([f"'{word}':{','.join(at[:_PLACES_OF_ONE])}" for word, at in places.items()])
+
+
+def _fitting(found: list[str]) -> list[str]:
+    """Give the first words, as many as fit into a vector, the longest ones cut."""
+    size = 0
+    known: set[str] = set()
+    fitting: list[str] = []
+    for word in map(_cut, found):
+        size += 2
+        if word not in known:
+            known.add(word)
+            size += len(word.encode()) + 8
+        if size > _BYTES:
+            break
+        fitting.append(word)
+    # Behind the last place that can be told, each word counts once.
+    return [*fitting[:_PLACES], *dict.fromkeys(fitting[_PLACES:])]
+
+
+def query(asked: Sequence[str]) -> str:
+    """Write what a person asks for as a tsquery is written; "": nothing that could be looked for.
+
+    Words, "phrases in quotes" and beginnings* of words; all must be there. See `words.query`.
+    """
+    parts = []
+    for text, beginning in asked_parts(asked):
+        found = [f"'{_cut(word)}'" for word in words(text)]
+        if found:
+            parts.append(f"({' <-> '.join(found)}{':*' if beginning else ''})")
+    return " & ".join(parts)

@@ -1,0 +1,253 @@
+"""Looks at everything that `doctor` judges: homes, database, system, and Codex's own databases.
+
+Only reads. Whatever cannot be looked at is a value of its own, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from projector.discover.mounts import MOUNT_TABLE, file_system, without_events
+from projector.discover.names import read_names
+from projector.discover.scan import scan
+from projector.model.database_url import shown
+from projector.model.errors import ProjectorError
+from projector.model.settings import Settings
+from projector.serve.doctor import codex_compare as codex
+from projector.serve.doctor import codex_databases
+from projector.serve.doctor.codex_gaps import shortfalls
+from projector.serve.doctor.duplicates import conflicts
+from projector.serve.doctor.facts import (
+    Codex,
+    Examined,
+    Home,
+    Incomplete,
+    Kind,
+    Mode,
+    Source,
+    Stored,
+)
+from projector.serve.health.collect import gather
+from projector.store import state_file
+from projector.store.free_space import free_bytes
+from projector.store.reading import Connection, Sql
+
+#: Seconds that the database's pages are checked for.
+INTEGRITY_S: Final = 10.0
+#: Copies under other names that are compared with their rollouts.
+_COPIES: Final = 1000
+_WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
+
+
+def examine(
+    settings: Settings,
+    open_database: Callable[[], Connection],
+    *,
+    integrity_s: float = INTEGRITY_S,
+    secret_file: str = "",
+) -> Examined:
+    """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does.
+
+    `secret_file`: the file that the database's password was read from.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    path = os.path.realpath(settings.database_path) if settings.database_path else ""
+    name = settings.database_path or shown(settings.database)
+    mounts = _read(MOUNT_TABLE)
+    stored, fault = None, ""
+    try:
+        with open_database() as db:
+            stored = _stored(db, settings, now_ms, integrity_s)
+    except (ProjectorError, OSError) as error:
+        fault = str(error)
+    beat = None if stored is None else stored.facts.database.heartbeat
+    return Examined(
+        now_ms=now_ms,
+        homes=tuple(_home(home, mounts) for home in settings.codex_homes),
+        database=name,
+        database_fault=fault,
+        database_network=_network(path, mounts) if path else None,
+        modes=tuple(_modes(path, f"{path}-wal", f"{path}-shm")) if path else (),
+        secret_files=tuple(_modes(secret_file)) if secret_file else (),
+        free=free_bytes(path) if path else None,
+        sqlite=sqlite3.sqlite_version_info,
+        watches=_number(_read(_WATCHES)),
+        held=state_file.read(f"{path}.lock").held if path else _leased(stored),
+        readers=_readers(path) if path else (),
+        local=beat is not None and beat.holder.host == socket.gethostname(),
+        stored=stored,
+        codex=tuple(_codex(home, open_database, stored) for home in settings.codex_homes),
+    )
+
+
+def _home(home: str, mounts: str) -> Home:
+    found = scan(home)
+    faults = [str(fault) for fault in found.faults]
+    faults += [str(fault) for fault in read_names(home).faults]
+    faults += [
+        f"{file.path}: permission denied. Mend: chmod u+r, or run as its owner"
+        for file in found.files
+        if not os.access(file.path, os.R_OK)
+    ]
+    real = os.path.realpath(home)
+    why = without_events(real, mounts)
+    others = tuple(conflicts(found.files, found.folders, _COPIES))
+    return Home(home, len(found.files), len(found.folders), tuple(faults), why, others)
+
+
+_KINDS: Final = Sql(
+    "SELECT kind, count(*), count(DISTINCT rollout) FROM _anomaly_rows"
+    " GROUP BY kind ORDER BY 2 DESC, 1",
+    "SELECT kind, count(*), count(DISTINCT rollout_id) FROM _anomaly_rows"
+    " WHERE source_id = :source GROUP BY kind ORDER BY 2 DESC, 1",
+)
+_INCOMPLETE: Final = Sql(
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
+    " ORDER BY p.part LIMIT 1) FROM _thread_states AS s"
+    " WHERE s.incomplete AND NOT s.deleted ORDER BY 1",
+    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
+    " JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    " WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id ORDER BY p.part LIMIT 1)"
+    " FROM _thread_states AS s"
+    " WHERE s.source_id = :source AND s.incomplete AND NOT s.deleted ORDER BY 1",
+)
+_SOURCES: Final = Sql(
+    "SELECT NULL WHERE false",
+    "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms,"
+    " coalesce(h.phase = 'stopping', false), coalesce(s.lease_until_ms >"
+    " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), false),"
+    " (SELECT count(*) FROM _rollouts AS r JOIN _claims AS c ON c.rollout_id = r.rollout_id"
+    " WHERE r.source_id = :source AND r.elsewhere AND c.source_id = s.source_id)"
+    " FROM _sources AS s LEFT JOIN _heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
+)
+_FAILED: Final = "SELECT rollout_id, failures FROM _attempts WHERE failures > 0"
+_ATTEMPTS: Final = Sql(f"{_FAILED} ORDER BY 1", f"{_FAILED} AND source_id = :source ORDER BY 1")
+_LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM _rollouts"
+_LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
+
+
+def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
+    facts = gather(db, settings.codex_homes, now_ms)
+    schema = db.schema()
+    ((latest_ms,),) = db.rows(_LATEST_HERE)
+    return Stored(
+        facts=facts,
+        schema=schema.found,
+        newest_schema=schema.newest,
+        integrity=db.soundness(integrity_s),
+        kinds=tuple(Kind(*row) for row in db.rows(_KINDS)),
+        incomplete=tuple(Incomplete(*row) for row in db.rows(_INCOMPLETE)),
+        latest_ms=latest_ms,
+        attempts=tuple((one, times) for one, times in db.rows(_ATTEMPTS)),
+        server=db.server(),
+        sources=tuple(Source(*row) for row in db.rows(_SOURCES)),
+    )
+
+
+def _network(path: str, mounts: str) -> str | None:
+    real = os.path.realpath(os.path.dirname(path))
+    return file_system(real, mounts) if without_events(real, mounts) else None
+
+
+def _modes(*paths: str) -> list[Mode]:
+    found = []
+    for name in paths:
+        with suppress(OSError):
+            facts = os.stat(name)
+            writable = os.access(name, os.W_OK)
+            found.append(Mode(name, facts.st_mode & 0o777, writable, facts.st_nlink))
+    return found
+
+
+def _readers(path: str) -> tuple[str, ...]:
+    """Return the processes that have the database open, so far as we may see: pid and name."""
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return ()
+    found = []
+    for pid in filter(str.isdigit, _listed("/proc")):
+        if int(pid) == os.getpid():
+            continue
+        for number in _listed(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted):
+                    found.append(f"{pid} ({_read(f'/proc/{pid}/comm').strip()})")
+                    break
+    return tuple(found)
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _leased(stored: Stored | None) -> bool | None:
+    """Tell whether a daemon holds this host's source on a server; None: it cannot be told.
+
+    A lease outlives a daemon that was killed; where that ran here, its process is looked for.
+    """
+    if stored is None:
+        return None
+    beat = stored.facts.database.heartbeat
+    if beat is not None and beat.holder.host == socket.gethostname():
+        try:
+            os.kill(beat.holder.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # it is another user's
+            pass
+    return next((one.held for one in stored.sources if one.own), None)
+
+
+def _codex(home: str, open_database: Callable[[], Connection], stored: Stored | None) -> Codex:
+    found = codex_databases.locate(home)
+    paths = tuple(one for one in (found.history, found.state) if one is not None)
+    if stored is None or not paths:
+        return Codex(home=home, found=paths)
+    short = []
+    unopened = 0
+    try:
+        with open_database() as ours:
+            for held in codex.held(ours, found, time.time()):
+                told = list(shortfalls(held))
+                short += told
+                unopened += held.codex_offset is None and bool(held.beyond) and not told
+        listed = {} if found.state is None else codex_databases.threads(found.state)
+    except ProjectorError as error:
+        return Codex(home=home, found=paths, fault=str(error))
+    except sqlite3.Error as error:
+        return Codex(home=home, found=paths, fault=f"{' and '.join(paths)}: {error}")
+    lost = [
+        one
+        for one in listed.values()
+        if not os.path.exists(one.path) and not os.path.exists(one.path + ".zst")
+    ]
+    return Codex(
+        home=home,
+        found=paths,
+        shortfalls=tuple(short),
+        unopened=unopened,
+        lost_files=len(lost),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None

@@ -1,0 +1,1 @@
+"""Health and status: `collect` reads, `snapshot` holds what it read, `judge` decides."""

@@ -1,0 +1,328 @@
+"""Database and files → facts, read-only.
+
+Works with the daemon alive, stopped or hung: it does not ask it, but reads what it has published.
+The database is read in one short snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from projector.discover.scan import Fault, Unchanged, walk
+from projector.model.ids import RolloutFile, RolloutId
+from projector.model.regular_file import open_regular
+from projector.serve.health.database_stats import THREADS
+from projector.serve.health.judge import Level, Verdict, disk_full
+from projector.serve.health.snapshot import (
+    Backlog,
+    Database,
+    Facts,
+    Projected,
+    Totals,
+    Waiting,
+    waiting_since_ms,
+)
+from projector.store.free_space import free_bytes, is_full
+from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Holder, Published
+from projector.store.reading import Connection, Sql
+
+_CHUNK: Final = 1 << 16
+#: Longest tail that is searched for a newline: the answer is due in a fraction of a second, and
+#: many rollouts may have one.
+_TORN_BYTES: Final = 1 << 20
+#: From so many rollouts on what a living daemon says of them counts: to look at so many takes some
+#: tenths of a second.
+MANY_FILES: Final = 10_000
+#: How much later than said a sign of life may come, milliseconds.
+_LATE_MS: Final = 5_000
+#: Bytes of a record that are looked at for when it was made: that stands in front.
+_HEAD_BYTES: Final = 4096
+_TIMESTAMP: Final = re.compile(rb'\{\s*"timestamp"\s*:\s*"([0-9TZ:+. -]{10,40})"')
+#: Columns of the heartbeat that are named as its fields.
+_BEAT: Final = (
+    "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
+    "behind_since_ms", "bytes_read", "records", "batches", "set_aside", "boot_ms", "files",
+    "waiting", "current_as_of_ms",
+)  # fmt: skip
+_ROLLOUT: Final = (
+    "rollout_id, thread_id, path, compressed, size, next_offset, records, items, turns,"
+    " gone_at_ms IS NOT NULL, read_at_ms FROM _rollouts"
+)
+_ROLLOUTS: Final = Sql(
+    f"SELECT rollout, {_ROLLOUT}", f"SELECT rollout_id, {_ROLLOUT} WHERE source_id = :source"
+)
+#: Places of a row of `_ROLLOUTS`.
+_PATH, _COMPRESSED, _BYTES, _OFFSET = 3, 4, 5, 6
+_COUNT: Final = (
+    "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0), coalesce(sum(records), 0)"
+    " FROM _rollouts"
+)
+_SUMS: Final = Sql(_COUNT, f"{_COUNT} WHERE source_id = :source")
+_ODD: Final = Sql(
+    "SELECT rollout, count(*) FROM _anomaly_rows GROUP BY rollout",
+    "SELECT rollout_id, count(*) FROM _anomaly_rows WHERE source_id = :source GROUP BY rollout_id",
+)
+_BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM _heartbeat"
+_HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
+
+
+def gather(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
+    """Read the database and look at the rollouts under `homes`. Raises as `Connection` does.
+
+    Where a living daemon follows many, what it said last counts, and no file is looked at.
+    `rollouts`: each of them is asked for, so all are looked at.
+    """
+    published = db.daemon()
+    boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+    beat = None if rollouts else _current_beat(published, boot_ms)
+    database = read_database(db, rollouts=beat is None, published=published)
+    if beat is not None:
+        told = Backlog(beat.behind_bytes, beat.waiting, beat.behind_since_ms)
+        return Facts(
+            now_ms=now_ms, database=database, files=beat.files, waiting=(), faults=(), told=told,
+            boot_ms=boot_ms,
+        )  # fmt: skip
+    faults: list[str] = []
+    count = 0
+    waiting = []
+    current = Current(database)
+    unchanged = Unchanged(_whole(database.rollouts), set())
+    for file in _that_count(homes, database.rollouts, faults, unchanged):
+        count += 1
+        known = database.rollouts.get(file.name.rollout_id)
+        behind = behind_bytes(file, known)
+        if behind:
+            since_ms = _since_ms(file, known, current.of(known))
+            waiting.append(Waiting(file=file, behind=behind, since_ms=since_ms))
+    return Facts(
+        now_ms=now_ms, database=database, files=count + len(unchanged.found), waiting=waiting,
+        faults=faults, boot_ms=boot_ms,
+    )  # fmt: skip
+
+
+def full_disk(path: str | None) -> Verdict | None:
+    """Say that a database cannot be read because its disk is full; None: that is not why.
+
+    Beside a database that nobody has open SQLite makes a file to read it.
+    """
+    if not path or not is_full(path):
+        return None
+    return Verdict(level=Level.CRITICAL, text=disk_full(path, free_bytes(path)))
+
+
+def _current_beat(published: Published, boot_ms: int) -> Heartbeat | None:
+    """Return the sign of life of a daemon whose numbers may be taken for those of now.
+
+    None: it follows so few that a look costs little, and tells of the present moment; or it does
+    not live, is late, leaves, or cannot write.
+    """
+    state = published.state
+    beat = None if state is None else state.heartbeat
+    if state is None or beat is None or not published.held or state.fault:
+        return None
+    late = boot_ms - beat.boot_ms > beat.interval_s * 1000 + _LATE_MS
+    return None if late or beat.phase == "stopping" or beat.files < MANY_FILES else beat
+
+
+class Current:
+    """As of when rollouts are known to have been projected to their end."""
+
+    def __init__(self, database: Database) -> None:
+        """Take what the database and the daemon say."""
+        beat = database.heartbeat
+        self._all = None if beat is None else beat.current_as_of_ms
+        self._start = None if beat is None else beat.holder.started_at_ms
+
+    def of(self, known: Projected | None) -> int | None:
+        """Return the latest such moment of a rollout, ms; None: there is none.
+
+        One that was never seen waits since the daemon could have read it: an archive that is put
+        in place, or a first catching up, is not late because its files are old.
+        """
+        if known is None:
+            return self._start if self._all is None else self._all
+        moments = [] if self._all is None else [self._all]
+        if known.compressed or known.offset == known.size:
+            moments.append(known.read_at_ms)
+        return max(moments, default=None)
+
+
+def _that_count(
+    homes: Iterable[str],
+    projected: Mapping[RolloutId, Projected],
+    faults: list[str],
+    unchanged: Unchanged,
+) -> Iterator[RolloutFile]:
+    """Give one file of each rollout, and put into `faults` what cannot be looked at.
+
+    Those that lie as they did when they were projected to their end are among `unchanged` instead.
+    Of several the one counts that is projected, which was decided by their bytes
+    (`discover.choose`); else the plain one, then the longer. That is found out without keeping
+    those of which there is one, where the database says.
+    """
+    given: set[RolloutId] = set()
+    others: dict[RolloutId, RolloutFile] = {}
+    for home in homes:
+        for found in walk(home, unchanged):
+            if isinstance(found, Fault):
+                faults.append(str(found))
+                continue
+            name = found.name.rollout_id
+            known = projected.get(name)
+            if known is not None and known.path == found.path:
+                if name not in given:  # of homes that overlap
+                    given.add(name)
+                    yield found
+            elif name not in others or _rank(found) > _rank(others[name]):
+                others[name] = found
+    for name, file in others.items():
+        known = projected.get(name)
+        if name not in given and (known is None or known.path not in unchanged.found):
+            yield file
+
+
+class _Rollouts(Mapping[RolloutId, Projected]):
+    """Rows of rollouts, by id: what few of them are asked for is made when it is asked for."""
+
+    def __init__(self, rows: dict[RolloutId, tuple[Any, ...]], odd: Mapping[object, int]) -> None:
+        self._rows = rows
+        self._odd = odd
+
+    def __getitem__(self, rollout_id: RolloutId) -> Projected:
+        number, *row, read_at_ms = self._rows[rollout_id]
+        return Projected._make((*row, self._odd.get(number, 0), read_at_ms))
+
+    def __iter__(self) -> Iterator[RolloutId]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def whole(self) -> dict[str, int]:
+        """Return the bytes of those that were projected to their end, by path."""
+        return {
+            row[_PATH]: row[_BYTES]
+            for row in self._rows.values()
+            if row[_COMPRESSED] or row[_BYTES] == row[_OFFSET]
+        }
+
+
+def _whole(rollouts: Mapping[RolloutId, Projected]) -> Mapping[str, int]:
+    return rollouts.whole() if isinstance(rollouts, _Rollouts) else {}
+
+
+def read_database(
+    db: Connection, *, rollouts: bool = True, published: Published = UNPUBLISHED
+) -> Database:
+    """Read what the database says, in one snapshot. Raises as `Connection` does.
+
+    `rollouts`: each of them, too; else they are only counted.
+    """
+    with db.snapshot():
+        # Few, and by an index: a subquery for each rollout costs as much as all else together.
+        odd = dict(db.rows(_ODD))
+        rows = {row[1]: row for row in db.rows(_ROLLOUTS)} if rollouts else {}
+        (sums,) = db.rows(_SUMS)
+        ((threads,),) = db.rows(THREADS)
+        beats = db.rows(_HEARTBEAT)
+    size = db.size()
+    state = published.state
+    beat = _heartbeat(*beats[0]) if beats else None
+    if state is not None and state.heartbeat is not None:
+        newer = beat is None or beat.holder == state.holder
+        if newer:
+            known = None if beat is None else beat.current_as_of_ms
+            known = state.heartbeat.current_as_of_ms or known
+            beat = replace(state.heartbeat, current_as_of_ms=known)
+    return Database(
+        path=db.shown,
+        size=size.database,
+        wal_size=size.log,
+        rollouts=_Rollouts(rows, odd),
+        threads=threads,
+        anomalies=sum(odd.values()),
+        heartbeat=beat,
+        totals=Totals(*sums),
+        free=size.free,
+        published=published,
+    )
+
+
+def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any) -> Heartbeat:
+    holder = Holder(pid=pid, host=host, version=version, started_at_ms=started_at_ms)
+    return Heartbeat(holder=holder, **dict(zip(_BEAT, beat, strict=True)))
+
+
+def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
+    """Give the bytes of a rollout on disk that hold whole lines and are not projected."""
+    if known is None:
+        return file.size if file.name.compressed or _has_line(file.path, 0) else 0
+    if file.name.compressed:
+        # Compressed since it was read: the bytes are the same ones.
+        return file.size if known.compressed and file.size != known.size else 0
+    behind = file.size - known.offset
+    if behind < 0:
+        return file.size
+    return behind if behind and _has_line(file.path, known.offset) else 0
+
+
+def _has_line(path: str, offset: int) -> bool:
+    """False if all that stands at or after `offset` is a short torn line.
+
+    Reads at most `_TORN_BYTES`: of a longer tail it is not told whether it is torn, and it counts
+    as waiting. So does a file that cannot be opened.
+    """
+    try:
+        with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+            file.seek(offset)
+            left = _TORN_BYTES
+            while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+                if b"\n" in chunk:
+                    return True
+                left -= len(chunk)
+            return left <= 0 and bool(file.read(1))
+    except OSError:
+        return True
+
+
+def _since_ms(file: RolloutFile, known: Projected | None, current_ms: int | None) -> int:
+    """Return since when the oldest byte of a rollout that is not projected has waited, ms."""
+    try:
+        changed_ns = os.stat(file.path).st_ctime_ns
+    except OSError:
+        changed_ns = file.mtime_ns
+    record_ms = None
+    if not file.name.compressed:
+        offset = 0 if known is None or known.offset > file.size else known.offset
+        record_ms = _record_ms(file.path, offset)
+    return waiting_since_ms(
+        record_ms=record_ms, current_ms=current_ms, changed_ms=changed_ns // 1_000_000
+    )
+
+
+def _record_ms(path: str, offset: int) -> int | None:
+    """Return when the record at `offset` was made, as its first bytes say; None: they do not."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            head = file.read(_HEAD_BYTES).lstrip().partition(b"\n")[0]
+    except OSError:
+        return None
+    found = _TIMESTAMP.match(head)
+    if found is None:
+        return None
+    try:
+        made = datetime.fromisoformat(found[1].decode("ascii"))
+    except ValueError:
+        return None
+    return round((made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _rank(file: RolloutFile) -> tuple[bool, int]:
+    return not file.name.compressed, file.size

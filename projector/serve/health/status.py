@@ -1,0 +1,139 @@
+"""What is projected, and how far behind: facts → text and JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from projector.model.humanize import count, size
+from projector.serve.health.snapshot import Facts
+
+
+def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
+    """Give the status for `--json`; with `rollouts`, of each rollout too."""
+    database, beat = facts.database, facts.database.heartbeat
+    counted = database.counted
+    found: dict[str, Any] = {
+        "database": database.path,
+        "database_bytes": database.size,
+        "wal_bytes": database.wal_size,
+        "free_bytes": database.free,
+        "rollouts": counted.rollouts,
+        "threads": database.threads,
+        "turns": counted.turns,
+        "items": counted.items,
+        "records": counted.records,
+        "anomalies": database.anomalies,
+        "rollouts_on_disk": facts.files,
+        "rollouts_behind": facts.backlog.rollouts,
+        "behind_bytes": facts.behind_bytes,
+        "behind_seconds": round(facts.behind_s, 3),
+        "bytes_read": 0 if beat is None else beat.bytes_read,
+        "daemon": None
+        if beat is None
+        else {
+            "pid": beat.holder.pid,
+            "host": beat.holder.host,
+            "version": beat.holder.version,
+            "started_at_ms": beat.holder.started_at_ms,
+            "beat_at_ms": beat.beat_at_ms,
+            "phase": beat.phase,
+            "watching": beat.watching,
+            "watching_why": beat.watching_why,
+            "bytes_read": beat.bytes_read,
+            "records": beat.records,
+            "batches": beat.batches,
+            "set_aside": beat.set_aside,
+        },
+        "faults": [str(fault) for fault in facts.faults],
+    }
+    if rollouts:
+        found["per_rollout"] = _per_rollout(facts)
+    return found
+
+
+def text(facts: Facts, *, rollouts: bool = False) -> str:
+    """Give the status for people."""
+    every = document(facts, rollouts=rollouts)
+    behind = "nothing waits"
+    if facts.backlog.rollouts:
+        behind = (
+            f"{size(facts.behind_bytes)} behind in {count(facts.backlog.rollouts, 'rollout')},"
+            f" the oldest for {facts.behind_s:.0f} s"
+        )
+    total = (
+        f"{count(every['rollouts'], 'rollout')}, {count(every['threads'], 'thread')},"
+        f" {count(every['turns'], 'turn')}, {count(every['items'], 'item')};"
+        f" {count(every['anomalies'], 'anomaly', 'anomalies')} noted"
+    )
+    lines = [
+        total,
+        behind,
+        _daemon(facts),
+        f"{every['database']}: {size(every['database_bytes'])}, log {size(every['wal_bytes'])}",
+        *every["faults"],
+    ]
+    lines += [_row(one) for one in every.get("per_rollout", ())]
+    return "\n".join(lines)
+
+
+def _row(one: dict[str, Any]) -> str:
+    return (
+        f"{one['rollout_id']}  {one['records']:>9,} records  {one['turns']:>6,} turns"
+        f"  {one['items']:>8,} items  {size(one['behind_bytes']):>10} behind"
+        f"  {one['anomalies']:>4,} anomalies  {'gone: ' if one['gone'] else ''}{one['path']}"
+    )
+
+
+def _daemon(facts: Facts) -> str:
+    beat = facts.database.heartbeat
+    if beat is None:
+        return "no daemon has served this database"
+    age = facts.heartbeat_age_s or 0.0
+    why = f" ({beat.watching_why})" if beat.watching_why else ""
+    if facts.alive is False and beat.phase != "stopping":
+        doing = "gone without a word"
+    elif facts.fault:
+        doing = f"cannot write for {facts.fault[1]:.0f} s ({facts.fault[0]})"
+    else:
+        doing = "stopped" if beat.phase == "stopping" else f"{beat.phase} by {beat.watching}{why}"
+    return (
+        f"daemon {beat.holder.version}, pid {beat.holder.pid} on {beat.holder.host}: {doing},"
+        f" {size(beat.bytes_read)} read, last sign of life {age:.0f} s ago"
+    )
+
+
+def _per_rollout(facts: Facts) -> list[dict[str, Any]]:
+    behind = {one.file.name.rollout_id: one for one in facts.waiting}
+    known = facts.database.rollouts
+    rows = [
+        {
+            "rollout_id": one.rollout_id,
+            "thread_id": one.thread_id,
+            "path": one.path,
+            "records": one.records,
+            "turns": one.turns,
+            "items": one.items,
+            "anomalies": one.anomalies,
+            "next_byte_offset": one.offset,
+            "behind_bytes": behind[name].behind if name in behind else 0,
+            "gone": one.gone,
+        }
+        for name, one in sorted(known.items())
+    ]
+    rows += [
+        {
+            "rollout_id": name,
+            "thread_id": one.file.name.thread_id,
+            "path": one.file.path,
+            "records": 0,
+            "turns": 0,
+            "items": 0,
+            "anomalies": 0,
+            "next_byte_offset": 0,
+            "behind_bytes": one.behind,
+            "gone": False,
+        }
+        for name, one in sorted(behind.items())
+        if name not in known
+    ]
+    return rows

@@ -1,0 +1,1 @@
+"""Threads and their visible histories: read, listed, shown."""

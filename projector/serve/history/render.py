@@ -1,0 +1,270 @@
+"""A thread's visible history → text, Markdown, JSON. Pure; written as it is read.
+
+Items stand under their turn, in the order of the file, wherever other turns' items lie between.
+What a rollout holds is made harmless for terminals in text and Markdown; JSON is exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Final
+
+import orjson
+
+from projector.model.humanize import count
+from projector.model.terminal_safe import one_line, terminal_safe
+from projector.serve.history.rendered_item import Part, duration, error_message, shown
+from projector.serve.history.replay import raw
+from projector.serve.history.table import title, when
+from projector.serve.history.threads import document, source_of
+from projector.serve.history.visible import History, Item, Turn, every_turn
+
+#: How much of an output and of a diff is shown, if not the whole is asked for.
+OUTPUT_LINES: Final = 20
+DIFF_LINES: Final = 200
+LINE: Final = 400
+
+_CUT: Final[Mapping[str, int]] = {
+    "output": OUTPUT_LINES,
+    "json": OUTPUT_LINES,
+    "diff": DIFF_LINES,
+}
+_LANGUAGE: Final[Mapping[str, str]] = {
+    "command": "sh",
+    "output": "text",
+    "diff": "diff",
+    "json": "json",
+}
+_BACKTICKS: Final = re.compile("`+")
+_MARKED: Final = re.compile(r"([\\`*_\[\]<>#|~])")
+_TAG: Final = re.compile("<(?=[A-Za-z/!?])")
+_FENCE: Final = re.compile(" {0,3}(`{3,}|~{3,})")
+_CODE: Final = re.compile("(`+)(?!`)(.+?)(?<!`)\\1(?!`)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How much is shown."""
+
+    full: bool = False
+    """Outputs and diffs whole, and reasoning."""
+    reasoning: bool = False
+    zone: tzinfo | None = None
+    """In which times are written; None: that of the machine."""
+
+    def shows(self, item: Item) -> bool:
+        """Whether an item is shown at all."""
+        return item.type != "reasoning" or self.full or self.reasoning
+
+
+def as_json(history: History) -> Iterator[bytes]:
+    """Give one document: `{"thread": {...}, "turns": [{..., "items": [...]}]}`.
+
+    Names are those of the views; `error` and `item` are the JSON of `error_json` and `item_json`,
+    as stored. A turn with `uid` null is one that its items alone tell of.
+    """
+    yield b'{"thread":' + orjson.dumps(document(history.thread)) + b',"turns":['
+    between = b""
+    for turn in every_turn(history):
+        yield between + orjson.dumps(_columns(turn, "error_json"))[:-1] + b',"items":['
+        between = b""
+        for item in history.items_of(turn.turn_id):
+            yield between + orjson.dumps(_columns(item, "item_json"))
+            between = b","
+        yield b"]}"
+        between = b","
+    yield b"]}\n"
+
+
+def _columns(row: Turn | Item, stored: str) -> dict[str, Any]:
+    return {
+        (name.removesuffix("_json") if name == stored else name): raw(value)
+        if name == stored
+        else value
+        for name, value in row._asdict().items()
+    }
+
+
+def as_text(history: History, detail: Detail) -> Iterator[str]:
+    """Give the history as plain text, a piece at a time."""
+    yield f"{title(history.thread)}\n"
+    for name, value in _heading(history.thread, detail):
+        yield f"  {name:<10}{one_line(value)}\n"
+    for number, turn in enumerate(every_turn(history), 1):
+        yield f"\n== Turn {number}: {' · '.join(_turn_facts(turn, detail))}\n"
+        for item in _items(history, turn, detail):
+            what = shown(item.item_json, item.type)
+            facts = " · ".join([what.title, *what.facts, _clock(item, detail)])
+            yield f"\n{one_line(facts)}\n"
+            for part in what.parts:
+                yield _text_part(part, detail)
+        if turn.error_json is not None:
+            yield "\nError\n" + _indented(error_message(turn.error_json), "  ! ")
+
+
+def _text_part(part: Part, detail: Detail) -> str:
+    text = _cut(part, detail)
+    match part.look:
+        case "command":
+            return _indented(text, "  $ ", "    ")
+        case "output" | "json":
+            return _indented(text, "  | ")
+        case _:
+            return _indented(text, "  ")
+
+
+def _indented(text: str, mark: str, then: str | None = None) -> str:
+    first, *rest = terminal_safe(text).removesuffix("\n").split("\n")
+    then = mark if then is None else then
+    return "".join(
+        line.rstrip(" ") + "\n" for line in (mark + first, *(then + one for one in rest))
+    )
+
+
+def as_markdown(history: History, detail: Detail) -> Iterator[str]:
+    """Give the history as Markdown (CommonMark), a piece at a time.
+
+    Messages are quotations: a fence or comment that is not closed in one ends with it.
+    """
+    yield f"# {_escaped(title(history.thread))}\n\n"
+    for name, value in _heading(history.thread, detail):
+        yield f"- {name}: {_span(one_line(value))}\n"
+    for number, turn in enumerate(every_turn(history), 1):
+        status, *facts = _turn_facts(turn, detail)
+        yield f"\n## Turn {number}: {_escaped(status)}\n"
+        if facts:
+            yield f"\n{_escaped(' · '.join(facts))}\n"
+        for item in _items(history, turn, detail):
+            what = shown(item.item_json, item.type)
+            yield f"\n### {_escaped(one_line(what.title))}\n\n"
+            yield _escaped(one_line(" · ".join([*what.facts, _clock(item, detail)]))) + "\n"
+            for part in what.parts:
+                yield "\n" + _markdown_part(part, detail)
+        if turn.error_json is not None:
+            yield "\n### Error\n\n" + _quoted(error_message(turn.error_json))
+
+
+def _markdown_part(part: Part, detail: Detail) -> str:
+    text = _cut(part, detail)
+    match part.look:
+        case "prose":
+            return _quoted(text)
+        case "note":
+            return f"- {_span(one_line(text))}\n"
+        case _:
+            return fenced(terminal_safe(text), _LANGUAGE[part.look])
+
+
+def fenced(text: str, language: str) -> str:
+    """Give a code block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.removesuffix(chr(10))}\n{fence}\n"
+
+
+def _span(text: str) -> str:
+    """Give code in a line; empty text has none."""
+    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{fence}{pad}{text}{pad}{fence}" if text else "(empty)"
+
+
+def _escaped(text: str) -> str:
+    return _MARKED.sub(r"\\\1", text)
+
+
+def _quoted(text: str) -> str:
+    return "".join(f"> {line}".rstrip() + "\n" for line in _without_tags(terminal_safe(text)))
+
+
+def _without_tags(text: str) -> Iterator[str]:
+    """Give the lines with HTML made visible: a tag or comment in a message is meant as text.
+
+    Code, in fences and in a line, is left alone: in it nothing is a tag.
+    """
+    fence = ""
+    for line in text.removesuffix("\n").split("\n"):
+        found = _FENCE.match(line)
+        if fence:
+            if found and found[1].startswith(fence) and not line[found.end() :].strip():
+                fence = ""
+            yield line
+            continue
+        if found and not (found[1][0] == "`" and "`" in line[found.end() :]):
+            fence = found[1]
+            yield line
+            continue
+        at, made = 0, ""
+        for code in _CODE.finditer(line):
+            made += _TAG.sub(r"\\<", line[at : code.start()]) + code[0]
+            at = code.end()
+        yield made + _TAG.sub(r"\\<", line[at:])
+
+
+def _items(history: History, turn: Turn, detail: Detail) -> Iterator[Item]:
+    return (item for item in history.items_of(turn.turn_id) if detail.shows(item))
+
+
+def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, str]]:
+    """Give what there is to say of a thread as a whole."""
+    model = " · ".join(
+        str(thread[name]) for name in ("model", "reasoning_effort", "model_provider")
+        if thread.get(name)
+    )  # fmt: skip
+    git = " ".join(str(thread[name]) for name in ("git_branch", "git_sha") if thread[name])
+    states = [flag for flag in ("archived", "deleted", "incomplete") if thread.get(flag)]
+    counts = [count(thread["turn_count"] or 0, "turn"), count(thread["item_count"] or 0, "item")]
+    spent = count(thread["total_tokens"] or 0, "token")
+    for name, value in (
+        ("thread", thread["thread_id"]),
+        ("state", ", ".join(states)),
+        ("folder", thread["cwd"]),
+        ("model", model),
+        ("source", source_of(thread).label),
+        ("created", when(thread["created_at_ms"], detail.zone)),
+        ("updated", when(thread["updated_at_ms"], detail.zone)),
+        ("fork of", thread["forked_from_id"]),
+        ("agent of", thread["parent_thread_id"]),
+        ("git", git),
+        ("holds", ", ".join(counts)),
+        ("spent", f"{spent}, reverted turns too, a base's not; a turn below has its own"),
+    ):
+        if value:
+            yield name, str(value)
+
+
+def _turn_facts(turn: Turn, detail: Detail) -> list[str]:
+    """Give a turn's status, then what else is known of it."""
+    started = None if turn.started_at is None else turn.started_at * 1000
+    tokens = None if turn.total_tokens is None else count(turn.total_tokens, "token")
+    facts = [
+        {"inProgress": "in progress", None: "no record of the turn"}.get(turn.status, turn.status),
+        None if started is None else when(started, detail.zone),
+        duration(turn.duration_ms),
+        turn.model,
+        tokens,
+    ]
+    return [one_line(fact) for fact in facts if fact]
+
+
+def _clock(item: Item, detail: Detail) -> str:
+    return when(item.created_at_ms, detail.zone)[11:]
+
+
+def _cut(part: Part, detail: Detail) -> str:
+    """Give a part's text, cut where it is long and the whole is not asked for."""
+    most = _CUT.get(part.look)
+    if most is None or detail.full:
+        return part.text
+    lines = part.text.removesuffix("\n").split("\n")
+    kept = [
+        line if len(line) <= LINE else f"{line[:LINE]}... ({len(line) - LINE:,} more characters)"
+        for line in lines[:most]
+    ]
+    if len(lines) > most:
+        kept.append(f"... {count(len(lines) - most, 'more line', 'more lines')} (--full: all)")
+    return "\n".join(kept)

@@ -1,0 +1,201 @@
+"""Which threads are meant: rows of the view `threads` → those that were asked for. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from projector.serve.history.folders import is_within
+
+Row = Mapping[str, Any]
+
+#: As short as the start of an id may be.
+PREFIX: Final = 4
+#: Columns of `threads` that say yes or no.
+_FLAGS: Final = frozenset({"archived", "deleted", "incomplete", "attached"})
+_AGENTS: Final = "subagent"
+#: What Codex's protocol calls a source, beside what its rollouts call it.
+_ALIASES: Final = {"mcp": "appserver"}
+
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", re.ASCII)
+_UNITS: Final = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+class Source(NamedTuple):
+    """Where a thread comes from."""
+
+    family: str
+    """cli, vscode, exec, ...; subagent for all that Codex itself started."""
+    kind: str
+    """Of a sub-agent: thread_spawn, review, compact, ...; else the family."""
+
+    @property
+    def label(self) -> str:
+        """What the table shows."""
+        return self.family if self.kind == "thread_spawn" else self.kind
+
+    def answers(self, asked: str) -> bool:
+        """Whether it is what `--source` asks for: a family, a kind, or Codex's name for it."""
+        wanted = re.sub(r"[\s_-]", "", asked.casefold())
+        names = {self.family, self.kind, _ALIASES.get(self.kind, self.kind)}
+        if self.family == _AGENTS:
+            names |= {f"{_AGENTS}{name}" for name in tuple(names)}
+        return wanted in {name.casefold().replace("_", "") for name in names}
+
+
+def source_of(row: Row) -> Source:
+    """Read where a thread comes from; `source` is a word, or an object as JSON text."""
+    text = row["source"]
+    source = _read(text) if text else Source("unknown", "unknown")
+    if row.get("thread_source") == _AGENTS and source.family != _AGENTS:
+        return Source(_AGENTS, source.kind)
+    return source
+
+
+def _read(text: str) -> Source:
+    if not text.startswith("{"):
+        return Source(text, text)
+    try:
+        ((family, value),) = json.loads(text).items()
+    except (ValueError, AttributeError, RecursionError):
+        return Source("unknown", "unknown")
+    if family == "internal":
+        family = _AGENTS
+    while isinstance(value, dict) and value:
+        kind, value = next(iter(value.items()))
+        if kind != "other":
+            return Source(family, kind)
+    return Source(family, value if isinstance(value, str) else family)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which threads are asked for. What is hidden unless asked for: see `hidden`."""
+
+    folders: tuple[str, ...] = ()
+    """Spellings of one folder; it and what is below. Empty: everywhere."""
+    archived: Literal["hide", "only", "show"] = "hide"
+    deleted: Literal["hide", "only", "show"] = "hide"
+    agents: bool = False
+    """Sub-agents and reviewers too."""
+    sources: tuple[str, ...] = ()
+    since_ms: int | None = None
+    """Changed at or after."""
+    text: str = ""
+    """Somewhere in the name or the preview, in any case."""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The threads that were asked for, and how many there are beside them."""
+
+    rows: Sequence[Row]
+    more: int = 0
+    """Behind the limit."""
+    hidden: Mapping[str, int] = field(default_factory=dict)
+    """Not asked for in words: archived, deleted, sub-agent."""
+
+
+def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
+    """Take the threads that are asked for, in the order that they come in."""
+    taken: list[Row] = []
+    more = 0
+    hidden: Counter[str] = Counter()
+    for row in rows:
+        if not _matches(row, wanted):
+            continue
+        reason = _hidden(row, wanted)
+        if reason is not None:
+            hidden[reason] += reason != ""
+        elif wanted.limit is not None and len(taken) >= wanted.limit:
+            more += 1
+        else:
+            taken.append(row)
+    return Listed(rows=taken, more=more, hidden={k: n for k, n in hidden.items() if n})
+
+
+def _matches(row: Row, wanted: Wanted) -> bool:
+    if wanted.since_ms is not None and (row["updated_at_ms"] or 0) < wanted.since_ms:
+        return False
+    if wanted.folders and not is_within(row["cwd"], wanted.folders):
+        return False
+    if wanted.text:
+        said = f"{row['name'] or ''}\n{row['preview'] or ''}".casefold()
+        if wanted.text.casefold() not in said:
+            return False
+    return not wanted.sources or any(source_of(row).answers(one) for one in wanted.sources)
+
+
+def _hidden(row: Row, wanted: Wanted) -> str | None:
+    """Say as what a thread is hidden; empty: as the opposite of what is asked; None: it is not."""
+    if wanted.deleted == "only" and not row["deleted"]:
+        return ""
+    if wanted.archived == "only" and not row["archived"]:
+        return ""
+    if wanted.deleted == "hide" and row["deleted"]:
+        return "deleted"
+    if wanted.archived == "hide" and row["archived"]:
+        return "archived"
+    if not wanted.agents and not wanted.sources and source_of(row).family == _AGENTS:
+        return "sub-agent"
+    return None
+
+
+def since(text: str, now: datetime) -> int:
+    """Read a point in time; gives milliseconds since 1970.
+
+    A span before `now` (`90m`, `12h`, `7d`, `2w`), `today`, `yesterday`, a date, or a date and
+    time in ISO 8601; one without a zone is in that of `now`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    said = text.strip().lower()
+    span = _SPAN.fullmatch(said)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if span is not None:
+        moment = now - float(span[1]) * _UNITS[span[2]]
+    elif said in {"today", "yesterday"}:
+        moment = midnight - timedelta(days=said == "yesterday")
+    else:
+        moment = datetime.fromisoformat(text.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=now.tzinfo)
+    return round(moment.timestamp() * 1000)
+
+
+def document(row: Row) -> dict[str, Any]:
+    """Give a thread for `--json`: the columns of the view."""
+    return {
+        name: bool(value) if name in _FLAGS and value is not None else value
+        for name, value in row.items()
+    }
+
+
+def resolve(text: str, known: Iterable[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Find the threads that a text stands for: an id, the start of one, or a name.
+
+    Gives ids with names: none, the one that is meant, or several that it could be. A whole id
+    stands for nothing but its thread; the start of one has `PREFIX` characters or more.
+    """
+    wanted = text.strip().lower()
+    found = []
+    for thread_id, name in known:
+        if thread_id == wanted:
+            return [(thread_id, name)]
+        if name == text or (len(wanted) >= PREFIX and thread_id.startswith(wanted)):
+            found.append((thread_id, name))
+    return found

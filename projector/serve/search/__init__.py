@@ -1,0 +1,1 @@
+"""Search over items: the question, the hits, the words around them."""

@@ -1,0 +1,144 @@
+"""What is searched for, and what was found → lines for people, a document for programs. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Final, Literal, NamedTuple
+
+from projector.model.terminal_safe import one_line
+from projector.search.text import GAP
+from projector.serve.history.table import several_hosts, title, when
+
+#: Stand around a hit in a snippet. No characters: Unicode keeps them for use inside programs.
+BEGIN: Final = "\ufdd0"
+END: Final = "\ufdd1"
+
+#: What `--type` takes beside types of items.
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "message": ("userMessage", "agentMessage"),
+    "user": ("userMessage",),
+    "agent": ("agentMessage",),
+    "reasoning": ("reasoning",),
+    "plan": ("plan",),
+    "command": ("commandExecution",),
+    "file": ("fileChange",),
+    "tool": ("mcpToolCall", "dynamicToolCall", "functionCallOutput", "collabAgentToolCall"),
+    "web": ("webSearch",),
+    "review": ("enteredReviewMode", "exitedReviewMode"),
+}
+
+_MARKED: Final = re.compile(f"[{BEGIN}{END}]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What is asked for."""
+
+    query: str
+    """In FTS5's language; see `words.query`."""
+    vector: str = ""
+    """The same as a tsquery is written; see `lexemes.query`."""
+    threads: tuple[str, ...] | None = None
+    """Only in these; None: in all."""
+    types: tuple[str, ...] = ()
+    """Only items of these types; empty: of all."""
+    since_ms: int | None = None
+    """Made at or after."""
+    order: Literal["newest", "best"] = "newest"
+    limit: int | None = None
+
+
+class Hit(NamedTuple):
+    """An item that was found."""
+
+    thread_id: str
+    """Its own thread, unless that one does not show it any more."""
+    also_in: tuple[str, ...]
+    """Other threads whose visible history has it: forks."""
+    turn_id: str
+    item_id: str
+    uid: str
+    type: str
+    created_at_ms: int
+    snippet: str
+    """Words around the first hit, hits between BEGIN and END."""
+
+
+def types_of(asked: Iterable[str]) -> tuple[str, ...]:
+    """Give the types of items that `--type` means: a kind, or a type as items have it."""
+    return tuple(dict.fromkeys(kind for one in asked for kind in KINDS.get(one.lower(), (one,))))
+
+
+def pieces(snippet: str) -> Iterator[tuple[str, bool]]:
+    """Split a snippet into harmless texts on one line, each with whether it is a hit."""
+    inside = False
+    at = 0
+    text = " ".join(snippet.replace(GAP, "").split())
+    for mark in _MARKED.finditer(text):
+        if part := text[at : mark.start()]:
+            yield _shown(part), inside
+        inside = mark[0] == BEGIN
+        at = mark.end()
+    if at < len(text):
+        yield _shown(text[at:]), inside
+
+
+def _shown(text: str) -> str:
+    """Make text harmless; spaces at its ends, which `one_line` takes away, stay."""
+    words = one_line(text)
+    return " " * (text[0] == " ") + words + " " * (text[-1] == " ") * bool(words)
+
+
+def text(
+    hits: Sequence[Hit],
+    threads: Mapping[str, Mapping[str, Any]],
+    *,
+    styles: tuple[str, str],
+    zone: tzinfo | None = None,
+) -> Iterator[str]:
+    """Write hits for people, two lines each: where and when, and the snippet.
+
+    `threads`: rows of the view `threads`; `styles`: what stands before and behind a hit.
+    """
+    several = several_hosts(threads.values())
+    for hit in hits:
+        thread = threads.get(hit.thread_id, {"name": None, "preview": None})
+        host = f"  {one_line(thread.get('host') or '')}" if several else ""
+        shared = f" (+{len(hit.also_in)})" if hit.also_in else ""
+        yield (
+            f"{when(hit.created_at_ms, zone)[:16]}  {hit.thread_id}{shared}{host}"
+            f"  {one_line(hit.type)}  {hit.uid}  {title(thread)}\n"
+        )
+        marked = "".join(
+            f"{styles[0]}{part}{styles[1]}" if inside else part
+            for part, inside in pieces(hit.snippet)
+        )
+        yield f"    {marked}\n"
+
+
+def document(hit: Hit, thread: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give a hit for `--json`; `marks` are the places of hits in the snippet, in characters."""
+    said = ""
+    marks = []
+    for part, inside in pieces(hit.snippet):
+        if inside:
+            marks.append([len(said), len(said) + len(part)])
+        said += part
+    host = {"host": thread["host"]} if thread and "host" in thread else {}
+    return {
+        "thread_id": hit.thread_id,
+        **host,
+        "thread_name": thread["name"] if thread else None,
+        "thread_preview": thread["preview"] if thread else None,
+        "also_in": list(hit.also_in),
+        "turn_id": hit.turn_id,
+        "item_id": hit.item_id,
+        "uid": hit.uid,
+        "type": hit.type,
+        "created_at_ms": hit.created_at_ms,
+        "snippet": said,
+        "marks": marks,
+    }

@@ -1,0 +1,1 @@
+"""Whether a database holds what the rollouts say: rows compared, derived values recomputed."""

@@ -1,0 +1,249 @@
+"""A database's rows on their way into another one, of the same engine or another. Pure.
+
+What is sent is what both engines have: rows named by the ids that files give them, no numbers of
+one database. Not sent is what can be made again (the full-text index, sums) and what belongs to a
+daemon (its sign of life). A rollout is sent with all its rows, then what belongs to none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from projector.model.errors import ProjectorError
+from projector.model.ids import RolloutId
+from projector.store.reading import Connection, Sql
+from projector.store.schema_names import HEADER, META
+
+Row = tuple[Any, ...]
+
+
+class Table(NamedTuple):
+    """What is sent of a table, in which order of columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    query: Sql
+
+
+class Stand(NamedTuple):
+    """How far the change feed was."""
+
+    feed_id: bytes
+    pruned: int
+    """Changes up to this one are no longer there, but for events that came."""
+    pruned_mark: int | None
+    last: int
+    last_mark: int | None
+    rewound_after: int
+    rewound_upto: int
+
+
+class Receiver(Protocol):
+    """A database that takes rows over: all of them, or nothing."""
+
+    def begin(self, stand: Stand, rollout_ids: Sequence[RolloutId]) -> frozenset[RolloutId]:
+        """Get ready; gives the rollouts that are another host's there: they are not to be sent.
+
+        Raises:
+            StoreRefused: there are rows already.
+        """
+
+    def rollout(self, row: dict[str, Any]) -> None:
+        """Take a rollout. The rows of `take_of` that follow are its rows."""
+
+    def take_of(self, table: Table, rows: Iterable[Row]) -> int:
+        """Take rows of the rollout that came last; gives how many there were."""
+
+    def take(self, table: Table, rows: Iterable[Row]) -> int:
+        """Take rows that are of no rollout, or name theirs; gives how many there were."""
+
+    def finish(self) -> None:
+        """Make it final."""
+
+    def close(self) -> None:
+        """Let go; what is not final is undone."""
+
+
+class Sent(NamedTuple):
+    """What came over."""
+
+    rollouts: int
+    rows: int
+    left: int
+    """Rollouts that another host had projected there already."""
+
+
+def _of(table: str, order: str, *columns: str) -> Table:
+    names = ", ".join(columns)
+    return Table(
+        table,
+        columns,
+        Sql(
+            f"SELECT {names} FROM {table} WHERE rollout = :rollout ORDER BY {order}",
+            f"SELECT {names} FROM {table} WHERE source_id = :source AND rollout_id = :rollout_id"
+            " ORDER BY {}".format("position, uid" if "position" in columns else order),
+        ),
+    )
+
+
+_PLACE: Final = (
+    "rollout_id", "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset",
+    "start_position", "home", "path", "archived", "compressed", "size", "mtime_ns", "device",
+    "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
+    "checksum", "unverified", "read_at_ms", "records", "items", "turns",
+)  # fmt: skip
+_ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
+ROLLOUT: Final = Sql(
+    f"{_ROLLOUT} WHERE rollout = :rollout",
+    f"{_ROLLOUT} WHERE source_id = :source AND rollout_id = :rollout_id",
+)
+_ROLLOUTS: Final = Sql(
+    "SELECT rollout, rollout_id, size FROM _rollouts ORDER BY rollout",
+    "SELECT 0, rollout_id, size FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
+    " ORDER BY rollout_id",
+)
+_STAND: Final = Sql(
+    "SELECT feed_id, pruned, pruned_mark, (SELECT coalesce(max(seq), 0) FROM _feed),"
+    " (SELECT mark FROM _feed_commits ORDER BY upto DESC LIMIT 1), rewound_after, rewound_upto"
+    " FROM _feed_state",
+    "SELECT feed_id, pruned, pruned_mark, last_seq, last_mark, rewound_after, rewound_upto"
+    " FROM _sources WHERE source_id = :source",
+)
+
+#: Rows of a rollout.
+OWNED: Final = (
+    _of(
+        "_turns", "turn",
+        "uid", "position", "ordinal", "status", "started_at", "completed_at", "duration_ms",
+        "end_ordinal", "end_offset", "owner", "end_owner", "tombstone", "turn_id",
+        "first_user_item_id", "final_agent_item_id", "root_turn_id", "model", "error_json",
+    ),
+    _of(
+        "_items", "item",
+        "uid", "position", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms",
+        "completed_at_ms", "owner", "tombstone", "provenance", "type", "turn_id", "item_id",
+        "json",
+    ),
+    _of(
+        "_realtime_items", "realtime_item",
+        "uid", "position", "ordinal", "created_at_ms", "tombstone", "type", "item_id", "json",
+    ),
+    _of(
+        "_usage", "usage",
+        "uid", "position", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
+        "output_tokens", "reasoning_output_tokens", "total_tokens", "tombstone", "counted",
+        "turn_id", "response_id", "model", "cache_write_input_tokens", "service_tier",
+    ),
+    _of(
+        "_anomaly_rows", "byte_offset, byte_length, kind",
+        "byte_offset", "byte_length", "from_batch", "noted_at_ms", "kind", "detail",
+    ),
+    _of("_frames", "key", "key", "popped", "turn_id", "before"),
+    _of("_kept_rows", "uid", "uid", "kind", "alone"),
+)  # fmt: skip
+
+_EVENT: Final = (
+    "seq", "uid", "thread_id", "rollout_id", "from_record", "recorded_at_ms", "noted_at_ms",
+    "tombstone", "type", "turn_id", "payload",
+)  # fmt: skip
+_PART: Final = ("thread_id", "part", "rollout_id", "upto", "items", "turns")
+_STATE: Final = ("thread_id", "rollout_id", "archived", "deleted", "incomplete", "repeated_turns")
+_CHANGE: Final = (
+    "seq", "kind", "op", "thread_id", "rollout_id", "turn_id", "item_id", "uid", "type",
+    "committed_at_ms", "cursor",
+)  # fmt: skip
+
+
+def _named(columns: tuple[str, ...], table: str) -> str:
+    """Select rows of SQLite with the id of their rollout instead of its number."""
+    names = ", ".join(
+        "(SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = x.rollout) AS rollout_id"
+        if name == "rollout_id"
+        else f"x.{name}"
+        for name in columns
+    )
+    return f"SELECT {names} FROM {table} AS x"
+
+
+def _whole(table: str, columns: tuple[str, ...], order: str, sqlite: str = "") -> Table:
+    names = ", ".join(columns)
+    return Table(
+        table,
+        columns,
+        Sql(
+            f"{sqlite or f'SELECT {names} FROM {table}'} ORDER BY {order}",
+            f"SELECT {names} FROM {table} WHERE source_id = :source ORDER BY {order}",
+        ),
+    )
+
+
+STATES: Final = _whole("_thread_states", _STATE, "thread_id", _named(_STATE, "_thread_states"))
+PARTS: Final = _whole("_thread_parts", _PART, "thread_id, part")
+EVENTS: Final = _whole("_events", _EVENT, "seq", _named(_EVENT, "_events"))
+CHANGES: Final = _whole("changes", _CHANGE, "seq")
+#: Rows of no rollout, in an order in which each finds what it names.
+OTHERS: Final = (
+    _whole("_names", ("thread_id", "name"), "thread_id"),
+    STATES,
+    PARTS,
+    EVENTS,
+    CHANGES,
+)
+
+
+def send(
+    db: Connection,
+    receiver: Receiver,
+    *,
+    start: Callable[[int, int], None],
+    advance: Callable[[int, int], None],
+) -> Sent:
+    """Send all rows of a source, as of one moment.
+
+    `start`: told how many rollouts there are, and how many bytes they have on disk; `advance`: how
+    many more are done.
+    """
+    with db.snapshot():
+        stands = db.rows(_STAND)
+        if not stands:
+            raise ProjectorError(f"{db.shown}: nothing of this source was ever written there")
+        known = db.rows(_ROLLOUTS)
+        start(len(known), sum(size for _, _, size in known))
+        left = receiver.begin(Stand(*stands[0]), [rollout_id for _, rollout_id, _ in known])
+        rows = 0
+        for number, rollout_id, size in known:
+            if rollout_id not in left:
+                which = {"rollout": number, "rollout_id": rollout_id}
+                (row,) = db.dicts(ROLLOUT, which)
+                receiver.rollout(row)
+                for table in OWNED:
+                    rows += receiver.take_of(table, db.stream(table.query, which))
+            advance(1, size)
+        apart = _apart(db, left)
+        for table in OTHERS:
+            rows += receiver.take(table, _ours(table, db.stream(table.query), left, apart))
+    receiver.finish()
+    return Sent(len(known) - len(left), rows, len(left))
+
+
+def _apart(db: Connection, left: frozenset[RolloutId]) -> frozenset[str]:
+    """Give the threads whose chains are to be made anew, for a part of them stays behind."""
+    if not left:
+        return frozenset()
+    thread, rollout = PARTS.columns.index("thread_id"), PARTS.columns.index("rollout_id")
+    return frozenset(row[thread] for row in db.stream(PARTS.query) if row[rollout] in left)
+
+
+def _ours(
+    table: Table, rows: Iterable[Row], left: frozenset[RolloutId], apart: frozenset[str]
+) -> Iterator[Row]:
+    """Leave out rows of rollouts that stay behind, and chains with such a part."""
+    if not left or "rollout_id" not in table.columns:
+        yield from rows
+        return
+    rollout, thread = table.columns.index("rollout_id"), table.columns.index("thread_id")
+    chains = table in (STATES, PARTS)
+    for row in rows:
+        if row[rollout] not in left and not (chains and row[thread] in apart):
+            yield row

@@ -1,0 +1,313 @@
+"""Rollouts that lie elsewhere, are gone, or are taken away; names; notes; mending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from projector.model.changes import Anomaly
+from projector.model.ids import FileState, Offset, RolloutFile, RolloutId, ThreadId
+from projector.store.postgres import load_unit_of_work as load_world
+from projector.store.postgres import sanitize as mended
+from projector.store.postgres import save
+from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import text as escapes
+from projector.store.postgres import usage as usages
+from projector.store.postgres.feed_entries import Told
+from projector.store.postgres.pipeline import Row, Wire
+from projector.store.postgres.transaction import Transaction
+from projector.store.postgres.unit_of_work import Rollout
+from projector.store.postgres.write import doubts, lies, state_of
+from projector.store.rules.feed import EVENT, ITEM, REALTIME, TOMBSTONE, TURN
+from projector.store.schema_names import REPLACED
+
+
+async def _own(tx: Transaction, ids: Sequence[str]) -> dict[RolloutId, Rollout]:
+    """Read and lock rollouts of this source, and all that a change of them can touch."""
+    own, related = await tx.begin(load_world.own(tx.source, ids), load_world.family(ids, (), ()))
+    stored = {row.rollout_id: row for row in map(load_world.rollout_of, own)}
+    here = [one for one, row in stored.items() if not row.now["elsewhere"]]
+    await tx.family(here, sorted({stored[one].thread_id for one in here}), (), related)
+    for one in here:
+        tx.world.rollouts[one] = stored[one]
+    tx.world.begin()
+    return stored
+
+
+async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
+    """Note where rollouts lie now. Files of rollouts that are not here are passed over."""
+    by_id = {file.name.rollout_id: file for file in files}
+    stored = await _own(tx, [*by_id])
+    for one, row in stored.items():
+        row.now["unverified"] = doubts(row, by_id[one])
+        row.now.update(lies(by_id[one]))
+    _relink_changed(tx, stored)
+    tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
+    await tx.commit()
+
+
+async def verified(tx: Transaction, file: RolloutFile) -> None:
+    """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
+    for row in (await _own(tx, [file.name.rollout_id])).values():
+        if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
+            row.now["unverified"] = False
+    await tx.commit()
+
+
+def _relink_changed(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
+    here = [one for one, row in stored.items() if not row.now["elsewhere"]]
+    changed = [one for one in here if stored[one].relinked]
+    if changed:
+        tx.world.relink(changed)
+        tx.events.extend(tx.world.events)
+
+
+async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
+    """Note that files are gone; their rows stay."""
+    stored = await _own(tx, rollout_ids)
+    for row in stored.values():
+        if row.there:
+            row.now["gone_at_ms"] = tx.now_ms
+    _relink_changed(tx, stored)
+    tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
+    await tx.commit()
+
+
+#: Tables whose rows go with their rollout, of which nothing is told.
+_OWNED: Final = (
+    "_realtime_items",
+    "_anomaly_rows",
+    "_frames",
+    "_kept_rows",
+    "_changed_files",
+    "_items",
+    "_turns",
+)
+_PURGED: Final = (
+    (TURN, "_turns", "x.rollout_id, x.turn_id, NULL, x.uid, NULL", ""),
+    (ITEM, "_items", "x.rollout_id, x.turn_id, x.item_id, x.uid, x.type", ""),
+    (REALTIME, "_realtime_items", "x.rollout_id, NULL, x.item_id, x.uid, x.type", ""),
+    (EVENT, "_events", "x.rollout_id, x.turn_id, NULL, x.uid, x.type", " AND x.from_record"),
+)
+
+
+async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
+    """Take all rows of rollouts away; events that were seen on disk stay."""
+    stored = await _own(tx, rollout_ids)
+    ids = [*stored]
+    if not ids:
+        await tx.leave()
+        return
+    place = (tx.source, ids)
+    told = [
+        (f"SELECT {columns} FROM {table} AS x WHERE x.source_id = %s AND x.rollout_id = ANY(%s)"
+         f" AND x.tombstone = 0{more}"
+         f" ORDER BY {'x.seq' if kind == EVENT else 'x.rollout_id, x.position'}", place)
+        for kind, table, columns, more in _PURGED
+    ]  # fmt: skip
+    *rows, found = await tx.wire.ask(*told, *usages.of_rollouts(tx.source, ids))
+    for (kind, *_), some in zip(_PURGED, rows[: len(_PURGED)], strict=True):
+        tx.told.extend(
+            Told(
+                kind, TOMBSTONE, tx.source, stored[rollout_id].thread_id, rollout_id, turn_id,
+                item_id, uid.bytes, type_,
+            )
+            for rollout_id, turn_id, item_id, uid, type_ in some
+        )  # fmt: skip
+    spent = [usages.of_row(row) for row in found]
+    for row in spent:
+        row.bury(REPLACED)
+    if spent:
+        named = sorted({row.response_id for row in spent if row.response_id is not None})
+        *_, first = await tx.wire.ask(*usages.first_of(named, tx.source, ids))
+        tx.responses.extend(map(usages.of_row, first))
+        for row in spent:
+            row.put = False  # deleted
+        tx.responses.extend(spent)
+    tx.first += [
+        *((f"DELETE FROM {table} WHERE source_id = %s AND rollout_id = ANY(%s)", place)
+          for table in _OWNED),
+        ("DELETE FROM _events WHERE source_id = %s AND rollout_id = ANY(%s) AND from_record",
+         place),
+        ("UPDATE _events SET rollout_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
+         place),
+    ]  # fmt: skip
+    tx.last += [
+        (f"DELETE FROM {table} WHERE source_id = %s AND rollout_id = ANY(%s)", place)
+        for table in ("_usage", "_rollouts")
+    ]
+    tx.last.append((
+        "UPDATE _claims SET source_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
+        place,
+    ))  # fmt: skip
+    world = tx.world
+    here = [one for one, row in stored.items() if not row.now["elsewhere"]]
+    threads = list(dict.fromkeys(world.rollouts[one].thread_id for one in here))
+    world.purged.update(here)
+    world.relink(here, threads)
+    for one in here:
+        world.rollouts[one].now = dict(world.rollouts[one].was or {})
+    for event in world.events:
+        if event.rollout_id in stored:
+            event.rollout_id = None
+    tx.events.extend(world.events)
+    for thread_id in threads:
+        if not any(
+            row.thread_id == thread_id
+            for one, row in world.rollouts.items()
+            if one not in world.purged
+        ):
+            forget(tx, thread_id)
+    await tx.commit()
+
+
+def forget(tx: Transaction, thread_id: ThreadId) -> None:
+    """Forget what a thread was called, now and before."""
+    tx.world.names.pop((tx.source, thread_id), None)
+    tx.last += [
+        ("DELETE FROM _names WHERE source_id = %s AND thread_id = %s", (tx.source, thread_id)),
+        (
+            "UPDATE _events SET payload = '{}', escaped = false"
+            " WHERE source_id = %s AND thread_id = %s",
+            (tx.source, thread_id),
+        ),
+    ]
+
+
+async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    """Note anomalies of a rollout; of one that is not here, nothing."""
+    (own,) = await tx.begin(load_world.own(tx.source, [rollout_id]))
+    if not own:
+        await tx.leave()
+        return
+    tx.anomalies.extend((rollout_id, one, False) for one in anomalies)
+    await tx.commit()
+
+
+async def noted(wire: Wire, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
+    """Return a source's anomalies of a kind that were noted outside of batches."""
+    (rows,) = await wire.ask(
+        (
+            "SELECT rollout_id, byte_offset, byte_length, detail FROM _anomaly_rows"
+            " WHERE source_id = %s AND kind = %s AND NOT from_batch",
+            (source, kind),
+        )
+    )
+    found: dict[RolloutId, list[Anomaly]] = {}
+    for rollout_id, offset, length, detail in rows:
+        found.setdefault(RolloutId(rollout_id), []).append(
+            Anomaly(kind, Offset(offset), length, escapes.plain(detail))
+        )
+    return found
+
+
+async def take_back(
+    wire: Wire, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
+) -> None:
+    """Delete anomalies that were noted outside of batches."""
+    written = [mended.anomaly(one) for one in anomalies]
+    await wire.begin(
+        (
+            "DELETE FROM _anomaly_rows AS a USING unnest(%s::bigint[], %s::bigint[], %s::text[],"
+            " %s::text[]) AS k (byte_offset, byte_length, kind, detail)"
+            " WHERE a.source_id = %s AND a.rollout_id = %s AND a.byte_offset = k.byte_offset"
+            " AND a.byte_length = k.byte_length AND a.kind = k.kind AND a.detail = k.detail"
+            " AND NOT a.from_batch",
+            (
+                [one.offset for one in written],
+                [one.length for one in written],
+                [one.kind for one in written],
+                [one.detail for one in written],
+                source,
+                rollout_id,
+            ),
+        ),
+        ("COMMIT", ()),
+    )
+
+
+async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
+    """Set names of threads; those that are called so already cost nothing."""
+    wanted_names = {one: escapes.text(given) for one, given in names.items()}
+    known, related = await tx.begin(
+        (
+            "SELECT thread_id, name FROM _names WHERE source_id = %s AND thread_id = ANY(%s)",
+            (tx.source, [*wanted_names]),
+        ),
+        load_world.family((), [*wanted_names], ()),
+    )
+    now: dict[str, str] = dict(known)
+    changed = {one: given for one, given in wanted_names.items() if now.get(one) != given}
+    await tx.family((), [*wanted_names], (), related)
+    world = tx.world
+    world.begin()
+    for thread_id, given in changed.items():
+        world.names[tx.source, thread_id] = given
+        thread = world.threads.get(thread_id)
+        if thread is None or thread.state is None or thread.state.source == tx.source:
+            # Else it is told by the source that has it.
+            world.event(thread_id, None, "thread.renamed", {"name": names[thread_id]})
+    tx.events.extend(world.events)
+    tx.last += save.names(changed, tx.source)
+    await tx.commit()
+
+
+async def unname(tx: Transaction, thread_id: ThreadId) -> None:
+    """Forget a thread's name."""
+    (related,) = await tx.begin(load_world.family((), [thread_id], ()))
+    await tx.family((), [thread_id], (), related)
+    tx.world.begin()
+    forget(tx, thread_id)
+    await tx.commit()
+
+
+async def mend(tx: Transaction) -> None:
+    """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
+    place = (tx.source,)
+    ids, lost = await tx.begin(
+        ("SELECT rollout_id, thread_id FROM _rollouts WHERE source_id = %s AND NOT elsewhere"
+         " ORDER BY 1", place),
+        ("SELECT thread_id FROM _thread_states WHERE source_id = %s"
+         " UNION SELECT thread_id FROM _thread_parts WHERE source_id = %s", place * 2),
+    )  # fmt: skip
+    orphan = (
+        "x.source_id = %s AND NOT EXISTS (SELECT 1 FROM _rollouts AS r"
+        " WHERE r.source_id = x.source_id AND r.rollout_id = x.rollout_id)"
+    )
+    gone_rows: list[list[Row]] = await tx.wire.ask(*(
+        (f"SELECT {columns} FROM {table} AS x WHERE {orphan} AND x.tombstone = 0"
+         " ORDER BY x.position", place)
+        for kind, table, columns, _ in _PURGED if kind != EVENT
+    ))  # fmt: skip
+    for (kind, *_), some in zip(_PURGED, gone_rows, strict=False):
+        tx.told.extend(
+            Told(kind, TOMBSTONE, tx.source, rollout_id, rollout_id, turn_id, item_id, uid.bytes,
+                 type_)
+            for rollout_id, turn_id, item_id, uid, type_ in some
+        )  # fmt: skip
+    tx.first += [
+        (f"DELETE FROM {table} AS x WHERE {orphan}", place) for table in (*_OWNED, "_usage")
+    ]
+    tx.last += usages.add_up(tx.source)
+    rollout_ids = [one for one, _ in ids]
+    thread_ids = sorted({*(one for _, one in ids), *(one for (one,) in lost)})
+    await tx.family(rollout_ids, thread_ids)
+    world = tx.world
+    world.begin()
+    have = {row.thread_id for row in world.rollouts.values()}
+    world.relink(rollout_ids, [ThreadId(one) for (one,) in lost if one not in have])
+    tx.events.extend(world.events)
+    items, turns = await tx.wire.ask(*(
+        (f"SELECT rollout_id, count(*) FROM {table} WHERE source_id = %s AND tombstone = 0"
+         " GROUP BY 1", place)
+        for table in ("_items", "_turns")
+    ))  # fmt: skip
+    for found, column in ((items, "items"), (turns, "turns")):
+        counted: dict[str, int] = dict(found)
+        for one in rollout_ids:
+            world.rollouts[one].now[column] = counted.get(one, 0)
+    for thread in world.threads.values():
+        for part in thread.parts:
+            part.counted = False
+    world.recount.update(world.threads)
+    await tx.commit()

@@ -1,0 +1,122 @@
+"""Values that no server takes, mended: as SQLite's store mends them, so that rows are the same.
+
+Pure. Half a surrogate pair is U+FFFD, integers end at 63 bits, and JSON that PostgreSQL does not
+take for JSON goes into a JSON string (`escapes.of_no_json`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any, Final, NoReturn, TypeVar
+
+from projector.model.changes import Anomaly, Found, Wants
+from projector.model.ids import RolloutFile
+from projector.store.postgres import text as escapes
+from projector.store.protocol import Batch
+
+T = TypeVar("T")
+Id = TypeVar("Id", bound=str)
+_JSON: Final = frozenset({"json", "error_json", "payload"})
+
+
+def text(value: object) -> object:
+    """Give a value that the server takes."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-(1 << 63), min(value, (1 << 63) - 1))
+    return value
+
+
+def name(value: Id) -> Id:
+    """Give an id that the server takes."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # type: ignore[return-value] # as the one that was given
+
+
+def of_json(value: str) -> str:
+    """Give JSON that the server takes; what is none goes into a JSON string."""
+    whole = str(text(value))
+    try:
+        json.loads(whole, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return escapes.of_no_json(whole)
+    return whole
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def batch(given: Batch) -> Batch:
+    """Give a batch with all its values mended."""
+    return replace(
+        given,
+        file=file(given.file),
+        header=_fields(given.header),
+        meta=_fields(given.meta),
+        changes=[_row(change) for change in given.changes],
+    )
+
+
+def _row(row: Any) -> Any:
+    return row._make(_value(one, value) for one, value in zip(row._fields, row, strict=True))
+
+
+def _value(column: str, value: Any) -> Any:
+    if column in _JSON and value is not None:
+        return of_json(value if isinstance(value, str) else value.decode())
+    if isinstance(value, tuple):
+        return value
+    return text(value)
+
+
+def _fields(given: T) -> T:
+    changed = {}
+    for one in fields(given):  # type: ignore[arg-type] # dataclasses all
+        value = getattr(given, one.name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            changed[one.name] = text(value)
+        elif one.name == "base" and value is not None:
+            changed[one.name] = _fields(value)
+    return replace(given, **changed)  # type: ignore[type-var] # same
+
+
+def file(given: RolloutFile) -> RolloutFile:
+    """Give a file whose path the server takes: names of files are bytes."""
+    return replace(given, home=str(text(given.home)), path=str(text(given.path)))
+
+
+def anomaly(given: Anomaly) -> Anomaly:
+    """Give an anomaly with its values mended."""
+    return Anomaly._make(map(text, given))
+
+
+def wants(given: Wants) -> Wants:
+    """Give what is wanted by ids that the server takes; `given` itself where they are."""
+    ids = (*given.turns, *given.items, *given.frames_of)
+    try:
+        "".join(ids).encode()
+    except UnicodeEncodeError:
+        return replace(
+            given,
+            turns=frozenset(map(name, given.turns)),
+            items=frozenset(map(name, given.items)),
+            frames_of=frozenset(map(name, given.frames_of)),
+        )
+    return given
+
+
+def found(given: Found, wanted: Wants) -> Found:
+    """Give what was found under the ids that were asked for."""
+    return replace(
+        given,
+        turns=_under(given.turns, wanted.turns),
+        items=_under(given.items, wanted.items),
+        frames_of=_under(given.frames_of, wanted.frames_of),
+    )
+
+
+def _under(given: Mapping[Id, T], ids: Iterable[Id]) -> dict[Id, T]:
+    return {one: given[mended] for one in ids if (mended := name(one)) in given}

@@ -1,0 +1,107 @@
+"""Where a rollout is made anew, before it takes the place of the old one: see `replace`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from projector.model.changes import Change, Event, Found, ItemRow, TurnRow, Wants
+from projector.model.ids import RolloutId
+from projector.store.protocol import Batch
+from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content
+from projector.store.scratch import scratch_folder
+from projector.store.sqlite.store import SqliteStore
+
+#: Rows that are compared at a time.
+_STEP: Final = 500
+
+
+class Scratch:
+    """Where a rollout is made anew."""
+
+    def __init__(self, folder: Path, store: SqliteStore) -> None:
+        self._folder = folder
+        self._store = store
+        self.last: Batch | None = None
+        self.records = 0
+        self.mended = False
+        """The server refused some of its values: all are looked at."""
+        self._own: Content | None = None
+
+    @classmethod
+    async def make(cls) -> Self:
+        """Make an empty one."""
+        folder = Path(scratch_folder("replace"))
+        try:
+            return cls(folder, await SqliteStore.open(folder / "anew.db"))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    async def add(self, batch: Batch) -> None:
+        """Add the next batch."""
+        start = self.last.end if self.last is not None else None
+        await self._store.commit([replace(batch, start=start)])
+        self.last = batch
+        self.records += batch.records
+
+    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+        """Look up its rows."""
+        return await self._store.find(rollout_id, wants)
+
+    async def rows(self, table: str, number: str, columns: str) -> AsyncIterator[list[Any]]:
+        """Give rows in the order in which they were made; places count from its first byte."""
+        last = 0
+        while True:
+            some = await self._store.query(
+                f"SELECT {number}, {columns} FROM {table} WHERE {number} > ? ORDER BY {number}"
+                " LIMIT ?",
+                (last, _STEP),
+            )
+            if not some:
+                return
+            last = some[-1][0]
+            yield [row[1:] for row in some]
+
+    async def frames(self) -> list[tuple[Any, ...]]:
+        """Give its frames: key, popped, turn, before."""
+        return await self._store.query("SELECT key, popped, turn_id, before FROM _frames")
+
+    async def content(self) -> Content:
+        """Give what its file shows; places count from its first byte."""
+        if self._own is None:  # before anything was put over it
+            whose = {"start": await self.start(), "whose": "true"}
+            turns, items, events = [
+                await self._store.query(sql.format(table=table, **whose))
+                for table, sql in (("_turns", TURNS), ("_items", ITEMS), ("_events", EVENTS))
+            ]
+            self._own = Content(
+                [TurnRow(*row) for row in turns],
+                [ItemRow(*row) for row in items],
+                [Event(*row) for row in events],
+            )
+        return self._own
+
+    async def put(self, rows: Sequence[Change], unsaid: Sequence[bytes]) -> None:
+        """Put rows over those of its file, without some events; once more it changes nothing."""
+        assert self.last is not None, "there was a batch"
+        for uid in unsaid:
+            await self._store.query("DELETE FROM _events WHERE uid = ?", (uid,))
+        start = self.last.end
+        over = replace(self.last, start=start, end=start, records=0, changes=rows)
+        await self._store.commit([over])
+
+    async def start(self) -> int:
+        """Give the position that its rows count from."""
+        ((start,),) = await self._store.query("SELECT start_position FROM _rollouts")
+        return int(start)
+
+    async def close(self) -> None:
+        """Take it away."""
+        try:
+            await self._store.close()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)

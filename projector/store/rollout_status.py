@@ -1,0 +1,102 @@
+"""What a store knows of every rollout, in little memory: `known.py` for its place. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Self
+
+from projector.model.file_index import Folder, Key, Known, Stamp, id_of, key_of
+from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.store.protocol import Standing
+
+#: Generation and offset; then the thread's id, where it is another one than the rollout's.
+_FORM: Final = struct.Struct("<qq")
+
+
+class Standings(Mapping[RolloutId, Standing]):
+    """By rollout; filled row by row."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self.files = Known()
+        """Of those that are not gone, where they were seen last."""
+        self.unverified: set[RolloutId] = set()
+        """Of those, whose bytes before the checkpoint may be others by now."""
+        self._told: dict[Key, bytes] = {}
+
+    @classmethod
+    def of(cls, standings: Iterable[Standing]) -> Self:
+        """Make them of single ones."""
+        made = cls()
+        for one in standings:
+            made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
+            if one.unverified:
+                made.unverified.add(one.rollout_id)
+            if one.file is not None:
+                made.files[one.rollout_id] = one.file
+        return made
+
+    def put(self, rollout_id: RolloutId, thread_id: ThreadId, generation: int, offset: int) -> None:
+        """Take what the store tells of a rollout."""
+        other = "" if str(thread_id) == str(rollout_id) else thread_id
+        self._told[key_of(rollout_id)] = _FORM.pack(generation, offset) + other.encode()
+
+    def lies(
+        self, rollout_id: RolloutId, thread_id: ThreadId, folder: Folder, base: str, stamp: Stamp
+    ) -> None:
+        """Take where it was seen last: in this folder, under this name."""
+        if self.files.put(rollout_id, folder, base, stamp):
+            return
+        size, inode, device, mtime_ns = stamp
+        self.files[rollout_id] = RolloutFile(
+            name=RolloutName.parse(base)
+            or RolloutName(
+                thread_id=thread_id,
+                rollout_id=rollout_id,
+                started="",
+                compressed=base.endswith(".zst"),
+            ),
+            home=folder.home,
+            path=f"{folder.path}/{base}",
+            archived=folder.archived,
+            size=size,
+            mtime_ns=mtime_ns,
+            device=device,
+            inode=inode,
+        )
+
+    def divide(self, whole: Known, rest: Known) -> None:
+        """Give the files to one of two, in the same bytes: those that were read to their last byte.
+
+        Of a plain file its size tells; of others nothing does.
+        """
+        for key, size, compressed in self.files.sizes():
+            _, offset = _FORM.unpack_from(self._told[key])
+            self.files.give(key, rest if compressed or offset != size else whole)
+
+    def __len__(self) -> int:
+        """Tell how many there are."""
+        return len(self._told)
+
+    def __iter__(self) -> Iterator[RolloutId]:
+        """Give their ids."""
+        return map(id_of, self._told)
+
+    def __contains__(self, rollout_id: object) -> bool:
+        """Tell whether the store knows a rollout."""
+        return type(rollout_id) is str and key_of(rollout_id) in self._told
+
+    def __getitem__(self, rollout_id: RolloutId) -> Standing:
+        """Give what it knows."""
+        told = self._told[key_of(rollout_id)]
+        generation, offset = _FORM.unpack_from(told)
+        other = told[_FORM.size :].decode()
+        return Standing(
+            rollout_id=rollout_id,
+            thread_id=ThreadId(other or rollout_id),
+            generation=generation,
+            offset=Offset(offset),
+            file=self.files.get(rollout_id),
+            unverified=rollout_id in self.unverified,
+        )

@@ -1,0 +1,34 @@
+"""Makes right what belongs to no single rollout: after `rebuild`."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from projector.store.check.derived_check import OWNED, ownerless
+from projector.store.schema_names import SQLITE_ROWS
+from projector.store.sqlite import feed, usage
+from projector.store.sqlite import search_index as index
+from projector.store.sqlite import threads as link
+
+
+def mend(db: sqlite3.Connection, now_ms: int) -> None:
+    """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
+    with feed.telling(db, now_ms), index.following(db):
+        told = ("_items", "_turns", "_realtime_items")
+        lost_rows = {one for table in told for (one,) in db.execute(ownerless(table).sqlite)}
+        feed.purge(db, sorted(lost_rows))
+        for table in OWNED:
+            for (rollout,) in db.execute(ownerless(table).sqlite).fetchall():
+                db.execute(
+                    f"DELETE FROM {SQLITE_ROWS.get(table, table)} WHERE rollout = ?", (rollout,)
+                )
+        rollouts = db.execute("SELECT rollout_id, rollout FROM _rollouts ORDER BY 1").fetchall()
+        lost = db.execute(
+            "SELECT thread_id FROM (SELECT thread_id FROM _thread_states"
+            " UNION SELECT thread_id FROM _thread_parts)"
+            " WHERE thread_id NOT IN (SELECT thread_id FROM _rollouts)"
+        ).fetchall()
+        link.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
+        for _, rollout in rollouts:
+            link.recount(db, rollout)
+        usage.rebuild(db)

@@ -1,0 +1,516 @@
+"""Keeps each thread's chain of parts, and what is counted over it, true to `rollouts`.
+
+Forking and reverting copy no rows: they cost a rollout and the few parts of its thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from projector.model.changes import Anomaly, EventType, uid
+from projector.model.ids import Offset, RolloutId, ThreadId, TurnId
+from projector.store.rules import lineage
+from projector.store.rules.lifecycle import ThreadFiles, file_events
+from projector.store.rules.lineage import EVERYTHING, Chain, Link
+from projector.store.sqlite.statements import CHANGED, NEXT
+from projector.store.sqlite.write import Target, Touched, note
+
+
+class Links:
+    """The rollouts of one transaction as lineage sees them, each read once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._known: dict[RolloutId, Link | None] = {}
+
+    def __call__(self, rollout_id: RolloutId) -> Link | None:
+        """Look a rollout up; None: it is not here."""
+        if rollout_id not in self._known:
+            row = self._db.execute(
+                "SELECT rollout, rollout_id, thread_id, base_rollout_id,"
+                " coalesce(base_end_ordinal, 0), coalesce(base_end_offset, 0), attached"
+                " FROM _rollouts WHERE rollout_id = ?",
+                (rollout_id,),
+            ).fetchone()
+            self._known[rollout_id] = Link._make((*row[:6], bool(row[6]))) if row else None
+        return self._known[rollout_id]
+
+    def is_base(self, rollout_id: RolloutId) -> bool:
+        """True if a rollout that is here continues this one. Else it lies on no cycle."""
+        found = self._db.execute(
+            "SELECT 1 FROM _rollouts WHERE base_rollout_id = ? LIMIT 1", (rollout_id,)
+        )
+        return found.fetchone() is not None
+
+    def below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
+        """Give these rollouts and all that continue them, bases before what continues them."""
+        order = list(dict.fromkeys(rollout_ids))
+        seen = set(order)
+        queue = deque(order)
+        while queue:
+            for (child,) in self._db.execute(
+                "SELECT rollout_id FROM _rollouts WHERE base_rollout_id = ?", (queue.popleft(),)
+            ):
+                if child not in seen:
+                    seen.add(child)
+                    order.append(child)
+                    queue.append(child)
+        return order
+
+
+def relink(
+    db: sqlite3.Connection,
+    rollout_ids: Iterable[RolloutId],
+    now_ms: int,
+    threads: Iterable[ThreadId] = (),
+    *,
+    left: Collection[ThreadId] = (),
+) -> None:
+    """Make positions and chains right again after rollouts came, went or changed their base.
+
+    `threads`: those that lost a rollout: it is gone. `left`: a rollout says now, further down in
+    the same file, that it is of another thread: if it was the only one, there was no such thread.
+    """
+    links = Links(db)
+    below = links.below(rollout_ids)
+    _settle(db, links, below)
+    touched = dict.fromkeys((*threads, *left))
+    for rollout_id in below:
+        if link := links(rollout_id):
+            touched[link.thread_id] = None
+    alone = links(below[0]) if len(below) == len(touched) == 1 else None
+    for thread_id in touched:
+        _chain(db, links, thread_id, now_ms, was=thread_id not in left, alone=alone)
+
+
+def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
+    """Give rollouts their start positions; moves the rows of those that must move.
+
+    Nothing moves in what Codex writes: see rule 3 of `lineage`. A rollout that is reached over
+    two ways is settled again until its base is.
+    """
+    queue = deque(rollout_ids)
+    # Bases come before what continues them, except around cycles, which have no bases: so each
+    # rollout is settled after its base, or at most once more when that one moved.
+    while queue:
+        link = links(queue.popleft())
+        if link is None:
+            continue
+        if links.is_base(link.rollout_id):
+            base = lineage.base_of(link, links)
+        else:
+            base = None if link.base_id is None else links(link.base_id)
+        base_start = _start_of(db, base.rollout) if base else None
+        start = lineage.start(link.end_ordinal, link.end_offset, base_start)
+        moved = start - _start_of(db, link.rollout)
+        if moved:
+            for table in ("_item_rows", "_turns", "_realtime_items"):
+                for which, told in (("tombstone = 0", f", {CHANGED}"), ("tombstone <> 0", "")):
+                    db.execute(
+                        f"UPDATE {table} SET position = position + ?{told}"
+                        f" WHERE rollout = ? AND {which}",
+                        (moved, link.rollout),
+                    )
+            # In two steps: on its way a row must not stand where another one still is.
+            db.execute(
+                "UPDATE _usage_rows SET position = -1 - (position + ?) WHERE rollout = ?",
+                (moved, link.rollout),
+            )
+            db.execute(
+                "UPDATE _usage_rows SET position = -1 - position WHERE rollout = ?", (link.rollout,)
+            )
+            db.execute(
+                "UPDATE _rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
+            )
+            db.execute(
+                "UPDATE _thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
+                (moved, link.rollout, EVERYTHING),
+            )
+            queue.extend(
+                child
+                for (child,) in db.execute(
+                    "SELECT rollout_id FROM _rollouts WHERE base_rollout_id = ?", (link.rollout_id,)
+                )
+            )
+
+
+def _start_of(db: sqlite3.Connection, rollout: int) -> int:
+    (start,) = db.execute(
+        "SELECT start_position FROM _rollouts WHERE rollout = ?", (rollout,)
+    ).fetchone()
+    return int(start)
+
+
+def _current(db: sqlite3.Connection, thread_id: ThreadId) -> tuple[RolloutId, bool] | None:
+    """Find a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
+    for which in ("AND gone_at_ms IS NULL", ""):
+        found = db.execute(
+            f"SELECT rollout_id FROM _rollouts WHERE thread_id = ? {which}"
+            " ORDER BY rollout_id DESC LIMIT 1",
+            (thread_id,),
+        ).fetchone()
+        if found is not None:
+            return RolloutId(found[0]), bool(which)
+    return None
+
+
+def _chain(
+    db: sqlite3.Connection,
+    links: Links,
+    thread_id: ThreadId,
+    now_ms: int,
+    *,
+    was: bool,
+    alone: Link | None,
+) -> None:
+    """Write a thread's parts and state anew, where they changed; `was`: its end is an event.
+
+    `alone`: the only rollout that changed, which no other continues.
+    """
+    current = _current(db, thread_id)
+    if current is None:
+        if was:
+            _note_events(db, thread_id, None, ThreadFiles(archived=False, deleted=True), now_ms)
+        db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
+        db.execute("DELETE FROM _thread_states WHERE thread_id = ?", (thread_id,))
+        return
+    name, there = current
+    newest = links(name)
+    assert newest is not None, thread_id
+    extended = newest == alone and _extend(db, links, newest)
+    found = None if extended else lineage.chain(newest, links)
+    if found is not None and found.end == "cycle":
+        first = found.parts[0].link
+        note(
+            db,
+            Target("", first.rollout, first.thread_id, 0, now_ms),
+            [Anomaly("lineage.cycle", Offset(0), 0, f"its base {first.base_id} continues it")],
+            from_batch=False,
+        )
+    if found is not None:
+        _put_parts(db, thread_id, found)
+    state = _state(db, newest.rollout, deleted=not there)
+    _note_events(db, thread_id, newest.rollout, state, now_ms)
+    db.execute(
+        "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (thread_id) DO UPDATE SET rollout = excluded.rollout,"
+        " archived = excluded.archived, deleted = excluded.deleted,"
+        " incomplete = excluded.incomplete",
+        (
+            thread_id,
+            newest.rollout,
+            state.archived,
+            state.deleted,
+            found is not None and found.end != "whole",
+        ),
+    )
+    if found is not None or _repeats_turns(db, thread_id):
+        _count_repeated(db, thread_id)
+
+
+def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
+    """Put a rollout that continues a part of its thread behind that part, if nothing else changed.
+
+    So a revert costs what it cuts off, not the whole chain. False: the chain is to be made anew.
+    """
+    base = None if newest.base_id is None else links(newest.base_id)
+    if base is None or base.thread_id != newest.thread_id:
+        return False
+    state = db.execute(
+        "SELECT incomplete FROM _thread_states WHERE thread_id = ?", (newest.thread_id,)
+    ).fetchone()
+    if state is None or state[0]:
+        return False
+    cut = _start_of(db, base.rollout) + max(0, newest.end_offset)
+    thread_id = newest.thread_id
+    number, before = -1, -1
+    # From the end: those that are passed over go.
+    for part, rollout, upto in db.execute(
+        "SELECT part, rollout, upto FROM _thread_parts WHERE thread_id = ? ORDER BY part DESC",
+        (thread_id,),
+    ):
+        if rollout == newest.rollout or part + 1 >= lineage.MAX_PARTS:
+            return False
+        if rollout == base.rollout:
+            number, before = part, upto
+            break
+    if number < 0:
+        return False
+    if before != cut:
+        counted = _counted(db, base.rollout, cut)
+        db.execute(
+            "UPDATE _thread_parts SET upto = ?, items = ?, turns = ?"
+            " WHERE thread_id = ? AND part = ?",
+            (cut, *counted, thread_id, number),
+        )
+    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, number))
+    row = (thread_id, number + 1, newest.rollout, newest.rollout_id, EVERYTHING)
+    _insert_parts(db, [row])
+    return True
+
+
+def _repeats_turns(db: sqlite3.Connection, thread_id: ThreadId) -> bool:
+    (twice,) = db.execute(
+        "SELECT repeated_turns FROM _thread_states WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    return bool(twice)
+
+
+def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> None:
+    rows = [
+        (
+            thread_id,
+            number,
+            part.link.rollout,
+            part.link.rollout_id,
+            EVERYTHING
+            if part.upto is None
+            else _start_of(db, part.link.rollout) + max(0, part.upto),
+        )
+        for number, part in enumerate(found.parts)
+    ]
+    old = db.execute(
+        "SELECT thread_id, part, rollout, rollout_id, upto FROM _thread_parts WHERE thread_id = ?"
+        " ORDER BY part",
+        (thread_id,),
+    ).fetchall()
+    if rows == old:
+        return
+    same = 0
+    while same < min(len(rows), len(old)) and rows[same] == old[same]:
+        same += 1
+    made = [(*row, *_counted(db, row[2], row[4])) for row in rows[same:]]
+    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part >= ?", (thread_id, same))
+    _insert_counted(db, made)
+
+
+def _insert_parts(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    _insert_counted(db, [(*row, *_counted(db, row[2], row[4])) for row in rows])
+
+
+def _insert_counted(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    db.executemany(
+        "INSERT INTO _thread_parts (thread_id, part, rollout, rollout_id, upto, items, turns)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]:
+    """Count the living items and turns of a rollout before a position."""
+    known = db.execute(
+        "SELECT items, turns FROM _thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
+        (rollout, upto),
+    ).fetchone()
+    if known:
+        return int(known[0]), int(known[1])
+    near = db.execute(
+        "SELECT upto, items, turns FROM _thread_parts WHERE rollout = ? AND upto < ?"
+        " ORDER BY upto DESC LIMIT 1",
+        (rollout, upto),
+    ).fetchone()
+    if near is None:
+        return counts(db, rollout, -1, upto)
+    more = counts(db, rollout, near[0], upto)
+    return near[1] + more[0], near[2] + more[1]
+
+
+def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
+    """Count the living items and turns of a rollout from a position to before another."""
+    place = (rollout, since, upto)
+    (items,) = db.execute(
+        "SELECT count(*) FROM _item_rows WHERE rollout = ? AND position >= ? AND position < ?"
+        " AND tombstone = 0",
+        place,
+    ).fetchone()
+    (turns,) = db.execute(
+        "SELECT count(*) FROM _turns WHERE rollout = ? AND position >= ? AND position < ?"
+        " AND tombstone = 0",
+        place,
+    ).fetchone()
+    return int(items), int(turns)
+
+
+def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
+    """Store how many turns more than one part has: its own turn of a fork of a running one."""
+    twice = repeated(db, thread_id)
+    db.execute(
+        "UPDATE _thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
+        (twice, thread_id, twice),
+    )
+
+
+def repeated(db: sqlite3.Connection, thread_id: ThreadId) -> int:
+    """Count the turns that more than one part of a thread has."""
+    (parts,) = db.execute(
+        "SELECT count(*) FROM _thread_parts WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    twice = 0
+    if parts > 1:
+        (twice,) = db.execute(
+            "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
+            " JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
+            " WHERE p.thread_id = ? AND t.tombstone = 0",
+            (thread_id,),
+        ).fetchone()
+    return int(twice)
+
+
+class Before(NamedTuple):
+    """What was counted behind a place before a batch was written."""
+
+    rollout: int
+    since: int
+    """Position of the first byte that the batch read: new rows are there or later."""
+    rows: dict[int, tuple[int, int]]
+    """End of a part that reaches behind `since` → its items and turns behind `since`."""
+
+
+def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
+    """Count what a batch will add to, so that `tally` need not count what was there before.
+
+    As a rule that is nothing. It is something when a last line without newline was taken ahead.
+    """
+    uptos = db.execute(
+        "SELECT DISTINCT upto FROM _thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
+    ).fetchall()
+    ends = {EVERYTHING, *(upto for (upto,) in uptos)}
+    return Before(rollout, since, {upto: counts(db, rollout, since, upto) for upto in ends})
+
+
+def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
+    """Bring the counters up to date after a batch; costs what the batch holds.
+
+    Only where older rows were buried, all are counted again. A thread that continues this
+    rollout from a cut before the batch is not touched.
+    """
+    if not (touched.rows or touched.older):
+        return
+    since = -1 if touched.older else old.since
+    more: dict[int, tuple[int, int]] = {}
+
+    def added(upto: int) -> tuple[int, int]:
+        if upto not in more:
+            items, turns = counts(db, old.rollout, since, upto)
+            known = (0, 0) if touched.older else old.rows.get(upto, (0, 0))
+            more[upto] = items - known[0], turns - known[1]
+        return more[upto]
+
+    db.execute(
+        "UPDATE _rollouts SET items = iif(?1, 0, items) + ?2, turns = iif(?1, 0, turns) + ?3"
+        " WHERE rollout = ?4",
+        (touched.older, *added(EVERYTHING), old.rollout),
+    )
+    parts = db.execute(
+        "SELECT thread_id, part, upto FROM _thread_parts WHERE rollout = ? AND upto > ?",
+        (old.rollout, since),
+    ).fetchall()
+    for thread_id, part, upto in parts:
+        db.execute(
+            "UPDATE _thread_parts SET items = iif(?1, 0, items) + ?2,"
+            " turns = iif(?1, 0, turns) + ?3 WHERE thread_id = ?4 AND part = ?5",
+            (touched.older, *added(upto), thread_id, part),
+        )
+        if touched.older or _repeats(db, thread_id, old.rollout, touched.turns):
+            _count_repeated(db, thread_id)
+
+
+def _repeats(
+    db: sqlite3.Connection, thread_id: ThreadId, rollout: int, turns: Iterable[TurnId]
+) -> bool:
+    """Tell whether another part of the thread has one of these turns."""
+    alone = db.execute(
+        "SELECT 1 FROM _thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
+    ).fetchone()
+    if alone is None:
+        return False
+    return any(
+        db.execute(
+            "SELECT 1 FROM _turns AS t CROSS JOIN _thread_parts AS p"
+            " ON +p.thread_id = ? AND p.rollout = t.rollout"
+            " WHERE t.turn_id = ? AND t.rollout <> ? LIMIT 1",
+            (thread_id, turn, rollout),
+        ).fetchone()
+        for turn in turns
+    )
+
+
+def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> ThreadFiles:
+    (archived,) = db.execute(
+        "SELECT archived FROM _rollouts WHERE rollout = ?", (rollout,)
+    ).fetchone()
+    return ThreadFiles(archived=bool(archived), deleted=deleted)
+
+
+def _note_events(
+    db: sqlite3.Connection, thread_id: ThreadId, rollout: int | None, now: ThreadFiles, now_ms: int
+) -> None:
+    """Write the events of a thread's state that changes with this transaction."""
+    row = db.execute(
+        "SELECT archived, deleted FROM _thread_states WHERE thread_id = ?", (thread_id,)
+    ).fetchone()
+    before = ThreadFiles(*map(bool, row)) if row else told_files(db, thread_id)
+    for kind in file_events(before, now):
+        event(db, thread_id, rollout, kind, {}, now_ms=now_ms)
+
+
+def tell_files(db: sqlite3.Connection, now_ms: int) -> None:
+    """Write the events that threads lack, for their files to be as their events say."""
+    for thread_id, rollout, *files in db.execute(
+        "SELECT thread_id, rollout, archived, deleted FROM _thread_states"
+    ).fetchall():
+        for kind in file_events(told_files(db, thread_id), ThreadFiles(*map(bool, files))):
+            event(db, thread_id, rollout, kind, {}, now_ms=now_ms)
+
+
+def told_files(db: sqlite3.Connection, thread_id: ThreadId) -> ThreadFiles:
+    """Return what a thread's events say of its files."""
+    counts = db.execute(
+        "SELECT type, count(*) FROM _events WHERE thread_id = ? AND from_record = 0 GROUP BY type",
+        (thread_id,),
+    )
+    return ThreadFiles.told(dict(counts))
+
+
+def event(
+    db: sqlite3.Connection,
+    thread_id: ThreadId,
+    rollout: int | None,
+    kind: EventType,
+    payload: dict[str, str | None],
+    *,
+    now_ms: int,
+) -> None:
+    """Write a lifecycle event that no record tells of, in the transaction of its change.
+
+    Its uid is made from `["event", thread_id, type, "", n]`, where n is a string and counts the
+    events of this kind that the thread had before: a thread may be archived again and again. It
+    is idempotent because it is written only when the stored state changes, and with that change.
+    """
+    (n,) = db.execute(
+        "SELECT count(*) FROM _events WHERE thread_id = ? AND type = ? AND from_record = 0",
+        (thread_id, kind),
+    ).fetchone()
+    db.execute(
+        "INSERT INTO _events"
+        " (seq, uid, thread_id, rollout, from_record, type, payload, noted_at_ms)"
+        f" VALUES ({NEXT.format(new='')}, ?, ?, ?, 0, ?, ?, ?)",
+        (
+            uid("event", thread_id, kind, "", str(n)),
+            thread_id,
+            rollout,
+            kind,
+            orjson.dumps(payload).decode(),
+            now_ms,
+        ),
+    )
+
+
+def recount(db: sqlite3.Connection, rollout: int) -> None:
+    """Count a rollout, and all chains that it is part of, from its rows."""
+    tally(db, Before(rollout, -1, {}), Touched(rows=True, older=True, turns=frozenset()))
