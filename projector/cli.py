@@ -25,7 +25,7 @@ from projector.model.errors import AlreadyRunning, ProjectorError, UsageError
 
 if TYPE_CHECKING:
     from projector.model.settings import Settings
-    from projector.run.prefetch import Ahead
+    from projector.run.prefetch import Prefetcher
     from projector.run.progress import Summary
     from projector.serve.health.snapshot import Facts
 
@@ -204,13 +204,13 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
 
     from projector.logs import events as log  # noqa: PLC0415
     from projector.run.daemon import follow  # noqa: PLC0415
-    from projector.run.systemd import Pulse  # noqa: PLC0415
-    from projector.serve.telemetry.server import Public  # noqa: PLC0415
+    from projector.run.systemd import Watchdog  # noqa: PLC0415
+    from projector.serve.telemetry.server import TelemetryServer  # noqa: PLC0415
     from projector.store.open import closed_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
     log.configure(settings.log.level, settings.log.format)
-    pulse = Pulse()
+    pulse = Watchdog()
     pulse()
 
     async def serve() -> None:
@@ -227,7 +227,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
                 settings,
                 load=lambda: _settings(context, codex_home, database),
                 pulse=pulse,
-                audience=Public(_reading),
+                audience=TelemetryServer(_reading),
                 opening=store.reopen,
             )
         finally:
@@ -267,9 +267,9 @@ def backfill(
         output.tell(f"no rollouts under {homes}: projecting the sample")
         settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
 
-    from projector.run.prefetch import Ahead  # noqa: PLC0415 - see the module's docstring
+    from projector.run.prefetch import Prefetcher  # noqa: PLC0415 - see the module's docstring
 
-    ahead = Ahead.start(settings)  # before what both import: they do it side by side
+    ahead = Prefetcher.start(settings)  # before what both import: they do it side by side
     try:
         summary = _project(settings, path, ahead, silent=as_json)
     finally:
@@ -290,7 +290,7 @@ def backfill(
 
 
 def _project(
-    settings: Settings, selection: Sequence[str], ahead: Ahead | None, *, silent: bool
+    settings: Settings, selection: Sequence[str], ahead: Prefetcher | None, *, silent: bool
 ) -> Summary:
     import asyncio  # noqa: PLC0415 - see the module's docstring
 
@@ -342,11 +342,11 @@ def status(
 
 
 def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:
-    from projector.serve.health.collect import gather  # noqa: PLC0415 - see the module's docstring
+    from projector.serve.health.collect import collect  # noqa: PLC0415 - see the module's docstring
 
     with _reading(settings) as db:
         now_ms = time.time_ns() // 1_000_000
-        return gather(db, settings.codex_homes, now_ms, rollouts=rollouts)
+        return collect(db, settings.codex_homes, now_ms, rollouts=rollouts)
 
 
 def _any_rollout(homes: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from projector.model.ids import Checkpoint, Line, Ordinal, RolloutFile
 from projector.read.file_reader import Opener, OpenFile
-from projector.read.resume import Decision, StartOver
+from projector.read.resume import Decision, Restart
 from projector.read.rollout import RolloutReader
 from tests.zst import zstd
 
@@ -63,7 +63,7 @@ class Follower:
             )
         reader, before = self.reader, self.reader.bytes_read
         decision = reader.resume()
-        if isinstance(decision, StartOver):
+        if isinstance(decision, Restart):
             self.lines = []
             reader.start_over()
         while not reader.at_end:

@@ -13,23 +13,23 @@ import orjson
 
 from projector.model.changes import (
     Anomaly,
-    Bury,
     Change,
-    Drop,
     Event,
-    Found,
-    Frame,
     ItemRow,
-    KnownItem,
-    KnownTurn,
+    Lookup,
+    LookupResult,
     Message,
     NameUsage,
     Own,
     RealtimeRow,
     RetractCounts,
+    RollbackFrame,
+    StoredItem,
+    StoredTurn,
+    Tombstone,
+    TombstoneFrames,
     TurnRow,
     UsageRow,
-    Wants,
 )
 from projector.model.ids import ItemId, TurnId
 
@@ -44,7 +44,7 @@ class Memory:
         self.usage: dict[bytes, UsageRow] = {}
         self.events: dict[bytes, Event] = {}
         self.anomalies: dict[Anomaly, None] = {}
-        self.frames: dict[int, Frame] = {}
+        self.frames: dict[int, RollbackFrame] = {}
         self.buried: set[bytes] = set()
         self.dropped: set[bytes] = set()
 
@@ -68,13 +68,13 @@ class Memory:
                 self.events.setdefault(change.uid, change)
             case Anomaly():
                 self.anomalies[change] = None
-            case Frame():
+            case RollbackFrame():
                 self.frames[change.key] = change
             case Own():
                 self._own(change)
-            case Bury():
+            case TombstoneFrames():
                 self._bury(change)
-            case Drop():
+            case Tombstone():
                 self.dropped.add(change.uid)
             case RetractCounts():
                 for uid, row in list(self.usage.items()):
@@ -110,7 +110,7 @@ class Memory:
         for uid in change.items:
             self.items[uid]["owner"] = change.owner
 
-    def _bury(self, change: Bury) -> None:
+    def _bury(self, change: TombstoneFrames) -> None:
         for key, frame in self.frames.items():
             if key >= change.owner_from:
                 self.frames[key] = frame._replace(popped=True)
@@ -131,10 +131,10 @@ class Memory:
             if item["owner"] is not None and item["owner"] >= change.owner_from:
                 self.buried.add(uid)
 
-    def find(self, wants: Wants) -> Found:
+    def find(self, wants: Lookup) -> LookupResult:
         """Look up what a reducer asks for."""
         frames = sorted(self.frames.values(), key=lambda frame: -frame.key)
-        return Found(
+        return LookupResult(
             turns={
                 turn: known for turn in wants.turns if (known := self._known_turn(turn)) is not None
             },
@@ -151,7 +151,7 @@ class Memory:
         # The order in which they were put first is the order of the file.
         return [row for uid, row in self.items.items() if uid not in self.dropped]
 
-    def _known_turn(self, turn_id: TurnId) -> KnownTurn | None:
+    def _known_turn(self, turn_id: TurnId) -> StoredTurn | None:
         rows = [row for row in self.turns.values() if row.turn_id == turn_id]
         items = [row for row in self._by_place() if row["turn_id"] == turn_id]
         if not rows and not items:
@@ -164,13 +164,13 @@ class Memory:
                 for item in items
                 if item["uid"] not in self.buried
             )
-        return KnownTurn(
+        return StoredTurn(
             row=row, buried=row is not None and row.uid in self.buried, messages=messages
         )
 
-    def _known_items(self, item_id: ItemId) -> tuple[KnownItem, ...]:
+    def _known_items(self, item_id: ItemId) -> tuple[StoredItem, ...]:
         return tuple(
-            KnownItem(
+            StoredItem(
                 uid=row["uid"],
                 turn_id=row["turn_id"],
                 item_id=row["item_id"],

@@ -87,11 +87,11 @@ def lines_of(data: bytes) -> list[Line]:
 
 def step(reducer: LegacyReducer, store: MemoryStore, lines: Sequence[Line]) -> None:
     rounds = 0
-    while wants := reducer.wants(lines):
-        reducer.learn(wants, store.find(wants))
+    while wants := reducer.lookup(lines):
+        reducer.provide(wants, store.find(wants))
         rounds += 1
         assert rounds < 10, "a reducer stops asking"
-    store.apply(reducer.take(lines))
+    store.apply(reducer.apply(lines))
 
 
 def project(
@@ -105,5 +105,5 @@ def project(
     for start, end in zip([0, *places], [*places, len(lines)], strict=True):
         step(reducer, store, lines[start:end])
         if resume:
-            reducer = LegacyReducer.resume(rollout, thread, reducer.save())
+            reducer = LegacyReducer.resume(rollout, thread, reducer.dump_state())
     return store, reducer

@@ -18,7 +18,7 @@ from projector.model.errors import StoreUnavailable
 from projector.model.ids import RolloutFile
 from projector.run import prefetch as of_ahead
 from projector.run.backfill import backfill
-from projector.run.prefetch import Ahead
+from projector.run.prefetch import Prefetcher
 from projector.run.progress import Silent
 from projector.store.open import open_store
 from projector.store.protocol import Batch
@@ -30,7 +30,7 @@ BATCH_BYTES: Final = 4096
 WHEN: Final = 3
 
 
-class Disturbed(Ahead):
+class Disturbed(Prefetcher):
     """Counts what it gives, and lets something happen before the `WHEN`th batch."""
 
     happens = "nothing"
@@ -81,7 +81,7 @@ def _lose_one_answer() -> None:
     SqliteStore.commit = lost  # type: ignore[assignment, method-assign]
 
 
-async def _backfill(home: Path, database: Path, ahead: Ahead) -> None:
+async def _backfill(home: Path, database: Path, ahead: Prefetcher) -> None:
     settings = settings_for(home, database, batch_bytes=BATCH_BYTES)
     store = await open_store(settings.database)
     try:

@@ -78,6 +78,6 @@ async def _mend(target: Settings) -> None:
 
     store = await open_store(target.database, source=target.source.name)
     try:
-        await store.mend()
+        await store.rebuild_derived()
     finally:
         await store.close()

@@ -29,14 +29,14 @@ def doctor(
         document,
         sound,
     )
-    from projector.serve.doctor.probe import examine  # noqa: PLC0415
+    from projector.serve.doctor.probe import probe  # noqa: PLC0415
 
     settings, origins = config.traced(options_of(codex_home, database), file=context.obj)
     secret_file = settings.database_file
     if secrets(settings.database) and not secret_file:  # a credential, or the settings themselves
         secret_file = origins.get(("", "database"), "").partition(":")[0]
         secret_file = secret_file if "/" in secret_file else ""
-    found = examine(settings, lambda: reading(settings), secret_file=secret_file)
+    found = probe(settings, lambda: reading(settings), secret_file=secret_file)
     every = checks(found, settings)
     if as_json:
         output.write_document(redact_document(document(every, found.codex)))

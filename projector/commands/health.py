@@ -118,14 +118,14 @@ def _told(verdict: Verdict) -> _Answer:
 def _verdict(
     context: click.Context, codex_home: tuple[str, ...], database: str | None, asked: object
 ) -> Verdict:
-    from projector.serve.health.collect import full_disk, gather  # noqa: PLC0415 - see the module
+    from projector.serve.health.collect import collect, full_disk  # noqa: PLC0415 - see the module
     from projector.serve.health.judge import Asked, Level, Verdict, judge  # noqa: PLC0415
 
     assert isinstance(asked, Asked)
     settings = settings_of(context, codex_home, database)
     try:
         with reading(settings) as db:
-            facts = gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
+            facts = collect(db, settings.codex_homes, time.time_ns() // 1_000_000)
     except StoreMissing as missing:
         return full_disk(settings.database_path) or Verdict(
             level=Level.CRITICAL, text=f"{missing.message}: nothing is projected"

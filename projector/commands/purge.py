@@ -95,7 +95,7 @@ async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Setting
         if not isinstance(store, SqliteStore):
             return True
         now_ms = time.time_ns() // 1_000_000
-        await store.hold(
+        await store.acquire_lock(
             Holder(
                 pid=os.getpid(),
                 host=socket.gethostname(),

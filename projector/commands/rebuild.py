@@ -150,7 +150,7 @@ async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
 
     from projector import __version__  # noqa: PLC0415
     from projector.run.backfill import backfill  # noqa: PLC0415
-    from projector.run.file_catalog import Surveyor  # noqa: PLC0415
+    from projector.run.file_catalog import FileCatalog  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
     from projector.store.protocol import Holder  # noqa: PLC0415
     from projector.store.sqlite import damaged_database as salvage  # noqa: PLC0415
@@ -172,7 +172,7 @@ async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
         _remove(new)
         url = f"sqlite:///{new}"
         await (await open_store(url)).close()  # its tables, nothing in them
-        look = await asyncio.to_thread(Surveyor(settings.codex_homes).everything)
+        look = await asyncio.to_thread(FileCatalog(settings.codex_homes).everything)
         saved = salvage.salvage(path, new, look.files.keys(), now_ms)
         store = await open_store(url)
         try:

@@ -73,7 +73,7 @@ def search(
     from projector.search.text import query  # noqa: PLC0415
     from projector.search.tsvector import query as vector  # noqa: PLC0415
     from projector.serve.search import hits as found  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.search.query import Finder  # noqa: PLC0415
+    from projector.serve.search.query import SearchQuery  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     asked = query(words)
@@ -82,13 +82,13 @@ def search(
             f"{' '.join(words)!r}: no word to look for", hint="A word has letters or digits"
         )
     with reading(settings) as db:
-        finder = Finder(db)
+        finder = SearchQuery(db)
         threads = chosen_threads(db, thread) if thread else None
         if folder is not None:
             inside = finder.within(spellings(folder))
             threads = inside if threads is None else tuple(set(threads) & set(inside))
         hits = finder.find(
-            found.Sought(
+            found.SearchRequest(
                 query=asked,
                 vector=vector(words),
                 threads=threads,

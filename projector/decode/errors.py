@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Refused(ValueError):
+class DecodeError(ValueError):
     """Codex's decoder refuses this value. The message names the field, never what it holds."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 
 I64_MIN: Final = -(1 << 63)
 I64_MAX: Final = (1 << 63) - 1
@@ -35,14 +35,14 @@ Object = dict[str, Any]
 def obj(value: Any, name: str) -> Object:
     """Give an object."""
     if type(value) is not dict:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
 def items(value: Any, name: str) -> list[Any]:
     """Give a list."""
     if type(value) is not list:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
@@ -50,7 +50,7 @@ def text(fields: Object, name: str) -> str:
     """Give a string."""
     value = fields.get(name)
     if type(value) is not str:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
@@ -58,17 +58,17 @@ def opt_text(fields: Object, name: str) -> str | None:
     """Give a string or None."""
     value = fields.get(name)
     if value is not None and type(value) is not str:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
 def texts(value: Any, name: str) -> list[str]:
     """Give a list of strings."""
     if type(value) is not list:
-        raise Refused(name)
+        raise DecodeError(name)
     for each in value:
         if type(each) is not str:
-            raise Refused(name)
+            raise DecodeError(name)
     return value
 
 
@@ -76,7 +76,7 @@ def opt_bool(fields: Object, name: str) -> bool | None:
     """Give a boolean or None."""
     value = fields.get(name)
     if value is not None and type(value) is not bool:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
@@ -84,7 +84,7 @@ def integer(fields: Object, name: str, low: int, high: int) -> int:
     """Give an integer within bounds; never a float, a string or a boolean."""
     value = fields.get(name)
     if type(value) is not int or not low <= value <= high:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
@@ -106,7 +106,7 @@ def choice(fields: Object, name: str, choices: Mapping[str, str]) -> str:
         ((word, held),) = value.items()
         if held is None and word in choices:
             return choices[word]
-    raise Refused(name)
+    raise DecodeError(name)
 
 
 def opt_choice(fields: Object, name: str, choices: Mapping[str, str]) -> str | None:
@@ -122,14 +122,14 @@ def thread_id(value: Any, name: str) -> str:
         found = _THREAD(value)
         if found is not None:
             return "-".join(part for part in found.groups() if part is not None).lower()
-    raise Refused(name)
+    raise DecodeError(name)
 
 
 def agent_path(fields: Object, name: str) -> str:
     """Give an agent's path: `/root`, what is under it, or `/morpheus`."""
     value = text(fields, name)
     if _AGENT_PATH(value) is None:
-        raise Refused(name)
+        raise DecodeError(name)
     return value
 
 
@@ -141,7 +141,7 @@ def opt_duration_ms(fields: Object, name: str) -> int | None:
     if type(value) is list and len(value) == 2:  # noqa: PLR2004 - its two fields by position
         value = {"secs": value[0], "nanos": value[1]}
     if type(value) is not dict or len(value) != 2:  # noqa: PLR2004 - its two fields, no other
-        raise Refused(name)
+        raise DecodeError(name)
     secs, nanos = value.get("secs"), value.get("nanos")
     if not (
         type(secs) is int
@@ -150,7 +150,7 @@ def opt_duration_ms(fields: Object, name: str) -> int | None:
         and 0 <= nanos <= U32_MAX
         and secs + nanos // 1_000_000_000 <= U64_MAX
     ):
-        raise Refused(name)
+        raise DecodeError(name)
     ms = secs * 1000 + nanos // 1_000_000
     return ms if ms <= I64_MAX else None
 

@@ -6,7 +6,7 @@ As in `tools`. Source: docs on paginated rollouts, 2.4.
 from __future__ import annotations
 
 from projector.decode import paths
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I64_MAX,
     I64_MIN,
@@ -38,7 +38,7 @@ def generated(item: Object) -> Object:
     if failure is not None:
         failure = obj(failure, "failure")
         if failure.get("type") != "usageLimitExceeded":
-            raise Refused("failure.type")
+            raise DecodeError("failure.type")
         failure = {
             "type": "usageLimitExceeded",
             "limitId": text(failure, "limitId"),
@@ -79,7 +79,7 @@ def image_generation(item: Object) -> Object:
 def _absolute(path: str) -> str:
     found = paths.saved_path(path)
     if found is None:
-        raise Refused("path")
+        raise DecodeError("path")
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I64_MAX,
     I64_MIN,
@@ -134,11 +134,11 @@ def check_item_completed(payload: Object, own: str | None = None) -> None:
     if told != own or told is None:
         thread_id(told, "thread_id")
     if type(get("turn_id")) is not str:
-        raise Refused("turn_id")
+        raise DecodeError("turn_id")
     started, completed = get("started_at_ms"), get("completed_at_ms", 0)
     if started is not None and not (type(started) is int and I64_MIN <= started <= I64_MAX):
-        raise Refused("started_at_ms")
+        raise DecodeError("started_at_ms")
     if not (type(completed) is int and I64_MIN <= completed <= I64_MAX):
-        raise Refused("completed_at_ms")
+        raise DecodeError("completed_at_ms")
     if get("content_token_count") is not None:
         integer(payload, "content_token_count", 0, U64_MAX)

@@ -23,7 +23,7 @@ import orjson
 from projector.decode import lossless_json as exact
 from projector.decode import thread_item as items
 from projector.decode.acceptance.records import takes
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
 from projector.decode.lifecycle import check_item_completed
 
@@ -63,11 +63,11 @@ def long_item(data: bytes) -> LongItem | None:
         if exact.deeper(record, exact.CODEX_DEPTH) or exact.has_float(record) or not takes(record):
             return None
         check_item_completed(payload)
-        record.shown = items.convert(payload["item"])
+        record.shown = items.to_thread_item(payload["item"])
         if record.shown["type"] == "userMessage" and strings.said_in(record.shown):
             return None
         record.json = strings.put_into(orjson.dumps(record.shown))
-    except (ValueError, KeyError, TypeError, Refused, msgspec.MsgspecError):
+    except (ValueError, KeyError, TypeError, DecodeError, msgspec.MsgspecError):
         return None
     return record
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I32_MAX,
     I32_MIN,
@@ -67,7 +67,7 @@ def _input(part: Any) -> Object:
         return {"type": "localAudio", "path": text(part, "path")}
     if kind in ("skill", "mention"):
         return {"type": kind, "name": text(part, "name"), "path": text(part, "path")}
-    raise Refused("content.type")
+    raise DecodeError("content.type")
 
 
 def _source(part: Object, url: str, url_as: str, file_as: str) -> Object:
@@ -78,7 +78,7 @@ def _source(part: Object, url: str, url_as: str, file_as: str) -> Object:
     file = part.get("file_id")
     if type(file) is str:
         return {file_as: file}
-    raise Refused(url)
+    raise DecodeError(url)
 
 
 def _element(element: Any) -> Object:
@@ -119,7 +119,7 @@ def _output(part: Any) -> Object:
         return {"type": kind, **_source(part, "audio_url", "audio_url", "file_id")}
     if kind == "encrypted_content":
         return {"type": kind, "encrypted_content": text(part, "encrypted_content")}
-    raise Refused("output.type")
+    raise DecodeError("output.type")
 
 
 def hook_prompt(item: Object) -> Object:
@@ -139,7 +139,7 @@ def agent_message(item: Object) -> Object:
     said: list[str] = []
     for part in items(item.get("content"), "content"):
         if type(part) is not dict or part.get("type") != "Text":
-            raise Refused("content.type")
+            raise DecodeError("content.type")
         said.append(text(part, "text"))
     get = item.get
     return {
@@ -158,7 +158,7 @@ def _moderation(moderation: Any) -> Object:
     moderation = obj(moderation, "moderation")
     moderated = moderation.get("moderated")
     if type(moderated) is not bool:
-        raise Refused("moderated")
+        raise DecodeError("moderated")
     display = moderation.get("display")
     if display is not None:
         display = obj(display, "display")
@@ -193,7 +193,7 @@ def _questions(questions: Any) -> list[Object]:
     for each in items(questions, "questions"):
         question = obj(each, "questions")
         if not question.keys() <= {"title", "options"}:
-            raise Refused("questions")
+            raise DecodeError("questions")
         options = question.get("options")
         shown.append(
             {
@@ -236,7 +236,7 @@ def entered_review(item: Object) -> Object:
     elif kind == "custom":
         text(target, "instructions")
     elif kind != "uncommittedChanges":
-        raise Refused("target.type")
+        raise DecodeError("target.type")
     return {
         "type": "enteredReviewMode",
         "id": item["id"],
@@ -273,4 +273,4 @@ def check_review(output: Any) -> None:
 
 def _number(fields: Object, name: str) -> None:
     if type(fields.get(name)) not in (int, float):
-        raise Refused(name)
+        raise DecodeError(name)

@@ -82,7 +82,7 @@ def parse(line: Line) -> Parsed:
         # Of a long line that is no object, not even a copy is made.
         value = orjson.loads(line.data if begins_object(line.data) else b"")
     except orjson.JSONDecodeError:
-        return salvage(line)
+        return recover_line(line)
     if type(value) is dict:
         return Parsed((Found(value, line.offset, line.end),), (), clean=True)
     return Parsed((), (_note("not_object", line, f"a JSON {_kind(value)}"),), clean=False)
@@ -93,7 +93,7 @@ def begins_object(data: bytes) -> bool:
     return len(data) < _LONG or data[:1] == b"{"
 
 
-def salvage(line: Line) -> Parsed:
+def recover_line(line: Line) -> Parsed:
     """Read a line that orjson refuses."""
     if line.overlong:
         length = line.end - line.offset

@@ -22,7 +22,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 
 _EDGES: Final = "".join(map(chr, range(0x21)))
 #: A URI's parser passes over these wherever they stand.
@@ -102,7 +102,7 @@ def _folder(uri: str) -> Folder:
         if joined.startswith(_HIDDEN):
             return _hidden(joined)
     if any("%00" in segment or "\0" in segment for segment in segments):
-        raise Refused("uri with NUL")
+        raise DecodeError("uri with NUL")
     names = [_decoded(segment) for segment in segments]
     if host and not names[0]:
         shown = f"file://{host}/" + _normal("/".join(segments))
@@ -119,10 +119,10 @@ def _parts(uri: str) -> tuple[str, list[str]]:
     """Split a URI into its host, "" for this machine, and the segments of its path."""
     uri = uri.strip(_EDGES).translate(_DROPPED)
     if _SCHEME(uri) is None:
-        raise Refused("uri scheme")
+        raise DecodeError("uri scheme")
     rest = uri[len("file:") :]
     if "?" in rest or "#" in rest:
-        raise Refused("uri with query or fragment")
+        raise DecodeError("uri with query or fragment")
     rest = rest.replace("\\", "/")
     host = ""
     if rest.startswith("//"):
@@ -171,12 +171,12 @@ def _host(host: str) -> str:
         return _ipv6(host)
     name = _decoded(host)
     if _NO_HOST(name) is not None:
-        raise Refused("uri host")
+        raise DecodeError("uri host")
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError:
-            raise Refused("uri host") from None
+            raise DecodeError("uri host") from None
     name = name.lower()
     if _NUMERIC(name.removesuffix(".").rpartition(".")[2]) is not None:
         return _ipv4(name)
@@ -189,17 +189,17 @@ def _ipv4(name: str) -> str:
     numbers: list[int] = []
     for part in parts:
         if _NUMERIC(part) is None:
-            raise Refused("uri host")
+            raise DecodeError("uri host")
         hexadecimal, octal = part.startswith("0x"), part.startswith("0") and len(part) > 1
         try:
             numbers.append(
                 int(part[2:] or "0", 16) if hexadecimal else int(part, 8 if octal else 10)
             )
         except ValueError:
-            raise Refused("uri host") from None
+            raise DecodeError("uri host") from None
     *small, last = numbers
     if len(numbers) > 4 or any(n > 255 for n in small) or last >= 256 ** (5 - len(numbers)):  # noqa: PLR2004 - four bytes
-        raise Refused("uri host")
+        raise DecodeError("uri host")
     value = last + sum(n << 8 * (3 - at) for at, n in enumerate(small))
     return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
@@ -208,7 +208,7 @@ def _ipv6(host: str) -> str:
     try:
         return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
     except ValueError:
-        raise Refused("uri host") from None
+        raise DecodeError("uri host") from None
 
 
 def _hidden(joined: str) -> Folder:
@@ -219,13 +219,13 @@ def _hidden(joined: str) -> Folder:
     """
     text = joined[len(_HIDDEN) :]
     if "/" in text or "+" in text:  # the alphabet of URLs has neither
-        raise Refused("uri of a hidden path")
+        raise DecodeError("uri of a hidden path")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise Refused("uri of a hidden path") from None
+        raise DecodeError("uri of a hidden path") from None
     if not raw:
-        raise Refused("uri of a hidden path")
+        raise DecodeError("uri of a hidden path")
     if raw.startswith(b"/"):
         return Folder(raw.decode("utf-8", "replace"), "posix", "", (), opaque=True)
     wide = raw.decode("utf-16-le", "replace")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import U32_MAX, Object, choice, integer, obj, same, text
 
 _ROLES: Final = same("user", "assistant")
@@ -40,7 +40,7 @@ def convert(payload: Object) -> Object:
     if kind == "realtime_session_closed":
         shown["outcome"] = choice(payload, "outcome", _OUTCOMES)
         return shown
-    raise Refused("type")
+    raise DecodeError("type")
 
 
 def _presentation(presentation: Object) -> Object:
@@ -49,4 +49,4 @@ def _presentation(presentation: Object) -> Object:
         return {"type": kind}
     if kind == "inline_visualization":
         return {"type": kind, "index": integer(presentation, "index", 0, U32_MAX)}
-    raise Refused("presentation.type")
+    raise DecodeError("presentation.type")

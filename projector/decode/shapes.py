@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from projector.decode import fields
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 
 Shape = Callable[[Any], bool]
 
@@ -53,7 +53,7 @@ def thread_id(value: Any) -> bool:
     """Take a thread's id."""
     try:
         fields.thread_id(value, "")
-    except Refused:
+    except DecodeError:
         return False
     return True
 
@@ -62,7 +62,7 @@ def agent_path(value: Any) -> bool:
     """Take an agent's path."""
     try:
         fields.agent_path({"path": value}, "path")
-    except Refused:
+    except DecodeError:
         return False
     return True
 
@@ -174,7 +174,7 @@ def unrefused(check: Callable[[dict[str, Any]], object]) -> Shape:
             return False
         try:
             check(value)
-        except Refused:
+        except DecodeError:
             return False
         return True
 

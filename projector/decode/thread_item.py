@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from projector.decode import images, messages, paths, shell, tools
 from projector.decode import lossless_json as exact
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import Object, camel, opt_duration_ms
 from projector.decode.review import review_text
 
@@ -54,20 +54,20 @@ class Kept(NamedTuple):
     """Its type is known; something in it is not."""
 
 
-def convert(item: Any) -> Object:
+def to_thread_item(item: Any) -> Object:
     """Give the `ThreadItem`, keys in the order in which Codex has them.
 
     Raises:
         Refused: Codex's decoder does not take the item.
     """
     if type(item) is not dict:
-        raise Refused("item")
+        raise DecodeError("item")
     kind = item.get("type")
     converter = _CONVERTERS.get(kind) if type(kind) is str else None
     if converter is None:
-        raise Refused("item.type")
+        raise DecodeError("item.type")
     if type(item.get("id")) is not str:
-        raise Refused("item.id")
+        raise DecodeError("item.id")
     return converter(item)
 
 
@@ -77,7 +77,7 @@ def needs_exact(shown: Object) -> bool:
     return free is not None and any(exact.has_float(shown[name]) for name in free)
 
 
-def keep(item: Any) -> Kept | None:
+def to_partial_item(item: Any) -> Kept | None:
     """Give an item that `convert` refuses as well as it can be read; None: it cannot be told.
 
     An unknown type keeps its name and all fields, in camelCase; so do known ones, with what
@@ -111,7 +111,7 @@ def _ran(item: Object, shown: Object) -> None:
     argv = item.get("command")
     if type(argv) is list:
         shown["command"] = shell.join([part for part in argv if type(part) is str])
-    with contextlib.suppress(Refused, KeyError, TypeError, AttributeError):
+    with contextlib.suppress(DecodeError, KeyError, TypeError, AttributeError):
         shown["cwd"] = paths.from_uri(item["cwd"])
     _took(item, shown)
 
@@ -120,7 +120,7 @@ def _took(item: Object, shown: Object) -> None:
     if "duration" in item:
         try:
             shown["durationMs"] = opt_duration_ms(item, "duration")
-        except Refused:
+        except DecodeError:
             return
         shown.pop("duration", None)
 
@@ -133,7 +133,7 @@ def _patched(item: Object, shown: Object) -> None:
     for path, change in changes.items():
         try:
             mended.extend(tools.file_changes({path: change}))
-        except Refused:
+        except DecodeError:
             mended.append({"path": path, "kind": {"type": "update", "move_path": None}, "diff": ""})
     shown["changes"] = sorted(mended, key=lambda each: str(each["path"]))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projector.decode import images, paths, shell
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I32_MAX,
     I32_MIN,
@@ -63,9 +63,9 @@ def command_execution(item: Object) -> Object:
         get("interaction_input"),
     ):
         if optional is not None and type(optional) is not str:
-            raise Refused("a field of text")
+            raise DecodeError("a field of text")
     if exit_code is not None and not (type(exit_code) is int and I32_MIN <= exit_code <= I32_MAX):
-        raise Refused("exit_code")
+        raise DecodeError("exit_code")
     cwd = paths.folder(text(item, "cwd"))
     return {
         "type": "commandExecution",
@@ -110,7 +110,7 @@ def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
         elif kind == "unknown":
             shown.append({"type": "unknown", "command": text(action, "cmd")})
         else:
-            raise Refused("parsed_cmd.type")
+            raise DecodeError("parsed_cmd.type")
     return shown
 
 
@@ -118,7 +118,7 @@ def dynamic_tool_call(item: Object) -> Object:
     """DynamicToolCall."""
     arguments = item.get("arguments", _MISSING)
     if arguments is _MISSING:
-        raise Refused("arguments")
+        raise DecodeError("arguments")
     content = item.get("content_items")
     opt_text(item, "error")
     return {
@@ -144,7 +144,7 @@ def _content(part: Any) -> Object:
         return {"type": kind, "imageUrl": text(part, "imageUrl")}
     if kind == "inputAudio":
         return {"type": kind, "audioUrl": text(part, "audioUrl")}
-    raise Refused("content_items.type")
+    raise DecodeError("content_items.type")
 
 
 def mcp_tool_call(item: Object) -> Object:
@@ -152,7 +152,7 @@ def mcp_tool_call(item: Object) -> Object:
     get = item.get
     arguments = get("arguments", _MISSING)
     if arguments is _MISSING:
-        raise Refused("arguments")
+        raise DecodeError("arguments")
     connector, link = opt_text(item, "connectorId"), opt_text(item, "linkId")
     resource = opt_text(item, "mcpAppResourceUri")
     app, action = opt_text(item, "appName"), opt_text(item, "actionName")
@@ -205,7 +205,7 @@ def collab_tool_call(item: Object) -> Object:
     """CollabAgentToolCall."""
     effort = opt_text(item, "reasoning_effort")
     if effort == "":
-        raise Refused("reasoning_effort")
+        raise DecodeError("reasoning_effort")
     receivers = items(item.get("receiver_thread_ids", []), "receiver_thread_ids")
     states = obj(item.get("agents_states", {}), "agents_states")
     for each in items(item.get("receiver_agents", []), "receiver_agents"):
@@ -244,14 +244,14 @@ def _state(state: Any) -> Object:
             return {"status": "errored", "message": held}
         if name in _AGENT_STATES and held is None:
             return {"status": _AGENT_STATES[name], "message": None}
-    raise Refused("agents_states")
+    raise DecodeError("agents_states")
 
 
 def sub_agent_activity(item: Object) -> Object:
     """SubAgentActivity."""
     effort = opt_text(item, "reasoning_effort")
     if effort == "":
-        raise Refused("reasoning_effort")
+        raise DecodeError("reasoning_effort")
     return {
         "type": "subAgentActivity",
         "model": opt_text(item, "model"),
@@ -267,7 +267,7 @@ def web_search(item: Object) -> Object:
     """WebSearch."""
     action = item.get("action")
     if action is None:
-        raise Refused("action")
+        raise DecodeError("action")
     return _web_search(item, _action(action, "open_page", "find_in_page"))
 
 
@@ -284,7 +284,7 @@ def extension(item: Object) -> Object:
         return _web_search(item, action)
     if kind == "image_gen.generation":
         return images.generated(item)
-    raise Refused("kind")
+    raise DecodeError("kind")
 
 
 def _web_search(item: Object, action: Object | None) -> Object:
@@ -351,7 +351,7 @@ def _change(path: str, change: Any) -> Object:
     if kind in ("add", "delete"):
         return {"path": path, "kind": {"type": kind}, "diff": text(change, "content")}
     if kind != "update":
-        raise Refused("changes.type")
+        raise DecodeError("changes.type")
     diff, target = text(change, "unified_diff"), opt_text(change, "move_path")
     return {
         "path": path,

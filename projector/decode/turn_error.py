@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 
 #: `codex_error_info` as a plain name → `codexErrorInfo`.
 _NAMES: Final = {
@@ -53,10 +53,10 @@ def error_json(error: Any) -> str:
         Refused: Codex does not take the record that holds this error.
     """
     if type(error) is not dict:
-        raise Refused("error")
+        raise DecodeError("error")
     message = error.get("message")
     if type(message) is not str:
-        raise Refused("error.message")
+        raise DecodeError("error.message")
     return orjson.dumps(
         {
             "message": message,
@@ -77,21 +77,21 @@ def error_info(info: Any) -> str | dict[str, Any] | None:
         return None
     if type(info) is str:
         if info in _CONNECTIONS or info == _NOT_STEERABLE:
-            raise Refused("codex_error_info")
+            raise DecodeError("codex_error_info")
         return _NAMES.get(info, "other")
     if type(info) is not dict or len(info) != 1:
-        raise Refused("codex_error_info")
+        raise DecodeError("codex_error_info")
     ((name, value),) = info.items()
     if name in _CONNECTIONS:
         return {_CONNECTIONS[name]: {"httpStatusCode": _status(value)}}
     if name == _NOT_STEERABLE:
         kind = value.get("turn_kind") if type(value) is dict else None
         if kind not in ("review", "compact"):
-            raise Refused("codex_error_info.turn_kind")
+            raise DecodeError("codex_error_info.turn_kind")
         return {"activeTurnNotSteerable": {"turnKind": kind}}
     if name in _NAMES:
         if value is not None:
-            raise Refused("codex_error_info")
+            raise DecodeError("codex_error_info")
         return _NAMES[name]
     return "other"
 
@@ -107,10 +107,10 @@ def kind(info: Any) -> str | None:
 
 def _status(value: Any) -> int | None:
     if type(value) is not dict:
-        raise Refused("codex_error_info")
+        raise DecodeError("codex_error_info")
     status = value.get("http_status_code")
     if status is None:
         return None
     if type(status) is not int or not 0 <= status <= _STATUS_MAX:
-        raise Refused("codex_error_info.http_status_code")
+        raise DecodeError("codex_error_info.http_status_code")
     return status

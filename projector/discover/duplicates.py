@@ -35,7 +35,7 @@ Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOver:
+class DuplicateFile:
     """A file that is not projected because another one of the rollout is."""
 
     file: RolloutFile
@@ -58,35 +58,35 @@ def noted_path(note: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class SelectedFile:
     """The file of a rollout."""
 
     file: RolloutFile
-    passed_over: tuple[PassedOver, ...] = ()
+    passed_over: tuple[DuplicateFile, ...] = ()
 
 
-def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId, Choice]:
+def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId, SelectedFile]:
     """Choose one file for each rollout; `compare` is asked only where there are several."""
-    chosen: dict[RolloutId, Choice] = {}
+    chosen: dict[RolloutId, SelectedFile] = {}
     for file in files:
         before = chosen.get(file.name.rollout_id)
         chosen[file.name.rollout_id] = (
-            Choice(file=file) if before is None else against(before, file, compare)
+            SelectedFile(file=file) if before is None else compare_with(before, file, compare)
         )
     return chosen
 
 
-def against(choice: Choice, other: RolloutFile, compare: Compare) -> Choice:
+def compare_with(choice: SelectedFile, other: RolloutFile, compare: Compare) -> SelectedFile:
     """Hold one more file of the rollout against the one chosen so far."""
     mine = choice.file
     if (mine.device, mine.inode) == (other.device, other.inode):
-        over = PassedOver(file=other, reason=f"{_SAME} {mine.path}", passing=True)
-        return Choice(file=mine, passed_over=(*choice.passed_over, over))
+        over = DuplicateFile(file=other, reason=f"{_SAME} {mine.path}", passing=True)
+        return SelectedFile(file=mine, passed_over=(*choice.passed_over, over))
     wins, why = _beats(other, mine, compare)
     file, loser = (other, mine) if wins else (mine, other)
     passing = mine.name.compressed != other.name.compressed and _stem(mine) == _stem(other)
-    over = PassedOver(file=loser, reason=f"{why} {file.path}", passing=passing)
-    return Choice(file=file, passed_over=(*choice.passed_over, over))
+    over = DuplicateFile(file=loser, reason=f"{why} {file.path}", passing=passing)
+    return SelectedFile(file=file, passed_over=(*choice.passed_over, over))
 
 
 def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[bool, str]:

@@ -21,19 +21,19 @@ from projector.model.ids import RolloutName
 LOOK_AGAIN_S: Final = (0.05, 0.5, 2.0)
 
 
-class Spot(NamedTuple):
+class HomePath(NamedTuple):
     """A path in a home."""
 
     home: str
     path: str
 
 
-class Hints(NamedTuple):
+class ChangeHints(NamedTuple):
     """Where there may be news. Nothing in it is certain, nor is it all."""
 
-    files: frozenset[Spot] = frozenset()
+    files: frozenset[HomePath] = frozenset()
     """With the name of a rollout: `look`."""
-    folders: frozenset[Spot] = frozenset()
+    folders: frozenset[HomePath] = frozenset()
     """New ones: `scan_folder`."""
     homes: frozenset[str] = frozenset()
     """Due for a `scan`, with or without news."""
@@ -41,16 +41,16 @@ class Hints(NamedTuple):
     """Homes whose `session_index.jsonl` may have changed."""
 
 
-class Agenda:
+class RescanSchedule:
     """What is to be looked at, and when."""
 
     def __init__(self, homes: Iterable[str], now: float) -> None:
         """Begin with every home due."""
         self._due_at: dict[str, float] = dict.fromkeys(homes, now)
         self._every_s: dict[str, float] = dict.fromkeys(self._due_at, math.inf)
-        self._again: list[tuple[float, Spot]] = []
-        self._files: set[Spot] = set()
-        self._folders: set[Spot] = set()
+        self._again: list[tuple[float, HomePath]] = []
+        self._files: set[HomePath] = set()
+        self._folders: set[HomePath] = set()
         self._names: set[str] = set()
 
     def every(self, home: str, seconds: float, now: float) -> None:
@@ -63,7 +63,7 @@ class Agenda:
         """Have a home scanned as soon as possible."""
         self._due_at[home] = min(self._due_at[home], now)
 
-    def changed(self, spot: Spot, now: float, *, folder: bool, gone: bool) -> bool:
+    def changed(self, spot: HomePath, now: float, *, folder: bool, gone: bool) -> bool:
         """Note that a path was made, changed or removed; false: it is no matter of ours."""
         name = posixpath.basename(spot.path)
         if RolloutName.parse(name) is not None and not folder:
@@ -79,14 +79,14 @@ class Agenda:
             return False
         return True
 
-    def due(self, now: float) -> Hints | None:
+    def due(self, now: float) -> ChangeHints | None:
         """Give what is to be looked at now; None: nothing."""
         homes = {home for home, at in self._due_at.items() if at <= now}
         for home in homes:
             self._due_at[home] = now + self._every_s[home]
         self._folders |= {spot for at, spot in self._again if at <= now}
         self._again = [(at, spot) for at, spot in self._again if at > now]
-        hints = Hints(
+        hints = ChangeHints(
             frozenset(self._files),
             frozenset(spot for spot in self._folders if spot.home not in homes),
             frozenset(homes),

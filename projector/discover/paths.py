@@ -13,9 +13,9 @@ from projector.discover.scan import (
     Fault,
     Scan,
     joined,
-    look,
     scan,
     scan_folder,
+    stat_rollout,
 )
 
 
@@ -40,7 +40,7 @@ def scan_path(named: str, homes: Sequence[str]) -> Scan:
 
 
 def _scan_file(path: str, home: str) -> Scan:
-    found = look(path, home)
+    found = stat_rollout(path, home)
     if found is None:
         hint = "A rollout is named rollout-TIME-THREAD.jsonl, or .jsonl.zst"
         found = Fault(path, "not a rollout", "not the name of a rollout", hint)

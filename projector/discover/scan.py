@@ -22,9 +22,9 @@ from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from projector.model.file_index import (
+    FileIndex,
     Folder,
     Key,
-    Known,
     Stamp,
     file_of,
     folder_of,
@@ -110,7 +110,7 @@ class Scan:
     devices: frozenset[int] = frozenset()
     """That rollouts were found on."""
 
-    def vouches_for(self, file: RolloutFile) -> bool:
+    def confirms_missing(self, file: RolloutFile) -> bool:
         """Tell whether `file`, which is not among `files`, is really gone.
 
         Not so when a folder above it could not be looked into, lies outside of the scan, or when
@@ -154,12 +154,12 @@ def walk(home: str, unchanged: Unchanged | None = None) -> Iterator[RolloutFile 
     return map(_file, _Walk(home, unchanged=unchanged).home())
 
 
-def look_over(
+def scan_homes(
     homes: Iterable[str],
-    before: Known,
+    before: FileIndex,
     other: Callable[[RolloutFile, RolloutFile], RolloutFile],
     listings: Listings,
-) -> tuple[Known, Scan]:
+) -> tuple[FileIndex, Scan]:
     """Find all rollouts of some CODEX_HOMEs, one file each, in as little memory as can be.
 
     Args:
@@ -171,7 +171,7 @@ def look_over(
     Gives the rollouts, and a scan without files, of all else.
 
     """
-    found = Known()
+    found = FileIndex()
     faults: dict[Fault, None] = {}
     folders: dict[str, _Folder] = {}
     devices: set[int] = set()
@@ -200,7 +200,7 @@ def look_over(
     return found, Scan(files=(), faults=tuple(faults), folders=folders, devices=frozenset(devices))
 
 
-def look(path: str, home: str) -> RolloutFile | Fault | None:
+def stat_rollout(path: str, home: str) -> RolloutFile | Fault | None:
     """Look at one path of a home; None: no rollout is there (any more)."""
     path = os.path.abspath(path)
     name = RolloutName.parse(os.path.basename(path))
@@ -210,10 +210,10 @@ def look(path: str, home: str) -> RolloutFile | Fault | None:
     if found is None or isinstance(found, Fault):
         return found
     folder, _, base = path.rpartition("/")
-    return _file(_Sight(key_of(name.rollout_id), name, base, _Walk(home).place(folder), found))
+    return _file(_Entry(key_of(name.rollout_id), name, base, _Walk(home).place(folder), found))
 
 
-class _Sight(NamedTuple):
+class _Entry(NamedTuple):
     """A file with the name of a rollout."""
 
     key: Key
@@ -229,7 +229,7 @@ def _stamp(found: os.stat_result) -> Stamp:
     return found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns
 
 
-def _file(found: _Sight | Fault) -> RolloutFile | Fault:
+def _file(found: _Entry | Fault) -> RolloutFile | Fault:
     if isinstance(found, Fault):
         return found
     folder, status = folder_of(found.place), found.status
@@ -246,7 +246,7 @@ def _file(found: _Sight | Fault) -> RolloutFile | Fault:
     )
 
 
-def _collect(step: _Walk, found: Iterable[_Sight | Fault]) -> Scan:
+def _collect(step: _Walk, found: Iterable[_Entry | Fault]) -> Scan:
     files: list[RolloutFile] = []
     faults: list[Fault] = []
     for one in map(_file, found):
@@ -268,8 +268,8 @@ class _Walk:
     def __init__(
         self,
         home: str,
-        before: Known | None = None,
-        found: Known | None = None,
+        before: FileIndex | None = None,
+        found: FileIndex | None = None,
         listings: Listings | None = None,
         unchanged: Unchanged | None = None,
     ) -> None:
@@ -285,8 +285,8 @@ class _Walk:
         self._home = home
         self._base = os.path.abspath(home)
         self._archive = f"{self._base}/{ARCHIVED}/"
-        self._before = Known() if before is None else before
-        self._found = Known() if found is None else found
+        self._before = FileIndex() if before is None else before
+        self._found = FileIndex() if found is None else found
         self._listings = listings
         self._unchanged = unchanged
         self._seen: set[tuple[int, int]] = set()
@@ -294,7 +294,7 @@ class _Walk:
         self.devices: set[int] = set()
         """Of the rollouts that are not given."""
 
-    def home(self) -> Iterator[_Sight | Fault]:
+    def home(self) -> Iterator[_Entry | Fault]:
         """Give the rollouts below the two roots of the home; of itself, only whether it is there.
 
         A root that is missing is none of a fault: Codex makes it when it needs it.
@@ -313,7 +313,7 @@ class _Walk:
         for root in (SESSIONS, ARCHIVED):
             yield from self.below(f"{self._base}/{root}", optional=True)
 
-    def below(self, root: str, *, optional: bool = False) -> Iterator[_Sight | Fault]:
+    def below(self, root: str, *, optional: bool = False) -> Iterator[_Entry | Fault]:
         """Give the rollouts in and below a folder.
 
         Folders before links, so that a linked folder is known by its own path if it has one
@@ -377,7 +377,7 @@ class _Walk:
         status: os.stat_result,
         queue: deque[tuple[str, int]],
         links: deque[tuple[str, int]],
-    ) -> Iterator[_Sight | Fault]:
+    ) -> Iterator[_Entry | Fault]:
         """Give the rollouts of one folder, and queue the folders in it."""
         entries = False
         place, known = self.place(folder), self._before.key_of_name
@@ -403,7 +403,7 @@ class _Walk:
                 elif key is not None and found is not None:
                     if lasting:
                         keys.append(key)
-                    yield _Sight(key, name, base, place, found)
+                    yield _Entry(key, name, base, place, found)
         self.folders[folder] = _Folder(status.st_dev, entries)
         if self._listings is not None and lasting:
             folders = [path for path, _ in islice(queue, queued, None)]

@@ -28,7 +28,13 @@ from typing import Final, Literal, NamedTuple, Protocol, Self
 from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
 
-from projector.discover.hints import LOOK_AGAIN_S, Agenda, Hints, Spot, of_interest
+from projector.discover.hints import (
+    LOOK_AGAIN_S,
+    ChangeHints,
+    HomePath,
+    RescanSchedule,
+    of_interest,
+)
 from projector.discover.mounts import MOUNT_TABLE, without_events
 from projector.discover.scan import ARCHIVED, SESSIONS
 
@@ -151,7 +157,7 @@ class Watch:
         self._step_ms, self._debounce_ms = step_ms, debounce_ms
         self._force_polling = force_polling
         self._events, self._mounts, self._clock = events, mounts, clock
-        self._agenda: Agenda | None = None
+        self._agenda: RescanSchedule | None = None
         self._news = asyncio.Event()
         self._followers: list[asyncio.Task[None]] = []
         self._followed: frozenset[tuple[str, int, int]] = frozenset()
@@ -164,13 +170,13 @@ class Watch:
         self.events = 0
         """Changes of files that were told of, since the start."""
 
-    async def wait(self) -> Hints:
+    async def wait(self) -> ChangeHints:
         """Give the next hints, never none; the first time at once: all homes."""
         while True:
             self._news.clear()
             now = self._now()
             if self._agenda is None:
-                self._agenda = Agenda(self._bases, now)
+                self._agenda = RescanSchedule(self._bases, now)
             if now >= min(self._compare_at, self._renew_at):
                 self._compare_at = now + _COMPARE_S
                 await self._reconcile(self._agenda, now)
@@ -191,13 +197,13 @@ class Watch:
         """Iterate over hints, without end."""
         return self
 
-    async def __anext__(self) -> Hints:
+    async def __anext__(self) -> ChangeHints:
         """Give the next hints."""
         return await self.wait()
 
     # What is watched ------------------------------------------------------------------------
 
-    async def _reconcile(self, agenda: Agenda, now: float) -> None:
+    async def _reconcile(self, agenda: RescanSchedule, now: float) -> None:
         """Watch what is there now, and poll what gives no events; say which."""
         whys: list[str] = []
         wanted: set[tuple[str, int, int]] = set()
@@ -269,7 +275,7 @@ class Watch:
             agenda.rescan(home, self._failed_at)
         self._news.set()
 
-    def _note(self, agenda: Agenda, changes: set[tuple[Change, str]]) -> None:
+    def _note(self, agenda: RescanSchedule, changes: set[tuple[Change, str]]) -> None:
         self.events += len(changes)
         now, news = self._now(), False
         watched = {path for path, _, _ in self._followed}
@@ -289,7 +295,7 @@ class Watch:
                 if folder:
                     self._renew_at = min(self._renew_at, now + LOOK_AGAIN_S[-1])
                 gone = change is Change.deleted
-                news |= agenda.changed(Spot(home, path), now, folder=folder, gone=gone)
+                news |= agenda.changed(HomePath(home, path), now, folder=folder, gone=gone)
         if news:
             self._news.set()
 

@@ -202,7 +202,7 @@ class Anomaly(NamedTuple):
     detail: str
 
 
-class Frame(NamedTuple):
+class RollbackFrame(NamedTuple):
     """Legacy: a user boundary that a rollback may pop. One of the same key replaces it."""
 
     key: int
@@ -228,7 +228,7 @@ class Own(NamedTuple):
     items: tuple[bytes, ...]
 
 
-class Bury(NamedTuple):
+class TombstoneFrames(NamedTuple):
     """Legacy rollback: tombstones for the living rows of frames `owner_from` and later.
 
     The frames are marked popped. A surviving turn whose `end_owner` is one of theirs is
@@ -241,7 +241,7 @@ class Bury(NamedTuple):
     owner_from: int
 
 
-class Drop(NamedTuple):
+class Tombstone(NamedTuple):
     """Takes one turn or item out of the history: a call that turned out never to have run.
 
     Cheap for one of the rollout's newest rows, as those of `Own` are too.
@@ -275,13 +275,13 @@ class NameUsage(NamedTuple):
 
 
 Change = (
-    TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | Frame | Own | Bury | Drop
-    | RetractCounts | NameUsage
+    TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | RollbackFrame | Own
+    | TombstoneFrames | Tombstone | RetractCounts | NameUsage
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class BaseRef:
     """What a rollout continues: the records of another one before a cut."""
 
     rollout_id: RolloutId
@@ -292,14 +292,14 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class SessionHeader:
     """What the first session_meta says of the rollout; without one, what the file name says."""
 
     mode: Literal["paginated", "legacy"]
     thread_id: ThreadId | None = None
     """Whose rollout it is; None: it does not say, the file name does. Codex lists a rollout under
     this id even where its name has another one."""
-    base: Base | None = None
+    base: BaseRef | None = None
     attached: bool = False
     """The base is context for the model only; not shown."""
     subagent_start_ordinal: Ordinal | None = None
@@ -318,7 +318,7 @@ class Header:
 
 
 @dataclass(slots=True, kw_only=True)
-class Meta:
+class ThreadMetadata:
     """What the records so far say of the thread; the newest wins. Part of the reducer's state.
 
     Source: docs on files, section 4 (state_5.sqlite `threads`), where "rebuilt" and "live"
@@ -358,7 +358,7 @@ class Message(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTurn:
+class StoredTurn:
     """What the store has of a turn."""
 
     row: TurnRow | None
@@ -368,7 +368,7 @@ class KnownTurn:
     """All its items by place, also those that count for nothing; none of a turn that has ended."""
 
 
-class KnownItem(NamedTuple):
+class StoredItem(NamedTuple):
     """What the store has of an item: enough to go on with it."""
 
     uid: bytes
@@ -384,7 +384,7 @@ class KnownItem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wants:
+class Lookup:
     """What a reducer must know of earlier rows before it can take the next records."""
 
     turns: frozenset[TurnId] = frozenset()
@@ -401,12 +401,12 @@ class Wants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LookupResult:
     """The store's answer to `Wants`. What is not in it does not exist."""
 
-    turns: dict[TurnId, KnownTurn] = field(default_factory=dict)
-    items: dict[ItemId, tuple[KnownItem, ...]] = field(default_factory=dict)
+    turns: dict[TurnId, StoredTurn] = field(default_factory=dict)
+    items: dict[ItemId, tuple[StoredItem, ...]] = field(default_factory=dict)
     """By place."""
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[RollbackFrame, ...] = ()
     """Newest first."""
-    frames_of: dict[TurnId, Frame] = field(default_factory=dict)
+    frames_of: dict[TurnId, RollbackFrame] = field(default_factory=dict)

@@ -300,6 +300,10 @@ def _decoded(text: str) -> str:
     return plain.decode(errors="surrogateescape")
 
 
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= one <= "\udfff" for one in text)
+
+
 def _encoded(text: str) -> str:
     return "".join(
         one if _PLAIN.fullmatch(one)
@@ -319,12 +323,14 @@ def _sqlite_fault(path: str) -> str:
     return ""
 
 
-def _postgres_fault(url: str) -> str:
+def _postgres_fault(url: str) -> str:  # noqa: PLR0911 - a fault a line
     uri = _parsed(url)
     more = (one for pair in uri.options for one in pair)
     pieces = [one for one in (uri.user, uri.password, uri.hosts, uri.database, *more) if one]
     if "\0" in url or any(_BAD_CODE.search(piece) for piece in pieces):
         return f"a PostgreSQL URI with a % before what are no hexadecimal digits; {_ESCAPES}"
+    if any(not _is_utf8(_decoded(piece)) for piece in pieces):
+        return f"a PostgreSQL URI with bytes that are not UTF-8; {_ESCAPES}"
     if "@" in uri.hosts or "@" in (uri.database or ""):
         return f"a PostgreSQL URI with one @ too many; {_ESCAPES}"
     hosts, ports = _hosts(uri.hosts)

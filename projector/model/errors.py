@@ -22,11 +22,11 @@ class ProjectorError(Exception):
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
 
-class TryAgain(ProjectorError):
+class TransientError(ProjectorError):
     """The world may heal by itself: wait, read the checkpoint from the store, repeat."""
 
 
-class StoreUnavailable(TryAgain):
+class StoreUnavailable(TransientError):
     """It is not known what was written. Read the checkpoint, go on from there."""
 
 
@@ -34,7 +34,7 @@ class StoreReplaced(StoreUnavailable):
     """The database is no longer the one that was opened: `Store.reopen`, then start from it."""
 
 
-class CheckpointMoved(TryAgain):
+class CheckpointMoved(TransientError):
     """Another writer moved this rollout's checkpoint. Nothing was written."""
 
     @classmethod
@@ -52,11 +52,11 @@ class CheckpointMoved(TryAgain):
         )
 
 
-class SetAside(ProjectorError):
+class RolloutUnreadable(ProjectorError):
     """This rollout cannot be read now; the others go on."""
 
 
-class TooManyOpenFiles(SetAside):
+class TooManyOpenFiles(RolloutUnreadable):
     """The process or the system can open no more files: close some, then try again."""
 
     @classmethod
@@ -65,19 +65,19 @@ class TooManyOpenFiles(SetAside):
         return cls(f"{path}: too many open files", hint="Raise the limit: ulimit -n")
 
 
-class Vanished(SetAside):
+class RolloutMissing(RolloutUnreadable):
     """It was there when it was listed and is not any more: moved, compressed or deleted."""
 
 
-class Stop(ProjectorError):
+class FatalError(ProjectorError):
     """Going on could do harm, or can do no good: leave with a message."""
 
 
-class UsageError(Stop):
+class UsageError(FatalError):
     """A setting, option or argument is wrong. Exit code 2."""
 
 
-class StoreRefused(Stop):
+class StoreRefused(FatalError):
     """The database cannot be used as it is: newer schema, not a database, no permission."""
 
 
@@ -89,9 +89,9 @@ class StoreDamaged(StoreRefused):
     """The database's file is damaged. The rollouts are the truth: it can be made again."""
 
 
-class AlreadyRunning(Stop):
+class AlreadyRunning(FatalError):
     """Another daemon serves this database."""
 
 
-class StateUnknown(SetAside):
+class IncompatibleState(RolloutUnreadable):
     """A reducer's saved state was made by another version: the rollout must be projected anew."""

@@ -77,7 +77,7 @@ def name_in(record: bytes) -> bytes:
     return record[_NAMED:]
 
 
-class Known(MutableMapping[RolloutId, RolloutFile]):
+class FileIndex(MutableMapping[RolloutId, RolloutFile]):
     """Rollouts by id. Iterates over ids, in the order in which they came."""
 
     __slots__ = ("_odd", "_records")
@@ -146,7 +146,7 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
         size = _SIZE.unpack_from
         return sum(size(record)[0] for record in self._records.values())
 
-    def bytes_beyond(self, others: Known) -> int:
+    def bytes_beyond(self, others: FileIndex) -> int:
         """Give the bytes of all files together that go beyond those that `others` know."""
         beyond, theirs, size = 0, others._records, _SIZE.unpack_from
         for key, record in self._records.items():
@@ -155,15 +155,15 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
             beyond += max(0, behind)
         return beyond
 
-    def oldest_first(self) -> Known:
+    def oldest_first(self) -> FileIndex:
         """Give the same in the order of their ids, which grow with the time of their start."""
-        ordered = Known()
+        ordered = FileIndex()
         keys = sorted(self._records, key=lambda key: key if type(key) is int else 0)
         ordered._records = {key: self._records[key] for key in keys}
         ordered._odd = self._odd
         return ordered
 
-    def unlike(self, others: Known) -> Iterator[Key]:
+    def unlike(self, others: FileIndex) -> Iterator[Key]:
         """Give the keys of those that `others` does not know, or knows otherwise."""
         theirs, odd = others._records, self._odd or others._odd
         for key, record in self._records.items():
@@ -176,7 +176,7 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
             if known is None or self[id_of(key)] != others[id_of(key)]:
                 yield key
 
-    def without(self, found: Known) -> Iterator[RolloutId]:
+    def without(self, found: FileIndex) -> Iterator[RolloutId]:
         """Give those that are not among `found`."""
         theirs = found._records
         return (id_of(key) for key in self._records if key not in theirs)
@@ -186,7 +186,7 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
         for key, record in self._records.items():
             yield key, _SIZE.unpack_from(record)[0], record.endswith(b".zst")
 
-    def give(self, key: Key, to: Known) -> None:
+    def give(self, key: Key, to: FileIndex) -> None:
         """Have `to` know a rollout as it is known here, in the same bytes."""
         to._records[key] = self._records[key]
         if self._odd and id_of(key) in self._odd:
@@ -215,7 +215,7 @@ class Known(MutableMapping[RolloutId, RolloutFile]):
         self._records[key] = record
 
 
-class Line(Known):
+class WorkQueue(FileIndex):
     """Rollouts that stand in line."""
 
     __slots__ = ()

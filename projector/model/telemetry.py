@@ -35,7 +35,7 @@ class Durations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meters:
+class DaemonMetrics:
     """The daemon's numbers at one moment."""
 
     started_at_ms: int
@@ -73,10 +73,10 @@ class Meters:
     """How long ago `turned_at_ms` is, whatever was done to the clock; None: as that says."""
 
 
-class Audience(Protocol):
+class Telemetry(Protocol):
     """Who is told how the daemon does. Whatever fails there, no method raises."""
 
-    async def begin(self, settings: Settings, meters: Callable[[], Meters]) -> None:
+    async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
         """Hear where the numbers can be had. `settings` are those that hold."""
 
     async def beat(self, settings: Settings) -> None:
@@ -86,10 +86,10 @@ class Audience(Protocol):
         """Hear that the daemon leaves."""
 
 
-class Nobody:
+class NullTelemetry:
     """No audience."""
 
-    async def begin(self, settings: Settings, meters: Callable[[], Meters]) -> None:
+    async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
         """Do nothing."""
 
     async def beat(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Literal, NamedTuple
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import RolloutFile
 from projector.read.file_reader import CHUNK_BYTES, File, Opener, OpenFile, Unpacked
 
@@ -49,7 +49,7 @@ class Agreements:
             start = max(0, known.upto - _OVERLAP)
         try:
             verdict, upto = self._compare(one, other, start)
-        except SetAside:
+        except RolloutUnreadable:
             return "differ"
         self._known[key] = _Agreed(one, other, verdict, upto)
         return verdict

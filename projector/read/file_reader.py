@@ -1,8 +1,8 @@
 """Bytes of a rollout, plain or .zst, piece by piece within fixed memory.
 
 Files are opened for reading only, never locked or touched, and without moving their access time
-where the system allows it. What is wrong with the world is raised as `SetAside`; what is wrong
-with the compressed data is an `Anomaly`, after all that can be read has been given.
+where the system allows it. What is wrong with the world is raised as `RolloutUnreadable`; what is
+wrong with the compressed data is an `Anomaly`, after all that can be read has been given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, Self
 
 from projector.model.changes import Anomaly
-from projector.model.errors import SetAside, TooManyOpenFiles, Vanished
+from projector.model.errors import RolloutMissing, RolloutUnreadable, TooManyOpenFiles
 from projector.model.ids import Offset
 from projector.model.regular_file import NotRegularFile, open_regular, pread_fully
 
@@ -66,15 +66,15 @@ class OpenFile:
         """Open it.
 
         Raises:
-            Vanished: there is none.
-            SetAside: it cannot be read, or is no file.
+            RolloutMissing: there is none.
+            RolloutUnreadable: it cannot be read, or is no file.
         """
         self.path = path
         self._fd = -1
         try:
             self._fd = open_regular(path)
         except NotRegularFile as error:
-            raise SetAside(
+            raise RolloutUnreadable(
                 f"{path}: {error.strerror}", hint="Move it away: only rollouts belong here"
             ) from error
         except OSError as error:
@@ -84,7 +84,7 @@ class OpenFile:
         """Read `length` bytes from `offset` on; fewer only at the end of the file.
 
         Raises:
-            SetAside: the disk or the network failed.
+            RolloutUnreadable: the disk or the network failed.
         """
         try:
             return pread_fully(self._fd, length, offset)
@@ -95,7 +95,7 @@ class OpenFile:
         """Tell which file is open.
 
         Raises:
-            SetAside: the network failed.
+            RolloutUnreadable: the network failed.
         """
         try:
             return _identity(os.fstat(self._fd))
@@ -121,8 +121,8 @@ def identity_of(path: str) -> Identity:
     """Tell which file a path leads to now.
 
     Raises:
-        Vanished: to none.
-        SetAside: the folder cannot be read.
+        RolloutMissing: to none.
+        RolloutUnreadable: the folder cannot be read.
     """
     try:
         return _identity(os.stat(path))
@@ -134,23 +134,25 @@ def _identity(found: os.stat_result) -> Identity:
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _set_aside(path: str, error: OSError) -> SetAside:
+def _set_aside(path: str, error: OSError) -> RolloutUnreadable:
     """Say what an error of the system means for a rollout."""
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR | errno.ESTALE:
-            return Vanished(f"{path}: not there any more")
+            return RolloutMissing(f"{path}: not there any more")
         case errno.EACCES | errno.EPERM:
-            return SetAside(
+            return RolloutUnreadable(
                 f"{path}: permission denied", hint=f"Mend: chmod u+r {path}, or run as its owner"
             )
         case errno.EIO:
-            return SetAside(f"{path}: the disk cannot read it", hint="Check the disk (dmesg)")
+            return RolloutUnreadable(
+                f"{path}: the disk cannot read it", hint="Check the disk (dmesg)"
+            )
         case errno.ELOOP:
-            return SetAside(f"{path}: links in a circle", hint="Remove the link")
+            return RolloutUnreadable(f"{path}: links in a circle", hint="Remove the link")
         case errno.EMFILE | errno.ENFILE:
             return TooManyOpenFiles.at(path)
         case _:
-            return SetAside(f"{path}: cannot be read: {error.strerror or error}")
+            return RolloutUnreadable(f"{path}: cannot be read: {error.strerror or error}")
 
 
 class Unpacked:
@@ -175,7 +177,7 @@ class Unpacked:
         """Give at most `length` bytes more; none: `ended` says whether to ask again.
 
         Raises:
-            SetAside: the disk or the network failed.
+            RolloutUnreadable: the disk or the network failed.
         """
         for _ in range(_IDLE_STEPS):  # of headers and empty frames, which give nothing
             if self.ended:

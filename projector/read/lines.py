@@ -24,7 +24,7 @@ from functools import partial
 from itertools import accumulate, repeat
 from typing import Final
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import TAIL_BYTES, Line, Offset
 
 #: Longest line that is kept, in bytes without its newline.
@@ -91,7 +91,7 @@ class Splitter:
         """Take the next bytes; give the lines that they complete, at most `most` of them.
 
         Raises:
-            SetAside: a long line cannot be fetched, or is not what went by.
+            RolloutUnreadable: a long line cannot be fetched, or is not what went by.
         """
         parts = piece.split(b"\n", most)
         looked_at = len(piece) - len(parts[-1])
@@ -202,7 +202,7 @@ class Splitter:
         """End the torn line: `piece` is what came before its newline.
 
         Raises:
-            SetAside: it cannot be fetched, or is not what went by.
+            RolloutUnreadable: it cannot be fetched, or is not what went by.
         """
         self._keep(piece)
         start, end = self.offset, Offset(self.offset + self.torn + 1)
@@ -227,7 +227,7 @@ class Splitter:
         if same and self.checksum is not None:
             same = zlib.crc32(data, self.checksum) == self._running
         if not same:
-            raise SetAside(f"the line at byte {self.offset} changed while it was read")
+            raise RolloutUnreadable(f"the line at byte {self.offset} changed while it was read")
         return data
 
     def _bounded(self, line: Line) -> Line:

@@ -47,7 +47,7 @@ def fingerprint(offset: int, head: bytes, tail: bytes, checksum: int | None) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class FileFacts:
     """What can be told of the file without reading it again."""
 
     size: int | None
@@ -61,19 +61,19 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class Resume:
     """There may be more from `offset` on."""
 
     offset: Offset
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class UpToDate:
     """Nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
-class StartOver:
+class Restart:
     """These are not the bytes that were read: project the rollout anew."""
 
     reason: str
@@ -84,26 +84,26 @@ class Undecided:
     """Not all of what must be looked at was; `resume` goes on with it."""
 
 
-Decision = GoOn | Wait | StartOver | Undecided
+Decision = Resume | UpToDate | Restart | Undecided
 
 
-def resume(checkpoint: Checkpoint | None, facts: Facts) -> Decision:
+def resume(checkpoint: Checkpoint | None, facts: FileFacts) -> Decision:
     """Decide where reading goes on. None: the rollout was never seen."""
     if checkpoint is None:
         return decide(Offset(0), None, facts)
     return decide(checkpoint.offset, checkpoint.fingerprint, facts)
 
 
-def decide(offset: Offset, known: Fingerprint | None, facts: Facts) -> Decision:
+def decide(offset: Offset, known: Fingerprint | None, facts: FileFacts) -> Decision:
     """Decide where reading goes on behind `offset`; `known` None: nothing was read before it."""
     if facts.size is not None and facts.size < offset:
-        return StartOver(f"cut to {facts.size} of {offset} bytes")
+        return Restart(f"cut to {facts.size} of {offset} bytes")
     if known is not None and offset:
         if facts.head is not None and facts.head != known.head:
-            return StartOver("other bytes at its start")
+            return Restart("other bytes at its start")
         if facts.tail is not None and facts.tail != known.tail:
-            return StartOver(f"other bytes before byte {offset}")
+            return Restart(f"other bytes before byte {offset}")
     done = offset if facts.read_to is None else max(offset, facts.read_to)
     if facts.size == done and (known is not None or facts.read_to is not None):
-        return Wait()
-    return GoOn(offset)
+        return UpToDate()
+    return Resume(offset)

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Final, Self
 
 from projector.model.changes import Anomaly
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Line, Offset
 from projector.read.file_reader import (
     CHUNK_BYTES,
@@ -32,8 +32,8 @@ from projector.read.frames import unpacked_size
 from projector.read.lines import MAX_LINE, Splitter
 from projector.read.resume import (
     Decision,
-    Facts,
-    StartOver,
+    FileFacts,
+    Restart,
     Undecided,
     decide,
     digest,
@@ -118,12 +118,12 @@ class RolloutReader:
         return self._exhausted and not self._ahead
 
     @property
-    def torn(self) -> int:
+    def partial_bytes(self) -> int:
         """Bytes behind the last newline that were read, and wait for theirs."""
         return self._splitter.torn
 
     @property
-    def unfinished(self) -> Line | None:
+    def partial_line(self) -> Line | None:
         """The last line, whose newline has not come, as if it had.
 
         None: there is none, it is long, or it cannot be a whole record.
@@ -151,13 +151,13 @@ class RolloutReader:
     def resume(self, max_bytes: int | None = None) -> Decision:
         """Look at the file and decide whether reading may go on from `offset`.
 
-        After `GoOn`, `read` gives what there is; after `StartOver`, call `start_over` first;
+        After `Resume`, `read` gives what there is; after `Restart`, call `start_over` first;
         after `Undecided`, call it again. `max_bytes`: so much of a compressed file is unpacked
         at once; None: all before `offset`.
 
         Raises:
-            Vanished: the file is not there any more.
-            SetAside: it cannot be read, or is too damaged to tell.
+            RolloutMissing: the file is not there any more.
+            RolloutUnreadable: it cannot be read, or is too damaged to tell.
         """
         file, identity = self._look()
         if self._packed:
@@ -200,7 +200,7 @@ class RolloutReader:
         decision = decide(
             offset,
             known,
-            Facts(
+            FileFacts(
                 size=size,
                 head=digest(head),
                 tail=digest(tail),
@@ -208,7 +208,7 @@ class RolloutReader:
             ),
         )
         self._size = size
-        if not isinstance(decision, StartOver):
+        if not isinstance(decision, Restart):
             if len(self._head) < len(head):
                 self._head = head
             if self._position == offset:
@@ -228,7 +228,7 @@ class RolloutReader:
             return decide(
                 self._offset,
                 self._standing(),
-                Facts(
+                FileFacts(
                     size=self._position if self.at_end else None,
                     read_to=self._position if self.at_end else None,
                 ),
@@ -238,8 +238,8 @@ class RolloutReader:
             self._stream, stream = None, Unpacked(file)
             size = unpacked_size(file.pread)
             head = self._unpack(stream, min(HEAD_BYTES, offset))
-            told = decide(offset, known, Facts(size=size, head=digest(head)))
-            if isinstance(told, StartOver):
+            told = decide(offset, known, FileFacts(size=size, head=digest(head)))
+            if isinstance(told, Restart):
                 self._refuse_damage(stream)
                 return told
             if size == offset and known is not None:
@@ -257,8 +257,8 @@ class RolloutReader:
         if stream.position < offset:
             self._refuse_damage(stream)
             size = stream.position
-        decision = decide(offset, known, Facts(size=size, tail=digest(tail)))
-        if not isinstance(decision, StartOver):
+        decision = decide(offset, known, FileFacts(size=size, tail=digest(tail)))
+        if not isinstance(decision, Restart):
             self._stream = stream
             self._head, self._known, self._tail, self._edge = head, known, tail, tail
             self._exhausted = stream.ended
@@ -267,7 +267,7 @@ class RolloutReader:
     def _refuse_damage(self, stream: Unpacked) -> None:
         """Not every byte before the checkpoint can be unpacked: that says nothing of the rows."""
         if stream.anomaly is not None:
-            raise SetAside(
+            raise RolloutUnreadable(
                 f"{self.path}: {stream.anomaly.detail}: {stream.position} of the {self._offset}"
                 " bytes projected from it can be read",
                 hint="Its rows stay. Restore the file, or run `projector rebuild` for this thread",
@@ -298,7 +298,7 @@ class RolloutReader:
         None at all while `at_end` is false: in the midst of a long line; call again.
 
         Raises:
-            SetAside: the disk or the network failed.
+            RolloutUnreadable: the disk or the network failed.
         """
         assert self._file is not None, "resume() comes first"
         lines: list[Line] = []
@@ -307,7 +307,7 @@ class RolloutReader:
             if not piece:
                 try:
                     piece = self._pull(min(max_bytes, self._chunk_bytes))
-                except SetAside:
+                except RolloutUnreadable:
                     if lines:
                         break  # give what was read; if it is no passing fault it comes again
                     raise
@@ -396,7 +396,7 @@ class RolloutReader:
         self._batch, self._ahead = [], b""
         self._exhausted = True
 
-    def let_go(self) -> None:
+    def release_lines(self) -> None:
         """Let go of the lines last given: from now on only `offset` has a fingerprint.
 
         Of a torn line nothing is held that can be read again.

@@ -10,7 +10,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import Checkpoint, RolloutFile
 from projector.read.file_reader import CHUNK_BYTES, Opener, OpenFile, Unpacked
 
@@ -27,7 +27,7 @@ class PrefixCheck:
         """Open the file.
 
         Raises:
-            SetAside: it cannot be read.
+            RolloutUnreadable: it cannot be read.
         """
         self.checkpoint = checkpoint
         self.bytes_read = 0
@@ -43,7 +43,7 @@ class PrefixCheck:
             """As it lay when it was opened."""
             packed = file.name.compressed and self._file.pread(1, 0) != _PLAIN
             self._stream = Unpacked(self._file) if packed else None
-        except SetAside:
+        except RolloutUnreadable:
             self.close()
             raise
 
@@ -53,7 +53,7 @@ class PrefixCheck:
         None: not all were compared, call again. True also where they cannot be compared.
 
         Raises:
-            SetAside: they cannot be read.
+            RolloutUnreadable: they cannot be read.
         """
         if self.checkpoint.fingerprint.checksum is None:
             return True
@@ -78,7 +78,7 @@ class PrefixCheck:
         if piece or not self._stream.ended:
             return piece
         if self._stream.anomaly is not None:
-            raise SetAside(f"{self.file.path}: {self._stream.anomaly.detail}")
+            raise RolloutUnreadable(f"{self.file.path}: {self._stream.anomaly.detail}")
         return None
 
     def close(self) -> None:

@@ -12,10 +12,17 @@ from typing import Any, Final
 import orjson
 
 from projector.decode.parse import parse
-from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
-from projector.model.errors import StateUnknown
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    Lookup,
+    LookupResult,
+    SessionHeader,
+    ThreadMetadata,
+)
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId
-from projector.reduce.migrated import MaybeMigratedReducer
+from projector.reduce.migrated import MigratedReducer
 from projector.reduce.protocol import Reducer
 
 _UNDECIDED: Final = b'{"reducer":"undecided","state":null}'
@@ -40,28 +47,28 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
     """Give the reducer of a rollout as `save` left it.
 
     Raises:
-        StateUnknown: the state is of another version.
+        IncompatibleState: the state is of another version.
     """
     noted, state = _noted(state)
     if state == _UNDECIDED:
         return _Chosen(rollout_id, thread_id, None, noted)
     inner = state[state.find(b":", len(b'{"reducer":')) + 1 : -1]
     if state.startswith(_PAGINATED):
-        chosen: Reducer = MaybeMigratedReducer.resume(rollout_id, thread_id, inner)
+        chosen: Reducer = MigratedReducer.resume(rollout_id, thread_id, inner)
         return _Chosen(rollout_id, thread_id, chosen, noted)
     if state.startswith(_LEGACY):
         from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
 
         chosen = LegacyReducer.resume(rollout_id, thread_id, inner)
         return _Chosen(rollout_id, thread_id, chosen, noted)
-    raise StateUnknown("a saved state of another version", hint=_HINT)
+    raise IncompatibleState("a saved state of another version", hint=_HINT)
 
 
 def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
     """Split a saved state into what was noted and the rest.
 
     Raises:
-        StateUnknown: the state is of another version.
+        IncompatibleState: the state is of another version.
     """
     if not state.startswith(_NOTED):
         return {}, state
@@ -69,7 +76,7 @@ def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
     try:
         return orjson.loads(state[len(_NOTED) : end]), b"{" + state[end + 1 :]
     except orjson.JSONDecodeError as error:
-        raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
+        raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
 
 
 def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
@@ -92,16 +99,16 @@ class _Chosen:
         self._rollout = rollout_id
         self._thread = thread_id
         self._chosen = chosen
-        self._header = Header(mode="paginated")
-        self._meta = Meta()
+        self._header = SessionHeader(mode="paginated")
+        self._meta = ThreadMetadata()
 
     @property
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What the first session_meta said."""
         return self._header if self._chosen is None else self._chosen.header
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> ThreadMetadata:
         """What the records so far say of the thread."""
         return self._meta if self._chosen is None else self._chosen.meta
 
@@ -115,26 +122,26 @@ class _Chosen:
         """How many earlier rows it holds in memory."""
         return 0 if self._chosen is None else self._chosen.remembered
 
-    def wants(self, lines: Sequence[Line]) -> Wants:
+    def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Tell which earlier rows must be known; before the first record there are none."""
-        return Wants() if self._chosen is None else self._chosen.wants(lines)
+        return Lookup() if self._chosen is None else self._chosen.lookup(lines)
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember what the store has of the rows in `asked`."""
         if self._chosen is not None:
-            self._chosen.learn(asked, found)
+            self._chosen.provide(asked, found)
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state, under the name of the reducer that made it."""
         state = _UNDECIDED
         if self._chosen is not None:
-            kind = _PAGINATED if isinstance(self._chosen, MaybeMigratedReducer) else _LEGACY
-            state = kind + self._chosen.save() + b"}"
+            kind = _PAGINATED if isinstance(self._chosen, MigratedReducer) else _LEGACY
+            state = kind + self._chosen.dump_state() + b"}"
         if not self._noted:
             return state
         return _NOTED + orjson.dumps(self._noted) + b"," + state[1:]
 
-    def take(self, lines: Sequence[Line]) -> list[Change]:
+    def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, and give what they change; of anomalies no more than `NOTES_MAX`."""
         changes = self._take(lines)
         if Anomaly not in map(type, changes):
@@ -159,7 +166,7 @@ class _Chosen:
 
     def _take(self, lines: Sequence[Line]) -> list[Change]:
         if self._chosen is not None:
-            return self._chosen.take(lines)
+            return self._chosen.apply(lines)
         changes: list[Change] = []
         for at, line in enumerate(lines):
             parsed = parse(line)
@@ -174,13 +181,13 @@ class _Chosen:
                 )
                 continue
             self._chosen = self._choose(records[0])
-            changes.extend(self._chosen.take(lines[at:]))
+            changes.extend(self._chosen.apply(lines[at:]))
             break
         return changes
 
     def _choose(self, record: dict[str, Any]) -> Reducer:
         if _is_paginated(record):
-            return MaybeMigratedReducer.start(self._rollout, self._thread)
+            return MigratedReducer.start(self._rollout, self._thread)
         return _legacy(self._rollout, self._thread)
 
 

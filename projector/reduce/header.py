@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from projector.decode import lossless_json as exact
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import I64_MAX, Object, thread_id
 from projector.decode.times import to_ms
-from projector.model.changes import Base, EventType, Header, Meta
+from projector.model.changes import BaseRef, EventType, SessionHeader, ThreadMetadata
 from projector.model.ids import Offset, Ordinal, RolloutId, ThreadId
 
 #: Where threads come from that do not say it.
@@ -26,10 +26,10 @@ _GIT: Final = {
 }
 
 
-def header(payload: Object, recorded_at_ms: int | None) -> Header:
+def header(payload: Object, recorded_at_ms: int | None) -> SessionHeader:
     """Give the header of a paginated rollout from its first session_meta."""
     created = to_ms(payload.get("timestamp"))
-    return Header(
+    return SessionHeader(
         mode="paginated",
         thread_id=_thread(payload.get("id")),
         base=_base(payload.get("history_base")),
@@ -48,7 +48,7 @@ def header(payload: Object, recorded_at_ms: int | None) -> Header:
     )
 
 
-def renewed(header: Header, payload: Object) -> Header:
+def renewed(header: SessionHeader, payload: Object) -> SessionHeader:
     """Return the header after a later session_meta of the same thread.
 
     What it says of the thread's source, release and agent wins, as in the rows of Codex 0.171.
@@ -75,7 +75,7 @@ def other_thread(claimed: ThreadId | None, named: ThreadId) -> str | None:
     return f"the header is of thread {claimed}, the file's name of {named}"
 
 
-def describe(meta: Meta, payload: Object) -> None:
+def describe(meta: ThreadMetadata, payload: Object) -> None:
     """Take over what a session_meta says of the thread."""
     for name in _LINES:
         value = _text(payload, name)
@@ -101,7 +101,7 @@ def _ordinal(value: Any) -> Ordinal | None:
 def _thread(value: Any) -> ThreadId | None:
     try:
         return ThreadId(thread_id(value, ""))
-    except Refused:
+    except DecodeError:
         return None
 
 
@@ -113,7 +113,7 @@ def _parent(payload: Object) -> ThreadId | None:
     return _thread(payload.get("parent_thread_id")) or _thread(parent)
 
 
-def _base(value: Any) -> Base | None:
+def _base(value: Any) -> BaseRef | None:
     if type(value) is not dict:
         return None
     rollout = _thread(value.get("thread_id"))
@@ -121,7 +121,7 @@ def _base(value: Any) -> Base | None:
     offset = _ordinal(value.get("end_byte_offset"))
     if rollout is None or ordinal is None or offset is None:
         return None
-    return Base(rollout_id=RolloutId(rollout), end_ordinal=ordinal, end_offset=Offset(offset))
+    return BaseRef(rollout_id=RolloutId(rollout), end_ordinal=ordinal, end_offset=Offset(offset))
 
 
 def _source(payload: Object) -> str | None:
@@ -132,7 +132,7 @@ def _source(payload: Object) -> str | None:
 
 
 def events(
-    header: Header, rollout: RolloutId, thread: ThreadId
+    header: SessionHeader, rollout: RolloutId, thread: ThreadId
 ) -> tuple[tuple[EventType, Object], ...]:
     """Give the events that the beginning of a rollout tells of, each with its payload.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from projector.model.changes import Change, Found, Header, Meta, Wants
+from projector.model.changes import Change, Lookup, LookupResult, SessionHeader, ThreadMetadata
 from projector.model.ids import Line, Ordinal
 
 
@@ -27,11 +27,11 @@ class Reducer(Protocol):
     """
 
     @property
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What the first session_meta said."""
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> ThreadMetadata:
         """What the records so far say of the thread."""
 
     @property
@@ -42,7 +42,7 @@ class Reducer(Protocol):
     def remembered(self) -> int:
         """How many earlier rows it holds in memory."""
 
-    def wants(self, lines: Sequence[Line]) -> Wants:
+    def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Tell which earlier rows must be known before `lines` are taken; empty: none (any more).
 
         Repeatable: asking again, or asking for other lines in between, changes no answer and
@@ -51,11 +51,11 @@ class Reducer(Protocol):
         that it still remembers.
         """
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember the store's answer to `asked`. Asked for and not in it: it does not exist."""
 
-    def take(self, lines: Sequence[Line]) -> list[Change]:
+    def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state after the last `take`: small JSON with a version in it."""

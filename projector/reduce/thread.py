@@ -9,7 +9,7 @@ import uuid
 from typing import Final
 
 from projector.decode.fields import Object
-from projector.model.changes import Header, Meta
+from projector.model.changes import SessionHeader, ThreadMetadata
 from projector.model.whitespace import WHITE_SPACE
 
 #: Codex's editor plugins put their context before this line.
@@ -42,7 +42,7 @@ def preview(shown: Object) -> str | None:
     return text or (IMAGE if image else None)
 
 
-def settings(meta: Meta, payload: Object) -> None:
+def settings(meta: ThreadMetadata, payload: Object) -> None:
     """Take over a `thread_settings_applied`."""
     applied = payload.get("thread_settings")
     if type(applied) is not dict:
@@ -54,19 +54,19 @@ def settings(meta: Meta, payload: Object) -> None:
         meta.cwd = applied["cwd"]
 
 
-def context(meta: Meta, payload: Object) -> None:
+def context(meta: ThreadMetadata, payload: Object) -> None:
     """Take over a `turn_context`. Its cwd is the turn's, not the thread's."""
     _model(meta, payload, "effort")
 
 
-def _model(meta: Meta, fields: Object, effort: str) -> None:
+def _model(meta: ThreadMetadata, fields: Object, effort: str) -> None:
     if type(fields.get("model")) is str:
         meta.model = fields["model"]
         held = fields.get(effort)
         meta.reasoning_effort = held if type(held) is str else None
 
 
-def goal(meta: Meta, payload: Object) -> None:
+def goal(meta: ThreadMetadata, payload: Object) -> None:
     """Take over a `thread_goal_updated`: the first objective stays."""
     told = payload.get("goal")
     if meta.goal is None and type(told) is dict and type(told.get("objective")) is str:
@@ -87,7 +87,7 @@ def has_odd_rate(payload: Object) -> bool:
     return False
 
 
-def may_copy(header: Header) -> bool:
+def may_copy(header: SessionHeader) -> bool:
     """Tell whether a rollout may begin with a copy of another thread's records."""
     subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
     return header.base is None and (header.forked_from_id is not None or subagent)

@@ -10,14 +10,14 @@ from projector.logs import events as log
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.settings import Settings
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Survey, Surveyor, note_second_files, notes_of
+from projector.run.file_catalog import FileCatalog, Survey, note_second_files, notes_of
 from projector.run.names import NameReader
-from projector.run.prefetch import Ahead
+from projector.run.prefetch import Prefetcher
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 from projector.store.protocol import Store
-from projector.store.rollout_status import Standings
+from projector.store.rollout_status import RolloutStatuses
 
 
 async def backfill(
@@ -26,7 +26,7 @@ async def backfill(
     *,
     selection: Sequence[str],
     progress: Progress,
-    ahead: Ahead | None = None,
+    ahead: Prefetcher | None = None,
 ) -> Summary:
     """Project every rollout of the homes, or those of `selection`, to its last whole line.
 
@@ -41,9 +41,9 @@ async def backfill(
         StoreUnavailable: the database cannot be written. All that was committed stays.
     """
     began = time.monotonic()
-    surveyor = Surveyor(settings.codex_homes)
-    await store.index(settings.search.index, settings.search.max_text_bytes)
-    standings = await store.standings()
+    surveyor = FileCatalog(settings.codex_homes)
+    await store.configure_search(settings.search.index, settings.search.max_text_bytes)
+    standings = await store.statuses()
     look = await asyncio.to_thread(
         (lambda: surveyor.named(selection)) if selection else surveyor.everything
     )
@@ -53,7 +53,7 @@ async def backfill(
     def done(file: RolloutFile) -> None:
         progress.advance(1, file.size)
 
-    rounds = Rounds(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
+    rounds = Scheduler(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
     rounds.remember(standings)
     rounds.read_last(dict.fromkeys(await store.attempts(count=False), 0))
     if selection:
@@ -77,13 +77,13 @@ async def backfill(
         rounds.close()
     if selection:
         for rollout_id, notes in notes_of(look.passed_over).items():
-            await store.note(rollout_id, notes)
+            await store.add_anomalies(rollout_id, notes)
     else:
         await note_second_files(store, look.passed_over, look.files)
-    await store.name(await NameReader().read(*settings.codex_homes))
+    await store.set_names(await NameReader().read(*settings.codex_homes))
     gone = [rollout_id for rollout_id, file in missed.items() if file is None]
-    await store.gone(gone, purge=settings.run.on_delete == "purge")
-    while await store.fill_index():
+    await store.mark_missing(gone, purge=settings.run.on_delete == "purge")
+    while await store.backfill_search():
         pass
     await prune(store, settings)
     totals = await store.totals()
@@ -113,7 +113,7 @@ async def backfill(
 
 
 def _missed(
-    surveyor: Surveyor, look: Survey, standings: Standings
+    surveyor: FileCatalog, look: Survey, standings: RolloutStatuses
 ) -> dict[RolloutId, RolloutFile | None]:
     """Look again for the rollouts that a look at all homes missed; None: it is gone.
 

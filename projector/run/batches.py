@@ -76,7 +76,7 @@ def batch_of(
     `lines`: those that the reader gave last, or their beginning. `notes`: changes that come
     before theirs.
     """
-    changes = [*notes, *reducer.take(lines)]
+    changes = [*notes, *reducer.apply(lines)]
     words = None if limits.indexing is None else limits.indexing.words
     for at, change in enumerate(changes):
         if type(change) is ItemRow and change.shown is not None:
@@ -91,7 +91,7 @@ def batch_of(
             offset=end,
             next_ordinal=reducer.next_ordinal,
             fingerprint=reader.fingerprint(end),
-            state=reducer.save(),
+            state=reducer.dump_state(),
         ),
         header=reducer.header,
         meta=reducer.meta,

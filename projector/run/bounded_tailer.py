@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 from projector.model.ids import Line, Offset, RolloutFile
 from projector.run.batches import Limits
-from projector.run.tailer import Tail
+from projector.run.tailer import Tailer
 from projector.store.protocol import Batch, Store
 
 
-class UpTo(Tail):
+class BoundedTailer(Tailer):
     """A tail that stops where it is told; what was read beyond is kept for the next place."""
 
     def __init__(self, store: Store, limits: Limits, file: RolloutFile) -> None:
@@ -60,7 +60,7 @@ class UpTo(Tail):
         if await self.more():
             line: Line | None = self._held[0]
         else:
-            line = None if self._reader is None else self._reader.unfinished
+            line = None if self._reader is None else self._reader.partial_line
         return None if line is None else await self._ahead(line)
 
     async def _read(self, most: int) -> list[Line]:

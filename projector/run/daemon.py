@@ -20,22 +20,22 @@ from contextlib import suppress
 from typing import Final
 
 from projector import __version__
-from projector.discover.hints import Hints
+from projector.discover.hints import ChangeHints
 from projector.discover.watch import Mode, Watch
 from projector.logs import events as log
 from projector.model.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.settings import Search, Settings
-from projector.model.telemetry import Audience, Meters, Nobody
+from projector.model.telemetry import DaemonMetrics, NullTelemetry, Telemetry
 from projector.run import systemd
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Survey, Surveyor, note_second_files
+from projector.run.file_catalog import FileCatalog, Survey, note_second_files
 from projector.run.names import NameReader
 from projector.run.open_files import exhausted
 from projector.run.reload import changed
 from projector.run.retention import prune
-from projector.run.scheduler import Rounds
-from projector.run.systemd import Pulse
+from projector.run.scheduler import Scheduler
+from projector.run.systemd import Watchdog
 from projector.store.protocol import DaemonState, Heartbeat, Holder, Store
 
 #: After SIGTERM, a server that does not answer is waited for so long, in seconds.
@@ -63,8 +63,8 @@ async def follow(
     settings: Settings,
     *,
     load: Callable[[], Settings] | None = None,
-    pulse: Pulse | None = None,
-    audience: Audience | None = None,
+    pulse: Watchdog | None = None,
+    audience: Telemetry | None = None,
     opening: Callable[[], Awaitable[None]] | None = None,
 ) -> bool:
     """Follow the homes until SIGTERM or SIGINT; what was read is committed before it returns.
@@ -126,8 +126,8 @@ class Daemon:
         stop: asyncio.Event,
         *,
         load: Callable[[], Settings] | None = None,
-        pulse: Pulse | None = None,
-        audience: Audience | None = None,
+        pulse: Watchdog | None = None,
+        audience: Telemetry | None = None,
         opening: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Get ready; `run` begins."""
@@ -140,10 +140,10 @@ class Daemon:
         self._stop = stop
         self._load = load
         self._to_reload = False
-        self._pulse = pulse or Pulse()
-        self._audience = audience or Nobody()
-        self._surveyor = Surveyor(settings.codex_homes)
-        self._rounds = Rounds(
+        self._pulse = pulse or Watchdog()
+        self._audience = audience or NullTelemetry()
+        self._surveyor = FileCatalog(settings.codex_homes)
+        self._rounds = Scheduler(
             store, limits_of(settings), self._surveyor.rollout, on_step=self._pulse
         )
         self._names = NameReader()
@@ -155,7 +155,7 @@ class Daemon:
         )
         self._anew = False
         """The database is another one than before: nothing that is known of it holds."""
-        self._inbox: list[Hints] = []
+        self._inbox: list[ChangeHints] = []
         self._wake = asyncio.Event()
         self._scanning: asyncio.Task[Survey] | None = None
         self._rescan = False
@@ -199,7 +199,7 @@ class Daemon:
         held: list[bool] = []
 
         async def hold() -> None:
-            await self._store.hold(self._holder)
+            await self._store.acquire_lock(self._holder)
             held.append(True)
 
         try:
@@ -248,14 +248,14 @@ class Daemon:
     async def _remember(self) -> None:
         """Know what the store has."""
         await self._index()
-        self._rounds.remember(await self._store.standings())
+        self._rounds.remember(await self._store.statuses())
         self._surveyor.remember(self._rounds.seen)
         self._rounds.read_last(await self._store.attempts(count=True))
 
     async def _index(self) -> None:
         """Say what is to be indexed; what is not yet is filled in while there is no news."""
         search = self._settings.search
-        await self._store.index(search.index, search.max_text_bytes)
+        await self._store.configure_search(search.index, search.max_text_bytes)
         self._indexed, self._filling = search, True
 
     async def _begin_anew(self) -> None:
@@ -298,7 +298,7 @@ class Daemon:
             await self._beat()
         if self._filling and not self._inbox:
             # A step at a time, and none while there is news.
-            self._filling = await self._store.fill_index()
+            self._filling = await self._store.backfill_search()
             return
         await self._wait()
 
@@ -362,7 +362,7 @@ class Daemon:
             self._watch.rescan_every(found.settings.run.rescan_s)
         systemd.ready(self._said())
 
-    async def _heed(self, hints: Hints) -> None:
+    async def _heed(self, hints: ChangeHints) -> None:
         """Put the rollouts that hints name in line, ahead of those that a scan found."""
         if hints.names:
             await self._read_names()
@@ -387,7 +387,7 @@ class Daemon:
 
     async def _read_names(self) -> None:
         """Take the names that all homes have; one home alone could not tell which is newest."""
-        await self._store.name(await self._names.read(*self._settings.codex_homes))
+        await self._store.set_names(await self._names.read(*self._settings.codex_homes))
 
     async def _heed_scan(self) -> None:
         """Begin a scan that is due, and take what a finished one found."""
@@ -406,7 +406,7 @@ class Daemon:
             if self._surveyor.rollout(file) is None
         ]
         if gone:
-            await self._store.gone(gone, purge=self._settings.run.on_delete == "purge")
+            await self._store.mark_missing(gone, purge=self._settings.run.on_delete == "purge")
             for rollout_id in gone:
                 log.event("rollout.vanished", rollout=rollout_id)
                 self._rounds.forget(rollout_id)
@@ -498,7 +498,7 @@ class Daemon:
         said = phase or self._phase
         heartbeat = self._heartbeat(said)
         await self._publish(heartbeat)
-        await self._store.beat(heartbeat)
+        await self._store.write_heartbeat(heartbeat)
         self._beaten, self._beaten_phase = time.monotonic(), said
         self._beaten_at_ms = _now_ms()
         systemd.status(self._said(said))
@@ -509,10 +509,10 @@ class Daemon:
         rollouts, behind = len(self._rounds.seen), self._rounds.behind_bytes
         return f"{phase or self._phase} {rollouts} rollouts, {behind} bytes behind"
 
-    def meters(self) -> Meters:
+    def meters(self) -> DaemonMetrics:
         """Give the numbers of now."""
         rounds, counters = self._rounds, self._rounds.counters
-        return Meters(
+        return DaemonMetrics(
             started_at_ms=self._holder.started_at_ms,
             turned_at_ms=self._pulse.at_ms,
             beat_at_ms=self._beaten_at_ms,

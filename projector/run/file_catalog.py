@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from os.path import abspath, lexists
 from typing import Final
 
-from projector.discover.duplicates import Choice, PassedOver, against, choose, noted_path
-from projector.discover.hints import Hints
+from projector.discover.duplicates import (
+    DuplicateFile,
+    SelectedFile,
+    choose,
+    compare_with,
+    noted_path,
+)
+from projector.discover.hints import ChangeHints
 from projector.discover.paths import scan_path
 from projector.discover.scan import (
     ARCHIVED,
@@ -17,12 +23,12 @@ from projector.discover.scan import (
     Listings,
     Scan,
     joined,
-    look,
-    look_over,
     scan_folder,
+    scan_homes,
+    stat_rollout,
 )
 from projector.model.changes import Anomaly
-from projector.model.file_index import Known
+from projector.model.file_index import FileIndex
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName
 from projector.read.compare_files import Agreements
 from projector.store.protocol import Store
@@ -35,8 +41,8 @@ LISTED_EVERY: Final = 10
 class Survey:
     """One look at all homes, or at what was named."""
 
-    files: Known
-    passed_over: tuple[PassedOver, ...]
+    files: FileIndex
+    passed_over: tuple[DuplicateFile, ...]
     """Further files of rollouts that are in `files`."""
     faults: tuple[Fault, ...]
     scan: Scan
@@ -52,13 +58,15 @@ class Survey:
         for some in known:
             absent = (
                 some.without(self.files)
-                if isinstance(some, Known)
+                if isinstance(some, FileIndex)
                 else (one for one in some if one not in self.files)
             )
             for rollout_id in absent:
                 missing.setdefault(rollout_id, some[rollout_id])
         return {
-            rollout_id: file for rollout_id, file in missing.items() if self.scan.vouches_for(file)
+            rollout_id: file
+            for rollout_id, file in missing.items()
+            if self.scan.confirms_missing(file)
         }
 
 
@@ -71,37 +79,37 @@ class Hinted:
     """Rollouts that are no longer at such a path: moved, or gone."""
 
 
-class Surveyor:
+class FileCatalog:
     """Looks again and again, and remembers what it need not look at twice."""
 
     def __init__(self, homes: Sequence[str]) -> None:
         """Look at these CODEX_HOMEs."""
         self.homes = tuple(homes)
         self._agreements = Agreements()
-        self._known = Known()
+        self._known = FileIndex()
         self._listings: Listings = {}
         self._looks = 0
 
-    def remember(self, known: Known) -> None:
+    def remember(self, known: FileIndex) -> None:
         """Know how rollouts lay before the first look; it may change meanwhile."""
         self._known = known
 
     def everything(self) -> Survey:
         """Look at all homes. Blocks: call it in a thread."""
-        several: dict[RolloutId, Choice] = {}
+        several: dict[RolloutId, SelectedFile] = {}
 
         def other(mine: RolloutFile, file: RolloutFile) -> RolloutFile:
-            choice = several.get(mine.name.rollout_id) or Choice(file=mine)
+            choice = several.get(mine.name.rollout_id) or SelectedFile(file=mine)
             paths = {choice.file.path, *(over.file.path for over in choice.passed_over)}
             if file.path not in paths:  # homes may overlap
-                choice = against(choice, file, self._agreements.compare)
+                choice = compare_with(choice, file, self._agreements.compare)
                 several[mine.name.rollout_id] = choice
             return choice.file
 
         if self._looks % LISTED_EVERY == 0:
             self._listings.clear()
         self._looks += 1
-        files, found = look_over(self.homes, self._known, other, self._listings)
+        files, found = scan_homes(self.homes, self._known, other, self._listings)
         self._known = files
         return Survey(
             files=files,
@@ -119,7 +127,7 @@ class Surveyor:
 
         Moved between its day and the archive, compressed or unpacked, a rollout keeps its name.
         """
-        found = (look(path, file.home) for path in _places(file))
+        found = (stat_rollout(path, file.home) for path in _places(file))
         chosen = choose(
             [one for one in found if isinstance(one, RolloutFile)], self._agreements.compare
         )
@@ -128,7 +136,7 @@ class Surveyor:
 
     def _chosen(self, found: Scan) -> Survey:
         chosen = choose(found.files, self._agreements.compare)
-        files = Known()
+        files = FileIndex()
         for rollout_id, choice in chosen.items():
             files[rollout_id] = choice.file
         return Survey(
@@ -138,7 +146,9 @@ class Surveyor:
             scan=found,
         )
 
-    def hinted(self, hints: Hints, where: Callable[[RolloutId], RolloutFile | None]) -> Hinted:
+    def hinted(
+        self, hints: ChangeHints, where: Callable[[RolloutId], RolloutFile | None]
+    ) -> Hinted:
         """Look at what file events named: rollouts, and new folders.
 
         `where` tells where a rollout was seen last: if it is still there too, one is chosen.
@@ -149,7 +159,7 @@ class Surveyor:
             for file in scan_folder(folder.path, folder.home).files:
                 found[file.path] = file
         for spot in hints.files:
-            one = look(spot.path, spot.home)
+            one = stat_rollout(spot.path, spot.home)
             if isinstance(one, RolloutFile):
                 found[one.path] = one
             elif name := RolloutName.parse(spot.path.rpartition("/")[2]):
@@ -157,7 +167,7 @@ class Surveyor:
         for file in list(found.values()):
             other = where(file.name.rollout_id)
             if other is not None and other.path != file.path:
-                again = look(other.path, other.home)
+                again = stat_rollout(other.path, other.home)
                 if isinstance(again, RolloutFile):
                     found.setdefault(again.path, again)
         chosen = choose(found.values(), self._agreements.compare)
@@ -176,7 +186,7 @@ def _places(file: RolloutFile) -> Iterable[str]:
 
 
 async def note_second_files(
-    store: Store, passed_over: Iterable[PassedOver], files: Mapping[RolloutId, RolloutFile]
+    store: Store, passed_over: Iterable[DuplicateFile], files: Mapping[RolloutId, RolloutFile]
 ) -> None:
     """Note files that are not projected, and take back what was noted of files that are gone.
 
@@ -184,8 +194,8 @@ async def note_second_files(
     """
     notes = notes_of(passed_over)
     for rollout_id, each in notes.items():
-        await store.note(rollout_id, each)
-    for rollout_id, noted in (await store.noted("second_file")).items():
+        await store.add_anomalies(rollout_id, each)
+    for rollout_id, noted in (await store.noted_anomalies("second_file")).items():
         projected = files.get(rollout_id)
         stale = [
             one
@@ -194,7 +204,7 @@ async def note_second_files(
             and _is_no_second(noted_path(one.detail), projected)
         ]
         if stale:
-            await store.take_back(rollout_id, stale)
+            await store.remove_anomalies(rollout_id, stale)
 
 
 def _is_no_second(path: str, projected: RolloutFile | None) -> bool:
@@ -204,7 +214,7 @@ def _is_no_second(path: str, projected: RolloutFile | None) -> bool:
     return "\ufffd" not in path and not lexists(path)
 
 
-def notes_of(passed_over: Iterable[PassedOver]) -> Mapping[RolloutId, tuple[Anomaly, ...]]:
+def notes_of(passed_over: Iterable[DuplicateFile]) -> Mapping[RolloutId, tuple[Anomaly, ...]]:
     """Write down the files that are not projected because another one of the rollout is."""
     notes: dict[RolloutId, tuple[Anomaly, ...]] = {}
     for over in passed_over:

@@ -46,7 +46,7 @@ _KNOWN: Final = 2
 LENGTH: Final = 8
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """What the other process is asked for."""
 
     stream: int
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
     """None: nothing more of this stream."""
 
 
-class Told(NamedTuple):
+class Response(NamedTuple):
     """What the other process answers."""
 
     stream: int
@@ -65,10 +65,10 @@ class Told(NamedTuple):
     """No more comes."""
 
 
-def message(said: Asked | Told) -> bytes:
+def message(said: Request | Response) -> bytes:
     """Write a message: its length, then what it says."""
     changes: Sequence[Change] = ()
-    if isinstance(said, Told) and said.batch is not None:
+    if isinstance(said, Response) and said.batch is not None:
         changes = said.batch.changes
         said = said._replace(batch=replace(said.batch, changes=()))
     # Rows as plain tuples, and what they are beside them: half the time.
@@ -78,20 +78,20 @@ def message(said: Asked | Told) -> bytes:
     return len(data).to_bytes(LENGTH, "little") + data
 
 
-def said_by(data: bytes) -> Asked | Told | None:
+def decode(data: bytes) -> Request | Response | None:
     """Read a message, without its length; None: it is none, or not whole."""
-    said: Asked | Told
+    said: Request | Response
     try:
         said, kinds, rows = pickle.loads(data)  # noqa: S301 - from our own process
     except (EOFError, pickle.UnpicklingError):
         return None
-    if isinstance(said, Told) and said.batch is not None:
+    if isinstance(said, Response) and said.batch is not None:
         changes = list(map(tuple.__new__, kinds, rows))
         said = said._replace(batch=replace(said.batch, changes=changes))
     return said
 
 
-class Ahead:
+class Prefetcher:
     """The other process, as seen from this one. Made by `start`; `close` it."""
 
     def __init__(self, process: int, asked: int, answers: int) -> None:
@@ -110,7 +110,7 @@ class Ahead:
         """Uncompressed bytes that were read of the open rollout."""
 
     @classmethod
-    def start(cls, settings: Settings) -> Ahead | None:
+    def start(cls, settings: Settings) -> Prefetcher | None:
         """Begin the other process; None: it could not be, or would not help."""
         if sys.platform != "linux" or threading.active_count() > 1 or _cores() < 2:  # noqa: PLR2004 - one for each
             return None
@@ -167,8 +167,8 @@ class Ahead:
     async def next(self) -> Batch | None:
         """Give the next batch of the open rollout; None: there are no more, go on by yourself."""
         while self._open is not None:
-            told = said_by(await self._receive())
-            if not isinstance(told, Told):
+            told = decode(await self._receive())
+            if not isinstance(told, Response):
                 self.close()
                 return None
             if told.ended:
@@ -207,11 +207,11 @@ class Ahead:
         self._streams += 1
         self._next[self._streams] = file
         self._running.add(self._streams)
-        os.write(self._asked_at, message(Asked(self._streams, file)))
+        os.write(self._asked_at, message(Request(self._streams, file)))
 
     def _leave(self, stream: int) -> None:
         self._next.pop(stream, None)
-        os.write(self._asked_at, message(Asked(stream, None)))
+        os.write(self._asked_at, message(Request(stream, None)))
 
     async def _receive(self) -> bytes:
         coming, self._coming = self._coming or self._begin_to_receive(), None

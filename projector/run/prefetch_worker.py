@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 
-from projector.model.changes import Found
+from projector.model.changes import LookupResult
 from projector.model.ids import Checkpoint, RolloutFile
 from projector.model.settings import Settings
 from projector.reduce import detect as reducers
 from projector.run.batches import Limits, batch_of, limits_of, reader_at
-from projector.run.file_catalog import Surveyor
-from projector.run.prefetch import LENGTH, WORTH, Asked, Told, message, said_by
+from projector.run.file_catalog import FileCatalog
+from projector.run.prefetch import LENGTH, WORTH, Request, Response, decode, message
 from projector.store.protocol import Batch
 
 #: What a pipe holds, if the system lets it: messages are larger than the 64 KiB that it has.
@@ -54,9 +54,9 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
         stream, file = asked
         made = guess[1] if guess is not None and guess[0] == file else batches(file, limits)
         guess = None
-        told = Told(stream, None, 0, ended=False)
+        told = Response(stream, None, 0, ended=False)
         for batch, read, ended in made:
-            told = Told(stream, batch, read, ended)
+            told = Response(stream, batch, read, ended)
             _write(answered, message(told))
             if waiting.is_left(stream):
                 break
@@ -66,7 +66,7 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
 
 def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | None:
     """Make the first batch of the rollout that will be asked for first, while that is found out."""
-    look = Surveyor(settings.codex_homes).everything()
+    look = FileCatalog(settings.codex_homes).everything()
     files = [file for file in look.files.values() if file.size >= WORTH]
     if not files:
         return None
@@ -100,8 +100,8 @@ class _Waiting:
 
     def _hear(self) -> bool:
         """Take a message; False: there is none any more."""
-        asked = said_by(self._read(int.from_bytes(self._read(LENGTH), "little")))
-        if not isinstance(asked, Asked):
+        asked = decode(self._read(int.from_bytes(self._read(LENGTH), "little")))
+        if not isinstance(asked, Request):
             return False
         if asked.file is None:
             self._left.add(asked.stream)
@@ -139,12 +139,14 @@ def batches(file: RolloutFile, limits: Limits) -> _Made:
                 lines = reader.read(limits.batch_bytes, limits.batch_records)
                 if lines and lines[-1].end - lines[0].offset > _LARGE * limits.batch_bytes:
                     return
-                if reader.torn > _LARGE * limits.batch_bytes:
+                if reader.partial_bytes > _LARGE * limits.batch_bytes:
                     return
-                while wants := reducer.wants(lines):
+                while wants := reducer.lookup(lines):
                     if at is not None:
                         return
-                    reducer.learn(wants, Found())  # before the first batch there is nothing
+                    reducer.provide(
+                        wants, LookupResult()
+                    )  # before the first batch there is nothing
                 if lines:
                     batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
                     at = batch.end

@@ -15,15 +15,15 @@ from typing import Final
 
 from projector.logs import events as log
 from projector.model.changes import Anomaly
-from projector.model.errors import CheckpointMoved, SetAside, Vanished
+from projector.model.errors import CheckpointMoved, RolloutMissing, RolloutUnreadable
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.settings import Settings
 from projector.run.batches import Limits, limits_of
-from projector.run.file_catalog import Surveyor, note_second_files
+from projector.run.file_catalog import FileCatalog, note_second_files
 from projector.run.names import NameReader
 from projector.run.progress import Progress
-from projector.run.scheduler import Rounds
-from projector.run.tailer import Tail
+from projector.run.scheduler import Scheduler
+from projector.run.tailer import Tailer
 from projector.store.protocol import Batch, Store
 
 #: How often a rollout is begun again that a daemon moves on meanwhile.
@@ -55,9 +55,9 @@ async def rebuild(
         StoreUnavailable: it cannot be written now. What was done stays done.
     """
     began = time.monotonic()
-    surveyor = Surveyor(settings.codex_homes)
-    await store.index(settings.search.index, settings.search.max_text_bytes)
-    standings = await store.standings()
+    surveyor = FileCatalog(settings.codex_homes)
+    await store.configure_search(settings.search.index, settings.search.max_text_bytes)
+    standings = await store.statuses()
     look = await asyncio.to_thread(surveyor.everything)
     files: Mapping[RolloutId, RolloutFile] = look.files.oldest_first()
     if chosen is not None:
@@ -74,7 +74,7 @@ async def rebuild(
     )
     progress.start(len(files), sum(file.size for file in files.values()))
     one = _Anew(store, limits_of(settings), surveyor.rollout)
-    rounds = Rounds(
+    rounds = Scheduler(
         store,
         limits_of(settings),
         surveyor.rollout,
@@ -93,9 +93,9 @@ async def rebuild(
         store, [over for over in look.passed_over if over.file.name.rollout_id in files], look.files
     )
     if chosen is None:
-        await store.mend()
-        await store.name(await NameReader().read(*settings.codex_homes))
-    while await store.fill_index():
+        await store.rebuild_derived()
+        await store.set_names(await NameReader().read(*settings.codex_homes))
+    while await store.backfill_search():
         pass
     faults = [str(fault) for fault in look.faults] if chosen is None else []
     faults += [*one.faults, *(str(reason) for reason in rounds.set_aside.values())]
@@ -132,13 +132,13 @@ class _Anew:
             if found is None:
                 return  # it has gone meanwhile: its rows stay
             try:
-                with closing(Tail(self._store, self._limits, found)) as tail:
+                with closing(Tailer(self._store, self._limits, found)) as tail:
                     await self._make(tail, found)
             except CheckpointMoved as error:
                 moved = error
-            except Vanished:
+            except RolloutMissing:
                 found = await asyncio.to_thread(self._look, found)
-            except SetAside as reason:
+            except RolloutUnreadable as reason:
                 self.faults.append(str(reason))
                 return
             else:
@@ -146,16 +146,16 @@ class _Anew:
                 return
         self.faults.append(f"{file.path}: does not stand still: {moved}")
 
-    async def _make(self, tail: Tail, file: RolloutFile) -> None:
+    async def _make(self, tail: Tailer, file: RolloutFile) -> None:
         rollout_id: RolloutId = file.name.rollout_id
         start = await self._store.checkpoint(rollout_id)
         if start is None:
             raise CheckpointMoved(f"rollout {rollout_id}: its rows have gone meanwhile")
-        await tail.again(file, start)
+        await tail.restart(file, start)
         made: list[Batch] = []
 
         async def batches() -> AsyncIterator[Batch]:
-            async for batch in tail.anew(None):
+            async for batch in tail.reproject(None):
                 if batch is None:
                     continue
                 noted = sum(1 for change in batch.changes if isinstance(change, Anomaly))
@@ -164,12 +164,12 @@ class _Anew:
                 yield batch
 
         await self._store.replace(start, batches())
-        tail.committed(made[-1])
+        tail.acknowledge(made[-1])
         ahead = await tail.unfinished()
         if ahead is not None:
             await self._store.commit([ahead])
         self.records += sum(batch.records for batch in made)
         odd = tail.anomalies()
         if odd:
-            await self._store.note(rollout_id, odd)
+            await self._store.add_anomalies(rollout_id, odd)
         log.event("rollout.rebuilt", rollout=rollout_id, path=file.path)

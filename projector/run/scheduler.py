@@ -7,7 +7,7 @@ Backfill and daemon are the same rounds with different ends. The rules:
 2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory,
    and in a backfill one more of the rollout that is read ahead (`ahead.py`).
 3. After any doubt about a write every tail of the round is thrown away, and read again from the
-   checkpoint that the store has (`errors.TryAgain`). Where another writer was met, the next
+   checkpoint that the store has (`errors.TransientError`). Where another writer was met, the next
    rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
 4. A turn ends after so many bytes read as make a batch, whether a line of them is whole or not.
    A rollout that is projected anew, which takes as long as it takes, is so beside the rounds.
@@ -38,21 +38,21 @@ from projector.model.changes import Anomaly
 from projector.model.errors import (
     CheckpointMoved,
     ProjectorError,
-    SetAside,
+    RolloutMissing,
+    RolloutUnreadable,
     TooManyOpenFiles,
-    Vanished,
 )
-from projector.model.file_index import Known, Line, id_of
+from projector.model.file_index import FileIndex, WorkQueue, id_of
 from projector.model.ids import FileState, Offset, RolloutFile, RolloutId
 from projector.model.telemetry import Durations
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from projector.read.whole import PrefixCheck
 from projector.run.batches import Limits
 from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
-from projector.run.prefetch import Ahead
-from projector.run.tailer import Tail
+from projector.run.prefetch import Prefetcher
+from projector.run.tailer import Tailer
 from projector.store.protocol import Batch, Store
-from projector.store.rollout_status import Standings
+from projector.store.rollout_status import RolloutStatuses
 
 #: Rollouts whose tails are kept for their next news, and the memory that they take together.
 HOT_TAILS = 1024
@@ -87,7 +87,7 @@ class Counters:
 class _Turn:
     """What one rollout gave in this round."""
 
-    tail: Tail
+    tail: Tailer
     batch: Batch
 
 
@@ -95,7 +95,7 @@ class _Turn:
 class _Glance:
     """What a first look at a rollout gave."""
 
-    found: Batch | StartOver | Exception | None
+    found: Batch | Restart | Exception | None
     bytes_read: int
 
 
@@ -103,11 +103,11 @@ class _Leaving(Exception):
     """What is projected anew is given up: we leave."""
 
 
-class _Failed(SetAside):
+class _Failed(RolloutUnreadable):
     """A fault of our own."""
 
 
-class Rounds:
+class Scheduler:
     """Rollouts in line, and the tails of those that were read lately."""
 
     def __init__(
@@ -119,7 +119,7 @@ class Rounds:
         on_bytes: Callable[[int], None] = lambda _: None,
         on_done: Callable[[RolloutFile], None] = lambda _: None,
         on_step: Callable[[], None] = lambda: None,
-        ahead: Ahead | None = None,
+        ahead: Prefetcher | None = None,
     ) -> None:
         """Begin with nobody in line.
 
@@ -141,18 +141,18 @@ class Rounds:
         self._on_done = on_done
         self._on_step = on_step
         self._ahead = ahead
-        self._line = Line()
-        self._hot: OrderedDict[RolloutId, Tail] = OrderedDict()
-        self._resting: OrderedDict[RolloutId, Tail] = OrderedDict()
+        self._line = WorkQueue()
+        self._hot: OrderedDict[RolloutId, Tailer] = OrderedDict()
+        self._resting: OrderedDict[RolloutId, Tailer] = OrderedDict()
         """Tails that wait for news with their files open."""
         self._held: dict[RolloutId, int] = {}
         """Memory that the tails take, about; `_hot_bytes` is that of all."""
         self._hot_bytes = 0
         self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
-        self._stored = Known()
+        self._stored = FileIndex()
         """What the store has, as it lay then: what is not among `_seen`."""
-        self._seen = Known()
+        self._seen = FileIndex()
         self._lost: dict[RolloutId, RolloutFile] = {}
         self._cautious = 0
         self._replacing: RolloutFile | None = None
@@ -168,8 +168,8 @@ class Rounds:
         self._not_before: dict[RolloutId, float] = {}
         self._check: PrefixCheck | None = None
         self._checked: FileState | None = None
-        self._other_bytes: dict[RolloutId, StartOver] = {}
-        self.set_aside: dict[RolloutId, SetAside] = {}
+        self._other_bytes: dict[RolloutId, Restart] = {}
+        self.set_aside: dict[RolloutId, RolloutUnreadable] = {}
         self._missing: list[RolloutFile] = []
         """Listed, and not there when they were read: to be located before the next round."""
         self.counters = Counters()
@@ -188,7 +188,7 @@ class Rounds:
         """Every rollout that is known: the first that has it tells how it lay last."""
         return (self._line, self._reading, self._seen, self._stored, self._lost)
 
-    def remember(self, standings: Standings) -> None:
+    def remember(self, standings: RolloutStatuses) -> None:
         """Know what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
         self.unverified = dict.fromkeys(standings.unverified)
@@ -205,7 +205,7 @@ class Rounds:
                 self._not_before[rollout_id] = time.monotonic() + rest
 
     @property
-    def seen(self) -> Known:
+    def seen(self) -> FileIndex:
         """The rollouts read to their end, as they lay then."""
         return self._seen
 
@@ -262,7 +262,7 @@ class Rounds:
                 self._line.put_first(rollout_id)
         return added
 
-    def news_of(self, found: Known) -> int:
+    def news_of(self, found: FileIndex) -> int:
         """Put those that a look found in line that are not as they were; give how many."""
         added = 0
         for key in found.unlike(self._seen):
@@ -362,7 +362,7 @@ class Rounds:
         closed = bool(self._resting)
         self._open = self._open.halved()
         while self._resting:
-            self._resting.popitem()[1].rest(is_open=False)
+            self._resting.popitem()[1].park(is_open=False)
         return closed
 
     async def _locate_missing(self) -> tuple[RolloutFile, ...]:
@@ -432,7 +432,7 @@ class Rounds:
         rollout_id, before = check.file.name.rollout_id, check.bytes_read
         try:
             same = await asyncio.to_thread(check.step, max_bytes)
-        except SetAside:
+        except RolloutUnreadable:
             self._end_check()  # it is known to the store, and comes again
             return True
         finally:
@@ -444,7 +444,7 @@ class Rounds:
             await self._store.verified(check.file)
         elif rollout_id in self.unverified:
             why = f"other bytes before byte {check.checkpoint.offset}"
-            self._other_bytes[rollout_id] = StartOver(why)
+            self._other_bytes[rollout_id] = Restart(why)
             self._line.setdefault(rollout_id, self._reading.get(rollout_id, check.file))
         self._end_check()
         return True
@@ -459,7 +459,7 @@ class Rounds:
             self._checked = self.unverified.get(rollout_id)
             try:
                 self._check = await asyncio.to_thread(PrefixCheck, file, checkpoint)
-            except SetAside:
+            except RolloutUnreadable:
                 self.unverified.pop(rollout_id, None)
                 continue
             return True
@@ -511,7 +511,7 @@ class Rounds:
         """Read one of those that are read last, if nothing else is to be done; the others wait."""
         for rollout_id, file in last:
             if time.monotonic() < self._not_before.get(rollout_id, 0.0):
-                self._aside(rollout_id, file, SetAside(
+                self._aside(rollout_id, file, RolloutUnreadable(
                     f"{file.path}: reading it has ended the process {self._failures[rollout_id]}"
                     " times, for want of memory as a rule",
                     hint="It is tried again later, alone. Give the service more memory, or lower"
@@ -523,14 +523,14 @@ class Rounds:
                 self._reading[rollout_id] = file
                 self._fresh.add(rollout_id)
 
-    async def _note_attempt(self, tail: Tail) -> None:
+    async def _note_attempt(self, tail: Tailer) -> None:
         """Have the store know that a long line is being read, as long as it is."""
         rollout_id = tail.file.name.rollout_id
         if tail.torn >= RISKY_BYTES and rollout_id not in self._attempted:
             self._attempted.add(rollout_id)
             await self._store.attempt(rollout_id)
 
-    async def _end_attempts(self, tails: Iterable[Tail]) -> None:
+    async def _end_attempts(self, tails: Iterable[Tailer]) -> None:
         ended = [
             tail.file.name.rollout_id
             for tail in tails
@@ -573,11 +573,11 @@ class Rounds:
         tail = self._hot.get(rollout_id)
         if tail is None:
             ahead = self._read_ahead(rollout_id, file)
-            tail = self._hot[rollout_id] = Tail(self._store, self._limits, file, ahead)
+            tail = self._hot[rollout_id] = Tailer(self._store, self._limits, file, ahead)
         before = tail.bytes_read
         try:
             batch = await self._next_batch(tail, file, glance)
-        except SetAside as reason:
+        except RolloutUnreadable as reason:
             self._cannot_read(rollout_id, file, reason)
             return None
         except ProjectorError:
@@ -593,14 +593,14 @@ class Rounds:
         return None if batch is None else _Turn(tail, batch)
 
     async def _next_batch(
-        self, tail: Tail, file: RolloutFile, glance: _Glance | None
+        self, tail: Tailer, file: RolloutFile, glance: _Glance | None
     ) -> Batch | None:
         """Give what a rollout has next; None: it is done, or in the midst of something long."""
         rollout_id = file.name.rollout_id
         found = await self._begin(tail, file, glance)
         if rollout_id in self._other_bytes and not tail.undecided:
             found = self._other_bytes[rollout_id]
-        if isinstance(found, StartOver):
+        if isinstance(found, Restart):
             self._begin_replacement(tail, found)
             return None
         if not tail.undecided:
@@ -616,9 +616,11 @@ class Rounds:
         self._reading.move_to_end(rollout_id)
         return None
 
-    def _cannot_read(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> None:
+    def _cannot_read(
+        self, rollout_id: RolloutId, file: RolloutFile, reason: RolloutUnreadable
+    ) -> None:
         """Have a rollout located, or tried again with fewer files open; else set it aside."""
-        if isinstance(reason, Vanished) and self._lost.get(rollout_id) != file:
+        if isinstance(reason, RolloutMissing) and self._lost.get(rollout_id) != file:
             self._throw_away(rollout_id)
             self._lost[rollout_id] = file
             self._missing.append(file)
@@ -631,13 +633,13 @@ class Rounds:
             self._aside(rollout_id, file, reason)
 
     async def _begin(
-        self, tail: Tail, file: RolloutFile, glance: _Glance | None
-    ) -> Batch | StartOver | None:
+        self, tail: Tailer, file: RolloutFile, glance: _Glance | None
+    ) -> Batch | Restart | None:
         """Look at a rollout that has news, unless that was done; give what is there already."""
         rollout_id = file.name.rollout_id
-        found: Batch | StartOver | Exception | None
+        found: Batch | Restart | Exception | None
         if glance is None:
-            found = await tail.prepared()
+            found = await tail.next_prefetched()
             if found is not None or rollout_id not in self._fresh:
                 return found
             found = await tail.look(file)
@@ -649,7 +651,7 @@ class Rounds:
             self._fresh.discard(rollout_id)
         return found
 
-    def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Ahead | None:
+    def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
         """Let a rollout that the store does not know be read ahead, if that can be."""
 
         def new(one: RolloutId) -> bool:
@@ -671,13 +673,13 @@ class Rounds:
         milliseconds = round(took * 1000)
         for turn in turns:
             self._count(turn.batch, turn.tail.offset, milliseconds)
-            turn.tail.committed(turn.batch)
+            turn.tail.acknowledge(turn.batch)
             if turn.tail.at_end and not turn.tail.torn:
                 await self._done(turn.tail, told=True)
             elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
-    def _begin_replacement(self, tail: Tail, why: StartOver) -> None:
+    def _begin_replacement(self, tail: Tailer, why: Restart) -> None:
         """Project one rollout anew beside the rounds, one at a time, each in a transaction."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         if self._replacement is not None:  # it stays in line until that one is done
@@ -706,7 +708,7 @@ class Rounds:
         match fault:
             case None:
                 pass
-            case SetAside():
+            case RolloutUnreadable():
                 self._cannot_read(rollout_id, file, fault)
             case CheckpointMoved():
                 log.event("store.checkpoint_moved", why=fault.message)
@@ -720,7 +722,7 @@ class Rounds:
             case _:
                 raise fault
 
-    async def _replace(self, tail: Tail, why: StartOver) -> None:
+    async def _replace(self, tail: Tailer, why: Restart) -> None:
         """Project one rollout anew, in a transaction of its own."""
         rollout_id, before = tail.file.name.rollout_id, tail.bytes_read
         log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why.reason)
@@ -728,7 +730,7 @@ class Rounds:
 
         async def batches() -> AsyncIterator[Batch]:
             nonlocal before
-            async for batch in tail.anew(why):
+            async for batch in tail.reproject(why):
                 if self._leaving:
                     raise _Leaving
                 if batch is not None:
@@ -746,7 +748,7 @@ class Rounds:
             start = await self._store.checkpoint(rollout_id)
             assert start is not None, "a rollout never seen is not started over"
             await self._store.replace(start, batches())
-            tail.committed(made[-1])
+            tail.acknowledge(made[-1])
             self.counters.replaced += 1
             await self._end_attempts([tail])
             if tail.torn:  # it stays in line for its last line
@@ -778,13 +780,13 @@ class Rounds:
             ms=milliseconds,
         )
 
-    async def _done(self, tail: Tail, *, told: bool = False, anew: bool = False) -> None:
+    async def _done(self, tail: Tailer, *, told: bool = False, anew: bool = False) -> None:
         """A rollout was read to its end: note how it lay then; `told`: the store knows."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
         self._fresh.discard(rollout_id)
         if not told and tail.offset and self._seen.get(rollout_id) != file:
-            await self._store.found_at([file])
+            await self._store.update_locations([file])
         before = self._seen.get(rollout_id) or self._stored.get(rollout_id)
         if before is not None and tail.offset:
             now = FileState.of(file)
@@ -792,17 +794,17 @@ class Rounds:
                 self.unverified[rollout_id] = now
         odd = tail.anomalies()
         if odd:
-            await self._store.note(rollout_id, odd)
+            await self._store.add_anomalies(rollout_id, odd)
             self.counters.anomalies += len(odd)
         self._seen[rollout_id] = file
         self._lost.pop(rollout_id, None)
         if self.set_aside.pop(rollout_id, None) is not None:
             log.event("rollout.back", rollout=rollout_id, path=file.path)
         self._on_done(file)
-        tail.rest(is_open=True)
+        tail.park(is_open=True)
         self._resting[rollout_id] = tail
         while len(self._resting) > self._open.resting:
-            self._resting.popitem(last=False)[1].rest(is_open=False)
+            self._resting.popitem(last=False)[1].park(is_open=False)
         self._hot_bytes += tail.held_bytes - self._held.get(rollout_id, 0)
         self._held[rollout_id] = tail.held_bytes
         if len(self._hot) > HOT_TAILS or self._hot_bytes > HOT_BYTES:
@@ -815,7 +817,7 @@ class Rounds:
                 return
             self._throw_away(rollout_id)
 
-    def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: SetAside) -> bool:
+    def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: RolloutUnreadable) -> bool:
         """Let a rollout wait; tell whether the reason is a new one."""
         self._throw_away(rollout_id)
         before = self.set_aside.get(rollout_id)
@@ -834,7 +836,7 @@ class Rounds:
             self.read_last({rollout_id: self._failures.get(rollout_id, 0) + 1})
             why = f"{file.path}: not enough memory to read it"
             hint = "It is tried again later, alone; see read.max_line_bytes"
-            self._aside(rollout_id, file, SetAside(why, hint=hint))
+            self._aside(rollout_id, file, RolloutUnreadable(why, hint=hint))
             return
         reason = _Failed(
             f"{file.path}: a fault of codex-projector itself ({type(fault).__name__})",
@@ -862,15 +864,15 @@ class Rounds:
                 tail.close()
 
 
-def _glance(tails: Sequence[tuple[Tail, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
+def _glance(tails: Sequence[tuple[Tailer, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
     """Look at one tail after the other, until `most` bytes were read."""
     glances: dict[RolloutId, _Glance] = {}
     size = 0
     for tail, file in tails:
         before = tail.bytes_read
-        found: Batch | StartOver | Exception | None
+        found: Batch | Restart | Exception | None
         try:
-            found = tail.at_once(file)
+            found = tail.poll_blocking(file)
         except Exception as fault:  # noqa: BLE001 - of this rollout alone: its turn raises it
             found = fault
         glances[file.name.rollout_id] = _Glance(found, tail.bytes_read - before)

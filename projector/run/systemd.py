@@ -71,7 +71,7 @@ def widen_watchdog(seconds: float) -> bool:
     return notify(f"WATCHDOG_USEC={int(seconds * 1_000_000)}")
 
 
-class Pulse:
+class Watchdog:
     """Signs of life of the work loop, as systemd wants them in each phase.
 
     Called whenever a piece of work is done, however small, from any thread: it asks for more time

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from projector.model.changes import Anomaly, Change, Found
+from projector.model.changes import Anomaly, Change, LookupResult
 from projector.model.ids import (
     Checkpoint,
     Fingerprint,
@@ -27,9 +27,9 @@ from projector.model.ids import (
     RolloutId,
     ThreadId,
 )
-from projector.read.resume import StartOver, Undecided
+from projector.read.resume import Restart, Undecided
 from projector.run.batches import Limits, batch_of, reader_at
-from projector.run.prefetch import Ahead
+from projector.run.prefetch import Prefetcher
 from projector.store.protocol import Batch, Store
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ _RESTING_BYTES: Final = 16 * 1024
 _ROW_BYTES: Final = 1024
 
 
-class Tail:
+class Tailer:
     """A rollout between its checkpoint and its last whole line."""
 
     def __init__(
-        self, store: Store, limits: Limits, file: RolloutFile, ahead: Ahead | None = None
+        self, store: Store, limits: Limits, file: RolloutFile, ahead: Prefetcher | None = None
     ) -> None:
         """Know the file; touch nothing until `look`.
 
@@ -96,14 +96,14 @@ class Tail:
     @property
     def torn(self) -> int:
         """Bytes of a last line that waits for its newline."""
-        return 0 if self._reader is None else self._reader.torn
+        return 0 if self._reader is None else self._reader.partial_bytes
 
     @property
     def at_end(self) -> bool:
         """All whole lines that `look` found, or the scan, are in batches."""
         return self._looked and (self._reader is None or self._reader.at_end)
 
-    async def prepared(self) -> Batch | None:
+    async def next_prefetched(self) -> Batch | None:
         """Give the next batch that another process has made; None: none (any more), `look`."""
         if self._other is None:
             return None
@@ -116,14 +116,14 @@ class Tail:
             self._looked = whole and not self.file.name.compressed
         return batch
 
-    async def look(self, file: RolloutFile) -> StartOver | None:
+    async def look(self, file: RolloutFile) -> Restart | None:
         """Look at the file as it lies now, and get ready to read on.
 
-        Gives `StartOver` when the bytes before the checkpoint are not those that were read: then
+        Gives `Restart` when the bytes before the checkpoint are not those that were read: then
         only `anew` may follow. While it is `undecided`, only another `look` may.
 
         Raises:
-            SetAside: it cannot be read now.
+            RolloutUnreadable: it cannot be read now.
             StoreUnavailable: the checkpoint cannot be had.
         """
         if self._reader is None:
@@ -143,14 +143,14 @@ class Tail:
             file.name.compressed,
         )
 
-    def at_once(self, file: RolloutFile) -> Batch | StartOver | None:
+    def poll_blocking(self, file: RolloutFile) -> Batch | Restart | None:
         """Do what `look` and `next` do, as far as that goes without the store. Blocks.
 
         For many rollouts in one thread: to change threads costs more than to look.
         None: there is nothing new, or the store is to be asked: `next` goes on from here.
 
         Raises:
-            SetAside: it cannot be read now.
+            RolloutUnreadable: it cannot be read now.
         """
         reader, reducer = self._reader, self._reducer
         assert reader is not None, "it is open"
@@ -159,19 +159,19 @@ class Tail:
         if why is not None or self.undecided:
             return why
         lines = reader.read(self._limits.batch_bytes, self._limits.batch_records)
-        if lines and reducer.wants(lines):
+        if lines and reducer.lookup(lines):
             self._lines = lines
             return None
         return self._made(self._checkpoint, lines, self._generation) if lines else None
 
-    def _look(self, reader: RolloutReader, file: RolloutFile) -> StartOver | None:
+    def _look(self, reader: RolloutReader, file: RolloutFile) -> Restart | None:
         """Look at the file; from now on it is known as it lay then, not as it was listed."""
         self.file, self._looked = file, True
         decision = reader.resume(self._limits.batch_bytes)
         self.undecided = isinstance(decision, Undecided)
         device, inode, size, mtime_ns = reader.identity
         self.file = replace(file, device=device, inode=inode, size=size, mtime_ns=mtime_ns)
-        return decision if isinstance(decision, StartOver) else None
+        return decision if isinstance(decision, Restart) else None
 
     async def next(self) -> Batch | None:
         """Give the next lines as a batch that begins where the last one ended.
@@ -180,7 +180,7 @@ class Tail:
         make a batch, whole lines or not.
 
         Raises:
-            SetAside: the disk or the network failed.
+            RolloutUnreadable: the disk or the network failed.
             StoreUnavailable: earlier rows that are needed cannot be had.
         """
         assert self._reader is not None, "look() comes first"
@@ -200,7 +200,7 @@ class Tail:
         again, and makes the same rows. Paginated rollouts only: a legacy record may count
         (rollbacks), and taking it twice would not be the same.
         """
-        line = None if self._reader is None else self._reader.unfinished
+        line = None if self._reader is None else self._reader.partial_line
         if line is None or line == self._unfinished or not _whole(line):
             return None
         self._unfinished = line
@@ -210,9 +210,9 @@ class Tail:
         """Give what the line at the checkpoint says, without moving the checkpoint."""
         start = self._checkpoint
         reducer = self._reducer_at(start)
-        while wants := reducer.wants([line]):
-            reducer.learn(wants, await self._store.find(self.file.name.rollout_id, wants))
-        changes = [one for one in reducer.take([line]) if not isinstance(one, Anomaly)]
+        while wants := reducer.lookup([line]):
+            reducer.provide(wants, await self._store.find(self.file.name.rollout_id, wants))
+        changes = [one for one in reducer.apply([line]) if not isinstance(one, Anomaly)]
         if reducer.header.mode != "paginated" or not changes:
             return None
         here = Checkpoint(
@@ -232,18 +232,18 @@ class Tail:
             records=0,
         )
 
-    async def again(self, file: RolloutFile, start: Checkpoint) -> None:
+    async def restart(self, file: RolloutFile, start: Checkpoint) -> None:
         """Get ready for `anew` without a reason in the file, and whatever a saved state says.
 
         Raises:
-            SetAside: it cannot be read now.
+            RolloutUnreadable: it cannot be read now.
         """
         self.close()
         self.file, self._checkpoint = file, start
         self._reader = reader_at(file, None, self._limits)
         await asyncio.to_thread(self._reader.resume)
 
-    async def anew(self, why: StartOver | None) -> AsyncIterator[Batch | None]:
+    async def reproject(self, why: Restart | None) -> AsyncIterator[Batch | None]:
         """Give the whole rollout again, a generation later. `look` or `again` comes first.
 
         None now and then: so many bytes were read as make a batch, and no line of them is whole.
@@ -271,7 +271,7 @@ class Tail:
             if self._reader.at_end:
                 return
 
-    def committed(self, batch: Batch) -> None:
+    def acknowledge(self, batch: Batch) -> None:
         """Hear that the store has the batch."""
         self._checkpoint = batch.end
 
@@ -280,10 +280,10 @@ class Tail:
         odd = None if self._reader is None else self._reader.anomaly
         return () if odd is None else (odd,)
 
-    def rest(self, *, is_open: bool) -> None:
+    def park(self, *, is_open: bool) -> None:
         """Keep where it stands, and nothing of what was read; the file `is_open` or closed."""
         if self._reader is not None:
-            self._reader.let_go()
+            self._reader.release_lines()
             if not is_open:
                 self._reader.close()
 
@@ -322,13 +322,13 @@ class Tail:
         """Reduce lines, those read last or their beginning, to what they change."""
         reducer = self._reducer
         assert reducer is not None, "look() comes first"
-        while wants := reducer.wants(lines):
+        while wants := reducer.lookup(lines):
             # Before the first batch there is nothing; while a rollout is made anew the store
             # has its old rows until that batch has come.
-            found = Found()
+            found = LookupResult()
             if start is not None:
                 found = await self._store.find(self.file.name.rollout_id, wants)
-            reducer.learn(wants, found)
+            reducer.provide(wants, found)
         return self._made(start, lines, generation, notes)
 
     def _made(

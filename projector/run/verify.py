@@ -21,14 +21,14 @@ from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from projector.model.errors import SetAside, Vanished
+from projector.model.errors import RolloutMissing, RolloutUnreadable
 from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
 from projector.model.settings import Settings
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from projector.read.rollout import RolloutReader
 from projector.run.batches import Limits, limits_of
-from projector.run.bounded_tailer import UpTo
-from projector.run.file_catalog import Surveyor
+from projector.run.bounded_tailer import BoundedTailer
+from projector.run.file_catalog import FileCatalog
 from projector.run.names import NameReader
 from projector.run.progress import Progress
 from projector.store.check.compare import Difference, Differences, Field, Rollout, Rows
@@ -108,7 +108,7 @@ async def verify(
     """
     began = time.monotonic()
     report = Report()
-    surveyor = Surveyor(settings.codex_homes)
+    surveyor = FileCatalog(settings.codex_homes)
     look = await asyncio.to_thread(surveyor.everything)
     others = rows.elsewhere()
     files = {one: file for one, file in look.files.items() if one not in others}
@@ -127,7 +127,7 @@ async def verify(
         if not rows.chains([one_id]) and all(
             one_id not in (rollout_id, file.name.thread_id) for rollout_id, file in files.items()
         ):
-            raise SetAside(f"no thread {one_id}", hint="See: projector threads --all")
+            raise RolloutUnreadable(f"no thread {one_id}", hint="See: projector threads --all")
     known = set(wanted)
     progress.start(len(files), sum(file.size for file in files.values()))
     one = _Comparison(rows, limits_of(settings), report, surveyor.rollout)
@@ -187,22 +187,22 @@ class _Comparison:
         while found is not None:
             try:
                 return await self._compare(scratch, rollout_id, found)
-            except Vanished:
-                await scratch.store.gone([rollout_id], purge=True)
+            except RolloutMissing:
+                await scratch.store.mark_missing([rollout_id], purge=True)
                 before, found = found, await asyncio.to_thread(self._look, found)
                 if found == before:
                     break
-            except SetAside as reason:
+            except RolloutUnreadable as reason:
                 self._report.unreadable.append(f"rollout {rollout_id}: {reason}")
                 return 0
         self._report.gone += 1
         return 0
 
     async def _compare(self, scratch: Scratch, rollout_id: RolloutId, file: RolloutFile) -> int:
-        with closing(UpTo(scratch.store, self._limits, file)) as tail:
+        with closing(BoundedTailer(scratch.store, self._limits, file)) as tail:
             return await self._follow(scratch, rollout_id, tail)
 
-    async def _follow(self, scratch: Scratch, rollout_id: RolloutId, tail: UpTo) -> int:
+    async def _follow(self, scratch: Scratch, rollout_id: RolloutId, tail: BoundedTailer) -> int:
         generation: int | None = None
         for _ in range(_TRIES):
             stands = self._rows.rollout(rollout_id)
@@ -213,7 +213,7 @@ class _Comparison:
                 await tail.look(tail.file)
             elif stands.generation != generation or stands.offset < tail.offset:
                 # Projected anew meanwhile: what was made of it here is of other bytes.
-                await scratch.store.gone([rollout_id], purge=True)
+                await scratch.store.mark_missing([rollout_id], purge=True)
                 tail.forget()
                 await tail.look(tail.file)
             generation = stands.generation
@@ -226,28 +226,28 @@ class _Comparison:
         self._report.unreadable.append(f"rollout {rollout_id}: it does not stand still")
         return tail.offset
 
-    async def _project(self, scratch: Scratch, tail: UpTo, upto: Offset) -> None:
+    async def _project(self, scratch: Scratch, tail: BoundedTailer, upto: Offset) -> None:
         async for batch in tail.upto(upto):
             await scratch.store.commit([batch])
-            tail.committed(batch)
+            tail.acknowledge(batch)
 
-    async def _grown(self, tail: UpTo) -> str | None:
+    async def _grown(self, tail: BoundedTailer) -> str | None:
         """Look again at a file that was shorter than the checkpoint; None: it has grown."""
         if await tail.more():
             return "other bytes than were projected: no line ends there"
         decision = await tail.look(tail.file)
-        if isinstance(decision, StartOver):
+        if isinstance(decision, Restart):
             return decision.reason
         return None if not tail.at_end else "shorter than what was projected of it"
 
-    def _short(self, stands: Rollout, tail: UpTo, why: str) -> None:
+    def _short(self, stands: Rollout, tail: BoundedTailer, why: str) -> None:
         fields = (Field("bytes", tail.offset, stands.offset), Field(f"file: {why}", None, None))
         self._report.compared += 1
         self._report.add(
             [Difference(stands.thread_id, stands.rollout_id, "rollout", (), "changed", fields)]
         )
 
-    async def _held(self, scratch: Scratch, tail: UpTo, stands: Rollout) -> bool:
+    async def _held(self, scratch: Scratch, tail: BoundedTailer, stands: Rollout) -> bool:
         """Hold the rows against the scratch's; False: the daemon has moved on, do it again."""
         if not stands.offset:
             await scratch.store.commit([await tail.nothing()])
@@ -303,11 +303,11 @@ class _Comparison:
                     size = 0 if found.name.compressed else found.size
                     behind = Behind(rollout_id=found.name.rollout_id, path=found.path, bytes=size)
                     self._report.behind.append(behind)
-            except Vanished:
+            except RolloutMissing:
                 before, found = found, await asyncio.to_thread(self._look, found)
                 if found == before:
                     return
-            except SetAside as reason:
+            except RolloutUnreadable as reason:
                 self._report.unreadable.append(f"rollout {found.name.rollout_id}: {reason}")
                 return
             else:

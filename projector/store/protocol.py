@@ -22,10 +22,17 @@ from projector.store.heartbeat import Heartbeat as Heartbeat  # noqa: PLC0414 - 
 from projector.store.heartbeat import Holder as Holder  # noqa: PLC0414 - same
 
 if TYPE_CHECKING:
-    from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
+    from projector.model.changes import (
+        Anomaly,
+        Change,
+        Lookup,
+        LookupResult,
+        SessionHeader,
+        ThreadMetadata,
+    )
     from projector.model.ids import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
     from projector.search.text import Extent, Indexing
-    from projector.store.rollout_status import Standings
+    from projector.store.rollout_status import RolloutStatuses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +43,8 @@ class Batch:
     start: Checkpoint | None
     """Where the rollout must stand in the store; None: it must not be there yet."""
     end: Checkpoint
-    header: Header
-    meta: Meta
+    header: SessionHeader
+    meta: ThreadMetadata
     changes: Sequence[Change]
     """In the order of the file."""
     records: int
@@ -53,7 +60,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RolloutStatus:
     """What the store knows of a rollout, without its rows and its reducer's state."""
 
     rollout_id: RolloutId
@@ -82,7 +89,7 @@ class Totals:
 class Store(Protocol):
     """Rows, checkpoints and what readers see of them."""
 
-    async def hold(self, holder: Holder) -> None:
+    async def acquire_lock(self, holder: Holder) -> None:
         """Become the one daemon of this database, until `close` or the end of the process.
 
         Raises:
@@ -106,7 +113,7 @@ class Store(Protocol):
             StoreUnavailable: it cannot be used now; call again.
         """
 
-    async def beat(self, heartbeat: Heartbeat) -> None:
+    async def write_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Store the sign of life; there is one row of it."""
 
     async def publish(self, state: DaemonState) -> None:
@@ -115,16 +122,16 @@ class Store(Protocol):
         Only after `hold`; never raises: what cannot be put there is not.
         """
 
-    async def name(self, names: Mapping[ThreadId, str]) -> None:
+    async def set_names(self, names: Mapping[ThreadId, str]) -> None:
         """Set names of threads, also of those that come later. Unchanged ones cost nothing."""
 
-    async def standings(self) -> Standings:
+    async def statuses(self) -> RolloutStatuses:
         """Give what is known of every rollout: one query, for the start of a run."""
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """Give the rollout's checkpoint with its reducer's state; None: never seen."""
 
-    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+    async def find(self, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
         """Look up earlier rows of the rollout that a reducer asks for."""
 
     async def commit(self, batches: Sequence[Batch]) -> None:
@@ -149,7 +156,7 @@ class Store(Protocol):
             StoreUnavailable: it is not known what was written.
         """
 
-    async def found_at(self, files: Sequence[RolloutFile]) -> None:
+    async def update_locations(self, files: Sequence[RolloutFile]) -> None:
         """Note where rollouts lie now, and how long they were when read to their end.
 
         For moves, archiving, compression, and for a torn last line that waits: no row of theirs
@@ -178,7 +185,7 @@ class Store(Protocol):
         `count`: each has one failure more: whoever read it is no more. Only for the one daemon.
         """
 
-    async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
+    async def mark_missing(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """Note that files are gone. With `purge` their rows go too; else they stay, marked."""
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
@@ -187,26 +194,26 @@ class Store(Protocol):
         Of the events of its life the bare facts stay, without any text.
         """
 
-    async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Note anomalies of a rollout outside of a batch. The same one twice is one row."""
 
-    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+    async def noted_anomalies(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
         """Return the anomalies of a kind that were noted outside of batches."""
 
-    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def remove_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """Delete anomalies that were noted outside of a batch and hold no longer."""
 
-    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+    async def configure_search(self, extent: Extent, max_text_bytes: int) -> None:
         """Say what full-text search finds: the words of items written from now on are indexed.
 
         `max_text_bytes`: of what an item holds beside words that were said. What was indexed
         otherwise before is forgotten, all at once, and comes back with `fill_index`.
         """
 
-    async def fill_index(self) -> bool:
+    async def backfill_search(self) -> bool:
         """Index some of the items that were there before `index`; True: there are more."""
 
-    async def mend(self) -> None:
+    async def rebuild_derived(self) -> None:
         """Compute chains, positions and counters of all threads anew; drop rows of no rollout."""
 
     async def prune(self, before_ms: int) -> bool:

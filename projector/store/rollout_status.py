@@ -6,27 +6,27 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Self
 
-from projector.model.file_index import Folder, Key, Known, Stamp, id_of, key_of
+from projector.model.file_index import FileIndex, Folder, Key, Stamp, id_of, key_of
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
-from projector.store.protocol import Standing
+from projector.store.protocol import RolloutStatus
 
 #: Generation and offset; then the thread's id, where it is another one than the rollout's.
 _FORM: Final = struct.Struct("<qq")
 
 
-class Standings(Mapping[RolloutId, Standing]):
+class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
     """By rollout; filled row by row."""
 
     def __init__(self) -> None:
         """Know none."""
-        self.files = Known()
+        self.files = FileIndex()
         """Of those that are not gone, where they were seen last."""
         self.unverified: set[RolloutId] = set()
         """Of those, whose bytes before the checkpoint may be others by now."""
         self._told: dict[Key, bytes] = {}
 
     @classmethod
-    def of(cls, standings: Iterable[Standing]) -> Self:
+    def of(cls, standings: Iterable[RolloutStatus]) -> Self:
         """Make them of single ones."""
         made = cls()
         for one in standings:
@@ -66,7 +66,7 @@ class Standings(Mapping[RolloutId, Standing]):
             inode=inode,
         )
 
-    def divide(self, whole: Known, rest: Known) -> None:
+    def divide(self, whole: FileIndex, rest: FileIndex) -> None:
         """Give the files to one of two, in the same bytes: those that were read to their last byte.
 
         Of a plain file its size tells; of others nothing does.
@@ -87,12 +87,12 @@ class Standings(Mapping[RolloutId, Standing]):
         """Tell whether the store knows a rollout."""
         return type(rollout_id) is str and key_of(rollout_id) in self._told
 
-    def __getitem__(self, rollout_id: RolloutId) -> Standing:
+    def __getitem__(self, rollout_id: RolloutId) -> RolloutStatus:
         """Give what it knows."""
         told = self._told[key_of(rollout_id)]
         generation, offset = _FORM.unpack_from(told)
         other = told[_FORM.size :].decode()
-        return Standing(
+        return RolloutStatus(
             rollout_id=rollout_id,
             thread_id=ThreadId(other or rollout_id),
             generation=generation,

@@ -75,8 +75,8 @@ def lived(home: Path, url: str) -> None:
 
     async def purge() -> None:
         store = await open_store(url, source=SOURCE)
-        await store.gone([RolloutId(purged.stem[-36:])], purge=True)
-        await store.gone([RolloutId(gone.stem[-36:])], purge=False)
+        await store.mark_missing([RolloutId(purged.stem[-36:])], purge=True)
+        await store.mark_missing([RolloutId(gone.stem[-36:])], purge=False)
         await store.close()
 
     asyncio.run(purge())

@@ -344,6 +344,6 @@ def test_a_damaged_database_is_said_clearly(folder: Path) -> None:
 async def _standings(folder: Path) -> None:
     store = await open_store(f"sqlite:///{folder}/p.db")
     try:
-        await store.standings()
+        await store.statuses()
     finally:
         await store.close()

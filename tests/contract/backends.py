@@ -11,7 +11,7 @@ from contextlib import (
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from projector.store.postgres.pipeline import Wire, composed
+from projector.store.postgres.pipeline import Pipeline, composed
 from projector.store.postgres.reading import LOADERS
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Store
@@ -95,7 +95,7 @@ class AskedStore(PostgresStore):
     async def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Read: all rows of one query; values are bound at question marks, as in SQLite."""
 
-        async def ask(wire: Wire) -> list[tuple[Any, ...]]:
+        async def ask(wire: Pipeline) -> list[tuple[Any, ...]]:
             assert self._db is not None, wire
             cursor = self._db.cursor()
             for name, loader in LOADERS.items():

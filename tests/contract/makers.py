@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from projector.model.changes import (
-    Base,
+    BaseRef,
     Change,
     Event,
     EventType,
-    Header,
     ItemRow,
-    Meta,
     RealtimeRow,
+    SessionHeader,
     Status,
+    ThreadMetadata,
     TurnRow,
     UsageRow,
     uid,
@@ -34,8 +34,8 @@ from projector.model.ids import (
 )
 from projector.store.protocol import Batch
 
-PAGINATED = Header(mode="paginated")
-LEGACY = Header(mode="legacy")
+PAGINATED = SessionHeader(mode="paginated")
+LEGACY = SessionHeader(mode="legacy")
 
 
 def rollout_id(number: int) -> RolloutId:
@@ -81,8 +81,8 @@ def batch(
     *,
     start: Checkpoint | None = None,
     end: Checkpoint | int = 1000,
-    header: Header = PAGINATED,
-    meta: Meta | None = None,
+    header: SessionHeader = PAGINATED,
+    meta: ThreadMetadata | None = None,
     records: int = 1,
 ) -> Batch:
     """Give a batch; `end`: a checkpoint, or its offset."""
@@ -93,15 +93,15 @@ def batch(
         start=start,
         end=end,
         header=header,
-        meta=meta or Meta(),
+        meta=meta or ThreadMetadata(),
         changes=changes,
         records=records,
     )
 
 
-def continuing(base: int, end_offset: int, *, attached: bool = False) -> Header:
+def continuing(base: int, end_offset: int, *, attached: bool = False) -> SessionHeader:
     """Give the header of a rollout that continues another one up to a cut, 100 bytes a record."""
-    cut = Base(
+    cut = BaseRef(
         rollout_id=rollout_id(base),
         end_ordinal=Ordinal(end_offset // 100),
         end_offset=Offset(end_offset),

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Anomaly, Change, Frame, Meta, RealtimeRow, Wants, uid
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    Lookup,
+    RealtimeRow,
+    RollbackFrame,
+    ThreadMetadata,
+    uid,
+)
 from projector.model.errors import CheckpointMoved
 from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 from tests.contract.backends import Backend, Queried, Run
@@ -46,7 +54,7 @@ def test_a_batch_is_written_with_its_checkpoint(store: Queried, run: Run) -> Non
 
 def test_a_rollout_never_seen_has_no_checkpoint(store: Queried, run: Run) -> None:
     assert run(store.checkpoint(rollout_id(1))) is None
-    assert run(store.standings()) == {}
+    assert run(store.statuses()) == {}
 
 
 @pytest.mark.parametrize(
@@ -184,8 +192,8 @@ def test_the_same_anomaly_twice_is_one_row(backend: Backend, store: Queried, run
     odd = Anomaly("torn", Offset(5), 3, "no end")
     run(store.commit([batch(file_of(1), [odd, odd])]))
     backend.clock = 9_999
-    run(store.note(rollout_id(1), [odd, Anomaly("torn", Offset(6), 3, "no end")]))
-    run(store.note(rollout_id(2), [odd]))
+    run(store.add_anomalies(rollout_id(1), [odd, Anomaly("torn", Offset(6), 3, "no end")]))
+    run(store.add_anomalies(rollout_id(2), [odd]))
 
     columns = "rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms"
     found = run(store.query(f"SELECT {columns} FROM anomalies ORDER BY byte_offset"))
@@ -210,14 +218,14 @@ def test_ids_and_kinds_may_be_of_any_length(store: Queried, run: Run) -> None:
     changes: list[Change] = [
         turn(1, long, 10), item(1, long, 20, turn=long, kind=long, ordinal=None, owner=5),
         usage(1, 30, 5, turn=long, response=long)._replace(model=long),
-        event(1, "turn.started", 40, turn=long), Frame(5, TurnId(long), long),
+        event(1, "turn.started", 40, turn=long), RollbackFrame(5, TurnId(long), long),
         Anomaly("torn", Offset(1), 1, long),
     ]  # fmt: skip
-    meta = Meta(cwd=long, model=long, name=long, preview=long, preview_offset=0)
+    meta = ThreadMetadata(cwd=long, model=long, name=long, preview=long, preview_offset=0)
     run(store.commit([batch(file_of(1), changes, header=LEGACY, meta=meta)]))
-    run(store.name({thread_id(1): long}))
+    run(store.set_names({thread_id(1): long}))
 
-    wants = Wants(
+    wants = Lookup(
         turns=frozenset({TurnId(long)}), items=frozenset({ItemId(long)}),
         frames_of=frozenset({TurnId(long)}),
     )  # fmt: skip
@@ -271,9 +279,9 @@ def test_counts_follow_every_batch(store: Queried, run: Run) -> None:
 def test_standings_tell_where_every_rollout_is(store: Queried, run: Run) -> None:
     files = [file_of(1, size=70), replace(file_of(3, thread=1), path="/elsewhere/" + "x")]
     run(store.commit([batch(file, end=100 * n) for n, file in enumerate(files, 1)]))
-    run(store.gone([rollout_id(3)], purge=False))
+    run(store.mark_missing([rollout_id(3)], purge=False))
 
-    found = run(store.standings())
+    found = run(store.statuses())
 
     assert set(found) == {rollout_id(1), rollout_id(3)}
     assert found[rollout_id(1)].file == files[0]
@@ -283,7 +291,9 @@ def test_standings_tell_where_every_rollout_is(store: Queried, run: Run) -> None
 
 def test_every_field_of_header_and_meta_is_kept(store: Queried, run: Run) -> None:
     """A field that is added to either needs a migration."""
-    meta = Meta(cwd="/w", model="m", preview="hello", preview_offset=5, reported_total_tokens=7)
+    meta = ThreadMetadata(
+        cwd="/w", model="m", preview="hello", preview_offset=5, reported_total_tokens=7
+    )
 
     run(store.commit([batch(file_of(1), [], meta=meta)]))
 
@@ -296,12 +306,12 @@ def test_a_note_can_be_taken_back(store: Queried, run: Run) -> None:
     kept, gone = (Anomaly("second_file", Offset(0), 0, f"/c/{one}: a copy of /d") for one in "ab")
     of_batch = Anomaly("second_file", Offset(0), 0, "of a batch")
     run(store.commit([batch(file_of(1), [of_batch])]))
-    run(store.note(rollout_id(1), [kept, gone]))
-    assert set(run(store.noted("second_file"))[rollout_id(1)]) == {kept, gone}
+    run(store.add_anomalies(rollout_id(1), [kept, gone]))
+    assert set(run(store.noted_anomalies("second_file"))[rollout_id(1)]) == {kept, gone}
 
-    run(store.take_back(rollout_id(1), [gone, of_batch]))
+    run(store.remove_anomalies(rollout_id(1), [gone, of_batch]))
 
-    assert dict(run(store.noted("second_file"))) == {rollout_id(1): [kept]}
-    assert not run(store.noted("other"))
+    assert dict(run(store.noted_anomalies("second_file"))) == {rollout_id(1): [kept]}
+    assert not run(store.noted_anomalies("other"))
     rows = run(store.query("SELECT detail FROM anomalies ORDER BY detail"))
     assert len(rows) == 2

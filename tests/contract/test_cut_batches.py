@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.model.changes import Bury, Change, Drop, ItemRow, UsageRow, uid
+from projector.model.changes import Change, ItemRow, Tombstone, TombstoneFrames, UsageRow, uid
 from projector.model.ids import Offset
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, usage
@@ -34,10 +34,10 @@ def changes(chance: random.Random, number: int, count: int) -> list[Change]:
         elif kind < 0.9:
             made.append(_usage(chance, number, place))
         elif kind < 0.95:
-            made.append(Bury(at=Offset(place), owner_from=chance.randrange(place + 1)))
+            made.append(TombstoneFrames(at=Offset(place), owner_from=chance.randrange(place + 1)))
         else:
             name = chance.choice("abcdefgh")
-            made.append(Drop(uid("item", rollout_id(number), "t", name), Offset(place)))
+            made.append(Tombstone(uid("item", rollout_id(number), "t", name), Offset(place)))
     return made
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Bury, Change, Drop, EventType, Frame, Own, uid
+from projector.model.changes import (
+    Change,
+    EventType,
+    Own,
+    RollbackFrame,
+    Tombstone,
+    TombstoneFrames,
+    uid,
+)
 from projector.model.ids import Offset
 from projector.store.postgres import feed as postgres_feed
 from projector.store.protocol import Batch
@@ -149,7 +157,7 @@ def test_a_rollback_and_a_dropped_call(store: Queried, run: Run, watcher: Watche
     """Rows that go are tombstones; a turn that is open again is an update; one put again lives."""
     call = item(1, "a", 60, owner=60)
     rows: list[Change] = [
-        Frame(key=100, turn_id=None, before=None),
+        RollbackFrame(key=100, turn_id=None, before=None),
         turn(1, "t", 50, owner=50, end_owner=150, status="completed"),
         turn(1, "u", 100, owner=100),
         call,
@@ -158,8 +166,8 @@ def test_a_rollback_and_a_dropped_call(store: Queried, run: Run, watcher: Watche
     run(store.commit([legacy(1, rows, 0, 1000)]))
     watcher.news()
 
-    run(store.commit([legacy(1, [Own(60, (), (call.uid,)), Drop(call.uid, Offset(1100)),
-                                 Bury(Offset(1200), 100)], 1000, 2000)]))  # fmt: skip
+    run(store.commit([legacy(1, [Own(60, (), (call.uid,)), Tombstone(call.uid, Offset(1100)),
+                                 TombstoneFrames(Offset(1200), 100)], 1000, 2000)]))  # fmt: skip
     assert watcher.rows() == [
         ("turn", "update", "t"), ("turn", "tombstone", "u"),
         ("item", "tombstone", "a"), ("item", "tombstone", "b"),
@@ -173,7 +181,9 @@ def test_what_comes_and_goes_in_one_transaction_was_never_there(
     store: Queried, run: Run, watcher: Watcher
 ) -> None:
     run(
-        store.commit([legacy(1, [item(1, "a", 60), Drop(item(1, "a", 60).uid, Offset(70))], 0, 99)])
+        store.commit(
+            [legacy(1, [item(1, "a", 60), Tombstone(item(1, "a", 60).uid, Offset(70))], 0, 99)]
+        )
     )
 
     assert watcher.rows() == []
@@ -186,7 +196,7 @@ def test_what_is_dropped_and_put_again_in_one_transaction_was_updated(
     run(store.commit([legacy(1, [turn(1, "t", 50), item(1, "a", 60)], 0, 99)]))
     watcher.news()
 
-    moved: list[Change] = [Drop(item(1, "a", 60).uid, Offset(120)), item(1, "a", 120)]
+    moved: list[Change] = [Tombstone(item(1, "a", 60).uid, Offset(120)), item(1, "a", 120)]
     run(store.commit([legacy(1, moved, 99, 200)]))
 
     assert watcher.rows() == [("item", "update", "a")]
@@ -283,7 +293,7 @@ def test_realtime_items_come_and_go_as_others_do(
         ("realtime", "insert", "gone")
     ]
 
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
     told = [row for row in watcher.news("kind, op, item_id, uid") if row[0] == "realtime"]
     assert {row[1:3] for row in told} == {("tombstone", one) for one in ("same", "gone", "new")}
     assert all(uuid.UUID(row[3]).version == 5 for row in told)
@@ -302,8 +312,8 @@ def test_what_the_new_content_rolls_back_is_told(
     run(store.commit([batch(file_of(1), rows, header=LEGACY)]))
     watcher.news()
 
-    dropped = Drop(uid("item", rollout_id(1), "t", "dropped"), Offset(80))
-    undone = Bury(at=Offset(90), owner_from=50)
+    dropped = Tombstone(uid("item", rollout_id(1), "t", "dropped"), Offset(80))
+    undone = TombstoneFrames(at=Offset(90), owner_from=50)
     run(store.replace(OLD, anew([*rows, dropped, undone], header=LEGACY)))
 
     assert watcher.rows() == [
@@ -341,14 +351,14 @@ def test_what_is_seen_on_disk_changes_threads(store: Queried, run: Run, watcher:
     watcher.news()
 
     for _ in range(2):
-        run(store.name({thread_id(1): "Tea", thread_id(9): "of none that is here"}))
+        run(store.set_names({thread_id(1): "Tea", thread_id(9): "of none that is here"}))
     assert watcher.news("kind, op, type, thread_id")[-1] == ("thread", "update", None, thread_id(1))
     for _ in range(2):
-        run(store.found_at([file_of(1, archived=True)]))
+        run(store.update_locations([file_of(1, archived=True)]))
     archived = [("event", "insert", "thread.archived"), ("thread", "update", None)]
     assert watcher.news("kind, op, type") == archived
     for _ in range(2):
-        run(store.gone([rollout_id(1)], purge=False))
+        run(store.mark_missing([rollout_id(1)], purge=False))
     deleted = [("event", "insert", "thread.deleted"), ("thread", "update", None)]
     assert watcher.news("kind, op, type") == deleted
 
@@ -362,7 +372,7 @@ def test_purged_rows_are_tombstones_with_their_names(
     columns = "kind, op, thread_id, rollout_id, turn_id, item_id, uid, type"
     before = watcher.news(columns)
 
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
     told = watcher.news(columns)
     run(store.commit([batch(file_of(2), [turn(2, "t", 50), item(2, "b", 60)])]))
 

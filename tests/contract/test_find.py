@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from projector.model.changes import Change, Found, KnownTurn, Message, Wants
+from projector.model.changes import Change, Lookup, LookupResult, Message, StoredTurn
 from projector.model.ids import ItemId, TurnId
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import batch, continuing, file_of, item, rollout_id, turn
@@ -20,11 +20,11 @@ def message(name: str, offset: int, phase: str | None = None, **more: Any) -> An
 
 def test_what_does_not_exist_is_not_in_it(store: Queried, run: Run) -> None:
     """Promise: What is not in it does not exist."""
-    wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=3)
+    wants = Lookup(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=3)
 
-    assert run(store.find(rollout_id(1), wants)) == Found()
+    assert run(store.find(rollout_id(1), wants)) == LookupResult()
     run(store.commit([batch(file_of(1), [item(1, "b", 0, turn="u")])]))
-    assert run(store.find(rollout_id(1), wants)) == Found()
+    assert run(store.find(rollout_id(1), wants)) == LookupResult()
 
 
 def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run) -> None:
@@ -43,7 +43,7 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
     ]
     run(store.commit([batch(file_of(1), changes)]))
 
-    found = run(store.find(rollout_id(1), Wants(turns=frozenset({T}))))
+    found = run(store.find(rollout_id(1), Lookup(turns=frozenset({T}))))
 
     messages = (
         Message(ItemId("user"), 1, "user"),  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
         Message(ItemId("odd"), 5, ""),  # type: ignore[arg-type]
         Message(ItemId("odder"), 5, ""),  # type: ignore[arg-type]
     )
-    assert found.turns == {T: KnownTurn(row=row, messages=messages)}
+    assert found.turns == {T: StoredTurn(row=row, messages=messages)}
 
 
 def test_a_turn_that_has_ended_comes_without_them(store: Queried, run: Run) -> None:
@@ -63,18 +63,18 @@ def test_a_turn_that_has_ended_comes_without_them(store: Queried, run: Run) -> N
     row = turn(1, "t", 0, status="completed", end_offset=500)
     run(store.commit([batch(file_of(1), [row, message("m", 100)])]))
 
-    found = run(store.find(rollout_id(1), Wants(turns=frozenset({T}))))
+    found = run(store.find(rollout_id(1), Lookup(turns=frozenset({T}))))
 
-    assert found.turns == {T: KnownTurn(row=row)}
+    assert found.turns == {T: StoredTurn(row=row)}
 
 
 def test_a_turn_of_which_only_items_are_known_has_no_row(store: Queried, run: Run) -> None:
     run(store.commit([batch(file_of(1), [message("m", 100)])]))
 
-    found = run(store.find(rollout_id(1), Wants(turns=frozenset({T, U}))))
+    found = run(store.find(rollout_id(1), Lookup(turns=frozenset({T, U}))))
 
     messages = (Message(ItemId("m"), 1, "plain"),)  # type: ignore[arg-type]
-    assert found.turns == {T: KnownTurn(row=None, messages=messages)}
+    assert found.turns == {T: StoredTurn(row=None, messages=messages)}
 
 
 def test_offsets_are_those_of_the_file_whatever_the_position(store: Queried, run: Run) -> None:
@@ -82,7 +82,7 @@ def test_offsets_are_those_of_the_file_whatever_the_position(store: Queried, run
     changes: list[Change] = [row, item(2, "a", 250, turn="t")]
     run(store.commit([batch(file_of(2), changes, header=continuing(1, 900))]))
 
-    wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}))
+    wants = Lookup(turns=frozenset({T}), items=frozenset({ItemId("a")}))
     found = run(store.find(rollout_id(2), wants))
 
     assert found.turns[T].row == row
@@ -93,5 +93,5 @@ def test_other_rollouts_are_not_looked_at(store: Queried, run: Run) -> None:
     changes: list[Change] = [turn(1, "t", 0), item(1, "a", 100)]
     run(store.commit([batch(file_of(1), changes), batch(file_of(2))]))
 
-    wants = Wants(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=1)
-    assert run(store.find(rollout_id(2), wants)) == Found()
+    wants = Lookup(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=1)
+    assert run(store.find(rollout_id(2), wants)) == LookupResult()

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.model.changes import Bury, Change, ItemRow
+from projector.model.changes import Change, ItemRow, TombstoneFrames
 from projector.model.ids import Offset
 from projector.search.text import REVISION, TOKENIZER, Indexing, indexed
 from projector.store.protocol import Batch
@@ -94,7 +94,7 @@ async def _all(*batches: Batch) -> AsyncIterator[Batch]:
 
 def test_the_check_sees_a_word_too_many(store: SqliteStore, run: Run) -> None:
     """Else the other tests here would prove nothing."""
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "one two")])]))
     check(store, run)
     run(store.query("INSERT INTO _item_index (rowid, text) VALUES (99, 'stray')"))
@@ -106,7 +106,7 @@ def test_the_check_sees_a_word_too_many(store: SqliteStore, run: Run) -> None:
 def test_an_item_that_is_updated_is_found_by_its_new_words_alone(
     store: SqliteStore, run: Run
 ) -> None:
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     first = batch(file_of(1), [said("a", 1, "old"), said("b", 2, "kept"), said("a", 1, "mid")])
     run(store.commit([first]))
     assert find(store, run, "old") == []
@@ -121,7 +121,7 @@ def test_an_item_that_is_updated_is_found_by_its_new_words_alone(
 
 def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
     """Of some; of an item that comes again in the batch; made as the index has them, or not."""
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     wanted = Indexing("all", BOUND)
 
     def told(row: ItemRow, words: str) -> ItemRow:
@@ -137,7 +137,7 @@ def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
     run(store.commit([replace(later, indexing=wanted)]))
     check(store, run)
     twice = [told(said("e", 6, "six"), "six"), told(said("e", 7, "seven"), "seven")]
-    barrier = Bury(at=Offset(8), owner_from=99)
+    barrier = TombstoneFrames(at=Offset(8), owner_from=99)
     third = batch(file_of(1), [*twice, barrier, twice[0]], start=later.end, end=3000)
     run(store.commit([replace(third, indexing=wanted)]))
     check(store, run)
@@ -153,9 +153,9 @@ def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
 def test_an_item_that_is_rolled_back_is_not_found_until_it_lives_again(
     store: SqliteStore, run: Run
 ) -> None:
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     word = said("a", 1, "word", owner=1, ordinal=None)
-    first = batch(file_of(1), [word, Bury(at=10, owner_from=1)], header=LEGACY)  # type: ignore[arg-type] # an offset
+    first = batch(file_of(1), [word, TombstoneFrames(at=10, owner_from=1)], header=LEGACY)  # type: ignore[arg-type] # an offset
     run(store.commit([first]))
     assert find(store, run, "word") == []
     check(store, run)
@@ -168,7 +168,7 @@ def test_an_item_that_is_rolled_back_is_not_found_until_it_lives_again(
 def test_a_fork_finds_what_it_inherits_and_a_revert_loses_what_it_cut_off(
     store: SqliteStore, run: Run
 ) -> None:
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 100, "word"), said("b", 600, "word")])]))
     run(store.commit([batch(file_of(2), header=continuing(1, 500))]))
     run(store.commit([batch(file_of(3, thread=1), header=continuing(1, 500))]))
@@ -183,7 +183,7 @@ def test_a_fork_finds_what_it_inherits_and_a_revert_loses_what_it_cut_off(
 def test_a_rollout_that_is_made_anew_is_found_by_its_new_words(
     store: SqliteStore, run: Run
 ) -> None:
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "same"), said("b", 2, "old")])]))
     anew = batch(file_of(1), [said("a", 1, "same"), said("b", 3, "new")], end=at(900, generation=1))
     run(store.replace(at(1000), _all(anew)))
@@ -195,10 +195,10 @@ def test_a_rollout_that_is_made_anew_is_found_by_its_new_words(
 
 def test_a_rollout_that_is_purged_leaves_no_word(store: SqliteStore, run: Run) -> None:
     """Numbers of items that are gone may be used again."""
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "first")])]))
     run(store.commit([batch(file_of(2), [said("b", 1, "second", number=2)])]))
-    run(store.gone([rollout_id(2)], purge=True))
+    run(store.mark_missing([rollout_id(2)], purge=True))
     check(store, run)
     run(store.commit([batch(file_of(3), [said("c", 1, "third", number=3)])]))
 
@@ -217,11 +217,11 @@ def test_it_is_filled_in_steps_while_rows_come_and_change(
     run(store.commit([first]))
     assert find(store, run, "word") == []
 
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(2), [said("n", 1, "word", number=2)])]))
     assert ids(find(store, run, "word")) == ["n"]
     steps = 1
-    while run(store.fill_index()):
+    while run(store.backfill_search()):
         steps += 1
         check(store, run)
         # An item that is indexed already, one that is not yet, and a new one.
@@ -237,14 +237,14 @@ def test_it_is_filled_in_steps_while_rows_come_and_change(
 
 
 def test_a_bound_that_changes_makes_it_anew(store: SqliteStore, run: Run) -> None:
-    run(store.index("all", 4))
+    run(store.configure_search("all", 4))
     run(store.commit([batch(file_of(1), [ran("c", 1, "abc defghi")])]))
     assert ids(find(store, run, "abc")) == ["c"]
     assert find(store, run, "defghi") == []
 
-    run(store.index("all", 40))
+    run(store.configure_search("all", 40))
     assert find(store, run, "abc") == []
-    assert run(store.fill_index()) is False
+    assert run(store.backfill_search()) is False
 
     assert ids(find(store, run, "defghi")) == ["c"]
     check(store, run)
@@ -254,7 +254,7 @@ def test_words_that_are_made_in_another_way(
     store: SqliteStore, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None is taken out by another text than was put in; all are made again, behind the news."""
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     first = batch(file_of(1), [said("a", 1, "green"), said("b", 2, "black"), said("c", 3, "red")])
     run(store.commit([first]))
 
@@ -266,17 +266,17 @@ def test_words_that_are_made_in_another_way(
     # Written before anybody says what is to be indexed.
     run(later.commit([batch(file_of(1), [said("a", 5, "white")], start=first.end, end=2000)]))
     assert [ids(find(later, run, word)) for word in ("green", "white", "so")] == [[], [], []]
-    run(later.index("all", BOUND))
+    run(later.configure_search("all", BOUND))
     news = batch(file_of(2), [said("n", 1, "white", number=2)])
     run(later.commit([news]))
     assert ids(find(later, run, "white")) == ["n"]
-    while run(later.fill_index()):
+    while run(later.backfill_search()):
         pass
 
     assert [ids(find(later, run, word)) for word in ("green", "black", "white", "so")] == [
         [], ["b"], ["a", "n"], ["a", "b", "c", "n"],
     ]  # fmt: skip
-    run(later.gone([rollout_id(1)], purge=True))
+    run(later.mark_missing([rollout_id(1)], purge=True))
     assert ids(find(later, run, "so")) == ["n"]
     run(later.close())
 
@@ -284,24 +284,24 @@ def test_words_that_are_made_in_another_way(
 def test_messages_alone_and_off(store: SqliteStore, run: Run) -> None:
     """Switched off, no word stays behind."""
     changes: list[Change] = [said("m", 1, "word"), ran("c", 2, "word")]
-    run(store.index("messages", BOUND))
+    run(store.configure_search("messages", BOUND))
     run(store.commit([batch(file_of(1), changes)]))
     assert ids(find(store, run, "word")) == ["m"]
     check(store, run)
 
-    run(store.index("off", BOUND))
+    run(store.configure_search("off", BOUND))
     run(store.commit([batch(file_of(2), [said("n", 1, "word", number=2)])]))
 
-    assert run(store.fill_index()) is False
+    assert run(store.backfill_search()) is False
     assert find(store, run, "word") == []
     assert run(store.query("SELECT count(*) FROM _item_index_docsize")) == [(0,)]
     check(store, run)
 
 
 def test_the_setting_that_holds_changes_nothing(store: SqliteStore, run: Run) -> None:
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
     run(store.commit([batch(file_of(1), [said("a", 1, "word")])]))
-    run(store.index("all", BOUND))
+    run(store.configure_search("all", BOUND))
 
     assert ids(find(store, run, "word")) == ["a"]
 
@@ -334,15 +334,19 @@ def test_whatever_happens_it_holds_the_words_that_are_there(
                 run(store.replace(at(offset, generation=generation), _all(anew)))
                 standing[number] = generation + 1, 50
             case "purge":
-                run(store.gone([rollout_id(number)], purge=True))
+                run(store.mark_missing([rollout_id(number)], purge=True))
                 standing.pop(number, None)
             case "fill":
-                run(store.fill_index())
+                run(store.backfill_search())
             case "index":
-                run(store.index(chance.choice(["all", "messages", "off"]), chance.choice([0, 50])))
+                run(
+                    store.configure_search(
+                        chance.choice(["all", "messages", "off"]), chance.choice([0, 50])
+                    )
+                )
         check(store, run)
-    run(store.index("all", 10))
-    while run(store.fill_index()):
+    run(store.configure_search("all", 10))
+    while run(store.backfill_search()):
         pass
     check(store, run)
     found = run(store.query("SELECT uid FROM search WHERE search MATCH 'red' ORDER BY uid"))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.model.changes import Base, Change, Header
+from projector.model.changes import BaseRef, Change, SessionHeader
 from projector.model.ids import Offset, Ordinal
 from projector.store.protocol import Batch
 from tests.contract.backends import ENGINES, Fresh, Queried, Run
@@ -66,10 +66,10 @@ def tree_of(count: int, chance: Random) -> dict[int, Rollout]:
     return made
 
 
-def header(one: Rollout) -> Header:
+def header(one: Rollout) -> SessionHeader:
     if one.base is None:
         return replace(PAGINATED, attached=one.attached)
-    base = Base(
+    base = BaseRef(
         rollout_id=rollout_id(one.base),
         end_ordinal=Ordinal(one.end_ordinal),
         end_offset=Offset(one.end_offset),
@@ -148,7 +148,7 @@ def test_any_tree_in_any_order_shows_what_the_model_shows(
                     await store.commit([piece for _, piece in now if piece is not None])
                 await compare(store, tree)
                 lost = chance.sample(sorted(tree), min(count, chance.randint(0, 3)))
-                await store.gone([rollout_id(number) for number in lost], purge=True)
+                await store.mark_missing([rollout_id(number) for number in lost], purge=True)
                 left = {number: one for number, one in tree.items() if number not in lost}
                 await compare(store, left)
 
@@ -291,11 +291,11 @@ def test_the_newest_rollout_on_disk_is_the_current_one(store: Queried, run: Run)
     put(store, run, 1, "ab")
     put(store, run, 2, "x", thread=1, header=continuing(1, 200))
 
-    run(store.gone([rollout_id(2)], purge=False))
+    run(store.mark_missing([rollout_id(2)], purge=False))
     assert history(store, run, 1) == ["a", "b"]
     assert run(store.query("SELECT rollout_id, deleted FROM threads")) == [(rollout_id(1), 0)]
 
-    run(store.gone([rollout_id(1)], purge=False))
+    run(store.mark_missing([rollout_id(1)], purge=False))
     assert history(store, run, 1) == ["a", "x"]
     assert run(store.query("SELECT rollout_id, deleted FROM threads")) == [(rollout_id(2), 1)]
 

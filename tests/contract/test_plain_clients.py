@@ -49,7 +49,7 @@ MORE: list[tuple[str, dict[str, Any]]] = [
 
 async def _made(path: Path) -> None:
     store = await SqliteStore.open(path)
-    await store.index("all", BOUND)
+    await store.configure_search("all", BOUND)
     known = [(kind, fields) for kind, fields, _ in ITEMS]
     kinds = [
         (kind, orjson.dumps({"type": kind, "id": "i", **fields}).decode())
@@ -59,7 +59,7 @@ async def _made(path: Path) -> None:
     kinds.append(("ofTomorrow", '{"half":"a\\ud800b"}'))
     rows = [item(9, f"i{n}", n, kind=kind, json=json) for n, (kind, json) in enumerate(kinds)]
     await store.commit([batch(file_of(9), rows)])
-    while await store.fill_index():
+    while await store.backfill_search():
         pass
     await store.close()
 

@@ -16,7 +16,7 @@ import pytest
 from projector.model.changes import Change
 from projector.model.errors import (
     AlreadyRunning,
-    Stop,
+    FatalError,
     StoreRefused,
     StoreReplaced,
     StoreUnavailable,
@@ -314,7 +314,7 @@ def test_a_rollout_of_two_hosts_is_projected_once(backend: PostgresBackend, run:
                 await store.commit(
                     [batch(file_of(1), changes, start=known, end=2000 if known else 1000)]
                 )
-            standing = await two.standings()
+            standing = await two.statuses()
             for view in ("thread_history", "all_items", "token_usage", "lifecycle_events"):
                 counted = await one.query(f"SELECT count(*), count(DISTINCT uid) FROM {view}")
                 assert counted[0][0] == counted[0][1], view
@@ -439,11 +439,11 @@ def test_a_daemon_that_was_killed_here_is_no_obstacle(backend: PostgresBackend, 
 
     async def take_over() -> None:
         store = await PostgresStore.open(backend.url, source="one")
-        await store.hold(replace(HOLDER, pid=child))
+        await store.acquire_lock(replace(HOLDER, pid=child))
         async with backend.open() as other:
-            await other.hold(HOLDER)
+            await other.acquire_lock(HOLDER)
             with pytest.raises(AlreadyRunning):
-                await store.hold(HOLDER)
+                await store.acquire_lock(HOLDER)
         await store.close()
 
     run(take_over())
@@ -452,11 +452,11 @@ def test_a_daemon_that_was_killed_here_is_no_obstacle(backend: PostgresBackend, 
 def test_a_lease_that_ended_can_be_taken(backend: PostgresBackend, run: Run) -> None:
     async def later() -> None:
         async with backend.open() as one, backend.open() as other:
-            await one.hold(replace(HOLDER, host="elsewhere"))
+            await one.acquire_lock(replace(HOLDER, host="elsewhere"))
             with pytest.raises(AlreadyRunning, match="on elsewhere"):
-                await other.hold(HOLDER)
+                await other.acquire_lock(HOLDER)
             asked(backend.url, "UPDATE _sources SET lease_until_ms = 0")
-            await other.hold(HOLDER)
+            await other.acquire_lock(HOLDER)
 
     run(later())
 
@@ -464,8 +464,8 @@ def test_a_lease_that_ended_can_be_taken(backend: PostgresBackend, run: Run) -> 
 def test_two_sources_have_two_daemons(backend: PostgresBackend, run: Run) -> None:
     async def both() -> None:
         async with backend.open() as one, sourced(backend, "two").open() as two:
-            await one.hold(HOLDER)
-            await two.hold(HOLDER)
+            await one.acquire_lock(HOLDER)
+            await two.acquire_lock(HOLDER)
 
     run(both())
 
@@ -531,7 +531,7 @@ def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run:
 
     async def replaced() -> None:
         async with backend.open() as store:
-            await store.hold(HOLDER)
+            await store.acquire_lock(HOLDER)
             asked(backend.url, "UPDATE _migrations SET database_id = %s", (uuid.uuid4(),))
             asked(
                 backend.url,
@@ -539,11 +539,11 @@ def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
             with pytest.raises(StoreUnavailable):
-                await store.standings()
+                await store.statuses()
             with pytest.raises(StoreReplaced):
-                await store.standings()
+                await store.statuses()
             await store.reopen()
-            assert await store.standings() == {}
+            assert await store.statuses() == {}
 
     run(replaced())
 
@@ -566,11 +566,11 @@ def test_a_server_that_lost_what_it_confirmed_is_noticed(
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
             with pytest.raises(StoreUnavailable):
-                await store.standings()
+                await store.statuses()
             with pytest.raises(StoreReplaced, match="has lost what it had confirmed"):
-                await store.standings()
+                await store.statuses()
             await store.reopen()
-            assert (await store.standings())[rollout_id(1)].offset == 1000
+            assert (await store.statuses())[rollout_id(1)].offset == 1000
             await store.commit([late])
 
     run(behind())
@@ -604,7 +604,7 @@ def test_a_read_only_server_is_waited_for(backend: PostgresBackend, run: Run) ->
     ],
 )
 def test_what_will_not_heal_is_refused(server: Server, url: str, said: str) -> None:
-    with pytest.raises(Stop, match=said) as refused:
+    with pytest.raises(FatalError, match=said) as refused:
         asyncio.run(_open_and_close(url.format(host=server.folder)))
 
     assert "secret" not in str(refused.value)

@@ -66,7 +66,7 @@ def test_both_engines_find_the_same(backend: PostgresBackend, tmp_path: Path, ru
     async def both() -> None:
         async with backend.open() as here, sqlite.open() as there:
             for store in (here, there):
-                await store.index("all", 8192)
+                await store.configure_search("all", 8192)
                 await store.commit([spoken(TEXTS)])
             for words in ASKED:
                 wanted = query([words])
@@ -84,7 +84,7 @@ def test_both_engines_find_the_same(backend: PostgresBackend, tmp_path: Path, ru
 
 def test_words_follow_their_items(store: Queried, run: Run) -> None:
     """Written, updated, made anew, purged."""
-    run(store.index("all", 8192))
+    run(store.configure_search("all", 8192))
     first = item(1, "a", 1, kind="agentMessage", json=said("old words"))
     run(store.commit([batch(file_of(1), [first])]))
     assert find(store, run, "old") == ["a"]
@@ -98,7 +98,7 @@ def test_words_follow_their_items(store: Queried, run: Run) -> None:
 
     run(store.replace(at(2000), anew()))
     assert (find(store, run, "new"), find(store, run, "third")) == ([], ["b"])
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
 
     assert find(store, run, "third") == []
 
@@ -115,30 +115,30 @@ def test_what_was_there_before_is_filled_in_steps(
         ]
         run(store.commit([batch(file_of(number), rows)]))
     assert find(store, run, "tea") == []
-    run(store.index("all", 8192))
+    run(store.configure_search("all", 8192))
     late = item(9, "late", 1, kind="agentMessage", json=said("tea"))
     run(store.commit([batch(file_of(9), [late])]))
     assert find(store, run, "tea") == ["late"]
 
     steps = 1
-    while run(store.fill_index()):
+    while run(store.backfill_search()):
         steps += 1
 
     assert steps >= 5
     assert find(store, run, "tea") == ["i0", "i1", "i2", "i3", "i4", "late"]
     assert find(store, run, "word5") == ["i0", "i1", "i2", "i3", "i4"]
-    assert run(store.fill_index()) is False
-    run(store.index("messages", 8192))
+    assert run(store.backfill_search()) is False
+    run(store.configure_search("messages", 8192))
     assert find(store, run, "tea") == []
-    while run(store.fill_index()):
+    while run(store.backfill_search()):
         pass
     assert find(store, run, "word1") == ["i0"]
-    run(store.index("off", 0))
+    run(store.configure_search("off", 0))
     assert find(store, run, "word1") == []
 
 
 def test_a_text_too_long_for_a_vector_is_found_by_its_beginning(store: Queried, run: Run) -> None:
-    run(store.index("all", 8192))
+    run(store.configure_search("all", 8192))
     long = " ".join(f"word{n}" for n in range(200_000)) + " " + "x" * 3_000
     row = item(1, "a", 1, kind="agentMessage", json=said(long))
     run(store.commit([batch(file_of(1), [row])]))
@@ -161,7 +161,7 @@ def test_the_server_takes_any_vector(store: Queried, run: Run, seed: int) -> Non
     chance = Random(seed)
     alphabet = "aB9'\\:, \t&|!()<>*-_\"éß中한\u0301\u200b\U0001f600\0"
     texts = ["".join(chance.choices(alphabet, k=chance.randrange(60))) for _ in range(80)]
-    run(store.index("all", 8192))
+    run(store.configure_search("all", 8192))
     run(store.commit([spoken(texts)]))
     for text in texts:
         find(store, run, text)

@@ -30,8 +30,8 @@ def test_it_is_read_though_the_database_does_not_have_it(database: Where) -> Non
     async def lives() -> None:
         store = await open_store(url_of(database), source=SOURCE)
         try:
-            await store.hold(HOLDER)
-            await store.beat(beat(HOLDER, current_as_of_ms=7))
+            await store.acquire_lock(HOLDER)
+            await store.write_heartbeat(beat(HOLDER, current_as_of_ms=7))
             await store.publish(DaemonState(HOLDER, beat(HOLDER, batches=3), "full", 9))
             living = found()
             assert (living.alive, living.fault is not None) == (True, True)
@@ -43,7 +43,7 @@ def test_it_is_read_though_the_database_does_not_have_it(database: Where) -> Non
 
     def found() -> Facts:
         with open_to_read(url_of(database), source=SOURCE) as db:
-            return gather.gather(db, [], time.time_ns() // 1_000_000)
+            return gather.collect(db, [], time.time_ns() // 1_000_000)
 
     asyncio.run(lives())
 
@@ -55,7 +55,7 @@ def test_what_a_daemon_knew_stays_until_the_next_one_knows(database: Where) -> N
         store = await open_store(url_of(database), source=SOURCE)
         try:
             for known in (7, None, 9, None):
-                await store.beat(beat(HOLDER, current_as_of_ms=known))
+                await store.write_heartbeat(beat(HOLDER, current_as_of_ms=known))
         finally:
             await store.close()
 

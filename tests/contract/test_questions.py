@@ -70,7 +70,7 @@ def test_files_follow_their_items(store: Queried, run: Run) -> None:
     anew = batch(file_of(1), [changed("b", 3, "/v")], end=at(900, generation=1))
     run(store.replace(at(2000), _all(anew)))
     assert paths(store, run) == [("b", "/v")]
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
 
     assert paths(store, run) == []
     assert run(store.query("SELECT * FROM _changed_files")) == []
@@ -134,7 +134,7 @@ def test_a_response_counts_once_whichever_rollout_comes_first(
     run(store.commit([batch(file_of(1), [cost(1, 1, 10, response="r")])]))
     assert run(store.query("SELECT rollout_id FROM token_usage")) == [(rollout_id(1),)]
     check_tokens(store, run, backend)
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
 
     assert run(store.query("SELECT rollout_id FROM token_usage")) == [(rollout_id(2),)]
     check_tokens(store, run, backend)
@@ -171,7 +171,7 @@ def test_tokens_add_up_whatever_happens(
                 run(store.replace(at(offset, generation=generation), _all(anew)))
                 standing[number] = generation + 1, 50
             case "purge":
-                run(store.gone([rollout_id(number)], purge=True))
+                run(store.mark_missing([rollout_id(number)], purge=True))
                 standing.pop(number, None)
         check_tokens(store, run, backend)
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Anomaly, Bury, Change, Drop, Frame, Wants
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    Lookup,
+    RollbackFrame,
+    Tombstone,
+    TombstoneFrames,
+)
 from projector.model.errors import CheckpointMoved
 from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
@@ -111,7 +118,7 @@ def test_anomalies_of_the_old_content_go_those_noted_stay(store: Queried, run: R
     old, new = Anomaly("torn", Offset(1), 2, ""), Anomaly("torn", Offset(3), 4, "")
     noted = Anomaly("replaced", Offset(0), 0, "cut short")
     run(store.commit([batch(file_of(1), [old])]))
-    run(store.note(rollout_id(1), [noted]))
+    run(store.add_anomalies(rollout_id(1), [noted]))
 
     run(store.replace(OLD, anew([new])))
 
@@ -120,14 +127,16 @@ def test_anomalies_of_the_old_content_go_those_noted_stay(store: Queried, run: R
 
 
 def test_frames_are_those_of_the_new_content(store: Queried, run: Run) -> None:
-    frames = [Frame(10, TurnId("t"), None), Frame(20, TurnId("t"), None)]
+    frames = [RollbackFrame(10, TurnId("t"), None), RollbackFrame(20, TurnId("t"), None)]
     run(store.commit([batch(file_of(1), frames, header=LEGACY)]))
     rows = [item(1, "a", 5, ordinal=None, owner=30), item(1, "b", 6, ordinal=None, owner=31)]
-    first: list[Change] = [Frame(30, None, None), Frame(31, None, None), *rows]
+    first: list[Change] = [RollbackFrame(30, None, None), RollbackFrame(31, None, None), *rows]
 
-    run(store.replace(OLD, anew(first, [Bury(Offset(400), 31)], header=LEGACY)))
+    run(store.replace(OLD, anew(first, [TombstoneFrames(Offset(400), 31)], header=LEGACY)))
 
-    assert run(store.find(rollout_id(1), Wants(frames=9))).frames == (Frame(30, None, None),)
+    assert run(store.find(rollout_id(1), Lookup(frames=9))).frames == (
+        RollbackFrame(30, None, None),
+    )
     assert shown(store, run) == [("a",)]
 
 
@@ -214,7 +223,7 @@ def test_readers_see_the_rows_before_or_after(backend: Backend, run: Run) -> Non
 def test_find_sees_the_new_rows_only(store: Queried, run: Run) -> None:
     """A reducer that makes the rollout anew must not meet what it replaces."""
     run(store.commit([batch(file_of(1), [item(1, "a", 100), turn(1, "t", 50)])]))
-    wants = Wants(items=frozenset({ItemId("a"), ItemId("b")}), turns=frozenset({TurnId("t")}))
+    wants = Lookup(items=frozenset({ItemId("a"), ItemId("b")}), turns=frozenset({TurnId("t")}))
     found = []
 
     async def asking() -> AsyncIterator[Batch]:
@@ -274,7 +283,7 @@ def test_what_was_dropped_before_and_is_not_there_any_more_is_replaced(
 ) -> None:
     """The reason that its row has is that of the rollout as it is now."""
     dropped = item(1, "a", 100)
-    run(store.commit([batch(file_of(1), [dropped, Drop(dropped.uid, Offset(200))])]))
+    run(store.commit([batch(file_of(1), [dropped, Tombstone(dropped.uid, Offset(200))])]))
 
     run(store.replace(OLD, anew([item(1, "b", 40)])))
 

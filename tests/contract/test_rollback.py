@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Bury, Change, Drop, Frame, Own, Wants
+from projector.model.changes import Change, Lookup, Own, RollbackFrame, Tombstone, TombstoneFrames
 from projector.model.ids import ItemId, Offset, TurnId
 from tests.contract.backends import Queried, Run
 from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, turn
@@ -36,7 +36,7 @@ def test_bury_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
     free = legacy("z", 40)
     turns = [turn(1, "t", 11, ordinal=None, owner=10), turn(1, "u", 21, ordinal=None, owner=20)]
 
-    take(store, run, [*rows, free, *turns], [Bury(Offset(1500), owner_from=20)])
+    take(store, run, [*rows, free, *turns], [TombstoneFrames(Offset(1500), owner_from=20)])
 
     assert living(store, run) == ["a", "z"]
     assert run(store.query("SELECT turn_id FROM thread_turn_history")) == [("t",)]
@@ -52,13 +52,13 @@ def test_bury_reopens_a_turn_whose_end_it_takes(store: Queried, run: Run) -> Non
         end_offset=900, completed_at=5,
     )  # fmt: skip
 
-    take(store, run, [ended], [Bury(Offset(1500), owner_from=20)])
+    take(store, run, [ended], [TombstoneFrames(Offset(1500), owner_from=20)])
 
     found = run(
         store.query("SELECT status, error_json, completed_at, started_at FROM thread_turn_history")
     )
     assert found == [("inProgress", None, None, 7)]
-    known = run(store.find(rollout_id(1), Wants(turns=frozenset({TurnId("t")}))))
+    known = run(store.find(rollout_id(1), Lookup(turns=frozenset({TurnId("t")}))))
     row = known.turns[TurnId("t")].row
     assert row is not None
     assert (row.end_offset, row.end_ordinal, row.end_owner) == (None, None, None)
@@ -69,7 +69,9 @@ def test_a_row_put_again_lives_again_as_if_it_were_new(store: Queried, run: Run)
     first = legacy("a", 10, owner=10, created=1, started=1, completed=1)
     again = legacy("a", 1600, owner=1550, created=2)
 
-    take(store, run, [first, legacy("b", 20)], [Bury(Offset(1500), owner_from=10), again])
+    take(
+        store, run, [first, legacy("b", 20)], [TombstoneFrames(Offset(1500), owner_from=10), again]
+    )
 
     assert living(store, run) == ["b", "a"]
     found = run(
@@ -89,10 +91,10 @@ def test_changes_are_never_reordered_across_a_bury(store: Queried, run: Run) -> 
         run,
         [
             legacy("a", 10, owner=10),
-            Bury(Offset(20), owner_from=10),
+            TombstoneFrames(Offset(20), owner_from=10),
             legacy("b", 30, owner=30),
             legacy("c", 31),
-            Bury(Offset(40), owner_from=30),
+            TombstoneFrames(Offset(40), owner_from=30),
             legacy("b", 50, owner=50),
         ],
     )
@@ -110,7 +112,7 @@ def test_own_hands_rows_over(store: Queried, run: Run) -> None:
         run,
         [started, row, other],
         [Own(1010, turns=(started.uid,), items=(row.uid,))],
-        [Bury(Offset(2500), owner_from=1010)],
+        [TombstoneFrames(Offset(2500), owner_from=1010)],
     )
 
     assert living(store, run) == ["b"]
@@ -121,7 +123,7 @@ def test_drop_takes_one_row(store: Queried, run: Run) -> None:
     """Promise: Takes one row out of the history: a call that turned out never to have run."""
     row = legacy("a", 10)
 
-    take(store, run, [row, legacy("b", 20)], [Drop(row.uid, Offset(1500))])
+    take(store, run, [row, legacy("b", 20)], [Tombstone(row.uid, Offset(1500))])
 
     assert living(store, run) == ["b"]
     assert run(store.query("SELECT tombstone FROM all_items WHERE NOT visible")) == [("dropped",)]
@@ -135,7 +137,7 @@ def test_a_dropped_row_that_is_put_again_has_a_new_place(
     """Promise: It lives again as if it were new, place and times included."""
     row, again = legacy("a", 10, created=5), legacy("a", 1030, created=6, owner=1030)
     before: list[Change] = [turn(1, "t", 5, ordinal=None), row, legacy("b", 20)]
-    after: list[Change] = [Drop(row.uid, Offset(1030)), again, legacy("c", 1040)]
+    after: list[Change] = [Tombstone(row.uid, Offset(1030)), again, legacy("c", 1040)]
 
     take(store, run, *([[*before, *after]] if at_once else [before, after]))
 
@@ -146,30 +148,30 @@ def test_a_dropped_row_that_is_put_again_has_a_new_place(
     assert len({place for _, place, _ in shown}) == 3
     assert run(store.query("SELECT item_id FROM all_items WHERE NOT visible")) == []
     assert run(store.query("SELECT item_count FROM threads")) == [(3,)]
-    (known,) = run(store.find(rollout_id(1), Wants(items=frozenset({ItemId("a")})))).items["a"]
+    (known,) = run(store.find(rollout_id(1), Lookup(items=frozenset({ItemId("a")})))).items["a"]
     assert (known.offset, known.owner) == (1030, 1030)
 
 
 def test_frames_are_found_newest_first_without_those_popped(store: Queried, run: Run) -> None:
     """Promise: How many of the newest frames that are not popped."""
-    frames = [Frame(key, TurnId(f"t{key // 20}"), '{"a":1}') for key in (10, 20, 30, 40)]
+    frames = [RollbackFrame(key, TurnId(f"t{key // 20}"), '{"a":1}') for key in (10, 20, 30, 40)]
 
-    take(store, run, [*frames], [Bury(Offset(1500), owner_from=40)])
-    wants = Wants(frames=2, frames_of=frozenset({TurnId("t1"), TurnId("t2"), TurnId("t9")}))
+    take(store, run, [*frames], [TombstoneFrames(Offset(1500), owner_from=40)])
+    wants = Lookup(frames=2, frames_of=frozenset({TurnId("t1"), TurnId("t2"), TurnId("t9")}))
     found = run(store.find(rollout_id(1), wants))
 
     assert [frame.key for frame in found.frames] == [30, 20]
     assert found.frames_of == {
-        TurnId("t1"): Frame(30, TurnId("t1"), '{"a":1}'),
-        TurnId("t2"): Frame(40, TurnId("t2"), '{"a":1}', popped=True),
+        TurnId("t1"): RollbackFrame(30, TurnId("t1"), '{"a":1}'),
+        TurnId("t2"): RollbackFrame(40, TurnId("t2"), '{"a":1}', popped=True),
     }
 
 
 def test_found_items_are_by_place_with_those_buried(store: Queried, run: Run) -> None:
     early, late = legacy("x", 10, turn="t", owner=5), legacy("x", 20, turn="u")
 
-    take(store, run, [late, early], [Bury(Offset(1500), owner_from=5)])
-    found = run(store.find(rollout_id(1), Wants(items=frozenset({ItemId("x"), ItemId("no")}))))
+    take(store, run, [late, early], [TombstoneFrames(Offset(1500), owner_from=5)])
+    found = run(store.find(rollout_id(1), Lookup(items=frozenset({ItemId("x"), ItemId("no")}))))
 
     assert set(found.items) == {"x"}
     assert [(row.uid, row.offset, row.buried) for row in found.items[ItemId("x")]] == [

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from projector.model.changes import (
     Anomaly,
-    Bury,
     Change,
-    Drop,
-    Frame,
-    Header,
-    Meta,
+    Lookup,
     NameUsage,
     Own,
     RetractCounts,
-    Wants,
+    RollbackFrame,
+    SessionHeader,
+    ThreadMetadata,
+    Tombstone,
+    TombstoneFrames,
 )
 from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
@@ -84,7 +84,7 @@ class Story:
         """Where the line is that made a turn."""
         self._lives: dict[int, int] = {}
 
-    def _header(self, number: int) -> Header:
+    def _header(self, number: int) -> SessionHeader:
         if number > 1 and self._chance.random() < 0.7:
             base = self._chance.randrange(1, number)
             attached = self._chance.random() < 0.2
@@ -127,15 +127,15 @@ class Story:
                 event(number, "turn.started", chance.choice((1, 2, 3)), turn=at_turn),
                 realtime(number, name, offset, f"[{chance.randint(0, 1)}]"),
                 Anomaly("torn", Offset(chance.randint(0, 3)), 1, "x"),
-                Frame(offset, TurnId(at_turn), None),
-                Bury(Offset(offset), chance.randint(0, high)),
-                Drop(row.uid, Offset(offset)),
+                RollbackFrame(offset, TurnId(at_turn), None),
+                TombstoneFrames(Offset(offset), chance.randint(0, high)),
+                Tombstone(row.uid, Offset(offset)),
                 Own(offset, (own_turn.uid,), (row.uid,)),
             ]  # fmt: skip
             made.append(chance.choice(kinds))
             if made[-1] is own_turn:
                 self._turns[number, at_turn] = place
-            if isinstance(made[-1], (Bury, Drop)):
+            if isinstance(made[-1], (TombstoneFrames, Tombstone)):
                 self._lives[number] = self._lives.get(number, 0) + 1
         return made
 
@@ -145,7 +145,7 @@ class Story:
 
     def _batch(self, number: int, low: int, high: int, generation: int, *, first: bool) -> Batch:
         chance = self._chance
-        meta = Meta(
+        meta = ThreadMetadata(
             cwd=chance.choice((None, "/a", "/b")), model=chance.choice((None, "m")),
             preview=chance.choice((None, "hello")), preview_offset=chance.choice((None, 50, 700)),
             goal=chance.choice((None, "win")), name=chance.choice((None, "own")),
@@ -177,28 +177,28 @@ class Story:
         return await self._tell("commit", made)
 
     async def _gone(self, number: int) -> str:
-        return await self._tell("gone", [rollout_id(number)], purge=False)
+        return await self._tell("mark_missing", [rollout_id(number)], purge=False)
 
     async def _purge(self, number: int) -> str:
         self._standing.pop(number, None)
         self._lives[number] = self._lives.get(number, 0) + 1
-        return await self._tell("gone", [rollout_id(number)], purge=True)
+        return await self._tell("mark_missing", [rollout_id(number)], purge=True)
 
     async def _found(self, number: int) -> str:
         archived = self._chance.random() < 0.5
         return await self._tell(
-            "found_at", [file_of(number, thread=self._thread(number), archived=archived)]
+            "update_locations", [file_of(number, thread=self._thread(number), archived=archived)]
         )
 
     async def _name(self, number: int) -> str:
-        return await self._tell("name", {thread_id(number): self._chance.choice(("x", "y"))})
+        return await self._tell("set_names", {thread_id(number): self._chance.choice(("x", "y"))})
 
     async def _note(self, number: int) -> str:
         odd = Anomaly("torn", Offset(self._chance.randint(0, 3)), 1, "x")
-        return await self._tell("note", rollout_id(number), [odd])
+        return await self._tell("add_anomalies", rollout_id(number), [odd])
 
     async def _mend(self, _number: int) -> str:
-        return await self._tell("mend")
+        return await self._tell("rebuild_derived")
 
     async def _another_header(self, number: int) -> str:
         self._headers[number] = self._header(number)
@@ -253,7 +253,7 @@ class Story:
         more = Counter(news[0]) - Counter(news[1])
         assert not Counter(news[1]) - Counter(news[0]), told
         assert all(row[0] in ("turn", "item") and row[1] == "update" for row in more), told
-        wants = Wants(
+        wants = Lookup(
             turns=frozenset(map(TurnId, TURNS)), items=frozenset(map(ItemId, NAMES)), frames=3,
             frames_of=frozenset(map(TurnId, TURNS)),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from projector.cli import run
-from projector.model.changes import Meta
+from projector.model.changes import ThreadMetadata
 from projector.model.errors import StoreUnavailable
 from projector.serve.history import reader as module
 from projector.serve.history.reader import Reader
@@ -48,7 +48,7 @@ def database(new_database: NewDatabase) -> str:
                         turn(1, "b", 500),
                         item(1, "b1", 600, turn="b"),
                     ],
-                    meta=Meta(
+                    meta=ThreadMetadata(
                         cwd="/w/deep", preview="Build it", preview_offset=200, updated_at_ms=5
                     ),
                 ),
@@ -60,7 +60,7 @@ def database(new_database: NewDatabase) -> str:
                         item(2, "late", 500, turn="a"),
                     ],
                     header=continuing(1, 700),
-                    meta=Meta(updated_at_ms=9),
+                    meta=ThreadMetadata(updated_at_ms=9),
                 ),
             ]
         )

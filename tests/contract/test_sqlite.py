@@ -165,7 +165,7 @@ from projector.store.sqlite.store import SqliteStore
 async def use(path):
     store = await SqliteStore.open(Path(path))
     try:
-        await store.name({"t": "x"})
+        await store.set_names({"t": "x"})
     finally:
         await store.close()
 asyncio.run(use(sys.argv[2]))  # reads all modules, while it may
@@ -505,7 +505,7 @@ def test_a_page_of_a_long_lineage_reads_little(store: Queried, run: Run) -> None
 def test_a_batch_costs_the_same_however_much_is_there(store: Queried, run: Run) -> None:
     """Cost follows the suffix, the full-text index and the sums of tokens included."""
     assert isinstance(store, SqliteStore)
-    run(store.index("all", 8_192))
+    run(store.configure_search("all", 8_192))
     end, steps = 0, 0
 
     def step() -> None:

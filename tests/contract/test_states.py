@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Anomaly, Change, Header, Meta
+from projector.model.changes import Anomaly, Change, SessionHeader, ThreadMetadata
 from projector.model.errors import AlreadyRunning
 from projector.model.ids import Offset
 from projector.store.protocol import Heartbeat, Holder
@@ -43,11 +43,11 @@ def test_moves_change_no_row(store: Queried, run: Run) -> None:
     before = run(store.query("SELECT * FROM thread_history"))
     moved = replace(file_of(1, archived=True, size=77), inode=5, mtime_ns=9)
 
-    run(store.found_at([moved, file_of(9)]))
+    run(store.update_locations([moved, file_of(9)]))
 
     assert run(store.query("SELECT * FROM thread_history")) == before
     assert run(store.checkpoint(rollout_id(1))) == end
-    standings = run(store.standings())
+    standings = run(store.statuses())
     assert {one: standing.file for one, standing in standings.items()} == {rollout_id(1): moved}
 
 
@@ -55,7 +55,7 @@ def test_archiving_is_told_each_time_it_happens(store: Queried, run: Run) -> Non
     """Promise: a thread whose `archived` changes gets its lifecycle event."""
     run(store.commit([batch(file_of(1))]))
     for archived in (True, True, False, False, True):
-        run(store.found_at([file_of(1, archived=archived)]))
+        run(store.update_locations([file_of(1, archived=archived)]))
 
     kinds = ["thread.archived", "thread.unarchived", "thread.archived"]
     assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
@@ -73,8 +73,8 @@ def test_a_rollout_first_seen_archived_is_told_too(store: Queried, run: Run) -> 
 def test_a_thread_of_several_rollouts_is_archived_once(store: Queried, run: Run) -> None:
     run(store.commit([batch(file_of(1))]))
     run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
-    run(store.found_at([file_of(1, archived=True)]))
-    run(store.found_at([file_of(2, thread=1, archived=True)]))
+    run(store.update_locations([file_of(1, archived=True)]))
+    run(store.update_locations([file_of(2, thread=1, archived=True)]))
 
     assert events(store, run) == [("thread.archived", thread_id(1))]
 
@@ -83,15 +83,15 @@ def test_a_thread_without_files_is_deleted_and_keeps_its_rows(store: Queried, ru
     """Promise: else they stay, marked."""
     run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
     for _ in range(2):
-        run(store.gone([rollout_id(1), rollout_id(7)], purge=False))
+        run(store.mark_missing([rollout_id(1), rollout_id(7)], purge=False))
 
     assert events(store, run) == [("thread.deleted", thread_id(1))]
     assert run(store.query("SELECT deleted, item_count FROM threads")) == [(1, 1)]
     assert run(store.query("SELECT item_id FROM thread_history")) == [("a",)]
 
-    run(store.found_at([file_of(1)]))
+    run(store.update_locations([file_of(1)]))
     assert run(store.query("SELECT deleted FROM threads")) == [(0,)]
-    run(store.gone([rollout_id(1)], purge=False))
+    run(store.mark_missing([rollout_id(1)], purge=False))
     kinds = ["thread.deleted", "thread.restored", "thread.deleted"]
     assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
 
@@ -110,14 +110,14 @@ def test_a_thread_that_comes_back_is_restored(
         if purge:
             run(store.commit([batch(file_of(1, archived=archived), [item(1, "a", 100)])]))
         else:
-            run(store.found_at([file_of(1, archived=archived)]))
+            run(store.update_locations([file_of(1, archived=archived)]))
 
     run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
-    run(store.found_at([file_of(1, archived=True)]))
+    run(store.update_locations([file_of(1, archived=True)]))
     for _ in range(2):
-        run(store.gone([rollout_id(1)], purge=purge))
+        run(store.mark_missing([rollout_id(1)], purge=purge))
         come(archived=archived)
-        run(store.found_at([file_of(1, archived=archived)]))
+        run(store.update_locations([file_of(1, archived=archived)]))
         assert run(store.query("SELECT deleted, archived FROM threads")) == [(0, int(archived))]
 
     unarchived = [] if archived else ["thread.unarchived"]
@@ -137,16 +137,16 @@ def test_a_thread_is_restored_by_any_of_its_rollouts(
     """While one of its files is there, it is not deleted; one that comes back restores it."""
     run(store.commit([batch(file_of(1))]))
     run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
-    run(store.gone([rollout_id(1)], purge=purge))
-    run(store.gone([rollout_id(2)], purge=purge))
+    run(store.mark_missing([rollout_id(1)], purge=purge))
+    run(store.mark_missing([rollout_id(2)], purge=purge))
     assert events(store, run) == [("thread.deleted", thread_id(1))]
 
     if purge:
         run(store.commit([batch(file_of(2, thread=1), header=continuing(1, 500))]))
         run(store.commit([batch(file_of(1))]))
     else:
-        run(store.found_at([file_of(2, thread=1)]))
-        run(store.found_at([file_of(1)]))
+        run(store.update_locations([file_of(2, thread=1)]))
+        run(store.update_locations([file_of(1)]))
     kinds = ["thread.deleted", "thread.restored"]
     assert events(store, run) == [(kind, thread_id(1)) for kind in kinds]
 
@@ -159,7 +159,7 @@ def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
     ]  # fmt: skip
     run(store.commit([batch(file_of(1), changes), batch(file_of(2), [item(2, "x", 0)])]))
 
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
 
     for view in ("all_items", "all_turns", "token_usage", "anomalies", "codex_projection_state"):
         rows = run(store.query(f"SELECT * FROM {view}"))
@@ -175,12 +175,12 @@ def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
 def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) -> None:
     """Promise: with `purge` their rows go too, and what the thread was called."""
     run(store.commit([batch(file_of(1)), batch(file_of(2, thread=1)), batch(file_of(3))]))
-    run(store.name({thread_id(1): "secret", thread_id(3): "other"}))
+    run(store.set_names({thread_id(1): "secret", thread_id(3): "other"}))
 
-    run(store.gone([rollout_id(2)], purge=True))
+    run(store.mark_missing([rollout_id(2)], purge=True))
     assert run(store.query("SELECT name FROM threads ORDER BY 1")) == [("other",), ("secret",)]
 
-    run(store.gone([rollout_id(1)], purge=True))
+    run(store.mark_missing([rollout_id(1)], purge=True))
     for table in ("_names", "_events"):
         rows = run(store.query(f"SELECT * FROM {table}"))
         assert "secret" not in repr(rows), table
@@ -189,9 +189,9 @@ def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) 
 
 def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> None:
     """Promise: set names of threads, also of those that come later."""
-    run(store.name({thread_id(1): "first", thread_id(2): "other"}))
-    run(store.commit([batch(file_of(1), meta=Meta(name="own"))]))
-    run(store.commit([batch(file_of(3), meta=Meta(name="own"))]))
+    run(store.set_names({thread_id(1): "first", thread_id(2): "other"}))
+    run(store.commit([batch(file_of(1), meta=ThreadMetadata(name="own"))]))
+    run(store.commit([batch(file_of(3), meta=ThreadMetadata(name="own"))]))
 
     rows = run(store.query("SELECT name FROM threads ORDER BY thread_id"))
     assert rows == [("first",), ("own",)]
@@ -200,7 +200,7 @@ def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> 
 def test_a_new_name_is_told_each_time_it_changes(store: Queried, run: Run) -> None:
     """Promise: unchanged ones cost nothing."""
     for name in ("a", "a", "b", "a"):
-        run(store.name({thread_id(1): name}))
+        run(store.set_names({thread_id(1): name}))
 
     found = run(store.query("SELECT type, payload FROM lifecycle_events ORDER BY seq"))
     assert found == [("thread.renamed", f'{{"name":"{name}"}}') for name in "aba"]
@@ -209,13 +209,13 @@ def test_a_new_name_is_told_each_time_it_changes(store: Queried, run: Run) -> No
 
 def test_metadata_is_that_of_the_visible_history(store: Queried, run: Run) -> None:
     """What the current rollout does not say is taken from the next older part."""
-    first = Meta(
+    first = ThreadMetadata(
         preview="hello", preview_offset=100, goal="win", model="old", cwd="/old",
         reported_total_tokens=5, updated_at_ms=50,
     )  # fmt: skip
     run(store.commit([batch(file_of(1), meta=first, header=replace(PAGINATED, created_at_ms=3))]))
     second = replace(continuing(1, 500), created_at_ms=9, cli_version="2")
-    later = Meta(preview="later", preview_offset=0, cwd="/new", updated_at_ms=60)
+    later = ThreadMetadata(preview="later", preview_offset=0, cwd="/new", updated_at_ms=60)
     run(store.commit([batch(file_of(2, thread=1), meta=later, header=second)]))
 
     columns = (
@@ -227,15 +227,19 @@ def test_metadata_is_that_of_the_visible_history(store: Queried, run: Run) -> No
 
 
 def test_a_message_behind_the_cut_is_no_preview(store: Queried, run: Run) -> None:
-    run(store.commit([batch(file_of(1), meta=Meta(preview="late", preview_offset=600))]))
-    run(store.commit([batch(file_of(2), meta=Meta(goal="win"), header=continuing(1, 500))]))
+    run(store.commit([batch(file_of(1), meta=ThreadMetadata(preview="late", preview_offset=600))]))
+    run(
+        store.commit(
+            [batch(file_of(2), meta=ThreadMetadata(goal="win"), header=continuing(1, 500))]
+        )
+    )
 
     rows = run(store.query("SELECT preview FROM threads ORDER BY thread_id"))
     assert rows == [("late",), ("win",)]
 
 
 def test_header_columns_of_threads(store: Queried, run: Run) -> None:
-    header = Header(
+    header = SessionHeader(
         mode="legacy", source="cli", parent_thread_id=thread_id(8), forked_from_id=thread_id(9)
     )
     run(store.commit([batch(file_of(1), header=header)]))
@@ -276,9 +280,9 @@ def test_there_is_one_daemon_a_database(backend: Backend, run: Run) -> None:
 
     async def two() -> str:
         async with backend.open() as one, backend.open() as other:
-            await one.hold(HOLDER)
+            await one.acquire_lock(HOLDER)
             with pytest.raises(AlreadyRunning) as refused:
-                await other.hold(replace(HOLDER, pid=1))
+                await other.acquire_lock(replace(HOLDER, pid=1))
             return str(refused.value)
 
     said = run(two())
@@ -293,7 +297,7 @@ def test_the_hold_ends_with_close(backend: Backend, run: Run) -> None:
     async def after() -> None:
         for _ in range(2):
             async with backend.open() as store:
-                await store.hold(HOLDER)
+                await store.acquire_lock(HOLDER)
 
     run(after())
 
@@ -305,8 +309,8 @@ def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
         watching_why="network home", behind_bytes=1, behind_since_ms=None, bytes_read=2,
         records=3, batches=4, set_aside=0,
     )  # fmt: skip
-    run(store.beat(replace(beat, beat_at_ms=4)))
-    run(store.beat(beat))
+    run(store.write_heartbeat(replace(beat, beat_at_ms=4)))
+    run(store.write_heartbeat(beat))
 
     columns = "pid, host, beat_at_ms, interval_s, phase, watching_why, behind_since_ms, set_aside"
     rows = run(store.query(f"SELECT {columns} FROM _heartbeat"))

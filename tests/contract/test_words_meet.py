@@ -74,7 +74,7 @@ def test_words_that_meet_and_words_that_do_not(
              json=orjson.dumps({"text": unicodedata.normalize(form, text)}).decode())
         for number, (text, _, _) in enumerate(cases)
     ]  # fmt: skip
-    run(store.index("all", 8192))
+    run(store.configure_search("all", 8192))
     run(store.commit([batch(file_of(1), rows)]))
 
     wrong = [

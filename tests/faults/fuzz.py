@@ -36,7 +36,7 @@ import orjson
 
 from projector.logs import events as log
 from projector.model.changes import Change, ItemRow
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import (
     Checkpoint,
     Fingerprint,
@@ -48,7 +48,7 @@ from projector.model.ids import (
 )
 from projector.read.file_reader import File, Identity
 from projector.read.frames import unpacked_size
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from projector.read.rollout import RolloutReader
 from projector.reduce.detect import resume, start
 from projector.reduce.protocol import Reducer
@@ -169,19 +169,19 @@ class Projection:
     async def take(self, lines: Sequence[Line]) -> list[Change]:
         """Reduce some lines, and commit what they change."""
         for _ in range(20):
-            wants = self.reducer.wants(lines)
+            wants = self.reducer.lookup(lines)
             if not wants:
                 break
-            self.reducer.learn(wants, await self._store.find(self._name.rollout_id, wants))
+            self.reducer.provide(wants, await self._store.find(self._name.rollout_id, wants))
         else:
             raise Fault("it always wants more")
-        changes = self.reducer.take(lines)
+        changes = self.reducer.apply(lines)
         end = Checkpoint(
             generation=0,
             offset=lines[-1].end,
             next_ordinal=self.reducer.next_ordinal,
             fingerprint=Fingerprint(head=b"", tail=b""),
-            state=self.reducer.save(),
+            state=self.reducer.dump_state(),
         )
         if len(end.state) > 1_000_000:
             raise Fault(f"a state of {len(end.state)} bytes")
@@ -226,8 +226,8 @@ def _reduce(lines: Sequence[Line]) -> None:
     name = RolloutName.parse("rollout-01a50000-0000-7000-8000-000000000000.jsonl")
     assert name is not None
     reducer = start(name.rollout_id, name.thread_id)
-    reducer.take(lines)
-    resume(name.rollout_id, name.thread_id, reducer.save())
+    reducer.apply(lines)
+    resume(name.rollout_id, name.thread_id, reducer.dump_state())
 
 
 def fuzz_bytes(chance: Random) -> None:
@@ -243,7 +243,7 @@ def fuzz_bytes(chance: Random) -> None:
     while True:
         length = chance.choice((1, 100, 3_000, len(data)))
         shown.data = data[: len(shown.data) + length]
-        if isinstance(reader.resume(), StartOver):
+        if isinstance(reader.resume(), Restart):
             raise Fault("started over, though it only grew")
         while not reader.at_end:
             lines += reader.read(chance.choice((50, 5_000)), chance.choice((1, 7, 1_000)))
@@ -283,9 +283,9 @@ def fuzz_packed(chance: Random) -> None:
         max_line=1 << 20, open_file=lambda _: file,
     )  # fmt: skip
     try:
-        if isinstance(reader.resume(), StartOver):
+        if isinstance(reader.resume(), Restart):
             reader.start_over()
-    except SetAside:
+    except RolloutUnreadable:
         return
     lines: list[Line] = []
     for _ in range(200_000):
@@ -332,7 +332,7 @@ async def fuzz(seed: str, numbers: Sequence[int], tally: Tally, *, most_faults: 
             stores = [await SqliteStore.open(database) for database in databases]
             try:
                 for store in stores:
-                    await store.index("all", 64 * 1024)
+                    await store.configure_search("all", 64 * 1024)
                 for number in some:
                     await _group(stores, seed, number, tally)
             finally:

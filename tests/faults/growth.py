@@ -14,7 +14,7 @@ import pytest
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
 from projector.store.open import open_store
-from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.protocol import Store
 from projector.store.sqlite import store as engine
 from projector.store.sqlite.store import SqliteStore
@@ -55,9 +55,9 @@ def backfill_work(home: Path, database: Where, patch: pytest.MonkeyPatch) -> Wor
         if event == "call":
             calls += 1
 
-    ask = Wire.ask
+    ask = Pipeline.execute
 
-    async def counted(wire: Wire, *queries: Query) -> list[list[Row]]:
+    async def counted(wire: Pipeline, *queries: Query) -> list[list[Row]]:
         nonlocal done
         answers = await ask(wire, *queries)
         done += len(queries) + sum(map(len, answers))
@@ -77,7 +77,7 @@ def backfill_work(home: Path, database: Where, patch: pytest.MonkeyPatch) -> Wor
 
     with patch.context() as patched:
         patched.setattr(engine, "_PROGRESS_STEPS", GRAIN)
-        patched.setattr(Wire, "ask", counted)
+        patched.setattr(Pipeline, "execute", counted)
         threading.setprofile(call)
         sys.setprofile(call)
         try:

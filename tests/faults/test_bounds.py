@@ -17,9 +17,9 @@ from projector.model.settings import Read
 from projector.reduce.detect import start
 from projector.run.backfill import backfill
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Surveyor
+from projector.run.file_catalog import FileCatalog
 from projector.run.progress import Silent
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 from projector.store.open import open_store
 from tests import paginated as new
 from tests.benchmarks.rollouts import MB, Rollout
@@ -76,7 +76,7 @@ def test_a_long_line_makes_the_rows_that_a_short_one_would(tmp_path: Path) -> No
     assert max(len(line.data) for line in lines) > LONG
     reducer = start(new.ROLLOUT, new.THREAD)
 
-    made = [change for change in reducer.take(lines) if isinstance(change, ItemRow)]
+    made = [change for change in reducer.apply(lines) if isinstance(change, ItemRow)]
 
     put(tmp_path, f"{DAY}/{NAME}", b"".join(line.data + b"\n" for line in lines))
     backfilled(tmp_path, tmp_path / "p.db")
@@ -147,11 +147,11 @@ def test_a_folder_of_very_many_rollouts(tmp_path: Path) -> None:
     for number in range(count):
         (tmp_path / DAY / name_of(number)).touch()
     settings = settings_for(tmp_path, tmp_path / "p.db")
-    surveyor = Surveyor(settings.codex_homes)
+    surveyor = FileCatalog(settings.codex_homes)
 
     async def peak_of_two_looks() -> int:
         store = await open_store(settings.database)
-        rounds = Rounds(store, limits_of(settings), surveyor.rollout)
+        rounds = Scheduler(store, limits_of(settings), surveyor.rollout)
         tracemalloc.start()
         try:
             for _ in range(2):

@@ -17,7 +17,7 @@ from projector.discover.watch import Watch
 from projector.model.ids import RolloutId
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
-from projector.store.protocol import Standing
+from projector.store.protocol import RolloutStatus
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import ENGINES, Empty, Where
 from tests.projecting import backfill_once, backfilled, settings_for
@@ -133,7 +133,7 @@ async def _follow_while_written(whole: Path, home: Path, database: Where, chance
             append(home / path, piece)
             await asyncio.sleep(0 if chance.random() < 0.8 else 0.005)
         async with asyncio.timeout(60):
-            while not _read_to_the_end(await store.standings()):  # noqa: ASYNC110 - nobody tells
+            while not _read_to_the_end(await store.statuses()):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         stop.set()
         await daemon
@@ -162,7 +162,7 @@ def test_backfills_beside_the_daemon_double_nothing(
     assert in_one_go(whole, tmp_path) == rows_of(database)
 
 
-def _read_to_the_end(standings: Mapping[RolloutId, Standing]) -> bool:
+def _read_to_the_end(standings: Mapping[RolloutId, RolloutStatus]) -> bool:
     """Whether all three rollouts stand at the ends of their files."""
     files = [(one.offset, one.file) for one in standings.values() if one.file is not None]
     return len(files) == ROLLOUTS and all(

@@ -18,9 +18,9 @@ import pytest
 from projector.discover.scan import scan
 from projector.run import scheduler as module
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Surveyor
+from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import RESERVED, RESTING, SIDE_BY_SIDE, OpenFiles, share_of
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.homes import DAY, name_of, put
 from tests.projecting import settings_for
@@ -125,7 +125,7 @@ def only(more: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def to_the_end(rounds: Rounds) -> None:
+async def to_the_end(rounds: Scheduler) -> None:
     while rounds.waiting:
         await rounds.round()
 
@@ -140,7 +140,7 @@ def test_where_a_file_cannot_be_opened_others_are_closed_and_it_is_tried_again(
 
     async def run() -> None:
         store = await SqliteStore.open(tmp_path / "p.db")
-        rounds = Rounds(store, limits_of(settings), Surveyor([str(home)]).rollout)
+        rounds = Scheduler(store, limits_of(settings), FileCatalog([str(home)]).rollout)
         rounds.news(scan(str(home)).files)
         with only(12):
             await to_the_end(rounds)
@@ -159,7 +159,7 @@ def test_where_nothing_can_be_closed_it_is_set_aside(tmp_path: Path) -> None:
 
     async def run() -> None:
         store = await SqliteStore.open(tmp_path / "p.db")
-        rounds = Rounds(store, limits_of(settings), Surveyor([str(home)]).rollout)
+        rounds = Scheduler(store, limits_of(settings), FileCatalog([str(home)]).rollout)
         files = scan(str(home)).files
         rounds.news(files)
         with only(0):

@@ -64,7 +64,7 @@ def test_a_turn_that_ends_for_a_reason_that_is_no_word(reason: object) -> None:
     lines = [old.header(), old.started("t"), old.event("turn_aborted", turn_id="t", reason=reason)]
     data = old.lines_from(lines).splitlines()
 
-    changes = start(new.ROLLOUT, new.THREAD).take(new.lines_of(data))
+    changes = start(new.ROLLOUT, new.THREAD).apply(new.lines_of(data))
 
     assert "malformed" in {getattr(change, "kind", "") for change in changes}
 

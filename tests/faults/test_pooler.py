@@ -109,7 +109,7 @@ def test_more_daemons_than_connections(pooler: Path, postgres: str) -> None:
         store = await open_store(_through(pooler, postgres), source=f"s{number}")
         assert isinstance(store, PostgresStore)
         try:
-            await store.hold(Holder(pid=1, host="elsewhere", version="1", started_at_ms=1))
+            await store.acquire_lock(Holder(pid=1, host="elsewhere", version="1", started_at_ms=1))
             for n in range(8):
                 start = at(1000 * n) if n else None
                 rows = [item(number, f"i{n}", 1000 * n)]

@@ -137,7 +137,7 @@ def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postg
             daemon = Daemon(store, settings, watch, stop)
             async with await psycopg.AsyncConnection.connect(postgres) as other:
                 following = asyncio.create_task(daemon.run())
-                while not await store.standings():  # it has begun  # noqa: ASYNC110
+                while not await store.statuses():  # it has begun  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 await other.execute("SELECT * FROM _sources FOR UPDATE")
                 async with asyncio.timeout(30):
@@ -149,7 +149,7 @@ def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postg
                 assert read < size
                 await other.commit()
             async with asyncio.timeout(60):
-                while next(iter((await store.standings()).values())).offset < size:  # noqa: ASYNC110
+                while next(iter((await store.statuses()).values())).offset < size:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             stop.set()
             await following

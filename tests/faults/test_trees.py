@@ -18,7 +18,7 @@ from projector.discover.watch import Watch
 from projector.model.ids import RolloutId
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
-from projector.store.protocol import Standing
+from projector.store.protocol import RolloutStatus
 from tests.contract.lineage_model import Rollout, Told, shown
 from tests.databases import ENGINES, Empty, Where, reading
 from tests.projecting import backfilled, settings_for
@@ -157,7 +157,7 @@ def day(folder: Path) -> Path:
     return path
 
 
-def read_whole(standings: Mapping[RolloutId, Standing], sizes: list[int]) -> bool:
+def read_whole(standings: Mapping[RolloutId, RolloutStatus], sizes: list[int]) -> bool:
     """Tell whether all rollouts stand at their ends."""
     return sorted(one.offset for one in standings.values()) == sizes
 
@@ -216,7 +216,7 @@ def test_hundreds_of_rollouts_live(tmp_path: Path, database: Where, seed: int) -
                 await asyncio.sleep(0)
             sizes = sorted(map(len, tree.files.values()))
             async with asyncio.timeout(60):
-                while not read_whole(await store.standings(), sizes):  # noqa: ASYNC110
+                while not read_whole(await store.statuses(), sizes):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)  # nobody tells
             stop.set()
             await running

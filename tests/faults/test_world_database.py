@@ -133,7 +133,7 @@ def test_removed_under_the_daemon(tmp_path: Path, what: str) -> None:
             await daemon.until_read()
             other = await SqliteStore.open(made.database)
             with pytest.raises(AlreadyRunning):
-                await other.hold(OTHER)
+                await other.acquire_lock(OTHER)
             await other.close()
 
     asyncio.run(run())
@@ -288,7 +288,7 @@ def test_many_rollouts_are_told_of_by_the_daemon(
 
     def look(**more: bool) -> Facts:
         with SqliteConnection(str(made.database)) as db:
-            return gather.gather(db, [str(made.home)], time.time_ns() // 1_000_000, **more)
+            return gather.collect(db, [str(made.home)], time.time_ns() // 1_000_000, **more)
 
     def shown(facts: Facts) -> dict[str, object]:
         found = status.document(facts)

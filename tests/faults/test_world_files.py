@@ -214,7 +214,7 @@ def test_a_fault_of_our_own_costs_one_rollout(
     """Its trace is logged, without a word of the thread; the others go on."""
     made = world(tmp_path)
     bad = made.rollouts[0]
-    really = PaginatedReducer.take
+    really = PaginatedReducer.apply
 
     def take(reducer: PaginatedReducer, lines: Any) -> Any:
         if reducer._desk.rollout == bad.rollout_id and reducer.next_ordinal:
@@ -225,7 +225,7 @@ def test_a_fault_of_our_own_costs_one_rollout(
         async with following(made) as daemon:
             await daemon.until_read()
             with monkeypatch.context() as patch:
-                patch.setattr(PaginatedReducer, "take", take)
+                patch.setattr(PaginatedReducer, "apply", take)
                 made.grow()
                 said = await daemon.until_said("rollout.failed")
                 await daemon.until(lambda: made.heartbeat()["set_aside"] == 1)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.model.errors import Vanished
+from projector.model.errors import RolloutMissing
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
-from projector.read.resume import Wait
+from projector.read.resume import UpToDate
 from tests.homes import DAY, NAME, Follower, put, records
 
 
@@ -23,13 +23,13 @@ def test_a_rollout_is_followed_where_it_goes(tmp_path: Path, suffix: str) -> Non
     for source, target in ((path, archived), (archived, path)):
         source.rename(target)
         os.utime(target)
-        with pytest.raises(Vanished):
+        with pytest.raises(RolloutMissing):
             follower.follow()
         (file,) = scan(str(tmp_path)).files
         assert file.archived == (target == archived)
         follower.restart(file)
 
-        assert follower.follow() == Wait()
+        assert follower.follow() == UpToDate()
         assert follower.bytes_read <= HEAD_BYTES + TAIL_BYTES
 
 

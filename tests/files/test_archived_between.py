@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from watchfiles import Change
 
-from projector.run.file_catalog import Survey, Surveyor
+from projector.run.file_catalog import FileCatalog, Survey
 from tests.commands.stage import projector
 from tests.faults.following import following, world
 from tests.projecting import backfilled
@@ -22,16 +22,16 @@ def archiving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
     """Give what lets a rollout be archived just behind the next look at all homes."""
 
     def archive(home: Path, path: Path) -> None:
-        really = Surveyor.everything
+        really = FileCatalog.everything
 
-        def everything(self: Surveyor) -> Survey:
+        def everything(self: FileCatalog) -> Survey:
             found = really(self)
             if (home / path).exists():
                 (home / "archived_sessions").mkdir(exist_ok=True)
                 os.rename(home / path, home / "archived_sessions" / path.name)
             return found
 
-        monkeypatch.setattr(Surveyor, "everything", everything)
+        monkeypatch.setattr(FileCatalog, "everything", everything)
 
     return archive
 

@@ -6,7 +6,7 @@ from projector.discover.duplicates import choose
 from projector.discover.scan import scan
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.compare_files import Agreements
-from projector.read.resume import GoOn, Wait
+from projector.read.resume import Resume, UpToDate
 from tests.homes import DAY, NAME, Follower, put, records
 
 
@@ -19,7 +19,7 @@ def test_nothing_is_read_again(tmp_path: Path) -> None:
 
     follower.restart(packed)
 
-    assert follower.follow() == Wait()
+    assert follower.follow() == UpToDate()
     assert follower.bytes_read <= HEAD_BYTES
     assert follower.checkpoint is not None
     assert follower.checkpoint.offset == len(records(0, 5000))
@@ -32,7 +32,7 @@ def test_what_was_not_read_before_is_read_from_the_compressed_one(tmp_path: Path
     follower.restart(put(tmp_path, f"{NAME}.zst", records(0, 80)))
     path.unlink()
 
-    assert isinstance(follower.follow(), GoOn)
+    assert isinstance(follower.follow(), Resume)
     assert follower.text == records(0, 80)
 
 

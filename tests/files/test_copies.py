@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from projector.discover.duplicates import Choice, choose
+from projector.discover.duplicates import SelectedFile, choose
 from projector.discover.scan import joined, scan
 from projector.read.compare_files import Agreements
 from tests.homes import DAY, NAME, put, records
 
 
-def chosen(*homes: Path) -> Choice:
+def chosen(*homes: Path) -> SelectedFile:
     files = joined([scan(str(home)) for home in homes]).files
     (choice,) = choose(files, Agreements().compare).values()
     return choice

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from projector.discover.scan import look, scan
-from projector.model.errors import SetAside
+from projector.discover.scan import scan, stat_rollout
+from projector.model.errors import RolloutUnreadable
 from tests.homes import DAY, NAME, Follower, name_of, put
 
 
@@ -19,7 +19,7 @@ def test_it_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert [str(fault) for fault in found.faults] == [
         f"{tmp_path}/{DAY}/{NAME}: is a folder. Move it away: its name is a rollout's"
     ]
-    assert look(str(tmp_path / DAY / NAME), str(tmp_path)) == found.faults[0]
+    assert stat_rollout(str(tmp_path / DAY / NAME), str(tmp_path)) == found.faults[0]
 
 
 def test_it_comes_between_listing_and_reading(tmp_path: Path) -> None:
@@ -29,5 +29,5 @@ def test_it_comes_between_listing_and_reading(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
 
-    with pytest.raises(SetAside, match="is a folder"):
+    with pytest.raises(RolloutUnreadable, match="is a folder"):
         follower.follow()

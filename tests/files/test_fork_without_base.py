@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import Rollout
 from tests.databases import reading
@@ -29,7 +29,7 @@ class Watched:
 
     def __init__(self, patch: pytest.MonkeyPatch, path: Path) -> None:
         self.done: list[str] = []
-        for kind, names in ((Rounds, ["round"]), (SqliteStore, ["commit", "find", "replace"])):
+        for kind, names in ((Scheduler, ["round"]), (SqliteStore, ["commit", "find", "replace"])):
             for name in names:
                 patch.setattr(kind, name, self._counted(name, getattr(kind, name)))
         opened = os.open

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from projector.model.ids import HEAD_BYTES
-from projector.read.resume import StartOver, Wait
+from projector.read.resume import Restart, UpToDate
 from tests.homes import NAME, Follower, put, records
 
 
@@ -20,7 +20,7 @@ def test_the_same_name_and_inode_with_other_bytes_is_another_file(tmp_path: Path
 
     assert path.stat().st_ino == before.st_ino
     assert path.stat().st_size == before.st_size
-    assert decision == StartOver("other bytes at its start")
+    assert decision == Restart("other bytes at its start")
 
 
 def test_another_inode_with_the_same_bytes_is_the_same_rollout(tmp_path: Path) -> None:
@@ -30,4 +30,4 @@ def test_another_inode_with_the_same_bytes_is_the_same_rollout(tmp_path: Path) -
     follower.follow()
     put(tmp_path, "other", records(0, 30)).rename(path)
 
-    assert follower.follow() == Wait()
+    assert follower.follow() == UpToDate()

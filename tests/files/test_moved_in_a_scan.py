@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.run.file_catalog import Survey, Surveyor
+from projector.run.file_catalog import FileCatalog, Survey
 from tests.projecting import backfilled
 from tests.sample import make
 
@@ -21,15 +21,15 @@ def test_it_is_not_taken_for_deleted(
     (archived,) = (home / "archived_sessions").iterdir()
     day = home / "sessions" / "2026" / "01" / "04"
     day.mkdir(parents=True)
-    everything = Surveyor.everything
+    everything = FileCatalog.everything
 
-    def listed_too_early(surveyor: Surveyor) -> Survey:
+    def listed_too_early(surveyor: FileCatalog) -> Survey:
         archived.rename(aside)
         look = everything(surveyor)
         aside.rename(day / archived.name)
         return look
 
-    monkeypatch.setattr(Surveyor, "everything", listed_too_early)
+    monkeypatch.setattr(FileCatalog, "everything", listed_too_early)
     backfilled(home, database, on_delete=on_delete)
 
     with sqlite3.connect(database) as db:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.discover.scan import look
+from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.serve.health.collect import behind_bytes
 from tests.benchmarks.rollouts import Rollout
@@ -97,7 +97,7 @@ def test_a_database_that_is_none(tmp_path: Path, kind: str, command: str) -> Non
 def test_a_rollout_that_became_something_else(tmp_path: Path, kind: str) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"{}\n")
-    file = look(str(path), str(tmp_path))
+    file = stat_rollout(str(path), str(tmp_path))
     assert isinstance(file, RolloutFile)
     path.unlink()
     KINDS[kind](path)

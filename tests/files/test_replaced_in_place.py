@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from tests.homes import NAME, Follower, put, records
 
 
@@ -24,7 +24,7 @@ def test_other_bytes_in_the_same_inode_are_read_anew(
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_ino == before.st_ino
 
-    assert follower.follow() == StartOver("other bytes at its start")
+    assert follower.follow() == Restart("other bytes at its start")
     assert follower.text == records(200, 100 + more)
 
 
@@ -34,7 +34,7 @@ def test_a_change_right_before_the_checkpoint_is_seen(tmp_path: Path) -> None:
     follower.follow()
     path.write_bytes(records(0, 99) + records(99, 1).replace(b"line", b"LINE"))
 
-    assert isinstance(follower.follow(), StartOver)
+    assert isinstance(follower.follow(), Restart)
 
 
 def test_a_change_behind_an_end_that_many_records_have_is_seen(tmp_path: Path) -> None:
@@ -46,4 +46,4 @@ def test_a_change_behind_an_end_that_many_records_have_is_seen(tmp_path: Path) -
     follower.follow()
     path.write_bytes(b"".join(lines[:70] + lines[71:]))
 
-    assert isinstance(follower.follow(), StartOver)
+    assert isinstance(follower.follow(), Restart)

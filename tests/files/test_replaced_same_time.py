@@ -7,7 +7,7 @@ import pytest
 
 from projector.discover.scan import scan
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from tests.homes import DAY, NAME, Follower, put, records
 
 
@@ -30,7 +30,7 @@ def test_a_migrated_rollout_is_read_anew(tmp_path: Path, *, restarted: bool, lon
 
     assert after != before
     assert after.mtime_ns == before.mtime_ns
-    assert isinstance(decision, StartOver)
+    assert isinstance(decision, Restart)
     assert follower.text == new
 
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.discover.scan import look
+from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.read.compare_files import Agreements
-from projector.read.resume import StartOver
+from projector.read.resume import Restart
 from tests.benchmarks.rollouts import Rollout
 from tests.homes import NAME, Follower, name_of, put, records
 from tests.projecting import backfilled
@@ -53,7 +53,7 @@ def test_a_rollout_is_read_on(suffix: str, lengths: list[int], sizes: list[int])
         for size in sizes:
             count += size
             put(Path(folder), NAME + suffix, records(0, count))
-            assert not isinstance(follower.follow(), StartOver)
+            assert not isinstance(follower.follow(), Restart)
             assert follower.text == records(0, count)
             follower.restart()
         assert not count or given_out
@@ -65,7 +65,7 @@ def test_copies_agree(lengths: list[int]) -> None:
     with TemporaryDirectory() as folder, short_reads(lengths):
         one = put(Path(folder), name_of(1), records(0, 30))
         other = put(Path(folder), f"copy/{name_of(1)}", records(0, 40))
-        files = [look(str(path), folder) for path in (one, other)]
+        files = [stat_rollout(str(path), folder) for path in (one, other)]
         assert isinstance(files[0], RolloutFile)
         assert isinstance(files[1], RolloutFile)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
-from projector.read.resume import Wait
+from projector.read.resume import UpToDate
 from tests.homes import NAME, Follower, put, records
 
 
@@ -45,9 +45,9 @@ def test_nothing_new_behind_a_torn_line_is_nothing_new(tmp_path: Path) -> None:
     follower = Follower(put(tmp_path, NAME, records(0, 3) + b'{"torn'))
     follower.follow()
 
-    assert follower.follow() == Wait()
+    assert follower.follow() == UpToDate()
     assert follower.reader is not None
-    assert follower.reader.torn == len(b'{"torn')
+    assert follower.reader.partial_bytes == len(b'{"torn')
 
 
 def test_a_torn_line_cut_away_and_written_anew_is_read_as_it_is_now(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.read.resume import GoOn, StartOver
+from projector.read.resume import Restart, Resume
 from tests.homes import NAME, Follower, put, records
 
 
@@ -21,7 +21,7 @@ def test_a_truncated_rollout_is_read_anew(tmp_path: Path, lines: int, *, restart
 
     decision = follower.follow()
 
-    assert decision == StartOver(f"cut to {len(records(0, lines))} of {len(records(0, 100))} bytes")
+    assert decision == Restart(f"cut to {len(records(0, lines))} of {len(records(0, 100))} bytes")
     assert follower.text == records(0, lines)
 
 
@@ -37,7 +37,7 @@ def test_truncated_and_grown_beyond_its_checkpoint_it_is_read_anew(tmp_path: Pat
 
     decision = follower.follow()
 
-    assert decision == StartOver(f"other bytes before byte {len(records(0, 100))}")
+    assert decision == Restart(f"other bytes before byte {len(records(0, 100))}")
     assert follower.text == records(0, 50) + records(700, 90)
 
 
@@ -48,5 +48,5 @@ def test_truncated_to_its_checkpoint_it_goes_on(tmp_path: Path) -> None:
     follower.follow()
     put(tmp_path, NAME, records(0, 101))
 
-    assert follower.follow() == GoOn(follower.lines[99].end)
+    assert follower.follow() == Resume(follower.lines[99].end)
     assert follower.text == records(0, 101)

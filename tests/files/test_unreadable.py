@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.read.file_reader import File, Identity, OpenFile
 from tests.homes import NAME, Follower, put, records
 
@@ -18,7 +18,7 @@ class Failing:
     def pread(self, length: int, offset: int) -> bytes:
         self.reads_left -= 1
         if self.reads_left < 0:
-            raise SetAside(f"the disk fails at byte {offset}")
+            raise RolloutUnreadable(f"the disk fails at byte {offset}")
         return self.file.pread(length, offset)
 
     def identity(self) -> Identity:
@@ -34,7 +34,7 @@ def test_permission_lost_and_regained(tmp_path: Path) -> None:
 
     def open_file(path: str) -> File:
         if denied:
-            raise SetAside(f"{path}: permission denied")
+            raise RolloutUnreadable(f"{path}: permission denied")
         return OpenFile(path)
 
     path = put(tmp_path, NAME, records(0, 10))
@@ -43,7 +43,7 @@ def test_permission_lost_and_regained(tmp_path: Path) -> None:
     put(tmp_path, NAME, records(0, 20))
     follower.restart()
     denied = True
-    with pytest.raises(SetAside, match="permission denied"):
+    with pytest.raises(RolloutUnreadable, match="permission denied"):
         follower.follow()
     denied = False
 
@@ -70,7 +70,7 @@ def test_a_disk_that_fails_at_any_read_costs_nothing(
     for _ in range(2):
         try:
             follower.follow()
-        except SetAside:
+        except RolloutUnreadable:
             failed = True
             opened[0].reads_left = 10**9
 

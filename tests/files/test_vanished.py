@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from projector.discover.scan import look, scan
-from projector.model.errors import Vanished
-from projector.read.resume import StartOver
+from projector.discover.scan import scan, stat_rollout
+from projector.model.errors import RolloutMissing
+from projector.read.resume import Restart
 from tests.homes import DAY, NAME, Follower, put, records
 
 
@@ -15,10 +15,10 @@ def test_between_listing_and_reading(tmp_path: Path) -> None:
     (file,) = scan(str(tmp_path)).files
     path.unlink()
 
-    with pytest.raises(Vanished, match="not there any more"):
+    with pytest.raises(RolloutMissing, match="not there any more"):
         Follower(Path(file.path)).follow()
-    assert look(file.path, str(tmp_path)) is None
-    assert scan(str(tmp_path)).vouches_for(file)
+    assert stat_rollout(file.path, str(tmp_path)) is None
+    assert scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_while_it_is_open(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_while_it_is_open(tmp_path: Path) -> None:
     follower.follow()
     path.unlink()
 
-    with pytest.raises(Vanished):
+    with pytest.raises(RolloutMissing):
         follower.follow()
 
 
@@ -39,7 +39,7 @@ def test_another_file_under_its_name_is_seen(tmp_path: Path) -> None:
     path.unlink()
     put(tmp_path, NAME, records(7, 9))
 
-    assert isinstance(follower.follow(), StartOver)
+    assert isinstance(follower.follow(), Restart)
     assert follower.text == records(7, 9)
 
 
@@ -48,7 +48,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     follower = Follower(path)
     follower.follow()
     path.unlink()
-    with pytest.raises(Vanished):
+    with pytest.raises(RolloutMissing):
         follower.follow()
     put(tmp_path, NAME, records(0, 31))
 

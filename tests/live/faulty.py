@@ -15,7 +15,7 @@ from projector.model.changes import Change, ItemRow, TurnRow
 from projector.model.ids import Line
 from projector.reduce.paginated import PaginatedReducer
 
-_take: Final = PaginatedReducer.take
+_take: Final = PaginatedReducer.apply
 
 
 def _mapping(reducer: PaginatedReducer, lines: Sequence[Line]) -> list[Change]:
@@ -55,5 +55,5 @@ FAULTS: Final[Mapping[str, Callable[[PaginatedReducer, Sequence[Line]], list[Cha
 
 if __name__ == "__main__":
     # A class is given another method on purpose.
-    PaginatedReducer.take = FAULTS[sys.argv.pop(1)]  # type: ignore[assignment, method-assign]
+    PaginatedReducer.apply = FAULTS[sys.argv.pop(1)]  # type: ignore[assignment, method-assign]
     main()

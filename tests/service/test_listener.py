@@ -17,12 +17,12 @@ import pytest
 from projector.commands.options import reading
 from projector.logs import events as log
 from projector.model.settings import Serve, Settings
-from projector.model.telemetry import Durations, Meters
+from projector.model.telemetry import DaemonMetrics, Durations
 from projector.serve.telemetry import listener
 from projector.serve.telemetry.endpoint import Endpoint
 from projector.serve.telemetry.listener import is_ours, own_names, unix_socket
 
-METERS = Meters(
+METERS = DaemonMetrics(
     started_at_ms=0, turned_at_ms=0, beat_at_ms=0, ready=False, following=False, by_events=True,
     records=0, batches=0, read_bytes=0, replaced=0, scans=0, file_events=0, store_faults=0,
     set_aside=0, behind_bytes=0, behind_since_ms=None, commit_counts=Durations().counts,

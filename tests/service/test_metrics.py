@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from projector.commands.options import reading
 from projector.model.settings import Serve, Settings
-from projector.model.telemetry import BUCKETS_S, Durations, Meters
+from projector.model.telemetry import BUCKETS_S, DaemonMetrics, Durations
 from projector.serve.telemetry.endpoint import Endpoint
 from projector.serve.telemetry.metrics import names
 from tests import docs
@@ -183,7 +183,7 @@ def test_work_that_hangs_is_told_by_livez(daemon: Manager) -> None:
     settings = Settings(
         serve=Serve(listen=f"unix:{folder}/other"), database=f"sqlite:///{folder}/none.db"
     )
-    meters = Meters(
+    meters = DaemonMetrics(
         started_at_ms=0, turned_at_ms=0, beat_at_ms=0, ready=False, following=False,
         by_events=True, records=0, batches=0, read_bytes=0, replaced=0, scans=0, file_events=0,
         store_faults=0, set_aside=0, behind_bytes=0, behind_since_ms=None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.run.systemd import Pulse
+from projector.run.systemd import Watchdog
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import Rollout
 from tests.service.manager import managed
@@ -151,7 +151,7 @@ def test_a_sign_of_life_says_what_is_wanted_then(
     sent: list[str] = []
     monkeypatch.setattr("projector.run.systemd.notify", lambda *lines: sent.extend(lines))
     now = 100.0
-    pulse = Pulse(lambda: now)
+    pulse = Watchdog(lambda: now)
     pulse.enter(phase)  # type: ignore[arg-type]
 
     for now in (100.0, 100.1, 100.2, 100.3):  # noqa: B007 - the clock reads it

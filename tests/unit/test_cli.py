@@ -418,7 +418,7 @@ def test_health_with_thresholds(
 
 def test_health_gives_up_in_time(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     run(capsys, "backfill", "--codex-home", str(SAMPLE))
-    monkeypatch.setattr(gather, "gather", lambda *_: signal.pause())
+    monkeypatch.setattr(gather, "collect", lambda *_: signal.pause())
 
     code, out, _ = run(capsys, "health", "-t", "0.01")
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.model.file_index import Known, Line, id_of, key_of
+from projector.model.file_index import FileIndex, WorkQueue, id_of, key_of
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName
-from projector.store.protocol import Standing
-from projector.store.rollout_status import Standings
+from projector.store.protocol import RolloutStatus
+from projector.store.rollout_status import RolloutStatuses
 from tests.homes import name_of
 
 BITS = 1 << 64
@@ -27,8 +27,8 @@ def file_of(number: int, size: int = 7, *, folder: str = "/h/sessions/2026") -> 
     )  # fmt: skip
 
 
-def knowing(*files: RolloutFile) -> Known:
-    known = Known()
+def knowing(*files: RolloutFile) -> FileIndex:
+    known = FileIndex()
     for file in files:
         known[file.name.rollout_id] = file
     return known
@@ -66,7 +66,7 @@ def test_what_was_put_comes_out(file: RolloutFile, base: str, *, odd: bool) -> N
     assert dict(known) == {name.rollout_id: put}
     assert name.rollout_id in known
     assert known.bytes_on_disk() == put.size
-    other = Line()
+    other = WorkQueue()
     known.give(key_of(name.rollout_id), other)
     assert not list(known.unlike(other))
     assert other.pop_first() == (name.rollout_id, put)
@@ -76,7 +76,7 @@ def test_what_was_put_comes_out(file: RolloutFile, base: str, *, odd: bool) -> N
 
 def test_ids_that_are_none_stay_as_they_are() -> None:
     for odd in ("r1", "", "0x12", "0" * 32, "019B8D62-7A80-7000-8000-000000000002"):
-        known = Known()
+        known = FileIndex()
         known[RolloutId(odd)] = file_of(1)
 
         assert list(known) == [odd]
@@ -104,7 +104,7 @@ def test_a_rollout_that_moved_is_another() -> None:
 
 
 def test_a_line_is_served_in_its_order() -> None:
-    line, ids = Line(), [file_of(number).name.rollout_id for number in range(5)]
+    line, ids = WorkQueue(), [file_of(number).name.rollout_id for number in range(5)]
     for number in (3, 1, 2):
         line[ids[number]] = file_of(number)
     line[ids[3]] = file_of(3, size=9)
@@ -126,7 +126,7 @@ def test_a_rollout_takes_little() -> None:
 
 
 def test_standings_give_what_the_store_told() -> None:
-    told, file = Standings(), file_of(1)
+    told, file = RolloutStatuses(), file_of(1)
     folder_name = RolloutName.parse(file.path.rpartition("/")[2])
     assert folder_name is not None
     rollout, thread = file.name.rollout_id, file.name.thread_id
@@ -136,13 +136,13 @@ def test_standings_give_what_the_store_told() -> None:
     told.put(RolloutId("gone"), other, 0, 7)
 
     assert (
-        dict(Standings.of(told.values()))
+        dict(RolloutStatuses.of(told.values()))
         == dict(told)
         == {
-            rollout: Standing(
+            rollout: RolloutStatus(
                 rollout_id=rollout, thread_id=thread, generation=3, offset=Offset(5), file=file
             ),
-            "gone": Standing(
+            "gone": RolloutStatus(
                 rollout_id=RolloutId("gone"),
                 thread_id=other,
                 generation=0,
@@ -159,14 +159,14 @@ def test_files_that_were_read_to_their_end_are_told_from_others() -> None:
     assert packed_name is not None
     packed = replace(file_of(3), name=packed_name, path=f"/h/{name_of(3)}.zst")
     files = (file_of(1), file_of(2), packed)
-    told = Standings.of(
-        Standing(
+    told = RolloutStatuses.of(
+        RolloutStatus(
             rollout_id=file.name.rollout_id, thread_id=file.name.thread_id, generation=0,
             offset=Offset(5 if file is files[1] else file.size), file=file,
         )
         for file in files
     )  # fmt: skip
-    whole, rest = Known(), Known()
+    whole, rest = FileIndex(), FileIndex()
 
     told.divide(whole, rest)
 

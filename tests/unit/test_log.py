@@ -15,7 +15,7 @@ import pytest
 
 from projector.logs import events as log
 
-PROJECTOR = Path(log.__file__).parent
+PROJECTOR = Path(log.__file__).parents[1]
 
 
 def _logged() -> set[str]:

@@ -16,7 +16,7 @@ from projector.decode.acceptance.settings import (
     effort,
 )
 from projector.decode.acceptance.tokens import TOKEN_COUNT
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.shapes import (
     Shape,
     absolute,
@@ -42,26 +42,26 @@ from projector.decode.turn_error import error_info
 
 def _item_completed(payload: dict[str, Any]) -> None:
     lifecycle.check_item_completed(payload)
-    item.convert(payload.get("item"))
+    item.to_thread_item(payload.get("item"))
 
 
 def _item_started(payload: dict[str, Any]) -> None:
     if not _STARTED_ITEM(payload):
-        raise Refused("item_started")
-    item.convert(payload.get("item"))
+        raise DecodeError("item_started")
+    item.to_thread_item(payload.get("item"))
 
 
 def _file_uri(value: Any) -> bool:
     try:
         return type(value) is str and paths.from_uri(value) != ""
-    except Refused:
+    except DecodeError:
         return False
 
 
 def _error_info(info: Any) -> bool:
     try:
         error_info(info)
-    except Refused:
+    except DecodeError:
         return False
     return True
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json
 
@@ -41,7 +41,7 @@ def state(value: Any) -> Json:
         ((name, message),) = value.items()
         if message is None or type(message) is str:
             return {"status": camel(name), "message": message}
-    raise Refused("agent status")
+    raise DecodeError("agent status")
 
 
 def failed(states: dict[str, Json]) -> bool:
@@ -91,7 +91,7 @@ def ended(payload: Json, tool: str) -> Json:
     if tool == "wait":
         statuses = payload.get("statuses")
         if type(statuses) is not dict:
-            raise Refused("statuses")
+            raise DecodeError("statuses")
         receivers = sorted(statuses)
         states = {each: state(statuses[each]) for each in receivers}
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import text
 
 _I64: Final = 2**63
@@ -24,7 +24,7 @@ def flag(source: Json, key: str) -> bool:
     """Give a required boolean."""
     value = source.get(key)
     if type(value) is not bool:
-        raise Refused(key)
+        raise DecodeError(key)
     return value
 
 
@@ -32,7 +32,7 @@ def small_integer(source: Json, key: str) -> int:
     """Give a required 32-bit integer."""
     value = source.get(key)
     if type(value) is not int or not -_I32 <= value < _I32:
-        raise Refused(key)
+        raise DecodeError(key)
     return value
 
 
@@ -40,7 +40,7 @@ def unsigned(source: Json, key: str) -> int:
     """Give a required integer that is not negative."""
     value = source.get(key)
     if type(value) is not int or value < 0:
-        raise Refused(key)
+        raise DecodeError(key)
     return value
 
 
@@ -48,7 +48,7 @@ def mapping(source: Json, key: str) -> Json:
     """Give a required object."""
     value = source.get(key)
     if type(value) is not dict:
-        raise Refused(key)
+        raise DecodeError(key)
     return value
 
 
@@ -58,7 +58,7 @@ def entries(source: Json, key: str) -> list[Any]:
     if value is None:
         return []
     if type(value) is not list:
-        raise Refused(key)
+        raise DecodeError(key)
     return value
 
 
@@ -67,14 +67,14 @@ def texts(source: Json, key: str) -> list[str]:
     value = entries(source, key)
     for each in value:
         if type(each) is not str:
-            raise Refused(key)
+            raise DecodeError(key)
     return value
 
 
 def required_texts(source: Json, key: str) -> list[str]:
     """Give a required list of strings."""
     if type(source.get(key)) is not list:
-        raise Refused(key)
+        raise DecodeError(key)
     return texts(source, key)
 
 
@@ -82,7 +82,7 @@ def duration_ms(source: Json, key: str) -> int | None:
     """Give a required duration `{secs, nanos}` in milliseconds, floored; None: more than i64."""
     value = mapping(source, key)
     if len(value) != 2:  # noqa: PLR2004 - seconds and nanoseconds, and nothing else
-        raise Refused(key)
+        raise DecodeError(key)
     ms = unsigned(value, "secs") * _MS + unsigned(value, "nanos") // _NANOS_PER_MS
     return ms if ms < _I64 else None
 
@@ -91,5 +91,5 @@ def one_of(source: Json, key: str, names: dict[str, str]) -> str:
     """Give what one of these names means; another one is refused."""
     found = names.get(text(source, key))
     if found is None:
-        raise Refused(key)
+        raise DecodeError(key)
     return found

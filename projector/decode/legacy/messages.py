@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json, entries, mapping, required_texts, texts, unsigned
 
@@ -48,7 +48,7 @@ def images_only(payload: Json) -> bool:
 
 def _element(value: Any) -> Json:
     if type(value) is not dict:
-        raise Refused("text_elements")
+        raise DecodeError("text_elements")
     place = mapping(value, "byte_range")
     return {
         "byteRange": {"start": unsigned(place, "start"), "end": unsigned(place, "end")},
@@ -81,7 +81,7 @@ def _details(payload: Json, key: str) -> list[str | None]:
     details = entries(payload, key)
     for detail in details:
         if (detail is not None and type(detail) is not str) or detail not in _DETAILS:
-            raise Refused(key)
+            raise DecodeError(key)
     return details
 
 
@@ -95,7 +95,7 @@ def agent_message(payload: Json, item_id: str) -> Json | None:
     message = text(payload, "message")
     phase = opt_text(payload, "phase")
     if phase not in _PHASES:
-        raise Refused("phase")
+        raise DecodeError("phase")
     delivery = opt_text(payload, "delivery")
     item = {
         "type": "agentMessage",
@@ -114,7 +114,7 @@ def _citation(value: Any) -> Json | None:
     if value is None:
         return None
     if type(value) is not dict or type(value.get("entries")) is not list:
-        raise Refused("memory_citation")
+        raise DecodeError("memory_citation")
     return {"entries": value["entries"], "threadIds": required_texts(value, "rolloutIds")}
 
 
@@ -122,5 +122,5 @@ def _questions(value: Any) -> list[Json] | None:
     if value is None:
         return None
     if type(value) is not list or any(type(each) is not dict for each in value):
-        raise Refused("questions")
+        raise DecodeError("questions")
     return [{"title": text(each, "title"), "options": each.get("options")} for each in value]

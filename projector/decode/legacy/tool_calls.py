@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from projector.decode import shell
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.legacy import agents
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.patch import changes_of, patch_in, script_of
@@ -63,7 +63,7 @@ _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})").match
 Argv = list[str] | str
 
 
-class BadArguments(Refused):
+class BadArguments(DecodeError):
     """The arguments of a call are not what its tool takes."""
 
 

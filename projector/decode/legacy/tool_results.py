@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.legacy import agents
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.output_text import (
@@ -108,7 +108,7 @@ def _mcp_answered(item: Json, output: Any, text: str, *, resource: bool) -> Json
     if type(value) is dict and type(value.get("content")) is list:
         try:
             result, failed = mcp_result(value)
-        except Refused:  # an `isError` that is none
+        except DecodeError:  # an `isError` that is none
             result, failed = mcp_result(value | {"isError": None})
         status = "failed" if failed else "completed"
         return item | {"status": status, "result": result, "durationMs": ms}
@@ -172,7 +172,7 @@ def _agent_answered(item: Json, text: str) -> Json:
     value = parsed(text)
     try:
         done = _agent_told(item, value if type(value) is dict else {})
-    except Refused:
+    except DecodeError:
         done = None
     return item | {"status": "failed"} if done is None else done
 

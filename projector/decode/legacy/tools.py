@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projector.decode import shell
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_bool, opt_text, text
 from projector.decode.legacy.fields import (
     Json,
@@ -24,7 +24,7 @@ from projector.decode.legacy.fields import (
     texts,
 )
 from projector.decode.paths import from_uri, of_path, read_path, saved_path
-from projector.decode.thread_item import convert
+from projector.decode.thread_item import to_thread_item
 
 _STATUSES: Final = {"completed": "completed", "failed": "failed", "declined": "declined"}
 _SOURCES: Final = {
@@ -43,7 +43,7 @@ def command(payload: Json) -> Json:
     cwd = _folder(text(payload, "cwd"))
     parsed = payload.get("parsed_cmd")
     if type(parsed) is not list:
-        raise Refused("parsed_cmd")
+        raise DecodeError("parsed_cmd")
     text(payload, "stdout")
     text(payload, "stderr")
     output = opt_text(payload, "aggregated_output")
@@ -71,14 +71,14 @@ def _folder(cwd: str) -> str:
         return from_uri(cwd)
     found = of_path(cwd)
     if found.kind == "none":
-        raise Refused("cwd")
+        raise DecodeError("cwd")
     return found.shown
 
 
 def _action(value: Any, cwd: str) -> Json | None:
     """Give one action of a command; None: its path is none."""
     if type(value) is not dict:
-        raise Refused("parsed_cmd")
+        raise DecodeError("parsed_cmd")
     kind, line = text(value, "type"), text(value, "cmd")
     if kind == "read":
         name, path = text(value, "name"), read_path(cwd, text(value, "path"))
@@ -96,7 +96,7 @@ def _action(value: Any, cwd: str) -> Json | None:
         }
     if kind == "unknown":
         return {"type": "unknown", "command": line}
-    raise Refused("parsed_cmd")
+    raise DecodeError("parsed_cmd")
 
 
 def file_change(payload: Json) -> Json:
@@ -108,7 +108,7 @@ def file_change(payload: Json) -> Json:
     # "changes" may be absent: `patch_apply_end` of the first releases has none.
     changes = payload.get("changes") if "changes" in payload else {}
     if type(changes) is not dict:
-        raise Refused("changes")
+        raise DecodeError("changes")
     return {
         "type": "fileChange",
         "id": item_id,
@@ -123,12 +123,12 @@ def _bytes(path: str) -> bytes:
 
 def _change(path: str, value: Any) -> Json:
     if type(value) is not dict:
-        raise Refused("changes")
+        raise DecodeError("changes")
     kind = text(value, "type")
     if kind in ("add", "delete"):
         return {"path": path, "kind": {"type": kind}, "diff": text(value, "content")}
     if kind != "update":
-        raise Refused("changes")
+        raise DecodeError("changes")
     moved = opt_text(value, "move_path")
     return change_of(path, text(value, "unified_diff"), moved)
 
@@ -199,7 +199,7 @@ def mcp_item(item_id: str, server: str, tool: str) -> Json:
 def mcp_result(value: Any) -> tuple[Json, bool]:
     """Give the result of an MCP call, and whether it is an error."""
     if type(value) is not dict or type(value.get("content")) is not list:
-        raise Refused("result")
+        raise DecodeError("result")
     result = {
         "content": value["content"],
         "structuredContent": value.get("structuredContent"),
@@ -212,7 +212,7 @@ def web_search(payload: Json) -> Json:
     """Give the webSearch of a `web_search_end`."""
     results = payload.get("results")
     if results is not None and type(results) is not list:
-        raise Refused("results")
+        raise DecodeError("results")
     return {
         "type": "webSearch",
         "id": text(payload, "call_id"),
@@ -241,7 +241,7 @@ def image(payload: Json) -> Json:
     saved = opt_text(payload, "saved_path")
     resolved = None if saved is None else saved_path(saved)
     if saved is not None and resolved is None:
-        raise Refused("saved_path")
+        raise DecodeError("saved_path")
     return image_item(
         text(payload, "call_id"),
         text(payload, "status"),
@@ -275,7 +275,7 @@ def dynamic_call(payload: Json) -> Json:
     success = flag(payload, "success")
     content = payload.get("content_items")
     if type(content) is not list or any(type(part) is not dict for part in content):
-        raise Refused("content_items")
+        raise DecodeError("content_items")
     opt_text(payload, "error")
     return {
         "type": "dynamicToolCall",
@@ -316,7 +316,7 @@ def _seen(payload: Json) -> str:
 def entered_review(payload: Json, item_id: str) -> Json:
     """Give the enteredReviewMode; the prompt of old releases stands for a target."""
     if type(payload.get("target")) is not dict and type(payload.get("prompt")) is not str:
-        raise Refused("target")
+        raise DecodeError("target")
     hint = opt_text(payload, "user_facing_hint")
     review = "Review requested." if hint is None else hint
     return {"type": "enteredReviewMode", "id": item_id, "review": review}
@@ -330,7 +330,7 @@ def completed(item: Json) -> Json | None:
     Raises:
         Refused: its type is not known, or it lacks what it must have.
     """
-    shown = convert(item)
+    shown = to_thread_item(item)
     return None if shown["type"] == "plan" and not shown["text"] else shown
 
 

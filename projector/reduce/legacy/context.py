@@ -10,7 +10,7 @@ from projector.decode.legacy.records import Record
 from projector.decode.times import to_ms
 from projector.model.changes import Anomaly, Provenance
 from projector.model.ids import Offset, RolloutId
-from projector.reduce.legacy.row_buffer import Item, Ledger, Turn
+from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
 from projector.reduce.legacy.state import ID_MAX, UNKNOWN_MAX, State
 
 _V7: Final = 7
@@ -21,10 +21,10 @@ _MINUTE_MS: Final = "60000"
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
 
-class Desk:
+class ReducerContext:
     """One record at a time lies here, with its time."""
 
-    def __init__(self, rollout_id: RolloutId, state: State, ledger: Ledger) -> None:
+    def __init__(self, rollout_id: RolloutId, state: State, ledger: RowBuffer) -> None:
         self.rollout_id = rollout_id
         self.state = state
         self.ledger = ledger
@@ -93,20 +93,20 @@ class Desk:
 
     def item(
         self,
-        turn: Turn,
+        turn: BufferedTurn,
         json: Json,
         provenance: Provenance,
         *,
         offset: int | None = None,
         created_ms: int | None = None,
-    ) -> Item:
+    ) -> BufferedItem:
         """Make or replace an item of a turn."""
         record = self.record
         owner = record.offset if offset is None else offset
         if turn.frame is not None and turn.frame < owner and not self._is_newest(turn):
             owner = turn.frame
         now = self.row_ms
-        item = Item(
+        item = BufferedItem(
             (turn.turn_id, json["id"]),
             json,
             provenance,
@@ -117,7 +117,7 @@ class Desk:
         item.completed_ms = now
         return self.ledger.put(item)
 
-    def _is_newest(self, turn: Turn) -> bool:
+    def _is_newest(self, turn: BufferedTurn) -> bool:
         active = self.state.active
         return active is not None and active.turn == turn.turn_id
 

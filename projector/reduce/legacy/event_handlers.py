@@ -9,19 +9,19 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_integer, opt_text, text
 from projector.decode.legacy import agents, messages, tools
 from projector.decode.legacy import user_context as prompts
 from projector.decode.legacy.fields import Json
 from projector.decode.review import review_text
 from projector.model.changes import Provenance
-from projector.reduce.legacy.context import Desk, named_turn
-from projector.reduce.legacy.rollback_stack import Boundaries
-from projector.reduce.legacy.row_buffer import Item, Turn
+from projector.reduce.legacy.context import ReducerContext, named_turn
+from projector.reduce.legacy.rollback_stack import RollbackStack
+from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn
 from projector.reduce.legacy.state import ID_MAX
-from projector.reduce.legacy.thread import Thread
-from projector.reduce.legacy.tool_call_recovery import Recovery
+from projector.reduce.legacy.thread import ThreadRecords
+from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
 
 #: Response items that are known and make nothing.
@@ -39,16 +39,16 @@ _SILENT: Final = frozenset(
 )
 
 
-class Story:
+class EventHandlers:
     """Takes the records of one rollout."""
 
-    def __init__(self, desk: Desk, *, whole: bool) -> None:
+    def __init__(self, desk: ReducerContext, *, whole: bool) -> None:
         self._desk = desk
         self._state = desk.state
         self.turns = Turns(desk)
-        self.thread = Thread(desk)
-        self.boundaries = Boundaries(desk, self.turns, whole=whole)
-        self.recovery = Recovery(desk, self.turns, self.thread)
+        self.thread = ThreadRecords(desk)
+        self.boundaries = RollbackStack(desk, self.turns, whole=whole)
+        self.recovery = ToolCallRecovery(desk, self.turns, self.thread)
         item = self._event_item
         self.events: dict[str, Callable[[Json], object]] = {
             "user_message": self._user_message,
@@ -94,7 +94,7 @@ class Story:
 
         return take
 
-    def _event_item(self, _payload: Json, json: Json, named: str | None) -> Item | None:
+    def _event_item(self, _payload: Json, json: Json, named: str | None) -> BufferedItem | None:
         """Put what an event tells of a call into its turn."""
         turn = self.turns.for_item(named)
         if turn is None:
@@ -102,7 +102,7 @@ class Story:
         self.recovery.told(turn, json["id"])
         return self._put(turn, json, "event")
 
-    def _put(self, turn: Turn, json: Json, provenance: Provenance) -> Item:
+    def _put(self, turn: BufferedTurn, json: Json, provenance: Provenance) -> BufferedItem:
         item = self._desk.item(turn, json, provenance)
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
@@ -187,7 +187,7 @@ class Story:
     def _exited_review(self, payload: Json) -> None:
         output = payload.get("review_output")
         if output is not None and type(output) is not dict:
-            raise Refused("review_output")
+            raise DecodeError("review_output")
         json = {"type": "exitedReviewMode", "id": "", "review": review_text(output)}
         self._review(json, payload, "exited")
 
@@ -225,7 +225,7 @@ class Story:
         text(payload, "turn_id")
         item = payload.get("item")
         if type(item) is not dict:
-            raise Refused("item")
+            raise DecodeError("item")
         json = tools.completed(item)
         started = opt_integer(payload, "started_at_ms")
         completed = opt_integer(payload, "completed_at_ms")
@@ -359,7 +359,7 @@ def _thread_of(payload: Json) -> None:
     try:
         uuid.UUID(text(payload, "thread_id"))
     except ValueError:
-        raise Refused("thread_id") from None
+        raise DecodeError("thread_id") from None
 
 
 def _is_bare_context(words: str) -> bool:

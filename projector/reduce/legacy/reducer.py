@@ -10,14 +10,21 @@ from typing import Final
 
 from projector.decode.acceptance.events import KNOWN_EVENTS
 from projector.decode.acceptance.records import KNOWN_RECORDS
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.legacy.records import Record, read_into
-from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    Lookup,
+    LookupResult,
+    SessionHeader,
+    ThreadMetadata,
+)
 from projector.model.ids import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
-from projector.reduce.legacy.context import Desk, named_turn, passed_turn
-from projector.reduce.legacy.event_handlers import Story
+from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
+from projector.reduce.legacy.event_handlers import EventHandlers
 from projector.reduce.legacy.rollback_stack import rollback_of
-from projector.reduce.legacy.row_buffer import Key, Ledger
+from projector.reduce.legacy.row_buffer import Key, RowBuffer
 from projector.reduce.legacy.state import Active, State, dumped, loaded
 
 #: Records and events that were retired before the release whose list we have.
@@ -34,9 +41,9 @@ class LegacyReducer:
     ) -> None:
         whole = state is None
         self._state = State(thread_id=str(thread_id)) if state is None else state
-        self._ledger = Ledger(rollout_id, whole=whole)
-        self._desk = Desk(rollout_id, self._state, self._ledger)
-        self._story = Story(self._desk, whole=whole)
+        self._ledger = RowBuffer(rollout_id, whole=whole)
+        self._desk = ReducerContext(rollout_id, self._state, self._ledger)
+        self._story = EventHandlers(self._desk, whole=whole)
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
         """Lines that `_read` was decoded from: a cache, and all that `wants` changes."""
@@ -48,17 +55,17 @@ class LegacyReducer:
         """Go on from what `save` gave.
 
         Raises:
-                StateUnknown: it is of another version.
+                IncompatibleState: it is of another version.
         """
         return cls(rollout_id, thread_id, state=loaded(state))
 
     @property
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What the first session_meta said."""
         return self._state.header
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> ThreadMetadata:
         """What the records so far say of the thread."""
         return self._state.meta
 
@@ -72,26 +79,26 @@ class LegacyReducer:
         """How many turns and items it holds in memory."""
         return len(self._ledger.turns) + len(self._ledger.items)
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state after the last `take`."""
         return dumped(self._state)
 
     # What must be known
 
-    def wants(self, lines: Sequence[Line]) -> Wants:
+    def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Return the earlier rows that must be known before `lines` are taken."""
         if not lines:
-            return Wants()
+            return Lookup()
         self._decode(lines)
         turns = frozenset(map(TurnId, self._missing_turns()))
-        return Wants(
+        return Lookup(
             turns=turns,
             items=frozenset(ItemId(item_id) for _, item_id in self._missing_items()),
             frames=self._missing_frames(),
             frames_of=turns,
         )
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember what the store has of the rows in `asked`."""
         ledger = self._ledger
         if asked.frames:
@@ -179,7 +186,7 @@ class LegacyReducer:
         for line in lines:
             read_into(read, line)
 
-    def take(self, lines: Sequence[Line]) -> list[Change]:
+    def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
         if lines:
             self._decode(lines)
@@ -212,7 +219,7 @@ class LegacyReducer:
                 self._story.thread.begin(record)
             try:
                 self._dispatch(record)
-            except Refused as error:
+            except DecodeError as error:
                 desk.note("malformed", f"{error} is missing or not as it should be")
             if state.pair is pair:
                 state.pair = None
@@ -224,7 +231,7 @@ class LegacyReducer:
         elif kind == "response_item" and record.form == "record":
             inner = payload.get("type")
             if type(inner) is not str:
-                raise Refused("type")
+                raise DecodeError("type")
             self._story.response_item(inner, payload)
         elif record.form == "bare item":
             self._story.bare_item(kind, payload)
@@ -243,7 +250,7 @@ class LegacyReducer:
     def _event(self, payload: dict[str, object]) -> None:
         kind = payload.get("type")
         if type(kind) is not str:
-            raise Refused("type")
+            raise DecodeError("type")
         take = self._story.events.get(kind)
         if take is not None:
             take(payload)

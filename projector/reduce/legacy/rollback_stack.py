@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.legacy.fields import Json
-from projector.model.changes import Frame
+from projector.model.changes import RollbackFrame
 from projector.model.ids import TurnId
-from projector.reduce.legacy.context import Desk
+from projector.reduce.legacy.context import ReducerContext
 from projector.reduce.legacy.state import Active, Pair, active_json, active_of
 from projector.reduce.legacy.turns import Turns
 
@@ -24,13 +24,13 @@ FRAMES_MAX: Final = 4_096
 FRAMES_FORGOTTEN: Final = 2_048
 
 
-class Boundaries:
+class RollbackStack:
     """The frames of one rollout."""
 
-    def __init__(self, desk: Desk, turns: Turns, *, whole: bool) -> None:
+    def __init__(self, desk: ReducerContext, turns: Turns, *, whole: bool) -> None:
         self._desk = desk
         self._turns = turns
-        self._frames: list[Frame] = []
+        self._frames: list[RollbackFrame] = []
         """The newest that are not popped, oldest first."""
         self._floor: int | None = None if whole else _EVERYTHING
         """Frames with lesser keys are not remembered; None: there are none."""
@@ -41,7 +41,7 @@ class Boundaries:
         """Tell whether a rollback of so many may reach frames that are not remembered."""
         return self._floor is not None and count > len(self._frames)
 
-    def learn(self, frames: Sequence[Frame], asked: int) -> None:
+    def learn(self, frames: Sequence[RollbackFrame], asked: int) -> None:
         """Remember the newest `asked` living frames of the store, given newest first."""
         if self._floor is None:
             return
@@ -70,7 +70,7 @@ class Boundaries:
         state = self._desk.state
         before = self._turns.snapshot() if state.start is None else state.before_start
         key = self._desk.record.offset if state.start is None else state.start
-        frame = Frame(key, _id(state.started_last), active_json(before))
+        frame = RollbackFrame(key, _id(state.started_last), active_json(before))
         state.start = state.before_start = None
         self._frames.append(frame)
         self._desk.ledger.add(frame)
@@ -81,7 +81,7 @@ class Boundaries:
 
     def bind(self, pair: Pair, turn_id: str) -> None:
         """Tell which implicit turn the user's message opened, for people who read frames."""
-        frame = Frame(pair.key, TurnId(turn_id), pair.before)
+        frame = RollbackFrame(pair.key, TurnId(turn_id), pair.before)
         if self._frames and self._frames[-1].key == pair.key:
             self._frames[-1] = frame
         self._desk.ledger.add(frame)
@@ -91,7 +91,7 @@ class Boundaries:
         """Take a `thread_rolled_back`."""
         count = rollback_of(payload)
         if count is None:
-            raise Refused("num_turns")
+            raise DecodeError("num_turns")
         state, ledger = self._desk.state, self._desk.ledger
         popped = self._frames[-count:] if count else []
         at = self._desk.record.offset
@@ -124,7 +124,7 @@ class Boundaries:
         if meta.preview_offset is not None and meta.preview_offset >= key:
             meta.preview = meta.preview_offset = None
 
-    def _go_back(self, frame: Frame) -> None:
+    def _go_back(self, frame: RollbackFrame) -> None:
         """Make the turn active that was so before the frame, if it is still there."""
         state, ledger = self._desk.state, self._desk.ledger
         state.active = None

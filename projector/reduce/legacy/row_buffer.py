@@ -18,17 +18,17 @@ import orjson
 from projector.decode import lossless_json as exact
 from projector.decode.legacy.fields import Json
 from projector.model.changes import (
-    Bury,
     Change,
-    Drop,
     Event,
     EventType,
-    Frame,
     ItemRow,
-    KnownItem,
-    KnownTurn,
     Provenance,
+    RollbackFrame,
     Status,
+    StoredItem,
+    StoredTurn,
+    Tombstone,
+    TombstoneFrames,
     TurnRow,
     uid,
 )
@@ -43,7 +43,7 @@ TURNS_FORGOTTEN: Final = 4_096
 Key = tuple[str, str]
 
 
-class Turn:
+class BufferedTurn:
     """A turn that a record has named or opened."""
 
     __slots__ = (
@@ -93,7 +93,7 @@ class Turn:
         self.owner = 0
         self.end_owner: int | None = None
 
-    def bind(self, frame: Frame) -> None:
+    def bind(self, frame: RollbackFrame) -> None:
         """Take the newest frame of the turn."""
         self.frame, self.popped = frame.key, frame.popped
 
@@ -159,7 +159,7 @@ class Turn:
         self.end_owner = row.end_owner
 
 
-class Item:
+class BufferedItem:
     """An item that has been made or changed since the last flush, or may still change."""
 
     __slots__ = (
@@ -223,36 +223,36 @@ class Item:
         )
 
 
-class Ledger:
+class RowBuffer:
     """Turns and items of one rollout, and the changes that have not been handed out."""
 
     def __init__(self, rollout_id: RolloutId, *, whole: bool) -> None:
         self._rollout = rollout_id
         self.whole = whole
         """Every turn of the rollout is remembered: another one does not exist."""
-        self.turns: dict[str, Turn] = {}
-        self.items: dict[Key, Item] = {}
-        self._changed_turns: dict[bytes, Turn] = {}
-        self._changed_items: dict[Key, Item] = {}
+        self.turns: dict[str, BufferedTurn] = {}
+        self.items: dict[Key, BufferedItem] = {}
+        self._changed_turns: dict[bytes, BufferedTurn] = {}
+        self._changed_items: dict[Key, BufferedItem] = {}
         self._flushed: set[Key] = set()
         """Items that are in `_out` already."""
         self._out: list[Change] = []
 
     # Turns
 
-    def turn(self, turn_id: str) -> Turn:
+    def turn(self, turn_id: str) -> BufferedTurn:
         """Give a turn; one that is not remembered has no row."""
         found = self.turns.get(turn_id)
         if found is None:
-            found = Turn(turn_id, uid("turn", self._rollout, turn_id))
+            found = BufferedTurn(turn_id, uid("turn", self._rollout, turn_id))
             self.turns[turn_id] = found
         return found
 
-    def change_turn(self, turn: Turn) -> None:
+    def change_turn(self, turn: BufferedTurn) -> None:
         """Note that a turn's row is not what the store has."""
         self._changed_turns[turn.uid] = turn
 
-    def learn_turn(self, turn_id: str, known: KnownTurn | None) -> None:
+    def learn_turn(self, turn_id: str, known: StoredTurn | None) -> None:
         """Take what the store has of a turn, unless it is remembered."""
         if turn_id in self.turns:
             return
@@ -271,11 +271,11 @@ class Ledger:
 
     # Items
 
-    def item(self, turn_id: str, item_id: str) -> Item | None:
+    def item(self, turn_id: str, item_id: str) -> BufferedItem | None:
         """Give an item that is remembered."""
         return self.items.get((turn_id, item_id))
 
-    def put(self, item: Item) -> Item:
+    def put(self, item: BufferedItem) -> BufferedItem:
         """Make an item, or replace the one of its id in its turn: that one keeps its place."""
         key = item.key
         old = self._changed_items.get(key)
@@ -290,18 +290,18 @@ class Ledger:
         self.items[key] = item
         return item
 
-    def change_item(self, item: Item, json: Json, now_ms: int) -> None:
+    def change_item(self, item: BufferedItem, json: Json, now_ms: int) -> None:
         """Give a remembered item another snapshot."""
         item.json = json
         item.completed_ms = now_ms
         self._changed_items[item.key] = item
 
-    def learn_item(self, known: KnownItem) -> None:
+    def learn_item(self, known: StoredItem) -> None:
         """Take what the store has of an item, unless it is remembered."""
         key = (str(known.turn_id), str(known.item_id))
         if known.buried or key in self.items:
             return
-        self.items[key] = Item(
+        self.items[key] = BufferedItem(
             key,
             _snapshot(known.json),
             known.provenance,
@@ -319,9 +319,9 @@ class Ledger:
         """Take an item out of the history."""
         self.flush()
         self.items.pop((turn_id, item_id), None)
-        self._out.append(Drop(uid("item", self._rollout, turn_id, item_id), Offset(at)))
+        self._out.append(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
-    def replace(self, turn: Turn, item_id: str, at: int, batch: int) -> None:
+    def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:
         """Take an item out that is `put` at once again: then it stands at its new place.
 
         `batch`: offset of the first line of these changes. Of a turn that began there or later the
@@ -358,7 +358,7 @@ class Ledger:
     def bury(self, at: int, owner_from: int) -> None:
         """Take out what these frames own; a turn that they ended is open again."""
         self.flush()
-        self._out.append(Bury(Offset(at), owner_from))
+        self._out.append(TombstoneFrames(Offset(at), owner_from))
         for turn in self.turns.values():
             if turn.frame is not None and turn.frame >= owner_from:
                 turn.popped = True

@@ -16,8 +16,8 @@ from typing import Any, Final
 import orjson
 
 from projector.decode.legacy.tool_calls import Kind
-from projector.model.changes import Header, Meta
-from projector.model.errors import StateUnknown
+from projector.model.changes import SessionHeader, ThreadMetadata
+from projector.model.errors import IncompatibleState
 from projector.reduce.tokens import TokenState, state_of
 
 VERSION: Final = 2
@@ -105,8 +105,8 @@ class Pair:
 class State:
     """All that goes on from one line to the next, but for rows."""
 
-    header: Header = field(default_factory=lambda: Header(mode="legacy"))
-    meta: Meta = field(default_factory=Meta)
+    header: SessionHeader = field(default_factory=lambda: SessionHeader(mode="legacy"))
+    meta: ThreadMetadata = field(default_factory=ThreadMetadata)
     headed: bool = False
     """The first session_meta has been read; later ones are of copied history."""
     begun: bool = False
@@ -205,16 +205,16 @@ def loaded(data: bytes) -> State:
     """Read what `dumped` gave.
 
     Raises:
-        StateUnknown: it is of another version.
+        IncompatibleState: it is of another version.
     """
     saved = orjson.loads(data)
     if saved.get("version") != VERSION or saved.get("reducer") != "legacy":
-        raise StateUnknown("the state of a legacy rollout is of another version")
+        raise IncompatibleState("the state of a legacy rollout is of another version")
     raw: dict[str, Any] = saved["state"]
     known = {each.name for each in fields(State)}
     values = {name: value for name, value in raw.items() if name in known}
-    values["header"] = Header(**raw["header"])
-    values["meta"] = Meta(**raw["meta"])
+    values["header"] = SessionHeader(**raw["header"])
+    values["meta"] = ThreadMetadata(**raw["meta"])
     values["tools"] = tuple(raw["tools"])
     values["active"] = _maybe(Active, raw["active"])
     values["before_start"] = _maybe(Active, raw["before_start"])

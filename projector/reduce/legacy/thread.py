@@ -28,7 +28,7 @@ from projector.model.changes import Change, uid
 from projector.model.ids import Offset, ThreadId
 from projector.reduce import header as headers
 from projector.reduce import thread as meta
-from projector.reduce.legacy.context import Desk, named_turn
+from projector.reduce.legacy.context import ReducerContext, named_turn
 from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
 from projector.reduce.tokens import Source, reported_total
 
@@ -36,10 +36,10 @@ _TOOL_MAX: Final = 128
 _NAME_MAX: Final = 1_024
 
 
-class Thread:
+class ThreadRecords:
     """Header, metadata and tokens of one rollout."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ReducerContext) -> None:
         self._desk = desk
         self._state = desk.state
 

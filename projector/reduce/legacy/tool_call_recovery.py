@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy import tools
 from projector.decode.legacy.fields import Json
@@ -22,20 +22,20 @@ from projector.decode.legacy.output_text import joined, read_output
 from projector.decode.legacy.tool_calls import BadArguments, Called, Setting, called, command_item
 from projector.decode.legacy.tool_results import answered, polled
 from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
-from projector.reduce.legacy.context import Desk, passed_turn
-from projector.reduce.legacy.row_buffer import Turn
+from projector.reduce.legacy.context import ReducerContext, passed_turn
+from projector.reduce.legacy.row_buffer import BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, SESSIONS_MAX, OpenCall, Session
-from projector.reduce.legacy.thread import Thread
+from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.turns import Turns
 
 CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
-class Recovery:
+class ToolCallRecovery:
     """The open calls of one rollout."""
 
-    def __init__(self, desk: Desk, turns: Turns, thread: Thread) -> None:
+    def __init__(self, desk: ReducerContext, turns: Turns, thread: ThreadRecords) -> None:
         self._desk = desk
         self._turns = turns
         self._thread = thread
@@ -182,7 +182,7 @@ class Recovery:
         if made["status"] != "inProgress":
             del sessions[call.note]
 
-    def _put(self, turn: Turn, item: Json) -> None:
+    def _put(self, turn: BufferedTurn, item: Json) -> None:
         """Make an item at this line."""
         self._desk.item(turn, item, "response_item")
         self._desk.state.remember_rebuilt(turn.turn_id, item["id"])
@@ -191,7 +191,7 @@ class Recovery:
     def _touch(self, turn_id: str) -> None:
         self._turns.touch(self._desk.ledger.turn(turn_id))
 
-    def told(self, turn: Turn, item_id: str) -> None:
+    def told(self, turn: BufferedTurn, item_id: str) -> None:
         """Let an event win over what was rebuilt from the call of the same id, place included."""
         state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
         made: dict[str, None] = {}
@@ -228,7 +228,7 @@ class Recovery:
         action = payload.get("action")
         try:
             done = tools.search_action(action) if type(action) is dict else _OTHER
-        except Refused:
+        except DecodeError:
             done = _OTHER
         item = {
             "type": "webSearch",
@@ -253,7 +253,7 @@ class Recovery:
             status = text(payload, "status")
             prompt = opt_text(payload, "revised_prompt")
             result = opt_text(payload, "result") or ""
-        except Refused:
+        except DecodeError:
             self._desk.note("bad_arguments", "an image that is none")
             return
         item = tools.image_item(item_id, status, result, prompt)

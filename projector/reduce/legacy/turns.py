@@ -18,12 +18,12 @@ from dataclasses import replace
 from typing import Any
 
 from projector.decode import turn_error
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_integer, opt_text
 from projector.decode.legacy.fields import Json
 from projector.model.changes import EventType
-from projector.reduce.legacy.context import Desk, named_turn
-from projector.reduce.legacy.row_buffer import Turn
+from projector.reduce.legacy.context import ReducerContext, named_turn
+from projector.reduce.legacy.row_buffer import BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, Active
 
 _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
@@ -32,14 +32,14 @@ _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited
 class Turns:
     """The turns of one rollout."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ReducerContext) -> None:
         self._desk = desk
         self._state = desk.state
         self._ledger = desk.ledger
 
     # What belongs where
 
-    def for_item(self, named: str | None) -> Turn | None:
+    def for_item(self, named: str | None) -> BufferedTurn | None:
         """Give the turn of an item, opened or made if need be; None: a rollback took it."""
         active = self._state.active
         if named is None or (active is not None and active.turn == named):
@@ -52,7 +52,7 @@ class Turns:
             return self._open(named)
         return self.named(turn)
 
-    def named(self, turn: Turn) -> Turn:
+    def named(self, turn: BufferedTurn) -> BufferedTurn:
         """Give a turn that an item names: it opens nothing, but it is known from now on."""
         if not turn.made:
             self._make(turn)
@@ -60,12 +60,12 @@ class Turns:
             self._tell("turn.completed", turn)
         return turn
 
-    def active_or_opened(self) -> Turn:
+    def active_or_opened(self) -> BufferedTurn:
         """Give the active turn; without one, an implicit turn opens."""
         active = self._state.active
         return self._open(None) if active is None else self._ledger.turn(active.turn)
 
-    def for_call(self, passed: str | None) -> Turn | None:
+    def for_call(self, passed: str | None) -> BufferedTurn | None:
         """Give the turn of what only the model's input holds; None: it has none."""
         active = self._state.active
         if active is not None:
@@ -75,7 +75,7 @@ class Turns:
         turn = self._ledger.turn(passed)
         return turn if turn.made and not turn.popped else None
 
-    def touch(self, turn: Turn) -> None:
+    def touch(self, turn: BufferedTurn) -> None:
         """Note that an item of a turn changed: an implicit turn lasts until now."""
         active = self._state.active
         if active is None or active.explicit or active.turn != turn.turn_id:
@@ -85,7 +85,7 @@ class Turns:
             turn.completed_at = active.last_at = now
             self._ledger.change_turn(turn)
 
-    def user_said(self, turn: Turn, item_id: str) -> None:
+    def user_said(self, turn: BufferedTurn, item_id: str) -> None:
         """Note a user message of the active turn."""
         active = self._state.active
         assert active is not None, "a user message opens a turn"
@@ -94,7 +94,7 @@ class Turns:
             active.first = turn.first = item_id
             self._ledger.change_turn(turn)
 
-    def agent_said(self, turn: Turn, item_id: str, phase: str | None) -> None:
+    def agent_said(self, turn: BufferedTurn, item_id: str, phase: str | None) -> None:
         """Note an agent message of the active turn."""
         active = self._state.active
         assert active is not None, "an agent message opens a turn"
@@ -119,14 +119,14 @@ class Turns:
         joined = reasoning[1] if reasoning is not None and reasoning[0] == active.turn else None
         return replace(active, reasoning=joined)
 
-    def _is_over(self, turn: Turn) -> bool:
+    def _is_over(self, turn: BufferedTurn) -> bool:
         """Tell whether the turn has ended: its items no longer change its row."""
         active = self._state.active
         return turn.end_offset is not None and active is not None and not active.soft
 
     # Beginnings
 
-    def _make(self, turn: Turn) -> None:
+    def _make(self, turn: BufferedTurn) -> None:
         """Make the turn's row at this line."""
         # One that an item has named before keeps its place.
         place = turn.offset if turn.made else self._desk.record.offset
@@ -136,7 +136,7 @@ class Turns:
         turn.model = self._state.meta.model
         self._ledger.change_turn(turn)
 
-    def _open(self, named: str | None) -> Turn:
+    def _open(self, named: str | None) -> BufferedTurn:
         turn_id = self._desk.made_id("turn") if named is None else named
         turn = self._ledger.turn(turn_id)
         now = self._desk.now_s
@@ -224,7 +224,7 @@ class Turns:
         """Take a `turn_aborted`, of a turn or of the active one."""
         reason = payload.get("reason")
         if type(reason) is not str or reason not in _REASONS:
-            raise Refused("reason")
+            raise DecodeError("reason")
         opt_text(payload, "turn_id")
         turn_id = named_turn(payload)
         if turn_id is None:
@@ -281,7 +281,7 @@ class Turns:
 
     def _ended(
         self,
-        turn: Turn,
+        turn: BufferedTurn,
         status: str,
         error_json: str | None,
         times: _Times,
@@ -313,14 +313,14 @@ class Turns:
         if before != turn.status or over:
             self._tell_end(turn, times)
 
-    def _owner(self, turn: Turn) -> int:
+    def _owner(self, turn: BufferedTurn) -> int:
         frame, offset = turn.frame, self._desk.record.offset
         active = self._state.active
         if frame is None or (active is not None and active.turn == turn.turn_id):
             return offset
         return min(frame, offset)
 
-    def _tell_end(self, turn: Turn, times: _Times) -> None:
+    def _tell_end(self, turn: BufferedTurn, times: _Times) -> None:
         if turn.status == "completed":
             self._tell("turn.completed", turn)
         elif turn.status == "failed":
@@ -369,10 +369,10 @@ class Turns:
     def _needed(self, payload: Json) -> str:
         turn_id = named_turn(payload)
         if turn_id is None:
-            raise Refused("turn_id")
+            raise DecodeError("turn_id")
         return turn_id
 
-    def _tell(self, kind: EventType, turn: Turn, more: Json | None = None) -> None:
+    def _tell(self, kind: EventType, turn: BufferedTurn, more: Json | None = None) -> None:
         desk, told = self._desk, turn.told() | (more or {})
         self._ledger.event(kind, turn.turn_id, desk.record.offset, told, desk.now_ms)
 

@@ -5,6 +5,6 @@ outputs as they are. What the legacy reducer rebuilt from these stays visible: i
 the same records again, under the same ids.
 """
 
-from projector.reduce.migrated.reducer import MaybeMigratedReducer
+from projector.reduce.migrated.reducer import MigratedReducer
 
-__all__ = ["MaybeMigratedReducer"]
+__all__ = ["MigratedReducer"]

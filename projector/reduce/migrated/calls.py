@@ -18,14 +18,22 @@ import orjson
 from projector.decode.legacy import user_context as prompts
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import record_of
-from projector.model.changes import Anomaly, Change, Drop, Found, Header, ItemRow, Wants
-from projector.model.errors import StateUnknown
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    ItemRow,
+    Lookup,
+    LookupResult,
+    SessionHeader,
+    Tombstone,
+)
+from projector.model.errors import IncompatibleState
 from projector.model.ids import ItemId, Line, Offset, Ordinal, RolloutId
-from projector.reduce.legacy.context import Desk, named_turn, passed_turn
-from projector.reduce.legacy.row_buffer import Key, Ledger
+from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
+from projector.reduce.legacy.row_buffer import Key, RowBuffer
 from projector.reduce.legacy.state import ID_MAX, Active, State, dumped, loaded
-from projector.reduce.legacy.thread import Thread
-from projector.reduce.legacy.tool_call_recovery import Recovery
+from projector.reduce.legacy.thread import ThreadRecords
+from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
 from projector.reduce.migrated.migration_signs import Beginning
 from projector.reduce.paginated.context import ordinal_of
@@ -43,11 +51,11 @@ class Calls:
 
     def __init__(self, rollout_id: RolloutId, state: State) -> None:
         self._state = state
-        self._ledger = Ledger(rollout_id, whole=True)
-        self._desk = Desk(rollout_id, state, self._ledger)
+        self._ledger = RowBuffer(rollout_id, whole=True)
+        self._desk = ReducerContext(rollout_id, state, self._ledger)
         self._turns = Turns(self._desk)
-        self._thread = Thread(self._desk)
-        self._recovery = Recovery(self._desk, self._turns, self._thread)
+        self._thread = ThreadRecords(self._desk)
+        self._recovery = ToolCallRecovery(self._desk, self._turns, self._thread)
         self._ordinals: dict[str, Ordinal | None] = {}
         """Of open calls, by call id: what is shown at the output has the call's place."""
         self._shown: dict[Key, None] = {}
@@ -60,7 +68,7 @@ class Calls:
         """Begin at the sign, with what the records before it told."""
         state = State(
             thread_id=before.thread_id,
-            header=Header(mode="legacy", cli_version=before.cli_version),
+            header=SessionHeader(mode="legacy", cli_version=before.cli_version),
             cwd=before.cwd,
             tools=before.tools,
         )
@@ -73,28 +81,28 @@ class Calls:
         """Go on from what `save` gave.
 
         Raises:
-            StateUnknown: it is of another version.
+            IncompatibleState: it is of another version.
         """
         try:
             calls = cls(rollout_id, loaded(orjson.dumps(told["state"])))
             calls._ordinals = dict(told["ordinals"])
             calls._shown = {(str(turn), str(item)): None for turn, item in told["shown"]}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StateUnknown("the saved calls of a rollout cannot be read") from error
+            raise IncompatibleState("the saved calls of a rollout cannot be read") from error
         return calls
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state after the last line."""
         beside = orjson.dumps({"ordinals": self._ordinals, "shown": list(self._shown)})
         return beside[:-1] + b',"state":' + dumped(self._state) + b"}"
 
     # What must be known
 
-    def wants(self) -> frozenset[ItemId]:
+    def lookup(self) -> frozenset[ItemId]:
         """Return the items that must be known before further lines are taken."""
         return frozenset(ItemId(item_id) for _, item_id in self._missing_items())
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember what the store has of the items in `asked`."""
         missing = self._missing_items()
         for item in (each for known in found.items.values() for each in known):
@@ -127,7 +135,7 @@ class Calls:
             call_id: at for call_id, at in self._ordinals.items() if call_id in self._state.calls
         }
 
-    def take(self, record: dict[str, Any], line: Line) -> list[Change]:
+    def apply(self, record: dict[str, Any], line: Line) -> list[Change]:
         """Take a record, and give what it changes: before what its own item or turn changes."""
         told = record_of(record, line.offset, line.end)
         if told is None or told.form != "record":
@@ -152,7 +160,7 @@ class Calls:
                     at = self._ordinals.get(key[1], ordinal)
                 self._show(key)
                 yield change._replace(ordinal=at, owner=None)
-            elif isinstance(change, Drop) or (
+            elif isinstance(change, Tombstone) or (
                 isinstance(change, Anomaly) and change.kind in _NOTED
             ):
                 yield change

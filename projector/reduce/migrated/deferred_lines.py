@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from projector.decode.fields import I64_MAX
-from projector.model.errors import StateUnknown
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, Offset
 from projector.reduce.paginated.handlers import EVENTS, RECORDS
 
@@ -27,7 +27,7 @@ BYTES_MAX: Final = 262_144
 
 
 @dataclass(slots=True, kw_only=True)
-class Held:
+class DeferredLine:
     """What lies between the header and the first sign."""
 
     start: int
@@ -42,7 +42,7 @@ class Held:
     """There were more than may be kept; those that came first are."""
 
     @classmethod
-    def by(cls, record: Json) -> Held | None:
+    def by(cls, record: Json) -> DeferredLine | None:
         """Begin behind a header; None: the rollout begins with no copy, or goes on from another."""
         payload = record.get("payload")
         if record.get("type") != "session_meta" or type(payload) is not dict:
@@ -55,17 +55,17 @@ class Held:
         return None if held.ends_with(record) else held
 
     @classmethod
-    def of(cls, told: Any) -> Held:
+    def of(cls, told: Any) -> DeferredLine:
         """Read what was saved.
 
         Raises:
-            StateUnknown: it is of another version.
+            IncompatibleState: it is of another version.
         """
         try:
             lines = [(int(offset), int(end), str(text)) for offset, end, text in told["lines"]]
             return cls(**(told | {"lines": lines}))
         except (KeyError, TypeError, ValueError) as error:
-            raise StateUnknown("the saved beginning of a rollout cannot be read") from error
+            raise IncompatibleState("the saved beginning of a rollout cannot be read") from error
 
     def ends_with(self, record: Json) -> bool:
         """Tell whether a record shows that those before it were copied of a parent."""

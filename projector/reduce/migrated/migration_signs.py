@@ -19,9 +19,9 @@ import orjson
 
 from projector.decode.legacy import user_context as prompts
 from projector.decode.parse import parse
-from projector.model.errors import StateUnknown
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line
-from projector.reduce.migrated.deferred_lines import Held, does_something
+from projector.reduce.migrated.deferred_lines import DeferredLine, does_something
 
 Sign = Literal["migrated", "native"]
 Json = dict[str, Any]
@@ -101,7 +101,7 @@ class Beginning:
     headed: bool = False
     begun: bool = False
     """A record was read."""
-    held: Held | None = None
+    held: DeferredLine | None = None
     """Of an agent's rollout that says it begins with a copy of its parent's records."""
 
     @classmethod
@@ -109,13 +109,13 @@ class Beginning:
         """Read what was saved.
 
         Raises:
-            StateUnknown: it is of another version.
+            IncompatibleState: it is of another version.
         """
         try:
-            held = None if told["held"] is None else Held.of(told["held"])
+            held = None if told["held"] is None else DeferredLine.of(told["held"])
             return cls(**(told | {"tools": tuple(told["tools"]), "held": held}))
         except (KeyError, TypeError) as error:
-            raise StateUnknown("the saved beginning of a rollout cannot be read") from error
+            raise IncompatibleState("the saved beginning of a rollout cannot be read") from error
 
     def take(self, line: Line) -> Sign | None:
         """Take a line; gives the first sign, from a line of which nothing is taken then."""
@@ -139,7 +139,7 @@ class Beginning:
         held = self.held
         if held is None:
             if alone and not self.begun:
-                self.held = Held.by(record)
+                self.held = DeferredLine.by(record)
             return sign_of(record) if self.held is None else None
         if held.ends_with(record):
             return "native"

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from projector.model.changes import Anomaly, Change, Found, Header, Meta, Wants
-from projector.model.errors import StateUnknown
+from projector.model.changes import (
+    Anomaly,
+    Change,
+    Lookup,
+    LookupResult,
+    SessionHeader,
+    ThreadMetadata,
+)
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId
 from projector.reduce.migrated.migration_signs import Beginning, objects, sign_of
 from projector.reduce.paginated import PaginatedReducer
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from projector.reduce.migrated.calls import Calls
 
 
-class MaybeMigratedReducer:
+class MigratedReducer:
     """One paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
@@ -42,25 +49,23 @@ class MaybeMigratedReducer:
             self._calls = beside
 
     @classmethod
-    def start(cls, rollout_id: RolloutId, thread_id: ThreadId) -> MaybeMigratedReducer:
+    def start(cls, rollout_id: RolloutId, thread_id: ThreadId) -> MigratedReducer:
         """Make the reducer of a rollout that is read from its first byte."""
         before = Beginning(thread_id=str(thread_id))
         return cls(rollout_id, PaginatedReducer(rollout_id, thread_id), before)
 
     @classmethod
-    def resume(
-        cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes
-    ) -> MaybeMigratedReducer:
+    def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> MigratedReducer:
         """Go on from what `save` gave.
 
         Raises:
-            StateUnknown: it is of another version.
+            IncompatibleState: it is of another version.
         """
         try:
             told: dict[str, Any] = orjson.loads(state)
             plain, before, calls = told["plain"], told["before"], told["calls"]
         except (ValueError, KeyError, TypeError) as error:
-            raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
+            raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
         beside: Beginning | Calls | None = None
         if before is not None:
             beside = Beginning.of(before)
@@ -70,12 +75,12 @@ class MaybeMigratedReducer:
         return cls(rollout_id, plainly, beside)
 
     @property
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What the first session_meta said."""
         return self._plain.header
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> ThreadMetadata:
         """What the records so far say of the thread."""
         return self._plain.meta
 
@@ -89,38 +94,38 @@ class MaybeMigratedReducer:
         """How many turns it holds in memory."""
         return self._plain.remembered
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state after the last `take`."""
         before = orjson.dumps(self._before)
-        calls = b"null" if self._calls is None else self._calls.save()
-        plain = self._plain.save()
+        calls = b"null" if self._calls is None else self._calls.dump_state()
+        plain = self._plain.dump_state()
         return b'{"plain":' + plain + b',"before":' + before + b',"calls":' + calls + b"}"
 
-    def wants(self, lines: Sequence[Line]) -> Wants:
+    def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Tell which turns, and which items of open calls, must be known."""
-        wanted = self._plain.wants(lines)
+        wanted = self._plain.lookup(lines)
         if self._calls is None:
             return wanted
-        return Wants(turns=wanted.turns, items=self._calls.wants())
+        return Lookup(turns=wanted.turns, items=self._calls.lookup())
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember what the store has of the rows in `asked`."""
-        self._plain.learn(asked, found)
+        self._plain.provide(asked, found)
         if self._calls is not None:
-            self._calls.learn(asked, found)
+            self._calls.provide(asked, found)
 
-    def take(self, lines: Sequence[Line]) -> list[Change]:
+    def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
         before, first = self._before, 0
         if before is not None:
             first = self._look(lines, before)
         if self._calls is None:
-            return self._plain.take(lines)
+            return self._plain.apply(lines)
         changes: list[Change] = []
         held = None if before is None else before.held
         if held is not None:
             # Nothing of it was a copy.
-            changes += self._plain.take(lines[:first])
+            changes += self._plain.apply(lines[:first])
             changes += self._plain.take_own(held.taken())
             if held.full:
                 changes.append(_more_than_kept(lines[first]))
@@ -154,17 +159,17 @@ class MaybeMigratedReducer:
                 if sign_of(record) == "native":
                     self._calls = None
                     break
-                made = calls.take(record, line)
+                made = calls.apply(record, line)
                 if made:
                     if done < index:
-                        changes += self._plain.take(lines[done:index])
+                        changes += self._plain.apply(lines[done:index])
                         done = index
                     changes += made
             if self._calls is None:
                 break
         calls.end_batch()
         rest = lines if done == 0 else lines[done:]
-        changes += self._plain.take(rest)
+        changes += self._plain.apply(rest)
         return changes
 
 

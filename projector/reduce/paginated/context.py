@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import I64_MAX, Object
 from projector.decode.parse import Found, parse
 from projector.decode.times import to_ms
 from projector.model.changes import Anomaly, Change, Event, EventType, uid, uids
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
-from projector.reduce.paginated.ordinal_tracker import Numbers
-from projector.reduce.paginated.state import Saved
-from projector.reduce.paginated.turns import Turn
+from projector.reduce.paginated.ordinal_tracker import OrdinalTracker
+from projector.reduce.paginated.state import SavedState
+from projector.reduce.paginated.turns import OpenTurn
 
 #: How many unknown kinds are noted for one rollout.
 _STRANGE_MAX: Final = 256
@@ -29,18 +29,18 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
 Place = Line | Found
 
 
-class Desk:
+class ReducerContext:
     """One rollout's state, and what the lines of one call of `take` change."""
 
-    def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, saved: Saved) -> None:
+    def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, saved: SavedState) -> None:
         self.rollout = rollout_id
         self.thread = thread_id
         self.item_uid = uids("item", rollout_id)
         self.usage_uid = uids("usage", rollout_id)
         self.saved = saved
-        self.numbers = Numbers(saved)
+        self.numbers = OrdinalTracker(saved)
         self.strange = set(saved.strange)
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, OpenTurn] = {}
         self.changes: list[Change] = []
         self.call = 0
         """Which call of `take` this is."""
@@ -88,14 +88,14 @@ class Desk:
         saved = self.saved
         return saved.headed and (not saved.inherited or saved.header.subagent_start_ordinal is None)
 
-    def turn(self, turn_id: str) -> Turn:
+    def turn(self, turn_id: str) -> OpenTurn:
         """Give what is remembered of a turn, however little."""
         turn = self.turns.get(turn_id)
         if turn is None:
-            turn = self.turns[turn_id] = Turn()
+            turn = self.turns[turn_id] = OpenTurn()
         return turn
 
-    def put(self, turn: Turn) -> None:
+    def put(self, turn: OpenTurn) -> None:
         """Put a turn's row, in the place of one that this call has put before."""
         row = turn.row
         assert row is not None, "only rows that are there change"
@@ -140,7 +140,7 @@ class Desk:
         self.saved.strange.append(key)
         self.note(f"unknown_{what}", place, shown)
 
-    def refused(self, what: str, error: Refused, place: Place) -> None:
+    def refused(self, what: str, error: DecodeError, place: Place) -> None:
         """Note that a record changes nothing, because Codex refuses it."""
         self.note("refused_record", place, f"{what}: {error}")
 

@@ -9,10 +9,10 @@ from projector.decode.acceptance.events import KNOWN_EVENTS
 from projector.decode.acceptance.records import KNOWN_RECORDS
 from projector.decode.fields import Object
 from projector.reduce.paginated import item_records, thread_records, turn_records
-from projector.reduce.paginated.context import Desk, Place
+from projector.reduce.paginated.context import Place, ReducerContext
 
 #: Takes the payload, the record around it, its place, and the index of its line in this call.
-Handler = Callable[[Desk, Object, Object, Place, int], None]
+Handler = Callable[[ReducerContext, Object, Object, Place, int], None]
 
 #: What a record does; None: nothing. Events have a table of their own.
 RECORDS: Final[dict[str, Handler | None]] = {

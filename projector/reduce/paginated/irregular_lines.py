@@ -8,12 +8,12 @@ from projector.decode.fields import Object
 from projector.decode.parse import parse
 from projector.decode.times import to_ms
 from projector.model.ids import Line
-from projector.reduce.paginated.context import Desk, Place, is_unlike_a_stamp
+from projector.reduce.paginated.context import Place, ReducerContext, is_unlike_a_stamp
 from projector.reduce.paginated.handlers import EVENTS, RECORDS
 from projector.reduce.paginated.thread_records import begin
 
 
-def take(desk: Desk, line: Line, record: Any, index: int) -> None:
+def take(desk: ReducerContext, line: Line, record: Any, index: int) -> None:
     """Take a line that the loop in `reducer.py` passes on.
 
     `record`: what the line holds; None: it is no JSON as a whole.
@@ -30,7 +30,7 @@ def take(desk: Desk, line: Line, record: Any, index: int) -> None:
         _take(desk, found.value, found, index)
 
 
-def _take(desk: Desk, record: Object, place: Place, index: int) -> None:
+def _take(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
     if not desk.saved.headed:
         payload = record.get("payload")
         is_meta = record.get("type") == "session_meta" and type(payload) is dict
@@ -44,14 +44,14 @@ def _take(desk: Desk, record: Object, place: Place, index: int) -> None:
         _do(desk, record, place, index)
 
 
-def take_again(desk: Desk, line: Line, index: int) -> None:
+def take_again(desk: ReducerContext, line: Line, index: int) -> None:
     """Take a line once more, of which all was noted but what its records do."""
     parsed = parse(line)
     for found in parsed.objects:
         _do(desk, found.value, line if parsed.clean else found, index)
 
 
-def _do(desk: Desk, record: Object, place: Place, index: int) -> None:
+def _do(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
     kind, payload = record.get("type"), record.get("payload")
     if type(kind) is not str or "payload" not in record:
         desk.note("not_record", place, "an object without type or payload")
@@ -69,7 +69,7 @@ def _do(desk: Desk, record: Object, place: Place, index: int) -> None:
             handle(desk, payload, record, place, index)
 
 
-def _number(desk: Desk, record: Object, place: Place, index: int) -> None:
+def _number(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
     ordinal, numbers = record.get("ordinal"), desk.numbers
     data = desk.lines[index].data
     if type(ordinal) is int and ordinal == numbers.due:
@@ -81,7 +81,7 @@ def _number(desk: Desk, record: Object, place: Place, index: int) -> None:
         desk.changes.append(note)
 
 
-def _is_inherited(desk: Desk, ordinal: Any) -> bool:
+def _is_inherited(desk: ReducerContext, ordinal: Any) -> bool:
     """Tell whether a record is of the copy of the parent's with which agents begin."""
     saved = desk.saved
     first = saved.header.subagent_start_ordinal

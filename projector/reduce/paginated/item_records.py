@@ -11,7 +11,7 @@ from projector.decode import lifecycle
 from projector.decode import lossless_json as exact
 from projector.decode import realtime as voices
 from projector.decode import thread_item as items
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import I64_MAX, I64_MIN, Object
 from projector.decode.long_item import LongItem
 from projector.decode.times import to_ms
@@ -19,18 +19,18 @@ from projector.model.changes import LONG, ItemRow, RealtimeRow, uid
 from projector.model.ids import ItemId, Line, Ordinal, TurnId
 from projector.reduce import thread
 from projector.reduce.paginated import turns
-from projector.reduce.paginated.context import Desk, Place, ordinal_of
+from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 
 
-def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
+def item(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Take an `item_completed`."""
     if isinstance(record, LongItem):
         _put(desk, payload, record, place, index, shown=record.shown, text=record.json)
         return
     try:
         lifecycle.check_item_completed(payload, desk.thread)
-        shown = items.convert(payload.get("item"))
-    except Refused as error:
+        shown = items.to_thread_item(payload.get("item"))
+    except DecodeError as error:
         _keep(desk, payload, record, place, index, error=error)
         return
     odd = items.needs_exact(shown)
@@ -43,11 +43,17 @@ def item(desk: Desk, payload: Object, record: Object, place: Place, index: int) 
 
 
 def _keep(
-    desk: Desk, payload: Object, record: Object, place: Place, index: int, *, error: Refused
+    desk: ReducerContext,
+    payload: Object,
+    record: Object,
+    place: Place,
+    index: int,
+    *,
+    error: DecodeError,
 ) -> None:
     """Keep an item that Codex's decoder refuses, where it can be told which one it is."""
     body = payload.get("item")
-    kept = items.keep(body)
+    kept = items.to_partial_item(body)
     if kept is None or type(payload.get("turn_id")) is not str:
         desk.note("lost_item", place, f"an item that cannot be told: {error}")
         return
@@ -56,28 +62,28 @@ def _keep(
         desk.note_strange("item", shown["type"], place)
     else:
         desk.note("refused_item", place, f"Codex refuses it: {error}")
-        with contextlib.suppress(Refused):  # only the record around it is odd
-            shown = items.convert(body)
+        with contextlib.suppress(DecodeError):  # only the record around it is odd
+            shown = items.to_thread_item(body)
     if exact.has_float(shown):
         shown = _exactly(desk, shown, index)
     _put(desk, payload, record, place, index, shown=shown)
 
 
-def _exactly(desk: Desk, shown: Object, index: int) -> Object:
+def _exactly(desk: ReducerContext, shown: Object, index: int) -> Object:
     """Give an item once more, with all numbers spelled as they are in the file."""
     try:
         body = exact.loads(desk.lines[index].data)["payload"]["item"]
     except (ValueError, KeyError, TypeError):  # from a damaged line: exact already
         return shown
     try:
-        return items.convert(body)
-    except Refused:
-        kept = items.keep(body)
+        return items.to_thread_item(body)
+    except DecodeError:
+        kept = items.to_partial_item(body)
         return shown if kept is None else kept.shown
 
 
 def _put(
-    desk: Desk,
+    desk: ReducerContext,
     payload: Object,
     record: Object,
     place: Place,
@@ -138,11 +144,13 @@ def _status(shown: Object) -> str | None:
     return status if type(status) is str else None
 
 
-def realtime(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
+def realtime(
+    desk: ReducerContext, payload: Object, record: Object, place: Place, index: int
+) -> None:
     """Take a `realtime_item`."""
     try:
         shown = voices.convert(payload)
-    except Refused as error:
+    except DecodeError as error:
         shown = payload
         if type(shown.get("id")) is not str or type(shown.get("type")) is not str:
             desk.note("lost_item", place, f"a realtime item that cannot be told: {error}")

@@ -16,16 +16,16 @@ from projector.decode.acceptance.lines import ordinal_taken, ordinal_taken_by
 from projector.decode.fields import I64_MAX
 from projector.model.changes import Anomaly
 from projector.model.ids import Offset
-from projector.reduce.paginated.state import Saved
+from projector.reduce.paginated.state import SavedState
 
 #: No record is due: the next one is looked at, whatever its ordinal.
 _NONE_DUE: Final = -2
 
 
-class Numbers:
+class OrdinalTracker:
     """The count of one rollout, over the saved state."""
 
-    def __init__(self, saved: Saved) -> None:
+    def __init__(self, saved: SavedState) -> None:
         self._saved = saved
         self.waiting: list[bytes] = []
         """Lines with ordinals that grow, each at least `next`, not looked at yet."""

@@ -16,13 +16,20 @@ import orjson
 from projector.decode.fields import Object
 from projector.decode.long_item import LONG_LINE, long_item
 from projector.decode.parse import begins_object, parse
-from projector.model.changes import LONG, Change, Found, Header, Meta, Wants
+from projector.model.changes import (
+    LONG,
+    Change,
+    Lookup,
+    LookupResult,
+    SessionHeader,
+    ThreadMetadata,
+)
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.reduce.paginated import irregular_lines as odd_lines
-from projector.reduce.paginated.context import STAMP, Desk
+from projector.reduce.paginated.context import STAMP, ReducerContext
 from projector.reduce.paginated.handlers import EVENTS, RECORDS, Handler
-from projector.reduce.paginated.state import Saved, load
-from projector.reduce.paginated.turns import Turn
+from projector.reduce.paginated.state import SavedState, load
+from projector.reduce.paginated.turns import OpenTurn
 
 #: How many turns are remembered; beyond that the store is asked for older ones.
 _TURNS_MAX: Final = 4096
@@ -79,10 +86,10 @@ class PaginatedReducer:
     """One paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
-        self, rollout_id: RolloutId, thread_id: ThreadId, saved: Saved | None = None
+        self, rollout_id: RolloutId, thread_id: ThreadId, saved: SavedState | None = None
     ) -> None:
         """`saved`: where an earlier process left off; None: at the start of the file."""
-        self._desk = Desk(rollout_id, thread_id, Saved() if saved is None else saved)
+        self._desk = ReducerContext(rollout_id, thread_id, SavedState() if saved is None else saved)
         self._remembers_all = saved is None
         self._decoded: tuple[Sequence[Line], list[Any]] | None = None
 
@@ -91,17 +98,17 @@ class PaginatedReducer:
         """Make it anew from what `save` gave.
 
         Raises:
-            StateUnknown: the state is of another version.
+            IncompatibleState: the state is of another version.
         """
         return cls(rollout_id, thread_id, load(state))
 
     @property
-    def header(self) -> Header:
+    def header(self) -> SessionHeader:
         """What the first session_meta said."""
         return self._desk.saved.header
 
     @property
-    def meta(self) -> Meta:
+    def meta(self) -> ThreadMetadata:
         """What the records so far say of the thread."""
         return self._desk.saved.meta
 
@@ -115,7 +122,7 @@ class PaginatedReducer:
         """How many turns it holds in memory."""
         return len(self._desk.turns)
 
-    def save(self) -> bytes:
+    def dump_state(self) -> bytes:
         """Give the state after the last `take`.
 
         Turns beyond a bound are forgotten here and nowhere else: what is forgotten is in the
@@ -128,10 +135,10 @@ class PaginatedReducer:
             self._remembers_all = False
         return self._desk.saved.dump()
 
-    def wants(self, lines: Sequence[Line]) -> Wants:
+    def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Tell which turns must be known before `lines` are taken."""
         if self._remembers_all:
-            return Wants()
+            return Lookup()
         if self._decoded is None or self._decoded[0] is not lines:
             self._decoded = (lines, [_loads(line) for line in lines])
         named: set[TurnId] = set()
@@ -145,7 +152,7 @@ class PaginatedReducer:
                 name = self._names(each)
                 if name is not None and name not in self._desk.turns:
                     named.add(TurnId(name))
-        return Wants(turns=frozenset(named))
+        return Lookup(turns=frozenset(named))
 
     def _names(self, record: Object) -> str | None:
         """Give the turn that must be known to take a record."""
@@ -166,13 +173,13 @@ class PaginatedReducer:
             return name
         return self._desk.saved.active
 
-    def learn(self, asked: Wants, found: Found) -> None:
+    def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Remember what the store has of the turns in `asked`."""
         turns = self._desk.turns
         for name in asked.turns - turns.keys():
-            turns[name] = Turn.known(found.turns.get(name))
+            turns[name] = OpenTurn.known(found.turns.get(name))
 
-    def take(self, lines: Sequence[Line]) -> list[Change]:
+    def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Take whole lines, in the order of the file, and give what they change."""
         desk = self._desk
         desk.begin(lines)

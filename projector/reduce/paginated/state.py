@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from projector.model.changes import Base, Header, Meta
-from projector.model.errors import StateUnknown
+from projector.model.changes import BaseRef, SessionHeader, ThreadMetadata
+from projector.model.errors import IncompatibleState
 from projector.reduce.tokens import TokenState, state_of
 
 #: Of the form below. A state of another version is refused.
@@ -19,16 +19,16 @@ VERSION: Final = 2
 
 
 @dataclass(slots=True, kw_only=True)
-class Saved:
+class SavedState:
     """All that a later record may ask of earlier ones, but for rows."""
 
     version: int = VERSION
-    header: Header = field(default_factory=lambda: Header(mode="paginated"))
+    header: SessionHeader = field(default_factory=lambda: SessionHeader(mode="paginated"))
     headed: bool = False
     """A session_meta was read, or it is known that there is none."""
     orphan: bool = False
     """No header was found so far."""
-    meta: Meta = field(default_factory=Meta)
+    meta: ThreadMetadata = field(default_factory=ThreadMetadata)
     next: int = 0
     """What Codex would expect next."""
     seen: int = -1
@@ -55,27 +55,32 @@ class Saved:
         return orjson.dumps(self)
 
 
-def load(data: bytes) -> Saved:
+def load(data: bytes) -> SavedState:
     """Read a saved state.
 
     Raises:
-        StateUnknown: it is none of this version.
+        IncompatibleState: it is none of this version.
     """
     try:
         told = orjson.loads(data)
         if type(told) is not dict or told.get("version") != VERSION:
-            raise StateUnknown("a saved state of another version", hint=_HINT)
+            raise IncompatibleState("a saved state of another version", hint=_HINT)
         header, meta = told["header"], told["meta"]
         if header["base"] is not None:
-            header["base"] = Base(**header["base"])
+            header["base"] = BaseRef(**header["base"])
         tokens = state_of(told["tokens"])
-        saved = Saved(
-            **{**told, "header": Header(**header), "meta": Meta(**meta), "tokens": tokens}
+        saved = SavedState(
+            **{
+                **told,
+                "header": SessionHeader(**header),
+                "meta": ThreadMetadata(**meta),
+                "tokens": tokens,
+            }
         )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise StateUnknown("a saved state that cannot be read", hint=_HINT) from error
+        raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
     for each in fields(saved):
-        _check(each.name, told.get(each.name, ...), getattr(Saved(), each.name))
+        _check(each.name, told.get(each.name, ...), getattr(SavedState(), each.name))
     return saved
 
 
@@ -94,4 +99,4 @@ def _check(name: str, told: Any, like: Any) -> None:
         else type(told) is type(like)
     )
     if not fine:
-        raise StateUnknown(f"a saved state without {name}", hint=_HINT)
+        raise IncompatibleState(f"a saved state without {name}", hint=_HINT)

@@ -9,11 +9,11 @@ from projector.decode.times import to_ms
 from projector.model.ids import owning_thread
 from projector.reduce import header as headers
 from projector.reduce import thread
-from projector.reduce.paginated.context import Desk, Place, ordinal_of
+from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 from projector.reduce.tokens import Source, reported_total
 
 
-def begin(desk: Desk, record: Object, payload: Object | None, place: Place) -> None:
+def begin(desk: ReducerContext, record: Object, payload: Object | None, place: Place) -> None:
     """Take the first record: the header, or a sign that there is none."""
     saved = desk.saved
     saved.headed = True
@@ -38,7 +38,7 @@ def begin(desk: Desk, record: Object, payload: Object | None, place: Place) -> N
 
 
 def session_meta(
-    desk: Desk,
+    desk: ReducerContext,
     payload: Object,
     record: Object,
     _place: Place,
@@ -56,7 +56,9 @@ def session_meta(
     headers.describe(saved.meta, payload)
 
 
-def settings(desk: Desk, payload: Object, _record: Object, place: Place, _index: int) -> None:
+def settings(
+    desk: ReducerContext, payload: Object, _record: Object, place: Place, _index: int
+) -> None:
     """Take a `thread_settings_applied`."""
     saved = desk.saved
     thread.settings(saved.meta, payload)
@@ -64,12 +66,14 @@ def settings(desk: Desk, payload: Object, _record: Object, place: Place, _index:
     desk.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
 
 
-def goal(desk: Desk, payload: Object, _record: Object, _place: Place, _index: int) -> None:
+def goal(
+    desk: ReducerContext, payload: Object, _record: Object, _place: Place, _index: int
+) -> None:
     """Take a `thread_goal_updated`."""
     thread.goal(desk.saved.meta, payload)
 
 
-def tokens(desk: Desk, payload: Object, record: Object, place: Place, index: int) -> None:
+def tokens(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Take a `token_count`."""
     saved = desk.saved
     total, cut = reported_total(payload)
@@ -92,14 +96,14 @@ def tokens(desk: Desk, payload: Object, record: Object, place: Place, index: int
         desk.note("refused_record", place, "a token_count that Codex refuses")
 
 
-def usage(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
+def usage(desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:
     """Take a `token_usage_record`: what one response cost."""
     saved = desk.saved
     source = _source(desk, record, place)
     desk.changes += saved.tokens.record(payload, source, saved.active, copied=saved.copied is True)
 
 
-def _source(desk: Desk, record: Object, place: Place) -> Source:
+def _source(desk: ReducerContext, record: Object, place: Place) -> Source:
     return Source(
         desk.usage_uid(place.offset),
         place.offset,

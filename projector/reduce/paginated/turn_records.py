@@ -8,15 +8,15 @@ from typing import Any, Final
 from projector.decode import lifecycle, turn_error
 from projector.decode.acceptance.lines import within_bounds
 from projector.decode.acceptance.records import takes_envelope
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
 from projector.model.changes import EventType, TurnRow, uid
 from projector.model.ids import Line
 from projector.reduce import thread
 from projector.reduce.paginated import turns
-from projector.reduce.paginated.context import Desk, Place, ordinal_of
-from projector.reduce.paginated.turns import Turn
+from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
+from projector.reduce.paginated.turns import OpenTurn
 
 #: The migration gives such an id to a turn that no record opened.
 _MADE_UP: Final = re.compile(r"rollout-\d{1,18}").fullmatch
@@ -28,12 +28,14 @@ _TURN_EVENTS: Final[dict[str, EventType]] = {
 }
 
 
-def started(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
+def started(
+    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+) -> None:
     """Take a `task_started`."""
     saved = desk.saved
     try:
         told = lifecycle.started(payload)
-    except Refused as error:
+    except DecodeError as error:
         desk.refused("task_started", error, place)
         return
     if not _takes(desk, record, place):
@@ -59,27 +61,31 @@ def started(desk: Desk, payload: Object, record: Object, place: Place, _index: i
         saved.meta.last_turn_at_ms = at_ms
 
 
-def completed(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
+def completed(
+    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+) -> None:
     """Take a `task_complete`: the turn is completed, or failed if it tells of an error."""
     try:
         ended = lifecycle.completed(payload)
-    except Refused as error:
+    except DecodeError as error:
         desk.refused("task_complete", error, place)
         return
     _ended(desk, ended, record, place)
 
 
-def aborted(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
+def aborted(
+    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+) -> None:
     """Take a `turn_aborted`."""
     try:
         ended = lifecycle.aborted(payload)
-    except Refused as error:
+    except DecodeError as error:
         desk.refused("turn_aborted", error, place)
         return
     _ended(desk, ended, record, place)
 
 
-def _ended(desk: Desk, ended: lifecycle.Ended, record: Object, place: Place) -> None:
+def _ended(desk: ReducerContext, ended: lifecycle.Ended, record: Object, place: Place) -> None:
     turn_id, saved = ended.turn_id, desk.saved
     if turn_id is None or not _takes(desk, record, place):
         return
@@ -102,12 +108,14 @@ def _ended(desk: Desk, ended: lifecycle.Ended, record: Object, place: Place) -> 
         )
 
 
-def failed(desk: Desk, payload: Object, record: Object, place: Place, _index: int) -> None:
+def failed(
+    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+) -> None:
     """Take an `error` event: it fails the turn that runs, unless it is of a harmless kind."""
     info, active = payload.get("codex_error_info"), desk.saved.active
     try:
         error = turn_error.error_json(payload)
-    except Refused as refused:
+    except DecodeError as refused:
         desk.refused("error", refused, place)
         return
     if active is None or turn_error.kind(info) in turn_error.HARMLESS:
@@ -118,7 +126,9 @@ def failed(desk: Desk, payload: Object, record: Object, place: Place, _index: in
         _put_status(desk, turn, before, place, record, told=_error(payload))
 
 
-def context(desk: Desk, payload: Object, _record: Object, place: Place, _index: int) -> None:
+def context(
+    desk: ReducerContext, payload: Object, _record: Object, place: Place, _index: int
+) -> None:
     """Take a `turn_context`: it tells the model of the thread, and of a turn that is open."""
     saved = desk.saved
     thread.context(saved.meta, payload)
@@ -134,7 +144,7 @@ def context(desk: Desk, payload: Object, _record: Object, place: Place, _index: 
         desk.put(turn)
 
 
-def _takes(desk: Desk, record: Object, place: Place) -> bool:
+def _takes(desk: ReducerContext, record: Object, place: Place) -> bool:
     """Tell whether Codex takes a record that changes a turn, as far as its line goes."""
     if type(place) is not Line:
         return type(record.get("timestamp")) is str
@@ -145,8 +155,8 @@ def _takes(desk: Desk, record: Object, place: Place) -> bool:
 
 
 def _put_status(
-    desk: Desk,
-    turn: Turn,
+    desk: ReducerContext,
+    turn: OpenTurn,
     before: TurnRow | None,
     place: Place,
     record: Object,

@@ -17,13 +17,13 @@ from typing import Literal
 
 from projector.decode.fields import Object
 from projector.decode.lifecycle import Ended, Started
-from projector.model.changes import KnownTurn, TurnRow
+from projector.model.changes import StoredTurn, TurnRow
 from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 
 Counts = Literal["user", "final", "plain", ""]
 
 
-class Turn:
+class OpenTurn:
     """What is remembered of a turn: its row, and while it is open, its items."""
 
     __slots__ = ("items", "row", "slot", "take")
@@ -44,7 +44,7 @@ class Turn:
         self.slot = 0
 
     @classmethod
-    def known(cls, known: KnownTurn | None) -> Turn:
+    def known(cls, known: StoredTurn | None) -> OpenTurn:
         """Make it from what the store has.
 
         A buried one (the rollout was another before) is as if it had never been; its items that
@@ -68,7 +68,7 @@ def counts_as(shown: Object) -> Counts:
     return "user" if kind == "userMessage" else ""
 
 
-def item_counts(turn: Turn, item_id: str, counts: Counts) -> bool:
+def item_counts(turn: OpenTurn, item_id: str, counts: Counts) -> bool:
     """Hear of an item of the turn. Gives whether the turn's row is another one now."""
     if turn.items is None:
         return False
@@ -88,7 +88,7 @@ def item_counts(turn: Turn, item_id: str, counts: Counts) -> bool:
 
 
 def start(
-    turn: Turn,
+    turn: OpenTurn,
     record: Started,
     *,
     uid: bytes,
@@ -133,7 +133,7 @@ def start(
 
 
 def end(
-    turn: Turn,
+    turn: OpenTurn,
     record: Ended,
     turn_id: TurnId,
     *,
@@ -186,7 +186,7 @@ def end(
     return True
 
 
-def fail(turn: Turn, error_json: str) -> bool:
+def fail(turn: OpenTurn, error_json: str) -> bool:
     """Fail an open turn without ending it. Gives whether its row changed."""
     if turn.row is None or turn.items is None:
         return False
@@ -194,7 +194,7 @@ def fail(turn: Turn, error_json: str) -> bool:
     return True
 
 
-def _computed(turn: Turn, row: TurnRow) -> TurnRow:
+def _computed(turn: OpenTurn, row: TurnRow) -> TurnRow:
     """Find the first user item and the final agent item anew among the items so far."""
     items = turn.items or {}
     first = row.first_user_item_id

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import RolloutId, ThreadId
 from projector.model.regular_file import open_regular
 from projector.read.rollout import RolloutReader
@@ -233,7 +233,7 @@ def record_at(here: Here, offset: int) -> Record:
                 if file.read(1) != b"\n":
                     return Record("inside")
             line = file.readline(_RECORD_BYTES)
-    except (OSError, SetAside):
+    except (OSError, RolloutUnreadable):
         return Record("unknown")
     return _ordinal_of(line)
 

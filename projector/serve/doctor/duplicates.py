@@ -18,8 +18,8 @@ from itertools import islice
 from typing import Final
 
 from projector.discover.duplicates import DIFFERENT
-from projector.model.changes import Drop, Found, ItemRow, TurnRow
-from projector.model.errors import SetAside
+from projector.model.changes import ItemRow, LookupResult, Tombstone, TurnRow
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.read.compare_files import Agreements
 from projector.read.rollout import RolloutReader
@@ -112,19 +112,19 @@ def alone(
             reader.resume()
             while not reader.at_end:
                 lines = reader.read()
-                while wants := reducer.wants(lines):
-                    reducer.learn(wants, Found())
-                for change in reducer.take(lines):
+                while wants := reducer.lookup(lines):
+                    reducer.provide(wants, LookupResult())
+                for change in reducer.apply(lines):
                     if isinstance(change, TurnRow):
                         started[change.turn_id] = change.offset, change.started_at
-                    elif isinstance(change, Drop):
+                    elif isinstance(change, Tombstone):
                         more.pop(change.uid, None)
                     elif (
                         isinstance(change, ItemRow)
                         and (change.turn_id, change.item_id) not in items
                     ):
                         more.setdefault(change.uid, (change.turn_id, change.offset))
-    except SetAside:
+    except RolloutUnreadable:
         return NOTHING
     lacked = {turn_id: place for turn_id, (place, _) in started.items() if turn_id not in turns}
     for turn_id, offset in more.values():

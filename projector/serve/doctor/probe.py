@@ -34,7 +34,7 @@ from projector.serve.doctor.facts import (
     Source,
     Stored,
 )
-from projector.serve.health.collect import gather
+from projector.serve.health.collect import collect
 from projector.store import state_file
 from projector.store.free_space import free_bytes
 from projector.store.reading import Connection, Sql
@@ -46,7 +46,7 @@ _COPIES: Final = 1000
 _WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
 
 
-def examine(
+def probe(
     settings: Settings,
     open_database: Callable[[], Connection],
     *,
@@ -135,7 +135,7 @@ _LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
 
 
 def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
-    facts = gather(db, settings.codex_homes, now_ms)
+    facts = collect(db, settings.codex_homes, now_ms)
     schema = db.schema()
     ((latest_ms,),) = db.rows(_LATEST_HERE)
     return Stored(

@@ -72,7 +72,7 @@ _BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} F
 _HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
 
 
-def gather(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
+def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
     """Read the database and look at the rollouts under `homes`. Raises as `Connection` does.
 
     Where a living daemon follows many, what it said last counts, and no file is looked at.

@@ -22,7 +22,7 @@ _KINDS: Final = Sql(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class DatabaseStats:
     """Rows by kind, bytes of the files, version of the schema."""
 
     rollouts: int
@@ -38,7 +38,7 @@ class Counts:
     schema: int
 
 
-def count(db: Connection) -> Counts:
+def count(db: Connection) -> DatabaseStats:
     """Count what the database holds. Raises as `Connection` does."""
     with db.snapshot():
         ((rollouts, turns, items),) = db.rows(_ROLLOUTS)
@@ -46,7 +46,7 @@ def count(db: Connection) -> Counts:
         anomalies = dict(db.rows(_KINDS))
         schema = db.schema()
     size = db.size()
-    return Counts(
+    return DatabaseStats(
         rollouts=rollouts,
         threads=threads,
         turns=turns,

@@ -20,7 +20,7 @@ class Part(NamedTuple):
     text: str
 
 
-class Shown(NamedTuple):
+class RenderedItem(NamedTuple):
     """What a person reads of an item."""
 
     title: str
@@ -38,7 +38,7 @@ _MINUTE: Final = 60_000
 _DATA_URL: Final = 80
 
 
-def shown(item_json: str, kind: str) -> Shown:
+def shown(item_json: str, kind: str) -> RenderedItem:
     """Say what a person reads of an item; `kind` is its type as the view has it."""
     try:
         item = json.loads(item_json)
@@ -46,12 +46,12 @@ def shown(item_json: str, kind: str) -> Shown:
         if write is not None:
             return _checked(write(item))
         rest = {key: value for key, value in item.items() if key not in {"type", "id"}}
-        return Shown(kind, _facts(item), _json(rest))
+        return RenderedItem(kind, _facts(item), _json(rest))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return Shown(kind, (), (Part("json", item_json),))
+        return RenderedItem(kind, (), (Part("json", item_json),))
 
 
-def _checked(found: Shown) -> Shown:
+def _checked(found: RenderedItem) -> RenderedItem:
     if not all(isinstance(part.text, str) for part in found.parts):
         raise TypeError("a text is none")
     return found
@@ -78,8 +78,8 @@ def error_message(error_json: str) -> str:
         return error_json
 
 
-def _user(item: Snapshot) -> Shown:
-    return Shown("User", (), tuple(_inputs(item["content"])))
+def _user(item: Snapshot) -> RenderedItem:
+    return RenderedItem("User", (), tuple(_inputs(item["content"])))
 
 
 def _inputs(content: list[Any]) -> Iterator[Part]:
@@ -97,26 +97,26 @@ def _inputs(content: list[Any]) -> Iterator[Part]:
                 yield from _json(one)
 
 
-def _agent(item: Snapshot) -> Shown:
+def _agent(item: Snapshot) -> RenderedItem:
     parts = [Part("prose", item["text"])]
     for question in item.get("questions") or ():
         options = "".join(f"\n- {option}" for option in question["options"] or ())
         parts.append(Part("prose", f"{question['title']}{options}"))
     phase = item.get("phase")
     facts = _said(phase and phase.replace("_", " "), item.get("delivery"))
-    return Shown("Agent", facts, tuple(parts))
+    return RenderedItem("Agent", facts, tuple(parts))
 
 
-def _reasoning(item: Snapshot) -> Shown:
+def _reasoning(item: Snapshot) -> RenderedItem:
     texts = [*item["summary"], *item["content"]]
-    return Shown("Reasoning", (), tuple(Part("prose", text) for text in texts))
+    return RenderedItem("Reasoning", (), tuple(Part("prose", text) for text in texts))
 
 
-def _plan(item: Snapshot) -> Shown:
-    return Shown("Plan", (), (Part("prose", item["text"]),))
+def _plan(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Plan", (), (Part("prose", item["text"]),))
 
 
-def _command(item: Snapshot) -> Shown:
+def _command(item: Snapshot) -> RenderedItem:
     code = item.get("exitCode")
     facts = _said(
         "by the user" if item.get("source") == "userShell" else None,
@@ -127,11 +127,11 @@ def _command(item: Snapshot) -> Shown:
     parts = [Part("command", item["command"])]
     if item.get("aggregatedOutput"):
         parts.append(Part("output", item["aggregatedOutput"]))
-    return Shown("Command", facts, tuple(parts))
+    return RenderedItem("Command", facts, tuple(parts))
 
 
-def _files(item: Snapshot) -> Shown:
-    return Shown("Files", _facts(item), tuple(_changes(item["changes"])))
+def _files(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Files", _facts(item), tuple(_changes(item["changes"])))
 
 
 def _changes(changes: list[Any]) -> Iterator[Part]:
@@ -150,7 +150,7 @@ def _changes(changes: list[Any]) -> Iterator[Part]:
             yield Part("diff", diff)
 
 
-def _mcp(item: Snapshot) -> Shown:
+def _mcp(item: Snapshot) -> RenderedItem:
     parts = [*_json(item["arguments"])]
     result = item.get("result")
     if result is not None:
@@ -159,19 +159,21 @@ def _mcp(item: Snapshot) -> Shown:
             parts += _json(result["structuredContent"])
     if item.get("error") is not None:
         parts.append(Part("note", f"error: {item['error']['message']}"))
-    return Shown(f"Tool {item['server']}.{item['tool']}", _facts(item), tuple(parts))
+    return RenderedItem(f"Tool {item['server']}.{item['tool']}", _facts(item), tuple(parts))
 
 
-def _tool(item: Snapshot) -> Shown:
+def _tool(item: Snapshot) -> RenderedItem:
     failed = "failed" if item.get("success") is False and item["status"] != "failed" else None
     parts = [*_json(item["arguments"]), *_contents(item.get("contentItems") or ())]
-    return Shown(f"Tool {_full_name(item, 'tool')}", _said(*_facts(item), failed), tuple(parts))
+    return RenderedItem(
+        f"Tool {_full_name(item, 'tool')}", _said(*_facts(item), failed), tuple(parts)
+    )
 
 
-def _output(item: Snapshot) -> Shown:
+def _output(item: Snapshot) -> RenderedItem:
     output = item["output"]
     parts = (Part("output", output),) if isinstance(output, str) else tuple(_contents(output))
-    return Shown(f"Output of {_full_name(item, 'name')}", (), parts)
+    return RenderedItem(f"Output of {_full_name(item, 'name')}", (), parts)
 
 
 def _contents(content: Any) -> Iterator[Part]:
@@ -192,7 +194,7 @@ def _image(one: Snapshot) -> str | None:
     return None
 
 
-def _agents(item: Snapshot) -> Shown:
+def _agents(item: Snapshot) -> RenderedItem:
     parts = []
     if item.get("prompt"):
         parts.append(Part("prose", item["prompt"]))
@@ -201,15 +203,17 @@ def _agents(item: Snapshot) -> Shown:
         state = states.get(agent) or {}
         said = " ".join(str(one) for one in (state.get("status"), state.get("message")) if one)
         parts.append(Part("note", f"agent {agent}" + (f": {said}" if said else "")))
-    return Shown(f"Agents {item['tool']}", _facts(item), tuple(parts))
+    return RenderedItem(f"Agents {item['tool']}", _facts(item), tuple(parts))
 
 
-def _sub_agent(item: Snapshot) -> Shown:
+def _sub_agent(item: Snapshot) -> RenderedItem:
     agent = Part("note", f"agent {item['agentThreadId']}")
-    return Shown(f"Sub-agent {item['agentPath']}", _said(item["kind"], item.get("model")), (agent,))
+    return RenderedItem(
+        f"Sub-agent {item['agentPath']}", _said(item["kind"], item.get("model")), (agent,)
+    )
 
 
-def _search(item: Snapshot) -> Shown:
+def _search(item: Snapshot) -> RenderedItem:
     action = item.get("action") or {}
     match action.get("type"):
         case "openPage":
@@ -221,44 +225,46 @@ def _search(item: Snapshot) -> Shown:
             title, said = "Web search", list(dict.fromkeys(said))
     results = item.get("results")
     facts = () if results is None else (f"{len(results)} results",)
-    return Shown(title, facts, tuple(Part("note", one) for one in said if one))
+    return RenderedItem(title, facts, tuple(Part("note", one) for one in said if one))
 
 
-def _image_view(item: Snapshot) -> Shown:
-    return Shown("Image", (), (Part("note", item["path"]),))
+def _image_view(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Image", (), (Part("note", item["path"]),))
 
 
-def _image_made(item: Snapshot) -> Shown:
+def _image_made(item: Snapshot) -> RenderedItem:
     notes = [
         item.get("savedPath") or _address(item.get("result") or item.get("fileId") or ""),
         item.get("revisedPrompt"),
     ]
     if item.get("failure"):
         notes.append(f"failure: {item['failure']['type']}")
-    return Shown("Image made", _facts(item), tuple(Part("note", one) for one in notes if one))
+    return RenderedItem(
+        "Image made", _facts(item), tuple(Part("note", one) for one in notes if one)
+    )
 
 
-def _sleep(item: Snapshot) -> Shown:
-    return Shown("Sleep", _said(duration(item["durationMs"])))
+def _sleep(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Sleep", _said(duration(item["durationMs"])))
 
 
-def _hook(item: Snapshot) -> Shown:
-    return Shown("Hook", (), tuple(Part("prose", one["text"]) for one in item["fragments"]))
+def _hook(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Hook", (), tuple(Part("prose", one["text"]) for one in item["fragments"]))
 
 
-def _review_begun(item: Snapshot) -> Shown:
-    return Shown("Review begun", (), (Part("prose", item["review"]),))
+def _review_begun(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Review begun", (), (Part("prose", item["review"]),))
 
 
-def _review_ended(item: Snapshot) -> Shown:
-    return Shown("Review", (), (Part("prose", item["review"]),))
+def _review_ended(item: Snapshot) -> RenderedItem:
+    return RenderedItem("Review", (), (Part("prose", item["review"]),))
 
 
-def _compacted(_item: Snapshot) -> Shown:
-    return Shown("Context compacted")
+def _compacted(_item: Snapshot) -> RenderedItem:
+    return RenderedItem("Context compacted")
 
 
-_KINDS: Final[Mapping[str, Callable[[Snapshot], Shown]]] = {
+_KINDS: Final[Mapping[str, Callable[[Snapshot], RenderedItem]]] = {
     "userMessage": _user,
     "agentMessage": _agent,
     "reasoning": _reasoning,

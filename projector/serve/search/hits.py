@@ -34,7 +34,7 @@ _MARKED: Final = re.compile(f"[{BEGIN}{END}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class SearchRequest:
     """What is asked for."""
 
     query: str

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from projector.search.text import shown
 from projector.serve.history.folders import is_within
-from projector.serve.search.hits import Hit, Sought
+from projector.serve.search.hits import Hit, SearchRequest
 from projector.serve.search.snippets import Snippets
 from projector.store.reading import Connection, Sql
 
@@ -116,7 +116,7 @@ class _Found(NamedTuple):
     created_at_ms: int
 
 
-class Finder:
+class SearchQuery:
     """Asks a database for words. Every method raises as `Connection` does."""
 
     def __init__(self, db: Connection) -> None:
@@ -146,7 +146,7 @@ class Finder:
             for row in self._db.dicts(_NAMED, {"thread": thread_id})
         }
 
-    def find(self, sought: Sought) -> list[Hit]:
+    def find(self, sought: SearchRequest) -> list[Hit]:
         """Give the items of visible histories that hold all words, each once.
 
         What the index gives is looked at again: whether words stand side by side and in order, not
@@ -175,7 +175,7 @@ class Finder:
             return list(islice(self._hits(sql, values, sought, snippets), sought.limit))
 
     def _hits(
-        self, sql: Sql, values: Mapping[str, object], sought: Sought, snippets: Snippets
+        self, sql: Sql, values: Mapping[str, object], sought: SearchRequest, snippets: Snippets
     ) -> Iterator[Hit]:
         offset, limit = 0, max(sought.limit or _ALL, _PAGE)
         some = min(sought.limit or _PAGE, _PAGE)
@@ -190,7 +190,9 @@ class Finder:
                 return
             offset += limit
 
-    def _shown(self, found: Sequence[_Found], sought: Sought, snippets: Snippets) -> Iterator[Hit]:
+    def _shown(
+        self, found: Sequence[_Found], sought: SearchRequest, snippets: Snippets
+    ) -> Iterator[Hit]:
         """Give those that do have the words, with the words and the threads that show them."""
         named = json.dumps([(one.owner, one.rollout, one.key, one.position) for one in found])
         texts = {number: rest for number, *rest in self._db.rows(_INDEXED, {"hits": named})}
@@ -202,7 +204,7 @@ class Finder:
             if snippet is not None:
                 yield self._hit(sought, one, threads[number], snippet)
 
-    def _hit(self, sought: Sought, found: _Found, threads: list[str], snippet: str) -> Hit:
+    def _hit(self, sought: SearchRequest, found: _Found, threads: list[str], snippet: str) -> Hit:
         wanted = sought.threads
         if wanted is not None:  # one of those that were asked for gives the hit its name
             threads.sort(key=lambda thread: thread not in wanted)

@@ -26,9 +26,9 @@ from projector.logs import events as log
 from projector.model.errors import ProjectorError
 from projector.model.redaction import redact_document
 from projector.model.settings import Settings, listen_address
-from projector.model.telemetry import Meters
-from projector.serve.health.collect import full_disk, gather
-from projector.serve.health.database_stats import Counts, count
+from projector.model.telemetry import DaemonMetrics
+from projector.serve.health.collect import collect, full_disk
+from projector.serve.health.database_stats import DatabaseStats, count
 from projector.serve.health.judge import Level, Verdict, judge
 from projector.serve.health.snapshot import Facts
 from projector.serve.telemetry.listener import Gate, Refusals, is_ours, own_names, unix_socket
@@ -51,7 +51,7 @@ class Endpoint:
 
     def __init__(
         self,
-        meters: Callable[[], Meters],
+        meters: Callable[[], DaemonMetrics],
         settings: Callable[[], Settings],
         open_database: Callable[[Settings], Connection],
     ) -> None:
@@ -163,7 +163,7 @@ class Endpoint:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """The numbers, in the form that was asked for."""
-        counts: Counts | None
+        counts: DatabaseStats | None
         try:
             counts = await self._count()
         except ProjectorError:
@@ -174,8 +174,8 @@ class Endpoint:
         found = Now(meters=meters, counts=counts, facts=self._facts)
         return web.Response(body=encode(registry(found)), headers={"Content-Type": content_type})
 
-    async def _count(self) -> Counts:
-        def counted() -> Counts:
+    async def _count(self) -> DatabaseStats:
+        def counted() -> DatabaseStats:
             with self._open(self._settings()) as db:
                 return count(db)
 
@@ -189,7 +189,7 @@ class Endpoint:
 
             def gathered() -> Facts:
                 with self._open(settings) as db:
-                    return gather(db, settings.codex_homes, time.time_ns() // 1_000_000)
+                    return collect(db, settings.codex_homes, time.time_ns() // 1_000_000)
 
             try:
                 self._facts = await asyncio.to_thread(gathered)

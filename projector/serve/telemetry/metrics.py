@@ -25,8 +25,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from projector import __version__
-from projector.model.telemetry import BUCKETS_S, Meters
-from projector.serve.health.database_stats import Counts
+from projector.model.telemetry import BUCKETS_S, DaemonMetrics
+from projector.serve.health.database_stats import DatabaseStats
 from projector.serve.health.snapshot import Facts
 
 PREFIX: Final = "projector_"
@@ -39,8 +39,8 @@ BUILD: Final = PREFIX + "build"
 class Now:
     """All that there is to tell."""
 
-    meters: Meters
-    counts: Counts | None
+    meters: DaemonMetrics
+    counts: DatabaseStats | None
     """None: the database cannot be read now."""
     facts: Facts | None = None
     """What `health` goes by; None: it cannot be told, so the daemon's own view counts."""
@@ -51,7 +51,7 @@ class Of(NamedTuple):
 
     name: str
     meaning: str
-    value: Callable[[Meters], float]
+    value: Callable[[DaemonMetrics], float]
 
 
 class In(NamedTuple):
@@ -59,11 +59,11 @@ class In(NamedTuple):
 
     name: str
     meaning: str
-    value: Callable[[Counts], float | None]
+    value: Callable[[DatabaseStats], float | None]
     """None: it is not known."""
 
 
-def _waited_s(meters: Meters) -> float:
+def _waited_s(meters: DaemonMetrics) -> float:
     since = meters.behind_since_ms
     return 0.0 if since is None else max(0.0, time.time() - since / 1000)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from projector.logs import events as log
 from projector.model.errors import ProjectorError
 from projector.model.settings import Settings
-from projector.model.telemetry import Meters
-from projector.serve.health.database_stats import Counts, count
+from projector.model.telemetry import DaemonMetrics
+from projector.serve.health.database_stats import DatabaseStats, count
 from projector.store.reading import Connection
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 _MISSING = "needs the extra: pip install 'codex-projector[serve]'"
 
 
-class Public:
+class TelemetryServer:
     """An `Audience`: the endpoint, and the file for the node exporter."""
 
     def __init__(self, open_database: Callable[[Settings], Connection]) -> None:
         """Nobody is told of anything yet. `open_database`: for reading."""
         self._open = open_database
         self._settings = Settings()
-        self._meters: Callable[[], Meters] | None = None
+        self._meters: Callable[[], DaemonMetrics] | None = None
         self._endpoint: Endpoint | None = None
         self._fault = ""
 
-    async def begin(self, settings: Settings, meters: Callable[[], Meters]) -> None:
+    async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
         """See `Audience`."""
         self._settings, self._meters = settings, meters
         if not settings.serve.listen:
@@ -73,22 +73,22 @@ class Public:
         if self._endpoint is not None:
             await self._endpoint.close()
 
-    def _write(self, path: str, meters: Meters) -> str:
+    def _write(self, path: str, meters: DaemonMetrics) -> str:
         """Write the file at one stroke; give what went wrong, "": nothing."""
         try:
             from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
 
-            from projector.serve.health.collect import gather  # noqa: PLC0415
+            from projector.serve.health.collect import collect  # noqa: PLC0415
             from projector.serve.telemetry.metrics import Now, registry  # noqa: PLC0415
         except ImportError:
             return _MISSING
-        counts: Counts | None = None
+        counts: DatabaseStats | None = None
         facts: Facts | None = None
         try:
             with self._open(self._settings) as db:
                 counts = count(db)
                 homes, now_ms = self._settings.codex_homes, time.time_ns() // 1_000_000
-                facts = gather(db, homes, now_ms)
+                facts = collect(db, homes, now_ms)
         except ProjectorError:
             counts = None
         try:

@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 from projector.model.changes import (
     Anomaly,
-    Bury,
     Change,
-    Drop,
     Event,
-    Frame,
     ItemRow,
     NameUsage,
     Own,
     RealtimeRow,
     RetractCounts,
+    RollbackFrame,
+    Tombstone,
+    TombstoneFrames,
     TurnRow,
     UsageRow,
 )
@@ -159,7 +159,7 @@ class Rows:
     events: dict[bytes, EventState] = field(default_factory=dict)
     anomalies: dict[tuple[int, int, str, str], bool] = field(default_factory=dict)
     """Place, kind and detail → whether a batch told of it."""
-    frames: dict[int, Frame] = field(default_factory=dict)
+    frames: dict[int, RollbackFrame] = field(default_factory=dict)
     popped_from: int | None = None
     """Stored frames from this key on are popped."""
     indexing: Indexing | None = None
@@ -228,10 +228,10 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
             case Own():
                 items.update(dict.fromkeys(change.items))
                 turns.update(dict.fromkeys(change.turns))
-            case Drop():
+            case Tombstone():
                 items[change.uid] = None
                 turns[change.uid] = None
-            case Bury():
+            case TombstoneFrames():
                 buried = change.owner_from if buried is None else min(buried, change.owner_from)
             case RetractCounts():
                 retracted.append((escapes.text(change.turn_id), change.before, change.since))
@@ -245,7 +245,7 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
     )  # fmt: skip
 
 
-def fold(  # noqa: PLR0912 - one case a kind of change
+def apply(  # noqa: PLR0912 - one case a kind of change
     rows: Rows, changes: Iterable[Change], *, start: int, thread_id: ThreadId, now_ms: int
 ) -> None:
     """Apply changes in their order. `start`: position of the rollout's first byte."""
@@ -264,13 +264,13 @@ def fold(  # noqa: PLR0912 - one case a kind of change
             case Anomaly():
                 key = (change.offset, change.length, change.kind, escapes.text(change.detail))
                 rows.anomalies.setdefault(key, True)
-            case Frame():
+            case RollbackFrame():
                 rows.frames[change.key] = change
             case Own():
                 _own(rows, change)
-            case Bury():
+            case TombstoneFrames():
                 _bury(rows, change)
-            case Drop():
+            case Tombstone():
                 _drop(rows, change.uid)
             case RetractCounts():
                 _retract(rows, change, start)
@@ -379,7 +379,7 @@ def _own(rows: Rows, own: Own) -> None:
             item.owner = own.owner
 
 
-def _bury(rows: Rows, bury: Bury) -> None:
+def _bury(rows: Rows, bury: TombstoneFrames) -> None:
     since = bury.owner_from
     rows.older = True
     owned: list[Item | Turn] = [*rows.items.values(), *rows.turns.values()]

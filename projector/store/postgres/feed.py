@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector.store.postgres.pipeline import Query, Wire
+from projector.store.postgres.pipeline import Pipeline, Query
 from projector.store.rules.feed import FeedState
 
 #: Changes that go in one transaction.
@@ -53,18 +53,18 @@ def rewind(source: str, state: FeedState) -> Query:
     )
 
 
-async def prune(wire: Wire, source: str, before_ms: int) -> bool:
+async def prune(wire: Pipeline, source: str, before_ms: int) -> bool:
     """Take some changes away that were committed before a time; whether there are more.
 
     Not the newest, and not that an event came, as long as it is there.
     """
     (((pruned, end),),) = await wire.begin((_END, (before_ms, source)))
     if end <= pruned:
-        await wire.ask(("ROLLBACK", ()))
+        await wire.execute(("ROLLBACK", ()))
         return False
-    (last,) = await wire.ask((_UPTO, (source, pruned, end, PRUNED_AT_ONCE - 1)))
+    (last,) = await wire.execute((_UPTO, (source, pruned, end, PRUNED_AT_ONCE - 1)))
     upto = last[0][0] if last else end
-    await wire.ask(
+    await wire.execute(
         (
             "UPDATE _sources SET pruned = %s, pruned_mark = (SELECT f.mark FROM _feed AS f"
             " WHERE f.source_id = _sources.source_id AND f.seq = %s) WHERE source_id = %s",

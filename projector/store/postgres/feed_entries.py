@@ -12,7 +12,7 @@ from projector.store.rules.feed import EVENT, ITEM, REALTIME, TURN
 _UNSEEN: Final = {Item: 2, Turn: 3}
 
 
-class Told(NamedTuple):
+class FeedEntry(NamedTuple):
     """A change of a row, but for its number."""
 
     kind: int
@@ -36,28 +36,30 @@ def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
     )
 
 
-def told_rows(rows: Rows, thread_id: str) -> tuple[list[Told], ...]:
+def told_rows(rows: Rows, thread_id: str) -> tuple[list[FeedEntry], ...]:
     """Tell of turns that came and that changed, of items, and of realtime items."""
-    turns: tuple[list[Told], list[Told]] = ([], [])
-    items: tuple[list[Told], list[Told]] = ([], [])
+    turns: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
+    items: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
     for turn in rows.turns.values():
         if op := op_of(turn):
             turns[turn.was is not None].append(
-                Told(TURN, op, rows.source, thread_id, rows.rollout_id, turn.turn_id, uid=turn.uid)
+                FeedEntry(
+                    TURN, op, rows.source, thread_id, rows.rollout_id, turn.turn_id, uid=turn.uid
+                )
             )
     for item in rows.items.values():
         if op := op_of(item):
             items[item.was is not None].append(
-                Told(
+                FeedEntry(
                     ITEM, op, rows.source, thread_id, rows.rollout_id, item.turn_id, item.item_id,
                     item.uid, item.type,
                 )
             )  # fmt: skip
-    spoken: tuple[list[Told], list[Told]] = ([], [])
+    spoken: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
     for row in rows.realtime.values():
         if op := op_of(row):
             spoken[row.was is not None].append(
-                Told(
+                FeedEntry(
                     REALTIME, op, rows.source, thread_id, rows.rollout_id, None, row.item_id,
                     row.uid, row.type,
                 )
@@ -65,8 +67,8 @@ def told_rows(rows: Rows, thread_id: str) -> tuple[list[Told], ...]:
     return *turns, *items, *spoken
 
 
-def told_event(row: EventState, source: str, op: int) -> Told:
+def told_event(row: EventState, source: str, op: int) -> FeedEntry:
     """Tell of an event."""
-    return Told(
+    return FeedEntry(
         EVENT, op, source, row.thread_id, row.rollout_id, row.turn_id, uid=row.uid, type=row.type
     )

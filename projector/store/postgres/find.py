@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.model.changes import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
+from projector.model.changes import (
+    Lookup,
+    LookupResult,
+    Message,
+    RollbackFrame,
+    StoredItem,
+    StoredTurn,
+    TurnRow,
+)
 from projector.model.ids import Checkpoint, Fingerprint, ItemId, Offset, Ordinal, RolloutId, TurnId
 from projector.store.postgres import text as escapes
-from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.postgres.pipeline import Pipeline, Query, Row
 
 _TURNS: Final = """
 SELECT t.uid, t.turn_id, t.position - r.start_position, t.ordinal, t.status, t.error_json::text,
@@ -60,7 +68,7 @@ JOIN LATERAL (
 """
 
 
-async def find(wire: Wire, source: str, rollout_id: RolloutId, wants: Wants) -> Found:
+async def find(wire: Pipeline, source: str, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
     """Answer all that is wanted."""
     place = (source, rollout_id)
     turns = [escapes.text(one) for one in wants.turns]
@@ -77,9 +85,9 @@ async def find(wire: Wire, source: str, rollout_id: RolloutId, wants: Wants) -> 
     if frames_of:
         asked["frames_of"] = _FRAMES_OF, (frames_of, *place)
     if not asked:
-        return Found()
-    rows = dict(zip(asked, await wire.ask(*asked.values()), strict=True))
-    found = Found(frames=tuple(map(_frame, rows.get("frames", ()))))
+        return LookupResult()
+    rows = dict(zip(asked, await wire.execute(*asked.values()), strict=True))
+    found = LookupResult(frames=tuple(map(_frame, rows.get("frames", ()))))
     _turns(found, rows.get("turns", ()), rows.get("messages", ()))
     for row in rows.get("items", ()):
         known = _item(row)
@@ -90,7 +98,7 @@ async def find(wire: Wire, source: str, rollout_id: RolloutId, wants: Wants) -> 
     return found
 
 
-def _turns(found: Found, turns: Any, messages: Any) -> None:
+def _turns(found: LookupResult, turns: Any, messages: Any) -> None:
     said: dict[TurnId, list[Message]] = {}
     for turn_id, item_id, ordinal, counts in messages:
         said.setdefault(TurnId(escapes.plain(turn_id)), []).append(
@@ -100,30 +108,30 @@ def _turns(found: Found, turns: Any, messages: Any) -> None:
         row = TurnRow._make((uid_.bytes, *map(_plain, values)))
         told = said.pop(row.turn_id, [])
         if not tombstone and row.end_offset is not None:
-            found.turns[row.turn_id] = KnownTurn(row=row)
+            found.turns[row.turn_id] = StoredTurn(row=row)
         else:
-            found.turns[row.turn_id] = KnownTurn(
+            found.turns[row.turn_id] = StoredTurn(
                 row=row, buried=bool(tombstone), messages=tuple(told)
             )
     for turn_id, told in said.items():
-        found.turns[turn_id] = KnownTurn(row=None, messages=tuple(told))
+        found.turns[turn_id] = StoredTurn(row=None, messages=tuple(told))
 
 
 def _plain(value: Any) -> Any:
     return escapes.plain_json(value) if isinstance(value, str) else value
 
 
-def _item(row: Row) -> KnownItem:
+def _item(row: Row) -> StoredItem:
     uid_, turn_id, item_id, offset, kind, json, *rest = row
-    return KnownItem(
+    return StoredItem(
         uid_.bytes, TurnId(escapes.plain(turn_id)), ItemId(escapes.plain(item_id)), offset,
         escapes.plain(kind), escapes.plain_json(json), *rest,
     )  # fmt: skip
 
 
-def _frame(row: Row) -> Frame:
+def _frame(row: Row) -> RollbackFrame:
     key, turn_id, before, popped = row
-    return Frame(
+    return RollbackFrame(
         key,
         None if turn_id is None else TurnId(escapes.plain(turn_id)),
         None if before is None else escapes.plain_json(before),

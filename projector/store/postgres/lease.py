@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from projector.model.errors import AlreadyRunning
-from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.protocol import Heartbeat, Holder
 
 #: A lease holds so long without a sign of life; seconds.
@@ -58,7 +58,7 @@ _BEATEN: Final = (
 )
 
 
-async def hold(wire: Wire, source: str, lease: uuid.UUID, holder: Holder, where: str) -> None:
+async def hold(wire: Pipeline, source: str, lease: uuid.UUID, holder: Holder, where: str) -> None:
     """Take the lease.
 
     Raises:
@@ -66,14 +66,14 @@ async def hold(wire: Wire, source: str, lease: uuid.UUID, holder: Holder, where:
     """
     ((row,),) = await wire.begin((_READ, (source,)))
     if row[0] not in (None, lease) and row[1] and not _ended(row):
-        await wire.ask(("ROLLBACK", ()))
+        await wire.execute(("ROLLBACK", ()))
         raise AlreadyRunning(
             f"{where}: {_said(row)} follows it already",
             hint="Stop that one first, or give this host a name of its own: [source] name",
         )
     until = round(_SECONDS * 1000)
     values = (holder.pid, holder.host, holder.version, holder.started_at_ms)
-    await wire.ask((_TAKE, (lease, until, *values, source)), ("COMMIT", ()))
+    await wire.execute((_TAKE, (lease, until, *values, source)), ("COMMIT", ()))
 
 
 def _ended(row: Row) -> bool:
@@ -99,7 +99,7 @@ def _said(row: Row) -> str:
 
 
 async def beat(
-    wire: Wire, source: str, lease: uuid.UUID | None, heartbeat: Heartbeat, where: str
+    wire: Pipeline, source: str, lease: uuid.UUID | None, heartbeat: Heartbeat, where: str
 ) -> None:
     """Store the sign of life, and renew the lease if there is one.
 

@@ -114,7 +114,7 @@ def events(source: str, rollout_id: str) -> Query:
     )
 
 
-class RowsOf:
+class RowLoader:
     """The rows that the batches of a transaction touch: which queries, and what came of them."""
 
     def __init__(self, source: str, asked: dict[RolloutId, tuple[Wanted, str, bool]]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres.pipeline import Query, Row
-from projector.store.postgres.unit_of_work import Part, Rollout, State, Thread, World
+from projector.store.postgres.unit_of_work import Part, Rollout, State, Thread, UnitOfWork
 from projector.store.schema_names import HEADER, META
 
 #: Columns of a rollout that are read; fingerprints and state are only written.
@@ -131,7 +131,7 @@ def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
 
 
 def take_threads(
-    world: World, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
+    world: UnitOfWork, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
 ) -> None:
     """Put what was read of threads into the world."""
     for source, thread_id, rollout_id, archived, deleted, incomplete, repeated in states:

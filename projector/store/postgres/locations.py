@@ -13,8 +13,8 @@ from projector.store.postgres import save
 from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
-from projector.store.postgres.feed_entries import Told
-from projector.store.postgres.pipeline import Row, Wire
+from projector.store.postgres.feed_entries import FeedEntry
+from projector.store.postgres.pipeline import Pipeline, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
 from projector.store.postgres.write import doubts, lies, state_of
@@ -105,10 +105,10 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
          f" ORDER BY {'x.seq' if kind == EVENT else 'x.rollout_id, x.position'}", place)
         for kind, table, columns, more in _PURGED
     ]  # fmt: skip
-    *rows, found = await tx.wire.ask(*told, *usages.of_rollouts(tx.source, ids))
+    *rows, found = await tx.wire.execute(*told, *usages.of_rollouts(tx.source, ids))
     for (kind, *_), some in zip(_PURGED, rows[: len(_PURGED)], strict=True):
         tx.told.extend(
-            Told(
+            FeedEntry(
                 kind, TOMBSTONE, tx.source, stored[rollout_id].thread_id, rollout_id, turn_id,
                 item_id, uid.bytes, type_,
             )
@@ -119,7 +119,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
         row.bury(REPLACED)
     if spent:
         named = sorted({row.response_id for row in spent if row.response_id is not None})
-        *_, first = await tx.wire.ask(*usages.first_of(named, tx.source, ids))
+        *_, first = await tx.wire.execute(*usages.first_of(named, tx.source, ids))
         tx.responses.extend(map(usages.of_row, first))
         for row in spent:
             row.put = False  # deleted
@@ -184,9 +184,9 @@ async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anoma
     await tx.commit()
 
 
-async def noted(wire: Wire, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
+async def noted(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
     """Return a source's anomalies of a kind that were noted outside of batches."""
-    (rows,) = await wire.ask(
+    (rows,) = await wire.execute(
         (
             "SELECT rollout_id, byte_offset, byte_length, detail FROM _anomaly_rows"
             " WHERE source_id = %s AND kind = %s AND NOT from_batch",
@@ -202,7 +202,7 @@ async def noted(wire: Wire, source: str, kind: str) -> dict[RolloutId, list[Anom
 
 
 async def take_back(
-    wire: Wire, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
+    wire: Pipeline, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
 ) -> None:
     """Delete anomalies that were noted outside of batches."""
     written = [mended.anomaly(one) for one in anomalies]
@@ -274,15 +274,15 @@ async def mend(tx: Transaction) -> None:
         "x.source_id = %s AND NOT EXISTS (SELECT 1 FROM _rollouts AS r"
         " WHERE r.source_id = x.source_id AND r.rollout_id = x.rollout_id)"
     )
-    gone_rows: list[list[Row]] = await tx.wire.ask(*(
+    gone_rows: list[list[Row]] = await tx.wire.execute(*(
         (f"SELECT {columns} FROM {table} AS x WHERE {orphan} AND x.tombstone = 0"
          " ORDER BY x.position", place)
         for kind, table, columns, _ in _PURGED if kind != EVENT
     ))  # fmt: skip
     for (kind, *_), some in zip(_PURGED, gone_rows, strict=False):
         tx.told.extend(
-            Told(kind, TOMBSTONE, tx.source, rollout_id, rollout_id, turn_id, item_id, uid.bytes,
-                 type_)
+            FeedEntry(kind, TOMBSTONE, tx.source, rollout_id, rollout_id, turn_id, item_id,
+                      uid.bytes, type_)
             for rollout_id, turn_id, item_id, uid, type_ in some
         )  # fmt: skip
     tx.first += [
@@ -297,7 +297,7 @@ async def mend(tx: Transaction) -> None:
     have = {row.thread_id for row in world.rollouts.values()}
     world.relink(rollout_ids, [ThreadId(one) for (one,) in lost if one not in have])
     tx.events.extend(world.events)
-    items, turns = await tx.wire.ask(*(
+    items, turns = await tx.wire.execute(*(
         (f"SELECT rollout_id, count(*) FROM {table} WHERE source_id = %s AND tombstone = 0"
          " GROUP BY 1", place)
         for table in ("_items", "_turns")

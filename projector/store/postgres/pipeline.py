@@ -19,7 +19,7 @@ Query = tuple[str, Sequence[Any]]
 _UNHEARD_MS: Final = 120_000
 
 
-class Wire:
+class Pipeline:
     """A connection, on which whole lists of statements go out at once."""
 
     def __init__(
@@ -39,10 +39,10 @@ class Wire:
             (str(self._lock_timeout_ms), str(_UNHEARD_MS)),
         )
         begin = ("BEGIN ISOLATION LEVEL READ COMMITTED", ())
-        _, _, *answers = await self.ask(begin, limits, *queries)
+        _, _, *answers = await self.execute(begin, limits, *queries)
         return answers
 
-    async def ask(self, *queries: Query) -> list[list[Row]]:
+    async def execute(self, *queries: Query) -> list[list[Row]]:
         """Run statements in their order, in one round trip; give the rows of each."""
         async with self._connection.pipeline():
             cursors = [

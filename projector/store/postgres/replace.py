@@ -68,14 +68,14 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     world.relink([one], [old_thread])
     tx.events.extend(world.events)
     if row.thread_id != old_thread:
-        await tx.wire.ask(
+        await tx.wire.execute(
             *other_thread(tx.source, one, row.thread_id),
             *usages.rethread(tx.source, one, old_thread, row.thread_id),
         )
     # Its own rows at once, for they are compared now; those of what continues it at the end.
     by = world.moved.pop(one, 0)
     if by:
-        await tx.wire.ask(*save_world.moved(world, {one: by}))
+        await tx.wire.execute(*save_world.moved(world, {one: by}))
     await _keep(tx, scratch, row, migrated=migrated, name=name)
     await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
     recount(tx, one)
@@ -93,12 +93,14 @@ async def _keep(
     `migrated`: it may have been just now; `name`: as the old content said.
     """
     place = (tx.source, row.rollout_id)
-    (marked,) = await tx.wire.ask((f"DELETE FROM _kept_rows WHERE {_WHOSE} RETURNING uid", place))
+    (marked,) = await tx.wire.execute(
+        (f"DELETE FROM _kept_rows WHERE {_WHOSE} RETURNING uid", place)
+    )
     before = frozenset(uid.bytes for (uid,) in marked)
     if not (migrated or before):
         return
     asked = {"start": row.start, "whose": _WHOSE}
-    turns, items, events = await tx.wire.ask(
+    turns, items, events = await tx.wire.execute(
         (TURNS.format(table="_turns", **asked), place),
         (ITEMS.format(table="_items", **asked), place),
         (EVENTS.format(table="_events", **asked), place),
@@ -114,7 +116,7 @@ async def _keep(
     if migrated and name is not None and (tx.source, row.thread_id) not in tx.world.names:
         tx.world.names[tx.source, row.thread_id] = name
         tx.last += save.names({row.thread_id: name}, tx.source)
-    (texts,) = await tx.wire.ask((
+    (texts,) = await tx.wire.execute((
         f"SELECT uid, json::text FROM _items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
         (*place, [item.uid.hex() for item in stays.items]),
     ))  # fmt: skip
@@ -169,7 +171,7 @@ class _Merge:
             mine.extend(some)
         queries = [*save.rows([rows], self._tx.search)]
         if queries:
-            await self._tx.wire.ask(*queries)
+            await self._tx.wire.execute(*queries)
 
     def _json(self, value: str) -> str:
         return escapes.of_json(mended.of_json(value) if self._scratch.mended else value)
@@ -178,7 +180,7 @@ class _Merge:
         return Rows(self._tx.source, self._id)
 
     async def _merge_turns(self) -> None:
-        (stored,) = await self._tx.wire.ask(load.turns(*self._place))
+        (stored,) = await self._tx.wire.execute(load.turns(*self._place))
         old = {turn.uid: turn for turn in map(load.turn_of, stored)}
         columns = (
             "uid, turn_id, position, ordinal, status, error_json, started_at, completed_at,"
@@ -204,7 +206,7 @@ class _Merge:
         await self._write(rows)
 
     async def _merge_items(self) -> None:
-        (stored,) = await self._tx.wire.ask(load.items(*self._place))
+        (stored,) = await self._tx.wire.execute(load.items(*self._place))
         # In the place of its JSON each has its digest.
         old = {item.uid: item for item in map(load.item_of, stored)}
         columns = (
@@ -231,7 +233,7 @@ class _Merge:
         await self._write(rows)
 
     async def _merge_realtime(self) -> None:
-        (stored,) = await self._tx.wire.ask(load.realtime(*self._place))
+        (stored,) = await self._tx.wire.execute(load.realtime(*self._place))
         old = {row.uid: row for row in map(load.realtime_of, stored)}
         columns = "uid, position, ordinal, created_at_ms, type, item_id, json"
         async for some in self._scratch.rows("_realtime_items", "realtime_item", columns):
@@ -262,7 +264,7 @@ class _Merge:
             ))  # fmt: skip
 
     async def _merge_usage(self) -> None:
-        *_, stored = await self._tx.wire.ask(*usages.of_rollouts(self._tx.source, [self._id]))
+        *_, stored = await self._tx.wire.execute(*usages.of_rollouts(self._tx.source, [self._id]))
         old = {row.uid: row for row in map(usages.of_row, stored)}
         rows = self._rows()
         columns = (
@@ -288,14 +290,14 @@ class _Merge:
                 usage.response_id for usage in rows.usage.values() if usage.response_id is not None
             }.union(usage.response_id for usage in map(usages.of_row, stored) if usage.response_id)
         )
-        *_, first = await self._tx.wire.ask(
+        *_, first = await self._tx.wire.execute(
             *usages.first_of(responses, self._tx.source, [self._id])
         )
         self._tx.responses.extend(map(usages.of_row, first))
         self._tx.rows.append(rows)
 
     async def _merge_events(self) -> None:
-        (stored,) = await self._tx.wire.ask(load.events(*self._place))
+        (stored,) = await self._tx.wire.execute(load.events(*self._place))
         old = {event.uid: event for event in map(load.event_of, stored)}
         new: list[EventState] = []
         missing = dict(old)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, NoReturn, TypeVar
 
-from projector.model.changes import Anomaly, Found, Wants
+from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.ids import RolloutFile
 from projector.store.postgres import text as escapes
 from projector.store.protocol import Batch
@@ -93,7 +93,7 @@ def anomaly(given: Anomaly) -> Anomaly:
     return Anomaly._make(map(text, given))
 
 
-def wants(given: Wants) -> Wants:
+def wants(given: Lookup) -> Lookup:
     """Give what is wanted by ids that the server takes; `given` itself where they are."""
     ids = (*given.turns, *given.items, *given.frames_of)
     try:
@@ -108,7 +108,7 @@ def wants(given: Wants) -> Wants:
     return given
 
 
-def found(given: Found, wanted: Wants) -> Found:
+def found(given: LookupResult, wanted: Lookup) -> LookupResult:
     """Give what was found under the ids that were asked for."""
     return replace(
         given,

@@ -14,7 +14,7 @@ from projector.search import tsvector as lexemes
 from projector.search.text import Indexing, indexed
 from projector.store.postgres import text as escapes
 from projector.store.postgres.apply import EventState, Item, Rows, Turn
-from projector.store.postgres.feed_entries import Told
+from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.postgres.pipeline import Query
 from projector.store.postgres.upsert import put
 from projector.store.rules.feed import Cursor, numbered
@@ -297,7 +297,7 @@ _FEED: Final = {
 }  # fmt: skip
 
 
-def feed(entries: Sequence[Told], newest: Cursor, source: str, now_ms: int) -> list[Query]:
+def feed(entries: Sequence[FeedEntry], newest: Cursor, source: str, now_ms: int) -> list[Query]:
     """Append the entries of a commit; `newest`: the cursor of the last one, with their mark."""
     if not entries:
         return []

@@ -7,7 +7,7 @@ from typing import Any
 
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres.pipeline import Query
-from projector.store.postgres.unit_of_work import Rollout, State, Thread, World
+from projector.store.postgres.unit_of_work import Rollout, State, Thread, UnitOfWork
 
 
 def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
@@ -29,7 +29,7 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
             )
 
 
-def moved(world: World, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
+def moved(world: UnitOfWork, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
     """Move the stored rows of rollouts that begin elsewhere now, each by so much."""
     for rollout_id, by in moves.items():
         source = world.rollouts[rollout_id].source
@@ -41,7 +41,7 @@ def moved(world: World, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
             )
 
 
-def threads(world: World) -> Iterator[Query]:
+def threads(world: UnitOfWork) -> Iterator[Query]:
     """Write the states and parts of threads that changed."""
     for thread_id, thread in world.threads.items():
         state, parts = world.stored(thread_id)
@@ -93,7 +93,7 @@ def _parts(
         )
 
 
-def counts(world: World) -> list[Query]:
+def counts(world: UnitOfWork) -> list[Query]:
     """Count what can be counted by rows alone: parts, and turns that several parts have.
 
     Comes after the rows were written. Two queries, or none.
@@ -128,7 +128,7 @@ def counts(world: World) -> list[Query]:
     ]
 
 
-def take_counts(world: World, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+def take_counts(world: UnitOfWork, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
     """Take what `counts` found."""
     parts, several = world.uncounted(), world.several()
     for part, (items, turns) in zip(parts, answers[0], strict=True):

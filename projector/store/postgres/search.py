@@ -13,7 +13,7 @@ from typing import Final
 from projector.search import tsvector as lexemes
 from projector.search.text import REVISION, Extent, indexed
 from projector.store.postgres import text as escapes
-from projector.store.postgres.pipeline import Wire
+from projector.store.postgres.pipeline import Pipeline
 from projector.store.postgres.save import Search
 
 #: Items whose words are made in one transaction.
@@ -47,7 +47,7 @@ WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 """
 
 
-async def choose(wire: Wire, source: str, extent: Extent, max_text_bytes: int) -> None:
+async def choose(wire: Pipeline, source: str, extent: Extent, max_text_bytes: int) -> None:
     """Say what is indexed from now on; where that differs, what was is forgotten."""
     await wire.begin(
         (_CHOOSE, (extent, max_text_bytes, REVISION, source, extent, max_text_bytes, REVISION)),
@@ -55,19 +55,19 @@ async def choose(wire: Wire, source: str, extent: Extent, max_text_bytes: int) -
     )
 
 
-async def fill(wire: Wire, source: str) -> bool:
+async def fill(wire: Pipeline, source: str) -> bool:
     """Make the words of some items anew; True: there are more."""
     (((rollout_id, position, what, text_bytes, number),),) = await wire.begin(
         (_UNFILLED, (source,))
     )
     if rollout_id is None:
-        await wire.ask(("ROLLBACK", ()))
+        await wire.execute(("ROLLBACK", ()))
         return False
     search = Search(what, text_bytes, number)
     rows: list[tuple[str, str, str | None]] = []
     # Many rollouts have no item, or few: several go in one step.
     for _ in range(STEP):
-        ((found), ((before,),)) = await wire.ask(
+        ((found), ((before,),)) = await wire.execute(
             (_OLDER, (source, rollout_id, position, STEP - len(rows))),
             (_NEXT, (source, rollout_id)),
         )
@@ -81,7 +81,7 @@ async def fill(wire: Wire, source: str) -> bool:
         if rollout_id is None:
             break
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
-    await wire.ask(
+    await wire.execute(
         (_WORDS, (number, *columns, source)),
         (_FILLED, (rollout_id, position, source)),
         ("COMMIT", ()),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from projector.model.changes import Change, Event, Found, ItemRow, TurnRow, Wants
+from projector.model.changes import Change, Event, ItemRow, Lookup, LookupResult, TurnRow
 from projector.model.ids import RolloutId
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content
@@ -48,7 +48,7 @@ class Scratch:
         self.last = batch
         self.records += batch.records
 
-    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+    async def find(self, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
         """Look up its rows."""
         return await self._store.find(rollout_id, wants)
 

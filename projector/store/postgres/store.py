@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 
-from projector.model.changes import Anomaly, Found, Wants
+from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.database_url import shown, source_id
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
@@ -34,12 +34,12 @@ from projector.store.postgres import sanitize as mended
 from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
 from projector.store.postgres.find import checkpoint_of, find
-from projector.store.postgres.pipeline import Row, Wire
+from projector.store.postgres.pipeline import Pipeline, Row
 from projector.store.postgres.replace import finish
 from projector.store.postgres.staging import Scratch
 from projector.store.postgres.transaction import Transaction
-from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Standing, Totals
-from projector.store.rollout_status import Standings
+from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, RolloutStatus, Totals
+from projector.store.rollout_status import RolloutStatuses
 from projector.store.rules.feed import UNKNOWN
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class PostgresStore:
         self._one_at_a_time: Final = asyncio.Lock()
         self._one_replacement: Final = asyncio.Lock()
         self._db: psycopg.AsyncConnection[Row] | None = None
-        self._wire: Wire | None = None
+        self._wire: Pipeline | None = None
         self._identity: uuid.UUID | None = None
         self._lease: uuid.UUID | None = None
         self._state_file: int | None = None
@@ -151,7 +151,7 @@ class PostgresStore:
             raise
         return store
 
-    async def _connected(self, *, migrating: bool = False) -> Wire:
+    async def _connected(self, *, migrating: bool = False) -> Pipeline:
         """Give the connection, made if need be.
 
         Raises:
@@ -166,7 +166,7 @@ class PostgresStore:
                 raise
             # We were let in before: what has changed there may change again.
             raise StoreUnavailable(refused.message, hint=refused.hint) from refused
-        self._wire = Wire(self._db, self._lock_timeout_s)
+        self._wire = Pipeline(self._db, self._lock_timeout_s)
         steps = migrations("postgres")
         if migrating:
             found: uuid.UUID | None = await schema.migrate(self._db, shown(self.url), steps)
@@ -180,10 +180,10 @@ class PostgresStore:
             self.source, escapes.text(self.name_of_source), escapes.text(socket.gethostname()),
             self._now_ms(), uuid.uuid4(),
         )  # fmt: skip
-        await self._wire.ask((_SOURCE, values))
+        await self._wire.execute((_SOURCE, values))
         return self._wire
 
-    async def _see_whether_all_is_there(self, wire: Wire) -> None:
+    async def _see_whether_all_is_there(self, wire: Pipeline) -> None:
         """See that the server still has what it confirmed last, and so all before.
 
         A standby that takes over may be behind, and a server that does not wait for its disk
@@ -194,7 +194,7 @@ class PostgresStore:
         """
         if not self._confirmed:
             return
-        (rows,) = await wire.ask((_PLACES, (self.source, [*self._confirmed])))
+        (rows,) = await wire.execute((_PLACES, (self.source, [*self._confirmed])))
         confirmed, self._confirmed = self._confirmed, {}
         found = {rollout_id: (generation, offset) for rollout_id, generation, offset in rows}
         if any(found.get(one, (-1, 0)) < place for one, place in confirmed.items()):
@@ -245,7 +245,7 @@ class PostgresStore:
         """How often the server was waited for."""
         return self.trips + (self._wire.trips if self._wire is not None else 0)
 
-    async def _run(self, work: Callable[[Wire], Awaitable[T]]) -> T:
+    async def _run(self, work: Callable[[Pipeline], Awaitable[T]]) -> T:
         """Do something on the connection; whatever fails, the next one begins anew.
 
         Raises:
@@ -263,7 +263,7 @@ class PostgresStore:
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
             raise AssertionError("the last attempt raises")
 
-    async def _once(self, work: Callable[[Wire], Awaitable[T]], *, last: bool) -> T:
+    async def _once(self, work: Callable[[Pipeline], Awaitable[T]], *, last: bool) -> T:
         wire = await self._connected()
         try:
             return await work(wire)
@@ -286,7 +286,7 @@ class PostgresStore:
             await self._give_up()
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async def run(wire: Wire) -> T:
+        async def run(wire: Pipeline) -> T:
             tx = Transaction(wire, self.source, self._now_ms(), self._newest)
             done = await work(tx)
             self._newest = tx.newest
@@ -303,9 +303,9 @@ class PostgresStore:
                 await self._connected(migrating=True)
         if self._lease is not None:
             assert self._holder is not None, "a lease has a holder"
-            await self.hold(self._holder)
+            await self.acquire_lock(self._holder)
 
-    async def hold(self, holder: Holder) -> None:
+    async def acquire_lock(self, holder: Holder) -> None:
         """See `Store`. The lock is a lease in the source's row."""
         if self._state_file is None:
             path = state_file.remote_path(shown(self.url), str(self.source))
@@ -319,7 +319,7 @@ class PostgresStore:
         if self._state_file is not None:
             await asyncio.to_thread(state_file.write, self._state_file, state)
 
-    async def beat(self, heartbeat: Heartbeat) -> None:
+    async def write_heartbeat(self, heartbeat: Heartbeat) -> None:
         """See `Store`. Renews the lease.
 
         Raises:
@@ -329,7 +329,7 @@ class PostgresStore:
             lambda wire: lease.beat(wire, self.source, self._lease, heartbeat, shown(self.url))
         )
 
-    async def name(self, names: Mapping[ThreadId, str]) -> None:
+    async def set_names(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
         wanted = {one: str(mended.text(given)) for one, given in names.items()}
         known: dict[str, str] = dict(await self._ask(_NAMES))
@@ -340,27 +340,27 @@ class PostgresStore:
             await self._transact(lambda tx: moves.name(tx, changed))
 
     async def _ask(self, text: str, *more: Any, times: int = 1) -> list[Row]:
-        async def ask(wire: Wire) -> list[Row]:
-            (rows,) = await wire.ask((text, (*(self.source,) * times, *more)))
+        async def ask(wire: Pipeline) -> list[Row]:
+            (rows,) = await wire.execute((text, (*(self.source,) * times, *more)))
             return rows
 
         return await self._run(ask)
 
-    async def standings(self) -> Standings:
+    async def statuses(self) -> RolloutStatuses:
         """See `Store`."""
-        return Standings.of(map(_standing, await self._ask(_STANDINGS)))
+        return RolloutStatuses.of(map(_standing, await self._ask(_STANDINGS)))
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """See `Store`."""
         rows = await self._ask(_CHECKPOINT, rollout_id)
         return checkpoint_of(rows[0]) if rows else None
 
-    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+    async def find(self, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
         """See `Store`. While the rollout is made anew, these are its new rows only."""
         if rollout_id in self._anew:
             return await self._anew[rollout_id].find(rollout_id, wants)
         if not wants:
-            return Found()
+            return LookupResult()
         asked = mended.wants(wants)
         found = await self._run(lambda wire: find(wire, self.source, rollout_id, asked))
         return found if asked is wants else mended.found(found, wants)
@@ -404,7 +404,7 @@ class PostgresStore:
                 if scratch is not None:
                     await scratch.close()
 
-    async def found_at(self, files: Sequence[RolloutFile]) -> None:
+    async def update_locations(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
         if files:
             whole = [mended.file(file) for file in files]
@@ -428,7 +428,7 @@ class PostgresStore:
             await self._ask(_COUNT_ATTEMPTS)
         return dict(await self._ask(_ATTEMPTS_LEFT))
 
-    async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
+    async def mark_missing(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         if rollout_ids:
             self._confirmed = {}
@@ -441,36 +441,36 @@ class PostgresStore:
         Of the events of its life the bare facts stay, without any text. The server overwrites what
         is deleted when it vacuums.
         """
-        await self.gone(rollout_ids, purge=True)
+        await self.mark_missing(rollout_ids, purge=True)
         await self._transact(lambda tx: moves.unname(tx, thread_id))
 
     async def empty_log(self) -> None:
         """Do nothing: what is in a server's log is not ours to empty."""
 
-    async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         whole = [mended.anomaly(one) for one in anomalies]
         await self._transact(lambda tx: moves.note(tx, rollout_id, whole))
 
-    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+    async def noted_anomalies(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
         """See `Store`. Of this source."""
         return await self._run(lambda wire: moves.noted(wire, self.source, kind))
 
-    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def remove_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`."""
         await self._run(
             lambda wire: moves.take_back(wire, self.source, rollout_id, tuple(anomalies))
         )
 
-    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+    async def configure_search(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
         await self._run(lambda wire: search.choose(wire, self.source, extent, max_text_bytes))
 
-    async def fill_index(self) -> bool:
+    async def backfill_search(self) -> bool:
         """See `Store`."""
         return await self._run(lambda wire: search.fill(wire, self.source))
 
-    async def mend(self) -> None:
+    async def rebuild_derived(self) -> None:
         """See `Store`."""
         await self._transact(moves.mend)
 
@@ -493,7 +493,7 @@ class PostgresStore:
         if held is not None:
             # A server that is gone keeps nothing from ending; the lease ends by itself.
             with suppress(ProjectorError):
-                await self._run(lambda wire: wire.ask(lease.let_go(self.source, held)))
+                await self._run(lambda wire: wire.execute(lease.let_go(self.source, held)))
         self._closed = True
         if self._state_file is not None:
             os.close(self._state_file)
@@ -504,7 +504,7 @@ class _Again(Exception):
     """Others were in the way, and nothing was written."""
 
 
-def _standing(row: Row) -> Standing:
+def _standing(row: Row) -> RolloutStatus:
     rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed, *file = row
     size, mtime_ns, device, inode, unverified = file
     path = escapes.plain(path)
@@ -515,7 +515,7 @@ def _standing(row: Row) -> Standing:
         name=name, home=escapes.plain(home), path=path, archived=archived, size=size,
         mtime_ns=mtime_ns, device=int(device), inode=int(inode),
     )  # fmt: skip
-    return Standing(
+    return RolloutStatus(
         rollout_id=RolloutId(rollout_id), thread_id=ThreadId(thread_id), generation=generation,
         offset=offset, file=None if gone is not None else where,
         unverified=unverified and gone is None,

@@ -25,10 +25,10 @@ from projector.store.postgres import ownership as claims
 from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import EventState, Rows
-from projector.store.postgres.feed_entries import Told, op_of, told_event, told_rows
-from projector.store.postgres.pipeline import Query, Row, Wire
+from projector.store.postgres.feed_entries import FeedEntry, op_of, told_event, told_rows
+from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.postgres.save import Search
-from projector.store.postgres.unit_of_work import World
+from projector.store.postgres.unit_of_work import UnitOfWork
 from projector.store.postgres.usage import Usage
 from projector.store.rules import usage as rules
 from projector.store.rules.feed import (
@@ -49,12 +49,12 @@ from projector.store.rules.feed import (
 class Transaction:
     """A transaction; `begin` comes first, `commit` last."""
 
-    def __init__(self, wire: Wire, source: str, now_ms: int, known: Newest = UNKNOWN) -> None:
+    def __init__(self, wire: Pipeline, source: str, now_ms: int, known: Newest = UNKNOWN) -> None:
         """Nothing is asked yet; `known`: the newest entry of the feed that this process wrote."""
         self.wire: Final = wire
         self.source: Final = source
         self.now_ms: Final = now_ms
-        self.world: Final = World(source, now_ms)
+        self.world: Final = UnitOfWork(source, now_ms)
         self.search = Search("off", 0, 0)
         self.rows: Final[list[Rows]] = []
         self.events: Final[list[EventState]] = []
@@ -66,11 +66,11 @@ class Transaction:
         """What is to be written before the rows."""
         self.last: list[Query] = []
         """What is to be written behind them."""
-        self.told: Final[list[Told]] = []
+        self.told: Final[list[FeedEntry]] = []
         """Changes that are told of before all others."""
-        self.told_rows: Final[tuple[list[Told], ...]] = tuple([] for _ in range(6))
+        self.told_rows: Final[tuple[list[FeedEntry], ...]] = tuple([] for _ in range(6))
         """Of rows that are written already: as `fold.told_rows` has them."""
-        self.spent_elsewhere: Final[list[Told]] = []
+        self.spent_elsewhere: Final[list[FeedEntry]] = []
         """Of threads that are not in the world, and whose tokens change."""
         self.newest = known
         """The newest entry of the feed that is known of."""
@@ -91,7 +91,7 @@ class Transaction:
     async def _see_whether_it_was_rewound(self) -> None:
         """Store it where the feed no longer has the newest entry that was known of."""
         feed_id, known = self.newest
-        (((*state, mark),),) = await self.wire.ask(feed.standing(self.source, known.seq))
+        (((*state, mark),),) = await self.wire.execute(feed.standing(self.source, known.seq))
         same = feed_id == self._stored.feed_id
         if lost := rewound(known, FeedState(*state), mark, same_feed=same):
             self.first.append(feed.rewind(self.source, lost))
@@ -110,7 +110,7 @@ class Transaction:
         """
         ask = load_world.family([*rollout_ids], [*thread_ids], [*bases])
         if read is None:
-            (read,) = await self.wire.ask(ask)
+            (read,) = await self.wire.execute(ask)
         locked: set[str] = {*bases, *rollout_ids}
         while True:
             found = {row.rollout_id: row for row in map(load_world.rollout_of, read)}
@@ -124,14 +124,14 @@ class Transaction:
                 break
             # What was read before it is locked may be another by then.
             locked |= foreign | missing
-            *_, read = await self.wire.ask(
+            *_, read = await self.wire.execute(
                 *([load_world.locked(sorted(foreign))] if foreign else []),
                 *([claims.claim((), missing, self.source)] if missing else []),
                 ask,
             )
         self.world.rollouts.update(found)
         wanted = {*thread_ids, *self.world.threads_below([*rollout_ids])}
-        states, parts, names, counts = await self.wire.ask(*load_world.threads(sorted(wanted)))
+        states, parts, names, counts = await self.wire.execute(*load_world.threads(sorted(wanted)))
         self.world.threads.clear()
         load_world.take_threads(self.world, states, parts, names)
         for thread_id, kind, count in counts:
@@ -156,7 +156,7 @@ class Transaction:
         counts = save_world.counts(world)
         if counts or world.moved:
             moved = _moved(world)
-            answers = await self.wire.ask(*writes, *moved, *counts)
+            answers = await self.wire.execute(*writes, *moved, *counts)
             writes = []
             if counts:
                 save_world.take_counts(world, answers[-len(counts) :])
@@ -170,7 +170,7 @@ class Transaction:
             last = Cursor(newest.cursor.seq + len(told), secrets.randbits(MARK_BITS))
             newest = newest._replace(cursor=last)
         noted = [*self.anomalies, *((one, odd, False) for one, odd in world.anomalies)]
-        await self.wire.ask(
+        await self.wire.execute(
             *writes,
             *save_world.rollouts(world.rollouts.values()),
             *save_world.threads(world),
@@ -189,20 +189,20 @@ class Transaction:
         world.spent |= spent & world.threads.keys()
         others = sorted(spent - world.threads.keys())
         if others:
-            states, *_ = await self.wire.ask(*load_world.threads(others))
+            states, *_ = await self.wire.execute(*load_world.threads(others))
             for source, thread_id, rollout_id, *_ in states:
                 self.spent_elsewhere.append(
-                    Told(THREAD, UPDATE, str(source), thread_id, rollout_id)
+                    FeedEntry(THREAD, UPDATE, str(source), thread_id, rollout_id)
                 )
 
     async def leave(self) -> None:
         """End it; nothing is written."""
-        await self.wire.ask(("ROLLBACK", ()))
+        await self.wire.execute(("ROLLBACK", ()))
 
-    def _told(self, moved: Sequence[Sequence[Row]]) -> list[Told]:
+    def _told(self, moved: Sequence[Sequence[Row]]) -> list[FeedEntry]:
         """Put the changes in their order; events that come get their numbers."""
         told = [*self.told]
-        changed: list[Told] = []
+        changed: list[FeedEntry] = []
         for event in self.events:
             if op := op_of(event):
                 if event.was is None:
@@ -225,20 +225,20 @@ class Transaction:
             told += some
         return told + self.world.told_threads() + self.spent_elsewhere
 
-    def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[Told]:
+    def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[FeedEntry]:
         """Tell of stored rows whose positions changed with those of their rollout."""
         for rows in moved:
             for row in rows:
                 if row[0] == kind:
                     source, rollout_id, turn_id, item_id, uid, type_ = row[1:]
                     thread_id = self.world.rollouts[rollout_id].thread_id
-                    yield Told(
+                    yield FeedEntry(
                         kind, UPDATE, str(source), thread_id, rollout_id, turn_id, item_id,
                         uid.bytes, type_,
                     )  # fmt: skip
 
 
-def _moved(world: World) -> list[Query]:
+def _moved(world: UnitOfWork) -> list[Query]:
     """Read the living rows of rollouts that begin elsewhere now."""
     found: list[Query] = []
     for rollout_id in world.moved:

@@ -17,7 +17,7 @@ from projector.model.changes import Anomaly, EventType, uid
 from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.store.postgres import text as escapes
 from projector.store.postgres.apply import EventState
-from projector.store.postgres.feed_entries import Told
+from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.rules import lineage
 from projector.store.rules.feed import THREAD, UPDATE, op_of
 from projector.store.rules.lifecycle import ThreadFiles, file_events
@@ -128,7 +128,7 @@ class Thread:
 
 
 @dataclass(slots=True)
-class World:
+class UnitOfWork:
     """What a transaction has read, and makes of it."""
 
     source: str
@@ -462,7 +462,7 @@ class World:
             tuple((part.rollout_id, part.upto) for part in thread.parts),
         )  # fmt: skip
 
-    def told_threads(self) -> list[Told]:
+    def told_threads(self) -> list[FeedEntry]:
         """Tell of the threads that are not as they were shown before."""
         told = []
         for thread_id, thread in self.threads.items():
@@ -475,7 +475,7 @@ class World:
             state = thread.state or self.stored(thread_id)[0]
             assert state is not None, thread_id
             rollout_id = thread.state.rollout_id if thread.state else None
-            told.append(Told(THREAD, op, state.source, thread_id, rollout_id))
+            told.append(FeedEntry(THREAD, op, state.source, thread_id, rollout_id))
         return told
 
 

@@ -16,11 +16,11 @@ from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import (
     EventState,
     Rows,
-    fold,
+    apply,
     places,
     wanted,
 )
-from projector.store.postgres.load import RowsOf
+from projector.store.postgres.load import RowLoader
 from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
@@ -39,7 +39,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     """
     by_id = {batch.file.name.rollout_id: batch for batch in batches}
     fresh = [one for one, batch in by_id.items() if batch.start is None]
-    asked = RowsOf(
+    asked = RowLoader(
         tx.source,
         {
             one: (wanted(batch.changes), batch.thread_id, batch.start is None)
@@ -139,7 +139,7 @@ async def _read_world(
         await tx.family([*here], threads, bases, rest[0] if not relinked else None)
     elif relinked:
         if claim := [*bases, *threads]:
-            await tx.wire.ask(claims.claim((), claim, tx.source))
+            await tx.wire.execute(claims.claim((), claim, tx.source))
         await tx.family([*here], threads, bases)
     else:
         states, parts, names, rollouts = rest
@@ -156,7 +156,7 @@ async def _fold(
     tx: Transaction,
     here: Mapping[RolloutId, Batch],
     values: Mapping[RolloutId, dict[str, Any]],
-    asked: RowsOf,
+    asked: RowLoader,
 ) -> None:
     world = tx.world
     seen: dict[RolloutId, list[EventState]] = {}
@@ -182,7 +182,7 @@ async def _fold(
         row = world.rollouts[one]
         for event in rows.events.values():
             event.thread_id = row.thread_id
-        fold(rows, batch.changes, start=row.start, thread_id=row.thread_id, now_ms=tx.now_ms)
+        apply(rows, batch.changes, start=row.start, thread_id=row.thread_id, now_ms=tx.now_ms)
         take(tx, rows, seen.get(one, ()))
         if rows.older:
             recount(tx, one)

@@ -21,7 +21,7 @@ from heapq import merge
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
 
-from projector.model.changes import Drop, Event, ItemRow, TurnRow, uid
+from projector.model.changes import Event, ItemRow, Tombstone, TurnRow, uid
 from projector.model.ids import Offset, Ordinal, TurnId
 
 #: Ids that the migration makes up, and those that we make up for legacy items: a UUIDv5.
@@ -77,9 +77,11 @@ class Kept(NamedTuple):
     alone: frozenset[bytes]
     """uids of the turns and items that the new content has no row of."""
 
-    def moved(self) -> list[Drop]:
+    def moved(self) -> list[Tombstone]:
         """Return what takes items from where the new content has them, before they are put."""
-        return [Drop(item.uid, item.offset) for item in self.items if item.uid not in self.alone]
+        return [
+            Tombstone(item.uid, item.offset) for item in self.items if item.uid not in self.alone
+        ]
 
     def marks(self) -> Iterator[tuple[bytes, str, bool]]:
         """Give what is noted of each: uid, kind, whether it is alone."""

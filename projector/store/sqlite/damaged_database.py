@@ -50,7 +50,7 @@ class Salvaged(NamedTuple):
     """Of these rollouts: in the old database → in the new one."""
 
 
-class Wreck:
+class DamagedDatabase:
     """A damaged database, open for reading."""
 
     def __init__(self, path: Path) -> None:
@@ -117,7 +117,7 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
     Raises:
         StoreUnavailable: the new database cannot be written.
     """
-    wreck = Wreck(old)
+    wreck = DamagedDatabase(old)
     with (
         faults(new),
         closing(wreck.db),
@@ -152,7 +152,7 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
 
 
 def _beside(
-    wreck: Wreck, into: _Into, numbers: Mapping[int, int], marks: Iterable[dict[str, Any]]
+    wreck: DamagedDatabase, into: _Into, numbers: Mapping[int, int], marks: Iterable[dict[str, Any]]
 ) -> None:
     """Copy rows without a key of their own."""
     for before, number in numbers.items():
@@ -164,7 +164,7 @@ def _beside(
 
 
 def _rollouts(
-    wreck: Wreck, into: _Into, there: Collection[RolloutId], migrated: Collection[int]
+    wreck: DamagedDatabase, into: _Into, there: Collection[RolloutId], migrated: Collection[int]
 ) -> tuple[dict[int, int], frozenset[int]]:
     """Copy the rollouts; gives their numbers, old → new, and of which the files are there."""
     numbers: dict[int, int] = {}
@@ -204,7 +204,7 @@ class _Into:
 
 
 def _settle(
-    wreck: Wreck,
+    wreck: DamagedDatabase,
     db: sqlite3.Connection,
     numbers: dict[int, int],
     again: Collection[int],
@@ -254,7 +254,7 @@ def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str,
     numbered behind all that were ever given, and so is what the change feed tells of: every row
     once more. Gives the tables that could not be read whole.
     """
-    wreck = Wreck(old)
+    wreck = DamagedDatabase(old)
     with (
         faults(new),
         closing(wreck.db),

@@ -217,7 +217,7 @@ def _code(error: sqlite3.DatabaseError) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def patiently(db: sqlite3.Connection, statement: str) -> None:
+def execute_with_retry(db: sqlite3.Connection, statement: str) -> None:
     """Run a statement; wait for other connections where SQLite itself does not.
 
     Where two of them take a new database into WAL mode at once, one is told at once that it is

@@ -5,7 +5,15 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Literal, NamedTuple
 
-from projector.model.changes import Found, Frame, KnownItem, KnownTurn, Message, TurnRow, Wants
+from projector.model.changes import (
+    Lookup,
+    LookupResult,
+    Message,
+    RollbackFrame,
+    StoredItem,
+    StoredTurn,
+    TurnRow,
+)
 from projector.model.ids import ItemId, TurnId
 from projector.store.sqlite.write import mended
 
@@ -66,9 +74,9 @@ class Where(NamedTuple):
     """Prefix of the tables: `new` while the rollout is made anew."""
 
 
-def find(db: sqlite3.Connection, where: Where, wants: Wants) -> Found:
+def find(db: sqlite3.Connection, where: Where, wants: Lookup) -> LookupResult:
     """Answer all that is wanted."""
-    found = Found(frames=tuple(_frames(db, where, _FRAMES, many=wants.frames)))
+    found = LookupResult(frames=tuple(_frames(db, where, _FRAMES, many=wants.frames)))
     for turn_id in wants.turns:
         known = _turn(db, where, turn_id)
         if known.row is not None or known.messages:
@@ -82,7 +90,7 @@ def find(db: sqlite3.Connection, where: Where, wants: Wants) -> Found:
     return found
 
 
-def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
+def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> StoredTurn:
     stored = _all(db, where, _TURN, turn=mended(turn_id))
     row = None
     buried = False
@@ -90,23 +98,25 @@ def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> KnownTurn:
         row = TurnRow._make(values)
         buried = bool(tombstone)
     if row is not None and not buried and row.end_offset is not None:
-        return KnownTurn(row=row)
+        return StoredTurn(row=row)
     messages = _all(db, where, _MESSAGES, turn=mended(turn_id))
-    return KnownTurn(
+    return StoredTurn(
         row=row,
         buried=buried,
         messages=tuple(Message(item, ordinal, counts) for item, ordinal, counts in messages),
     )
 
 
-def _items(db: sqlite3.Connection, where: Where, item_id: ItemId) -> tuple[KnownItem, ...]:
+def _items(db: sqlite3.Connection, where: Where, item_id: ItemId) -> tuple[StoredItem, ...]:
     rows = _all(db, where, _ITEM, item=mended(item_id))
-    return tuple(KnownItem._make((*row[:9], bool(row[9]))) for row in rows)
+    return tuple(StoredItem._make((*row[:9], bool(row[9]))) for row in rows)
 
 
-def _frames(db: sqlite3.Connection, where: Where, sql: str, **values: object) -> list[Frame]:
+def _frames(
+    db: sqlite3.Connection, where: Where, sql: str, **values: object
+) -> list[RollbackFrame]:
     rows = _all(db, where, sql, **values)
-    return [Frame(key, turn, before, bool(popped)) for key, turn, before, popped in rows]
+    return [RollbackFrame(key, turn, before, bool(popped)) for key, turn, before, popped in rows]
 
 
 def _all(db: sqlite3.Connection, where: Where, sql: str, **values: object) -> list[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from projector.model.errors import CheckpointMoved
 from projector.model.file_index import Folder
 from projector.model.ids import Checkpoint, FileState, Fingerprint, Offset, Ordinal, RolloutFile
 from projector.store.protocol import Batch
-from projector.store.rollout_status import Standings
+from projector.store.rollout_status import RolloutStatuses
 from projector.store.schema_names import HEADER, META
 from projector.store.sqlite import usage
 from projector.store.sqlite.file import writing
@@ -178,9 +178,9 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     )
 
 
-def standings(db: sqlite3.Connection) -> Standings:
+def standings(db: sqlite3.Connection) -> RolloutStatuses:
     """Give what is known of every rollout."""
-    found = Standings()
+    found = RolloutStatuses()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,
         size, mtime_ns, device, inode, unverified,

@@ -19,14 +19,14 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
-from projector.model.changes import Anomaly, Found, Wants
+from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, ThreadId
 from projector.search.text import Extent
 from projector.store import state_file
 from projector.store.migrate import migrate, migrations, version
 from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Totals
-from projector.store.rollout_status import Standings
+from projector.store.rollout_status import RolloutStatuses
 from projector.store.sqlite import attempts, feed, replace, rollouts
 from projector.store.sqlite import locations as moves
 from projector.store.sqlite import rebuild_derived as mend
@@ -34,10 +34,10 @@ from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import (
     PAGE_SIZE,
+    execute_with_retry,
     faults,
     identity,
     log_of,
-    patiently,
     prepare,
     remove_log,
     writing,
@@ -188,7 +188,7 @@ class SqliteStore:
             assert self._holder is not None, "a lock has a holder"
             os.close(self._lock)
             self._lock = None
-            await self.hold(self._holder)
+            await self.acquire_lock(self._holder)
 
     def abandon(self) -> None:
         """See `Store`. SQLite's work is this process's own: there is nobody to wait for."""
@@ -239,13 +239,13 @@ class SqliteStore:
         done: T = await self._db._execute(work, plain, *args, **kwargs)  # type: ignore[no-untyped-call]  # noqa: SLF001 - same
         return done
 
-    async def hold(self, holder: Holder) -> None:
+    async def acquire_lock(self, holder: Holder) -> None:
         """See `Store`. The lock is a flock on `DATABASE.lock`."""
         assert self._lock is None, "held already"
         self._lock = await asyncio.to_thread(hold, self.path, holder)
         self._holder = holder
 
-    async def beat(self, heartbeat: Heartbeat) -> None:
+    async def write_heartbeat(self, heartbeat: Heartbeat) -> None:
         """See `Store`."""
         await self._run(_beat, heartbeat)
 
@@ -254,11 +254,11 @@ class SqliteStore:
         if self._lock is not None:
             await asyncio.to_thread(state_file.write, self._lock, state)
 
-    async def name(self, names: Mapping[ThreadId, str]) -> None:
+    async def set_names(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
         await self._write(moves.name, dict(names), self._now_ms())
 
-    async def standings(self) -> Standings:
+    async def statuses(self) -> RolloutStatuses:
         """See `Store`."""
         return await self._run(rollouts.standings)
 
@@ -266,7 +266,7 @@ class SqliteStore:
         """See `Store`."""
         return await self._run(rollouts.checkpoint, rollout_id)
 
-    async def find(self, rollout_id: RolloutId, wants: Wants) -> Found:
+    async def find(self, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
         """See `Store`. While the rollout is made anew, these are its new rows only."""
         return await self._run(_find, rollout_id, wants, anew=self._replacing == rollout_id)
 
@@ -300,7 +300,7 @@ class SqliteStore:
                 with suppress(ProjectorError):
                     await self._run(replace.forget)
 
-    async def found_at(self, files: Sequence[RolloutFile]) -> None:
+    async def update_locations(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
         await self._write(moves.found_at, tuple(files), self._now_ms())
 
@@ -320,7 +320,7 @@ class SqliteStore:
         """See `Store`."""
         return await self._run(attempts.failures, count=count)
 
-    async def gone(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
+    async def mark_missing(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
         await self._write(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)
 
@@ -340,27 +340,27 @@ class SqliteStore:
         assert self._lock is not None, "hold() comes first"
         await self._run(_query, "PRAGMA wal_checkpoint(TRUNCATE)", ())
 
-    async def note(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
         await self._run(moves.note, rollout_id, tuple(anomalies), self._now_ms())
 
-    async def noted(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
+    async def noted_anomalies(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
         """See `Store`."""
         return await self._run(moves.noted, kind)
 
-    async def take_back(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+    async def remove_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`."""
         await self._run(moves.take_back, rollout_id, tuple(anomalies))
 
-    async def index(self, extent: Extent, max_text_bytes: int) -> None:
+    async def configure_search(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
         await self._run(index.choose, extent, max_text_bytes)
 
-    async def fill_index(self) -> bool:
+    async def backfill_search(self) -> bool:
         """See `Store`."""
         return await self._run(index.fill)
 
-    async def mend(self) -> None:
+    async def rebuild_derived(self) -> None:
         """See `Store`."""
         await self._write(mend.mend, self._now_ms())
 
@@ -393,7 +393,7 @@ def _set_up(db: sqlite3.Connection, path: Path, now_ms: int, memory: Memory) -> 
     steps = migrations("sqlite")
     version(db, path, steps)  # refuses before anything is changed, the journal's mode too
     for pragma in _PRAGMAS:
-        patiently(db, pragma)
+        execute_with_retry(db, pragma)
     known = memory.read()  # before the database: what others write meanwhile is in that, too
     migrate(db, path, steps)
     index.keep(db)
@@ -418,10 +418,12 @@ def _totals(db: sqlite3.Connection) -> Totals:
     )
 
 
-def _find(db: sqlite3.Connection, rollout_id: RolloutId, wants: Wants, *, anew: bool) -> Found:
+def _find(
+    db: sqlite3.Connection, rollout_id: RolloutId, wants: Lookup, *, anew: bool
+) -> LookupResult:
     row = rollouts.lookup(db, rollout_id)
     if row is None:
-        return Found()
+        return LookupResult()
     where = Where(row.rollout, row.start_position, "")
     if anew:
         where = Where(row.rollout, 0, "new")

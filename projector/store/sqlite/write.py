@@ -13,17 +13,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 from projector.model.changes import (
     Anomaly,
-    Bury,
     Change,
-    Drop,
     Event,
-    Frame,
     ItemRow,
     NameUsage,
     Own,
     Provenance,
     RealtimeRow,
     RetractCounts,
+    RollbackFrame,
+    Tombstone,
+    TombstoneFrames,
     TurnRow,
     UsageRow,
 )
@@ -82,7 +82,7 @@ def write(db: sqlite3.Connection, to: Target, changes: Iterable[Change]) -> Touc
         if kind in BARRIERS:
             flush()
             BARRIERS[kind](db, to, change)
-            older = older or kind in (Bury, Drop)
+            older = older or kind in (TombstoneFrames, Tombstone)
         elif kind in kinds:
             kinds[kind].append(change)
         else:
@@ -288,7 +288,7 @@ def note(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly], *, from_ba
     )
 
 
-def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[Frame]) -> None:
+def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[RollbackFrame]) -> None:
     many(
         db,
         statements.FRAME.format(new=to.new),
@@ -313,7 +313,7 @@ def _newest(to: Target, table: str) -> str:
     )
 
 
-def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
+def _bury(db: sqlite3.Connection, to: Target, bury: TombstoneFrames) -> None:
     frames = (to.rollout, bury.owner_from)
     for table in ("_item_rows", "_turns"):
         db.execute(
@@ -331,7 +331,7 @@ def _bury(db: sqlite3.Connection, to: Target, bury: Bury) -> None:
     db.execute(f"UPDATE {to.new}_frames SET popped = 1 WHERE rollout = ? AND key >= ?", frames)
 
 
-def _drop(db: sqlite3.Connection, to: Target, drop: Drop) -> None:
+def _drop(db: sqlite3.Connection, to: Target, drop: Tombstone) -> None:
     for table in ("_item_rows", "_turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {DROPPED}, {statements.CHANGED}"
@@ -354,13 +354,13 @@ WRITERS: Final[dict[type, Writer]] = {
     UsageRow: _usage,
     Event: _events,
     Anomaly: _anomalies,
-    Frame: _frames,
+    RollbackFrame: _frames,
 }
 #: Nothing is moved across these.
 BARRIERS: Final[dict[type, Writer]] = {
     Own: _own,
-    Bury: _bury,
-    Drop: _drop,
+    TombstoneFrames: _bury,
+    Tombstone: _drop,
     RetractCounts: _retract,
     NameUsage: _name,
 }

@@ -25,4 +25,4 @@ def test_what_the_script_asks_is_answered() -> None:
         check=True, capture_output=True, text=True,
     )  # fmt: skip
 
-    assert done.stdout.split() == ["plain,health"]
+    assert done.stdout.split() == ["plain,health", "plain,help"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.paths import absolute, folder, from_uri, of_path, read_path, saved_path
 
 # fmt: off
@@ -55,7 +55,7 @@ def test_a_uri_names_a_path(uri: str, path: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_file_uri_is_refused(uri: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(DecodeError):
         from_uri(uri)
 
 
@@ -185,6 +185,6 @@ def test_no_text_makes_it_raise_anything_else(uri: str, path: str) -> None:
     for text in (uri, f"file:{uri}", f"file://{uri}", f"file:///{uri}"):
         try:
             known = folder(text)
-        except Refused:
+        except DecodeError:
             continue
         read_path(known, path)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.decode import lossless_json as exact
-from projector.decode.errors import Refused
-from projector.decode.thread_item import convert, keep
+from projector.decode.errors import DecodeError
+from projector.decode.thread_item import to_partial_item, to_thread_item
 
 Json = dict[str, Any]
 
@@ -113,7 +113,7 @@ ITEMS: list[tuple[str, Json, Json]] = [
 
 @pytest.mark.parametrize(("item", "shown"), [pytest.param(*case[1:], id=case[0]) for case in ITEMS])
 def test_an_item_is_shown_with_its_keys_in_order(item: Json, shown: Json) -> None:
-    assert orjson.dumps(shown) == orjson.dumps(convert(item))
+    assert orjson.dumps(shown) == orjson.dumps(to_thread_item(item))
 
 
 # fmt: off
@@ -144,18 +144,19 @@ REFUSED: list[tuple[str, Json]] = [
 
 @pytest.mark.parametrize("item", [pytest.param(case[1], id=case[0]) for case in REFUSED])
 def test_what_codex_refuses_is_refused(item: Json) -> None:
-    with pytest.raises(Refused):
-        convert(item)
+    with pytest.raises(DecodeError):
+        to_thread_item(item)
 
 
 def test_a_duration_beyond_a_signed_integer_is_null() -> None:
     assert (
-        convert(command(duration={"secs": 9_223_372_036_854_776, "nanos": 0}))["durationMs"] is None
+        to_thread_item(command(duration={"secs": 9_223_372_036_854_776, "nanos": 0}))["durationMs"]
+        is None
     )
 
 
 def test_what_is_kept_of_refused_items_reads_as_ever() -> None:
-    kept = keep(command(status="paused", duration={"secs": 2, "nanos": 0}))
+    kept = to_partial_item(command(status="paused", duration={"secs": 2, "nanos": 0}))
 
     assert kept is not None
     assert kept.known
@@ -193,9 +194,9 @@ def mutated(draw: st.DrawFn) -> Json:
 @given(mutated())
 def test_any_item_is_converted_refused_or_kept(item: Json) -> None:
     try:
-        shown = convert(item)
-    except Refused:
-        kept = keep(item)
+        shown = to_thread_item(item)
+    except DecodeError:
+        kept = to_partial_item(item)
         if kept is None:
             assert type(item.get("type")) is not str or type(item.get("id")) is not str
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.legacy import agents, messages, tools
 
 SECOND = {"secs": 1, "nanos": 234_567_890}
@@ -217,7 +217,7 @@ REFUSED = [
 )
 def test_what_is_refused(decode: Any, payload: dict[str, Any]) -> None:
     """A required field that is missing or of the wrong type: the event is skipped."""
-    with pytest.raises(Refused):
+    with pytest.raises(DecodeError):
         decode(payload)
 
 

@@ -87,7 +87,7 @@ def taken(lines: list[Line], *, at_length: bool) -> tuple[list[Change], int]:
         if not at_length:
             patch.setattr(reducer, "LONG_LINE", 1 << 30)
         made = reducer.PaginatedReducer(ROLLOUT, THREAD)
-        changes = made.take(lines)
+        changes = made.apply(lines)
     return [
         change._replace(shown=None) if isinstance(change, ItemRow) else change for change in changes
     ], made.next_ordinal

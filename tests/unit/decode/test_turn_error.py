@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.decode.errors import Refused
+from projector.decode.errors import DecodeError
 from projector.decode.turn_error import error_info, error_json
 
 # fmt: off
@@ -40,7 +40,7 @@ def test_error_info(info: Any, shown: Any) -> None:
     ],
 )  # fmt: skip
 def test_forms_that_codex_refuses(info: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(DecodeError):
         error_info(info)
 
 
@@ -55,5 +55,5 @@ def test_error_json_has_all_of_its_keys() -> None:
 
 @pytest.mark.parametrize("error", [None, "m", {}, {"message": None}])
 def test_an_error_without_a_message_is_refused(error: Any) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(DecodeError):
         error_json(error)

@@ -16,13 +16,13 @@ from projector.discover.scan import (
     Fault,
     Scan,
     joined,
-    look,
-    look_over,
     scan,
     scan_folder,
+    scan_homes,
+    stat_rollout,
     walk,
 )
-from projector.model.file_index import Known, id_of, key_of
+from projector.model.file_index import FileIndex, id_of, key_of
 from projector.model.ids import RolloutFile
 from tests.homes import DAY, NAME, name_of, put
 
@@ -85,17 +85,17 @@ def test_a_rollout_is_described_as_it_is(tmp_path: Path) -> None:
     assert (file.size, file.mtime_ns) == (5, 77)
     assert (file.device, file.inode) == (path.stat().st_dev, path.stat().st_ino)
     assert (file.home, file.path) == (str(tmp_path), str(path))
-    assert look(str(path), str(tmp_path)) == file
+    assert stat_rollout(str(path), str(tmp_path)) == file
 
 
 def test_a_rollout_that_did_not_change_is_the_same_bytes_again(tmp_path: Path) -> None:
     put(tmp_path, f"{DAY}/{name_of(1)}")
     grown = put(tmp_path, f"{DAY}/{name_of(2)}")
-    before, _ = look_over([str(tmp_path)], Known(), lambda mine, _: mine, {})
+    before, _ = scan_homes([str(tmp_path)], FileIndex(), lambda mine, _: mine, {})
     with grown.open("ab") as file:
         file.write(b"{}\n")
 
-    after, _ = look_over([str(tmp_path)], before, lambda mine, _: mine, {})
+    after, _ = scan_homes([str(tmp_path)], before, lambda mine, _: mine, {})
 
     assert [after[id_of(one)].path for one in after.unlike(before)] == [str(grown)]
     keys = list(map(key_of, sorted(after)))
@@ -127,7 +127,7 @@ def test_a_home_that_was_removed_and_is_still_mounted_vouches_for_nothing(tmp_pa
     (fault,) = found.faults
     assert str(fault).startswith(f"{home}: was removed. If it is there again: restart the daemon")
     assert not file.exists()
-    assert not found.vouches_for(dataclasses.replace(known, home=home, path=f"{home}/{NAME}"))
+    assert not found.confirms_missing(dataclasses.replace(known, home=home, path=f"{home}/{NAME}"))
 
 
 def test_a_home_that_codex_has_not_used_yet_is_no_fault(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_what_lies_behind_a_link_to_nothing_is_not_gone(tmp_path: Path, link: st
     assert [(fault.path, fault.reason) for fault in found.faults] == [
         (f"{tmp_path}/{link}", "a link to nothing")
     ]
-    assert not found.vouches_for(file)
+    assert not found.confirms_missing(file)
 
 
 def test_a_link_to_itself_is_a_fault(tmp_path: Path) -> None:
@@ -266,8 +266,8 @@ def test_one_folder_can_be_looked_into_again(tmp_path: Path) -> None:
 def test_what_is_no_rollout_is_not_looked_at(tmp_path: Path) -> None:
     put(tmp_path, f"{DAY}/notes.txt")
 
-    assert look(str(tmp_path / DAY / "notes.txt"), str(tmp_path)) is None
-    assert look(str(tmp_path / DAY / NAME), str(tmp_path)) is None
+    assert stat_rollout(str(tmp_path / DAY / "notes.txt"), str(tmp_path)) is None
+    assert stat_rollout(str(tmp_path / DAY / NAME), str(tmp_path)) is None
 
 
 def test_scans_of_several_homes_are_one(tmp_path: Path) -> None:
@@ -294,28 +294,28 @@ def file(tmp_path: Path) -> RolloutFile:
 def test_a_file_that_was_deleted_is_gone(tmp_path: Path, file: RolloutFile) -> None:
     (tmp_path / DAY / NAME).unlink()
 
-    assert scan(str(tmp_path)).vouches_for(file)
+    assert scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_a_folder_that_was_deleted_takes_its_files_along(tmp_path: Path, file: RolloutFile) -> None:
     shutil.rmtree(tmp_path / "sessions")
 
-    assert scan(str(tmp_path)).vouches_for(file)
+    assert scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_what_a_missing_home_held_is_not_gone(tmp_path: Path, file: RolloutFile) -> None:
     shutil.rmtree(tmp_path)
 
-    assert not scan(str(tmp_path)).vouches_for(file)
+    assert not scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_what_an_unreadable_folder_holds_is_not_gone(
     tmp_path: Path, file: RolloutFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with denied(tmp_path / DAY, monkeypatch):
-        assert not scan(str(tmp_path)).vouches_for(file)
+        assert not scan(str(tmp_path)).confirms_missing(file)
     with denied(tmp_path / "sessions", monkeypatch):
-        assert not scan(str(tmp_path)).vouches_for(file)
+        assert not scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_what_a_home_held_that_is_not_mounted_is_not_gone(
@@ -329,14 +329,14 @@ def test_what_a_home_held_that_is_not_mounted_is_not_gone(
         mtime_ns=file.mtime_ns, inode=file.inode, device=file.device + 1,
     )  # fmt: skip
 
-    assert not scan(str(tmp_path)).vouches_for(mounted)
-    assert scan(str(tmp_path)).vouches_for(file)
+    assert not scan(str(tmp_path)).confirms_missing(mounted)
+    assert scan(str(tmp_path)).confirms_missing(file)
 
 
 def test_a_scan_does_not_vouch_for_other_homes(tmp_path: Path, file: RolloutFile) -> None:
     put(tmp_path, f"other/{DAY}/{NAME}")
 
-    assert not scan(str(tmp_path / "other")).vouches_for(file)
+    assert not scan(str(tmp_path / "other")).confirms_missing(file)
 
 
 # What is not listed again
@@ -347,7 +347,7 @@ class Again:
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home, self._patch = home, monkeypatch
-        self._known, self._listings = Known(), dict[str, Any]()
+        self._known, self._listings = FileIndex(), dict[str, Any]()
         self.listed: list[str] = []
         self._now = time.time_ns
         self.settle()
@@ -367,7 +367,7 @@ class Again:
 
         with self._patch.context() as patch:
             patch.setattr(os, "scandir", scandir)
-            self._known, found = look_over(
+            self._known, found = scan_homes(
                 [str(self.home)], self._known, lambda mine, _: mine, self._listings
             )
         whole = scan(str(self.home))
@@ -460,10 +460,10 @@ def test_a_second_file_is_chosen_against_one_in_a_folder_as_it_was(
         return mine
 
     listings: dict[str, Any] = {}
-    before, _ = look_over(homes, Known(), other, listings)
+    before, _ = scan_homes(homes, FileIndex(), other, listings)
     assert str(tmp_path / "b" / DAY) in listings
     added = put(tmp_path, f"a/{DAY}/{NAME}")
-    after, _ = look_over(homes, before, other, listings)
+    after, _ = scan_homes(homes, before, other, listings)
 
     assert [file.path for file in after.values()] == [str(added)]
     assert asked == [str(tmp_path / "b" / DAY / NAME)]

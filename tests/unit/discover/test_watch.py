@@ -10,7 +10,7 @@ import pytest
 from watchfiles import Change
 
 from projector.discover import watch
-from projector.discover.hints import Hints, Spot
+from projector.discover.hints import ChangeHints, HomePath
 from projector.discover.watch import Mode, Watch
 from tests.homes import DAY, NAME, put
 
@@ -77,17 +77,17 @@ class Scene:
             clock=self.clock,
         )
 
-    async def wait(self) -> Hints:
+    async def wait(self) -> ChangeHints:
         async with asyncio.timeout(5):
             return await self.watch.wait()
 
-    async def after(self, seconds: float) -> Hints:
+    async def after(self, seconds: float) -> ChangeHints:
         self.clock.now += seconds
         return await self.wait()
 
     @property
-    def all(self) -> Hints:
-        return Hints(homes=frozenset([str(self.home)]), names=frozenset([str(self.home)]))
+    def all(self) -> ChangeHints:
+        return ChangeHints(homes=frozenset([str(self.home)]), names=frozenset([str(self.home)]))
 
 
 Play = Callable[[Scene], Coroutine[None, None, None]]
@@ -123,8 +123,8 @@ def test_an_event_of_a_rollout_is_a_hint(perform: Callable[[Play], None]) -> Non
         await scene.wait()
         scene.events.tell(Change.modified, scene.home / DAY / NAME)
 
-        assert await scene.wait() == Hints(
-            files=frozenset([Spot(str(scene.home), str(scene.home / DAY / NAME))])
+        assert await scene.wait() == ChangeHints(
+            files=frozenset([HomePath(str(scene.home), str(scene.home / DAY / NAME))])
         )
 
     perform(play)
@@ -137,7 +137,7 @@ def test_other_files_of_the_home_wake_nobody(perform: Callable[[Play], None]) ->
         scene.events.tell(Change.modified, scene.home / NAME)
         scene.events.tell(Change.modified, scene.home / "session_index.jsonl")
 
-        assert await scene.wait() == Hints(names=frozenset([str(scene.home)]))
+        assert await scene.wait() == ChangeHints(names=frozenset([str(scene.home)]))
 
     perform(play)
 
@@ -159,7 +159,7 @@ def test_two_seconds_after_a_new_folder_all_is_watched_anew(
     async def play(scene: Scene) -> None:
         await scene.wait()
         scene.events.tell(Change.added, scene.home / DAY)
-        folder = Hints(folders=frozenset([Spot(str(scene.home), str(scene.home / DAY))]))
+        folder = ChangeHints(folders=frozenset([HomePath(str(scene.home), str(scene.home / DAY))]))
         assert await scene.wait() == folder
         scene.events.failure = OSError("OS file watch limit reached. about [...]")
 
@@ -292,7 +292,7 @@ def test_the_events_of_the_system_are_heard(tmp_path: Path) -> None:
                 file.write(b"{}\n")
             async with asyncio.timeout(20):
                 hints = await watching.wait()
-        assert hints.files == {Spot(str(tmp_path), str(path))}
+        assert hints.files == {HomePath(str(tmp_path), str(path))}
 
     asyncio.run(play())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.discover.scan import look
+from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.read.compare_files import Agreements
 from tests.homes import NAME, put, records
@@ -13,7 +13,7 @@ LONG = records(0, 60_000)
 
 
 def found(path: Path) -> RolloutFile:
-    file = look(str(path), str(path.parent))
+    file = stat_rollout(str(path), str(path.parent))
     assert isinstance(file, RolloutFile)
     return file
 

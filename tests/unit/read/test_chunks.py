@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from projector.model.changes import Anomaly
-from projector.model.errors import SetAside, Vanished
+from projector.model.errors import RolloutMissing, RolloutUnreadable
 from projector.model.ids import Offset
 from projector.read import file_reader as chunks
 from projector.read.file_reader import OpenFile, Unpacked, identity_of
@@ -117,27 +117,27 @@ def test_a_window_larger_than_memory_allows_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_rollout(tmp_path: Path) -> None:
-    with pytest.raises(SetAside, match="is a folder"):
+    with pytest.raises(RolloutUnreadable, match="is a folder"):
         OpenFile(str(tmp_path))
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(SetAside, match="no regular file"):
+    with pytest.raises(RolloutUnreadable, match="no regular file"):
         OpenFile(str(tmp_path / "pipe"))
 
 
 def test_a_file_that_is_not_there_has_vanished(tmp_path: Path) -> None:
     for look in (OpenFile, identity_of):
-        with pytest.raises(Vanished, match="not there any more"):
+        with pytest.raises(RolloutMissing, match="not there any more"):
             look(str(tmp_path / "none"))
 
 
 def test_a_folder_that_became_a_file_takes_its_files_along(tmp_path: Path) -> None:
     (tmp_path / "day").write_bytes(b"")
 
-    with pytest.raises(Vanished):
+    with pytest.raises(RolloutMissing):
         OpenFile(str(tmp_path / "day" / "r.jsonl"))
 
 
@@ -145,7 +145,7 @@ def test_links_in_a_circle_are_set_aside(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
 
-    with pytest.raises(SetAside, match="circle"):
+    with pytest.raises(RolloutUnreadable, match="circle"):
         OpenFile(str(tmp_path / "a"))
 
 
@@ -171,7 +171,7 @@ def test_an_error_on_opening_says_how_to_mend_it(
     path.touch()
     monkeypatch.setattr(os, "open", failing(number))
 
-    with pytest.raises(SetAside) as raised:
+    with pytest.raises(RolloutUnreadable) as raised:
         OpenFile(str(path))
 
     assert str(raised.value).startswith(f"{path}: {message}")
@@ -182,7 +182,7 @@ def test_an_error_of_the_disk_is_set_aside(tmp_path: Path, monkeypatch: pytest.M
     path.write_bytes(b"{}\n")
     with OpenFile(str(path)) as file:
         monkeypatch.setattr(os, "pread", failing(errno.EIO))
-        with pytest.raises(SetAside, match="the disk cannot read it"):
+        with pytest.raises(RolloutUnreadable, match="the disk cannot read it"):
             file.pread(3, 0)
 
 

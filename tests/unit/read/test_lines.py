@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import TAIL_BYTES, Line, Offset
 from projector.read import lines as lines_module
 from projector.read.lines import Splitter
@@ -172,7 +172,7 @@ def test_a_long_line_that_is_another_one_when_it_is_fetched_is_refused(
     splitter = Splitter(Offset(0), fetch=lambda length, at: now[at : at + length])
     splitter.feed(b"xxxxxx")
 
-    with pytest.raises(SetAside):
+    with pytest.raises(RolloutUnreadable):
         splitter.feed(b"\n")
 
 

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from projector.model.errors import Vanished
+from projector.model.errors import RolloutMissing
 from projector.model.ids import HEAD_BYTES, Checkpoint, Line, Offset, Ordinal
-from projector.read.resume import GoOn, StartOver, Wait
+from projector.read.resume import Restart, Resume, UpToDate
 from projector.read.rollout import RolloutReader
 from tests.zst import zstd
 
@@ -100,7 +100,7 @@ class Programs(RuleBasedStateMachine):
         self.path.rename(target)
         try:
             self.reader.resume()
-        except Vanished:
+        except RolloutMissing:
             pass
         else:
             raise AssertionError("a file that has moved was not missed")
@@ -137,14 +137,14 @@ class Programs(RuleBasedStateMachine):
     def follow(self, budget: int, max_lines: int, calls: int) -> None:
         offset = self.reader.offset
         match self.reader.resume():
-            case StartOver():
+            case Restart():
                 assert not self.same_bytes(), "started over, and the bytes are those that were read"
                 self.reader.start_over()
                 self.given, self.seen, self.checkpoint = [], b"", None
-            case GoOn(at):
+            case Resume(at):
                 assert self.same_bytes() or offset > HEAD_BYTES, "other bytes were not noticed"
                 assert at == offset == self.reader.offset
-            case Wait():
+            case UpToDate():
                 assert len(lines_of(self.data)) == len(self.given)
         for _ in range(calls):
             if self.reader.at_end:
@@ -163,7 +163,7 @@ class Programs(RuleBasedStateMachine):
         self.follow(10**6, 10**6, 10**6)
         self.follow(10**6, 10**6, 10**6)  # once more where it had to start over
 
-        assert self.reader.torn == len(self.data) - (self.data.rfind(b"\n") + 1) or (
+        assert self.reader.partial_bytes == len(self.data) - (self.data.rfind(b"\n") + 1) or (
             self.compressed  # known to end at the checkpoint, or not unpacked again
         )
         if self.same_bytes():
@@ -192,7 +192,7 @@ class Programs(RuleBasedStateMachine):
             state=b"",
         )
         with RolloutReader(str(self.path), compressed=self.compressed, at=there) as fresh:
-            assert not isinstance(fresh.resume(), StartOver)
+            assert not isinstance(fresh.resume(), Restart)
         checksum = there.fingerprint.checksum
         assert checksum is None or not self.same_bytes() or checksum == crc32(self.data[:end])
 

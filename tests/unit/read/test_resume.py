@@ -5,10 +5,10 @@ import pytest
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset, Ordinal
 from projector.read.resume import (
     Decision,
-    Facts,
-    GoOn,
-    StartOver,
-    Wait,
+    FileFacts,
+    Restart,
+    Resume,
+    UpToDate,
     digest,
     fingerprint,
     resume,
@@ -32,15 +32,15 @@ def facts(
     head: bytes | None = HEAD,
     tail: bytes | None = TAIL,
     read_to: int | None = None,
-) -> Facts:
-    return Facts(size=size, head=head, tail=tail, read_to=read_to)
+) -> FileFacts:
+    return FileFacts(size=size, head=head, tail=tail, read_to=read_to)
 
 
-FROM_0, FROM_120, FROM_300 = GoOn(Offset(0)), GoOn(Offset(120)), GoOn(Offset(300))
-CUT_TO_120 = StartOver("cut to 120 of 300 bytes")
-EMPTIED = StartOver("cut to 0 of 300 bytes")
-START = StartOver("other bytes at its start")
-BEFORE_120 = StartOver("other bytes before byte 120")
+FROM_0, FROM_120, FROM_300 = Resume(Offset(0)), Resume(Offset(120)), Resume(Offset(300))
+CUT_TO_120 = Restart("cut to 120 of 300 bytes")
+EMPTIED = Restart("cut to 0 of 300 bytes")
+START = Restart("other bytes at its start")
+BEFORE_120 = Restart("other bytes before byte 120")
 
 # fmt: off
 CASES = [
@@ -48,20 +48,20 @@ CASES = [
     ("seen for the first time",                None,      facts(300), FROM_0),
     ("seen for the first time, empty",         None,      facts(0), FROM_0),
     ("seen for the first time, size untold",   None,      facts(None), FROM_0),
-    ("first line torn, read in this process",  None,      facts(300, read_to=300), Wait()),
+    ("first line torn, read in this process",  None,      facts(300, read_to=300), UpToDate()),
     ("first line torn, has grown",             None,      facts(400, read_to=300), FROM_0),
     ("nothing was whole when it was read",     at(0),     facts(300, OTHER, OTHER), FROM_0),
-    ("empty since it was read",                at(0),     facts(0), Wait()),
+    ("empty since it was read",                at(0),     facts(0), UpToDate()),
     ("grown",                                  at(120),   facts(300), FROM_120),
-    ("nothing new",                            at(300),   facts(300), Wait()),
-    ("torn line read, nothing new",            at(300),   facts(310, read_to=310), Wait()),
+    ("nothing new",                            at(300),   facts(300), UpToDate()),
+    ("torn line read, nothing new",            at(300),   facts(310, read_to=310), UpToDate()),
     ("torn line read, has grown",              at(300),   facts(311, read_to=310), FROM_300),
     ("cut short",                              at(300),   facts(120, HEAD, None), CUT_TO_120),
     ("emptied",                                at(300),   facts(0, None, None), EMPTIED),
     ("replaced, other start",                  at(120),   facts(300, OTHER), START),
     ("replaced, same size",                    at(300),   facts(300, OTHER), START),
     ("migrated, same start",                   at(120),   facts(300, HEAD, OTHER), BEFORE_120),
-    ("compressed, read to its end",            at(300),   facts(300, HEAD, None), Wait()),
+    ("compressed, read to its end",            at(300),   facts(300, HEAD, None), UpToDate()),
     ("compressed, unread part",                at(120),   facts(300, HEAD, TAIL), FROM_120),
     ("compressed, size untold",                at(120),   facts(None, HEAD, TAIL), FROM_120),
     ("compressed, another rollout",            at(120),   facts(None, OTHER, None), START),
@@ -73,7 +73,7 @@ CASES = [
     ("checkpoint", "found", "decision"),
     [pytest.param(*case[1:], id=case[0]) for case in CASES],
 )
-def test_resume(checkpoint: Checkpoint | None, found: Facts, decision: Decision) -> None:
+def test_resume(checkpoint: Checkpoint | None, found: FileFacts, decision: Decision) -> None:
     """The checkpoint and the facts of the file, and nothing else, decide where reading starts."""
     assert decision == resume(checkpoint, found)
 

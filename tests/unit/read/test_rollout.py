@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from projector.model.errors import SetAside
+from projector.model.errors import RolloutUnreadable
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Offset, Ordinal
-from projector.read.resume import GoOn, StartOver, Wait
+from projector.read.resume import Restart, Resume, UpToDate
 from projector.read.rollout import RolloutReader
 from tests.homes import NAME, Follower, put, records
 from tests.zst import NOISE, frame
@@ -46,7 +46,7 @@ def test_lines_that_wait_for_their_turn_are_not_forgotten(tmp_path: Path) -> Non
         reader.resume()
         lines = reader.read(max_lines=7)
 
-        assert reader.resume() == GoOn(lines[-1].end)
+        assert reader.resume() == Resume(lines[-1].end)
         assert len(lines + reader.read()) == 200
 
 
@@ -77,7 +77,7 @@ def test_of_a_rollout_read_to_its_end_only_the_fingerprint_is_read(
     path = put(tmp_path, NAME + suffix, DATA)
     there = checkpoint_at(path, 200)
     with RolloutReader(str(path), compressed=bool(suffix), at=there) as reader:
-        assert reader.resume() == Wait()
+        assert reader.resume() == UpToDate()
         assert reader.at_end
         assert reader.read() == []
         assert reader.bytes_read <= VERIFIED
@@ -90,7 +90,7 @@ def test_a_compressed_rollout_goes_on_behind_its_checkpoint(tmp_path: Path, *, s
     path = tmp_path / (NAME + ".zst")
     path.write_bytes(frame(DATA, size=size))
     with RolloutReader(str(path), compressed=True, at=there) as reader:
-        assert reader.resume() == GoOn(there.offset)
+        assert reader.resume() == Resume(there.offset)
         assert b"".join(line.data + b"\n" for line in reader.read()) == DATA[there.offset :]
 
 
@@ -101,10 +101,10 @@ def test_a_compressed_rollout_of_another_tail_is_started_over(tmp_path: Path) ->
     path = tmp_path / (NAME + ".zst")
     path.write_bytes(frame(data[:1000] + b"#" + data[1001:], size=False))
     with RolloutReader(str(path), compressed=True, at=there) as reader:
-        assert reader.resume() == GoOn(there.offset)  # neither digest covers byte 1000
+        assert reader.resume() == Resume(there.offset)  # neither digest covers byte 1000
     path.write_bytes(frame(data[:1000] + b"##" + data[1001:], size=False))
     with RolloutReader(str(path), compressed=True, at=there) as reader:
-        assert reader.resume() == StartOver(f"other bytes before byte {there.offset}")
+        assert reader.resume() == Restart(f"other bytes before byte {there.offset}")
 
 
 @pytest.mark.parametrize("left", [0.01, 0.5, 0.99])
@@ -118,7 +118,7 @@ def test_a_damaged_archive_does_not_cost_the_rows_projected_from_it(
     path.write_bytes(packed[: int(left * len(packed))])
     with (
         RolloutReader(str(path), compressed=True, at=there) as reader,
-        pytest.raises(SetAside, match=r"cut short: \d+ of the \d+ bytes projected"),
+        pytest.raises(RolloutUnreadable, match=r"cut short: \d+ of the \d+ bytes projected"),
     ):
         reader.resume()
 
@@ -134,7 +134,7 @@ def test_what_can_be_read_of_a_damaged_archive_is_given(tmp_path: Path) -> None:
     assert follower.reader is not None
     assert follower.reader.anomaly is not None
     assert follower.reader.anomaly.kind == "zst_truncated"
-    assert follower.follow() == Wait()
+    assert follower.follow() == UpToDate()
 
 
 def test_the_fingerprint_of_an_overlong_line_is_of_its_bytes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projector.model.errors import StateUnknown
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.reduce.legacy import LegacyReducer
 from tests.legacy_records import (
@@ -190,7 +190,7 @@ def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]) -> None:
         pieces, again = project(data, cuts, resume=resume)
 
         assert pieces.state() == whole.state()
-        assert again.save() == reducer.save()
+        assert again.dump_state() == reducer.dump_state()
         assert again.meta == reducer.meta
         assert again.header == reducer.header
 
@@ -255,8 +255,8 @@ def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]) -> Non
 
     store, reducer = project(lines_from(lines), range(len(lines)))
 
-    assert LegacyReducer.resume(ROLLOUT, ThreadId(ROLLOUT), reducer.save()).save() == (
-        reducer.save()
+    assert LegacyReducer.resume(ROLLOUT, ThreadId(ROLLOUT), reducer.dump_state()).dump_state() == (
+        reducer.dump_state()
     )
     assert all(json.loads(row.json)["type"] == row.type for row in store.living_items())
 
@@ -301,7 +301,7 @@ def test_what_is_saved_stays_small_however_long_the_rollout_is() -> None:
         ]
         offset += len(data)
         step(reducer, store, lines)
-        sizes.append(len(reducer.save()))
+        sizes.append(len(reducer.dump_state()))
 
     assert max(sizes) < 200_000
     assert sizes[-1] < sizes[2] * 1.2
@@ -355,5 +355,5 @@ def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.Monke
 
 def test_a_state_of_another_version_is_refused() -> None:
     """The rollout is then projected anew."""
-    with pytest.raises(StateUnknown):
+    with pytest.raises(IncompatibleState):
         LegacyReducer.resume(RolloutId(ROLLOUT), ThreadId(ROLLOUT), b'{"version":0,"state":{}}')

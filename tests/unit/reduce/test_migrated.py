@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.model.changes import Found
-from projector.model.errors import StateUnknown
+from projector.model.changes import LookupResult
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, ThreadId
 from projector.reduce.detect import resume, start
 from projector.reduce.protocol import Reducer
@@ -55,12 +55,12 @@ def fold(
     bounds = [0, *sorted({min(cut, len(lines)) for cut in cuts}), len(lines)]
     for at, (begin, end) in enumerate(itertools.pairwise(bounds)):
         piece = lines[begin:end]
-        if wants := reducer.wants(piece):
-            reducer.learn(wants, store.find(wants))
-            assert not reducer.wants(piece)
-        store.apply(reducer.take(piece))
+        if wants := reducer.lookup(piece):
+            reducer.provide(wants, store.find(wants))
+            assert not reducer.lookup(piece)
+        store.apply(reducer.apply(piece))
         if at < len(restarts) and restarts[at]:
-            reducer = resume(ROLLOUT, THREAD, reducer.save())
+            reducer = resume(ROLLOUT, THREAD, reducer.dump_state())
     return store, reducer
 
 
@@ -158,14 +158,14 @@ def test_a_restart_at_every_line_is_invisible(kind: str) -> None:
 def test_an_item_that_the_store_has_not_is_asked_for_once() -> None:
     lines = lines_of(migrated(legacy(*turn(call("c1", ("shell", {"command": ["ls"]}))))))
     reducer = start(ROLLOUT, THREAD)
-    reducer.take(lines[:5])
-    reducer = resume(ROLLOUT, THREAD, reducer.save())
+    reducer.apply(lines[:5])
+    reducer = resume(ROLLOUT, THREAD, reducer.dump_state())
 
-    wants = reducer.wants(lines[5:])
+    wants = reducer.lookup(lines[5:])
     assert wants.items == {"c1"}
-    reducer.learn(wants, Found())
+    reducer.provide(wants, LookupResult())
 
-    assert not reducer.wants(lines[5:])
+    assert not reducer.lookup(lines[5:])
 
 
 def test_a_folder_named_before_the_first_message_counts() -> None:
@@ -384,7 +384,7 @@ def test_more_than_is_kept_before_the_first_message_is_noted() -> None:
     assert [note.kind for note in store.anomalies] == ["lost_item"]
     assert len(store.living_items()) == 2
     assert store.turns
-    assert len(reducer.save()) < 4_000
+    assert len(reducer.dump_state()) < 4_000
 
 
 def test_what_is_held_of_a_copy_stays_small() -> None:
@@ -392,7 +392,7 @@ def test_what_is_held_of_a_copy_stays_small() -> None:
     context = {"type": "turn_context", "payload": {"cwd": "/v", "model": "m" * 4_000}}
     _, reducer = fold(lines_of(numbered(b"", [head, *[context] * 1_000])), range(0, 1000, 50))
 
-    assert len(reducer.save()) < 300_000
+    assert len(reducer.dump_state()) < 300_000
 
 
 def test_what_a_fork_copied_costs_nothing_after_its_migration() -> None:
@@ -516,7 +516,7 @@ def test_what_is_saved_stays_small_however_many_calls_there_are() -> None:
     def saved(calls: int) -> int:
         records = [call(f"c{at}", ("shell", {"command": ["ls"]})) for at in range(1000, calls)]
         _, reducer = fold(lines_of(migrated(legacy(started("t1"), *said("go"), *records))))
-        return len(reducer.save())
+        return len(reducer.dump_state())
 
     assert saved(4000) < saved(2000) + 500
 
@@ -526,10 +526,10 @@ def test_what_is_saved_stays_small_however_many_calls_there_are() -> None:
 def test_a_state_that_is_not_whole_is_refused(part: str, held: Any) -> None:
     data = legacy(*turn(call("c1", ("shell", {"command": ["ls"]}))))
     _, reducer = fold(lines_of(migrated(data)))
-    state = orjson.loads(reducer.save())
+    state = orjson.loads(reducer.dump_state())
     state["state"].pop(part)
     if held is not ...:
         state["state"][part] = held
 
-    with pytest.raises(StateUnknown):
+    with pytest.raises(IncompatibleState):
         resume(ROLLOUT, THREAD, orjson.dumps(state))

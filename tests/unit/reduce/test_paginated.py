@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from projector.model.changes import Header, ItemRow, TurnRow
+from projector.model.changes import ItemRow, SessionHeader, TurnRow
 from projector.model.ids import RolloutId
 from projector.reduce.detect import start
 from tests.memory import Memory
@@ -45,7 +45,7 @@ class Projected:
         self.lines = rollout(*records)
         self.reducer = start(rollout_id, THREAD)
         self.memory = Memory()
-        self.changes = self.reducer.take(self.lines)
+        self.changes = self.reducer.apply(self.lines)
         self.memory.apply(self.changes)
 
     @property
@@ -295,7 +295,7 @@ def test_a_later_file_of_a_thread_is_a_revert() -> None:
 def test_a_rollout_without_a_header_is_projected_with_what_is_known() -> None:
     projected = Projected(started("A") | {"ordinal": 1}, complete("A"))
 
-    assert projected.reducer.header == Header(mode="paginated")
+    assert projected.reducer.header == SessionHeader(mode="paginated")
     assert projected.turns["A"].status == "completed"
     assert projected.notes == [("no_header", 0)]
 

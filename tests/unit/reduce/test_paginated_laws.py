@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.model.changes import Header, ItemRow, Meta
-from projector.model.errors import StateUnknown
+from projector.model.changes import ItemRow, SessionHeader, ThreadMetadata
+from projector.model.errors import IncompatibleState
 from projector.model.ids import Line
 from projector.reduce.detect import resume, start
 from projector.reduce.paginated import reducer
@@ -112,18 +112,18 @@ def fold(
     bounds = [0, *sorted({min(cut, len(lines)) for cut in cuts}), len(lines)]
     for at, (begin, end) in enumerate(itertools.pairwise(bounds)):
         piece = lines[begin:end]
-        wants = reducer.wants(piece)
+        wants = reducer.lookup(piece)
         if wants:
-            reducer.learn(wants, memory.find(wants))
-            assert not reducer.wants(piece)
-        memory.apply(reducer.take(piece))
-        state = reducer.save()
+            reducer.provide(wants, memory.find(wants))
+            assert not reducer.lookup(piece)
+        memory.apply(reducer.apply(piece))
+        state = reducer.dump_state()
         if at < len(restarts) and restarts[at]:
             reducer = resume(ROLLOUT, THREAD, state)
     return memory, reducer
 
 
-def facts(memory: Memory, reducer: Reducer) -> tuple[Any, Header, Meta, int]:
+def facts(memory: Memory, reducer: Reducer) -> tuple[Any, SessionHeader, ThreadMetadata, int]:
     return memory.rows(), reducer.header, reducer.meta, reducer.next_ordinal
 
 
@@ -143,7 +143,7 @@ def test_cuts_and_restarts_are_invisible(
 @given(data=files())
 def test_a_snapshot_is_as_whoever_reads_its_json_gets_it(data: list[bytes]) -> None:
     """Numbers included: words are made from the one or the other."""
-    for change in start(ROLLOUT, THREAD).take(lines_of(data)):
+    for change in start(ROLLOUT, THREAD).apply(lines_of(data)):
         if isinstance(change, ItemRow) and change.shown is not None:
             assert repr(change.shown) == repr(orjson.loads(change.json))
             assert change.status in (None, change.shown.get("status"))
@@ -226,8 +226,8 @@ def test_what_is_saved_stays_small_however_long_the_rollout_is() -> None:
             records += [started(f"T{at}"), item(f"T{at}", user("u")), complete(f"T{at}")]
             records += [{"type": f"later_{at}", "payload": {}}]
         reducer = start(ROLLOUT, THREAD)
-        reducer.take(lines_of(written(records)))
-        return len(reducer.save())
+        reducer.apply(lines_of(written(records)))
+        return len(reducer.dump_state())
 
     assert saved(3000) < saved(1000) + 100
 
@@ -237,16 +237,16 @@ def test_what_is_saved_stays_small_however_long_the_rollout_is() -> None:
     [b"", b"{}", b"null", b'{"reducer":"paginated","state":{}}', b'{"reducer":"later","state":1}'],
 )
 def test_a_state_of_another_version_is_refused(state: bytes) -> None:
-    with pytest.raises(StateUnknown):
+    with pytest.raises(IncompatibleState):
         resume(ROLLOUT, THREAD, state)
 
 
 def test_a_state_with_a_field_missing_is_refused() -> None:
     reducer = start(ROLLOUT, THREAD)
-    reducer.take(lines_of(written([meta()])))
-    state = orjson.loads(reducer.save())
+    reducer.apply(lines_of(written([meta()])))
+    state = orjson.loads(reducer.dump_state())
     for name in state["state"]:
         inner = {key: held for key, held in state["state"].items() if key != name}
 
-        with pytest.raises(StateUnknown):
+        with pytest.raises(IncompatibleState):
             resume(ROLLOUT, THREAD, orjson.dumps(state | {"state": inner}))

@@ -68,23 +68,23 @@ def fold(
     for at, (begin, end) in enumerate(itertools.pairwise(bounds)):
         piece = lines[begin:end]
         for _ in range(10):
-            wants = reducer.wants(piece)
+            wants = reducer.lookup(piece)
             if asked is not None:
-                state = reducer.save()
+                state = reducer.dump_state()
                 for first, last in asked:
-                    reducer.wants(lines[first:last])
-                    assert reducer.wants(piece) == wants
-                assert reducer.wants(list(piece)) == wants
-                assert reducer.save() == state
+                    reducer.lookup(lines[first:last])
+                    assert reducer.lookup(piece) == wants
+                assert reducer.lookup(list(piece)) == wants
+                assert reducer.dump_state() == state
             if not wants:
                 break
             told.append(wants)
-            reducer.learn(wants, memory.find(wants))
+            reducer.provide(wants, memory.find(wants))
         else:
             raise AssertionError("it always wants more")
-        memory.apply(reducer.take(piece))
+        memory.apply(reducer.apply(piece))
         if at < len(restarts) and restarts[at]:
-            reducer = resume(ROLLOUT, THREAD, reducer.save())
+            reducer = resume(ROLLOUT, THREAD, reducer.dump_state())
     return memory, reducer, told
 
 
@@ -120,7 +120,7 @@ def test_asking_twice_or_for_other_lines_changes_nothing(kind: str, data: st.Dat
 
     assert told == told_again
     assert once.rows() == again.rows()
-    assert reducer.save() == other.save()
+    assert reducer.dump_state() == other.dump_state()
 
 
 def test_the_story_asks_for_all_that_can_be_asked_for() -> None:
@@ -140,4 +140,4 @@ def test_the_story_is_the_same_in_pieces(cuts: list[int], restarts: list[bool]) 
     whole, pieces = fold(lines, [], [], None), fold(lines, cuts, restarts, None)
 
     assert whole[0].rows() == pieces[0].rows()
-    assert whole[1].save() == pieces[1].save()
+    assert whole[1].dump_state() == pieces[1].dump_state()

@@ -45,8 +45,8 @@ def test_odd_lines_are_listed_up_to_a_bound(
     def taken(places: list[int]) -> list[Change]:
         reducer, made = reducers.start(*IDS), list[Change]()
         for begin, end in pairwise(places):
-            made += reducer.take(lines[begin:end])
-            reducer = reducers.resume(*IDS, reducer.save())
+            made += reducer.apply(lines[begin:end])
+            reducer = reducers.resume(*IDS, reducer.dump_state())
         return made
 
     with pytest.MonkeyPatch.context() as patch:

@@ -156,7 +156,7 @@ def told(changes: list[Change]) -> Memory:
     ("records", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_what_responses_cost(records: list[Record], expected: list[tuple[str | None, int]]) -> None:
-    store = told(start(ROLLOUT, THREAD).take(rollout(*records)))
+    store = told(start(ROLLOUT, THREAD).apply(rollout(*records)))
 
     assert [(row.turn_id, row.total_tokens) for row in store.usage.values()] == expected
 
@@ -170,7 +170,7 @@ def test_legacy_rollouts_are_counted_alike(
     records: list[Record], expected: list[tuple[str | None, int]]
 ) -> None:
     reducer = LegacyReducer(ROLLOUT, THREAD)
-    store = told(reducer.take(rollout(*as_legacy(records))))
+    store = told(reducer.apply(rollout(*as_legacy(records))))
 
     assert [(row.turn_id, row.total_tokens) for row in store.usage.values()] == expected
 
@@ -190,7 +190,7 @@ def test_what_came_before_the_first_model_has_the_threads(
     lines = rollout(*(records if mode == "paginated" else as_legacy(records)))
     reducer = start(ROLLOUT, THREAD) if mode == "paginated" else LegacyReducer(ROLLOUT, THREAD)
 
-    store = told(reducer.take(lines))
+    store = told(reducer.apply(lines))
 
     assert [row.model for row in store.usage.values()] == ["m-0", "m-0"]
 
@@ -205,7 +205,7 @@ def test_cache_writes_and_tiers_are_kept_where_they_are_told(mode: str) -> None:
     lines = rollout(*(records if mode == "paginated" else as_legacy(records)))
     reducer = start(ROLLOUT, THREAD) if mode == "paginated" else LegacyReducer(ROLLOUT, THREAD)
 
-    store = told(reducer.take(lines))
+    store = told(reducer.apply(lines))
 
     assert [(row.cache_write_input_tokens, row.service_tier) for row in store.usage.values()] == [
         (None, None),
@@ -224,7 +224,7 @@ def test_numbers_over_what_a_column_holds_are_cut_and_noted(
     lines = rollout(*(records if mode == "paginated" else as_legacy(records)))
     reducer = start(ROLLOUT, THREAD) if mode == "paginated" else LegacyReducer(ROLLOUT, THREAD)
 
-    changes = reducer.take(lines)
+    changes = reducer.apply(lines)
 
     (row,) = [change for change in changes if isinstance(change, UsageRow)]
     assert row.total_tokens == MOST_TOKENS

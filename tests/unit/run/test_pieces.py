@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from projector.discover.scan import scan
 from projector.run import scheduler as rounds_of
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Surveyor
+from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import OpenFiles
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.extended import extended
 from tests.legacy_records import (
@@ -145,7 +145,7 @@ async def follow(home: Path, database: Path, writers: list[Writer], chance: Rand
     """Read the rollouts while they are written."""
     limits = limits_of(settings_for(home, database, batch_records=chance.choice((1, 5, 1_000))))
     store = await SqliteStore.open(database)
-    rounds = Rounds(store, limits, Surveyor([str(home)]).rollout)
+    rounds = Scheduler(store, limits, FileCatalog([str(home)]).rollout)
     while writers:
         for writer in chance.sample(writers, chance.randint(1, len(writers))):
             if not writer.write():
@@ -157,8 +157,8 @@ async def follow(home: Path, database: Path, writers: list[Writer], chance: Rand
             rounds.close()
             await store.close()
             store = await SqliteStore.open(database)
-            rounds = Rounds(store, limits, Surveyor([str(home)]).rollout)
-            rounds.remember(await store.standings())
+            rounds = Scheduler(store, limits, FileCatalog([str(home)]).rollout)
+            rounds.remember(await store.statuses())
         rounds.news(scan(str(home)).files)
         while rounds.waiting:
             await rounds.round()

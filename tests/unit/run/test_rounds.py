@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from projector.discover.scan import scan
-from projector.model.changes import Found, Wants
+from projector.model.changes import Lookup, LookupResult
 from projector.model.ids import RolloutFile, RolloutId
 from projector.run.batches import limits_of
-from projector.run.file_catalog import Surveyor
-from projector.run.scheduler import Rounds
+from projector.run.file_catalog import FileCatalog
+from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import History, Rollout
 from tests.projecting import backfilled, settings_for
@@ -35,9 +35,9 @@ class Scene:
     def play(self, play: Callable[[SqliteStore], Awaitable[None]]) -> None:
         async def run() -> None:
             store = await SqliteStore.open(self.database)
-            find, found_at = store.find, store.found_at
+            find, found_at = store.find, store.update_locations
 
-            async def finding(rollout_id: RolloutId, wants: Wants) -> Found:
+            async def finding(rollout_id: RolloutId, wants: Lookup) -> LookupResult:
                 self.found.append(rollout_id)
                 return await find(rollout_id, wants)
 
@@ -47,7 +47,7 @@ class Scene:
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(store, "find", finding)
-                patch.setattr(store, "found_at", noting)
+                patch.setattr(store, "update_locations", noting)
                 try:
                     await play(store)
                 finally:
@@ -55,13 +55,13 @@ class Scene:
 
         asyncio.run(run())
 
-    async def rounds(self, store: SqliteStore) -> Rounds:
+    async def rounds(self, store: SqliteStore) -> Scheduler:
         """Begin as a process that was started just now does."""
-        rounds = Rounds(store, limits_of(self.settings), Surveyor([str(self.home)]).rollout)
-        rounds.remember(await store.standings())
+        rounds = Scheduler(store, limits_of(self.settings), FileCatalog([str(self.home)]).rollout)
+        rounds.remember(await store.statuses())
         return rounds
 
-    async def catch_up(self, rounds: Rounds) -> None:
+    async def catch_up(self, rounds: Scheduler) -> None:
         rounds.news(scan(str(self.home)).files)
         while rounds.waiting:
             await rounds.round()
@@ -109,7 +109,7 @@ def test_a_file_that_grew_after_it_was_listed_is_no_news_once_it_is_read(tmp_pat
 
             assert not rounds.waiting
             assert not rounds.news(scan(str(scene.home)).files)
-            assert (await store.standings())[rollout_id].file == rounds.where(rollout_id)
+            assert (await store.statuses())[rollout_id].file == rounds.where(rollout_id)
         rounds.close()
 
     scene.play(play)
@@ -139,7 +139,7 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
 
         assert [one.name.rollout_id for one in nowhere] == [gone.rollout_id]
         assert rounds.counters.replaced == 1
-        standings = await store.standings()
+        standings = await store.statuses()
         for one in others:
             assert standings[RolloutId(one.rollout_id)].offset == one.offset
         rounds.close()
@@ -198,7 +198,7 @@ def test_what_is_long_holds_nobody_up(tmp_path: Path, make_long: Callable[[Path]
             await rounds.round()
 
             assert rounds.counters.bytes_read - before < LONG_BYTES // 4
-            standings = await store.standings()
+            standings = await store.statuses()
             assert standings[RolloutId(short.rollout_id)].offset == short.offset
             beside += rounds.waiting > 0
         assert beside == 8, "it was not long: this test shows nothing"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from projector.run.file_catalog import LISTED_EVERY, Surveyor
+from projector.run.file_catalog import LISTED_EVERY, FileCatalog
 from tests.homes import DAY, NAME, put
 
 
@@ -16,7 +16,7 @@ def test_whatever_its_times_say_a_folder_is_listed_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, f"{DAY}/{NAME}")
-    surveyor = Surveyor([str(tmp_path)])
+    surveyor = FileCatalog([str(tmp_path)])
     really_scan, listed, later = os.scandir, list[str](), time.time_ns() + 10**10
 
     def scandir(folder: str) -> object:

@@ -16,7 +16,7 @@ from projector.model.errors import StoreRefused, StoreUnavailable
 from projector.model.ids import RolloutId
 from projector.model.settings import Health
 from projector.serve.doctor.checks import checks
-from projector.serve.doctor.probe import examine
+from projector.serve.doctor.probe import probe
 from projector.serve.health import collect as gather
 from projector.serve.health.judge import Level, Verdict, judge
 from projector.serve.health.snapshot import Facts
@@ -67,7 +67,7 @@ def rollout(tmp_path: Path, data: bytes, suffix: str = "") -> Path:
 
 def found(tmp_path: Path) -> Facts:
     with SqliteConnection(str(tmp_path / "state/p.db")) as db:
-        return gather.gather(db, [str(tmp_path / "home")], NOW)
+        return gather.collect(db, [str(tmp_path / "home")], NOW)
 
 
 BEHIND = [
@@ -262,7 +262,7 @@ def test_of_two_files_the_projected_one_counts(tmp_path: Path) -> None:
     backfilled(home, database)
 
     with SqliteConnection(str(database)) as db:
-        facts = gather.gather(db, [str(home)], now_ms=0)
+        facts = gather.collect(db, [str(home)], now_ms=0)
 
     assert facts.waiting == []
 
@@ -275,12 +275,12 @@ def test_a_long_reader_is_seen_by_the_log_that_it_keeps(tmp_path: Path) -> None:
     settings = settings_for(home, path)
 
     def log_lines() -> list[str]:
-        found = examine(settings, lambda: SqliteConnection(str(path)))
+        found = probe(settings, lambda: SqliteConnection(str(path)))
         return [one.line() for one in checks(found, settings) if "database's log" in one.text]
 
     def verdict() -> Verdict:
         with SqliteConnection(str(path)) as db:
-            return judge(gather.gather(db, [str(home)], 0), Health(heartbeat_s=0))
+            return judge(gather.collect(db, [str(home)], 0), Health(heartbeat_s=0))
 
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         for reading_too in (False, True):

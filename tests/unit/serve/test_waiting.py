@@ -74,7 +74,7 @@ def line(ago_s: float) -> bytes:
 
 def waits_s(home: Path, database: Path) -> float:
     with SqliteConnection(str(database)) as db:
-        return gather.gather(db, [str(home)], time.time_ns() // 1_000_000).behind_s
+        return gather.collect(db, [str(home)], time.time_ns() // 1_000_000).behind_s
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_without_a_daemon(tmp_path: Path, appended: list[int], least: float, mos
     path = Rollout(seed=1).write(home, size=9_000)
     backfilled(home, database)
     with SqliteConnection(str(database)) as db:
-        assert gather.gather(db, [str(home)], 0).behind_bytes == 0
+        assert gather.collect(db, [str(home)], 0).behind_bytes == 0
     hours_ago(database, 5)
 
     with path.open("ab") as file:

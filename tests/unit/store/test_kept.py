@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.model.changes import Drop, Event, ItemRow, TurnRow
+from projector.model.changes import Event, ItemRow, Tombstone, TurnRow
 from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 from projector.store.rules.preserve import Content, Kept
 from projector.store.rules.preserve import kept as told_of
@@ -156,7 +156,7 @@ def test_what_an_event_told_stands_where_it_did_and_not_at_its_call() -> None:
         old.items[0]._replace(offset=Offset(101), ordinal=Ordinal(100), completed_wins=True)
     ]
     assert not stays.alone
-    assert stays.moved() == [Drop(old.items[0].uid, Offset(101))]
+    assert stays.moved() == [Tombstone(old.items[0].uid, Offset(101))]
 
 
 def event(kind: Any, turn_id: str | None, content: str) -> Event:
