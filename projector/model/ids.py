@@ -65,13 +65,13 @@ class RolloutName:
         )
 
 
-def owning_thread(rollout_id: RolloutId, named: ThreadId, claimed: ThreadId | None) -> ThreadId:
-    """Return the thread that a rollout belongs to, by its file's name and what its header claims.
+def is_named_for(path: str, thread_id: ThreadId) -> bool:
+    """Return True if a rollout's file has the name that a thread's files have.
 
-    Where the two differ it belongs to neither, and stands alone under its own id: as a further
-    file of either thread it would be the newest, and the thread's whole history.
+    Any other name says nothing, and counts as such a one.
     """
-    return named if claimed is None or claimed == named else ThreadId(rollout_id)
+    name = RolloutName.parse(path.rpartition("/")[2])
+    return name is None or name.thread_id == thread_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

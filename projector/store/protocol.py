@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from projector.model.ids import owning_thread
-
 # Part of the contract, but in a module of their own: `health` has time for no more.
 from projector.store.heartbeat import DaemonState as DaemonState  # noqa: PLC0414 - same
 from projector.store.heartbeat import Heartbeat as Heartbeat  # noqa: PLC0414 - for others too
@@ -55,8 +53,7 @@ class Batch:
     @property
     def thread_id(self) -> ThreadId:
         """Whose rollout it is."""
-        name = self.file.name
-        return owning_thread(name.rollout_id, name.thread_id, self.header.thread_id)
+        return self.header.thread_id or self.file.name.thread_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

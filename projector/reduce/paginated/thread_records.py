@@ -6,7 +6,7 @@ from projector.decode.acceptance.headers import SESSION_META
 from projector.decode.acceptance.lines import ordinal_taken
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
-from projector.model.ids import owning_thread
+from projector.model.ids import ThreadId
 from projector.reduce import header as headers
 from projector.reduce import thread
 from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
@@ -32,7 +32,8 @@ def begin(desk: ReducerContext, record: Object, payload: Object | None, place: P
         desk.numbers.begin(0 if base is None else base.end_ordinal)
     if not thread.may_copy(saved.header):
         saved.copied = False
-    owner = owning_thread(desk.rollout, desk.thread, saved.header.thread_id)
+    named = saved.header.thread_id in (None, desk.thread)
+    owner = desk.thread if named else ThreadId(desk.rollout)  # a stray file reverts nothing
     for kind, told in headers.events(saved.header, desk.rollout, owner):
         desk.event(kind, None, told, place, at_ms)
 

@@ -39,7 +39,7 @@ KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
     "refused_header": ("warning", "first lines that Codex refuses", ""),
     "other_thread": (
         "warning", "files whose headers name another thread than the files' names",
-        "They stand alone, and are of neither thread: give them back the names that they had",
+        "They are shown where the thread has no other file: give them back the names that they had",
     ),
     "not_utf8": ("warning", "bytes that are not UTF-8 were replaced", ""),
     "lone_surrogate": ("info", "half surrogate pairs were replaced", ""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from projector.model.ids import RolloutId, ThreadId
+from projector.model.ids import RolloutId, ThreadId, is_named_for
 from projector.store.check.compare import Difference, Field
 from projector.store.reading import Connection, Sql
 from projector.store.rules import lineage
@@ -48,7 +48,7 @@ _PARTS: Final = Sql(
     " AND r.rollout_id = p.rollout_id AND NOT r.elsewhere), rollout_id, upto, items, turns"
     " FROM _thread_parts AS p WHERE thread_id = :thread ORDER BY part",
 )
-_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position FROM _rollouts"
+_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position, path FROM _rollouts"
 _ROLLOUTS: Final = Sql(
     f"{_OF} WHERE thread_id = :thread ORDER BY rollout_id",
     f"{_OF} WHERE thread_id = :thread AND NOT elsewhere ORDER BY rollout_id",
@@ -137,9 +137,12 @@ def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Diff
         if states or parts:
             yield Difference(thread_id, None, "thread", (), "extra")
         return
-    for rollout_id, _, _, start in rollouts:
+    for rollout_id, _, _, start, _ in rollouts:
         yield from _start(db, links, rollout_id, start)
-    name = lineage.current((RolloutId(one), bool(there)) for one, there, _, _ in rollouts)
+    name = lineage.current(
+        lineage.Candidate(bool(there), is_named_for(path, thread_id), RolloutId(one))
+        for one, there, _, _, path in rollouts
+    )
     newest = links(name)
     assert newest is not None, name
     found = lineage.chain(newest, links)
@@ -148,8 +151,8 @@ def _thread(db: Connection, links: _Links, thread_id: ThreadId) -> Iterator[Diff
     else:
         fresh = (
             newest.rollout_id,
-            next(archived for one, _, archived, _ in rollouts if one == name),
-            int(not any(there for _, there, _, _ in rollouts)),
+            next(archived for one, _, archived, *_ in rollouts if one == name),
+            int(not any(there for _, there, *_ in rollouts)),
             int(found.end != "whole"),
             _repeated(db, thread_id),
         )

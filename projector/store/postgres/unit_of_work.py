@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from projector.model.changes import Anomaly, EventType, uid
-from projector.model.ids import Offset, RolloutId, ThreadId
+from projector.model.ids import Offset, RolloutId, ThreadId, is_named_for
 from projector.store.postgres import text as escapes
 from projector.store.postgres.apply import EventState
 from projector.store.postgres.feed_entries import FeedEntry
@@ -62,6 +62,12 @@ class Rollout:
     def start(self) -> int:
         """Position of its first byte."""
         return int(self.now["start_position"])
+
+    @property
+    def candidate(self) -> lineage.Candidate:
+        """What it is among the rollouts of its thread."""
+        named = is_named_for(self.now["path"], self.thread_id)
+        return lineage.Candidate(self.there, named, self.rollout_id)
 
     @property
     def there(self) -> bool:
@@ -289,7 +295,9 @@ class UnitOfWork:
             return False
         link = self.link(rollout_id)
         before = self.rollouts.get(thread.state.rollout_id)
-        if link is None or before is None or not (newest.there and before.there):
+        if link is None or before is None or newest.candidate < before.candidate:
+            return False
+        if not (newest.there and before.there):
             return False
         last = thread.parts[-1] if thread.parts else None
         if (
@@ -327,7 +335,7 @@ class UnitOfWork:
                 self._note(thread_id, None, archived=False, deleted=True)
             self.threads[thread_id] = Thread()
             return
-        name = lineage.current((row.rollout_id, row.there) for row in own)
+        name = lineage.current(row.candidate for row in own)
         newest = self.link(name)
         assert newest is not None, thread_id
         found = lineage.chain(newest, self.link)

@@ -4,7 +4,8 @@ Pure. A rollout may continue another one, its base, up to a cut. From a thread's
 back, base by base, goes the chain of its parts; oldest first, it is the thread's history.
 
 1. A thread's current rollout is the one with the greatest id among those on disk (all of them,
-   where none is left): ids are UUIDv7. Source: docs on files, 3.3.
+   where none is left): ids are UUIDv7. Source: docs on files, 3.3. A stray file, whose header names
+   the thread and whose name does not, counts where there is no other: it takes no thread over.
 2. The chain ends at a rollout without a base; at a base that is not here; at a base of another
    thread, where the rollout is attached to it (context for the model only, not shown); and at a
    rollout that lies on a cycle, whose base cannot be what it says.
@@ -71,13 +72,23 @@ class Chain(NamedTuple):
     end: End
 
 
-def current(rollout_ids: Iterable[tuple[RolloutId, bool]]) -> RolloutId:
-    """Pick a thread's current rollout from its rollouts; True with those that are on disk.
+class Candidate(NamedTuple):
+    """One of a thread's rollouts. The greatest is the current one (rule 1)."""
+
+    there: bool
+    """It is on disk."""
+    named: bool
+    """Its file has a name of the thread; False: a stray file."""
+    rollout_id: RolloutId
+
+
+def current(candidates: Iterable[Candidate]) -> RolloutId:
+    """Pick a thread's current rollout from its rollouts.
 
     Raises:
         ValueError: there are none.
     """
-    return max((there, rollout_id) for rollout_id, there in rollout_ids)[1]
+    return max(candidates).rollout_id
 
 
 def base_of(link: Link, lookup: Lookup) -> Link | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from projector.model.changes import Anomaly, EventType, uid
-from projector.model.ids import Offset, RolloutId, ThreadId, TurnId
+from projector.model.ids import Offset, RolloutId, ThreadId, TurnId, is_named_for
 from projector.store.rules import lineage
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Chain, Link
@@ -149,13 +149,17 @@ def _start_of(db: sqlite3.Connection, rollout: int) -> int:
 def _current(db: sqlite3.Connection, thread_id: ThreadId) -> tuple[RolloutId, bool] | None:
     """Find a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
     for which in ("AND gone_at_ms IS NULL", ""):
-        found = db.execute(
-            f"SELECT rollout_id FROM _rollouts WHERE thread_id = ? {which}"
-            " ORDER BY rollout_id DESC LIMIT 1",
+        stray = None
+        for name, path in db.execute(
+            f"SELECT rollout_id, path FROM _rollouts WHERE thread_id = ? {which}"
+            " ORDER BY rollout_id DESC",
             (thread_id,),
-        ).fetchone()
-        if found is not None:
-            return RolloutId(found[0]), bool(which)
+        ):
+            if is_named_for(path, thread_id):
+                return RolloutId(name), bool(which)
+            stray = stray or RolloutId(name)
+        if stray is not None:
+            return stray, bool(which)
     return None
 
 

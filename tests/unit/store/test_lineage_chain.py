@@ -76,8 +76,14 @@ def test_no_chain_is_deeper_than_the_bound() -> None:
 def test_the_greatest_id_on_disk_is_current_else_the_greatest() -> None:
     a, b, c = (RolloutId(name) for name in "abc")
 
-    assert lineage.current([(a, True), (b, True), (c, False)]) == b
-    assert lineage.current([(b, False), (a, False)]) == b
+    def current(*told: tuple[bool, bool, RolloutId]) -> RolloutId:
+        return lineage.current(map(lineage.Candidate._make, told))
+
+    assert current((True, True, a), (True, True, b), (False, True, c)) == b
+    assert current((False, True, b), (False, True, a)) == b
+    assert current((True, True, a), (True, False, b)) == a  # b: a stray file
+    assert current((False, True, a), (True, False, b)) == b
+    assert current((True, False, a), (True, False, b)) == b
 
 
 BASE = 2 << OFFSET_BITS
