@@ -6,8 +6,6 @@ import os
 import socket
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +17,13 @@ from projector.commands.threads import chosen_threads
 from projector.model.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from projector.model.ids import RolloutId
     from projector.model.settings import Settings
     from projector.run.progress import Progress, Summary
     from projector.run.rebuild import Rebuilt
-    from projector.store.sqlite.damaged_database import Salvaged
+    from projector.store.sqlite.renew_database import Renewal
 
 
 @click.command()
@@ -67,14 +68,14 @@ def rebuild(
             )
         if damage is not None:
             talk.note(f"{damage}; a new database is made beside it")
-            swapped = asyncio.run(_afresh(settings, path, talk))
+            summary, renewal = asyncio.run(_renew(settings, path, talk))
     finally:
         talk.finish()
-    faults = swapped.summary.faults if damage is not None else rebuilt.faults
+    faults = summary.faults if damage is not None else rebuilt.faults
     for fault in faults:
         output.tell(f"projector: {fault}")
     if damage is not None:
-        output.say(_told(path, swapped))
+        output.say(_told(path, summary, renewal))
     else:
         line = (
             f"{count(rebuilt.rollouts, 'rollout')}, {count(rebuilt.records, 'record')} projected"
@@ -131,73 +132,40 @@ async def _in_place(settings: Settings, thread: tuple[str, ...], talk: Progress)
     return done
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Swapped:
-    """A database that was made anew, and what became of the damaged one."""
-
-    summary: Summary
-    salvaged: Salvaged
-    kept: Path
-
-
-async def _afresh(settings: Settings, path: Path, talk: Progress) -> _Swapped:
-    """Make a new database beside a damaged one and put it in its place.
+async def _renew(settings: Settings, path: Path, talk: Progress) -> tuple[Summary, Renewal]:
+    """Replace a damaged database by a new one, projected from the rollouts on disk.
 
     Raises:
         AlreadyRunning: a daemon has it.
     """
-    import asyncio  # noqa: PLC0415 - see the package's docstring
-
-    from projector import __version__  # noqa: PLC0415
+    from projector import __version__  # noqa: PLC0415 - see the package's docstring
     from projector.run.backfill import backfill  # noqa: PLC0415
     from projector.run.file_catalog import FileCatalog  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
     from projector.store.protocol import Holder  # noqa: PLC0415
-    from projector.store.sqlite import damaged_database as salvage  # noqa: PLC0415
-    from projector.store.sqlite.guard import check, resolved  # noqa: PLC0415
-    from projector.store.sqlite.lock import hold  # noqa: PLC0415
+    from projector.store.sqlite.renew_database import renewed  # noqa: PLC0415
 
-    path = resolved(path)
-    check(path)
-
-    now = datetime.now(UTC)
-    now_ms = time.time_ns() // 1_000_000
     holder = Holder(
-        pid=os.getpid(), host=socket.gethostname(), version=__version__, started_at_ms=now_ms
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        version=__version__,
+        started_at_ms=time.time_ns() // 1_000_000,
     )
-    lock = hold(path, holder)
-    new = path.with_name(path.name + ".new")
-    kept = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
-    try:
-        _remove(new)
-        url = f"sqlite:///{new}"
-        await (await open_store(url)).close()  # its tables, nothing in them
-        look = await asyncio.to_thread(FileCatalog(settings.codex_homes).everything)
-        saved = salvage.salvage(path, new, look.files.keys(), now_ms)
-        store = await open_store(url)
-        try:
-            summary = await backfill(store, settings, selection=(), progress=talk)
-        finally:
-            await store.close()
-        damaged = salvage.keep_numbers(path, new, saved.numbers)
-        saved = saved._replace(damaged=tuple(dict.fromkeys((*saved.damaged, *damaged))))
-        salvage.swap(path, new, kept)
-    finally:
-        _remove(new)
-        os.close(lock)
-    return _Swapped(summary=summary, salvaged=saved, kept=kept)
+    catalog = FileCatalog(settings.codex_homes)
+
+    def on_disk() -> Collection[RolloutId]:
+        """List the rollouts, once the database is locked."""
+        return catalog.everything().files.keys()
+
+    async with renewed(path, holder, on_disk) as renewal:
+        summary = await backfill(renewal.store, settings, selection=(), progress=talk)
+    return summary, renewal
 
 
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal", ".feed"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _told(path: Path, swapped: _Swapped) -> str:
+def _told(path: Path, summary: Summary, renewal: Renewal) -> str:
     from projector.model.humanize import count  # noqa: PLC0415 - see the package's docstring
 
-    saved = swapped.salvaged
-    lines = [f"{path}: made anew: {swapped.summary.line()}"]
+    saved = renewal.salvaged
+    lines = [f"{path}: made anew: {summary.line()}"]
     if saved.rollouts:
         lines.append(
             f"saved from the damaged file: {count(saved.rollouts, 'rollout')} without a file,"
@@ -205,5 +173,5 @@ def _told(path: Path, swapped: _Swapped) -> str:
         )
     if saved.damaged:
         lines.append(f"not all could be read of: {', '.join(saved.damaged)}")
-    lines.append(f"the damaged file is kept: {swapped.kept}")
+    lines.append(f"the damaged file is kept: {renewal.damaged_path}")
     return "\n".join(lines)

@@ -223,7 +223,7 @@ def test_doubt_outlives_the_process_that_had_it(tmp_path: Path, database: Where)
     backfilled(tmp_path / "home", database)
     sed(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projector.run.scheduler.Rounds.check", lambda *_: asyncio.sleep(0))
+        patch.setattr("projector.run.scheduler.Scheduler.check", lambda *_: asyncio.sleep(0))
         backfilled(tmp_path / "home", database)
     assert SECRET.decode() in str(shown(database)), "it was compared: this test shows nothing"
 

@@ -19,21 +19,21 @@ from tests.service.manager import managed
 #: No work is ever done: the loop of asyncio turns, that of the daemon does not.
 HUNG = """
 import asyncio
-from projector.run.scheduler import Rounds
+from projector.run.scheduler import Scheduler
 async def hang(self):
     await asyncio.Event().wait()
-Rounds.round = hang
+Scheduler.round = hang
 """
 
 #: Each piece of a rollout takes its time.
 SLOW = """
 import asyncio
-from projector.run.tailer import Tail
-batch = Tail._batch
+from projector.run.tailer import Tailer
+batch = Tailer._batch
 async def slow(self, *arguments):
     await asyncio.sleep(0.2)
     return await batch(self, *arguments)
-Tail._batch = slow
+Tailer._batch = slow
 """
 
 
