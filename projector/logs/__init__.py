@@ -1,1 +1,1 @@
-"""What is logged (`events`) and how it is written (`render`)."""
+"""Log events (`events`) and their formats (`render`)."""

@@ -1,9 +1,9 @@
-"""Every event that we log, by name. How it is rendered: `log_lines.py`.
+"""Every log event, by name. Formats: `render.py`.
 
-An event is `noun.verb_in_past`; its level follows from its name. Its fields carry their units in
-their names (`from_byte`, `ms`). Never is a word of a thread logged: ids, paths, places, numbers
-and the reasons of errors only. `debug` is for a line a batch, `info` for what an operator did or
-would ask about, `warning` for what heals by itself, `error` for what a person must mend.
+An event is `noun.verb_in_past`; its level follows from its name. Field names carry their units
+(`from_byte`, `ms`). The content of a thread is never logged: only ids, paths, positions, numbers
+and the reasons of errors. `debug` is one line per batch, `info` is for what an operator did or
+would ask about, `warning` for what recovers by itself, `error` for what a person must fix.
 """
 
 from __future__ import annotations
@@ -29,54 +29,54 @@ Name = Literal[
 
 
 class Known(NamedTuple):
-    """An event that may be logged."""
+    """Level and meaning of an event."""
 
     level: Level
     meaning: str
 
 
-#: All events, with their level and what they tell.
+#: All events, with their level and meaning.
 EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
-    "daemon.started":         Known("info",    "it has the database and begins to catch up"),
-    "daemon.caught_up":       Known("info",    "all that was there at the start is projected"),
-    "daemon.stopped":         Known("info",    "what was read is committed, the daemon leaves"),
-    "backfill.finished":      Known("debug",   "a one-shot run is at its end"),
-    "store.lost":             Known("warning", "the database cannot be written; tried again"),
-    "store.unavailable":      Known("error",   "for a minute by now; `health` says so, too"),
+    "daemon.started":         Known("info",    "the database is open; catching up begins"),
+    "daemon.caught_up":       Known("info",    "everything present at the start is projected"),
+    "daemon.stopped":         Known("info",    "everything read is committed; the daemon exits"),
+    "backfill.finished":      Known("debug",   "a one-shot run has finished"),
+    "store.lost":             Known("warning", "the database cannot be written; retrying"),
+    "store.unavailable":      Known("error",   "not writable for a minute; `health` reports it"),
     "store.recovered":        Known("info",    "the database can be written again"),
-    "store.reopened":         Known("warning", "another database was there; filled from the start"),
-    "store.checkpoint_moved": Known("warning", "another writer moved it; read anew from there"),
-    "home.missed":            Known("warning", "a CODEX_HOME is not there or cannot be listed"),
-    "home.found":             Known("info",    "a CODEX_HOME that was missed can be listed"),
-    "names.skipped":          Known("warning", "session_index.jsonl cannot be read, or not whole"),
-    "watch.started":          Known("info",    "news is waited for: by file events or by scans"),
-    "watch.fell_back":        Known("warning", "no file events can be had; scans find what is new"),
-    "scan.finished":          Known("debug",   "all sizes have been compared"),
-    "rollout.replaced":       Known("warning", "not what it was; projected anew"),
-    "rollout.vanished":       Known("info",    "its file is gone"),
-    "rollout.set_aside":      Known("error",   "cannot be read; the others go on"),
-    "rollout.failed":         Known("error",   "a fault of this program; set aside, report it"),
-    "rollout.back":           Known("info",    "set aside before, can be read again"),
-    "rollout.rebuilt":        Known("debug",   "projected anew, as it was asked for"),
-    "batch.committed":        Known("debug",   "rows and checkpoint are in the database"),
-    "settings.reloaded":      Known("info",    "SIGHUP: what is different holds from now on"),
-    "settings.refused":       Known("error",   "SIGHUP: they are wrong; the old ones hold"),
-    "settings.left":          Known("warning", "SIGHUP: these hold after the next start only"),
-    "endpoint.opened":        Known("info",    "the endpoint listens"),
-    "endpoint.failed":        Known("error",   "the endpoint cannot listen; all else goes on"),
-    "endpoint.refused":       Known("warning", "what was asked for is not; told once an hour"),
-    "textfile.failed":        Known("error",   "metrics cannot be written; all else goes on"),
-    "feed.pruned":            Known("debug",   "changes older than wanted went out of the feed"),
+    "store.reopened":         Known("warning", "it is another database; filled from the start"),
+    "store.checkpoint_moved": Known("warning", "another writer advanced it; resuming from there"),
+    "home.missed":            Known("warning", "a CODEX_HOME is missing or cannot be listed"),
+    "home.found":             Known("info",    "a CODEX_HOME reported missing is readable again"),
+    "names.skipped":          Known("warning", "session_index.jsonl unreadable or read in part"),
+    "watch.started":          Known("info",    "watching for changes by file events or scans"),
+    "watch.fell_back":        Known("warning", "no file events; changes are found by scans"),
+    "scan.finished":          Known("debug",   "a full scan of all files is complete"),
+    "rollout.replaced":       Known("warning", "content replaced; projected again from its start"),
+    "rollout.vanished":       Known("info",    "its file no longer exists"),
+    "rollout.set_aside":      Known("error",   "cannot be read; other rollouts continue"),
+    "rollout.failed":         Known("error",   "a bug in this program; skipped, please report it"),
+    "rollout.back":           Known("info",    "readable again after rollout.set_aside"),
+    "rollout.rebuilt":        Known("debug",   "projected again on request"),
+    "batch.committed":        Known("debug",   "rows and checkpoint are committed"),
+    "settings.reloaded":      Known("info",    "SIGHUP: changed settings are in effect"),
+    "settings.refused":       Known("error",   "SIGHUP: invalid settings; the old ones stay"),
+    "settings.left":          Known("warning", "SIGHUP: these take effect after a restart"),
+    "endpoint.opened":        Known("info",    "the endpoint is listening"),
+    "endpoint.failed":        Known("error",   "the endpoint cannot listen; the rest runs on"),
+    "endpoint.refused":       Known("warning", "requests refused; logged once an hour"),
+    "textfile.failed":        Known("error",   "metrics cannot be written; the rest runs on"),
+    "feed.pruned":            Known("debug",   "changes older than feed.keep_days were deleted"),
 })  # fmt: skip
 
-#: What one-shot commands tell at their end, in lines of their own.
+#: Events that one-shot commands report themselves when they finish.
 ONE_SHOT: Final[frozenset[Name]] = frozenset({"rollout.set_aside", "home.missed"})
 
 _WEIGHT: Final[Mapping[Level, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class _Choice:
-    """What `configure` was told, and the logger made of it once there is a line to write."""
+    """The arguments of `configure`, and the logger, created at the first line."""
 
     def __init__(self, level: Level, form: Format, told: frozenset[Name] = frozenset()) -> None:
         self.weight = _WEIGHT[level]
@@ -99,16 +99,19 @@ _chosen = _Choice("info", "auto")
 def configure(
     level: Level = "info", form: Format = "auto", *, told: frozenset[Name] = frozenset()
 ) -> None:
-    """Set up logging for the process; called by the command line, and when settings change.
+    """Set up logging for the process; called by the command line and when settings change.
 
-    `told`: events that are not logged, because the command itself tells of them at its end.
+    `told`: events that are not logged, because the command itself reports them when it finishes.
     """
     global _chosen  # noqa: PLW0603 - a process has one log
     _chosen = _Choice(level, form, told)
 
 
 def event(name: Name, /, *, exc: BaseException | None = None, **fields: str | float | None) -> None:
-    """Log an event of `EVENTS` at its level. `exc`: its trace becomes the field `exception`."""
+    """Log an event of `EVENTS` at its level.
+
+    The traceback of `exc` becomes the field `exception`.
+    """
     level = EVENTS[name].level
     if _WEIGHT[level] < _chosen.weight or name in _chosen.told:
         return

@@ -1,8 +1,8 @@
-r"""How events are rendered: for people, for machines, for systemd's journal.
+r"""Formats of log lines: for people, for machines, for systemd's journal.
 
-Whatever the fields hold, a line comes of it, and nothing in it moves a terminal: a path may have
-bytes that are no UTF-8, and its names may have been chosen to do harm. What cannot be written is
-spelled with a backslash, as `\xff`.
+Every set of fields gives a valid line without terminal control characters: a path may contain bytes
+that are not UTF-8, and names may be hostile. Bytes that cannot be written are escaped with a
+backslash, as `\xff`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from projector.model.settings import Format
 #: Levels by the priorities of syslog (RFC 5424).
 _PRIORITY: Final[Mapping[str, int]] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 
-#: Halves of surrogate pairs, which no encoding can write. Python makes some of bytes in paths.
+#: Halves of surrogate pairs, which no encoding can write. Python makes them from bytes in paths.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-#: What a terminal obeys in place of showing it, but for ends of lines and tabs.
+#: Terminal control characters, except line ends and tabs.
 _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
-#: The same in JSON, which escapes the first of them itself.
+#: The same in JSON, which itself escapes the C0 characters.
 _CONTROL_IN_JSON: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-#: The byte 0x80 in a path, as Python has it in a text.
+#: The byte 0x80 in a path, as Python represents it in a string.
 _FIRST_BYTE: Final = 0xDC80
 _LAST_BYTE: Final = 0xDCFF
 _LONGEST_INT: Final = 64
@@ -40,10 +40,10 @@ Fields = MutableMapping[str, Any]
 
 
 class _Stderr:
-    """Standard error as it is when a line is written: a progress bar may stand before it."""
+    """Standard error, looked up for each line: a progress bar may have replaced it."""
 
     def msg(self, line: str) -> None:
-        with suppress(OSError, ValueError):  # a full disk or nobody who reads it: the work goes on
+        with suppress(OSError, ValueError):  # a full disk or a closed pipe does not stop the work
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 
@@ -51,7 +51,7 @@ class _Stderr:
 
 
 def logger(form: Format) -> Any:
-    """Give what writes a line for each event that it is told: `logger.info(name, **fields)`."""
+    """Return a logger that writes one line per event: `logger.info(name, **fields)`."""
     return structlog.wrap_logger(
         _Stderr(),
         processors=_renderers(form),
@@ -85,7 +85,7 @@ def _renderers(form: Format) -> list[structlog.typing.Processor]:
 
 
 def _redacted(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Hide secrets in all fields; the event's name is ours."""
+    """Redact secrets in all fields; the event name is a constant."""
     return {
         name: redact(value) if isinstance(value, str) and name != "event" else value
         for name, value in fields.items()
@@ -93,7 +93,7 @@ def _redacted(_logger: object, _method: str, fields: Fields) -> Fields:
 
 
 def to_journal(stream: TextIO, variable: str) -> bool:
-    """Whether a stream goes to systemd's journal: `$JOURNAL_STREAM` is its device and inode."""
+    """True if a stream goes to systemd's journal: `$JOURNAL_STREAM` is its device and inode."""
     try:
         facts = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -110,12 +110,12 @@ def _json_escaped(found: re.Match[str]) -> str:
 
 
 def _writable(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Make every value one that can be written in each form."""
+    """Convert every value to one that can be written in each format."""
     return {_spelled(str(name)): _plain(value) for name, value in fields.items()}
 
 
 def _harmless(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Spell control characters, which a terminal would obey."""
+    """Escape control characters."""
     return {
         name: _CONTROL.sub(_backslashed, value) if isinstance(value, str) else value
         for name, value in fields.items()
@@ -126,7 +126,7 @@ def _plain(value: object) -> str | float | None:
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        # As a text in hex: JSON has no room for it, and Python refuses thousands of digits.
+        # As hexadecimal text: JSON has no type for it, and Python refuses thousands of digits.
         return value if value.bit_length() < _LONGEST_INT else f"{value:#x}"
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
@@ -152,6 +152,6 @@ _LOGFMT: Final = structlog.processors.LogfmtRenderer()
 
 
 def _as_journal(logger: Any, method: str, fields: Fields) -> str:
-    """Render priority, event and fields; the journal knows the time itself."""
+    """Format priority, event and fields; the journal adds the time itself."""
     name, level = fields.pop("event"), fields.pop("level")
     return f"<{_PRIORITY[level]}>{name} {_LOGFMT(logger, method, fields)}".rstrip()

@@ -1,1 +1,1 @@
-"""Words that every other module may import. Pure."""
+"""Vocabulary that every other module may import: ids, rows, settings, errors. Pure."""

@@ -1,6 +1,7 @@
-"""What the store is told: rows, their globally unique ids, and the changes of a batch.
+"""Rows, their globally unique ids, and the changes that make up one batch.
 
-Pure. Times of turns are seconds and of items milliseconds since 1970, as in Codex's own tables.
+Pure. Times of turns are in seconds and of items in milliseconds since 1970, as in Codex's own
+tables.
 """
 
 from __future__ import annotations
@@ -15,30 +16,29 @@ import orjson
 
 from projector.model.ids import ItemId, Offset, Ordinal, RolloutId, ThreadId, TurnId
 
-#: Namespace of every uid. Part of the public face: it never changes.
+#: Namespace of every uid. Public and permanent: it never changes.
 UID_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "codex-projector:uid")
 
 _SEED = UID_NAMESPACE.bytes
 
-#: Counts of tokens end here, so that sums of many stay below 63 bits: beyond, SQLite makes them
-#: floats, which its columns refuse. No count that was ever true is near it.
+#: Greatest token count that is stored: sums of many stay below 63 bits. Beyond that SQLite turns
+#: them into floats, which its columns refuse. No real count comes near it.
 MOST_TOKENS: Final = 1 << 52
 
-#: From this many bytes on, a line or snapshot is copied as seldom as can be.
+#: Lines and snapshots of at least this many bytes are copied as rarely as possible.
 LONG: Final = 1024 * 1024
 
 
 def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str | int) -> bytes:
-    """Give the 16 bytes of a UUIDv5 made from the data alone.
+    """Return the 16 bytes of a UUIDv5 computed from the data alone.
 
     The name hashed under `UID_NAMESPACE` is the JSON array `[kind, *name]` without spaces, in
-    UTF-8: for a turn `["turn", rollout_id, turn_id]`, for an item
-    `["item", rollout_id, turn_id, item_id]`, for a realtime item
-    `["realtime", rollout_id, item_id]`, for a lifecycle event
-    `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage
-    `["usage", rollout_id, byte offset]`. An event that no record tells of (archived, unarchived,
-    deleted, renamed) is the thread's n-th of its type: `["event", thread_id, type, "", "n"]`, with
-    n as a string, counted from "0". One that is told again, for a migration dropped its record
+    UTF-8: for a turn `["turn", rollout_id, turn_id]`, for an item `["item", rollout_id, turn_id,
+    item_id]`, for a realtime item `["realtime", rollout_id, item_id]`, for a lifecycle event
+    `["event", rollout_id, type, turn_id or "", byte offset]` and for a token usage `["usage",
+    rollout_id, byte offset]`. An event without a record of its own (archived, unarchived, deleted,
+    renamed) is the thread's n-th of its type: `["event", thread_id, type, "", "n"]`, with n as a
+    string, counted from "0". An event that is written again because a migration dropped its record
     (`store/rules/preserve.py`): `["event", hex digits of its uid, "again"]`.
     """
     made = bytearray(
@@ -50,7 +50,7 @@ def uid(kind: Literal["turn", "item", "realtime", "event", "usage"], *name: str 
 
 
 def uids(kind: Literal["item", "usage"], rollout_id: RolloutId) -> Callable[..., bytes]:
-    """Give a function that does what `uid` does for many rows of one kind and one rollout."""
+    """Return a faster `uid` for many rows of one kind and one rollout."""
     begun = hashlib.sha1(
         _SEED + orjson.dumps((kind, rollout_id))[:-1] + b",", usedforsecurity=False
     )
@@ -72,17 +72,17 @@ _VARIANT: Final = tuple(bytes((byte & 0x3F | 0x80,)) for byte in range(256))
 
 
 Status = Literal["inProgress", "completed", "failed", "interrupted"]
-#: Where an item comes from: Codex's own snapshot, an event, or the model's call rebuilt.
+#: Origin of an item: Codex's own snapshot, an event, or a reconstruction from the model's call.
 Provenance = Literal["snapshot", "event", "response_item"]
 
 
 class TurnRow(NamedTuple):
-    """A turn, whole: it replaces the row of the same uid."""
+    """A whole turn; it replaces the row that has the same uid."""
 
     uid: bytes
     turn_id: TurnId
     offset: Offset
-    """Of the line that made the row."""
+    """Byte offset of the line that made the row."""
     ordinal: Ordinal | None
     """None in legacy rollouts, which have no ordinals."""
     status: Status
@@ -94,7 +94,7 @@ class TurnRow(NamedTuple):
     final_agent_item_id: ItemId | None
     end_ordinal: Ordinal | None
     end_offset: Offset | None
-    """Just behind the line that ended the turn."""
+    """Byte offset after the line that ended the turn."""
     root_turn_id: TurnId | None
     model: str | None = None
     owner: int | None = None
@@ -104,13 +104,14 @@ class TurnRow(NamedTuple):
 
 
 class ItemRow(NamedTuple):
-    """One record of an item: the first makes the row, later ones of the same uid update it.
+    """One record of an item.
 
-    On an update `json`, `type`, `updated_ordinal`, `provenance` are replaced; `started_at_ms` and
-    `completed_at_ms` fill what is still NULL; the place and `created_at_ms` stay
-    (docs: paginated rollouts, repeated items). With `completed_wins`, a new `completed_at_ms`
-    replaces the old one (legacy: the last line that changed the item). A tombstone that is put
-    again is no update: it lives again as if it were new, place and times included.
+    The first record inserts the row, later ones with the same uid update it. On an update `json`,
+    `type`, `updated_ordinal`, `provenance` are replaced; `started_at_ms` and `completed_at_ms` are
+    filled while they are NULL; position and `created_at_ms` stay (docs: paginated rollouts,
+    repeated items). With `completed_wins`, a new `completed_at_ms` replaces the old one (legacy:
+    the last line that changed the item). Writing a tombstoned item is an insert, not an update: it
+    becomes living again with a new position and new times.
     """
 
     uid: bytes
@@ -123,23 +124,30 @@ class ItemRow(NamedTuple):
     completed_at_ms: int | None
     type: str
     json: str | bytes
-    """The snapshot: a `ThreadItem` of the app-server protocol. Bytes are UTF-8: text would be made
-    of them only to be written as bytes again, and a long one would take four times the memory."""
+    """The snapshot: a `ThreadItem` of the app-server protocol.
+
+    Bytes are UTF-8 and are not decoded: that would only be encoded again, and takes four times the
+    memory of a long item.
+    """
     provenance: Provenance = "snapshot"
     owner: int | None = None
     completed_wins: bool = False
     status: str | None = None
-    """Of a command, as in its snapshot; None: look there."""
+    """Status of a command, as in its snapshot; None: read it from `json`."""
     shown: dict[str, Any] | None = None
-    """The snapshot, as whoever reads `json` would get it; None: read it. It is the reducer's, and
-    stays in its process."""
+    """The snapshot as decoded from `json`; None: decode `json`.
+
+    Owned by the reducer; never leaves the process.
+    """
     words: bytes | None = None
-    """What full-text search finds it by (`Batch.indexing`), in UTF-8; None: to be made from the
-    snapshot."""
+    """Text for full-text search (`Batch.indexing`), in UTF-8.
+
+    None: extract it from the snapshot.
+    """
 
 
 class RealtimeRow(NamedTuple):
-    """A realtime item. The first record of an id makes the row; later ones change nothing."""
+    """A realtime item. The first record of an id inserts the row; later ones change nothing."""
 
     uid: bytes
     item_id: ItemId
@@ -151,9 +159,9 @@ class RealtimeRow(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """What one model response cost. One row a record that reports it; repeated lines keep one.
+    """Tokens used by one model response: one row per record that reports them.
 
-    No count is beyond `MOST_TOKENS`. Source: `reduce/tokens.py`.
+    Repeated lines give one row. No count exceeds `MOST_TOKENS`. Source: `reduce/tokens.py`.
     """
 
     uid: bytes
@@ -171,7 +179,7 @@ class UsageRow(NamedTuple):
     cache_write_input_tokens: int | None = None
     """None: not told."""
     service_tier: str | None = None
-    """As the record says, else the thread's settings; None: neither does."""
+    """From the record, else from the thread's settings; None: in neither."""
 
 
 EventType = Literal[
@@ -182,7 +190,7 @@ EventType = Literal[
 
 
 class Event(NamedTuple):
-    """A lifecycle event, written in the transaction that changes the state it tells of."""
+    """A lifecycle event, written in the same transaction as the state change that it reports."""
 
     uid: bytes
     type: EventType
@@ -190,11 +198,11 @@ class Event(NamedTuple):
     payload: str
     """JSON object."""
     recorded_at_ms: int | None
-    """Time of the record; None where it has none that can be read."""
+    """Time of the record; None if it has no readable time."""
 
 
 class Anomaly(NamedTuple):
-    """A place in a rollout that could not be read as written. Never quotes content."""
+    """A byte range of a rollout that could not be read as written. Never quotes content."""
 
     kind: str
     offset: Offset
@@ -203,18 +211,24 @@ class Anomaly(NamedTuple):
 
 
 class RollbackFrame(NamedTuple):
-    """Legacy: a user boundary that a rollback may pop. One of the same key replaces it."""
+    """Legacy: a user boundary that a rollback may pop.
+
+    A later frame with the same key replaces it.
+    """
 
     key: int
-    """Byte offset of the first record that it owns; grows along the file.
+    """Byte offset of the first record that the frame owns; grows along the file.
 
-    That of the turn's start, if the boundary is the first one in its turn. A row's owner is an
-    offset, too: that of the record that made it, or the key of the frame of the turn that this
-    record named. So what was made between a turn's start and its boundary is the frame's.
+    If the boundary is the first one of its turn, this is the offset of the turn's start. The owner
+    of a row is an offset too: of the record that made it, or the key of the frame whose turn the
+    record named. So the frame owns what was made between the start of a turn and its boundary.
     """
     turn_id: TurnId | None
-    """The turn started last when it opened: records that name it belong to this frame. Without
-    one the implicit turn that the user's message opened, once it has."""
+    """The turn started last when the frame opened.
+
+    Records that name this turn belong to the frame. Without one: the implicit turn opened by the
+    user's message, as soon as it exists.
+    """
     before: str | None
     """JSON: the active turn before the first record that the frame owns."""
     popped: bool = False
@@ -229,12 +243,12 @@ class Own(NamedTuple):
 
 
 class TombstoneFrames(NamedTuple):
-    """Legacy rollback: tombstones for the living rows of frames `owner_from` and later.
+    """Legacy rollback: write tombstones for the living rows of frames `owner_from` and later.
 
-    The frames are marked popped. A surviving turn whose `end_owner` is one of theirs is
-    `inProgress` again, without `completed_at`, `duration_ms`, `error_json` and end place.
-    A row that is put again under the same uid lives again. Changes before and after a `Bury`
-    are never reordered across it.
+    The frames are marked popped. A surviving turn whose `end_owner` is one of these frames becomes
+    `inProgress` again, without `completed_at`, `duration_ms`, `error_json` and end position. A row
+    that is written again under the same uid becomes living again. Changes before and after a
+    `TombstoneFrames` are never reordered across it.
     """
 
     at: Offset
@@ -242,9 +256,9 @@ class TombstoneFrames(NamedTuple):
 
 
 class Tombstone(NamedTuple):
-    """Takes one turn or item out of the history: a call that turned out never to have run.
+    """Remove one turn or item from the history: a call that turned out never to have run.
 
-    Cheap for one of the rollout's newest rows, as those of `Own` are too.
+    Cheap for one of the rollout's newest rows, as with `Own`.
     """
 
     uid: bytes
@@ -252,11 +266,11 @@ class Tombstone(NamedTuple):
 
 
 class RetractCounts(NamedTuple):
-    """Tombstones for the usage rows that token counts of a turn made: it has records of its own.
+    """Write tombstones for usage rows derived from a turn's token counts.
 
-    Those are the living rows of the rollout without a response id, before `before`, of this turn;
-    and those without a turn from `since` on. Changes of usage before and after it are never
-    reordered across it.
+    The turn has usage records of its own. Affects the rollout's living rows without a response id,
+    before `before`: rows of this turn, and rows without a turn from `since` on. Changes of usage
+    before and after it are never reordered across it.
     """
 
     turn_id: TurnId
@@ -265,7 +279,7 @@ class RetractCounts(NamedTuple):
 
 
 class NameUsage(NamedTuple):
-    """Gives a model to the usage rows before an offset that have none.
+    """Set the model of usage rows before an offset that have none.
 
     Changes of usage before and after it are never reordered across it.
     """
@@ -282,28 +296,33 @@ Change = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRef:
-    """What a rollout continues: the records of another one before a cut."""
+    """The base of a rollout.
+
+    The records of another rollout before a cut, which this one continues.
+    """
 
     rollout_id: RolloutId
     end_ordinal: Ordinal
-    """Of the first record that is not inherited."""
+    """Ordinal of the first record that is not inherited."""
     end_offset: Offset
-    """Just behind the last record that is."""
+    """Byte offset after the last inherited record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionHeader:
-    """What the first session_meta says of the rollout; without one, what the file name says."""
+    """The rollout's header, from its first session_meta; without one, from the file name."""
 
     mode: Literal["paginated", "legacy"]
     thread_id: ThreadId | None = None
-    """Whose rollout it is; None: it does not say, the file name does. Codex lists a rollout under
-    this id even where its name has another one."""
+    """Thread that the rollout belongs to; None: not in the header, use the file name.
+
+    Codex lists a rollout under this id even if its file name has another one.
+    """
     base: BaseRef | None = None
     attached: bool = False
-    """The base is context for the model only; not shown."""
+    """True if the base is context for the model only and is not shown."""
     subagent_start_ordinal: Ordinal | None = None
-    """Records below it are a copy of the parent's."""
+    """Records below this ordinal are a copy of the parent's."""
     created_at_ms: int | None = None
     source: str | None = None
     """The string, or the object as compact JSON."""
@@ -319,10 +338,10 @@ class SessionHeader:
 
 @dataclass(slots=True, kw_only=True)
 class ThreadMetadata:
-    """What the records so far say of the thread; the newest wins. Part of the reducer's state.
+    """Metadata of the thread from the records so far; the newest value wins.
 
-    Source: docs on files, section 4 (state_5.sqlite `threads`), where "rebuilt" and "live"
-    differ over the visible history.
+    Part of the reducer's state. Source: docs on files, section 4 (state_5.sqlite `threads`), where
+    "rebuilt" and "live" differ over the visible history.
     """
 
     cwd: str | None = None
@@ -333,23 +352,26 @@ class ThreadMetadata:
     git_sha: str | None = None
     git_origin_url: str | None = None
     preview: str | None = None
-    """First user message with text, in this rollout; "[Image]" for one with only images."""
+    """First user message with text in this rollout; "[Image]" for a message with images only."""
     preview_offset: int | None = None
-    """Where it was said: behind a cut it is no preview of what continues this rollout."""
+    """Byte offset of the preview's message.
+
+    After a cut it is no preview for continuing rollouts.
+    """
     goal: str | None = None
     """Objective of the first goal: the preview of a thread without a user message."""
     name: str | None = None
-    """As the rollout itself says (old legacy rollouts only)."""
+    """Name stored in the rollout itself (old legacy rollouts only)."""
     reported_total_tokens: int | None = None
     """`total_token_usage.total_tokens` of the last token_count."""
     updated_at_ms: int | None = None
-    """Time of the last record with a readable time."""
+    """Time of the last record that has a readable time."""
     last_turn_at_ms: int | None = None
     """Time of the last record that started a turn."""
 
 
 class Message(NamedTuple):
-    """A user or agent message of a turn, as far as the turn's row depends on it."""
+    """A user or agent message of a turn, reduced to what the turn's row depends on."""
 
     item_id: ItemId
     ordinal: Ordinal | None
@@ -359,17 +381,20 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTurn:
-    """What the store has of a turn."""
+    """The stored state of a turn."""
 
     row: TurnRow | None
-    """None: it has items only, or nothing."""
+    """None: the turn has items only, or nothing."""
     buried: bool = False
     messages: tuple[Message, ...] = ()
-    """All its items by place, also those that count for nothing; none of a turn that has ended."""
+    """All items of the turn in order of position, also those with empty `counts`.
+
+    Empty if the turn has ended.
+    """
 
 
 class StoredItem(NamedTuple):
-    """What the store has of an item: enough to go on with it."""
+    """The stored state of an item, enough to continue it."""
 
     uid: bytes
     turn_id: TurnId
@@ -385,28 +410,28 @@ class StoredItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """What a reducer must know of earlier rows before it can take the next records."""
+    """Earlier rows that a reducer needs before it can apply the next records."""
 
     turns: frozenset[TurnId] = frozenset()
     items: frozenset[ItemId] = frozenset()
-    """By item id, in any turn."""
+    """Item ids, looked up in every turn."""
     frames: int = 0
-    """How many of the newest frames that are not popped."""
+    """Number of newest frames that are not popped."""
     frames_of: frozenset[TurnId] = frozenset()
-    """The newest frame of each of these turns, popped or not."""
+    """Turns whose newest frame is needed, popped or not."""
 
     def __bool__(self) -> bool:
-        """Whether anything is wanted."""
+        """True if anything is needed."""
         return bool(self.turns or self.items or self.frames or self.frames_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupResult:
-    """The store's answer to `Wants`. What is not in it does not exist."""
+    """The store's answer to a `Lookup`. Rows that are not in it do not exist."""
 
     turns: dict[TurnId, StoredTurn] = field(default_factory=dict)
     items: dict[ItemId, tuple[StoredItem, ...]] = field(default_factory=dict)
-    """By place."""
+    """In order of position."""
     frames: tuple[RollbackFrame, ...] = ()
     """Newest first."""
     frames_of: dict[TurnId, RollbackFrame] = field(default_factory=dict)

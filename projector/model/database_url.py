@@ -4,9 +4,9 @@ A database is a SQLite file, `sqlite:///path`, or a PostgreSQL server: a URI `po
 libpq's keyword form `host=... dbname=...`, which `normalized` turns into a URI.
 
 What follows is libpq's own algorithm (conninfo_uri_parse_options and conninfo_parse in
-fe-connect.c), held against the installed libpq by a property test: a password that is cut
-elsewhere than where libpq cuts it would be shown in part. It is not asked itself because URLs are
-checked and shown without the extra `postgres`, too.
+fe-connect.c), compared with the installed libpq by a property test: a password delimited
+differently from libpq would be shown in part. libpq itself is not called because URLs are also
+checked and shown without the extra `postgres`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 SQLITE: Final = "sqlite:///"
 #: Prefix of a PostgreSQL URI.
 POSTGRES: Final = "postgresql://"
-#: Stands where a password stood.
+#: Replaces a password in output.
 HIDDEN: Final = "***"
 
-#: Options of libpq whose values are no secrets. All others are hidden: also misspelt ones.
+#: libpq options whose values are not secret. All others are hidden, also misspelt ones.
 HARMLESS: Final = frozenset(
     """
     application_name channel_binding client_encoding connect_timeout dbname
@@ -47,17 +47,17 @@ _KEYWORD: Final = re.compile(
     r"""\s*([^\s=]*)\s*=\s*(?:'((?:\\.|[^'\\])*)'|((?:\\.|[^\s'\\])(?:\\.|[^\s\\])*)?\\?)""",
     re.DOTALL | re.ASCII,
 )
-#: What isspace(3) takes for a blank.
+#: Characters that isspace(3) treats as blank.
 _BLANKS: Final = " \t\n\v\f\r"
 _KEYWORD_FORM: Final = re.compile(r"\s*[A-Za-z_]\w*\s*=", re.ASCII)
 _CODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _BAD_CODE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _PORTS: Final = re.compile(r"[0-9]*(?:,[0-9]*)*")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]")
-#: A path that holds nothing in which a password could stand.
+#: A path without any part that could be a password.
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?/[^\s:@=?&%#]*|[^\s:@=?&%#/]+(?:/[^\s:@=?&%#]*)?")
 _DATABASE_NAME: Final = re.compile(r"\.(?:db|sqlite|sqlite3)$|/")
-#: Host, port and database without a user: no password either.
+#: Host, port and database without a user, so without a password.
 _HOST_AND_NAME: Final = re.compile(r"[\w.-]+(?::\d+)?(?:/[\w.-]*)?", re.ASCII)
 _SUSPECT: Final = re.compile(
     r"postgres|://|:[^/]*@|//.*@|pass\w*\s*=|\b(?:host|dbname|user)\s*=", re.IGNORECASE
@@ -66,26 +66,26 @@ _ESCAPES: Final = "in a user name or password, @ is written %40, / %2F, : %3A, %
 
 
 class _Uri(NamedTuple):
-    """The parts of a PostgreSQL URI, spelled as in it."""
+    """The parts of a PostgreSQL URI, spelled as in the URI."""
 
     user: str | None
-    """None: no `@` stands there."""
+    """None: the URI has no `@`."""
     password: str | None
     hosts: str
     """Hosts and ports up to the first `/` or `?`."""
     database: str | None
-    """None: no `/` stands there."""
+    """None: the URI has no `/` before the database."""
     options: tuple[tuple[str, str | None], ...]
-    """Names and values; None: there is no `=`."""
+    """Names and values; None: the option has no `=`."""
 
 
 def is_postgres(url: str) -> bool:
-    """Return whether a URL names a PostgreSQL server."""
+    """True if a URL names a PostgreSQL server."""
     return url.startswith(POSTGRES)
 
 
 def normalized(url: str) -> str:
-    """Return libpq's keyword form (`host=h dbname=d`) as a URI; every other URL as it is."""
+    """Return libpq's keyword form (`host=h dbname=d`) as a URI; return any other URL unchanged."""
     pairs = _keywords(url) if _KEYWORD_FORM.match(url) else None
     if pairs is None:
         return url
@@ -96,7 +96,7 @@ def normalized(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return a URL that may be printed: passwords and values of unknown options are hidden."""
+    """Return a URL that is safe to print: passwords and values of unknown options are hidden."""
     if url.startswith(SQLITE):
         return url
     uri = _parsed(url) if is_postgres(url) and not fault(url) else None
@@ -106,7 +106,7 @@ def shown(url: str) -> str:
 
 
 def secrets(url: str) -> list[str]:
-    """Return what `shown` hides of a URL: each value, decoded, and as it is spelled in the URL."""
+    """Return the values that `shown` hides, each decoded and as spelled in the URL."""
     if not is_postgres(url):
         return []
     spelled = [secret for secret in _secret_parts(_parsed(url)) if secret]
@@ -114,7 +114,7 @@ def secrets(url: str) -> list[str]:
 
 
 def options(url: str) -> dict[str, str]:
-    """Return the connection options of a PostgreSQL URI by libpq's names, decoded."""
+    """Return the connection options of a PostgreSQL URI, decoded, by libpq's names."""
     uri = _parsed(url)
     hosts, ports = _hosts(uri.hosts)
     found = {
@@ -135,9 +135,9 @@ def options(url: str) -> dict[str, str]:
 
 
 def fault(url: str) -> str:
-    """Return what is wrong with a database URL and how to write it; "" if nothing is.
+    """Return what is wrong with a database URL and how to write it; "" if it is valid.
 
-    Quotes nothing of it in which a password could stand.
+    Never quotes a part that could hold a password.
     """
     if url.startswith(SQLITE):
         return _sqlite_fault(url.removeprefix(SQLITE))
@@ -172,28 +172,28 @@ def _scheme_fault(scheme: str, slashes: str, rest: str) -> str:
     return f"{said}; {_RIGHT}"
 
 
-#: How people also call PostgreSQL's scheme.
+#: Other names that people use for PostgreSQL's scheme.
 _OTHER_NAMES: Final = ("postgres", "postgresql", "pgsql")
 _KNOWN_SCHEMES: Final = frozenset("mysql mariadb mssql oracle duckdb file http https".split())
 _RIGHT: Final = f"write {SQLITE}path, {POSTGRES}user@host/name or host=... dbname=..."
 
 
 def is_path(text: str) -> bool:
-    """Return whether a text is a path of a file and holds nothing in which a password stands."""
+    """True if a text is a file path without any part that could be a password."""
     return bool(_PATH.fullmatch(text) and _DATABASE_NAME.search(text))
 
 
 def is_suspect(text: str) -> bool:
-    """Return whether a command-line argument may hold a database's password."""
+    """True if a command-line argument may contain a database password."""
     if text.startswith(SQLITE) or not _SUSPECT.search(text):
         return False
     return not is_postgres(text) or bool(fault(text)) or bool(secrets(text))
 
 
 def starred(text: str) -> str:
-    """Return a suspect argument with its secrets overwritten by as many stars as they have bytes.
+    """Return a suspect argument with each byte of its secrets replaced by a star.
 
-    Of a text that is no valid PostgreSQL URI only the scheme stays.
+    If the text is not a valid PostgreSQL URI, only its scheme is kept.
     """
     if is_postgres(text) and not fault(text):
         return _assembled(_parsed(text), _stars)
@@ -202,20 +202,20 @@ def starred(text: str) -> str:
 
 
 def source_id(name: str) -> UUID:
-    """Return the id of a source, of all rows that an installation of this name writes.
+    """Return the id of a source, stored in every row that the installation of this name writes.
 
-    How it is made never changes.
+    The computation never changes.
     """
     from uuid import NAMESPACE_URL, uuid5  # noqa: PLC0415 - `health` on SQLite does without
 
     return uuid5(uuid5(NAMESPACE_URL, "codex-projector:source"), name)
 
 
-# How libpq reads -----------------------------------------------------------------------------
+# libpq's parser ------------------------------------------------------------------------------
 
 
 def _parsed(url: str) -> _Uri:
-    """Split a PostgreSQL URI where libpq does; never fails."""
+    """Split a PostgreSQL URI where libpq splits it; never fails."""
     rest = url.removeprefix(POSTGRES)
     user = password = None
     end = min((at for mark in "@/" if (at := rest.find(mark)) >= 0), default=-1)
@@ -238,7 +238,7 @@ def _parsed(url: str) -> _Uri:
 
 
 def _end_of_hosts(rest: str) -> int:
-    """Return where hosts and ports end: a bracket may hold any character."""
+    """Return the index where hosts and ports end: brackets may contain any character."""
     at = 0
     while at < len(rest):
         if rest[at] == "[":
@@ -255,7 +255,7 @@ def _end_of_hosts(rest: str) -> int:
 
 
 def _hosts(hosts: str) -> tuple[str, str]:
-    """Return hosts and ports of a URI, each separated by commas."""
+    """Return the hosts and ports of a URI, each separated by commas."""
     names, ports = [], []
     at = 0
     while True:
@@ -278,7 +278,7 @@ def _hosts(hosts: str) -> tuple[str, str]:
 
 
 def _keywords(text: str) -> list[tuple[str, str]] | None:
-    """Return the pairs of libpq's keyword form; None: it is none."""
+    """Return the pairs of libpq's keyword form; None if the text is not in this form."""
     pairs = []
     at = 0
     while text[at:].strip(_BLANKS):
@@ -287,14 +287,14 @@ def _keywords(text: str) -> list[tuple[str, str]] | None:
             return None
         value = found[2] if found[2] is not None else found[3] or ""
         if found[2] is None and text[found.end() : found.end() + 1].strip(_BLANKS):
-            return None  # a quote that does not end
+            return None  # unterminated quote
         pairs.append((found[1], re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)))
         at = found.end()
     return pairs
 
 
 def _decoded(text: str) -> str:
-    """Decode percent-encoding as libpq does: blanks around a value do not count."""
+    """Decode percent-encoding as libpq does, without blanks around the value."""
     raw = text.strip(_BLANKS).encode(errors="surrogateescape")
     plain = re.sub(rb"%([0-9A-Fa-f]{2})", lambda code: bytes((int(code[1], 16),)), raw)
     return plain.decode(errors="surrogateescape")
@@ -312,7 +312,7 @@ def _encoded(text: str) -> str:
     )  # fmt: skip
 
 
-# What is wrong, what is hidden ---------------------------------------------------------------
+# Faults and secrets --------------------------------------------------------------------------
 
 
 def _sqlite_fault(path: str) -> str:
@@ -356,7 +356,7 @@ def _secret_parts(uri: _Uri) -> Iterator[str]:
 
 
 def _assembled(uri: _Uri, hide: Callable[[str], str]) -> str:
-    """Write a URI as it was, with its secrets hidden."""
+    """Return the URI with its secrets hidden and all else unchanged."""
     text = POSTGRES
     if uri.user is not None:
         text += uri.user

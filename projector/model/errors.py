@@ -1,6 +1,7 @@
-"""Every error that we raise, by what happens next.
+"""Every error that the program raises, by its consequence.
 
-The data's faults are no errors: they are `rows.Anomaly` values. Ours are assertions.
+Faults in the data are not errors but `changes.Anomaly` values. Faults of this program are
+assertions.
 """
 
 from __future__ import annotations
@@ -9,39 +10,45 @@ from projector.model.redaction import redact
 
 
 class ProjectorError(Exception):
-    """Something a person can act on: `message` says what and where, `hint` how to mend it."""
+    """An error that a person can act on: `message` says what and where, `hint` how to fix it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        """Keep both parts; `str()` joins them into the one line that people see."""
+        """Store both parts; `str()` joins them into the one line shown to people."""
         self.message = redact(message)
         self.hint = redact(hint)
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        """Give the one line that people see."""
+        """Return the one line shown to people."""
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
 
 class TransientError(ProjectorError):
-    """The world may heal by itself: wait, read the checkpoint from the store, repeat."""
+    """A condition that may pass: wait, read the checkpoint from the store, retry."""
 
 
 class StoreUnavailable(TransientError):
-    """It is not known what was written. Read the checkpoint, go on from there."""
+    """It is unknown what was written: read the checkpoint and continue from there."""
 
 
 class StoreReplaced(StoreUnavailable):
-    """The database is no longer the one that was opened: `Store.reopen`, then start from it."""
+    """The database is no longer the one that was opened.
+
+    Call `Store.reopen`, start from its checkpoints.
+    """
 
 
 class CheckpointMoved(TransientError):
-    """Another writer moved this rollout's checkpoint. Nothing was written."""
+    """Another writer advanced this rollout's checkpoint. Nothing was written."""
 
     @classmethod
     def found(
         cls, rollout_id: str, expected: tuple[int, int] | None, found: tuple[int, int] | None
     ) -> CheckpointMoved:
-        """Say where a rollout stands and where it was expected: generation and byte offset."""
+        """Create the error from the expected and the stored checkpoint.
+
+        Generation and byte offset.
+        """
 
         def words(place: tuple[int, int] | None) -> str:
             return f"byte {place[1]} of generation {place[0]}" if place else "not there"
@@ -53,24 +60,24 @@ class CheckpointMoved(TransientError):
 
 
 class RolloutUnreadable(ProjectorError):
-    """This rollout cannot be read now; the others go on."""
+    """This rollout cannot be read now; the others continue."""
 
 
 class TooManyOpenFiles(RolloutUnreadable):
-    """The process or the system can open no more files: close some, then try again."""
+    """The process or the system has no file descriptors left: close some, then retry."""
 
     @classmethod
     def at(cls, path: str) -> TooManyOpenFiles:
-        """Say which file could not be opened."""
+        """Create the error for the file that could not be opened."""
         return cls(f"{path}: too many open files", hint="Raise the limit: ulimit -n")
 
 
 class RolloutMissing(RolloutUnreadable):
-    """It was there when it was listed and is not any more: moved, compressed or deleted."""
+    """The file was listed but no longer exists: moved, compressed or deleted."""
 
 
 class FatalError(ProjectorError):
-    """Going on could do harm, or can do no good: leave with a message."""
+    """Continuing could do harm or has no use: exit with a message."""
 
 
 class UsageError(FatalError):
@@ -82,11 +89,11 @@ class StoreRefused(FatalError):
 
 
 class StoreMissing(StoreRefused):
-    """There is no database yet: nothing was ever projected into it."""
+    """The database does not exist yet: nothing was ever projected into it."""
 
 
 class StoreDamaged(StoreRefused):
-    """The database's file is damaged. The rollouts are the truth: it can be made again."""
+    """The database file is damaged. It can be rebuilt: the rollouts are the source of truth."""
 
 
 class AlreadyRunning(FatalError):
@@ -94,4 +101,7 @@ class AlreadyRunning(FatalError):
 
 
 class IncompatibleState(RolloutUnreadable):
-    """A reducer's saved state was made by another version: the rollout must be projected anew."""
+    """The saved reducer state is of another version.
+
+    The rollout must be projected again from its start.
+    """

@@ -1,10 +1,10 @@
-"""Rollouts as they lay when they were looked at, by id: a mapping that a million fit into.
+"""Files found by a scan, by rollout id, in a mapping that holds a million.
 
-As objects each takes 900 bytes, most of them for its path and ids. Here a rollout is a number,
-its id, and a byte string of its size, time, place and name, with the folder as a number: 190 bytes
-together. What comes out is made anew at each look; whatever goes over all of them (what is new,
-what is missing, how much there is) compares the byte strings themselves. Two mappings that know
-the same rollout as it lay at the same time share them.
+As objects each takes 900 bytes, most of them for its path and ids. Here a rollout is a number, its
+id, and a byte string of its size, time, location and name, with the folder as a number: 190 bytes
+together. Objects are created at each access; operations on all entries (what is new, what is
+missing, total size) compare the byte strings. Two mappings with the same rollout in the same state
+share its bytes.
 
 Pure.
 """
@@ -20,21 +20,21 @@ from typing import Final, NamedTuple
 
 from projector.model.ids import RolloutFile, RolloutId, RolloutName
 
-#: A rollout's id as a number; an id that is no UUID stays as it is.
+#: A rollout's id as a number; an id that is not a UUID stays a string.
 Key = int | str
 
 _BITS: Final = (1 << 64) - 1
-#: Size, inode, device, time, number of the folder; then the file's name.
+#: Size, inode, device, mtime, number of the folder; then the file's name.
 _FORM: Final = struct.Struct("<QQQQL")
 _NAMED: Final = _FORM.size
 _SIZE: Final = struct.Struct("<Q")
 
-#: Size, inode, device and time of a file.
+#: Size, inode, device and mtime of a file.
 Stamp = tuple[int, int, int, int]
 
 
 class Folder(NamedTuple):
-    """Where rollouts lie."""
+    """A folder that contains rollouts."""
 
     home: str
     """As given."""
@@ -42,15 +42,15 @@ class Folder(NamedTuple):
     archived: bool
 
 
-#: Folders by number, and numbers of folders. A cache of constants: there are as many as on disk.
-#: Several threads may ask at once: a number is given once, and a folder is known before its number.
+#: Folders by number, and numbers of folders. A cache of constants, one entry per folder on disk.
+#: Thread-safe: a number is assigned once, and its folder is stored before the number is.
 _FOLDERS: Final[dict[int, Folder]] = {}
 _NUMBERS: Final[dict[Folder, int]] = {}
 _NEXT: Final = count()
 
 
 def number_of(folder: Folder) -> int:
-    """Give the number that stands for a folder, the same for as long as the process runs."""
+    """Return the number of a folder, constant for the life of the process."""
     number = _NUMBERS.get(folder)
     if number is not None:
         return number
@@ -60,55 +60,55 @@ def number_of(folder: Folder) -> int:
 
 
 def folder_of(number: int) -> Folder:
-    """Give the folder of a number."""
+    """Return the folder of a number."""
     return _FOLDERS[number]
 
 
 def packed(stamp: Stamp, folder: int, name: bytes) -> bytes:
-    """Give what is known of a rollout as bytes."""
+    """Return the record of a rollout as bytes."""
     try:
         return _FORM.pack(*stamp, folder) + name
-    except struct.error:  # a time before 1970, or an odd file system
+    except struct.error:  # a time before 1970, or an unusual file system
         return _FORM.pack(*(one & _BITS for one in stamp), folder) + name
 
 
 def name_in(record: bytes) -> bytes:
-    """Give the file name in what is known of a rollout as bytes."""
+    """Return the file name in a rollout's record."""
     return record[_NAMED:]
 
 
 class FileIndex(MutableMapping[RolloutId, RolloutFile]):
-    """Rollouts by id. Iterates over ids, in the order in which they came."""
+    """Files by rollout id. Iterates over ids in order of insertion."""
 
     __slots__ = ("_odd", "_records")
 
     _records: dict[Key, bytes]
 
     def __init__(self) -> None:
-        """Know none."""
+        """Create an empty index."""
         self._records = {}
         self._odd: dict[RolloutId, RolloutFile] = {}
-        """Whose ids their names do not tell. They are among the records, too."""
+        """Rollouts whose file names do not contain their ids; they are among the records too."""
 
     def __len__(self) -> int:
-        """Tell how many there are."""
+        """Return the number of rollouts."""
         return len(self._records)
 
     def __iter__(self) -> Iterator[RolloutId]:
-        """Give the ids."""
+        """Yield the ids."""
         return map(id_of, self._records)
 
     def __contains__(self, rollout_id: object) -> bool:
-        """Tell whether a rollout is known."""
+        """True if a rollout is in the index."""
         return type(rollout_id) is str and key_of(rollout_id) in self._records
 
     def __getitem__(self, rollout_id: RolloutId) -> RolloutFile:
-        """Give a rollout as it lay."""
+        """Return the file of a rollout."""
         odd = self._odd.get(rollout_id) if self._odd else None
         return file_of(self._records[key_of(rollout_id)]) if odd is None else odd
 
     def __setitem__(self, rollout_id: RolloutId, file: RolloutFile) -> None:
-        """Know how a rollout lies."""
+        """Store the file of a rollout."""
         folder, _, base = file.path.rpartition("/")
         stamp = file.size, file.inode, file.device, file.mtime_ns
         self._put(rollout_id, Folder(file.home, folder, file.archived), base, stamp)
@@ -116,7 +116,10 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
             self._odd[rollout_id] = file
 
     def put(self, rollout_id: RolloutId, folder: Folder, base: str, stamp: Stamp) -> bool:
-        """Know how a rollout lies, without its object; False: its name does not tell its id."""
+        """Store a rollout without creating its object.
+
+        False if the file name does not contain its id.
+        """
         name = RolloutName.parse(base)
         if name is None or name.rollout_id != rollout_id:
             return False
@@ -130,24 +133,24 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
         self._records[key_of(rollout_id)] = packed(stamp, number_of(folder), name)
 
     def __delitem__(self, rollout_id: RolloutId) -> None:
-        """Know a rollout no more."""
+        """Remove a rollout."""
         del self._records[key_of(rollout_id)]
         self._odd.pop(rollout_id, None)
 
     def clear(self) -> None:
-        """Know none any more."""
+        """Remove all rollouts."""
         self._records.clear()
         self._odd.clear()
 
-    # Over all of them
+    # Operations on all entries
 
     def bytes_on_disk(self) -> int:
-        """Give the bytes of all files together."""
+        """Return the total size of all files, bytes."""
         size = _SIZE.unpack_from
         return sum(size(record)[0] for record in self._records.values())
 
     def bytes_beyond(self, others: FileIndex) -> int:
-        """Give the bytes of all files together that go beyond those that `others` know."""
+        """Return by how many bytes all files together exceed their sizes in `others`."""
         beyond, theirs, size = 0, others._records, _SIZE.unpack_from
         for key, record in self._records.items():
             known = theirs.get(key)
@@ -156,7 +159,7 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
         return beyond
 
     def oldest_first(self) -> FileIndex:
-        """Give the same in the order of their ids, which grow with the time of their start."""
+        """Return a copy in order of ids, which grow with the start time of the rollout."""
         ordered = FileIndex()
         keys = sorted(self._records, key=lambda key: key if type(key) is int else 0)
         ordered._records = {key: self._records[key] for key in keys}
@@ -164,40 +167,40 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
         return ordered
 
     def unlike(self, others: FileIndex) -> Iterator[Key]:
-        """Give the keys of those that `others` does not know, or knows otherwise."""
+        """Yield the keys of rollouts that are missing from `others` or differ there."""
         theirs, odd = others._records, self._odd or others._odd
         for key, record in self._records.items():
             known = theirs.get(key)
             if known is record:
                 continue
             if known == record and not odd:
-                theirs[key] = record  # one for both
+                theirs[key] = record  # share one record
                 continue
             if known is None or self[id_of(key)] != others[id_of(key)]:
                 yield key
 
     def without(self, found: FileIndex) -> Iterator[RolloutId]:
-        """Give those that are not among `found`."""
+        """Yield the rollouts that are not in `found`."""
         theirs = found._records
         return (id_of(key) for key in self._records if key not in theirs)
 
     def sizes(self) -> Iterator[tuple[Key, int, bool]]:
-        """Give of each its key, its bytes, and whether it is compressed."""
+        """Yield the key, size in bytes and compression flag of each rollout."""
         for key, record in self._records.items():
             yield key, _SIZE.unpack_from(record)[0], record.endswith(b".zst")
 
     def give(self, key: Key, to: FileIndex) -> None:
-        """Have `to` know a rollout as it is known here, in the same bytes."""
+        """Copy a rollout's record to another index, sharing its bytes."""
         to._records[key] = self._records[key]
         if self._odd and id_of(key) in self._odd:
             to._odd[id_of(key)] = self._odd[id_of(key)]
         elif to._odd:
             to._odd.pop(id_of(key), None)
 
-    # While folders are looked through
+    # Used while folders are scanned
 
     def key_of_name(self, name: str) -> Key | None:
-        """Give the key of a rollout that is known under this file name; None: it is none."""
+        """Return the key of the rollout stored under this file name; None if there is none."""
         end = -10 if name.endswith(".zst") else -6  # before `.jsonl`
         try:
             key = int(name[end - 36 : end].replace("-", ""), 16)
@@ -207,39 +210,39 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
             return None
 
     def record(self, key: Key) -> bytes | None:
-        """Give what is known by a key."""
+        """Return the record stored under a key."""
         return self._records.get(key)
 
     def put_record(self, key: Key, record: bytes) -> None:
-        """Know a rollout, whose name tells its id, by its key and its bytes."""
+        """Store the record of a rollout whose file name contains its id."""
         self._records[key] = record
 
 
 class WorkQueue(FileIndex):
-    """Rollouts that stand in line."""
+    """Rollouts waiting to be processed."""
 
     __slots__ = ()
 
     _records: OrderedDict[Key, bytes]
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create an empty queue."""
         super().__init__()
         self._records = OrderedDict()
 
     def put_first(self, rollout_id: RolloutId) -> None:
-        """Have one that stands in line be the first."""
+        """Move a waiting rollout to the front."""
         self._records.move_to_end(key_of(rollout_id), last=False)
 
     def pop_first(self) -> tuple[RolloutId, RolloutFile]:
-        """Take the first one out of the line."""
+        """Remove the first rollout and return it."""
         rollout_id = id_of(next(iter(self._records)))
         return rollout_id, self.pop(rollout_id)
 
 
 @lru_cache(maxsize=512)
 def key_of(rollout_id: str) -> Key:
-    """Give the key of a rollout."""
+    """Return the key of a rollout."""
     try:
         key = int(rollout_id.replace("-", ""), 16)
     except ValueError:
@@ -248,7 +251,7 @@ def key_of(rollout_id: str) -> Key:
 
 
 def id_of(key: Key) -> RolloutId:
-    """Give the rollout of a key."""
+    """Return the rollout id of a key."""
     if type(key) is str:
         return RolloutId(key)
     text = f"{key:032x}"
@@ -256,12 +259,12 @@ def id_of(key: Key) -> RolloutId:
 
 
 def file_of(record: bytes) -> RolloutFile:
-    """Give a rollout by its bytes."""
+    """Return the file described by a record."""
     size, inode, device, mtime_ns, number = _FORM.unpack_from(record)
     folder = _FOLDERS[number]
     base = name_in(record).decode(errors="surrogateescape")
     name = RolloutName.parse(base)
-    assert name is not None, "else it is among the odd ones"
+    assert name is not None, "otherwise the rollout is in _odd"
     return RolloutFile(
         name=name,
         home=folder.home,

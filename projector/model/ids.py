@@ -1,4 +1,4 @@
-"""Where we stand: ids, offsets, and how far a rollout has been projected.
+"""Ids, offsets, checkpoints and fingerprints of rollouts.
 
 Pure. Everyone may import this module; it imports only the standard library.
 """
@@ -15,13 +15,13 @@ ThreadId = NewType("ThreadId", str)
 #: One rollout file of a thread: the thread's id for its first file, the file's own id after a
 #: revert. Codex's own database calls it `thread_id`.
 RolloutId = NewType("RolloutId", str)
-#: A turn, unique in its rollout only.
+#: A turn id, unique only within its rollout.
 TurnId = NewType("TurnId", str)
-#: An item, unique in its turn only.
+#: An item id, unique only within its turn.
 ItemId = NewType("ItemId", str)
 #: Bytes from the start of the uncompressed file.
 Offset = NewType("Offset", int)
-#: The number that Codex gave a record. Data, never used as a place.
+#: The number that Codex assigned to a record. Data; never used as a file position.
 Ordinal = NewType("Ordinal", int)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -34,21 +34,21 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutName:
-    """What a rollout's file name says."""
+    """The parts of a rollout's file name."""
 
     thread_id: ThreadId
     rollout_id: RolloutId
     started: str
-    """Local time of the thread's start as the name has it, or empty.
+    """Local start time of the thread from the name, or empty.
 
-    Never used as a time: zones differ.
+    Never used as a time: time zones differ.
     """
     compressed: bool
 
     @classmethod
-    @lru_cache(maxsize=512)  # a rollout that grows is named again and again
+    @lru_cache(maxsize=512)  # a growing rollout's name is parsed again and again
     def parse(cls, name: str) -> RolloutName | None:
-        """Read a file name without its folder; None: not the name of a rollout.
+        """Parse a file name without its folder; None if it does not name a rollout.
 
         Source: names as Codex 0.169.0 writes them, the dates without time of mid 2025, and names
         without either, which other tools leave.
@@ -66,33 +66,30 @@ class RolloutName:
 
 
 def is_named_for(path: str, thread_id: ThreadId) -> bool:
-    """Return True if a rollout's file has the name that a thread's files have.
-
-    Any other name says nothing, and counts as such a one.
-    """
+    """True if the file name of a rollout contains the thread's id, or is not a rollout's name."""
     name = RolloutName.parse(path.rpartition("/")[2])
     return name is None or name.thread_id == thread_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutFile:
-    """A rollout as a scan found it on disk."""
+    """A rollout file as found by a scan."""
 
     name: RolloutName
     home: str
-    """The CODEX_HOME it lies in, as given."""
+    """The CODEX_HOME that contains it, as given in the settings."""
     path: str
     archived: bool
-    """It lies under `archived_sessions/`."""
+    """True if it is under `archived_sessions/`."""
     size: int
-    """Bytes on disk: of the compressed file, if it is compressed."""
+    """Bytes on disk: the compressed size for a compressed file."""
     mtime_ns: int
     device: int
     inode: int
 
 
 class FileState(NamedTuple):
-    """Which file a rollout was in, and as of when."""
+    """Identity and size of a rollout's file at one moment."""
 
     inode: int
     size: int
@@ -101,16 +98,19 @@ class FileState(NamedTuple):
 
     @classmethod
     def of(cls, file: RolloutFile) -> FileState:
-        """Return the state of a file; an inode number ends at 63 bits, as in a database."""
+        """Return the state of a file.
+
+        The inode number is cut to 63 bits, which a database column holds.
+        """
         inode = min(file.inode, (1 << 63) - 1)
         return cls(inode, file.size, file.mtime_ns, file.name.compressed)
 
     def may_have_other_bytes_than(self, before: FileState) -> bool:
         """True if it is another file, or was written to without growing.
 
-        Then the bytes before a checkpoint may be others, however alike its head and tail are. A
-        plain file that only grew is trusted: its appends would cost a reading of all of it. Device
-        numbers change when a host starts, so they say nothing.
+        Then bytes before the checkpoint may differ even if head and tail are equal. A plain file
+        that only grew is trusted: checking each append would mean reading the whole file. Device
+        numbers change when a host starts, so they are ignored.
         """
         if self.inode != before.inode:
             return True
@@ -120,51 +120,59 @@ class FileState(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Tells whether the bytes before a checkpoint are still the ones that were read.
+    """Digests that show whether the bytes before a checkpoint are unchanged.
 
-    Two short digests, so that going on after a move, a compression or a restart costs a few
-    bytes. The checksum of all is compared where the file is another one, or was written to
+    Two short digests, so that resuming after a move, a compression or a restart reads only a few
+    bytes. The checksum of all bytes is compared if the file is another one, or was written to
     without growing (`read/whole.py`).
     """
 
     head: bytes
-    """Digest of the first bytes of the file, at most `HEAD_BYTES` and never past the offset."""
+    """Digest of the first bytes of the file: at most `HEAD_BYTES`, never beyond the offset."""
     tail: bytes
     """Digest of the last bytes before the offset, at most `TAIL_BYTES`."""
     checksum: int | None = None
-    """CRC-32 of all bytes before the offset; None: not known."""
+    """CRC-32 of all bytes before the offset; None: unknown."""
 
 
-#: How many bytes at the start of a file and before a checkpoint are fingerprinted. Records of one
-#: kind end alike: with 64 bytes, a content put in another's place was taken for it where a line
-#: happened to end at the checkpoint. This many hold the start of a record, its time and its ids.
+#: Number of bytes fingerprinted at the start of a file and before a checkpoint. Records of one kind
+#: end alike: with 64 bytes, replaced content was taken for the original if a line ended at the
+#: checkpoint. This many bytes hold the start of a record, its time and its ids.
 HEAD_BYTES = 512
 TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """How far a rollout has been projected; stored in the transaction of the rows before it."""
+    """How far a rollout has been projected.
+
+    Stored in the same transaction as the rows before it.
+    """
 
     generation: int
-    """Counts how often the rollout was projected anew from its start; 0 the first time."""
+    """Number of times the rollout was projected again from its start."""
     offset: Offset
-    """Just behind a newline; 0: nothing was read yet."""
+    """Byte offset after a newline; 0: nothing was read yet."""
     next_ordinal: Ordinal
-    """What Codex would expect next: one more than the last record that it takes; 0 for legacy."""
+    """Next ordinal that Codex would assign: one more than that of the last accepted record.
+
+    0 for legacy.
+    """
     fingerprint: Fingerprint
     state: bytes
-    """The reducer's state, JSON with a version in it."""
+    """The reducer's state: JSON with a version number."""
 
 
 class Line(NamedTuple):
-    """One whole line of a rollout."""
+    """One complete line of a rollout."""
 
     offset: Offset
-    """Of its first byte."""
+    """Byte offset of its first byte."""
     end: Offset
-    """Just behind its newline."""
+    """Byte offset after its newline."""
     data: bytes
-    """The line without its newline; empty when it was longer than the limit (`overlong`), or
-    stands for several blank lines."""
+    """The line without its newline.
+
+    Empty if it exceeded the limit (`overlong`) or stands for several blank lines.
+    """
     overlong: bool = False

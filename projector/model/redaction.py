@@ -1,16 +1,16 @@
-"""Redaction by value: secrets that this process has learned, hidden in any text that leaves it.
+"""Redaction by value: hide secrets that this process has learned in any text that leaves it.
 
-URLs are shown without their passwords to begin with (`model.database_url`); this is for what
-others say, libpq and the operating system above all, and for passwords that stand elsewhere:
-`PGPASSWORD`, `~/.pgpass`, service files. A value is found in each of its spellings: as it is,
-percent-encoded, with backslashes, as JSON writes it.
+URLs are always shown without their passwords (`model.database_url`); this module is for text by
+others, mainly libpq and the operating system, and for passwords from `PGPASSWORD`, `~/.pgpass` and
+service files. A value is found in each of its spellings: literal, percent-encoded, with
+backslashes, JSON-escaped.
 
-A short password is also a word of the language: hidden wherever it occurs, one letter would turn a
-log into stars. So a value of at least `ANYWHERE` characters is hidden wherever it occurs, a shorter
-one where it stands as a word of its own, and one below `WORD` characters only in what the
-database's driver said (`redact_driver`).
+A short password is also an ordinary word: hidden everywhere, one letter would turn a log into
+stars. So a value of at least `ANYWHERE` characters is hidden wherever it occurs, a shorter one
+where it is a word of its own, and one below `WORD` characters only in messages of the database
+driver (`redact_driver`).
 
-Never applied to what a rollout says: that is data, and printed as it is.
+Never applied to the content of a rollout: that is data, and printed unchanged.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from typing import Any, Final
 
 from projector.model.database_url import HIDDEN
 
-#: Characters from which on a value is hidden also inside a word.
+#: Minimum length, in characters, of a value that is hidden inside words too.
 ANYWHERE: Final = 12
-#: Characters from which on a value is hidden in every message, as a word.
+#: Minimum length, in characters, of a value that is hidden as a word in every message.
 WORD: Final = 4
 
 
-#: Blanks, however many there were: they are often made one.
+#: Runs of blanks: messages often collapse them into one.
 _BLANKS: Final = r"(?:\s|\\[tnrvf]|\\[xu][0-9a-fA-F]+|%[0-9a-fA-F]{2})+"
 
 
 class Redactor:
-    """Hides some values in texts."""
+    """Hides a set of values in texts."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        """Create one; the longest value is looked for first."""
+        """Create a redactor that searches for the longest values first."""
         ordered = sorted({value for value in values if value.strip()}, key=len, reverse=True)
         self._always = _pattern(value for value in ordered if len(value) >= WORD)
         self._driver = _pattern(ordered)
 
     def __call__(self, text: str) -> str:
-        """Return `text` without the values, but for very short ones."""
+        """Return `text` without the values, except very short ones."""
         return text if self._always is None else self._always.sub(HIDDEN, text)
 
     def driver(self, text: str) -> str:
@@ -55,7 +55,7 @@ def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _spelled(value: str) -> str:
-    """Return a pattern for all spellings of a value."""
+    """Return a regular expression for all spellings of a value."""
     words = ("".join(map(_character, word)) for word in value.split())
     whole = _BLANKS.join(words)
     if len(value) >= ANYWHERE:
@@ -66,7 +66,7 @@ def _spelled(value: str) -> str:
 
 
 def _character(one: str) -> str:
-    """Return a pattern for the spellings of one character."""
+    """Return a regular expression for the spellings of one character."""
     raw = one.encode(errors="surrogateescape")
     coded = "".join(f"%{byte:02X}" for byte in raw)
     spellings = [rf"(?i:{coded})", rf"(?i:\\u{ord(one):04x})", rf"(?i:\\x{ord(one):02x})"]
@@ -75,7 +75,7 @@ def _character(one: str) -> str:
 
 
 class _Learned:
-    """What the process knows to be secret."""
+    """The secrets that this process has learned."""
 
     def __init__(self) -> None:
         self.values: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ _learned = _Learned()
 
 
 def learn(values: Iterable[str]) -> None:
-    """Hide these values too, from now on, in all that this process says."""
+    """Hide these values from now on in all output of this process."""
     new = frozenset(values) - _learned.values
     if new:
         _learned.values |= new
@@ -94,22 +94,22 @@ def learn(values: Iterable[str]) -> None:
 
 
 def forget() -> None:
-    """Hide nothing any more. For tests."""
+    """Forget all secrets. For tests."""
     _learned.values, _learned.redactor = frozenset(), Redactor(())
 
 
 def redact(text: str) -> str:
-    """Return a message without the secrets that were learned."""
+    """Return a message without the learned secrets."""
     return _learned.redactor(text)
 
 
 def redact_driver(text: str) -> str:
-    """Return what the database's driver said without secrets, however short they are."""
+    """Return a message of the database driver without secrets, however short they are."""
     return _learned.redactor.driver(text)
 
 
 def redact_document(value: Any) -> Any:
-    """Return a JSON document without secrets: all strings in it, but for the keys."""
+    """Return a JSON document without secrets in its strings; keys are unchanged."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):

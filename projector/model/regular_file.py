@@ -1,8 +1,8 @@
-"""Files that are opened by name: regular ones only, never waited for, read within a limit.
+"""Open files by name: regular files only, without blocking, up to a size limit.
 
-A name may stand for anything: a pipe waits for ever, a device has no end or begins to work when
-it is opened, a socket cannot be opened. So a path is looked at before it is opened, opened without
-waiting, and looked at again.
+A path may lead to anything: a pipe blocks forever, a device is endless or starts working when
+opened, a socket cannot be opened. So the type is checked before opening, the file is opened without
+blocking, and the type is checked again.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ _NOATIME: Final = getattr(os, "O_NOATIME", 0)
 
 
 class NotRegularFile(OSError):
-    """What the path leads to is no regular file; `strerror` says what it is."""
+    """The path does not lead to a regular file; `strerror` says what it is."""
 
     def __init__(self, path: str, mode: int) -> None:
-        """Say what it is by its mode."""
+        """Create the error from the file's mode."""
         what = "is a folder" if stat.S_ISDIR(mode) else "is no regular file"
         super().__init__(errno.EINVAL, what, path)
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading; return its descriptor.
+    """Open a regular file for reading and return its descriptor.
 
-    The access time stays where the system allows it.
+    The access time is not updated where the system allows it.
 
     Raises:
         NotRegularFile: it is a folder, a pipe, a device or a socket.
-        OSError: it is missing, or cannot be opened.
+        OSError: it does not exist or cannot be opened.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise NotRegularFile(path, mode)
     descriptor = _open(path)
     mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):  # it was replaced between the two
+    if not stat.S_ISREG(mode):  # it was replaced between check and open
         os.close(descriptor)
         raise NotRegularFile(path, mode)
     return descriptor
@@ -50,15 +50,14 @@ def _open(path: str) -> int:
         try:
             return os.open(path, _FLAGS | _NOATIME)
         except PermissionError:
-            pass  # only the owner may ask for it
+            pass  # only the owner may set O_NOATIME
     return os.open(path, _FLAGS)
 
 
 def pread_fully(descriptor: int, length: int, offset: int) -> bytes:
-    """Read `length` bytes from `offset` on; fewer only at the end of the file.
+    """Read `length` bytes at `offset`; return fewer only at the end of the file.
 
-    One call of the system may give less than there is: on network file systems, FUSE, or beyond
-    2 GiB.
+    One system call may return less than there is: on network file systems, FUSE, or beyond 2 GiB.
     """
     data = os.pread(descriptor, length, offset)
     if not data or len(data) == length:
@@ -72,11 +71,11 @@ def pread_fully(descriptor: int, length: int, offset: int) -> bytes:
 
 
 def read_regular(path: str, limit: int) -> bytes:
-    """Read a regular file whole.
+    """Read a whole regular file.
 
     Raises:
         NotRegularFile: it is a folder, a pipe, a device or a socket.
-        OSError: it is missing, cannot be read, or is longer than `limit` bytes (EFBIG).
+        OSError: it does not exist, cannot be read, or is longer than `limit` bytes (EFBIG).
     """
     descriptor = open_regular(path)
     try:

@@ -1,10 +1,10 @@
-"""Every setting: its type, default, unit, limits and meaning.
+"""Every setting: type, default, unit, limits and meaning.
 
-Pure. `config.py` fills these values from file, environment and options. The configuration file
-that the project ships and the table in the README are held against this module by a test.
+Pure. `load_settings` fills these values from file, environment and options. A test compares the
+shipped configuration file and the table in the manual with this module.
 
-msgspec and not pydantic: `projector health` answers in under 100 ms with interpreter, settings and
-command line; pydantic alone takes that for a few models.
+msgspec and not pydantic: `projector health` answers in under 100 ms including interpreter, settings
+and command line; pydantic alone takes that for a few models.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Format = Literal["auto", "console", "json"]
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whose rows these are, in a database on a server that several hosts write."""
+    """Name of the installation, in a server database that several hosts write."""
 
     name: Annotated[
         str,
         Meta(
-            description="Under this name an installation keeps its rows. Two that write one"
-            " database have two names; with another name, all is projected anew. Empty: the host's"
-            " name."
+            description="Name under which this installation stores its rows. Installations that"
+            " share a database need different names; under a new name, everything is"
+            " projected again. Empty: the host's name."
         ),
     ] = ""
 
@@ -44,24 +44,24 @@ class Read(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=64 * 1024,
-            description="A longer line is noted as an anomaly and passed over.",
+            description="Longer lines are recorded as anomalies and skipped.",
             extra={"unit": "bytes"},
         ),
     ] = 256 * _MIB
     chunk_bytes: Annotated[
         int,
-        Meta(ge=4096, description="Read from a rollout at a time.", extra={"unit": "bytes"}),
+        Meta(ge=4096, description="Bytes read from a rollout at once.", extra={"unit": "bytes"}),
     ] = _MIB
 
 
 class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How rollouts are followed and what goes into one transaction."""
+    """How rollouts are followed and how large a transaction is."""
 
     rescan_s: Annotated[
         float,
         Meta(
             ge=1,
-            description="Between scans of all sizes, which find what file events missed.",
+            description="Interval between full scans, which find changes that file events missed.",
             extra={"unit": "seconds"},
         ),
     ] = 30.0
@@ -70,7 +70,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=10_000,
-            description="File events that close together are taken as one.",
+            description="File events within this time are handled together.",
             extra={"unit": "milliseconds"},
         ),
     ] = 50
@@ -78,24 +78,33 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=4096,
-            description="A transaction ends at the first line end behind this much of a rollout.",
+            description="A transaction ends at the first line end after this many bytes of a"
+            " rollout.",
             extra={"unit": "bytes"},
         ),
     ] = 4 * _MIB
     batch_records: Annotated[
         int,
-        Meta(ge=1, description="A transaction holds no more lines.", extra={"unit": "records"}),
+        Meta(
+            ge=1,
+            description="Maximum number of lines in one transaction.",
+            extra={"unit": "records"},
+        ),
     ] = 8000
     watch: Annotated[
         Literal["auto", "poll"],
         Meta(
-            description="How news is noticed: by file events where they can be had, and by scans;"
-            " or by scans alone (poll), for network file systems that are not recognised."
+            description="How changes are detected: file events where available plus periodic"
+            " scans (auto), or scans only (poll), for network file systems that are"
+            " not recognised."
         ),
     ] = "auto"
     on_delete: Annotated[
         Literal["keep", "purge"],
-        Meta(description="The rows of a rollout whose file is gone stay, marked, or go too."),
+        Meta(
+            description="What happens to the rows of a rollout whose file was deleted: kept and"
+            " marked (keep), or deleted (purge)."
+        ),
     ] = "keep"
 
 
@@ -107,66 +116,73 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=3600,
-            description="Wait this long for another writer's lock.",
+            description="Maximum wait for another writer's lock.",
             extra={"unit": "seconds"},
         ),
     ] = 30.0
 
 
 class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What full-text search finds."""
+    """Full-text search index."""
 
     index: Annotated[
         Literal["all", "messages", "off"],
         Meta(
-            description="Items whose words are indexed: all; messages and plans alone; none (off:"
-            " what was indexed is dropped). Where it changes, the index is made anew."
+            description="Items in the full-text index: all; user and agent messages and plans"
+            " only (messages); none (off: the existing index is deleted). A change"
+            " rebuilds the index."
         ),
     ] = "all"
     max_text_bytes: Annotated[
         int,
         Meta(
             ge=0,
-            description="Indexed of an item's outputs, diffs, arguments and results; messages,"
-            " reasoning, commands and paths are indexed whole.",
+            description="Maximum text indexed from an item's outputs, diffs, arguments and"
+            " results; messages, reasoning, commands and paths are indexed completely.",
             extra={"unit": "bytes"},
         ),
     ] = 8192
 
 
 class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long changes are kept for those who follow them."""
+    """Retention of the change feed."""
 
     keep_days: Annotated[
         float,
         Meta(
             ge=0,
-            description="Changes older than this go out of the feed, but for lifecycle events; 0:"
-            " they are kept for ever, at some 15 bytes each, and a new consumer can begin at 0.",
+            description="Older changes are deleted from the feed, except lifecycle events. 0:"
+            " kept for ever, at about 15 bytes each, so that a new consumer can start"
+            " at 0.",
             extra={"unit": "days"},
         ),
     ] = 0.0
 
 
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From where on `projector health` warns."""
+    """Thresholds of `projector health`."""
 
     warning_bytes: Annotated[
         int,
         Meta(
             ge=1,
-            description="WARNING from this much on disk that is not projected yet.",
+            description="WARNING if at least this much on disk is not projected yet.",
             extra={"unit": "bytes"},
         ),
     ] = 64 * _MIB
     critical_bytes: Annotated[
-        int, Meta(ge=1, description="CRITICAL from this much on.", extra={"unit": "bytes"})
+        int,
+        Meta(
+            ge=1,
+            description="CRITICAL if at least this much on disk is not projected yet.",
+            extra={"unit": "bytes"},
+        ),
     ] = 4096 * _MIB
     warning_s: Annotated[
         float,
         Meta(
             gt=0,
-            description="WARNING once bytes have waited this long.",
+            description="WARNING if bytes have waited this long to be projected.",
             extra={"unit": "seconds"},
         ),
     ] = 60.0
@@ -174,7 +190,7 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(
             gt=0,
-            description="CRITICAL once bytes have waited this long.",
+            description="CRITICAL if bytes have waited this long to be projected.",
             extra={"unit": "seconds"},
         ),
     ] = 300.0
@@ -182,56 +198,58 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(
             ge=0,
-            description="CRITICAL when the daemon has given no sign of life for this long,"
-            " WARNING from half of it on; 0: no daemon is expected (backfill by a timer).",
+            description="CRITICAL if the daemon's last heartbeat is older than this, WARNING from"
+            " half of it on. 0: no daemon is expected (backfill by a timer).",
             extra={"unit": "seconds"},
         ),
     ] = 90.0
 
 
 class Serve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The daemon's endpoint: /livez, /readyz, /healthz and /metrics. Needs the extra `serve`."""
+    """HTTP endpoint: /livez, /readyz, /healthz and /metrics. Needs the extra `serve`."""
 
     listen: Annotated[
         str,
         Meta(
-            description="unix:/path or 127.0.0.1:9464. Empty: no endpoint. It tells numbers and"
-            " names of files, never what a thread says."
+            description="Address of the HTTP endpoint: unix:/path or 127.0.0.1:9464. Empty: no"
+            " endpoint. It serves numbers and file names, never the content of a"
+            " thread."
         ),
     ] = ""
     allow_remote: Annotated[
         bool,
         Meta(
-            description="Addresses that other hosts reach are allowed too. There is no"
-            " password: whoever reaches them reads them."
+            description="Allow addresses that other hosts can reach. There is no password:"
+            " everyone who reaches the endpoint can read it."
         ),
     ] = False
     host_names: Annotated[
         tuple[str, ...],
         Meta(
-            description="Names by which it is asked, beside addresses, localhost and this host's"
-            " own. A request for any other name is refused: a page in a browser may have sent it."
+            description="Host names accepted in requests, besides addresses, localhost and this"
+            " host's own name. Other names are refused: such a request may come from a"
+            " web page in a browser."
         ),
     ] = ()
 
 
 class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Numbers for Prometheus without an endpoint. Needs the extra `serve`."""
+    """Prometheus metrics in a text file, no endpoint. Needs the extra `serve`."""
 
     textfile: Annotated[
         str,
         Meta(
-            description="Written at each sign of life, for the node exporter's textfile collector;"
-            " its name ends in .prom. Empty: none."
+            description="Metrics file for the node exporter's textfile collector, written at each"
+            " heartbeat; its name ends in .prom. Empty: none."
         ),
     ] = ""
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is logged, to standard error."""
+    """Logging to standard error."""
 
     level: Annotated[
-        Level, Meta(description="debug, info, warning or error; debug has a line for each batch.")
+        Level, Meta(description="debug, info, warning or error; debug logs one line per batch.")
     ] = "info"
     format: Annotated[
         Format,
@@ -243,29 +261,30 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings. `config.load` has filled in `codex_homes`, `database`, `source.name`."""
+    """All settings. `load_settings` has filled in `codex_homes`, `database`, `source.name`."""
 
     codex_homes: Annotated[
         tuple[str, ...],
         Meta(
-            description="Folders that Codex keeps its rollouts in."
-            " Empty: $CODEX_HOME, else ~/.codex."
+            description="Codex home directories that are projected. Empty: $CODEX_HOME, else"
+            " ~/.codex."
         ),
     ] = ()
     database: Annotated[
         str,
         Meta(
-            description="sqlite:///path: three slashes, then the path; an absolute one begins"
-            " with a fourth. Or postgresql://user@host/name or host=... dbname=..., as libpq takes"
-            " them. Empty: projector.db under $STATE_DIRECTORY (systemd sets it), else"
-            " under $XDG_STATE_HOME/codex-projector, else under ~/.local/state/codex-projector."
+            description="sqlite:///path: three slashes, then the path, so four before an absolute"
+            " path. Or postgresql://user@host/name or host=... dbname=..., as libpq"
+            " accepts them. Empty: projector.db under $STATE_DIRECTORY (systemd sets"
+            " it), else under $XDG_STATE_HOME/codex-projector, else under"
+            " ~/.local/state/codex-projector."
         ),
     ] = ""
     database_file: Annotated[
         str,
         Meta(
-            description="File whose first line is the database, for addresses with a password"
-            " in them. Not together with database."
+            description="File whose first line is the database URL, for URLs that contain a"
+            " password. Cannot be combined with database."
         ),
     ] = ""
     source: Source = Source()
@@ -281,12 +300,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def database_path(self) -> str:
-        """Path of the SQLite file; "" where it is none."""
+        """Return the path of the SQLite file; "" if the database is not SQLite."""
         return "" if is_postgres(self.database) else self.database.removeprefix(SQLITE)
 
 
 def listen_fault(serve: Serve) -> str:
-    """Say what is wrong with where the endpoint listens; "": nothing."""
+    """Return what is wrong with the endpoint's address; "" if it is valid."""
     listen = serve.listen
     if listen.startswith("unix:"):
         path = listen.removeprefix("unix:")
@@ -303,7 +322,7 @@ def listen_fault(serve: Serve) -> str:
 
 
 def listen_address(listen: str) -> tuple[str, int]:
-    """Split `host:port`; ("", 0): it is none."""
+    """Split `host:port`; ("", 0) if the address is invalid."""
     host, _, port = listen.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

@@ -1,6 +1,6 @@
-"""What a daemon counts while it runs, and who is told of it. Pure.
+"""Counters of a running daemon and the interface that reports them. Pure.
 
-Counts begin at zero with the process; what is in the database is asked of the database.
+Counts start at zero with the process; counts of stored rows come from the database.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from projector.model.settings import Settings
 
-#: Upper ends of the buckets of `Durations`, seconds; the last one has none.
+#: Upper bounds of the buckets of `Durations`, seconds; the last bucket has none.
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -22,14 +22,14 @@ def _no_counts() -> list[int]:
 
 @dataclass(slots=True)
 class Durations:
-    """How long something took, as a histogram."""
+    """Histogram of durations."""
 
     counts: list[int] = field(default_factory=_no_counts)
-    """How many fell into each bucket, those of smaller ones left out."""
+    """Number of durations per bucket, without those of smaller buckets."""
     total_s: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count one duration."""
         self.counts[bisect_left(BUCKETS_S, seconds)] += 1
         self.total_s += seconds
 
@@ -40,54 +40,54 @@ class DaemonMetrics:
 
     started_at_ms: int
     turned_at_ms: int
-    """When the loop that does the work came round last, or was seen to get on with it."""
+    """When the main loop last completed a round, or was seen to make progress."""
     beat_at_ms: int
-    """When the last sign of life was written; 0: none yet."""
+    """When the last heartbeat was written; 0: never."""
     ready: bool
     """Watching has begun."""
     following: bool
-    """All that was there at the start is projected."""
+    """All data present at the start is projected."""
     by_events: bool
-    """News come by file events; else by scans alone."""
+    """Changes are detected by file events; otherwise by scans only."""
     records: int
     batches: int
     read_bytes: int
     replaced: int
-    """Rollouts that were projected anew."""
+    """Number of rollouts projected again from their start."""
     scans: int
     file_events: int
     store_faults: int
-    """How often the database could not be written."""
+    """Number of failed database writes."""
     set_aside: int
-    """Rollouts that cannot be read now."""
+    """Number of rollouts that cannot be read now."""
     behind_bytes: int
     behind_since_ms: int | None
     commit_counts: Sequence[int]
-    """Of commits, in the buckets of `BUCKETS_S`."""
+    """Commit durations per bucket of `BUCKETS_S`."""
     commit_total_s: float
     store_fault_s: float = 0.0
-    """How long the database has not been writable; 0: it is."""
+    """Seconds since the database became unwritable; 0: it is writable."""
     refused: int = 0
-    """Connections and requests that the endpoint refused."""
+    """Number of connections and requests that the endpoint refused."""
     quiet_s: float | None = None
-    """How long ago `turned_at_ms` is, whatever was done to the clock; None: as that says."""
+    """Seconds since `turned_at_ms` on the monotonic clock; None: use `turned_at_ms`."""
 
 
 class Telemetry(Protocol):
-    """Who is told how the daemon does. Whatever fails there, no method raises."""
+    """Receiver of the daemon's state. No method raises, whatever fails inside."""
 
     async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
-        """Hear where the numbers can be had. `settings` are those that hold."""
+        """Start reporting `meters`; `settings` are those in effect."""
 
     async def beat(self, settings: Settings) -> None:
-        """Hear that a sign of life was written."""
+        """Report that a heartbeat was written."""
 
     async def end(self) -> None:
-        """Hear that the daemon leaves."""
+        """Report that the daemon stops."""
 
 
 class NullTelemetry:
-    """No audience."""
+    """Telemetry that reports nothing."""
 
     async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
         """Do nothing."""

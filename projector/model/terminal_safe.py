@@ -1,20 +1,20 @@
-"""Text that a terminal shows and does not obey. Pure."""
+"""Text without control sequences, safe to print on a terminal. Pure."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: Characters that a terminal obeys, or that make text read as other text than it is: C0 but tab and
-#: newline, DEL, C1, direction marks, what is invisible, surrogates (no encoding can write them).
+#: Characters that control a terminal or disguise text: C0 except tab and newline, DEL, C1,
+#: direction marks, invisible characters, surrogates (no encoding can write them).
 _HARMFUL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb"
     "\U000e0000-\U000e0fff]"
-    # Joiners belong to emoji and to Indic and Arabic scripts; beside ASCII they only hide.
+    # Joiners are part of emoji and of Indic and Arabic scripts; next to ASCII they only hide.
     "|[\u200c\u200d](?![^\x00-\x7f])|(?<![^\x00-\x7f])[\u200c\u200d]"
 )
-#: The same in UTF-8 that is JSON, where C0 is escaped already and surrogates cannot stand.
+#: The same in UTF-8 JSON, where C0 is already escaped and surrogates cannot occur.
 _HARMFUL_UTF8: Final = re.compile(
     rb"\x7f|\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0\x8e)"
     rb"|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xe3\x85\xa4|\xef(?:\xbb\xbf|\xbe\xa0"
@@ -22,7 +22,7 @@ _HARMFUL_UTF8: Final = re.compile(
 )
 _PICTURES: Final = 0x2400
 _DELETE: Final = 0x7F
-#: Longest word that people are shown in a message: an id can be a megabyte.
+#: Longest word shown to people in a message, in characters: an id can be a megabyte.
 LONGEST_WORD: Final = 512
 _LONG_WORD: Final = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
@@ -30,7 +30,7 @@ _LONG_WORD: Final = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 def terminal_safe(text: str) -> str:
     """Return `text` with control characters as pictures or numbers: an escape becomes `␛`.
 
-    Tabs and line ends stay; a carriage return before a line end goes. Twice is the same as once.
+    Tabs and line ends stay; a carriage return before a line end is removed. Idempotent.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -38,12 +38,15 @@ def terminal_safe(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, without what a terminal would obey."""
+    """Return `text` on one line, without control characters."""
     return terminal_safe(" ".join(text.split()))
 
 
 def brief(text: str) -> str:
-    """Return `text` with words of more than `LONGEST_WORD` characters cut, and their lengths."""
+    """Return `text` with words of more than `LONGEST_WORD` characters cut.
+
+    The length is appended.
+    """
     if len(text) <= LONGEST_WORD:
         return text
     return _LONG_WORD.sub(
@@ -52,14 +55,14 @@ def brief(text: str) -> str:
 
 
 def json_safe(document: bytes) -> bytes:
-    """Return an equal JSON text in UTF-8 in which all that a terminal would obey is escaped."""
+    """Return an equal JSON text in UTF-8 with all terminal control characters escaped."""
     if document.isascii() and b"\x7f" not in document:
         return document
     return _HARMFUL_UTF8.sub(lambda found: _escaped(found[0].decode()), document)
 
 
 def json_ascii(document: bytes) -> bytes:
-    """Return an equal JSON text in which all that is not ASCII is escaped."""
+    """Return an equal JSON text with all non-ASCII characters escaped."""
     if document.isascii():
         return json_safe(document)
     return b"".join(_escaped(one) if one >= "\x7f" else one.encode() for one in document.decode())

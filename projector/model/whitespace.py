@@ -1,4 +1,4 @@
-"""White space as Unicode has it."""
+"""White space as defined by Unicode."""
 
 from __future__ import annotations
 

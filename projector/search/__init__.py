@@ -1,1 +1,1 @@
-"""Full-text search: what an item says, and how words are cut, for every engine."""
+"""Full-text search: the text of an item and how it is split into words, for every engine."""

@@ -1,14 +1,14 @@
-"""The words of an item: what full-text search finds it by, and how words are asked for.
+"""Extract the searchable text of an item, and translate queries for it.
 
-Pure. One place for both sides: the store indexes `indexed`, and `serve/` asks for `query`. Both
-break up text in the same way, so they agree on what a word is. Whoever changes what `indexed` gives
-gives REVISION another number. SQLite's view `_item_texts` says the same in SQL, for other programs.
+Pure. Used by both sides: the store indexes `indexed`, and `serve/` searches with `query`. Both
+split text in the same way, so they agree on what a word is. Increase REVISION whenever the result
+of `indexed` changes. SQLite's view `_item_texts` computes the same text in SQL, for other programs.
 
-SQLite's tokenizer takes a run of letters for one word. Scripts that put no space between words
-would have a sentence a word, so a zero-width space is put around each of their characters; a
-word of several of them is asked for as a phrase. Tried and dropped: the trigram tokenizer, which
-needs four times the time and six times the space, and finds no word of two characters, which most
-Chinese ones are.
+SQLite's tokenizer treats a run of letters as one word. Scripts without spaces between words would
+have one word per sentence, so a zero-width space is put around each of their characters; a word of
+several characters is searched as a phrase. Tried and rejected: the trigram tokenizer, which needs
+four times the time and six times the space, and finds no word of two characters, as most Chinese
+words are.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ import orjson
 
 from projector.search.diacritics import composed, folded
 
-#: How words are cut and folded. An index that was made by another one is emptied, and filled again.
+#: Version of the splitting and folding. An index of another version is deleted and filled again.
 REVISION: Final = 1
 
-#: What FTS5 is to make of a text. Marks belong to words (vowel signs of Thai and of Indic scripts
-#: are marks); those that choose how a sign is drawn do not.
+#: FTS5 tokenizer settings. Marks belong to words (vowel signs of Thai and of Indic scripts are
+#: marks); variation selectors do not.
 TOKENIZER: Final = (
     "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '\ufe0e\ufe0f'"
 )
 
-#: How much is indexed: all items; what people and agents said, as MESSAGES has it; nothing.
+#: What is indexed: all items; what people and agents said (see MESSAGES); nothing.
 Extent = Literal["all", "messages", "off"]
 
-#: Stands between characters that are words of their own. No letter for SQLite, invisible to people.
+#: Separates characters that are words of their own. Not a letter for SQLite, invisible to people.
 GAP: Final = "\u200b"
 
-#: An item with more characters is not found by its words: to read it takes many times its size.
+#: Longer items, in characters, are not indexed: decoding one takes many times its size.
 LONGEST: Final = 16 * 1024 * 1024
 
 MESSAGES: Final = frozenset(
     {"userMessage", "agentMessage", "plan", "enteredReviewMode", "exitedReviewMode"}
 )
 
-# Scripts without spaces between words, and Hangul, whose words carry their particles: Thai, Lao,
+# Scripts without spaces between words, and Hangul, whose words include particles: Thai, Lao,
 # Tibetan, Myanmar, Khmer, kana and bopomofo, ideographs, their compatibility forms.
 _ALONE: Final = re.compile(
     "(["
@@ -55,26 +55,28 @@ _ALONE: Final = re.compile(
     "])"
 )
 
-#: Bytes that UTF-8 has for characters below U+0800 and for the rest of others, and the first byte
-#: of those from U+2000 to U+2FFF: dashes, dots, arrows, frames.
+#: UTF-8 bytes of characters below U+0800 and continuation bytes, and the first byte of U+2000 to
+#: U+2FFF: dashes, dots, arrows, frames.
 _NARROW: Final = bytes((*range(0xE0), 0xE2))
 
 Snapshot = Mapping[str, Any]
 
 
 class Indexing(NamedTuple):
-    """What items are indexed by."""
+    """Extent of the full-text index."""
 
     extent: str
     """See `Extent`."""
     max_text_bytes: int
-    """How much is taken of what an item holds beside words that were said: outputs, diffs,
-    arguments and results, in UTF-8."""
+    """Maximum text, in bytes of UTF-8, from outputs, diffs, arguments and results of one item.
+
+    Spoken text is not limited.
+    """
 
     def words(self, kind: str, item: Snapshot) -> str:
-        """Give what `indexed` gives for the JSON of an item, which is shorter than `LONGEST`.
+        """Return the result of `indexed` for an item's JSON that is shorter than `LONGEST`.
 
-        `item`: as orjson reads that JSON.
+        `item`: the JSON decoded by orjson.
         """
         if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
             return ""
@@ -82,7 +84,7 @@ class Indexing(NamedTuple):
 
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
-    """Return the text that an item is indexed by. Total.
+    """Return the text under which an item is indexed. Never fails.
 
     `extent`, `max_text_bytes`: see `Indexing`.
     """
@@ -90,9 +92,9 @@ def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
 
 def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
-    """Return the text that an item is indexed by, with the marks that are folded there.
+    """Return the indexed text of an item with its diacritics.
 
-    It has the same words at the same places.
+    Has the same words at the same positions.
     """
     if extent == "off" or (extent == "messages" and kind not in MESSAGES):
         return ""
@@ -100,7 +102,7 @@ def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
 
 def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
-    """Give the words of an item as they are written in it; "" where there are none."""
+    """Return the text of an item as written; "" if it has none."""
     if len(item_json) > LONGEST:
         return ""
     try:
@@ -111,25 +113,24 @@ def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
 
 
 def _whole(text: str) -> str:
-    """Give a text that SQLite does not take for one that ends earlier."""
+    """Return a text without characters at which SQLite would end it early."""
     return text.replace("\0", " ") if "\0" in text else text
 
 
 def spaced(text: str) -> str:
     """Return a text in NFC, with gaps around characters that are words of their own."""
     text = composed(text)
-    # Bytes of other characters taken out: what is left tells of these, in a fifth of the time that
-    # the expression needs to find none.
+    # Delete the bytes of other characters: the rest shows whether the expression can match, in a
+    # fifth of the time that the expression itself needs to find nothing.
     if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _NARROW):
         return text
-    return GAP.join(_ALONE.split(text))  # each of them is a part of its own
+    return GAP.join(_ALONE.split(text))  # each match is one part
 
 
 def query(asked: Sequence[str]) -> str:
-    """Write what a person asks for in FTS5's language; "": nothing that could be looked for.
+    """Translate a search into FTS5's query language; "" if it contains no words.
 
-    Words, "phrases in quotes" and beginnings* of words; all must be there. Whatever stands in them,
-    it is no operator.
+    Words, "quoted phrases" and prefixes*; all must match. Operators are not interpreted.
     """
     parts = []
     for text, beginning in asked_parts(asked):
@@ -140,17 +141,17 @@ def query(asked: Sequence[str]) -> str:
 
 
 def asked_parts(asked: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Give the words and phrases that are asked for, and whether each is a beginning only."""
+    """Yield each word or phrase of a search, and True if it is a prefix."""
     for found in _ASKED.finditer(" ".join(asked).replace("\0", " ")):
         yield folded(spaced(found["phrase"] or found["word"] or "")), bool(found["more"])
 
 
-# A quote that nobody closed ends with the text.
+# An unclosed quote ends with the text.
 _ASKED: Final = re.compile(r'(?:"(?P<phrase>[^"]*)(?:"|$)|(?P<word>[^\s"*]+))(?P<more>\*?)|\S')
 
 
 def _text_of_odd(kind: str, item_json: str, max_text_bytes: int) -> str:
-    """Read what orjson refuses: half a surrogate pair, too deep, or no JSON at all."""
+    """Read JSON that orjson rejects: half a surrogate pair, too deep, or not JSON."""
     try:
         text = _text(kind, json.loads(item_json), max_text_bytes)
     except (ValueError, RecursionError):
@@ -159,7 +160,7 @@ def _text_of_odd(kind: str, item_json: str, max_text_bytes: int) -> str:
 
 
 def _text(kind: str, item: Any, max_text_bytes: int) -> str:
-    """Join an item's words; where its fields are not as expected, all texts that are in it."""
+    """Join the texts of an item; if its fields are not as expected, all strings in it."""
     write = _KINDS.get(kind)
     if write is not None:
         try:
@@ -179,7 +180,7 @@ def _joined(said: Iterable[str | None], beside: Sequence[str | None], max_text_b
 
 
 def _cut(text: str, size: int) -> str:
-    """Give the first characters of a text that take no more than `size` bytes."""
+    """Return the longest prefix of a text that takes at most `size` bytes."""
     if len(text) * 4 <= size:
         return text
     if text.isascii():
@@ -188,7 +189,7 @@ def _cut(text: str, size: int) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Give all texts in a value, but for the type and the id of an item."""
+    """Yield all strings of a value except the type and id of an item."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -205,7 +206,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 Words = tuple[Iterable[str | None], Sequence[str | None]]
-"""What was said, always whole; and what is indexed up to a bound."""
+"""Text that was said, always complete; and other text, indexed up to a limit."""
 
 
 def _user(item: Snapshot) -> Words:
@@ -318,12 +319,12 @@ _KINDS: Final[Mapping[str, Callable[[Snapshot], Words]]] = {
 }
 
 
-#: How fields begin whose text says nothing to people.
+#: Prefixes of fields whose text means nothing to people.
 _ENCRYPTED: Final = "encrypted"
 
 
 def _value(value: Any) -> Iterator[str]:
-    """Give a JSON value's texts, numbers and truths: its keys are words too."""
+    """Yield the strings, numbers and booleans of a JSON value, and its keys."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -340,7 +341,7 @@ def _value(value: Any) -> Iterator[str]:
 
 
 def _contents(content: Any) -> Iterator[str]:
-    """Give the texts of what a tool answered; images and other data have none."""
+    """Yield the texts of a tool's result; images and other data have none."""
     for one in content or ():
         if isinstance(one, dict) and isinstance(one.get("text"), str):
             yield one["text"]

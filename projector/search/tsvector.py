@@ -1,10 +1,10 @@
-"""Words as PostgreSQL takes them: the same that SQLite's tokenizer makes of a text.
+"""Words for PostgreSQL's full-text search, equal to those of SQLite's tokenizer.
 
-Pure. SQLite breaks text up by `words.TOKENIZER`: a run of letters, digits and marks is a word, case
-and accents of Latin do not matter; those of other scripts are folded before (`diacritics`).
-PostgreSQL's own parser would find host names, paths and numbers with signs, so that one search
-would give other items there than here. So the words are made here, with their places, and
-PostgreSQL's dictionaries are asked for nothing.
+Pure. SQLite splits text by `text.TOKENIZER`: a run of letters, digits and marks is a word, case and
+accents of Latin are ignored; those of other scripts are removed before (`diacritics`). PostgreSQL's
+own parser recognises host names, paths and signed numbers, so the same search would find other
+items than on SQLite. So words and positions are computed here, and no PostgreSQL dictionary is
+used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Final
 from projector.search.diacritics import composed, folded, folded_latin
 from projector.search.text import asked_parts
 
-#: Where marks stand that are part of a word: vowel signs, viramas, voicing marks. For `re`, none is
-#: a letter.
+#: Blocks with marks that are part of a word: vowel signs, viramas, voicing marks. `re` treats none
+#: of them as a letter.
 _MARKED: Final = (
     (0x0700, 0x1AB0), (0x1B00, 0x1D00), (0x302A, 0x3030), (0x3099, 0x309B), (0xA66F, 0xABF0),
 )  # fmt: skip
-# Of rare scripts beyond 16 bits whole blocks: many single ones of them make a class slow.
+# Whole blocks of rare scripts beyond 16 bits: many single characters make a character class slow.
 _MARKS: Final = "\u0653-\u0655\U00010a00-\U00011fff" + "".join(
     chr(one)
     for first, end in _MARKED
@@ -32,23 +32,24 @@ _MARKS: Final = "\u0653-\u0655\U00010a00-\U00011fff" + "".join(
 )
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
 _WORD: Final = re.compile(f"[\\w{_MARKS}]+")
-#: PostgreSQL's limits: places that are told apart, places of one word, bytes of a word and of all.
+#: PostgreSQL's limits: greatest position, positions per word, bytes of a word and of a vector.
 _PLACES: Final = 16383
 _PLACES_OF_ONE: Final = 255
 _WORD_BYTES: Final = 1000
 _BYTES: Final = 900_000
-#: A text of so many characters has not too many words; a word of so many is not too long.
+#: A text of at most this many characters never has too many words; a word of at most this many is
+#: never too long.
 _SURELY_FITS: Final = 100_000
 _SURELY_SHORT: Final = _WORD_BYTES // 4
 _NUMBERS: Final = tuple(map(str, range(1, _PLACES + 1)))
 
 
 def words(text: str) -> list[str]:
-    """Give the words of a text, in their order, as they are compared."""
+    """Return the words of a text in order, folded for comparison."""
     text = text.lower()
     if text.isascii():
         return _ASCII_WORD.findall(text)
-    # In lower case, some letters have marks that they had not before.
+    # In lower case, some letters gain marks.
     return _WORD.findall(folded_latin(folded(composed(text.replace("_", " ")))))
 
 
@@ -57,9 +58,9 @@ def _cut(word: str) -> str:
 
 
 def vector(text: str) -> str | None:
-    """Write a text's words and places as a tsvector is written; None: it has no words.
+    """Return a text's words and positions in tsvector syntax; None if it has no words.
 
-    Of a text with too many words for one, the first ones.
+    A text with too many words for one vector is cut after the first ones.
     """
     found = words(text)
     if len(text) > _SURELY_FITS or max(map(len, found), default=0) > _SURELY_SHORT:
@@ -76,7 +77,7 @@ def vector(text: str) -> str | None:
 
 
 def _fitting(found: list[str]) -> list[str]:
-    """Give the first words, as many as fit into a vector, the longest ones cut."""
+    """Return the words that fit into a vector, from the start of the text, the longest ones cut."""
     size = 0
     known: set[str] = set()
     fitting: list[str] = []
@@ -88,14 +89,14 @@ def _fitting(found: list[str]) -> list[str]:
         if size > _BYTES:
             break
         fitting.append(word)
-    # Behind the last place that can be told, each word counts once.
+    # After the greatest possible position, each word is counted once.
     return [*fitting[:_PLACES], *dict.fromkeys(fitting[_PLACES:])]
 
 
 def query(asked: Sequence[str]) -> str:
-    """Write what a person asks for as a tsquery is written; "": nothing that could be looked for.
+    """Translate a search into tsquery syntax; "" if it contains no words.
 
-    Words, "phrases in quotes" and beginnings* of words; all must be there. See `words.query`.
+    Words, "quoted phrases" and prefixes*; all must match. See `text.query`.
     """
     parts = []
     for text, beginning in asked_parts(asked):

@@ -138,7 +138,7 @@ def test_with_completed_wins_the_new_end_replaces_the_old(store: Queried, run: R
 
 
 def test_a_turn_is_replaced_whole(store: Queried, run: Run) -> None:
-    """Promise: A turn, whole: it replaces the row of the same uid."""
+    """Promise: A whole turn; it replaces the row that has the same uid."""
     run(
         store.commit(
             [
@@ -163,7 +163,7 @@ def test_a_turn_is_replaced_whole(store: Queried, run: Run) -> None:
 
 
 def test_the_first_record_of_a_realtime_item_makes_the_row(store: Queried, run: Run) -> None:
-    """Promise: Later ones change nothing."""
+    """Promise: later ones change nothing."""
 
     def row(offset: int, text: str) -> RealtimeRow:
         name = uid("realtime", rollout_id(1), "r")

@@ -19,7 +19,7 @@ def message(name: str, offset: int, phase: str | None = None, **more: Any) -> An
 
 
 def test_what_does_not_exist_is_not_in_it(store: Queried, run: Run) -> None:
-    """Promise: What is not in it does not exist."""
+    """Promise: Rows that are not in it do not exist."""
     wants = Lookup(turns=frozenset({T}), items=frozenset({ItemId("a")}), frames=3)
 
     assert run(store.find(rollout_id(1), wants)) == LookupResult()
@@ -59,7 +59,7 @@ def test_an_open_turn_comes_with_its_messages_by_place(store: Queried, run: Run)
 
 
 def test_a_turn_that_has_ended_comes_without_them(store: Queried, run: Run) -> None:
-    """Promise: All its items by place; none of a turn that has ended."""
+    """Promise: All items of the turn in order of position, empty if the turn has ended."""
     row = turn(1, "t", 0, status="completed", end_offset=500)
     run(store.commit([batch(file_of(1), [row, message("m", 100)])]))
 

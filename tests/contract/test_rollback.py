@@ -31,7 +31,7 @@ def legacy(name: str, offset: int, **more: Any) -> Any:
 
 
 def test_bury_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
-    """Promise: Tombstones for the living rows of frames `owner_from` and later."""
+    """Promise: write tombstones for the living rows of frames `owner_from` and later."""
     rows = [legacy("a", 10, owner=10), legacy("b", 20, owner=20), legacy("c", 30, owner=30)]
     free = legacy("z", 40)
     turns = [turn(1, "t", 11, ordinal=None, owner=10), turn(1, "u", 21, ordinal=None, owner=20)]
@@ -46,7 +46,7 @@ def test_bury_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
 
 
 def test_bury_reopens_a_turn_whose_end_it_takes(store: Queried, run: Run) -> None:
-    """Promise: A surviving turn whose `end_owner` is one of theirs is `inProgress` again."""
+    """Promise: A surviving turn whose `end_owner` is one of these frames becomes `inProgress`."""
     ended = turn(
         1, "t", 11, ordinal=None, owner=10, end_owner=20, status="failed", error="{}",
         end_offset=900, completed_at=5,
@@ -65,7 +65,7 @@ def test_bury_reopens_a_turn_whose_end_it_takes(store: Queried, run: Run) -> Non
 
 
 def test_a_row_put_again_lives_again_as_if_it_were_new(store: Queried, run: Run) -> None:
-    """Promise: A row that is put again under the same uid lives again."""
+    """Promise: A row that is written again under the same uid becomes living again."""
     first = legacy("a", 10, owner=10, created=1, started=1, completed=1)
     again = legacy("a", 1600, owner=1550, created=2)
 
@@ -120,7 +120,7 @@ def test_own_hands_rows_over(store: Queried, run: Run) -> None:
 
 
 def test_drop_takes_one_row(store: Queried, run: Run) -> None:
-    """Promise: Takes one row out of the history: a call that turned out never to have run."""
+    """Promise: Remove one row from the history: a call that turned out never to have run."""
     row = legacy("a", 10)
 
     take(store, run, [row, legacy("b", 20)], [Tombstone(row.uid, Offset(1500))])
@@ -134,7 +134,7 @@ def test_drop_takes_one_row(store: Queried, run: Run) -> None:
 def test_a_dropped_row_that_is_put_again_has_a_new_place(
     store: Queried, run: Run, *, at_once: bool
 ) -> None:
-    """Promise: It lives again as if it were new, place and times included."""
+    """Promise: it becomes living again with a new position and new times."""
     row, again = legacy("a", 10, created=5), legacy("a", 1030, created=6, owner=1030)
     before: list[Change] = [turn(1, "t", 5, ordinal=None), row, legacy("b", 20)]
     after: list[Change] = [Tombstone(row.uid, Offset(1030)), again, legacy("c", 1040)]
@@ -153,7 +153,7 @@ def test_a_dropped_row_that_is_put_again_has_a_new_place(
 
 
 def test_frames_are_found_newest_first_without_those_popped(store: Queried, run: Run) -> None:
-    """Promise: How many of the newest frames that are not popped."""
+    """Promise: Number of newest frames that are not popped."""
     frames = [RollbackFrame(key, TurnId(f"t{key // 20}"), '{"a":1}') for key in (10, 20, 30, 40)]
 
     take(store, run, [*frames], [TombstoneFrames(Offset(1500), owner_from=40)])
