@@ -1,1 +1,1 @@
-"""In: folders. Out: which rollouts there are, and when there may be news of them."""
+"""Find rollout files in CODEX_HOMEs and detect when they may have changed."""

@@ -1,6 +1,6 @@
-"""Two files of one rollout → the one that is projected.
+"""Select the file to project if a rollout has several.
 
-The rule, in this order (docs: "two files with one rollout_id"):
+The rules, in this order (docs: "two files with one rollout_id"):
 
 1. A plain file before a compressed one: while Codex compresses or unpacks, both exist for an
    instant, and the plain one is the one that is written to.
@@ -22,9 +22,9 @@ from typing import Final, Literal
 
 from projector.model.ids import RolloutFile, RolloutId
 
-#: How the uncompressed bytes of two files relate, as `compare(one, other)` tells it.
+#: Relation of the uncompressed bytes of two files, as returned by `compare(one, other)`.
 Agreement = Literal["same", "longer", "shorter", "differ"]
-#: What is said of a file that went another way than the one that is projected.
+#: Reason why a file with different content is not projected.
 DIFFERENT: Final = "older than, and different from,"
 _COPY: Final = "a copy of"
 _BEGINNING: Final = "the beginning of"
@@ -36,37 +36,38 @@ Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateFile:
-    """A file that is not projected because another one of the rollout is."""
+    """A file that is not projected because another file of the rollout is."""
 
     file: RolloutFile
     reason: str
     passing: bool = False
-    """Expected for an instant (Codex compresses or unpacks), or the same file by another path.
+    """True if expected for a moment (Codex compresses or unpacks), or the same file by another
+    path.
 
-    To be noted only if the next scan finds it still so.
+    Reported only if the next scan still finds it.
     """
 
     @property
     def note(self) -> str:
-        """The detail of the anomaly `second_file`: the path and the reason."""
+        """Return the detail of the anomaly `second_file`: the path and the reason."""
         return f"{self.file.path}: {self.reason}"
 
 
 def noted_path(note: str) -> str:
-    """Return the path of the file that a `PassedOver.note` tells of."""
+    """Return the path in the text of a `DuplicateFile.note`."""
     return _REASON.split(note, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectedFile:
-    """The file of a rollout."""
+    """The file selected for a rollout."""
 
     file: RolloutFile
     passed_over: tuple[DuplicateFile, ...] = ()
 
 
 def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId, SelectedFile]:
-    """Choose one file for each rollout; `compare` is asked only where there are several."""
+    """Select one file for each rollout; `compare` is called only if there are several."""
     chosen: dict[RolloutId, SelectedFile] = {}
     for file in files:
         before = chosen.get(file.name.rollout_id)
@@ -77,7 +78,7 @@ def choose(files: Iterable[RolloutFile], compare: Compare) -> Mapping[RolloutId,
 
 
 def compare_with(choice: SelectedFile, other: RolloutFile, compare: Compare) -> SelectedFile:
-    """Hold one more file of the rollout against the one chosen so far."""
+    """Compare one more file of the rollout with the one selected so far."""
     mine = choice.file
     if (mine.device, mine.inode) == (other.device, other.inode):
         over = DuplicateFile(file=other, reason=f"{_SAME} {mine.path}", passing=True)
@@ -90,7 +91,7 @@ def compare_with(choice: SelectedFile, other: RolloutFile, compare: Compare) -> 
 
 
 def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[bool, str]:
-    """Whether `other` is chosen before `mine`, and what is said of the one that is not."""
+    """Return whether `other` is selected before `mine`, and the reason for the one that is not."""
     if mine.name.compressed != other.name.compressed:
         return mine.name.compressed, _COMPRESSED
     match compare(other, mine):

@@ -1,7 +1,7 @@
-"""Which folders give no file events, by the kind of file system they are mounted from.
+"""Detect folders without file events, by the type of the file system.
 
-On these a watch can be set without any error, and what another host writes is never heard of
-(docs: files, section 5, "WSL /mnt, 9p, NFS, SMB"). Pure: the mount table is handed in.
+On these, a watch can be set without an error, but changes made by other hosts are never reported
+(docs: files, section 5, "WSL /mnt, 9p, NFS, SMB"). Pure: the mount table is a parameter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-#: Where the kernel tells what is mounted for this process.
+#: The kernel's table of what is mounted for this process.
 MOUNT_TABLE: Final = "/proc/self/mountinfo"
 _NETWORK: Final = frozenset({
     "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "davfs2", "drvfs",
@@ -22,18 +22,18 @@ _MOUNT_POINT: Final = 4
 
 
 def without_events(path: str, mounts: str) -> str | None:
-    """Tell why a folder gives no file events; None: it does.
+    """Return why a folder has no file events; None if it has.
 
-    `path` has its links resolved; `mounts` is the text of `MOUNT_TABLE`.
+    `path` is resolved (no symbolic links); `mounts` is the text of `MOUNT_TABLE`.
     """
     kind = file_system(path, mounts)
     if kind is None or not (kind in _NETWORK or kind.startswith("fuse.")):
         return None
-    return f"{path} is on {kind}, which gives no file events"
+    return f"{path} is on {kind}, which has no file events"
 
 
 def file_system(path: str, mounts: str) -> str | None:
-    """Give the kind of file system that a path lies on; None: the table does not say."""
+    """Return the file system type of a path; None if the table does not contain it."""
     best, kind = "", None
     for line in mounts.splitlines():
         fields, found, rest = line.partition(" - ")
@@ -42,6 +42,8 @@ def file_system(path: str, mounts: str) -> str | None:
             continue
         point = _ESCAPE.sub(lambda code: chr(int(code[1], 8)), words[_MOUNT_POINT])
         within = path == point or path.startswith(point.rstrip("/") + "/")
-        if within and len(point) >= len(best):  # of two on one point, the later covers the other
+        if within and len(point) >= len(
+            best
+        ):  # of two mounts on one point, the later one covers the other
             best, kind = point, rest.split(" ", 1)[0]
     return kind

@@ -1,4 +1,4 @@
-"""The names that people gave their threads: `session_index.jsonl` of a CODEX_HOME."""
+"""Thread names that people assigned: `session_index.jsonl` of a CODEX_HOME."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from projector.model.ids import ThreadId
 from projector.model.regular_file import NotRegularFile, open_regular, pread_fully
 from projector.model.whitespace import WHITE_SPACE
 
-#: Of a longer index only its end is read, in bytes and in lines: the newest 100,000 names or more.
+#: Only this much of the end of a longer index is read, in bytes and lines: at least the newest
+#: 100,000 names.
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_LINES: Final = 250_000
-#: A longer line is passed over.
+#: Longer lines are skipped.
 MAX_LINE: Final = 256 * 1024
 _CHUNK: Final = 1024 * 1024
-#: Runs of newlines cost nothing.
+#: Runs of newlines are skipped cheaply.
 _LINE: Final = re.compile(rb"[^\n]+")
 
 
 class Names(NamedTuple):
-    """Names of threads, and why there may be more."""
+    """Thread names, and why there may be more."""
 
     names: dict[ThreadId, str]
     faults: tuple[Fault, ...]
-    """Indexes that were passed over, or read in part."""
+    """Indexes that were skipped or read in part."""
 
 
 class _Name(NamedTuple):
@@ -44,14 +45,13 @@ class _Name(NamedTuple):
 def read_names(*homes: str) -> Names:
     """Read the last name of each thread; a home without the file has none.
 
-    In one file the last line of a thread counts that holds a name: a string that is not blank,
-    without white space around it. Of several homes that name a thread (one is a copy, or was one)
-    the name that was given last counts, and of equally old ones the first home's: so the homes do
-    not rename it in turns.
+    In one file the last line of a thread with a name counts: a string that is not blank, without
+    surrounding white space. If several homes name a thread (one is, or was, a copy) the name
+    assigned last counts, and of equally old ones the first home's: so the name does not alternate.
 
-    Source: a line for each name given, `{"id", "thread_name", "updated_at"}`; appended, and
-    rewritten without a thread that is deleted. Lines that are none of these are passed over: a
-    name is never worth an anomaly. What is no regular file is passed over, as a `Fault`.
+    Source: one line per assigned name, `{"id", "thread_name", "updated_at"}`; appended, and
+    rewritten without a deleted thread. Other lines are skipped: a name is never worth an anomaly.
+    A path that is not a regular file is skipped and reported as a `Fault`.
     """
     names: dict[ThreadId, _Name] = {}
     faults: list[Fault] = []
@@ -73,7 +73,7 @@ def read_names(*homes: str) -> Names:
 
 
 def _of_file(path: str, faults: list[Fault]) -> dict[ThreadId, _Name]:
-    """Read the names of one index, each with the time at which it was given."""
+    """Read the names of one index, each with the time at which it was assigned."""
     names: dict[ThreadId, _Name] = {}
     descriptor = open_regular(path)
     try:
@@ -96,10 +96,10 @@ def _of_file(path: str, faults: list[Fault]) -> dict[ThreadId, _Name]:
 
 
 def _lines_backwards(descriptor: int, size: int) -> Iterator[bytes]:
-    """Read the lines of the last `MAX_BYTES`, the last one first; not the blank, the overlong."""
+    """Yield the lines of the last `MAX_BYTES`, last line first, without blank and overlong ones."""
     lowest = max(0, size - MAX_BYTES)
-    rest = b""  # the end of a line that begins before what was read
-    overlong = False  # that line is too long to be kept
+    rest = b""  # end of a line that begins before the bytes read
+    overlong = False  # the line is too long
     while size > lowest:
         start = max(lowest, size - _CHUNK)
         data = pread_fully(descriptor, size - start, start)
@@ -118,7 +118,7 @@ def _lines_backwards(descriptor: int, size: int) -> Iterator[bytes]:
 
 
 def _parse(line: bytes) -> tuple[ThreadId, _Name] | None:
-    """Read one line; None: it gives no name."""
+    """Parse one line; None if it contains no name."""
     try:
         entry = orjson.loads(line)
         thread_id, name = ThreadId(str(uuid.UUID(entry["id"]))), entry["thread_name"]
@@ -130,7 +130,7 @@ def _parse(line: bytes) -> tuple[ThreadId, _Name] | None:
 
 
 def _time(written: object) -> datetime:
-    """Read when a name was given; what is no time is older than all."""
+    """Parse the time of a name; an invalid time counts as the oldest."""
     try:
         at = datetime.fromisoformat(str(written))
         return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
@@ -139,13 +139,13 @@ def _time(written: object) -> datetime:
 
 
 def _fault(path: str, error: OSError) -> Fault:
-    """Say why an index cannot be read."""
+    """Create the fault of an index that cannot be read."""
     if isinstance(error, NotRegularFile):
         return Fault(
             path, "not a file", error.strerror or "", "Move it away: Codex keeps names there"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return Fault(
-            path, "unreadable", "permission denied", f"Mend: chmod u+r {path}, or run as its owner"
+            path, "unreadable", "permission denied", f"Fix: chmod u+r {path}, or run as its owner"
         )
     return Fault(path, "unreadable", f"cannot be read: {error.strerror or error}")

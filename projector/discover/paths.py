@@ -1,4 +1,4 @@
-"""What a person names (a file, a folder, a thread id) → rollouts."""
+"""Resolve what a person names (file, folder, thread id) to rollouts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from projector.discover.scan import (
 
 
 def scan_path(named: str, homes: Sequence[str]) -> Scan:
-    """Find the rollouts that `named` stands for.
+    """Find the rollouts that `named` refers to.
 
     A file: that one. A folder: all in it and below; a CODEX_HOME: all of its own. The id of a
-    thread or of one rollout: its files in `homes`. Nothing of the kind is a fault.
+    thread or of one rollout: its files in `homes`. Anything else is a fault.
     """
     path = os.path.abspath(named)
     if os.path.isdir(path):
@@ -77,13 +77,16 @@ def _is_home(path: str) -> bool:
 
 
 def _as_given(path: str, homes: Sequence[str]) -> str | None:
-    """Give the home that lies at `path`, as it was given; links count as where they lead."""
+    """Return the home at `path` as given in the settings, with symbolic links resolved."""
     real = os.path.realpath(path)
     return next((home for home in homes if os.path.realpath(home) == real), None)
 
 
 def _home_of(path: str, homes: Sequence[str]) -> str:
-    """Tell the home of a path: one of `homes`, else what holds a folder named as Codex's roots."""
+    """Return the home of a path.
+
+    One of `homes`, else the parent of a folder named like Codex's roots.
+    """
     within = [home for home in homes if path.startswith(os.path.abspath(home) + os.sep)]
     if within:
         return max(within, key=len)

@@ -1,13 +1,13 @@
-"""Which rollouts there are, by a look at the folders alone.
+"""Find all rollouts by listing folders, without opening files.
 
-A scan opens no file. It is the truth that file events only hint at, so it is made often and must
-cost little: one `stat` a rollout, and a rollout that is as it was in the scan before is the same
-bytes again (`known.py`). A folder that is as it was is not listed again (`Listings`). Folders
-stream: one with a million files takes time, not memory.
+Scans are authoritative, file events only hints, so scans are frequent and must be cheap: one `stat`
+per rollout, and a rollout unchanged since the previous scan is the same bytes again
+(`file_index.py`). An unchanged folder is not listed again (`Listings`). Folders are streamed: one
+with a million files takes time, not memory.
 
-What cannot be looked at is a `Fault`, a value: the other folders go on. A file that is missing
-from a scan is gone only if the scan can vouch for that (`Scan.vouches_for`): a folder without
-permission or a home that is not mounted says nothing of its rollouts.
+A path that cannot be read is a `Fault`, a value: the other folders continue. A file missing from a
+scan is deleted only if the scan proves it (`Scan.confirms_missing`): an unreadable folder or an
+unmounted home proves nothing about its rollouts.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from projector.model.ids import RolloutFile, RolloutName
 
 SESSIONS: Final = "sessions"
 ARCHIVED: Final = "archived_sessions"
-#: Names of threads, in the home itself.
+#: Thread names, in the home itself.
 SESSION_INDEX: Final = "session_index.jsonl"
-#: A folder that changed less than so many nanoseconds before it was listed may change once more
-#: and have the same times: the clocks of file systems are coarse.
+#: A folder modified less than this many nanoseconds before it was listed may change again without
+#: new times: file system clocks are coarse.
 _SETTLED_NS: Final = 2_000_000_000
-#: Folders below a root that are looked into; Codex uses three (year, month, day).
+#: Maximum depth below a root; Codex uses three (year, month, day).
 MAX_DEPTH: Final = 8
 
 
@@ -50,7 +50,7 @@ _MOUNTED: Final = "If it is there again: restart the daemon, it is shown the fol
 
 
 class Fault(NamedTuple):
-    """What cannot be looked at, and why."""
+    """A path that cannot be read, and why."""
 
     path: str
     kind: Literal["missing", "unreadable", "not a file", "not a rollout", "too deep"]
@@ -58,21 +58,24 @@ class Fault(NamedTuple):
     hint: str = ""
 
     def __str__(self) -> str:
-        """Give the one line that people see."""
+        """Return the one line shown to people."""
         line = f"{self.path}: {self.reason}"
         return f"{line}. {self.hint}" if self.hint else line
 
 
 class _Folder(NamedTuple):
-    """A folder that was looked into."""
+    """A folder that was listed."""
 
     device: int
     entries: bool
-    """It holds anything at all."""
+    """True if it contains anything at all."""
 
 
 class _Listing(NamedTuple):
-    """What a folder held: rollouts, folders, and nothing whose meaning lies elsewhere (links)."""
+    """The contents of a folder.
+
+    Rollouts, folders, and nothing that depends on another path (links).
+    """
 
     times: tuple[int, ...]
     folder: _Folder
@@ -80,41 +83,41 @@ class _Listing(NamedTuple):
     folders: list[str]
 
 
-#: By path. The same folder with the same times holds the same names; whether what they name has
-#: changed, that does not tell. Whoever keeps them must forget them now and then: on some file
-#: systems the times of a folder are not to be trusted.
+#: Listings by path. A folder with the same times contains the same names; whether the named files
+#: changed is not covered. Listings must be discarded now and then: some file systems have
+#: unreliable folder times.
 Listings = dict[str, _Listing]
 
 
 class Unchanged(NamedTuple):
-    """Files of which only that matters that they lie as they did.
+    """Files that only need to be reported if they changed.
 
-    To make all that a `RolloutFile` is takes longer than to look at it.
+    Creating a `RolloutFile` takes longer than checking it.
     """
 
     sizes: Mapping[str, int]
-    """Bytes by path."""
+    """Size in bytes, by path."""
     found: set[str]
-    """Paths of those that are there, with so many."""
+    """Paths of files found with the same size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What a look found."""
+    """The result of a scan."""
 
     files: tuple[RolloutFile, ...]
-    """In no order. Two may have one `rollout_id`: `choose` decides."""
+    """Unordered. Two may have the same `rollout_id`: `choose` decides."""
     faults: tuple[Fault, ...]
     folders: Mapping[str, _Folder]
-    """Looked into to the end: path → what matters of it."""
+    """Folders listed completely: path → the facts that matter."""
     devices: frozenset[int] = frozenset()
-    """That rollouts were found on."""
+    """Devices on which rollouts were found."""
 
     def confirms_missing(self, file: RolloutFile) -> bool:
-        """Tell whether `file`, which is not among `files`, is really gone.
+        """True if the scan proves that `file`, which is not among `files`, no longer exists.
 
-        Not so when a folder above it could not be looked into, lies outside of the scan, or when
-        what should hold it is empty and on another device than it was: not mounted.
+        False if a parent folder was unreadable or outside the scan, or if its folder is empty and
+        on another device than before: not mounted.
         """
         blind = {fault.path for fault in self.faults}
         path, lowest = file.path, None
@@ -141,15 +144,15 @@ def scan(home: str) -> Scan:
 
 
 def scan_folder(folder: str, home: str) -> Scan:
-    """Find the rollouts in a folder of a home and below: what an event of the folder asks for."""
+    """Find the rollouts in and below a folder of a home, after an event of that folder."""
     step = _Walk(home)
     return _collect(step, step.below(os.path.abspath(folder)))
 
 
 def walk(home: str, unchanged: Unchanged | None = None) -> Iterator[RolloutFile | Fault]:
-    """Find all rollouts of a CODEX_HOME, one by one, within bounded memory.
+    """Yield all rollouts of a CODEX_HOME within bounded memory.
 
-    `unchanged`: those that lie as it says are put there and not given.
+    `unchanged`: files that match it are recorded there and not yielded.
     """
     return map(_file, _Walk(home, unchanged=unchanged).home())
 
@@ -160,16 +163,15 @@ def scan_homes(
     other: Callable[[RolloutFile, RolloutFile], RolloutFile],
     listings: Listings,
 ) -> tuple[FileIndex, Scan]:
-    """Find all rollouts of some CODEX_HOMEs, one file each, in as little memory as can be.
+    """Find all rollouts of several CODEX_HOMEs, one file each, with minimal memory.
 
     Args:
-        homes: in the order in which they count.
-        before: what the look before this one found.
-        other: chooses between two files of a rollout, the one found first and another.
-        listings: of the looks before; brought up to date.
+        homes: in order of precedence.
+        before: result of the previous scan.
+        other: selects between two files of a rollout, the one found first and another.
+        listings: of previous scans; updated.
 
-    Gives the rollouts, and a scan without files, of all else.
-
+    Returns the rollouts, and a scan without files for everything else.
     """
     found = FileIndex()
     faults: dict[Fault, None] = {}
@@ -201,7 +203,7 @@ def scan_homes(
 
 
 def stat_rollout(path: str, home: str) -> RolloutFile | Fault | None:
-    """Look at one path of a home; None: no rollout is there (any more)."""
+    """Return the rollout at one path of a home; None if there is none (any more)."""
     path = os.path.abspath(path)
     name = RolloutName.parse(os.path.basename(path))
     if name is None:
@@ -218,7 +220,7 @@ class _Entry(NamedTuple):
 
     key: Key
     name: RolloutName | None
-    """None: it was known under this name."""
+    """None: it was already known under this name."""
     base: str
     place: int
     """Number of its folder."""
@@ -263,7 +265,7 @@ def _collect(step: _Walk, found: Iterable[_Entry | Fault]) -> Scan:
 
 
 class _Walk:
-    """One look through the folders of a home."""
+    """One traversal of the folders of a home."""
 
     def __init__(
         self,
@@ -273,13 +275,13 @@ class _Walk:
         listings: Listings | None = None,
         unchanged: Unchanged | None = None,
     ) -> None:
-        """Begin.
+        """Create a traversal.
 
         Args:
-            home: as given.
-            before: rollouts whose names need not be read again.
-            found: gets those of folders that are as they were; they are not given.
-            listings: of folders as they were; None: nobody asks for them.
+            home: as given in the settings.
+            before: rollouts whose names need not be parsed again.
+            found: receives the rollouts of unchanged folders, which are not yielded.
+            listings: of unchanged folders; None: do not use listings.
             unchanged: see `walk`.
         """
         self._home = home
@@ -292,16 +294,17 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
         self.folders: dict[str, _Folder] = {}
         self.devices: set[int] = set()
-        """Of the rollouts that are not given."""
+        """Devices of the rollouts that are not yielded."""
 
     def home(self) -> Iterator[_Entry | Fault]:
-        """Give the rollouts below the two roots of the home; of itself, only whether it is there.
+        """Yield the rollouts below the two roots of the home.
 
-        A root that is missing is none of a fault: Codex makes it when it needs it.
+        The home itself is only checked to exist. A missing root is not a fault: Codex creates it
+        when needed.
         """
         try:
             found = os.stat(self._base)
-            if not found.st_nlink:  # its name leads elsewhere by now; it stays mounted here
+            if not found.st_nlink:  # replaced while open; still mounted here
                 yield Fault(self._base, "missing", "was removed", _MOUNTED)
                 return
             self._seen.add((found.st_dev, found.st_ino))
@@ -314,10 +317,10 @@ class _Walk:
             yield from self.below(f"{self._base}/{root}", optional=True)
 
     def below(self, root: str, *, optional: bool = False) -> Iterator[_Entry | Fault]:
-        """Give the rollouts in and below a folder.
+        """Yield the rollouts in and below a folder.
 
-        Folders before links, so that a linked folder is known by its own path if it has one
-        here. None is looked into twice: links in a circle end.
+        Folders come before links, so that a linked folder inside the home is found by its own path.
+        No folder is listed twice: circular links end.
         """
         queue = deque([(root, 0)])
         links: deque[tuple[str, int]] = deque()
@@ -341,9 +344,9 @@ class _Walk:
                     yield _dead_link(folder)
 
     def _is_as_listed(self, listing: _Listing, folder: str, status: os.stat_result) -> bool:
-        """Tell whether a folder holds what it held, and each of its rollouts lies as before.
+        """True if a folder has the same contents and each of its rollouts is unchanged.
 
-        Nearly all do, at each scan: so this is all that is done about one of them.
+        True for nearly all folders at each scan, so nothing else is done for them.
         """
         if listing.times != _times(status):
             return False
@@ -378,7 +381,7 @@ class _Walk:
         queue: deque[tuple[str, int]],
         links: deque[tuple[str, int]],
     ) -> Iterator[_Entry | Fault]:
-        """Give the rollouts of one folder, and queue the folders in it."""
+        """Yield the rollouts of one folder, and queue its subfolders."""
         entries = False
         place, known = self.place(folder), self._before.key_of_name
         keys: list[Key] = []
@@ -410,7 +413,7 @@ class _Walk:
             self._listings[folder] = _Listing(_times(status), self.folders[folder], keys, folders)
 
     def _is_unchanged(self, folder: str, entry: os.DirEntry[str]) -> bool:
-        """Tell whether a file lies as it did, and if so put it among those."""
+        """Record a file as unchanged; False if it changed."""
         assert self._unchanged is not None, "asked for"
         path = f"{folder}/{entry.name}"
         size = self._unchanged.sizes.get(path)
@@ -423,7 +426,7 @@ class _Walk:
         return True
 
     def place(self, folder: str) -> int:
-        """Give the number of a folder of this home."""
+        """Return the number of a folder of this home."""
         archived = f"{folder}/".startswith(self._archive)
         return number_of(Folder(self._home, folder, archived))
 
@@ -434,13 +437,13 @@ def _other(
     queue: deque[tuple[str, int]],
     links: deque[tuple[str, int]],
 ) -> Fault | None:
-    """Queue a folder; give what is wrong with what is no rollout."""
+    """Queue a folder; return a fault for anything else that is not a rollout."""
     if _is_folder(entry):
         if depth >= MAX_DEPTH:
             return Fault(entry.path, "too deep", "too many folders deep; passed over")
         (links if entry.is_symlink() else queue).append((entry.path, depth + 1))
     elif entry.is_symlink() and not entry.name.startswith(".") and not os.path.exists(entry.path):
-        return _dead_link(entry.path)  # what it led to may be full of rollouts
+        return _dead_link(entry.path)  # its target may have been full of rollouts
     return None
 
 
@@ -449,7 +452,7 @@ def _times(folder: os.stat_result) -> tuple[int, ...]:
 
 
 def _status(entry: os.DirEntry[str] | str) -> os.stat_result | Fault | None:
-    """Look at one file with the name of a rollout; None: it has just gone."""
+    """Return the stat of a file with the name of a rollout; None: it has just disappeared."""
     path = entry if isinstance(entry, str) else entry.path
     try:
         found = os.stat(path) if isinstance(entry, str) else entry.stat()
@@ -466,22 +469,22 @@ def _status(entry: os.DirEntry[str] | str) -> os.stat_result | Fault | None:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # circular link
         return False
 
 
 def _dead_link(path: str) -> Fault:
-    return Fault(path, "missing", "a link to nothing", "Remove it, or mend its target")
+    return Fault(path, "missing", "a link to nothing", "Remove it, or fix its target")
 
 
 def _fault(path: str, error: OSError, *, home: bool = False) -> Fault:
-    """Say why a path cannot be looked at."""
+    """Create the fault for a path that cannot be read."""
     match error:
         case FileNotFoundError():
             hint = "Name Codex's home with --codex-home DIR or CODEX_HOME" if home else ""
             return Fault(path, "missing", "not there", hint)
         case PermissionError():
-            hint = f"Mend: chmod u+rx {path}, or run as its owner"
+            hint = f"Fix: chmod u+rx {path}, or run as its owner"
             return Fault(path, "unreadable", "permission denied", hint)
         case NotADirectoryError():
             return Fault(path, "unreadable", "not a folder")
@@ -490,7 +493,7 @@ def _fault(path: str, error: OSError, *, home: bool = False) -> Fault:
 
 
 def joined(scans: Sequence[Scan]) -> Scan:
-    """Make one of several: of several homes, or of several paths."""
+    """Merge several scans: of several homes, or of several paths."""
     folders: dict[str, _Folder] = {}
     files: dict[str, RolloutFile] = {}
     for one in scans:

@@ -1,16 +1,16 @@
-"""Waits until there may be news of rollouts: by file events where they can be had, else by a clock.
+"""Wait until rollouts may have changed: by file events where available, else by a timer.
 
-File events come from `watchfiles`, and are hints (`hints`). What it does not tell, and what is
-done about it:
+File events come from `watchfiles`, and are hints (`hints`). What it does not report, and how that
+is handled:
 
-- A root that is missing, removed or made anew: once a second at most, and at once when the home
-  tells of one, it is compared which folders are watched with which are there.
-- No more watches or instances (a limit of the system), or a failure inside: poll, say why, try
-  again after `retry_s`.
-- The limit of watches, when a folder is made while watching: not told. Two seconds after a new
-  folder the watches are set anew, which tells.
+- A root that is missing, removed or created again: at most once a second, and immediately when the
+  home reports an event, the watched folders are compared with those that exist.
+- No more watches or instances (a limit of the system), or an internal failure: poll, say why,
+  retry after `retry_s`.
+- The limit of watches, when a folder is created while watching: not reported. Two seconds after a
+  new folder the watches are created again, which reports the error.
 - Folders on network file systems: no error and no events. They are polled (`mounts`).
-- An overflow of the event queue: not told; the scan at `rescan_s` finds what was lost.
+- An overflow of the event queue: not reported; the scan at `rescan_s` finds what was lost.
 """
 
 from __future__ import annotations
@@ -38,58 +38,59 @@ from projector.discover.hints import (
 from projector.discover.mounts import MOUNT_TABLE, without_events
 from projector.discover.scan import ARCHIVED, SESSIONS
 
-#: Events in a home itself (its roots made or removed, names given) may take longer.
+#: Events in a home itself (roots created or removed, names assigned) may take longer.
 _HOME_STEP_MS: Final = 250
-#: Seconds after the last event in which the next one is to be expected: a command that Codex waits
-#: for takes as long.
+#: Seconds after the last event within which the next one is expected: as long as a command that
+#: Codex waits for.
 _LIVELY_S: Final = 60.0
-#: How often, at most, one looks for events after that.
+#: Shortest interval between polls for events after that.
 _QUIET_STEP_MS: Final = 100
-#: Between two comparisons of what is watched with what is there, at least.
+#: Shortest interval between comparisons of watched and existing folders.
 _COMPARE_S: Final = 1.0
-#: How often a home that is missing is looked for, at least.
+#: Shortest interval between checks for a missing home.
 _MISSING_S: Final = 2.0
 
 
 class Mode(NamedTuple):
-    """How news are heard of."""
+    """How changes are detected."""
 
     watching: Literal["events", "polling"]
     why: str = ""
-    """Why it polls; empty while events come."""
+    """Why it polls; empty while file events work."""
 
 
 class Events(Protocol):
-    """Where file events come from; what tests put faults into."""
+    """Source of file events; replaced by tests to inject faults."""
 
     def __call__(
         self, paths: Sequence[str], *, recursive: bool, step_ms: int, debounce_ms: int
     ) -> AsyncGenerator[set[tuple[Change, str]], None]:
-        """Watch folders from the first `anext` on; give changes as they come."""
+        """Watch folders from the first `anext` on; yield changes as they come."""
 
 
 async def file_events(
     paths: Sequence[str], *, recursive: bool, step_ms: int, debounce_ms: int
 ) -> AsyncGenerator[set[tuple[Change, str]], None]:
-    """Give the events of the system.
+    """Yield file events of the operating system.
 
-    The library only tells whoever looks, and each look costs 25 to 40 us: so every `step_ms` while
-    events come, and more seldom when none has come for a minute. That takes the object behind its
-    `awatch`, which may be asked with another step each time and keeps its watches in between: what
-    happens between two calls is told by the second.
+    The library reports only when polled, and each poll costs 25 to 40 us: so poll every `step_ms`
+    while
+    events come, and less often if none has come for a minute. This uses the object behind its
+    `awatch`, which accepts another step at each call and keeps its watches in between: events
+    between two calls are returned by the second.
 
     Raises:
         OSError: a folder is missing, or the system's limit of watches is reached.
-        RuntimeError: no more instances, or a failure inside.
+        RuntimeError: no more instances, or an internal failure.
     """
     notify = RustNotify(
         list(paths),
         False,  # debug
-        False,  # polling: decided here, by mount, not there, by the kernel's name
+        False,  # polling: decided here by mount, not by the library from the kernel's name
         0,
         recursive,
-        # If true, the library would stop at the first folder that it cannot watch, for want of
-        # permission or of watches, and leave all others unwatched without a word.
+        # If true, the library would stop at the first folder that it cannot watch (no permission,
+        # no watches left) and silently leave all others unwatched.
         False,
     )
     loop, stop, ear = asyncio.get_running_loop(), threading.Event(), ThreadPoolExecutor(1)
@@ -106,12 +107,12 @@ async def file_events(
                 yield {(Change(kind), path) for kind, path in found}
     finally:
         stop.set()
-        await asyncio.to_thread(ear.shutdown)  # within a step
+        await asyncio.to_thread(ear.shutdown)  # within one step
         notify.close()
 
 
 def mount_table() -> str:
-    """Read what is mounted; empty where the system does not tell."""
+    """Read the mount table; empty where the system has none."""
     try:
         return Path(MOUNT_TABLE).read_text(errors="surrogateescape")
     except OSError:
@@ -119,7 +120,7 @@ def mount_table() -> str:
 
 
 class Watch:
-    """Waits until there may be news in the file system. `close` it, or use `async with`."""
+    """Waits until the file system may have changed. `close` it, or use `async with`."""
 
     def __init__(
         self,
@@ -135,21 +136,21 @@ class Watch:
         mounts: Callable[[], str] = mount_table,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """Set it up; nothing is watched before the first `wait`.
+        """Configure it; nothing is watched before the first `wait`.
 
         Args:
-            homes: as given; hints name them so.
-            rescan_s: a home is due at least this often while its events come.
-            poll_s: the same, while they do not.
-            retry_s: after how long events that failed are tried again.
-            step_ms: how often one looks whether events have come, while they come; an event waits
-                for one and a half steps. Measured: at 2 ms 1.1 % of a core and a median wait of
+            homes: as given in the settings; hints use the same paths.
+            rescan_s: scan interval of a home while file events work.
+            poll_s: scan interval while they do not.
+            retry_s: interval between retries of failed file events.
+            step_ms: polling interval for events while they come; an event waits for one and a half
+                steps. Measured: at 2 ms 1.1 % of a core and a median wait of
                 4 ms; at 5 ms 0.53 % and 9 ms; at 6 ms 0.51 % and 10 ms. See `file_events`: the
                 first event after a quiet minute waits for 100 to 200 ms.
-            debounce_ms: how long events may keep coming before they are given all the same.
-            force_polling: do not try events at all.
-            events: where they come from.
-            mounts: what is mounted, as text.
+            debounce_ms: maximum time that a continuous series of events is collected.
+            force_polling: do not use file events.
+            events: source of file events.
+            mounts: reads the mount table.
             clock: seconds, monotonic; None: the event loop's.
         """
         self._bases = {home: os.path.abspath(home) for home in homes}
@@ -166,12 +167,12 @@ class Watch:
         self._failure = ""
         self._failed_at = 0.0
         self.mode = Mode("events")
-        """How news are heard of now. May change at each `wait`."""
+        """How changes are detected now. May change at each `wait`."""
         self.events = 0
-        """Changes of files that were told of, since the start."""
+        """Number of file changes reported since the start."""
 
     async def wait(self) -> ChangeHints:
-        """Give the next hints, never none; the first time at once: all homes."""
+        """Return the next hints, never None; the first call returns at once: all homes."""
         while True:
             self._news.clear()
             now = self._now()
@@ -189,22 +190,22 @@ class Watch:
                     await self._news.wait()
 
     def rescan_every(self, seconds: float) -> None:
-        """Have homes due at least this often from now on, while their events come."""
+        """Set the scan interval while file events work."""
         self._rescan_s, self._compare_at = seconds, -math.inf
         self._news.set()
 
     def __aiter__(self) -> Self:
-        """Iterate over hints, without end."""
+        """Iterate over hints, endlessly."""
         return self
 
     async def __anext__(self) -> ChangeHints:
-        """Give the next hints."""
+        """Return the next hints."""
         return await self.wait()
 
-    # What is watched ------------------------------------------------------------------------
+    # Watches ----------------------------------------------------------------------------------
 
     async def _reconcile(self, agenda: RescanSchedule, now: float) -> None:
-        """Watch what is there now, and poll what gives no events; say which."""
+        """Watch the folders that exist now, and poll those without events; record which."""
         whys: list[str] = []
         wanted: set[tuple[str, int, int]] = set()
         mounts = "" if self._force_polling else self._mounts()
@@ -233,7 +234,7 @@ class Watch:
 
     def _why_polling(self, paths: Sequence[str], mounts: str, now: float) -> str | None:
         if self._force_polling:
-            return "polling is asked for"
+            return "polling is configured"
         if self._failure and now < self._failed_at + self._retry_s:
             return self._failure
         return next(
@@ -241,7 +242,7 @@ class Watch:
         )
 
     async def _follow(self, wanted: frozenset[tuple[str, int, int]]) -> None:
-        """Let go of the watches there are, and set new ones."""
+        """Drop the current watches and create new ones."""
         await self._unfollow()
         self._failure, self._followed, self._renew_at = "", wanted, math.inf
         bases = set(self._bases.values())
@@ -251,10 +252,10 @@ class Watch:
             if paths:
                 task = asyncio.create_task(self._hear(paths, recursive=recursive))
                 self._followers.append(task)
-        await asyncio.sleep(0)  # each task runs up to its first wait: the watches are set
+        await asyncio.sleep(0)  # each task runs up to its first wait: the watches exist
 
     async def _hear(self, paths: Sequence[str], *, recursive: bool) -> None:
-        """Note events until told to stop; a failure is noted as the reason to poll."""
+        """Record events until cancelled; a failure is recorded as the reason to poll."""
         agenda = self._agenda
         assert agenda is not None
         step_ms = self._step_ms if recursive else max(self._step_ms, _HOME_STEP_MS)
@@ -265,13 +266,13 @@ class Watch:
             async with aclosing(events):
                 async for changes in events:
                     self._note(agenda, changes)
-        except (OSError, RuntimeError) as error:  # what watchfiles raises; see file_events
+        except (OSError, RuntimeError) as error:  # raised by watchfiles; see file_events
             self._failure = _failure(error)
         else:
-            self._failure = "file events came to an end"
+            self._failure = "file events ended unexpectedly"
         self._failed_at, self._followed = self._now(), frozenset()
         self._compare_at = -math.inf
-        for home in self._bases:  # what happened before it failed may not have been told
+        for home in self._bases:  # events before the failure may have been lost
             agenda.rescan(home, self._failed_at)
         self._news.set()
 
@@ -281,8 +282,8 @@ class Watch:
         watched = {path for path, _, _ in self._followed}
         for change, path in changes:
             if change is not Change.modified and path in watched:
-                # It was removed, and perhaps made again, perhaps with the same inode: the watch
-                # is dead, whatever the comparison of identities would say.
+                # It was removed and perhaps created again, possibly with the same inode: the watch
+                # is dead even if identities compare equal.
                 self._followed, self._compare_at, news = frozenset(), -math.inf, True
             for home, base in self._bases.items():
                 if not path.startswith(base + os.sep):
@@ -309,21 +310,21 @@ class Watch:
         return asyncio.get_running_loop().time() if self._clock is None else self._clock()
 
     async def close(self) -> None:
-        """Let go of all watches. Safe to call twice."""
+        """Drop all watches. Safe to call twice."""
         await self._unfollow()
         self._followed = frozenset()
 
     async def __aenter__(self) -> Self:
-        """Use it for the length of an `async with`."""
+        """Enter an `async with` block."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let go of all watches."""
+        """Drop all watches."""
         await self.close()
 
 
 def _identity(path: str) -> tuple[str, int, int] | None:
-    """Tell which folder a path leads to; None: to none that can be watched."""
+    """Return the identity of the folder at a path; None if it cannot be watched."""
     try:
         found = os.stat(path)
     except OSError:
@@ -332,12 +333,12 @@ def _identity(path: str) -> tuple[str, int, int] | None:
 
 
 def _failure(error: OSError | RuntimeError) -> str:
-    """Say why there are no events, and how to mend it where that is known."""
+    """Return why there are no file events, and how to fix it where that is known."""
     text = str(error)
     if "watch limit" in text or "No space left" in text:
         return "no more file watches; raise the limit: sysctl fs.inotify.max_user_watches=524288"
     if "Too many open files" in text:
         return "no more watch instances; raise the limit: sysctl fs.inotify.max_user_instances=512"
     if "ermission denied" in text:
-        return f"no file events: {text}; mend the permissions of that folder"
+        return f"no file events: {text}; fix the permissions of that folder"
     return f"no file events: {text}"

@@ -1,1 +1,1 @@
-"""In: a rollout and its checkpoint. Out: whole lines with their places."""
+"""Read complete lines of a rollout from a checkpoint on, with their offsets."""

@@ -1,7 +1,7 @@
-"""Whether two files of one rollout hold the same bytes, as far as the shorter goes.
+"""Compare two files of one rollout, up to the length of the shorter one.
 
-Asked at every scan of two homes with copies, so what was found to agree is remembered: while
-both files are the ones they were and only grew, only what they grew by is compared.
+Called at every scan of two homes with copies, so matches are cached: while both files are the same
+and only grew, only the new bytes are compared.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from projector.model.errors import RolloutUnreadable
 from projector.model.ids import RolloutFile
 from projector.read.file_reader import CHUNK_BYTES, File, Opener, OpenFile, Unpacked
 
-#: How much of what agreed before is compared again when a file grew.
+#: Number of already matching bytes compared again when a file grew.
 _OVERLAP = 64 * 1024
 
 
@@ -25,10 +25,10 @@ class _Agreed(NamedTuple):
 
 
 class Agreements:
-    """Compares files; remembers. One per process is enough."""
+    """Compares files and caches matches. One per process is enough."""
 
     def __init__(self, open_file: Opener = OpenFile) -> None:
-        """Know of no files yet."""
+        """Create an empty cache."""
         self._open_file = open_file
         self._known: dict[tuple[str, str], _Agreed] = {}
         self.bytes_read = 0
@@ -36,9 +36,9 @@ class Agreements:
     def compare(
         self, one: RolloutFile, other: RolloutFile
     ) -> Literal["same", "longer", "shorter", "differ"]:
-        """Tell how `one` relates to `other`: is it longer, shorter, the same, different.
+        """Return how `one` relates to `other`: longer, shorter, same, or different.
 
-        A file that cannot be read differs: it is no beginning of anything.
+        An unreadable file differs: it is no prefix of anything.
         """
         key = one.path, other.path
         known = self._known.get(key)
@@ -76,7 +76,7 @@ class Agreements:
 
 
 class _Bytes:
-    """The uncompressed bytes of a file in pieces of one size; only the last is shorter."""
+    """The uncompressed bytes of a file in chunks of one size; only the last is shorter."""
 
     def __init__(self, file: File, start: int, *, compressed: bool) -> None:
         self._file = file
@@ -102,7 +102,7 @@ class _Bytes:
 
 
 def _grew(known: _Agreed, one: RolloutFile, other: RolloutFile) -> bool:
-    """Whether both are the plain files they were, and none is shorter."""
+    """True if both are the same plain files as before and neither is shorter."""
     return not (one.name.compressed or other.name.compressed) and all(
         (was.device, was.inode) == (now.device, now.inode) and was.size <= now.size
         for was, now in ((known.one, one), (known.other, other))

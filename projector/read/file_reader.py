@@ -1,8 +1,8 @@
-"""Bytes of a rollout, plain or .zst, piece by piece within fixed memory.
+"""Read a rollout, plain or .zst, in chunks within fixed memory.
 
-Files are opened for reading only, never locked or touched, and without moving their access time
-where the system allows it. What is wrong with the world is raised as `RolloutUnreadable`; what is
-wrong with the compressed data is an `Anomaly`, after all that can be read has been given.
+Files are opened read-only, never locked or modified, and where the system allows it without
+updating their access time. File system errors are raised as `RolloutUnreadable`; damaged compressed
+data is an `Anomaly`, after everything readable was returned.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-#: Bytes read at a time.
+#: Bytes per read.
 CHUNK_BYTES = 1024 * 1024
-#: Largest window of a compressed frame, as a power of two: 128 MiB, what `zstd` itself allows.
+#: Largest window of a compressed frame, as a power of two: 128 MiB, the default limit of `zstd`.
 WINDOW_LOG = 27
-#: A .zst that has given so many bytes, each `BOMB_RATIO` for one, is not read further.
+#: A .zst that has expanded to this many bytes, `BOMB_RATIO` for each compressed byte, is not read
+#: further.
 BOMB_BYTES = 256 * 1024 * 1024
 BOMB_RATIO = 1024
 
@@ -36,7 +37,7 @@ _IDLE_STEPS: Final = 1000
 
 
 class Identity(NamedTuple):
-    """Which file this is, and how long, at one moment."""
+    """Identity and length of a file at one moment."""
 
     device: int
     inode: int
@@ -45,16 +46,16 @@ class Identity(NamedTuple):
 
 
 class File(Protocol):
-    """An open file; what tests put faults into."""
+    """An open file; replaced by tests to inject faults."""
 
     def pread(self, length: int, offset: int) -> bytes:
-        """Read `length` bytes from `offset` on; fewer only at the end of the file."""
+        """Read `length` bytes at `offset`; fewer only at the end of the file."""
 
     def identity(self) -> Identity:
-        """Tell which file is open."""
+        """Return the identity of the open file."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
 
 
 class OpenFile:
@@ -63,11 +64,11 @@ class OpenFile:
     __slots__ = ("_fd", "path")
 
     def __init__(self, path: str) -> None:
-        """Open it.
+        """Open the file.
 
         Raises:
-            RolloutMissing: there is none.
-            RolloutUnreadable: it cannot be read, or is no file.
+            RolloutMissing: it does not exist.
+            RolloutUnreadable: it cannot be read or is not a regular file.
         """
         self.path = path
         self._fd = -1
@@ -81,7 +82,7 @@ class OpenFile:
             raise _set_aside(path, error) from error
 
     def pread(self, length: int, offset: int) -> bytes:
-        """Read `length` bytes from `offset` on; fewer only at the end of the file.
+        """Read `length` bytes at `offset`; fewer only at the end of the file.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
@@ -92,7 +93,7 @@ class OpenFile:
             raise _set_aside(self.path, error) from error
 
     def identity(self) -> Identity:
-        """Tell which file is open.
+        """Return the identity of the open file.
 
         Raises:
             RolloutUnreadable: the network failed.
@@ -103,25 +104,25 @@ class OpenFile:
             raise _set_aside(self.path, error) from error
 
     def close(self) -> None:
-        """Let go of it. Safe to call twice."""
+        """Close the file. Safe to call twice."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def __enter__(self) -> Self:
-        """Use it for the length of a `with`."""
+        """Enter a `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close the file."""
         self.close()
 
 
 def identity_of(path: str) -> Identity:
-    """Tell which file a path leads to now.
+    """Return the identity of the file at a path now.
 
     Raises:
-        RolloutMissing: to none.
+        RolloutMissing: it does not exist.
         RolloutUnreadable: the folder cannot be read.
     """
     try:
@@ -135,13 +136,13 @@ def _identity(found: os.stat_result) -> Identity:
 
 
 def _set_aside(path: str, error: OSError) -> RolloutUnreadable:
-    """Say what an error of the system means for a rollout."""
+    """Convert an OSError to the error for a rollout."""
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR | errno.ESTALE:
             return RolloutMissing(f"{path}: not there any more")
         case errno.EACCES | errno.EPERM:
             return RolloutUnreadable(
-                f"{path}: permission denied", hint=f"Mend: chmod u+r {path}, or run as its owner"
+                f"{path}: permission denied", hint=f"Fix: chmod u+r {path}, or run as its owner"
             )
         case errno.EIO:
             return RolloutUnreadable(
@@ -156,30 +157,30 @@ def _set_aside(path: str, error: OSError) -> RolloutUnreadable:
 
 
 class Unpacked:
-    """The content of a .zst, from its start, of one frame or several."""
+    """The content of a .zst file, of one or several frames, from its start."""
 
     __slots__ = ("_consumed", "_file", "_frame", "_input", "anomaly", "ended", "position")
 
     def __init__(self, file: File) -> None:
-        """Begin at the first byte."""
+        """Start at the first byte."""
         self._file = file
         self._frame: zstd.ZstdDecompressor | None = None
         self._input = b""
         self._consumed = 0
         self.position = 0
-        """Uncompressed bytes given so far."""
+        """Uncompressed bytes returned so far."""
         self.ended = False
-        """There is no more, or no more that can be read."""
+        """True if there is no more, or nothing more that is readable."""
         self.anomaly: Anomaly | None = None
-        """Why no more can be read; None: it ended well, or has not ended."""
+        """Why nothing more can be read; None: the file ended normally, or has not ended."""
 
     def read(self, length: int) -> bytes:
-        """Give at most `length` bytes more; none: `ended` says whether to ask again.
+        """Return at most `length` more bytes; if none, `ended` says whether to call again.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
         """
-        for _ in range(_IDLE_STEPS):  # of headers and empty frames, which give nothing
+        for _ in range(_IDLE_STEPS):  # headers and empty frames produce no output
             if self.ended:
                 break
             packed = self._next_packed()
@@ -200,7 +201,7 @@ class Unpacked:
         return b""
 
     def _next_packed(self) -> bytes:
-        """Give what the frame needs next; begins the next frame where one ended."""
+        """Return the next compressed input; start the next frame if one ended."""
         if self._frame is not None and not self._frame.needs_input:
             return b""
         packed, self._input = self._input, b""
@@ -224,7 +225,7 @@ class Unpacked:
 
 
 def _damage(error: Exception, *, at_start: bool) -> tuple[str, str]:
-    """Name what the decompressor refused: kind and detail."""
+    """Return kind and detail of a decompression error."""
     if at_start and "Unknown frame descriptor" in str(error):
         return "zst_not", "named .zst, and is no zstd file"
     return "zst_damaged", f"the compressed file is damaged: {error}"

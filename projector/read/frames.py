@@ -1,9 +1,9 @@
-"""How long a .zst is when unpacked, told from its headers alone.
+"""Compute the unpacked size of a .zst from its headers alone.
 
 A .zst is a series of frames; a frame is a header, blocks that each begin with their length, and
-perhaps a checksum (RFC 8878, 3.1). Walking from block to block reads three bytes of each 128 KiB
-of content, so a compressed rollout that was read to its end is known as such without unpacking
-it. One frame's header does not suffice: another frame may follow.
+optionally a checksum (RFC 8878, 3.1). Walking from block to block reads three bytes per 128 KiB of
+content, so a compressed rollout that was read to its end is recognised without unpacking it. One
+frame's header is not enough: another frame may follow.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ _SKIPPABLE = 0x184D2A50
 _MAX_HEADER = 18
 _RLE = 1
 _RESERVED = 3
-#: More blocks than this are not walked: 26 GB of content, or a file made to keep us busy.
+#: Maximum number of blocks that are walked: 26 GB of content; more suggests a malicious file.
 _MAX_BLOCKS = 200_000
 
 
 def unpacked_size(read: Callable[[int, int], bytes]) -> int | None:
-    """Sum the content sizes of all frames; None: not all tell it, or the file is not whole.
+    """Return the sum of all frames' content sizes.
 
-    `read(length, offset)` gives bytes of the compressed file, fewer only at its end.
+    None if one is missing or the file is incomplete. `read(length, offset)` returns bytes of the
+    compressed file, fewer only at its end.
     """
     total, at, blocks = 0, 0, _MAX_BLOCKS
     while True:
@@ -42,12 +43,12 @@ def unpacked_size(read: Callable[[int, int], bytes]) -> int | None:
                 return None
             end, blocks = walked[0] + checksum, walked[1]
         if end > at and len(read(1, end - 1)) != 1:
-            return None  # cut short
+            return None  # truncated
         at = end
 
 
 def _frame(header: bytes) -> tuple[int, int, int] | None:
-    """Read a frame's header: its length, the content's size, the checksum's length."""
+    """Parse a frame header: return its length, the content's size, the checksum's length."""
     if len(header) < 5 or _int(header, 0, 4) != _MAGIC:  # noqa: PLR2004 - magic and descriptor
         return None
     descriptor = header[4]
@@ -63,7 +64,10 @@ def _frame(header: bytes) -> tuple[int, int, int] | None:
 def _behind_blocks(
     read: Callable[[int, int], bytes], at: int, budget: int
 ) -> tuple[int, int] | None:
-    """Walk the blocks of a frame: the place behind them, and how many more may be walked."""
+    """Walk the blocks of a frame.
+
+    Return the offset after them and the remaining budget of blocks.
+    """
     while budget:
         budget -= 1
         header = read(3, at)

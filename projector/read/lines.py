@@ -1,18 +1,18 @@
-"""Bytes in pieces → whole lines with offsets; a torn tail stays behind.
+"""Split chunks of bytes into complete lines with offsets; a partial last line is kept back.
 
-Wanted: the same lines at the same places however the bytes are cut; time linear in the bytes
-whatever they are; memory bounded by the longest line that is allowed.
+Goals: the same lines at the same offsets however the bytes are chunked; time linear in the bytes,
+whatever they are; memory bounded by the longest allowed line.
 
-Plan: each piece is searched for newlines once, by one `bytes.split`, as it comes in. What
-follows its last newline is kept, known to hold none, so a line that arrives byte by byte is not
-searched again at each byte. A line that outgrows the limit is counted, not kept. Where the bytes
-can be had again, neither is a line of more than `HELD_BYTES`: it is fetched whole once its
-newline has come, and compared with the checksum of what went by.
+Each chunk is searched for newlines once, by one `bytes.split`. What follows its last newline is
+kept, known to contain none, so a line that arrives byte by byte is not searched again at each byte.
+A line that exceeds the limit is counted, not kept. If the bytes can be read again, neither is a
+line of more than `HELD_BYTES`: it is read whole once its newline has come, and compared with the
+checksum of the bytes that were seen.
 
-Only the byte 0x0A ends a line: U+2028 and its like stand raw in the strings of rollouts.
+Only the byte 0x0A ends a line: U+2028 and similar characters occur unescaped in rollouts.
 
 Where lines are so short that their number would cost more than their bytes, adjacent blank lines
-come as one: it ends where the last of them does, and holds nothing.
+are returned as one: it ends where the last of them ends, and is empty.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from projector.model.ids import TAIL_BYTES, Line, Offset
 
 #: Longest line that is kept, in bytes without its newline.
 MAX_LINE = 256 * 1024 * 1024
-#: Of a longer line whose newline has not come, nothing is held that can be read again.
+#: Longer partial lines are not held if they can be read again.
 HELD_BYTES = 4 * 1024 * 1024
-#: Lines that are shorter on average are looked through for blank ones.
+#: Below this average length, lines are checked for blank ones.
 _SHORT: Final = 32
 #: Adjacent blank lines: of the bytes `decode.parse.BLANK`.
 _blank_lines: Final = re.compile(rb"[ \t\r\x0c\n]*\n").match
 
-#: Gives bytes of the file again: how many, from where on.
+#: Reads bytes of the file again: length, offset.
 Fetch = Callable[[int, int], bytes]
 
-# Line(...) by keyword costs three times as much, and there is one per record.
+# Line(...) with keywords costs three times as much, and there is one per record.
 _line = partial(tuple.__new__, Line)
 
 
 class Splitter:
-    """Cuts one rollout, given piece by piece, into lines."""
+    """Splits one rollout, fed in chunks, into lines."""
 
     __slots__ = (
         "_fetch", "_kept", "_max_line", "_overlong", "_running", "_unheld",
@@ -59,39 +59,39 @@ class Splitter:
         checksum: int | None = 0,
         fetch: Fetch | None = None,
     ) -> None:
-        """Begin at `offset`, which is the start of a line.
+        """Start at `offset`, which is the start of a line.
 
         Args:
-            offset: bytes before the first piece.
-            max_line: longest line that is given, in bytes without its newline.
-            checksum: CRC-32 of all bytes before `offset`; None: not known.
-            fetch: reads bytes again that were fed; None: they cannot be had again.
+            offset: bytes before the first chunk.
+            max_line: longest line that is returned, in bytes without its newline.
+            checksum: CRC-32 of all bytes before `offset`; None: unknown.
+            fetch: reads fed bytes again; None: not possible.
         """
         self._max_line = max_line
         self._fetch = fetch
         self._kept = bytearray()
         self._overlong = self._unheld = False
         self.offset = offset
-        """Of the first byte that belongs to no whole line yet."""
+        """Offset of the first byte that is not part of a complete line."""
         self.checksum = checksum
-        """CRC-32 of all bytes before `offset`; None: not known."""
+        """CRC-32 of all bytes before `offset`; None: unknown."""
         self._running = checksum
         self.torn = 0
-        """How many bytes have come since."""
+        """Number of bytes since `offset`."""
         self.left = b""
-        """What of the last piece was not looked at, because it has more lines than `most`."""
+        """Rest of the last chunk, not processed because it has more lines than `most`."""
         self.tails: dict[int, bytes] = {}
-        """End of a line whose data lacks them → its last bytes, at most `TAIL_BYTES`.
+        """Line end without data → last bytes of the line, at most `TAIL_BYTES`.
 
-        Newline included. For overlong lines, and blank ones that come as one: a fingerprint of
-        such a line's end can be had from here only. `forget` empties it.
+        Includes the newline. For overlong lines and merged blank ones: the only source for a
+        fingerprint of their ends. `forget` removes entries.
         """
 
     def feed(self, piece: bytes, most: int = -1) -> list[Line]:
-        """Take the next bytes; give the lines that they complete, at most `most` of them.
+        """Add the next bytes; return the lines that they complete, at most `most`.
 
         Raises:
-            RolloutUnreadable: a long line cannot be fetched, or is not what went by.
+            RolloutUnreadable: a long line cannot be read again, or has changed.
         """
         parts = piece.split(b"\n", most)
         looked_at = len(piece) - len(parts[-1])
@@ -122,7 +122,7 @@ class Splitter:
         return lines
 
     def _feed_short(self, piece: bytes, most: int) -> list[Line]:
-        """Do what `feed` does where lines are short: blank ones come as one."""
+        """Do the work of `feed` for short lines: merge adjacent blank lines."""
         lines: list[Line] = []
         self.left = b""
         at = 0
@@ -153,7 +153,7 @@ class Splitter:
         return lines
 
     def unfinished(self, most: int = MAX_LINE) -> Line | None:
-        """Give the line whose newline has not come, as it would be if it came now.
+        """Return the partial last line as if its newline had come.
 
         None: there is none, or it is longer than `most`, or cannot be the end of a record.
         """
@@ -170,24 +170,24 @@ class Splitter:
         return Line(self.offset, Offset(self.offset + self.torn + 1), data)
 
     def forget(self, before: Offset) -> None:
-        """Drop the tails of lines that end at or before a place."""
+        """Drop the tails of lines that end at or before an offset."""
         if self.tails:
             self.tails = {end: tail for end, tail in self.tails.items() if end > before}
 
     def release(self) -> None:
-        """Hold nothing of a torn line that can be fetched."""
+        """Release the bytes of a partial line that can be read again."""
         if self.torn > TAIL_BYTES and self._fetch is not None:
             self._unheld = True
             self._kept = self._kept[-TAIL_BYTES:]
 
     def _sum_lines(self, piece: bytes, start: int, end: int) -> None:
-        """Add whole lines, `piece[start:end]`, to the checksum."""
+        """Add complete lines, `piece[start:end]`, to the checksum."""
         if self._running is not None:
             with memoryview(piece) as view:
                 self.checksum = self._running = zlib.crc32(view[start:end], self._running)
 
     def _keep(self, piece: bytes) -> None:
-        """Add to the line whose newline has not come."""
+        """Add a chunk to the partial line."""
         if self._running is not None:
             self._running = zlib.crc32(piece, self._running)
         self.torn += len(piece)
@@ -199,10 +199,10 @@ class Splitter:
             self._kept += piece
 
     def _complete(self, piece: bytes) -> Line:
-        """End the torn line: `piece` is what came before its newline.
+        """Complete the partial line: `piece` is what came before its newline.
 
         Raises:
-            RolloutUnreadable: it cannot be fetched, or is not what went by.
+            RolloutUnreadable: it cannot be read again, or has changed.
         """
         self._keep(piece)
         start, end = self.offset, Offset(self.offset + self.torn + 1)
@@ -220,7 +220,7 @@ class Splitter:
         return Line(start, end, data, overlong)
 
     def _fetched(self) -> bytes:
-        """Read the torn line again, which is whole now."""
+        """Read the partial line again, now complete."""
         assert self._fetch is not None, "else it is held"
         data = self._fetch(self.torn, self.offset)
         same = len(data) == self.torn and b"\n" not in data
@@ -231,7 +231,7 @@ class Splitter:
         return data
 
     def _bounded(self, line: Line) -> Line:
-        """Empty a line that is too long (only where pieces are larger than the limit)."""
+        """Empty a line that is too long (only if chunks are larger than the limit)."""
         if len(line.data) <= self._max_line:
             return line
         self.tails[line.end] = (line.data[-TAIL_BYTES:] + b"\n")[-TAIL_BYTES:]

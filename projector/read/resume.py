@@ -1,4 +1,4 @@
-"""Checkpoint + facts of the file → go on, wait or start over, and why.
+"""Decide from checkpoint and file whether to resume, wait or restart, and why.
 
 A checkpoint counts bytes of the uncompressed file, and holds digests of the first bytes of the
 file and of the last bytes before the checkpoint. From these follows all that can happen to a
@@ -27,15 +27,15 @@ DIGEST_BYTES = 8
 
 
 def digest(data: bytes) -> bytes:
-    """Digest bytes of a rollout for a `Fingerprint`. Not for secrets: for noticing a change."""
+    """Return a digest of bytes for a `Fingerprint`. Detects changes; not suitable for secrets."""
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 def fingerprint(offset: int, head: bytes, tail: bytes, checksum: int | None) -> Fingerprint:
-    """Make the fingerprint of a place from what was read before it.
+    """Return the fingerprint of an offset from the bytes before it.
 
     `head`: the first bytes of the file; `tail`: the last bytes before `offset`. Either may be
-    longer than is needed, never shorter. `checksum`: CRC-32 of all of them.
+    longer than needed, never shorter. `checksum`: CRC-32 of all of them.
     """
     assert len(head) >= min(HEAD_BYTES, offset), "the head was not kept"
     assert len(tail) >= min(TAIL_BYTES, offset), "the tail was not kept"
@@ -48,16 +48,19 @@ def fingerprint(offset: int, head: bytes, tail: bytes, checksum: int | None) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """What can be told of the file without reading it again."""
+    """Facts about the file known without reading it again."""
 
     size: int | None
-    """Uncompressed bytes; None: a compressed file that does not tell."""
+    """Uncompressed bytes; None: a compressed file without content size."""
     head: bytes | None = None
-    """Digest of the first bytes up to the checkpoint; None: not looked at, or not there."""
+    """Digest of the first bytes up to the checkpoint; None: not read, or not there."""
     tail: bytes | None = None
-    """Digest of the last bytes before the checkpoint; None: not looked at, or not there."""
+    """Digest of the last bytes before the checkpoint; None: not read, or not there."""
     read_to: int | None = None
-    """How far this process has read already, a torn last line included; None: not at all."""
+    """Offset to which this process has already read, including a partial last line.
+
+    None: not at all.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +77,28 @@ class UpToDate:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """These are not the bytes that were read: project the rollout anew."""
+    """The bytes before the checkpoint changed: project the rollout again from its start."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Not all of what must be looked at was; `resume` goes on with it."""
+    """Not everything needed was read yet; `resume` continues it."""
 
 
 Decision = Resume | UpToDate | Restart | Undecided
 
 
 def resume(checkpoint: Checkpoint | None, facts: FileFacts) -> Decision:
-    """Decide where reading goes on. None: the rollout was never seen."""
+    """Decide where reading continues. None: the rollout was never read."""
     if checkpoint is None:
         return decide(Offset(0), None, facts)
     return decide(checkpoint.offset, checkpoint.fingerprint, facts)
 
 
 def decide(offset: Offset, known: Fingerprint | None, facts: FileFacts) -> Decision:
-    """Decide where reading goes on behind `offset`; `known` None: nothing was read before it."""
+    """Decide where reading continues after `offset`; `known` None: nothing was read before it."""
     if facts.size is not None and facts.size < offset:
         return Restart(f"cut to {facts.size} of {offset} bytes")
     if known is not None and offset:

@@ -1,13 +1,13 @@
-"""One rollout, from a checkpoint on: the way into `read`.
+"""Read one rollout from a checkpoint on: the entry point of `read`.
 
-A reader belongs to one path. It may stay open between calls, and never relies on it: `resume`
-looks at the path again, verifies the bytes before the place where it stands, and says what to
-do. A rollout that has moved gets a new reader with its checkpoint; that costs two short reads.
+A reader belongs to one path. It may stay open between calls, but never relies on it: `resume` opens
+the path again, verifies the bytes before its position, and says what to do. A moved rollout gets a
+new reader with its checkpoint, at the cost of two short reads.
 
-1. `offset` is the end of the last line given out; what lies behind it and was read already (a
-   torn line, lines split and not given) is kept, and dropped as soon as the file disagrees.
-2. Bytes before `offset` are verified by digest before any byte behind it is read.
-3. Nothing is given twice, and nothing is passed over but with an anomaly.
+1. `offset` is the end of the last returned line; bytes after it that were already read (a partial
+   line, lines not yet returned) are kept, and dropped as soon as the file disagrees.
+2. Bytes before `offset` are verified by digest before any byte after it is read.
+3. Nothing is returned twice, and nothing is skipped without an anomaly.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from projector.read.resume import (
     fingerprint,
 )
 
-#: How much one call of `read` gives, unless told.
+#: Default amount of one call of `read`.
 BUDGET_BYTES = 8 * 1024 * 1024
 BUDGET_LINES = 50_000
-#: Longest line without its newline that is looked at: it may grow byte by byte.
+#: Longest partial line that is examined, without its newline: it may grow byte by byte.
 UNFINISHED_BYTES = 16 * 1024 * 1024
-#: A line that is longer is not kept for fingerprints of its end.
+#: Longer lines are not kept for fingerprints of their ends.
 _LONG: Final = 64 * 1024
-#: So many lines are given at once where they have fewer bytes on average.
+#: Maximum lines returned at once if they have fewer bytes on average.
 _MANY_LINES: Final = 2000
 _LEAST_LINE: Final = 64
-#: To read so much costs no more than to read less.
+#: Reading this much costs no more than reading less.
 _LEAST_BYTES: Final = 4096
-#: How a rollout begins, and no zstd frame does: some tools rename without packing.
+#: Start of a rollout, and of no zstd frame: some tools rename without compressing.
 _PLAIN: Final = b"{"
 
 
@@ -60,7 +60,7 @@ _data = attrgetter("data")
 
 
 class RolloutReader:
-    """Reads one rollout at one path. Synchronous; not for two threads at once."""
+    """Reads one rollout at one path. Synchronous; not thread-safe."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class RolloutReader:
         max_line: int = MAX_LINE,
         open_file: Opener = OpenFile,
     ) -> None:
-        """Stand at a checkpoint; None: at the start. Touches nothing until `resume`."""
+        """Start at a checkpoint; None: at the start. Opens nothing until `resume`."""
         self.path = path
         self.compressed = compressed
-        """It is named so. What it holds decides how it is read."""
+        """True if the name says so. The content decides how it is read."""
         self._packed = compressed
         self._chunk_bytes = chunk_bytes
         self._max_line = max_line
@@ -86,45 +86,45 @@ class RolloutReader:
         self._size = 0
         self._known: Fingerprint | None = None if at is None else at.fingerprint
         self._checksum: int | None = 0 if at is None else at.fingerprint.checksum
-        """Of all bytes before `offset`."""
+        """CRC-32 of all bytes before `offset`."""
         self._skipping: tuple[Unpacked, int | None, bytes, bytes] | None = None
-        """On the way to `offset`: the stream, the file's size if it tells, head, tail so far."""
+        """Progress on the way to `offset`: stream, file size if known, head, tail so far."""
         self._offset = Offset(0) if at is None else at.offset
         self._head = b""
         self._edge = self._tail = self._before = b""
         self._ahead = b""
-        """Bytes that were read and not split into lines yet."""
+        """Bytes read but not split into lines yet."""
         self._batch: list[Line] = []
         self._drop(b"")
         self.bytes_read = 0
-        """Uncompressed bytes read so far, those for fingerprints included."""
+        """Uncompressed bytes read so far, including those for fingerprints."""
 
-    # Where it stands ------------------------------------------------------------------------
+    # Position --------------------------------------------------------------------------------
 
     @property
     def offset(self) -> Offset:
-        """The end of the last line given out; before any: the checkpoint's offset."""
+        """Return the end of the last returned line; before any: the checkpoint's offset."""
         return self._offset
 
     @property
     def identity(self) -> Identity:
-        """Which file `resume` found, and how long it was then."""
+        """Return the identity and length of the file that `resume` opened."""
         assert self._identity is not None, "resume() comes first"
         return self._identity
 
     @property
     def at_end(self) -> bool:
-        """All whole lines that `resume` found are given out."""
+        """True if all complete lines that `resume` found were returned."""
         return self._exhausted and not self._ahead
 
     @property
     def partial_bytes(self) -> int:
-        """Bytes behind the last newline that were read, and wait for theirs."""
+        """Return the number of bytes read after the last newline."""
         return self._splitter.torn
 
     @property
     def partial_line(self) -> Line | None:
-        """The last line, whose newline has not come, as if it had.
+        """Return the last line, without a newline yet, as if it had one.
 
         None: there is none, it is long, or it cannot be a whole record.
         """
@@ -132,13 +132,13 @@ class RolloutReader:
 
     @property
     def anomaly(self) -> Anomaly | None:
-        """Why a compressed file cannot be read to its end; None: nothing of the kind."""
+        """Return why a compressed file cannot be read to its end; None: no fault."""
         if self.compressed and not self._packed:
             return Anomaly("zst_not", Offset(0), 0, "named .zst, and holds plain text")
         return None if self._stream is None else self._stream.anomaly
 
     def fingerprint(self, end: Offset | None = None) -> Fingerprint:
-        """Give the fingerprint of a line's end, of the last `read`; None: of `offset`."""
+        """Return the fingerprint at a line's end of the last `read`; None: at `offset`."""
         place = self._offset if end is None else end
         if place == self._offset and self._known is not None:
             return self._known
@@ -146,18 +146,18 @@ class RolloutReader:
             return fingerprint(place, self._head, self._tail, self._checksum)
         return fingerprint(place, self._head, self._tail_at(place), None)
 
-    # Looking again --------------------------------------------------------------------------
+    # Resuming --------------------------------------------------------------------------------
 
     def resume(self, max_bytes: int | None = None) -> Decision:
-        """Look at the file and decide whether reading may go on from `offset`.
+        """Open the file and decide whether reading may continue at `offset`.
 
-        After `Resume`, `read` gives what there is; after `Restart`, call `start_over` first;
-        after `Undecided`, call it again. `max_bytes`: so much of a compressed file is unpacked
-        at once; None: all before `offset`.
+        After `Resume`, `read` returns what there is; after `Restart`, call `start_over` first;
+        after `Undecided`, call it again. `max_bytes`: maximum of a compressed file unpacked per
+        call; None: everything before `offset`.
 
         Raises:
-            RolloutMissing: the file is not there any more.
-            RolloutUnreadable: it cannot be read, or is too damaged to tell.
+            RolloutMissing: the file no longer exists.
+            RolloutUnreadable: it cannot be read, or is too damaged to decide.
         """
         file, identity = self._look()
         if self._packed:
@@ -165,7 +165,7 @@ class RolloutReader:
         return self._resume_plain(identity.size)
 
     def start_over(self) -> None:
-        """Go back to the start of the file that `resume` looked at."""
+        """Go back to the start of the file that `resume` opened."""
         self._offset, self._known, self._head, self._checksum = Offset(0), None, b"", 0
         self._skipping = None
         self._drop(b"")
@@ -174,7 +174,7 @@ class RolloutReader:
             self._stream = Unpacked(self._file)
 
     def _look(self) -> tuple[File, Identity]:
-        """Open the file that the path leads to now, unless it is open already."""
+        """Open the file at the path, unless it is already open."""
         if self._file is not None:
             now = identity_of(self.path)
             held = self._identity
@@ -219,10 +219,10 @@ class RolloutReader:
         return decision
 
     def _resume_packed(self, file: File, max_bytes: int | None) -> Decision:
-        """As above; the bytes before the checkpoint can be had only by unpacking them.
+        """Do `resume` for a compressed file, whose earlier bytes must be unpacked.
 
-        A file whose frames tell that it ends at the checkpoint is believed after its first
-        bytes; else all before the checkpoint is unpacked on the way, and its tail verified.
+        A file whose frames end at the checkpoint is trusted after its first bytes; otherwise
+        everything before the checkpoint is unpacked, and its tail verified.
         """
         if self._stream is not None and self._stream.position >= self._offset:
             return decide(
@@ -265,7 +265,10 @@ class RolloutReader:
         return decision
 
     def _refuse_damage(self, stream: Unpacked) -> None:
-        """Not every byte before the checkpoint can be unpacked: that says nothing of the rows."""
+        """Raise if not every byte before the checkpoint can be unpacked.
+
+        The rows stay unverified.
+        """
         if stream.anomaly is not None:
             raise RolloutUnreadable(
                 f"{self.path}: {stream.anomaly.detail}: {stream.position} of the {self._offset}"
@@ -274,7 +277,7 @@ class RolloutReader:
             )
 
     def _unpack(self, stream: Unpacked, length: int) -> bytes:
-        """Give the next `length` bytes, fewer only at the end."""
+        """Return the next `length` bytes, fewer only at the end."""
         parts: list[bytes] = []
         while length and not stream.ended:
             part = stream.read(length)
@@ -284,18 +287,21 @@ class RolloutReader:
         return b"".join(parts)
 
     def _skip(self, stream: Unpacked, offset: int, tail: bytes) -> bytes:
-        """Go on to `offset`; give the last bytes before it. `tail`: those before here."""
+        """Unpack up to `offset`; return the last bytes before it.
+
+        `tail`: those before the position.
+        """
         while stream.position < offset and not stream.ended:
             part = self._unpack(stream, min(self._chunk_bytes, offset - stream.position))
             tail = (tail + part[-TAIL_BYTES:])[-TAIL_BYTES:]
         return tail
 
-    # Reading --------------------------------------------------------------------------------
+    # Reading ---------------------------------------------------------------------------------
 
     def read(self, max_bytes: int = BUDGET_BYTES, max_lines: int = BUDGET_LINES) -> list[Line]:
-        """Give the next whole lines: at most `max_lines`, from at most `max_bytes` newly read.
+        """Return the next complete lines: at most `max_lines`, from at most `max_bytes` newly read.
 
-        None at all while `at_end` is false: in the midst of a long line; call again.
+        Empty while `at_end` is False: in the middle of a long line; call again.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
@@ -309,18 +315,18 @@ class RolloutReader:
                     piece = self._pull(min(max_bytes, self._chunk_bytes))
                 except RolloutUnreadable:
                     if lines:
-                        break  # give what was read; if it is no passing fault it comes again
+                        break  # return what was read; a lasting fault will occur again
                     raise
-                # What gives little (frames of a byte, or of none) takes its time, too.
+                # Input without output (frames of a byte, or of none) takes time too.
                 max_bytes -= max(_LEAST_BYTES, len(piece)) if piece else self._chunk_bytes
             lines += self._splitter.feed(piece, min(max_lines - len(lines), _MANY_LINES))
             self._ahead = self._splitter.left
             if self._ahead and self._splitter.offset - lines[0].offset < _LEAST_LINE * len(lines):
-                break  # each costs more than its bytes do
+                break  # each line costs more than its bytes
         if lines:
             self._splitter.forget(self._offset)
             self._before = self._tail
-            # Of long lines their ends only: fingerprints need no more.
+            # Only the ends of long lines: fingerprints need no more.
             self._batch = lines
             if max(map(len, map(_data, lines))) > _LONG:
                 self._batch = [
@@ -333,7 +339,7 @@ class RolloutReader:
         return lines
 
     def _pull(self, length: int) -> bytes:
-        """Read the next bytes, and keep what fingerprints need of them."""
+        """Read the next bytes, and keep what fingerprints need."""
         if self._packed:
             assert self._stream is not None, "resume() said Wait"
             piece = self._stream.read(length)
@@ -358,13 +364,13 @@ class RolloutReader:
         return data
 
     def _standing(self) -> Fingerprint | None:
-        """Give what is known of the bytes before `offset`."""
+        """Return the fingerprint of the bytes before `offset`, if known."""
         if self._known is not None or not self._offset:
             return self._known
         return self.fingerprint()
 
     def _tail_at(self, end: Offset) -> bytes:
-        """Give the last bytes before the end of a line of the last batch."""
+        """Return the last bytes before a line's end of the last batch."""
         at = bisect_left(self._batch, end, key=lambda line: line.end)
         assert at < len(self._batch) and self._batch[at].end == end, "not a line just given"  # noqa: PT018
         tail = b""
@@ -383,7 +389,7 @@ class RolloutReader:
         return tail[-TAIL_BYTES:]
 
     def _drop(self, tail: bytes) -> None:
-        """Forget what was read behind `offset`."""
+        """Drop the bytes read after `offset`."""
         self._head = self._head[: self._offset]
         self._splitter = Splitter(
             self._offset,
@@ -397,27 +403,27 @@ class RolloutReader:
         self._exhausted = True
 
     def release_lines(self) -> None:
-        """Let go of the lines last given: from now on only `offset` has a fingerprint.
+        """Release the lines last returned: from now on only `offset` has a fingerprint.
 
-        Of a torn line nothing is held that can be read again.
+        The bytes of a partial line that can be read again are released too.
         """
         self._batch = []
         self._splitter.release()
         if self._position == self._offset and not self._packed:
-            # The fingerprint takes their place; `resume` reads them again in any case.
+            # The fingerprint replaces them; `resume` reads them again in any case.
             self._known = self._standing()
             self._head = self._edge = self._tail = self._before = b""
 
     def close(self) -> None:
-        """Let go of the file. Safe to call twice; `resume` opens it again."""
+        """Close the file. Safe to call twice; `resume` opens it again."""
         file, self._file, self._stream, self._skipping = self._file, None, None, None
         if file is not None:
             file.close()
 
     def __enter__(self) -> Self:
-        """Use it for the length of a `with`."""
+        """Enter a `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.close()

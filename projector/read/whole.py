@@ -1,7 +1,7 @@
-"""All bytes before a checkpoint, compared with those that were read: by their CRC-32, step by step.
+"""Compare all bytes before a checkpoint with those that were read, by CRC-32, in steps.
 
-The fingerprints of a checkpoint's first and last bytes do not see an edit between them that keeps
-every length: a secret masked in place, a restored block, another version of the same size.
+The fingerprints of a checkpoint's first and last bytes do not detect an edit between them that
+keeps every length: a secret masked in place, a restored block, another version of the same size.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from projector.model.errors import RolloutUnreadable
 from projector.model.ids import Checkpoint, RolloutFile
 from projector.read.file_reader import CHUNK_BYTES, Opener, OpenFile, Unpacked
 
-#: How a rollout begins, and no zstd frame does.
+#: Start of a rollout, and of no zstd frame.
 _PLAIN = b"{"
 
 
@@ -31,7 +31,7 @@ class PrefixCheck:
         """
         self.checkpoint = checkpoint
         self.bytes_read = 0
-        """Uncompressed bytes."""
+        """Uncompressed bytes read."""
         self._checksum = 0
         self._file = open_file(file.path)
         try:
@@ -40,7 +40,7 @@ class PrefixCheck:
                 file, device=found.device, inode=found.inode, size=found.size,
                 mtime_ns=found.mtime_ns,
             )  # fmt: skip
-            """As it lay when it was opened."""
+            """The file as it was when opened."""
             packed = file.name.compressed and self._file.pread(1, 0) != _PLAIN
             self._stream = Unpacked(self._file) if packed else None
         except RolloutUnreadable:
@@ -48,9 +48,9 @@ class PrefixCheck:
             raise
 
     def step(self, max_bytes: int) -> bool | None:
-        """Read some more; True: they are the bytes that were read, False: they are not.
+        """Read some more; True if all bytes are equal, False if not.
 
-        None: not all were compared, call again. True also where they cannot be compared.
+        None: not all were compared, call again. True also if they cannot be compared.
 
         Raises:
             RolloutUnreadable: they cannot be read.
@@ -61,7 +61,7 @@ class PrefixCheck:
             piece = self._next(min(CHUNK_BYTES, max_bytes))
             if piece is None:
                 return False
-            # What gives nothing takes its time, too.
+            # Input without output takes time too.
             max_bytes -= len(piece) or CHUNK_BYTES
             self._checksum = zlib.crc32(piece, self._checksum)
             self.bytes_read += len(piece)
@@ -70,7 +70,7 @@ class PrefixCheck:
         return self._checksum == self.checkpoint.fingerprint.checksum
 
     def _next(self, length: int) -> bytes | None:
-        """Read the next bytes; None: the file ends before the checkpoint."""
+        """Read the next bytes; None if the file ends before the checkpoint."""
         length = min(length, self.checkpoint.offset - self.bytes_read)
         if self._stream is None:
             return self._file.pread(length, self.bytes_read) or None
@@ -82,6 +82,6 @@ class PrefixCheck:
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with suppress(OSError):
             self._file.close()

@@ -220,7 +220,7 @@ class Feed:
         return Page(lines, last, full)
 
     def _shown(self, changes: list[dict[str, Any]], after: int, last: int) -> dict[int, Any]:
-        """Give the rows of changes by their numbers, as they are in this snapshot."""
+        """Return the rows of changes by their numbers, as they are in this snapshot."""
         shown: dict[int, Any] = {}
         kinds = {change["kind"] for change in changes}
         for kind, sql in (
@@ -243,7 +243,7 @@ class Feed:
         return shown
 
     def _thread(self, thread_id: str) -> dict[str, Any] | None:
-        """Give a thread with the parts of its visible history; None: it is no more."""
+        """Return a thread with the parts of its visible history; None: it is no more."""
         for row in self._db.dicts(_THREAD, {"thread": thread_id}):
             parts = self._db.rows(_PARTS, {"thread": thread_id})
             row.pop("source_id", None)

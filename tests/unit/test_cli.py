@@ -145,7 +145,7 @@ def test_backfill_tells_what_it_could_not_read(
         progress.start(1, 1)
         return Summary(
             rollouts=2, records=0, items=0, turns=0, anomalies=1, bytes_read=0, seconds=0.5,
-            faults=("/c/r: permission denied. Mend: chmod u+r /c/r",), unreadable=1,
+            faults=("/c/r: permission denied. Fix: chmod u+r /c/r",), unreadable=1,
         )  # fmt: skip
 
     monkeypatch.setattr(backfill, "backfill", unlucky)
@@ -156,7 +156,7 @@ def test_backfill_tells_what_it_could_not_read(
     assert out == (
         "2 rollouts, 0 records, 0 items in 0.5 s; 1 anomaly noted; 1 could not be read\n"
     )
-    assert err == "projector: /c/r: permission denied. Mend: chmod u+r /c/r\n"
+    assert err == "projector: /c/r: permission denied. Fix: chmod u+r /c/r\n"
 
 
 def test_a_rollout_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:

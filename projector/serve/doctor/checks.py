@@ -41,7 +41,7 @@ class Check(NamedTuple):
     mend: str = ""
 
     def line(self) -> str:
-        """Give the line for people."""
+        """Return the line for people."""
         return f"{self.level:<8} {self.topic}: {self.text}" + (
             f". {self.mend}" if self.mend else ""
         )
@@ -151,7 +151,7 @@ def _secrets(found: Examined) -> Iterator[Check]:
     for one in found.secret_files:
         if one.mode & _MODE_OTHERS:
             text = f"{one.path}: holds the database's URL, others may get at it"
-            mend = f"Mend: chmod go-rwx {one.path}"
+            mend = f"Fix: chmod go-rwx {one.path}"
             yield Check("warning", "privacy", f"{text} (mode {one.mode:04o})", mend)
         else:
             yield Check("ok", "privacy", f"{one.path}: private")
@@ -351,7 +351,7 @@ def _codex(codex: Codex) -> Iterator[Check]:
 
 
 def document(found: Iterable[Check], codex: Iterable[Codex]) -> dict[str, Any]:
-    """Give everything for `--json`."""
+    """Return everything for `--json`."""
     listed = list(found)
     return {
         "ok": sound(listed),

@@ -43,7 +43,7 @@ class Here(NamedTuple):
     """Files of it that went another way, and are not projected."""
 
     def values(self, upto: int) -> dict[str, object]:
-        """Give what a question about its rows before a position binds."""
+        """Return what a question about its rows before a position binds."""
         return {
             "rollout": self.number,
             "rollout_id": self.rollout_id,
@@ -79,7 +79,7 @@ _HERE: Final = Sql(
 
 
 def rollouts(ours: Connection, home: str) -> list[Here]:
-    """Give the paginated rollouts of a home whose files are there."""
+    """Return the paginated rollouts of a home whose files are there."""
     odd: dict[str, set[str]] = {}
     others: dict[str, dict[str, None]] = {}
     for rollout_id, kind, detail in ours.rows(_ODD):
@@ -96,7 +96,7 @@ def rollouts(ours: Connection, home: str) -> list[Here]:
 
 
 def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]:
-    """Give every paginated rollout of a home as it is here and in Codex.
+    """Yield every paginated rollout of a home as it is here and in Codex.
 
     Raises:
         sqlite3.Error: one of Codex's databases cannot be read.
@@ -140,7 +140,7 @@ _BASES: Final = Sql(
 def _continued(
     ours: Connection, stands: Mapping[str, object]
 ) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
-    """Give what threads go on, that Codex has projected without it: by which, and up to where."""
+    """Return what threads go on, that Codex has projected without it: by which, and up to where."""
     found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
     for base, thread_id, current, upto in ours.rows(_BASES):
         if current in stands and base not in stands:
@@ -159,7 +159,7 @@ class _Sources(NamedTuple):
     home: str
 
     def held(self, here: Here, stands: tuple[int, int] | None) -> Held:
-        """Give one rollout; `stands`: where Codex does, None: it never projected it."""
+        """Return one rollout; `stands`: where Codex does, None: it never projected it."""
         offset, ordinal = stands or (None, None)
         passed, beyond = _missing(self.ours, self.codex if stands else None, here, offset)
         if stands is None:
@@ -187,7 +187,7 @@ class _Sources(NamedTuple):
         )
 
     def _alone(self, here: Here) -> Iterator[tuple[str, Missing]]:
-        """Give files of a rollout that hold what is neither here nor in Codex."""
+        """Yield files of a rollout that hold what is neither here nor in Codex."""
         if not here.others:
             return
         values = here.values(_ALL)
@@ -306,7 +306,7 @@ def _missing(
     offset: int | None,
     upto: int = _ALL,
 ) -> tuple[Missing, Missing]:
-    """Give what Codex lacks before its checkpoint and behind it; without one, all is before."""
+    """Return what Codex lacks before its checkpoint and behind it; without one, all is before."""
     values = here.values(upto)
     cut = _ALL if offset is None else offset
     before, behind = _Gap(), _Gap()

@@ -40,7 +40,7 @@ class Missing(NamedTuple):
 
 
 def both(one: Missing, other: Missing) -> Missing:
-    """Give what is missing of two stretches, one behind the other."""
+    """Return what is missing of two stretches, one behind the other."""
     turns = tuple(dict.fromkeys((*one.turns, *other.turns)))
     first = one if one.turns else other
     return Missing(turns, one.items + other.items, first.first_started_at)
@@ -103,7 +103,7 @@ class Shortfall:
     missing: Missing
 
     def line(self) -> str:
-        """Give the line for people: which thread, what is missing from which turn on, and why."""
+        """Return the line for people: which thread, what is missing from which turn on, and why."""
         turns = self.missing.turns
         whole = f"{count(len(turns), 'turn')} and {count(self.missing.items, 'item')}"
         since = f"from turn {turns[0]} on " if turns else ""

@@ -91,7 +91,7 @@ def _copies(folders: Iterable[str]) -> Iterator[RolloutFile]:
 
 
 def path_of(note: str) -> str | None:
-    """Give the file that a `second_file` tells of, if it went another way; None: it did not."""
+    """Return the file that a `second_file` tells of, if it went another way; None: it did not."""
     path, differs, _ = note.partition(f": {DIFFERENT} ")
     return path if differs else None
 
@@ -103,7 +103,7 @@ def alone(
     turns: AbstractSet[str],
     items: AbstractSet[tuple[str, str]],
 ) -> Missing:
-    """Give what a file holds beyond these turns and items; nothing, where it cannot be read."""
+    """Return what a file holds beyond these turns and items; nothing, where it cannot be read."""
     started: dict[str, tuple[int, int | None]] = {}
     more: dict[bytes, tuple[str, int]] = {}
     reducer = start(rollout_id, thread_id)

@@ -92,7 +92,7 @@ def _home(home: str, mounts: str) -> Home:
     faults = [str(fault) for fault in found.faults]
     faults += [str(fault) for fault in read_names(home).faults]
     faults += [
-        f"{file.path}: permission denied. Mend: chmod u+r, or run as its owner"
+        f"{file.path}: permission denied. Fix: chmod u+r, or run as its owner"
         for file in found.files
         if not os.access(file.path, os.R_OK)
     ]
@@ -193,7 +193,7 @@ def _listed(folder: str) -> list[str]:
 
 
 def _leased(stored: Stored | None) -> bool | None:
-    """Tell whether a daemon holds this host's source on a server; None: it cannot be told.
+    """True if a daemon holds this host's source on a server; None: it cannot be told.
 
     A lease outlives a daemon that was killed; where that ran here, its process is looked for.
     """

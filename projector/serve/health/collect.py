@@ -159,7 +159,7 @@ def _that_count(
     faults: list[str],
     unchanged: Unchanged,
 ) -> Iterator[RolloutFile]:
-    """Give one file of each rollout, and put into `faults` what cannot be looked at.
+    """Yield one file of each rollout, and put into `faults` what cannot be looked at.
 
     Those that lie as they did when they were projected to their end are among `unchanged` instead.
     Of several the one counts that is projected, which was decided by their bytes
@@ -260,7 +260,7 @@ def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
-    """Give the bytes of a rollout on disk that hold whole lines and are not projected."""
+    """Return the bytes of a rollout on disk that hold whole lines and are not projected."""
     if known is None:
         return file.size if file.name.compressed or _has_line(file.path, 0) else 0
     if file.name.compressed:

@@ -86,14 +86,14 @@ class Verdict(NamedTuple):
     measures: tuple[Measure, ...] = ()
 
     def line(self) -> str:
-        """Give the line for a monitoring system."""
+        """Return the line for a monitoring system."""
         # A bar and a line break would begin the numbers.
         text = " ".join(self.text.replace("|", "/").split())
         numbers = " ".join(str(measure) for measure in self.measures)
         return f"{self.level.name}: {text}" + (f" | {numbers}" if numbers else "")
 
     def document(self) -> dict[str, Any]:
-        """Give it as health+json; `level` is what the plugin's line begins with."""
+        """Return it as health+json; `level` is what the plugin's line begins with."""
         found: dict[str, Any] = {
             "status": STATUS[self.level],
             "level": self.level.name,
@@ -117,7 +117,7 @@ def judge(facts: Facts, limits: Health, asked: Asked = AS_SET) -> Verdict:
 
 
 def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
-    """Give the numbers, each with the limits that hold for it."""
+    """Yield the numbers, each with the limits that hold for it."""
     database = facts.database
     beat = facts.heartbeat_age_s
     quiet = limits.heartbeat_s or None
@@ -143,7 +143,7 @@ def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
 def _seen(
     facts: Facts, limits: Health, measures: tuple[Measure, ...]
 ) -> Iterator[tuple[Level, str]]:
-    """Give all that there is to say, each with what it means."""
+    """Yield all that there is to say, each with what it means."""
     of = {one.label: one for one in measures}
     yield from _unwritable(facts)
     yield from _follower(facts, limits, of.get("heartbeat_seconds"))
@@ -201,7 +201,7 @@ def disk_full(path: str, free: int | None) -> str:
 
 
 def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[tuple[Level, str]]:
-    """Say whether somebody follows. `quiet`: how long ago the last sign of life was given."""
+    """True if somebody follows. `quiet`: how long ago the last sign of life was given."""
     beat = facts.database.heartbeat
     if beat is not None and beat.set_aside:
         yield Level.WARNING, f"{beat.set_aside} of the rollouts cannot be read"

@@ -9,7 +9,7 @@ from projector.serve.health.snapshot import Facts
 
 
 def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
-    """Give the status for `--json`; with `rollouts`, of each rollout too."""
+    """Return the status for `--json`; with `rollouts`, of each rollout too."""
     database, beat = facts.database, facts.database.heartbeat
     counted = database.counted
     found: dict[str, Any] = {
@@ -52,7 +52,7 @@ def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
 
 
 def text(facts: Facts, *, rollouts: bool = False) -> str:
-    """Give the status for people."""
+    """Return the status for people."""
     every = document(facts, rollouts=rollouts)
     behind = "nothing waits"
     if facts.backlog.rollouts:

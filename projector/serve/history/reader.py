@@ -86,19 +86,19 @@ class Reader:
         self._db = db
 
     def threads(self) -> list[dict[str, Any]]:
-        """Give the rows of the view `threads`, the one that changed last first; of all hosts."""
+        """Return the rows of the view `threads`, the one that changed last first; of all hosts."""
         return [_known(row) for row in self._db.dicts(_THREADS)]
 
     def names(self) -> list[Named]:
-        """Give every thread's id and name."""
+        """Return every thread's id and name."""
         return [Named(*row) for row in self._db.rows(_NAMES)]
 
     def rollouts(self, thread_id: str) -> dict[RolloutId, str]:
-        """Give the rollouts of a thread, and where each lay when it was seen last."""
+        """Return the rollouts of a thread, and where each lay when it was seen last."""
         return dict(self._db.rows(_ROLLOUTS, {"thread": thread_id}))
 
     def history(self, thread_id: str) -> StoredHistory:
-        """Give the visible history of a thread that is there."""
+        """Return the visible history of a thread that is there."""
         return StoredHistory(self._db, thread_id)
 
 
@@ -141,20 +141,20 @@ class StoredHistory:
         return self._thread
 
     def turns(self) -> Iterator[Turn]:
-        """Give the turns by position."""
+        """Return the turns by position."""
         return self._pages(Turn._make, _TURNS, {})
 
     def turn(self, turn_id: str) -> Turn | None:
-        """Give one turn; None: no record tells of it."""
+        """Return one turn; None: no record tells of it."""
         rows = self._page(_ONE_TURN, {"turn": turn_id})
         return Turn._make(rows[0]) if rows else None
 
     def items(self) -> Iterator[Item]:
-        """Give the items of all turns by position."""
+        """Return the items of all turns by position."""
         return self._pages(Item._make, _ITEMS, {})
 
     def items_of(self, turn_id: str) -> Iterator[Item]:
-        """Give the items of one turn by position."""
+        """Return the items of one turn by position."""
         span = self.spans().get(turn_id)
         if span is None:
             return iter(())
@@ -165,7 +165,7 @@ class StoredHistory:
         return self._pages(Item._make, _ITEMS_OF, values, first=span.first)
 
     def _around(self, span: Span) -> _Window:
-        """Give a page of items that begins with a turn's, or before: most turns are short."""
+        """Return a page of items that begins with a turn's, or before: most turns are short."""
         window = self._window
         if not window.first <= span.first < window.upto:
             rows = self._page(_ITEMS, {"position": span.first, "limit": PAGE})
@@ -176,7 +176,7 @@ class StoredHistory:
         return window
 
     def spans(self) -> Mapping[str, Span]:
-        """Give every turn that has items, by id."""
+        """Return every turn that has items, by id."""
         if self._spans is None:
             self._spans = {
                 turn_id: Span(rollout_id, first, last)
@@ -192,7 +192,7 @@ class StoredHistory:
         *,
         first: int = -1,
     ) -> Iterator[_Row]:
-        """Give all rows of a query that is asked from a position on.
+        """Yield all rows of a query that is asked from a position on.
 
         Rows can share a position: a page begins at the last one's and leaves out what was given.
         """
@@ -223,5 +223,5 @@ class StoredHistory:
         return rows
 
     def _parts(self) -> list[tuple[Any, ...]]:
-        """Give the thread's chain of rollouts at this moment."""
+        """Return the thread's chain of rollouts at this moment."""
         return self._db.rows(_CHAIN, {"thread": self._id})

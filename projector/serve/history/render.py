@@ -61,7 +61,7 @@ class Detail:
 
 
 def as_json(history: History) -> Iterator[bytes]:
-    """Give one document: `{"thread": {...}, "turns": [{..., "items": [...]}]}`.
+    """Yield one document: `{"thread": {...}, "turns": [{..., "items": [...]}]}`.
 
     Names are those of the views; `error` and `item` are the JSON of `error_json` and `item_json`,
     as stored. A turn with `uid` null is one that its items alone tell of.
@@ -89,7 +89,7 @@ def _columns(row: Turn | Item, stored: str) -> dict[str, Any]:
 
 
 def as_text(history: History, detail: Detail) -> Iterator[str]:
-    """Give the history as plain text, a piece at a time."""
+    """Yield the history as plain text, a piece at a time."""
     yield f"{title(history.thread)}\n"
     for name, value in _heading(history.thread, detail):
         yield f"  {name:<10}{one_line(value)}\n"
@@ -125,7 +125,7 @@ def _indented(text: str, mark: str, then: str | None = None) -> str:
 
 
 def as_markdown(history: History, detail: Detail) -> Iterator[str]:
-    """Give the history as Markdown (CommonMark), a piece at a time.
+    """Yield the history as Markdown (CommonMark), a piece at a time.
 
     Messages are quotations: a fence or comment that is not closed in one ends with it.
     """
@@ -159,14 +159,14 @@ def _markdown_part(part: Part, detail: Detail) -> str:
 
 
 def fenced(text: str, language: str) -> str:
-    """Give a code block whose fence is longer than any run of backticks in it."""
+    """Return a code block whose fence is longer than any run of backticks in it."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.removesuffix(chr(10))}\n{fence}\n"
 
 
 def _span(text: str) -> str:
-    """Give code in a line; empty text has none."""
+    """Return code in a line; empty text has none."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
@@ -182,7 +182,7 @@ def _quoted(text: str) -> str:
 
 
 def _without_tags(text: str) -> Iterator[str]:
-    """Give the lines with HTML made visible: a tag or comment in a message is meant as text.
+    """Yield the lines with HTML made visible: a tag or comment in a message is meant as text.
 
     Code, in fences and in a line, is left alone: in it nothing is a tag.
     """
@@ -210,7 +210,7 @@ def _items(history: History, turn: Turn, detail: Detail) -> Iterator[Item]:
 
 
 def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, str]]:
-    """Give what there is to say of a thread as a whole."""
+    """Yield what there is to say of a thread as a whole."""
     model = " · ".join(
         str(thread[name]) for name in ("model", "reasoning_effort", "model_provider")
         if thread.get(name)
@@ -238,7 +238,7 @@ def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, s
 
 
 def _turn_facts(turn: Turn, detail: Detail) -> list[str]:
-    """Give a turn's status, then what else is known of it."""
+    """Return a turn's status, then what else is known of it."""
     started = None if turn.started_at is None else turn.started_at * 1000
     tokens = None if turn.total_tokens is None else count(turn.total_tokens, "token")
     facts = [
@@ -256,7 +256,7 @@ def _clock(item: Item, detail: Detail) -> str:
 
 
 def _cut(part: Part, detail: Detail) -> str:
-    """Give a part's text, cut where it is long and the whole is not asked for."""
+    """Return a part's text, cut where it is long and the whole is not asked for."""
     most = _CUT.get(part.look)
     if most is None or detail.full:
         return part.text

@@ -69,7 +69,7 @@ def duration(ms: float | None) -> str | None:
 
 
 def error_message(error_json: str) -> str:
-    """Give what a turn's error says, with its details."""
+    """Return what a turn's error says, with its details."""
     try:
         error = json.loads(error_json)
         said = [error["message"], error.get("additionalDetails")]
@@ -177,7 +177,7 @@ def _output(item: Snapshot) -> RenderedItem:
 
 
 def _contents(content: Any) -> Iterator[Part]:
-    """Give what a tool answered: texts as they are, other things by their kind."""
+    """Yield what a tool answered: texts as they are, other things by their kind."""
     for one in content:
         if isinstance(one, dict) and isinstance(one.get("text"), str):
             yield Part("output", one["text"])
@@ -311,7 +311,7 @@ def _json(value: Any) -> tuple[Part, ...]:
 
 
 def _address(url: str) -> str:
-    """Give an address; data that stands in place of one, or in a URL, is cut."""
+    """Return an address; data that stands in place of one, or in a URL, is cut."""
     return url if len(url) <= _DATA_URL else f"{url[:_DATA_URL]}... ({len(url):,} characters)"
 
 

@@ -34,7 +34,7 @@ Event = dict[str, Any]
 
 
 def replay(history: History) -> Iterator[Event]:
-    """Give the events, in order."""
+    """Return the events, in order."""
     return _Replay(history).events()
 
 
@@ -104,7 +104,7 @@ class _Replay:
         return max(turn.position, span.last if span else 0) + 1
 
     def _ended(self, position: int | None) -> Iterator[Event]:
-        """Give the ends that stand before a position; None: all."""
+        """Yield the ends that stand before a position; None: all."""
         while self._ends and (position is None or self._ends[0][0] <= position):
             _, _, turn = heappop(self._ends)
             if turn.status == "failed" and turn.error_json is not None:
@@ -166,7 +166,7 @@ def raw(text: str | None) -> orjson.Fragment | None:
 
 
 def _timed(item: Item) -> str:
-    """Give the snapshot with its times as last keys, as the app-server sends it."""
+    """Return the snapshot with its times as last keys, as the app-server sends it."""
     if '"startedAtMs"' in item.item_json or '"completedAtMs"' in item.item_json:
         return item.item_json  # an item that has them itself, or that speaks of them
     times = {"startedAtMs": item.started_at_ms, "completedAtMs": item.completed_at_ms}

@@ -24,7 +24,7 @@ _GAP: Final = "  "
 def table(
     listed: Listed, *, width: int | None, zone: tzinfo | None = None
 ) -> tuple[str, list[str]]:
-    """Give the heading and the lines of a table that fits `width` columns (None: no limit)."""
+    """Return the heading and the lines of a table that fits `width` columns (None: no limit)."""
     columns: dict[str, list[str]] = {
         "updated": ["UPDATED"],
         "thread": ["THREAD"],
@@ -58,7 +58,7 @@ def table(
 
 
 def several_hosts(rows: Iterable[Row]) -> bool:
-    """Tell whether threads are of more than one host; a file has one only, and does not say."""
+    """True if threads are of more than one host; a file has one only, and does not say."""
     return len({row.get("host") for row in rows}) > 1
 
 
@@ -75,7 +75,7 @@ def footnote(listed: Listed) -> str | None:
 
 
 def title(row: Row) -> str:
-    """Give what a person knows a thread by: its name, else the start of its first message."""
+    """Return what a person knows a thread by: its name, else the start of its first message."""
     text = row["name"] or row["preview"] or ""
     return one_line(text[: 4 * _TITLE]) or "-"
 
@@ -119,7 +119,7 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def cells(text: str) -> int:
-    """Give how many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     return sum(_cell(character) for character in text)

@@ -178,7 +178,7 @@ def since(text: str, now: datetime) -> int:
 
 
 def document(row: Row) -> dict[str, Any]:
-    """Give a thread for `--json`: the columns of the view."""
+    """Return a thread for `--json`: the columns of the view."""
     return {
         name: bool(value) if name in _FLAGS and value is not None else value
         for name, value in row.items()

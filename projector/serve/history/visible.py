@@ -69,23 +69,23 @@ class History(Protocol):
         """The thread's row of the view `threads`."""
 
     def turns(self) -> Iterator[Turn]:
-        """Give the turns by position."""
+        """Return the turns by position."""
 
     def turn(self, turn_id: str) -> Turn | None:
-        """Give one turn; None: no record tells of it."""
+        """Return one turn; None: no record tells of it."""
 
     def items(self) -> Iterator[Item]:
-        """Give the items of all turns by position."""
+        """Return the items of all turns by position."""
 
     def items_of(self, turn_id: str) -> Iterator[Item]:
-        """Give the items of one turn by position."""
+        """Return the items of one turn by position."""
 
     def spans(self) -> Mapping[str, Span]:
-        """Give every turn that has items, by id."""
+        """Return every turn that has items, by id."""
 
 
 def every_turn(history: History) -> Iterator[Turn]:
-    """Give the turns by position, and with them those that only their items tell of.
+    """Yield the turns by position, and with them those that only their items tell of.
 
     Such a turn stands where its first item stands, without uid, status and times. Codex lists
     those items too, and no turn for them.

@@ -68,7 +68,7 @@ class Hit(NamedTuple):
 
 
 def types_of(asked: Iterable[str]) -> tuple[str, ...]:
-    """Give the types of items that `--type` means: a kind, or a type as items have it."""
+    """Return the types of items that `--type` means: a kind, or a type as items have it."""
     return tuple(dict.fromkeys(kind for one in asked for kind in KINDS.get(one.lower(), (one,))))
 
 
@@ -120,7 +120,7 @@ def text(
 
 
 def document(hit: Hit, thread: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give a hit for `--json`; `marks` are the places of hits in the snippet, in characters."""
+    """Return a hit for `--json`; `marks` are the places of hits in the snippet, in characters."""
     said = ""
     marks = []
     for part, inside in pieces(hit.snippet):

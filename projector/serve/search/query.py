@@ -134,12 +134,12 @@ class SearchQuery:
         return int(count)
 
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
-        """Give the threads of a folder, given in its spellings, and of those below."""
+        """Return the threads of a folder, given in its spellings, and of those below."""
         rows = self._db.rows("SELECT thread_id, cwd FROM threads")
         return tuple(thread_id for thread_id, cwd in rows if is_within(cwd, folders))
 
     def threads(self, thread_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Give what threads are known by: name and preview."""
+        """Return what threads are known by: name and preview."""
         return {
             thread_id: row
             for thread_id in dict.fromkeys(thread_ids)
@@ -147,7 +147,7 @@ class SearchQuery:
         }
 
     def find(self, sought: SearchRequest) -> list[Hit]:
-        """Give the items of visible histories that hold all words, each once.
+        """Return the items of visible histories that hold all words, each once.
 
         What the index gives is looked at again: whether words stand side by side and in order, not
         every engine's index knows of every text.
@@ -193,7 +193,7 @@ class SearchQuery:
     def _shown(
         self, found: Sequence[_Found], sought: SearchRequest, snippets: Snippets
     ) -> Iterator[Hit]:
-        """Give those that do have the words, with the words and the threads that show them."""
+        """Yield those that do have the words, with the words and the threads that show them."""
         named = json.dumps([(one.owner, one.rollout, one.key, one.position) for one in found])
         texts = {number: rest for number, *rest in self._db.rows(_INDEXED, {"hits": named})}
         threads: dict[int, list[str]] = {}

@@ -113,7 +113,7 @@ STORED: Final = (
 
 
 def names() -> frozenset[str]:
-    """Give the names of all series, as queries write them."""
+    """Return the names of all series, as queries write them."""
     return frozenset(
         PREFIX + name
         for name in (
@@ -127,7 +127,7 @@ def names() -> frozenset[str]:
 
 
 def metrics(now: Now) -> Iterator[Metric]:
-    """Give every metric. Without the database, those that come from it are left out."""
+    """Yield every metric. Without the database, those that come from it are left out."""
     meters, counts = now.meters, now.counts
     if now.facts is not None:
         backlog = now.facts.backlog
@@ -161,7 +161,7 @@ def metrics(now: Now) -> Iterator[Metric]:
 
 
 def registry(now: Now) -> CollectorRegistry:
-    """Give the metrics of this moment, for the library's writers."""
+    """Return the metrics of this moment, for the library's writers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(now))
     return registry

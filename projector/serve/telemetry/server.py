@@ -74,7 +74,7 @@ class TelemetryServer:
             await self._endpoint.close()
 
     def _write(self, path: str, meters: DaemonMetrics) -> str:
-        """Write the file at one stroke; give what went wrong, "": nothing."""
+        """Write the file at one stroke; return what went wrong, "": nothing."""
         try:
             from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
 

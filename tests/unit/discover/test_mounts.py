@@ -36,7 +36,7 @@ def test_the_mount_that_holds_a_folder_decides(path: str, kind: str, *, polled: 
     why = without_events(path, MOUNTS)
 
     assert file_system(path, MOUNTS) == kind
-    assert why == (f"{path} is on {kind}, which gives no file events" if polled else None)
+    assert why == (f"{path} is on {kind}, which has no file events" if polled else None)
 
 
 def test_where_the_system_does_not_tell_events_are_tried() -> None:

@@ -237,7 +237,7 @@ def test_an_unreadable_folder_is_a_fault_and_the_others_go_on(
     assert paths(found, tmp_path) == {f"sessions/2026/12/01/{name_of(2)}"}
     day = tmp_path / DAY
     assert [str(fault) for fault in found.faults] == [
-        f"{day}: permission denied. Mend: chmod u+rx {day}, or run as its owner"
+        f"{day}: permission denied. Fix: chmod u+rx {day}, or run as its owner"
     ]
 
 

@@ -182,7 +182,7 @@ def test_two_seconds_after_a_new_folder_all_is_watched_anew(
         ),
         (
             PermissionError("Permission denied about [/x]"),
-            "no file events: Permission denied about [/x]; mend the permissions of that folder",
+            "no file events: Permission denied about [/x]; fix the permissions of that folder",
         ),
         (RuntimeError("surprise"), "no file events: surprise"),
     ],
@@ -219,7 +219,7 @@ def test_a_home_on_the_network_is_polled(perform: Callable[[Play], None]) -> Non
         scene.mounts = NFS
         assert await scene.wait() == scene.all
         assert scene.watch.mode == Mode(
-            "polling", f"{scene.home} is on nfs4, which gives no file events"
+            "polling", f"{scene.home} is on nfs4, which has no file events"
         )
         assert scene.events.watched == []
         assert await scene.after(2) == scene.all
@@ -274,7 +274,7 @@ def test_polling_can_be_asked_for(tmp_path: Path) -> None:
     async def play() -> None:
         watching = Watch([str(tmp_path)], force_polling=True)
         await anext(aiter(watching))
-        assert watching.mode == Mode("polling", "polling is asked for")
+        assert watching.mode == Mode("polling", "polling is configured")
         await watching.close()
         await watching.close()
 

@@ -159,7 +159,7 @@ def failing(number: int) -> Callable[..., int]:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.EACCES, "permission denied. Mend: chmod u+r"),
+        (errno.EACCES, "permission denied. Fix: chmod u+r"),
         (errno.EMFILE, "too many open files. Raise the limit"),
         (errno.ENETDOWN, "cannot be read: Network is down"),
     ],
