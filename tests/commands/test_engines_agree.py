@@ -26,7 +26,9 @@ from tests.server import Server
 
 MANUAL: Final = manual_text()
 #: What depends on where a database is and not on what it holds.
-ITS_OWN: Final = frozenset({"database", "database_bytes", "wal_bytes", "seconds", *OF_SERVERS})
+ITS_OWN: Final = frozenset(
+    {"database", "database_bytes", "wal_bytes", "free_bytes", "seconds", *OF_SERVERS}
+)
 ODD: Final = rb"\u0000 \ud800 \udc00 \uf8f00041 \\u0000"
 
 
@@ -138,6 +140,19 @@ def test_documents(
             for name in ("behind_seconds", "checks"):
                 document.pop(name)
     assert first == second
+
+
+def test_free_space_is_told_of_a_disk_that_is_seen(
+    both: Both, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Of the disk that holds the SQLite database. A server's disk is its own."""
+    status = [json.loads(found[1]) for found in said(both, capsysbinary, "status", "--json")]
+    health = [json.loads(found[1]) for found in said(both, capsysbinary, "health", "--json")]
+
+    assert status[0]["free_bytes"] > 0
+    assert health[0]["free_bytes"] > 0
+    assert status[1]["free_bytes"] is None
+    assert not {"free_bytes", "free:bytes"} & {*health[1], *health[1]["checks"]}
 
 
 def test_the_change_feed(both: Both, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

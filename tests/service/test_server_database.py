@@ -67,7 +67,9 @@ def test_a_scrape_says_what_status_says(daemon: Manager) -> None:
     }
     _, status = told(daemon, "status")
 
-    assert set(found) | {"projector_anomalies"} == names()
+    # The server's disk is not seen.
+    assert set(found) | {"projector_anomalies", "projector_database_free_bytes"} == names()
+    assert "projector_database_free_bytes" not in found
     for name in ("rollouts", "threads", "turns", "items"):
         assert found[f"projector_{name}"] == status[name] > 0, name
     assert status["daemon"]["pid"] == (daemon.process and daemon.process.pid)

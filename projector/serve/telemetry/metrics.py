@@ -106,7 +106,7 @@ STORED: Final = (
     In("database_bytes", "Bytes of the database on its disk, its write-ahead log included.",
        lambda c: c.database_bytes + c.wal_bytes),
     In("wal_bytes", "Size of its write-ahead log.", lambda c: c.wal_bytes),
-    In("database_free_bytes", "Bytes that may still be written on its disk.",
+    In("database_free_bytes", "Bytes free on the disk of a SQLite database; absent for a server.",
        lambda c: c.free_bytes),
 )
 # fmt: on
