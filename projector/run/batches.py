@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from projector.model.changes import Change, ItemRow
 from projector.model.ids import Checkpoint, Line, RolloutFile
 from projector.model.settings import Settings
-from projector.search.text import Indexing
+from projector.search.text import Indexing, is_too_long
 from projector.store.protocol import Batch
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def batch_of(
         if type(change) is ItemRow and change.shown is not None:
             made = None if words is None else words(change.type, change.shown).encode()
             changes[at] = _row((*change[:-2], None, made))
+        elif type(change) is ItemRow and words is not None and is_too_long(change.json):
+            changes[at] = change._replace(words=b"")  # nor need the store read it to find that out
     end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,

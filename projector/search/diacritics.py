@@ -54,6 +54,18 @@ _LATIN_FOLDED: Final = re.compile(f"[{''.join(_LATIN)}]")
 _UNMARKED: Final = bytes((*range(0xCC), 0xE2, 0xE3))
 
 
+#: So many characters are encoded at a time, so that no text is copied whole.
+_PIECE: Final = 256 * 1024
+
+
+def has_other_bytes(text: str, known: bytes) -> bool:
+    """True if a text has bytes in UTF-8 that are not among `known`."""
+    return not text.isascii() and any(
+        text[at : at + _PIECE].encode("utf-8", "surrogatepass").translate(None, known)
+        for at in range(0, len(text), _PIECE)
+    )
+
+
 def composed(text: str) -> str:
     """Return a text in Unicode normal form NFC."""
     if text.isascii() or unicodedata.is_normalized("NFC", text):
@@ -63,7 +75,7 @@ def composed(text: str) -> str:
 
 def folded(text: str) -> str:
     """Return an NFC text without ignored diacritics, except those of Latin letters."""
-    if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _UNMARKED):
+    if not has_other_bytes(text, _UNMARKED):
         return text
     for letter, bare in _CYRILLIC.items():
         text = text.replace(letter, bare)

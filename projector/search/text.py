@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from projector.search.diacritics import composed, folded
+from projector.search.diacritics import composed, folded, has_other_bytes
 
 #: Version of the splitting and folding. An index of another version is deleted and filled again.
 REVISION: Final = 1
@@ -39,6 +39,11 @@ GAP: Final = "\u200b"
 
 #: Longer items, in characters, are not indexed: decoding one takes many times its size.
 LONGEST: Final = 16 * 1024 * 1024
+
+#: How much of a long item's JSON is copied at a time.
+_PIECE: Final = 1024 * 1024
+#: Bytes of UTF-8 that begin no character.
+_CONTINUATION: Final = bytes(range(0x80, 0xC0))
 
 MESSAGES: Final = frozenset(
     {"userMessage", "agentMessage", "plan", "enteredReviewMode", "exitedReviewMode"}
@@ -103,13 +108,23 @@ def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
 def text_of(kind: str, item_json: str, max_text_bytes: int) -> str:
     """Return the text of an item as written; "" if it has none."""
-    if len(item_json) > LONGEST:
+    if is_too_long(item_json):
         return ""
     try:
         item = orjson.loads(item_json)
     except ValueError:
         return _text_of_odd(kind, item_json, max_text_bytes)
     return _whole(_text(kind, item, max_text_bytes))
+
+
+def is_too_long(item_json: str | bytes) -> bool:
+    """True if an item has no words for its length; takes no second copy of its JSON, UTF-8."""
+    if len(item_json) <= LONGEST or isinstance(item_json, str):
+        return len(item_json) > LONGEST
+    characters = 0
+    for at in range(0, len(item_json), _PIECE):
+        characters += len(item_json[at : at + _PIECE].translate(None, _CONTINUATION))
+    return characters > LONGEST
 
 
 def _whole(text: str) -> str:
@@ -122,7 +137,7 @@ def spaced(text: str) -> str:
     text = composed(text)
     # Delete the bytes of other characters: the rest shows whether the expression can match, in a
     # fifth of the time that the expression itself needs to find nothing.
-    if text.isascii() or not text.encode("utf-8", "surrogatepass").translate(None, _NARROW):
+    if not has_other_bytes(text, _NARROW):
         return text
     return GAP.join(_ALONE.split(text))  # each match is one part
 

@@ -57,7 +57,7 @@ def test_an_ordinary_rollout_needs_no_more_for_being_long(tmp_path: Path) -> Non
 
 def test_a_very_long_line_is_copied_as_seldom_as_can_be(tmp_path: Path) -> None:
     """Its text has letters that Python holds in two bytes each."""
-    rollout, size = Rollout(seed=1), 30 * MB
+    rollout, size = Rollout(seed=1), 45 * MB
     path = rollout.write(tmp_path / "home")
     with path.open("ab") as out:
         out.write(rollout.giant(size))

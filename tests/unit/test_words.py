@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projector.search import diacritics
 from projector.search import text as words
 from projector.search.diacritics import folded
 from projector.search.text import GAP
@@ -237,3 +238,24 @@ def test_a_text_is_found_by_itself(text: str) -> None:
     if query and db.execute("SELECT 1 FROM v").fetchone():
         assert db.execute("SELECT 1 FROM f WHERE f MATCH ?", (query,)).fetchone()
     db.close()
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e4", "\u6d77", "\U0001f30d"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_too_long_is_the_same_of_text_and_of_its_bytes(
+    monkeypatch: pytest.MonkeyPatch, letter: str, more: int
+) -> None:
+    monkeypatch.setattr(words, "LONGEST", 500)
+    monkeypatch.setattr(words, "_PIECE", 7)
+    text = letter * (500 + more)
+
+    assert words.is_too_long(text) is words.is_too_long(text.encode()) is bool(more)
+
+
+def test_long_texts_are_looked_at_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces: what is to be folded or put apart may stand in the last one."""
+    monkeypatch.setattr(diacritics, "_PIECE", 7)
+    before = "\u00e4b" * 10
+
+    assert folded(before + "\u03ac") == before + "\u03b1"
+    assert words.spaced(before + "\u6d77\u5cb8") == f"{before}{GAP}\u6d77{GAP}{GAP}\u5cb8{GAP}"
