@@ -24,7 +24,7 @@ from projector.store.postgres.connect import parameters
 from projector.store.postgres.ownership import bucket
 from projector.store.postgres.pipeline import composed
 from projector.store.postgres.reading import explaining
-from projector.store.postgres.save import changed_files
+from projector.store.postgres.save import listed_files
 from projector.store.rules.feed import KINDS, OPS, Cursor
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
@@ -161,9 +161,8 @@ class PostgresReceiver:
 
     def _note_files(self, columns: Sequence[str], row: Row) -> None:
         item = dict(zip(columns, row, strict=True))
-        if item["type"] == "fileChange":
-            uid = item["uid"]
-            self._files += [(uid, *file) for file in changed_files(item["json"])]
+        files = listed_files(item["type"], item["json"])
+        self._files += [(item["uid"], *file) for file in files]
 
     def finish(self) -> None:
         """See `Receiver`."""

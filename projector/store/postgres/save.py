@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from projector.model.changes import Anomaly
 from projector.model.ids import ThreadId
 from projector.search import tsvector as lexemes
@@ -17,6 +15,7 @@ from projector.store.postgres.apply import EventState, Item, Rows, Turn
 from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.postgres.pipeline import Query
 from projector.store.postgres.upsert import put
+from projector.store.rules.changed_files import changed_files, relists
 from projector.store.rules.feed import Cursor, numbered
 
 
@@ -176,18 +175,16 @@ def item_row(rows: Rows, row: Item, search: Search) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-_CHANGES_FILES: Final = "fileChange"
-
-
 def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
     """Write which files items changed."""
     stale: list[tuple[str, str]] = []
     changed: list[tuple[Any, ...]] = []
     for rollout_id, row in reworded:
-        if row.was is not None and _CHANGES_FILES in (row.type, row.was[4]):
+        if row.was is not None and relists(str(row.was[4]), row.type):
             stale.append((rollout_id, row.uid.hex()))
-        if row.type == _CHANGES_FILES and row.json is not None:
-            changed += [(rollout_id, row.uid.hex(), *file) for file in changed_files(row.json)]
+        if row.json is not None:
+            uid = row.uid.hex()
+            changed += [(rollout_id, uid, *file) for file in listed_files(row.type, row.json)]
     if stale:
         yield (
             f"DELETE FROM _changed_files AS c USING {_KEYS} AS k (rollout_id, uid)"
@@ -197,27 +194,10 @@ def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
     yield from put("_changed_files", _FILE, ("rollout_id", "uid", "number"), changed, source)
 
 
-def changed_files(json: str) -> Iterator[tuple[int, str | None, str | None, str | None]]:
-    """Give the files that an item of type fileChange changed: number, path, kind, where to."""
-    try:
-        item = orjson.loads(json)
-    except ValueError:
-        return
-    changes = item.get("changes") if isinstance(item, dict) else None
-    if not isinstance(changes, list):
-        return
-    for number, change in enumerate(changes):
-        one = change if isinstance(change, dict) else {}
-        kind = one.get("kind")
-        inner = kind if isinstance(kind, dict) else {}
-        yield number, _string(one, "path"), _string(inner, "type"), _string(inner, "move_path")
-
-
-def _string(values: dict[str, Any], name: str) -> str | None:
-    value = values.get(name)
-    if value is None or isinstance(value, str):
-        return None if value is None else escapes.text(value)
-    return orjson.dumps(value).decode()
+def listed_files(kind: str, json: str) -> Iterator[tuple[Any, ...]]:
+    """Return the rows of `_changed_files` for an item, from its number on."""
+    for number, *values in changed_files(kind, json):
+        yield number, *(None if one is None else escapes.text(str(one)) for one in values)
 
 
 def _realtime(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projector.model.ids import RolloutId
-from projector.store.sqlite import feed, usage
+from projector.store.sqlite import changed_files, feed, usage
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import faults, writing
-from projector.store.sqlite.write import list_files, turn_keys
+from projector.store.sqlite.write import turn_keys
 
 #: Tables of a rollout's rows, with their integer key.
 _TABLES: Final = {
@@ -139,7 +139,7 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
                     if "turn_key" in row:
                         row["turn_key"] = keys.get(turn_ids.get(row["turn_key"]))
                     rows += into.insert(table, row) and row["rollout"] not in again
-        list_files(db, 0)
+        changed_files.list_new(db, 0)
         usage.rebuild(db)
         _beside(wreck, into, numbers, marks)
         for row in wreck.rows("_events", "seq") if again else ():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from projector.model.changes import Anomaly
 from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
-from projector.store.sqlite import feed, rollouts, usage, write
+from projector.store.sqlite import changed_files, feed, rollouts, usage, write
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import writing
@@ -33,7 +33,7 @@ def gone(
     db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
 ) -> None:
     """Note that files are gone; their rows stay, or go as well."""
-    with feed.telling(db, now_ms), index.following(db):
+    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
         changed = []
         threads = []
         if purge:

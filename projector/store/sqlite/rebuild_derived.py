@@ -6,14 +6,14 @@ import sqlite3
 
 from projector.store.check.derived_check import OWNED, ownerless
 from projector.store.schema_names import SQLITE_ROWS
-from projector.store.sqlite import feed, usage
+from projector.store.sqlite import changed_files, feed, usage
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 
 
 def mend(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
-    with feed.telling(db, now_ms), index.following(db):
+    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
         told = ("_items", "_turns", "_realtime_items")
         lost_rows = {one for table in told for (one,) in db.execute(ownerless(table).sqlite)}
         feed.purge(db, sorted(lost_rows))

@@ -20,11 +20,11 @@ from projector.store.copy import Row, Stand, Table
 from projector.store.migrate import migrate, migrations
 from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.schema_names import SQLITE_ROWS
-from projector.store.sqlite import feed, usage
+from projector.store.sqlite import changed_files, feed, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
 from projector.store.sqlite.statements import STATUS
-from projector.store.sqlite.write import KEY, PROVENANCES, list_files, turn_keys
+from projector.store.sqlite.write import KEY, PROVENANCES, turn_keys
 
 _MOST: Final = (1 << 63) - 1
 
@@ -258,7 +258,7 @@ class SqliteReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with faults(self._path):
-            list_files(self._db, 0)
+            changed_files.list_new(self._db, 0)
             self._db.execute("COMMIT")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.close()

@@ -19,12 +19,12 @@ from projector.model.ids import Checkpoint, ThreadId
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
-from projector.store.sqlite import feed, rollouts, usage
+from projector.store.sqlite import changed_files, feed, rollouts, usage
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
-from projector.store.sqlite.write import KEY, Target, list_files, write
+from projector.store.sqlite.write import KEY, Target, write
 
 #: Tables that are made aside: the column that counts rows in a database, and the key.
 _KEYED: Final = {
@@ -85,7 +85,7 @@ def finish(
     Raises:
         CheckpointMoved: the rollout is no longer where it was. Nothing was written.
     """
-    with feed.telling(db, now_ms), index.following(db):
+    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
         old = _standing(db, start, last)
         mode, name = db.execute(
             "SELECT mode, name FROM _rollouts WHERE rollout = ?", (old.rollout,)
@@ -194,7 +194,6 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         f"n.{column} = {table}.{column}{f' - {start}' if column == 'position' else ''}"
         for column in columns_of_key
     )
-    (last,) = db.execute(f"SELECT coalesce(max({number}), 0) FROM {table}").fetchone()
     db.execute(
         f"UPDATE {table} SET tombstone = {REPLACED}{told}"
         f" WHERE rollout = ? AND tombstone = 0{whose}"
@@ -230,5 +229,3 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         f" SELECT {', '.join(values)} FROM new{table} WHERE true ORDER BY {number}"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)}"
     )
-    if table == "_item_rows":
-        list_files(db, last)

@@ -75,17 +75,6 @@ ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
     ),
 )
 
-#: Files that new items changed, by their JSON as it is now: where that came again in the same
-#: batch, a trigger was faster.
-CHANGED_FILES: Final = """
-INSERT OR IGNORE INTO _changed_files (item, number, path, kind, move_path)
-SELECT i.item, c.key, json_extract(i.json, c.fullkey || '.path'),
-       json_extract(i.json, c.fullkey || '.kind.type'),
-       json_extract(i.json, c.fullkey || '.kind.move_path')
-FROM _item_rows AS i, json_each(i.json, '$.changes') AS c
-WHERE i.item > ? AND i.type = 'fileChange' AND json_type(i.json, '$.changes') = 'array'
-"""
-
 TURN = """
 INSERT INTO {new}_turns (uid, rollout, position, turn_id, ordinal, status, error_json,
   started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,

@@ -27,7 +27,7 @@ from projector.store import state_file
 from projector.store.migrate import migrate, migrations, version
 from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Totals
 from projector.store.rollout_status import RolloutStatuses
-from projector.store.sqlite import attempts, feed, replace, rollouts
+from projector.store.sqlite import attempts, changed_files, feed, replace, rollouts
 from projector.store.sqlite import locations as moves
 from projector.store.sqlite import rebuild_derived as mend
 from projector.store.sqlite import search_index as index
@@ -431,7 +431,11 @@ def _find(
 
 
 def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> None:
-    with feed.telling(db, now_ms), index.following(db) as texts:
+    with (
+        feed.telling(db, now_ms),
+        index.following(db) as texts,
+        changed_files.following(db),
+    ):
         for batch in batches:
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)

@@ -190,8 +190,6 @@ def _items(db: sqlite3.Connection, to: Target, rows: Sequence[ItemRow]) -> None:
         ],
         [(row.completed_wins,) for row in rows],
     )  # fmt: skip
-    if not to.new:
-        list_files(db, newest)
     if all_new and to.texts is not None:
         to.texts.made(newest, [row.words for row in rows])
 
@@ -338,11 +336,6 @@ def _drop(db: sqlite3.Connection, to: Target, drop: Tombstone) -> None:
             f" WHERE rowid = {_newest(to, table)}",
             (to.rollout, drop.uid),
         )
-
-
-def list_files(db: sqlite3.Connection, last: int) -> None:
-    """List the files that items after number `last` changed. They were just inserted."""
-    db.execute(statements.CHANGED_FILES, (last,))
 
 
 Writer = Callable[[sqlite3.Connection, Target, Any], None]

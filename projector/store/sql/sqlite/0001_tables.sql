@@ -342,9 +342,7 @@ CREATE TABLE _heartbeat (
   current_as_of_ms INTEGER                      -- as of when nothing was known to wait; NULL: never
 ) STRICT;
 
--- Files that an item of type fileChange changed, without their diffs. New items are looked at by
--- whoever writes them, all of a batch at once (store/sqlite/write.py): where a trigger on INSERT is,
--- SQLite keeps a journal for each row that is written. What changes later is seen by triggers.
+-- Files that an item of type fileChange changed, without their diffs (store/sqlite/changed_files.py).
 CREATE TABLE _changed_files (
   item      INTEGER NOT NULL,
   number    INTEGER NOT NULL,                   -- from 0, as in the item
@@ -353,24 +351,6 @@ CREATE TABLE _changed_files (
   move_path TEXT,
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
-
-CREATE TRIGGER changed_files_changed AFTER UPDATE OF type, json ON _item_rows
-WHEN (new.type = 'fileChange' OR old.type = 'fileChange')
-  AND (new.json <> old.json OR new.type <> old.type)
-BEGIN
-  DELETE FROM _changed_files WHERE item = old.item;
-  INSERT INTO _changed_files (item, number, path, kind, move_path)
-  SELECT new.item, c.key, json_extract(new.json, c.fullkey || '.path'),
-         json_extract(new.json, c.fullkey || '.kind.type'),
-         json_extract(new.json, c.fullkey || '.kind.move_path')
-  FROM json_each(new.json, '$.changes') AS c
-  WHERE new.type = 'fileChange' AND json_type(new.json, '$.changes') = 'array';
-END;
-
-CREATE TRIGGER changed_files_gone AFTER DELETE ON _item_rows WHEN old.type = 'fileChange'
-BEGIN
-  DELETE FROM _changed_files WHERE item = old.item;
-END;
 
 -- What responses cost, by day (UTC) and model: sums over `usage`. Whoever writes rows adds what they
 -- change (store/sqlite/usage.py).
