@@ -13,6 +13,7 @@ from projector.model.changes import (
     EventType,
     Own,
     RollbackFrame,
+    ThreadMetadata,
     Tombstone,
     TombstoneFrames,
     uid,
@@ -227,6 +228,38 @@ def test_inherited_rows_are_not_told_again(
         ("event", "insert", kind, thread_id(thread), rollout_id(2)),
         ("thread", op, None, thread_id(thread), rollout_id(2)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("says", "own", "changed"),
+    [
+        pytest.param({"model": "m2"}, {}, True, id="the fork has no model of its own"),
+        pytest.param({"model": "m2"}, {"model": "mine"}, False, id="the fork has its own model"),
+        pytest.param({"preview": "p", "preview_offset": Offset(5)}, {}, True, id="a preview"),
+        pytest.param({"goal": "g"}, {"model": "mine"}, True, id="a goal"),
+        pytest.param({"name": "n"}, {}, False, id="a name, which no thread inherits"),
+    ],
+)
+def test_a_thread_changes_with_what_it_inherits(
+    store: Queried,
+    run: Run,
+    watcher: Watcher,
+    says: dict[str, Any],
+    own: dict[str, Any],
+    changed: bool,  # noqa: FBT001 - of the table
+) -> None:
+    """A rollout speaks for the threads that continue it, in what they do not say themselves."""
+    first = batch(file_of(1), meta=ThreadMetadata(model="m1"))
+    run(store.commit([first]))
+    fork = batch(file_of(2, thread=2), header=continuing(1, 500), meta=ThreadMetadata(**own))
+    run(store.commit([fork]))
+    watcher.news()
+
+    more = ThreadMetadata(**{"model": "m1", **says})
+    run(store.commit([batch(file_of(1), start=first.end, end=2000, meta=more)]))
+
+    told = {thread_id(1), thread_id(2)} if changed else {thread_id(1)}
+    assert {row[0] for row in watcher.news("thread_id")} == told
 
 
 def test_a_rollout_made_anew(store: Queried, run: Run, watcher: Watcher) -> None:

@@ -22,16 +22,12 @@ from projector.store.rules import lineage
 from projector.store.rules.feed import THREAD, UPDATE, op_of
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Link
+from projector.store.rules.shown_threads import INHERITED
 
 #: Of the current rollout: shown as it says.
 _OWN: Final = (
     "source", "thread_source", "originator", "cli_version", "mode", "parent_thread_id",
     "forked_from_id", "agent_nickname", "agent_role", "agent_path", "attached", "path",
-)  # fmt: skip
-#: What the current rollout does not say is taken from the next older part.
-_INHERITED: Final = (
-    "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
-    "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
 )  # fmt: skip
 #: What a chain depends on.
 _LINEAGE: Final = (
@@ -464,7 +460,7 @@ class UnitOfWork:
             _preview(parts),
             current["created_at_ms"] if created is None else created,
             *(current[name] for name in _OWN),
-            *(_inherited(name, parts) for name in _INHERITED),
+            *(_inherited(name, parts) for name in INHERITED),
             sum(part.turns for part in thread.parts) - state.repeated,
             sum(part.items for part in thread.parts),
             tuple((part.rollout_id, part.upto) for part in thread.parts),

@@ -1,7 +1,7 @@
 """The change feed: at the end of a transaction, all that happened in it; and what may go.
 
-What changes a row marks it (`statements.marked`, `statements.CHANGED`), and triggers name the
-threads that may not be as they were. So here the changes of a transaction are written at once,
+What changes a row marks it (`statements.marked`, `statements.CHANGED`), and notes the threads that
+may not be as they were (`stale_threads`). So here the changes of a transaction are written at once,
 each row and thread at most once.
 """
 
@@ -197,7 +197,7 @@ def tell_again(
             () if kind == EVENT else (last,),
         )
         db.execute(f"UPDATE {table} SET changed = 0 WHERE changed <> 0")
-    db.execute("INSERT INTO _feed_stale SELECT thread_id FROM _thread_states")
+    db.execute("INSERT OR IGNORE INTO _feed_stale SELECT thread_id FROM _thread_states")
 
 
 def prune(db: sqlite3.Connection, before_ms: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from projector.model.changes import Anomaly
 from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
-from projector.store.sqlite import changed_files, feed, rollouts, usage, write
+from projector.store.sqlite import changed_files, feed, rollouts, stale_threads, usage, write
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import writing
@@ -52,9 +52,10 @@ def gone(
                 _purge(db, rollout)
                 threads.append(ThreadId(thread_id))
             elif gone_at_ms is None:
-                db.execute(
-                    "UPDATE _rollouts SET gone_at_ms = ? WHERE rollout = ?", (now_ms, rollout)
-                )
+                with stale_threads.changing(db, rollout):
+                    db.execute(
+                        "UPDATE _rollouts SET gone_at_ms = ? WHERE rollout = ?", (now_ms, rollout)
+                    )
             else:
                 continue
             changed.append(rollout_id)
@@ -95,6 +96,7 @@ def unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
 
 
 def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
+    stale_threads.mark(db, [thread_id])
     db.execute("DELETE FROM _names WHERE thread_id = ?", (thread_id,))
     db.execute("UPDATE _events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
 
@@ -145,6 +147,7 @@ def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> Non
         known = dict(db.execute("SELECT thread_id, name FROM _names"))
         for thread_id, name in wanted.items():
             if known.get(thread_id) != name:
+                stale_threads.mark(db, [thread_id])
                 db.execute("INSERT OR REPLACE INTO _names VALUES (?, ?)", (thread_id, name))
                 link.event(
                     db, thread_id, None, "thread.renamed", {"name": str(name)}, now_ms=now_ms

@@ -242,7 +242,6 @@ class SqliteReceiver:
             "UPDATE _feed_threads SET digest = ? WHERE thread = ?",
             [(feed.digest(self._db, thread_id), number) for number, thread_id in threads],
         )
-        self._db.execute("DELETE FROM _feed_stale")
 
     def _go_on(self, last: int) -> None:
         """Let numbers go on behind the greatest that was ever given, though it was pruned."""

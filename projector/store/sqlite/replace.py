@@ -19,7 +19,7 @@ from projector.model.ids import Checkpoint, ThreadId
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
-from projector.store.sqlite import changed_files, feed, rollouts, usage
+from projector.store.sqlite import changed_files, feed, rollouts, stale_threads, usage
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import writing
@@ -151,6 +151,7 @@ def _keep(
     if stays is None:
         return
     if migrated and name is not None:
+        stale_threads.mark(db, [thread_id])
         db.execute("INSERT OR IGNORE INTO _names VALUES (?, ?)", (thread_id, name))
     whole = [
         item._replace(json=json)

@@ -11,7 +11,7 @@ from projector.model.ids import Checkpoint, FileState, Fingerprint, Offset, Ordi
 from projector.store.protocol import Batch
 from projector.store.rollout_status import RolloutStatuses
 from projector.store.schema_names import HEADER, META
-from projector.store.sqlite import usage
+from projector.store.sqlite import stale_threads, usage
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.write import many, mended
 
@@ -116,7 +116,8 @@ def put(
     if row is None:
         many(db, _INSERT, [(file.name.rollout_id, batch.records, *values)])
     else:
-        many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
+        with stale_threads.changing(db, row.rollout):
+            many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
         if batch.thread_id != row.lineage[0]:
             # What its records told so far was told of the thread that it says now.
             db.execute(
@@ -139,11 +140,12 @@ def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
 
 def lies(db: sqlite3.Connection, row: Row, file: RolloutFile) -> None:
     """Note where a rollout lies now."""
-    db.execute(
-        "UPDATE _rollouts SET unverified = ?, home = ?, path = ?, archived = ?, compressed = ?,"
-        " size = ?, mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout = ?",
-        tuple(map(mended, (row.doubts(file), *_lies(file), row.rollout))),
-    )
+    with stale_threads.changing(db, row.rollout):
+        db.execute(
+            "UPDATE _rollouts SET unverified = ?, home = ?, path = ?, archived = ?, compressed = ?,"
+            " size = ?, mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout = ?",
+            tuple(map(mended, (row.doubts(file), *_lies(file), row.rollout))),
+        )
 
 
 def _lies(file: RolloutFile) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from projector.model.ids import Offset, RolloutId, ThreadId, TurnId, is_named_fo
 from projector.store.rules import lineage
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Chain, Link
+from projector.store.sqlite import stale_threads
 from projector.store.sqlite.statements import CHANGED, NEXT
 from projector.store.sqlite.write import Target, Touched, note
 
@@ -127,6 +128,7 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
             db.execute(
                 "UPDATE _rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
             )
+            stale_threads.mark_parts(db, link.rollout)
             db.execute(
                 "UPDATE _thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
                 (moved, link.rollout, EVERYTHING),
@@ -176,6 +178,7 @@ def _chain(
 
     `alone`: the only rollout that changed, which no other continues.
     """
+    stale_threads.mark(db, [thread_id])
     current = _current(db, thread_id)
     if current is None:
         if was:
@@ -414,6 +417,7 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
         "SELECT thread_id, part, upto FROM _thread_parts WHERE rollout = ? AND upto > ?",
         (old.rollout, since),
     ).fetchall()
+    stale_threads.mark(db, [thread_id for thread_id, *_ in parts])
     for thread_id, part, upto in parts:
         db.execute(
             "UPDATE _thread_parts SET items = iif(?1, 0, items) + ?2,"

@@ -18,6 +18,7 @@ from typing import Any, Final
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable
 from projector.store.schema_names import DROPPED
+from projector.store.sqlite import stale_threads
 
 _COUNTS: Final = (
     "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens",
@@ -196,9 +197,7 @@ def _add(db: sqlite3.Connection, changed: Collection[Row]) -> None:
     db.executemany(
         _THREAD_CHANGES, [(thread, *amounts) for (_, thread), amounts in sums.threads.items()]
     )
-    db.executemany(
-        "INSERT OR IGNORE INTO _feed_stale VALUES (?)", [(one,) for _, one in sums.threads]
-    )
+    stale_threads.mark(db, [thread_id for _, thread_id in sums.threads])
 
 
 # What changes rows --------------------------------------------------------------------------------

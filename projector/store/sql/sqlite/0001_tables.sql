@@ -638,76 +638,14 @@ CREATE TABLE _feed_threads (
   digest    BLOB              -- of its row in `threads` and its parts; NULL: it is no more
 ) STRICT;
 
--- Threads that may not be as they were told of last. Empty behind each transaction.
+-- Threads that may not be as they were told of last (store/sqlite/stale_threads.py). Empty behind
+-- each transaction.
 CREATE TABLE _feed_stale (
   thread_id TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
 -- `changed` in turns, items and events: set by what changes a row, 0 again behind each transaction: 1 it was living before, 3 it was a
 -- tombstone.
-
--- Which threads a write may have changed as the view `threads` shows them, and their parts.
--- Not OR IGNORE: the statement that fires a trigger may overrule it.
-CREATE TRIGGER feed_state_came AFTER INSERT ON _thread_states BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_state_changed AFTER UPDATE ON _thread_states BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_state_went AFTER DELETE ON _thread_states BEGIN
-  INSERT INTO _feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
-END;
-CREATE TRIGGER feed_part_came AFTER INSERT ON _thread_parts BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_part_changed AFTER UPDATE ON _thread_parts BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_part_went AFTER DELETE ON _thread_parts BEGIN
-  INSERT INTO _feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
-END;
-CREATE TRIGGER feed_name_came AFTER INSERT ON _names BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_name_changed AFTER UPDATE ON _names BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-END;
-CREATE TRIGGER feed_name_went AFTER DELETE ON _names BEGIN
-  INSERT INTO _feed_stale SELECT old.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = old.thread_id);
-END;
--- A rollout speaks for its own thread, and for those that continue it in what they do not say.
-CREATE TRIGGER feed_rollout_changed AFTER UPDATE ON _rollouts BEGIN
-  INSERT INTO _feed_stale SELECT new.thread_id
-  WHERE NOT EXISTS (SELECT 1 FROM _feed_stale WHERE thread_id = new.thread_id);
-  INSERT INTO _feed_stale
-  SELECT DISTINCT p.thread_id
-  FROM _thread_parts AS p JOIN _thread_states AS s ON s.thread_id = p.thread_id
-  JOIN _rollouts AS c ON c.rollout = s.rollout
-  WHERE p.thread_id NOT IN (SELECT thread_id FROM _feed_stale)
-    AND p.rollout = new.rollout AND p.upto < 9223372036854775807
-    AND (old.preview IS NOT new.preview OR old.preview_offset IS NOT new.preview_offset
-      OR old.goal IS NOT new.goal
-      OR c.cwd IS NULL AND old.cwd IS NOT new.cwd
-      OR c.model IS NULL AND old.model IS NOT new.model
-      OR c.model_provider IS NULL AND old.model_provider IS NOT new.model_provider
-      OR c.reasoning_effort IS NULL AND old.reasoning_effort IS NOT new.reasoning_effort
-      OR c.updated_at_ms IS NULL AND old.updated_at_ms IS NOT new.updated_at_ms
-      OR c.last_turn_at_ms IS NULL AND old.last_turn_at_ms IS NOT new.last_turn_at_ms
-      OR c.reported_total_tokens IS NULL
-        AND old.reported_total_tokens IS NOT new.reported_total_tokens
-      OR c.git_branch IS NULL AND old.git_branch IS NOT new.git_branch
-      OR c.git_sha IS NULL AND old.git_sha IS NOT new.git_sha
-      OR c.git_origin_url IS NULL AND old.git_origin_url IS NOT new.git_origin_url);
-END;
 
 -- Statistics ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,37 @@
+"""Which threads a change of a rollout may show differently. Pure.
+
+A thread is shown by its current rollout; what that does not say is taken from the next older part
+of the thread's chain. The preview is that of the oldest part that has one. So a rollout speaks for
+its own thread, and for the threads that continue it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: What the current rollout does not say is taken from the next older part.
+INHERITED: Final = (
+    "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
+    "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
+)  # fmt: skip
+#: What the oldest part that has it tells of the thread.
+OPENING: Final = ("preview", "preview_offset", "goal")
+#: Columns of a rollout that are shown of the threads that continue it.
+PASSED_ON: Final = (*OPENING, *INHERITED)
+
+
+def passed_on(before: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset[str]:
+    """Return the columns in which a change of a rollout may be shown of threads that continue it.
+
+    `before`, `now`: the rollout, with the columns of `PASSED_ON` at least.
+    """
+    return frozenset(name for name in PASSED_ON if before[name] != now[name])
+
+
+def shows(changed: frozenset[str], current: Mapping[str, Any]) -> bool:
+    """True if a thread may be shown differently after `changed` columns of an older part.
+
+    `current`: the thread's current rollout, with the columns of `INHERITED` at least.
+    """
+    return any(name in OPENING or current[name] is None for name in changed)

@@ -1,0 +1,40 @@
+"""Which threads a change of a rollout may show differently."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from projector.store.rules.shown_threads import INHERITED, OPENING, PASSED_ON, passed_on, shows
+
+NOTHING = dict.fromkeys(PASSED_ON)
+ALL = dict.fromkeys(PASSED_ON, "said")
+
+
+@pytest.mark.parametrize("column", PASSED_ON)
+def test_every_column_that_is_passed_on_is_compared(column: str) -> None:
+    """One that came, went or is another."""
+    for before, now in ((None, "a"), ("a", None), ("a", "b")):
+        assert passed_on({**NOTHING, column: before}, {**NOTHING, column: now}) == {column}
+    assert passed_on(ALL, {**ALL, "name": "of no other thread"}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("changed", "missing", "expected"),
+    [
+        *[pytest.param({column}, (), True, id=f"{column}, always") for column in OPENING],
+        *[pytest.param({column}, {column}, True, id=f"{column}, not said") for column in INHERITED],
+        *[pytest.param({column}, (), False, id=f"{column}, said") for column in INHERITED],
+        pytest.param({"cwd", "model"}, {"model"}, True, id="one of two"),
+        pytest.param((), PASSED_ON, False, id="nothing changed"),
+    ],
+)
+def test_a_thread_is_shown_by_its_current_rollout_first(
+    changed: Collection[str],
+    missing: Collection[str],
+    expected: bool,  # noqa: FBT001 - of the table
+) -> None:
+    """Older parts count where that says nothing."""
+    current = {name: None if name in missing else "said" for name in PASSED_ON}
+    assert shows(frozenset(changed), current) is expected
