@@ -231,24 +231,20 @@ def test_inherited_rows_are_not_told_again(
 
 
 @pytest.mark.parametrize(
-    ("says", "own", "changed"),
+    "case",
     [
-        pytest.param({"model": "m2"}, {}, True, id="the fork has no model of its own"),
-        pytest.param({"model": "m2"}, {"model": "mine"}, False, id="the fork has its own model"),
-        pytest.param({"preview": "p", "preview_offset": Offset(5)}, {}, True, id="a preview"),
-        pytest.param({"goal": "g"}, {"model": "mine"}, True, id="a goal"),
-        pytest.param({"name": "n"}, {}, False, id="a name, which no thread inherits"),
+        pytest.param(({"model": "m2"}, {}, True), id="the fork has no model of its own"),
+        pytest.param(({"model": "m2"}, {"model": "mine"}, False), id="the fork has a model"),
+        pytest.param(({"preview": "p", "preview_offset": Offset(5)}, {}, True), id="a preview"),
+        pytest.param(({"goal": "g"}, {"model": "mine"}, True), id="a goal"),
+        pytest.param(({"name": "n"}, {}, False), id="a name, which no thread inherits"),
     ],
 )
 def test_a_thread_changes_with_what_it_inherits(
-    store: Queried,
-    run: Run,
-    watcher: Watcher,
-    says: dict[str, Any],
-    own: dict[str, Any],
-    changed: bool,  # noqa: FBT001 - of the table
+    store: Queried, run: Run, watcher: Watcher, case: tuple[dict[str, Any], dict[str, Any], bool]
 ) -> None:
     """A rollout speaks for the threads that continue it, in what they do not say themselves."""
+    says, own, changed = case
     first = batch(file_of(1), meta=ThreadMetadata(model="m1"))
     run(store.commit([first]))
     fork = batch(file_of(2, thread=2), header=continuing(1, 500), meta=ThreadMetadata(**own))
