@@ -62,6 +62,15 @@ def test_links_lead_somewhere(name: str) -> None:
             assert anchor in known
 
 
+def test_contributing_names_modules_that_are_there() -> None:
+    """And so does the page on the design."""
+    text = (docs.ROOT / "CONTRIBUTING.md").read_text("utf-8") + PAGES["design"]
+    for path in re.findall(r"`([\w/.]+\.(?:py|sql|md))`", text):
+        places = (docs.ROOT / path, docs.ROOT / "projector" / path)
+        found = any(place.exists() for place in places)
+        assert found or list((docs.ROOT / "projector/store/sql").glob(f"*/{path}")), path
+
+
 def test_the_readme_links_every_page() -> None:
     linked = set(re.findall(r"\(projector/docs/([\w-]+)\.md\)", README))
 
