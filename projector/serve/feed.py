@@ -1,11 +1,10 @@
-"""The change feed out of the database, read-only: pages of changes, each with its row.
+"""Read the change feed: pages of changes, each with its row.
 
-Every page begins at a cursor, and is read only if the database has the cursor's entry: one that was
-restored from a backup, or is another one, is told from the one that the consumer knows.
+Every page begins at a cursor, and is read only if the database contains the cursor's entry: this
+detects a database that was restored from a backup or is another one.
 
-A page is one snapshot: a change and the row that it names are of one moment. Rows are those that
-are there now, so of a row that changed twice since, both changes show the same; of one that is a
-tombstone by now there is none.
+A page is one snapshot: a change and its row are of one moment. Rows are the current ones, so two
+changes of one row show the same row; a tombstone has none.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from projector.serve.history.visible import EVERYTHING
 from projector.store.reading import Connection, Sql
 from projector.store.rules.feed import Cursor, FeedState, verdict
 
-#: What changes.
+#: Kinds of changed rows.
 KINDS: Final = ("turn", "item", "realtime", "thread", "event")
 LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 
-#: Changes that are read at once.
+#: Number of changes read at once.
 PAGE: Final = 500
 
 _ANEW: Final = "Begin again without --after"
@@ -49,7 +48,7 @@ _CHANGES: Final = Sql(
 
 
 def _of(kind: int, columns: str, sqlite: str, postgres: str) -> Sql:
-    """Ask for the living rows of one kind that changes name."""
+    """Return the query for the living rows of one kind that changes refer to."""
     some = f"f.kind = {kind} AND f.seq > :after AND f.seq <= :last AND x.tombstone = 0"
     return Sql(
         f"SELECT f.seq, {columns} FROM _feed AS f JOIN {sqlite} WHERE {some}",
@@ -87,12 +86,12 @@ _EVENTS: Final = _of(
 )
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _PARTS: Final = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = :thread ORDER BY part"
-#: Columns that hold JSON.
+#: Columns that contain JSON.
 _JSON: Final = frozenset({"item", "error", "payload"})
 
 
 class Wanted(NamedTuple):
-    """Which changes are asked for; nothing in it: all."""
+    """A filter of changes; empty: all."""
 
     kinds: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
@@ -100,7 +99,7 @@ class Wanted(NamedTuple):
 
     @classmethod
     def parse(cls, words: Collection[str]) -> Self:
-        """Read kinds and lifecycle types.
+        """Parse kinds and lifecycle types.
 
         Raises:
             UsageError: one of them is neither.
@@ -114,7 +113,7 @@ class Wanted(NamedTuple):
         return cls(frozenset(words) & frozenset(KINDS), frozenset(words) & frozenset(LIFECYCLE))
 
     def takes(self, change: Mapping[str, Any]) -> bool:
-        """Whether a change, as the view `changes` has it, is asked for."""
+        """True if the filter accepts a change, a row of the view `changes`."""
         if not (self.kinds or self.types):
             return True
         kind = change["kind"]
@@ -122,33 +121,36 @@ class Wanted(NamedTuple):
 
     @property
     def only_events(self) -> bool:
-        """Nothing is asked for that is ever taken out of the feed."""
+        """True if only changes are requested that retention never deletes."""
         return bool(self.types or self.kinds) and self.kinds <= {"event"}
 
 
 class Page(NamedTuple):
-    """Some changes."""
+    """A page of changes."""
 
     lines: list[bytes]
     """JSON, without line ends."""
     cursor: Cursor
-    """Of the last change that was looked at: the next page begins behind it."""
+    """Cursor of the last change read: the next page starts after it."""
     more: bool
 
 
 class TimelineLost(ProjectorError):
-    """The database does not have the entry of a consumer's cursor: it has to begin anew."""
+    """The database does not contain the entry of a consumer's cursor.
+
+    The consumer must start again.
+    """
 
 
 class ChangesPruned(ProjectorError):
-    """Changes that a consumer has not seen were removed by retention."""
+    """Retention deleted changes that a consumer has not read."""
 
 
 class Feed:
-    """Asks a database for its change feed. Every method raises as `Connection` does."""
+    """Reads the change feed of a database. Every method raises as `Connection` does."""
 
     def __init__(self, db: Connection) -> None:
-        """Read from `db`, which stays its owner's to close.
+        """Read from `db`; the caller closes it.
 
         Raises:
             UsageError: it has no such source.
@@ -157,29 +159,28 @@ class Feed:
         if not db.rows(_STATE, {"seq": 0}):
             known = ", ".join(name for (name,) in db.rows(_SOURCES)) or "none yet"
             raise UsageError(
-                f"{db.shown}: nothing of this source was ever written there",
+                f"{db.shown}: contains no rows of this source",
                 hint=f"Name one: --source; there are: {known}",
             )
 
     def check(self, after: Cursor, wanted: Wanted) -> Cursor:
-        """Make sure that all changes behind a cursor are there; returns it with its mark.
+        """Verify that all changes after a cursor are there; return it with its mark.
 
         Raises:
-            TimelineLost: the database does not have its entry; says what to do.
-            ChangesPruned: some are no longer there; says what to do.
+            TimelineLost: the database does not contain its entry; says what to do.
+            ChangesPruned: some were deleted; says what to do.
         """
         found = self._db.rows(_STATE, {"seq": after.seq})
         if not found:
-            raise ProjectorError(f"{self._db.shown}: nothing of this source is there any more")
+            raise ProjectorError(f"{self._db.shown}: contains no rows of this source any more")
         ((*numbers, mark, pruned_mark),) = found
         state = FeedState(*numbers)
         match verdict(after, state, mark, only_events=wanted.only_events):
             case "pruned":
                 raise ChangesPruned(
-                    f"{self._db.shown}: changes up to {state.pruned} are no longer kept"
-                    " (feed.keep_days)",
-                    hint="Read the views and the last cursor of changes in one transaction and go"
-                    f" on from there; or take what is left: --after"
+                    f"{self._db.shown}: changes up to {state.pruned} were deleted (feed.keep_days)",
+                    hint="Read the views and the last cursor of changes in one transaction and"
+                    f" continue from there; or read what is left: --after"
                     f" {Cursor(state.pruned, pruned_mark)}",
                 )
             case "foreign" if after.seq > state.last:
@@ -204,7 +205,7 @@ class Feed:
                 return after if after.mark is not None or not after.seq else Cursor(after.seq, mark)
 
     def page(self, after: Cursor, wanted: Wanted, limit: int | None = None) -> Page:
-        """Read the next changes behind a cursor; at most `limit` lines. Raises as `check` does."""
+        """Read the next changes after a cursor; at most `limit` lines. Raises as `check` does."""
         with self._db.snapshot():
             last = self.check(after, wanted)
             rows = self._db.dicts(_CHANGES, {"after": after.seq, "limit": PAGE})
@@ -220,7 +221,7 @@ class Feed:
         return Page(lines, last, full)
 
     def _shown(self, changes: list[dict[str, Any]], after: int, last: int) -> dict[int, Any]:
-        """Return the rows of changes by their numbers, as they are in this snapshot."""
+        """Return the rows of changes by their numbers, as in this snapshot."""
         shown: dict[int, Any] = {}
         kinds = {change["kind"] for change in changes}
         for kind, sql in (
@@ -243,7 +244,7 @@ class Feed:
         return shown
 
     def _thread(self, thread_id: str) -> dict[str, Any] | None:
-        """Return a thread with the parts of its visible history; None: it is no more."""
+        """Return a thread with the parts of its visible history; None: it no longer exists."""
         for row in self._db.dicts(_THREAD, {"thread": thread_id}):
             parts = self._db.rows(_PARTS, {"thread": thread_id})
             row.pop("source_id", None)

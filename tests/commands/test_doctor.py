@@ -117,7 +117,7 @@ def test_a_history_stalled_at_a_repeated_ordinal(folder: Path) -> None:
             "rollout_id": p.THREAD,
             "path": str(folder / "home" / _NAME.format(p.THREAD)),
             "why": "stands_still",
-            "reason": f"Codex stands still at byte {at} of {end_of(folder)}: it waits for ordinal"
+            "reason": f"Codex stopped at byte {at} of {end_of(folder)}: it waits for ordinal"
             f" 10, the record has ordinal {_REPEATED}",
             "from_turn": "t3",
             "from_started_at": 1,
@@ -139,8 +139,8 @@ def test_people_read_the_same(folder: Path) -> None:
     result = projector(folder, "doctor")
 
     (line,) = [line for line in result.stdout.splitlines() if "codex" in line]
-    assert line.startswith(f"problem codex: thread {p.THREAD}: Codex stands still at byte {at}")
-    assert "from turn t3 on 2 turns and 4 items are to be had here" in line
+    assert line.startswith(f"problem codex: thread {p.THREAD}: Codex stopped at byte {at}")
+    assert "from turn t3 on 2 turns and 4 items are here" in line
     assert f"projector show {p.THREAD}" in line
     assert "0.154" in line
 
@@ -316,7 +316,7 @@ def test_a_home_that_was_moved_is_no_other_file(folder: Path) -> None:
     code, document = doctor(folder)
 
     assert (code, [one["why"] for one in document["codex"]]) == (1, ["stands_still"])
-    assert ("info", "Codex lists 1 thread whose file is not there") in told(document, "codex")
+    assert ("info", "Codex lists 1 thread whose file is missing") in told(document, "codex")
 
 
 def test_a_fork_whose_base_codex_has_not_projected(folder: Path) -> None:

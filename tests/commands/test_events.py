@@ -178,12 +178,12 @@ def test_what_cannot_be_had(
 
 
 def test_pruned_changes_are_asked_for(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever asks for changes that are no longer kept is told so, and how to go on."""
+    """Whoever asks for changes that were deleted is told so, and how to go on."""
     told(place.url, "UPDATE _feed_state SET pruned = 5", "UPDATE _sources SET pruned = 5")
     database = place.url
 
     assert cli.run(["events", "--database", database, "--after", "4"]) == 1
-    assert "changes up to 5 are no longer kept" in capsys.readouterr().err
+    assert "changes up to 5 were deleted" in capsys.readouterr().err
     assert cli.run(["events", "--database", database]) == 1
     assert "--after 5" in capsys.readouterr().err
     assert cli.run(["events", "--database", database, "--after", "5"]) == 0

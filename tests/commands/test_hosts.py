@@ -275,14 +275,12 @@ def lines(synced: Hosts, topic: str) -> str:
 
 def test_doctor_tells_of_the_other_hosts(synced: Hosts) -> None:
     synced.lives("a")
-    assert "info source a on host a ended without a word" in lines(synced, "sources")
+    assert "info source a on host a ended unexpectedly" in lines(synced, "sources")
     synced.told("UPDATE _sources SET lease_until_ms = 9000000000000000 WHERE name = 'a'")
-    assert "info source a on host a projects 1 rollout of those that lie here too" in lines(
-        synced, "sources"
-    )
+    assert "info source a on host a projects 1 rollout of this host too" in lines(synced, "sources")
     synced.lives("a", seconds_ago=8 * 86400)
     assert "warning source a" in lines(synced, "sources")
-    assert "has been silent for 8 days" in lines(synced, "sources")
+    assert "has sent no heartbeat for 8 days" in lines(synced, "sources")
 
 
 def test_doctor_tells_of_the_server(hosts: Hosts) -> None:

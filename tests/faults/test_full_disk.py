@@ -96,7 +96,7 @@ def test_health_names_the_cause_at_once_and_it_heals(tmp_path: Path, disk: Path)
         assert (code, said["level"]) == (2, "CRITICAL")
         assert f"{manager.database}: the disk is full" in said["output"]
         assert "gone" not in said["output"]
-        assert "no sign of life" not in said["output"]
+        assert "no heartbeat" not in said["output"]
         assert said["free_bytes"] < 1 << 20
         assert said["behind_bytes"] > 300_000
         line = next(
@@ -183,5 +183,5 @@ def test_a_clock_that_was_set_hides_no_dead_daemon_and_kills_no_living_one(
         code, said = health(manager, clock)
 
     assert code == 2
-    assert said["output"].startswith("nobody follows: the daemon (pid ")
-    assert "is gone without a word" in said["output"]
+    assert said["output"].startswith("no daemon is running: the daemon (pid ")
+    assert "ended unexpectedly" in said["output"]

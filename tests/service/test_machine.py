@@ -133,7 +133,7 @@ def test_the_timer_hears_of_a_daemon_that_is_gone(machine: Machine) -> None:
 
     machine.until(
         lambda: any(
-            line["MESSAGE"].startswith("CRITICAL: nobody follows: the daemon (pid ")
+            line["MESSAGE"].startswith("CRITICAL: no daemon is running: the daemon (pid ")
             for line in machine.journal("projector-health")
         ),
         "CRITICAL",

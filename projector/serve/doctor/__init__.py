@@ -1,1 +1,1 @@
-"""What stands in the way: `probe` looks, `facts` are what it saw, `checks` judge them."""
+"""Diagnosis for `doctor`: `probe` collects, `facts` are the values, `checks` judge them."""

@@ -1,7 +1,7 @@
-"""What was found out → what stands in the way, and how to mend it. Pure.
+"""Judge what `probe` found: problems, warnings, and how to fix them. Pure.
 
-Every check gives a line, also where all is well. Only a problem makes the exit code 1: something
-keeps rows from being right, or Codex shows less of a thread than there is.
+Every check returns a line, also if all is well. Only a problem makes the exit code 1: something
+prevents correct rows, or Codex shows less of a thread than there is.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from projector.serve.doctor.facts import Codex, Examined, Incomplete, Kind, Sour
 from projector.serve.health.judge import LARGE_LOG
 from projector.store.reading import Server
 
-#: SQLite before this may damage a database that two connections write and checkpoint.
+#: Older versions of SQLite may damage a database that two connections write and checkpoint.
 SOUND_SQLITE: Final = (3, 51, 3)
-#: Least free space, in bytes: less is a problem, less than ten times as much a warning.
+#: Minimum free space, in bytes: less is a problem, less than ten times as much a warning.
 LEAST_FREE: Final = 256 << 20
-#: The oldest version of PostgreSQL that is tested.
+#: The oldest tested version of PostgreSQL.
 LEAST_POSTGRES: Final = 14
-#: A source whose daemon is silent for this long, in seconds, may be gone for good.
+#: A source whose daemon has sent no heartbeat for this long, in seconds, may be gone for good.
 GONE_S: Final = 7 * 86400.0
-#: Minutes that clocks may differ by, in milliseconds.
+#: Tolerated difference between clocks, in milliseconds.
 _CLOCK_MS: Final = 300_000
 _MODE_OTHERS: Final = 0o077
 _NAMED: Final = 10
 
 
 class Check(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     topic: str
@@ -41,14 +41,14 @@ class Check(NamedTuple):
     mend: str = ""
 
     def line(self) -> str:
-        """Return the line for people."""
+        """Return the line shown to people."""
         return f"{self.level:<8} {self.topic}: {self.text}" + (
             f". {self.mend}" if self.mend else ""
         )
 
 
 def checks(found: Examined, settings: Settings) -> list[Check]:
-    """Say how everything stands."""
+    """Return the results of all checks."""
     every = [
         *_homes(found, settings),
         *_watching(found, settings),
@@ -84,7 +84,7 @@ def _homes(found: Examined, settings: Settings) -> Iterator[Check]:
         if home.rollouts:
             yield Check("ok", "home", f"{home.path}: {count(home.rollouts, 'rollout')}")
         elif not home.faults:
-            mend = "Name the folder that Codex keeps its rollouts in: --codex-home DIR"
+            mend = "Name Codex's home directory: --codex-home DIR"
             yield Check("warning", "home", f"{home.path}: holds no rollouts", mend)
         for path in home.conflicts[:_NAMED]:
             text = f"{path}: a copy by its name, with records that its rollout lacks; not projected"
@@ -93,8 +93,8 @@ def _homes(found: Examined, settings: Settings) -> Iterator[Check]:
             text = f"{home.path}: {len(home.conflicts) - _NAMED} more such copies"
             yield Check("warning", "copies", text, _CONFLICT)
         if home.polled_why and settings.run.watch != "poll":
-            text = f"{home.polled_why}: news is found by looking every few seconds"
-            yield Check("warning", "watching", text, 'Expected there; watch = "poll" says so')
+            text = f"{home.polled_why}: changes are found by scans every few seconds"
+            yield Check("warning", "watching", text, 'Expected there: set watch = "poll"')
 
 
 def _watching(found: Examined, settings: Settings) -> Iterator[Check]:
@@ -123,8 +123,8 @@ def _database(found: Examined) -> Iterator[Check]:
         yield Check("problem", "database", f"{text} relied on", "Put it on a local disk")
     open_to = [one for one in found.modes if one.mode & _MODE_OTHERS]
     for one in open_to:
-        text = f"{one.path}: others may get at it (mode {one.mode:04o}); conversations hold secrets"
-        yield Check("warning", "privacy", text, f"If not meant so: chmod go-rwx {one.path}")
+        text = f"{one.path}: other users may have access (mode {one.mode:04o}); they hold secrets"
+        yield Check("warning", "privacy", text, f"Unless intended: chmod go-rwx {one.path}")
     if found.modes and not open_to:
         yield Check("ok", "privacy", "the database's files are private")
     for one in found.modes:
@@ -133,7 +133,7 @@ def _database(found: Examined) -> Iterator[Check]:
             yield Check("warning", "database", text, "Run as its owner")
     for one in found.modes:
         if one.links > 1:
-            text = f"{one.path}: has {one.links} names (hard links), each with a log of its own"
+            text = f"{one.path}: has {one.links} names (hard links), each with its own log"
             yield Check("problem", "database", text, "Keep one name; `run` refuses to start")
     version = ".".join(map(str, found.sqlite))
     if found.sqlite < SOUND_SQLITE:
@@ -147,10 +147,10 @@ def _database(found: Examined) -> Iterator[Check]:
 
 
 def _secrets(found: Examined) -> Iterator[Check]:
-    """Check who can read the file that the database's password stands in."""
+    """Check who can read the file that contains the database password."""
     for one in found.secret_files:
         if one.mode & _MODE_OTHERS:
-            text = f"{one.path}: holds the database's URL, others may get at it"
+            text = f"{one.path}: holds the database's URL, other users may have access"
             mend = f"Fix: chmod go-rwx {one.path}"
             yield Check("warning", "privacy", f"{text} (mode {one.mode:04o})", mend)
         else:
@@ -176,13 +176,13 @@ def _stored(stored: Stored) -> Iterator[Check]:
         yield Check("problem", "database", text, "Upgrade codex-projector")
     elif stored.schema < stored.newest_schema:
         text = f"schema {stored.schema}, this program's is {stored.newest_schema}"
-        yield Check("info", "database", text, "The next start brings it up to date")
+        yield Check("info", "database", text, "It is migrated at the next start")
     if stored.server is not None:
         yield Check("ok", "database", f"{database.path}: {size(database.size)}")
     elif stored.integrity == "ok":
         yield Check("ok", "database", f"{database.path}: {size(database.size)}, sound")
     elif stored.integrity is None:
-        text = f"{database.path}: {size(database.size)}; too large to be checked to its end"
+        text = f"{database.path}: {size(database.size)}; too large for a complete check"
         yield Check("ok", "database", text)
     else:
         text = f"{database.path}: is damaged ({stored.integrity})"
@@ -207,9 +207,9 @@ def _log(found: Examined, stored: Stored) -> Iterator[Check]:
     others = [one for one in found.readers if own is None or not one.startswith(own)]
     text = (
         f"the database's log has grown to {size(database.wal_size)}: a program keeps a reading"
-        " transaction open, and until it ends no part of the log is used again"
+        " transaction open, and until that ends the log cannot be reused"
     )
-    mend = "End it" + (f"; open it have: {', '.join(others[:_NAMED])}" if others else "")
+    mend = "End it" + (f"; open in: {', '.join(others[:_NAMED])}" if others else "")
     yield Check("warning", "database", text, mend)
 
 
@@ -228,12 +228,14 @@ def _server(server: Server | None) -> Iterator[Check]:
         yield Check("problem", "server", text, "Name the primary: target_session_attrs=read-write")
     elif not server.may_write:
         text = "this user may read, not write"
-        yield Check("info", "server", text, "Enough to look; for `run` see the README, PostgreSQL")
+        yield Check(
+            "info", "server", text, "Enough for reading; for `run`: projector help postgresql"
+        )
     if server.encrypted or server.local:
         yield Check("ok", "server", "reached by TLS" if server.encrypted else "on this machine")
     else:
-        text = "the way there is not encrypted; conversations hold secrets"
-        yield Check("warning", "server", text, "Switch TLS on: sslmode=verify-full")
+        text = "the connection is not encrypted; conversations contain secrets"
+        yield Check("warning", "server", text, "Enable TLS: sslmode=verify-full")
 
 
 def _sources(found: Examined, sources: tuple[Source, ...]) -> Iterator[Check]:
@@ -244,19 +246,19 @@ def _sources(found: Examined, sources: tuple[Source, ...]) -> Iterator[Check]:
         who = f"source {one.name} on {one.host}"
         if one.claims and silent_s > GONE_S:
             text = (
-                f"{who} projects {count(one.claims, 'rollout')} of those that lie here, and has"
-                f" been silent for {silent_s / 86400:.0f} days"
+                f"{who} projects {count(one.claims, 'rollout')} of this host, and has sent"
+                f" no heartbeat for {silent_s / 86400:.0f} days"
             )
             mend = (
-                "If it is gone for good, go on under its name:"
+                "If it is gone for good, continue under its name:"
                 f" PROJECTOR_SOURCE__NAME={one.name} projector backfill"
             )
             yield Check("warning", "sources", text, mend)
         elif not (one.stopping or one.held):
-            text = f"{who} ended without a word, last sign of life {silent_s:.0f} s ago"
-            yield Check("info", "sources", text, "Look there: projector health")
+            text = f"{who} ended unexpectedly, last heartbeat {silent_s:.0f} s ago"
+            yield Check("info", "sources", text, "Run on that host: projector health")
         elif one.claims:
-            text = f"{who} projects {count(one.claims, 'rollout')} of those that lie here too"
+            text = f"{who} projects {count(one.claims, 'rollout')} of this host too"
             yield Check("info", "sources", text)
     if len(sources) > 1:
         yield Check("ok", "sources", f"{len(sources):,} write this database")
@@ -270,7 +272,7 @@ def _daemon(found: Examined, stored: Stored, settings: Settings) -> Iterator[Che
         level: Level = "warning" if behind >= settings.health.warning_bytes else "info"
         yield Check(level, "behind", text, "The daemon reads it, or: projector backfill")
     if beat is None:
-        text = "none has ever served this database"
+        text = "none has ever used this database"
         yield Check("info", "daemon", text, "Start it: projector run")
         return
     age_s = stored.facts.heartbeat_age_s or 0.0
@@ -283,17 +285,17 @@ def _daemon(found: Examined, stored: Stored, settings: Settings) -> Iterator[Che
     if beat.phase == "stopping":
         yield Check("info", "daemon", f"{who} stopped {age_s:.0f} s ago", "Start: projector run")
     elif found.held is False and found.local:
-        text = f"{who} is gone without saying so, last sign of life {age_s:.0f} s ago"
+        text = f"{who} ended unexpectedly, last heartbeat {age_s:.0f} s ago"
         yield Check("problem", "daemon", text, "Start it: projector run; see its log")
     elif age_s >= limit:
-        text = f"{who} has given no sign of life for {age_s:.0f} s"
+        text = f"{who} has sent no heartbeat for {age_s:.0f} s"
         yield Check("problem", "daemon", text, "See its log; restart it")
     else:
-        yield Check("ok", "daemon", f"{who}: {beat.phase}, last sign of life {age_s:.0f} s ago")
+        yield Check("ok", "daemon", f"{who}: {beat.phase}, last heartbeat {age_s:.0f} s ago")
         if beat.watching == "polling":
             yield Check("warning", "daemon", f"it polls: {beat.watching_why}")
     if beat.set_aside and beat.phase != "stopping":
-        text = f"{count(beat.set_aside, 'rollout')} set aside: cannot be read"
+        text = f"{count(beat.set_aside, 'rollout')} cannot be read"
         yield Check("problem", "daemon", text, "Its log names them (rollout.set_aside)")
 
 
@@ -301,7 +303,7 @@ def _clock(found: Examined, stored: Stored) -> Iterator[Check]:
     ahead = stored.latest_ms - found.now_ms
     if ahead > _CLOCK_MS:
         text = f"rows were written {ahead / 1000:,.0f} s from now: the clock was set back"
-        yield Check("warning", "clock", text, "Rows are right; times of arrival are not")
+        yield Check("warning", "clock", text, "Rows are right; their times of arrival are not")
 
 
 def _anomalies(kinds: Iterable[Kind]) -> Iterator[Check]:
@@ -309,7 +311,7 @@ def _anomalies(kinds: Iterable[Kind]) -> Iterator[Check]:
     for one in kinds:
         none = False
         level, meaning, mend = KINDS.get(
-            one.kind, ("info", "places that could not be read as written", "")
+            one.kind, ("info", "records that could not be read as written", "")
         )
         if one.kind.startswith("zst") and one.kind not in KINDS:
             level, meaning = "warning", "compressed files that cannot be read to their end"
@@ -326,7 +328,7 @@ def _incomplete(threads: tuple[Incomplete, ...]) -> Iterator[Check]:
         text = f"thread {one.thread_id}: {base} is not here; its own part is shown"
         yield Check("warning", "lineage", text, "Restore that file, or name its home")
     if len(threads) > _NAMED:
-        text = f"{len(threads) - _NAMED:,} more threads without what they continue"
+        text = f"{len(threads) - _NAMED:,} more threads whose base is missing"
         yield Check("warning", "lineage", text)
 
 
@@ -341,12 +343,12 @@ def _codex(codex: Codex) -> Iterator[Check]:
         mend = ADVICE[short.why].replace("THREAD", short.thread_id)
         yield Check(level, "codex", short.line(), mend)
     if not codex.shortfalls:
-        yield Check("ok", "codex", f"{codex.home}: Codex shows all of what it has opened")
+        yield Check("ok", "codex", f"{codex.home}: Codex shows everything that it has opened")
     if codex.unopened:
         text = f"{count(codex.unopened, 'rollout')} not projected by Codex yet"
         yield Check("info", "codex", text, "It does so when the thread is opened")
     if codex.lost_files:
-        text = f"Codex lists {count(codex.lost_files, 'thread')} whose file is not there"
+        text = f"Codex lists {count(codex.lost_files, 'thread')} whose file is missing"
         yield Check("info", "codex", text)
 
 
@@ -376,5 +378,5 @@ def document(found: Iterable[Check], codex: Iterable[Codex]) -> dict[str, Any]:
 
 
 def sound(found: Iterable[Check]) -> bool:
-    """Whether nothing stands in the way."""
+    """True if there is no problem."""
     return all(one.level != "problem" for one in found)

@@ -1,4 +1,4 @@
-"""Merges what Codex's own databases hold with what is projected here."""
+"""Compare Codex's own databases with the projection."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from projector.serve.doctor.codex_databases import Databases, Listed, reading, t
 from projector.serve.doctor.codex_gaps import NOTHING, UNKNOWN, Held, Missing, Record
 from projector.store.reading import Connection, Sql
 
-#: A record at a checkpoint is looked at up to this many bytes.
+#: A record at a checkpoint is read up to this many bytes.
 _RECORD_BYTES: Final = 8 << 20
-#: A file that was written less than this many seconds ago may be about to be read by Codex.
+#: Codex may be about to read a file that was written less than this many seconds ago.
 FRESH_S: Final = 60.0
 
 
 class Here(NamedTuple):
-    """A paginated rollout as it is projected here."""
+    """A paginated rollout as projected here."""
 
     number: int
     rollout_id: RolloutId
@@ -37,13 +37,13 @@ class Here(NamedTuple):
     start: int
     incomplete: bool
     current: bool
-    """It is its thread's current one."""
+    """True if it is the thread's current rollout."""
     odd: frozenset[str]
     others: tuple[str, ...]
-    """Files of it that went another way, and are not projected."""
+    """Files of the rollout with different content, which are not projected."""
 
     def values(self, upto: int) -> dict[str, object]:
-        """Return what a question about its rows before a position binds."""
+        """Return the parameters of a query for its rows before a position."""
         return {
             "rollout": self.number,
             "rollout_id": self.rollout_id,
@@ -79,7 +79,7 @@ _HERE: Final = Sql(
 
 
 def rollouts(ours: Connection, home: str) -> list[Here]:
-    """Return the paginated rollouts of a home whose files are there."""
+    """Return the paginated rollouts of a home whose files exist."""
     odd: dict[str, set[str]] = {}
     others: dict[str, dict[str, None]] = {}
     for rollout_id, kind, detail in ours.rows(_ODD):
@@ -96,7 +96,7 @@ def rollouts(ours: Connection, home: str) -> list[Here]:
 
 
 def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]:
-    """Yield every paginated rollout of a home as it is here and in Codex.
+    """Yield every paginated rollout of a home as projected here and in Codex.
 
     Raises:
         sqlite3.Error: one of Codex's databases cannot be read.
@@ -140,7 +140,7 @@ _BASES: Final = Sql(
 def _continued(
     ours: Connection, stands: Mapping[str, object]
 ) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
-    """Return what threads go on, that Codex has projected without it: by which, and up to where."""
+    """Return the threads that continue a rollout unknown to Codex, and up to which position."""
     found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
     for base, thread_id, current, upto in ours.rows(_BASES):
         if current in stands and base not in stands:
@@ -149,7 +149,7 @@ def _continued(
 
 
 class _Sources(NamedTuple):
-    """What is compared."""
+    """The databases that are compared."""
 
     ours: Connection
     codex: sqlite3.Connection | None
@@ -159,7 +159,7 @@ class _Sources(NamedTuple):
     home: str
 
     def held(self, here: Here, stands: tuple[int, int] | None) -> Held:
-        """Return one rollout; `stands`: where Codex does, None: it never projected it."""
+        """Return one rollout; `stands`: Codex's position, None: it never projected the rollout."""
         offset, ordinal = stands or (None, None)
         passed, beyond = _missing(self.ours, self.codex if stands else None, here, offset)
         if stands is None:
@@ -187,7 +187,7 @@ class _Sources(NamedTuple):
         )
 
     def _alone(self, here: Here) -> Iterator[tuple[str, Missing]]:
-        """Yield files of a rollout that hold what is neither here nor in Codex."""
+        """Yield files of a rollout with content that is neither here nor in Codex."""
         if not here.others:
             return
         values = here.values(_ALL)
@@ -201,9 +201,9 @@ class _Sources(NamedTuple):
 
 
 def _other(one: str, path: str, home: str) -> bool:
-    """Whether two paths are of different rollouts or copies.
+    """True if two paths are of different rollouts or copies.
 
-    By name, for homes are moved; within the home by where they lie, too.
+    Compared by name, because homes are moved; within the home by location too.
     """
     names = (os.path.basename(each).removesuffix(".zst") for each in (one, path))
     if next(names) != next(names):
@@ -221,7 +221,7 @@ def _fresh(path: str, now_s: float) -> bool:
 
 
 def record_at(here: Here, offset: int) -> Record:
-    """Look at what stands in a rollout at an offset, of its uncompressed bytes."""
+    """Read the record of a rollout at an offset of its uncompressed bytes."""
     try:
         if here.compressed:
             return _record_in_packed(here.path, offset)
@@ -258,7 +258,7 @@ def _ordinal_of(line: bytes) -> Record:
     return Record("record", ordinal if type(ordinal) is int else None)
 
 
-# What is missing ----------------------------------------------------------------------------------
+# Missing rows -------------------------------------------------------------------------------------
 
 _OUR_TURN: Final = (
     "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM _turns"
@@ -269,7 +269,7 @@ _OUR_TURNS: Final = Sql(
     f"{_OUR_TURN} WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
     " ORDER BY position",
 )
-# In the order of Codex's unique key: then both are merged, whatever they hold.
+# In the order of Codex's unique key: so both can be merged, whatever they contain.
 _OUR_ITEMS: Final = Sql(
     "SELECT turn_id, item_id, position - :start FROM _items"
     f" WHERE rollout = :rollout {_LIVING} ORDER BY turn_id, item_id",
@@ -281,7 +281,7 @@ _ALL: Final = (1 << 63) - 1
 
 
 class _Gap:
-    """Gathers what is missing of one stretch."""
+    """Collects the missing rows of one range."""
 
     def __init__(self) -> None:
         self.turns: dict[str, int] = {}
@@ -306,7 +306,10 @@ def _missing(
     offset: int | None,
     upto: int = _ALL,
 ) -> tuple[Missing, Missing]:
-    """Return what Codex lacks before its checkpoint and behind it; without one, all is before."""
+    """Return the rows that Codex lacks before and after its checkpoint.
+
+    Without one, all are before.
+    """
     values = here.values(upto)
     cut = _ALL if offset is None else offset
     before, behind = _Gap(), _Gap()

@@ -1,8 +1,8 @@
-"""Codex's own databases: where they are, and how they are opened.
+"""Locate and open Codex's own databases.
 
-Never writes, and locks as little as can be. A database that nobody has open is read as a file that
-rests (`immutable`): then not even the index of its log is made beside it. One that Codex has open
-is read as any reader would, in short snapshots, with a short patience.
+Never writes, and locks as little as possible. A database that no process has open is read as
+immutable: then no files are created beside it. One that Codex has open is read as by any reader, in
+short snapshots, with a short timeout.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from projector.model.ids import ThreadId
 
 HISTORY: Final = "thread_history_1.sqlite"
 STATE: Final = "state_5.sqlite"
-#: Seconds to wait for Codex.
+#: Maximum wait for Codex's locks, seconds.
 PATIENCE_S: Final = 0.5
-#: Bytes of a database's header up to its versions for writing and reading: 2 for a log.
+#: Bytes of a database's header up to its write and read versions: 2 for WAL.
 _HEADER: Final = 20
 
 
 class Databases(NamedTuple):
-    """Codex's databases of one home; None: not there."""
+    """Codex's databases of one home; None: missing."""
 
     home: str
     history: str | None
@@ -35,7 +35,7 @@ class Databases(NamedTuple):
 def locate(home: str, env: Mapping[str, str] = os.environ) -> Databases:
     """Find Codex's databases: in $CODEX_SQLITE_HOME, in the home, or in its `sqlite` folder.
 
-    Of several the one that was written last. Source: docs on files, section 1.
+    Of several, the one written last. Source: docs on files, section 1.
     """
     folders = [
         folder for folder in (env.get("CODEX_SQLITE_HOME"), home, f"{home}/sqlite") if folder
@@ -67,9 +67,9 @@ def reading(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _resting(path: str) -> bool:
-    """Whether a database has a write-ahead log, and nobody has it open.
+    """True if a database uses a write-ahead log and no process has it open.
 
-    Without such a log a reader makes no files, and must heed the writer's lock.
+    Without such a log a reader creates no files, and must respect the writer's lock.
     """
     try:
         with open(path, "rb") as file:
@@ -82,14 +82,14 @@ def _resting(path: str) -> bool:
 
 
 class Listed(NamedTuple):
-    """A thread as Codex lists it."""
+    """A thread as listed by Codex."""
 
     path: str
-    """Of its current rollout."""
+    """Path of its current rollout."""
 
 
 def threads(path: str) -> dict[ThreadId, Listed]:
-    """Read which threads Codex lists."""
+    """Return the threads that Codex lists."""
     with reading(path) as db:
         return {
             row[0]: Listed(row[1]) for row in db.execute("SELECT id, rollout_path FROM threads")

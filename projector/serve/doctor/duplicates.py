@@ -1,10 +1,10 @@
-"""A further file of a rollout that is not projected: what it holds that the projected one lacks.
+"""Compare a file of a rollout that is not projected with the projected one.
 
-It has a rollout's name, or one that a sync program made of it.
+The file has a rollout's name, or one that a sync program derived from it.
 
-Two files of a rollout that went different ways cannot both be its history: the newer is
-projected, as it is the one that Codex goes on with. What the older alone holds is neither here
-nor in Codex; `doctor` tells of it.
+Two files of a rollout with different content cannot both be its history: the newer one is
+projected, as Codex continues that one. What only the older one contains is neither here nor in
+Codex; `doctor` reports it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ _NAMED: Final = re.compile(
 
 
 def copied_name(name: str) -> RolloutName | None:
-    """Return the name of the rollout that a file is a copy of, by what a sync program calls it.
+    """Return the name of the rollout of which a file is a copy, by the naming of sync programs.
 
-    Such as `rollout-TIME-ID.sync-conflict-20261101-101010-ABCDEFG.jsonl`,
-    `rollout-TIME-ID (1).jsonl`, `rollout-TIME-ID.jsonl.bak`. None: the file has a rollout's own
-    name, or no copy's.
+    Such as `rollout-TIME-ID.sync-conflict-20261101-101010-ABCDEFG.jsonl`, `rollout-TIME-ID
+    (1).jsonl`, `rollout-TIME-ID.jsonl.bak`. None: the file has a rollout's own name, or is no copy.
     """
     found = _NAMED.search(name)
     if found is None or ".jsonl" not in name or RolloutName.parse(name) is not None:
@@ -47,9 +46,9 @@ def copied_name(name: str) -> RolloutName | None:
 
 
 def conflicts(files: Iterable[RolloutFile], folders: Iterable[str], limit: int) -> Iterator[str]:
-    """Yield the paths of copies with other names whose records their rollouts do not all have.
+    """Yield the paths of renamed copies that contain records missing from their rollouts.
 
-    `folders`: those that rollouts lie in; `limit`: of copies that are compared.
+    `folders`: those with rollouts; `limit`: maximum number of copies compared.
     """
     known: dict[RolloutId, list[RolloutFile]] = {}
     for file in files:
@@ -66,7 +65,7 @@ def _copies(folders: Iterable[str]) -> Iterator[RolloutFile]:
         try:
             with os.scandir(folder) as entries:
                 names = sorted(entry.name for entry in entries)
-        except OSError:  # told of by whoever looks for rollouts there
+        except OSError:  # reported by the scan
             continue
         for name in names:
             copied = copied_name(name)
@@ -91,7 +90,7 @@ def _copies(folders: Iterable[str]) -> Iterator[RolloutFile]:
 
 
 def path_of(note: str) -> str | None:
-    """Return the file that a `second_file` tells of, if it went another way; None: it did not."""
+    """Return the path in a `second_file` detail if the file has different content, else None."""
     path, differs, _ = note.partition(f": {DIFFERENT} ")
     return path if differs else None
 
@@ -103,7 +102,7 @@ def alone(
     turns: AbstractSet[str],
     items: AbstractSet[tuple[str, str]],
 ) -> Missing:
-    """Return what a file holds beyond these turns and items; nothing, where it cannot be read."""
+    """Return what a file contains beyond these turns and items; nothing if it cannot be read."""
     started: dict[str, tuple[int, int | None]] = {}
     more: dict[bytes, tuple[str, int]] = {}
     reducer = start(rollout_id, thread_id)

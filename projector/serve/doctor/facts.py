@@ -1,4 +1,4 @@
-"""What `doctor` finds out before it judges: values of `examine`. Pure."""
+"""Facts that `doctor` collects before it judges: results of `probe`. Pure."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Home(NamedTuple):
     polled_why: str | None
     """Why there are no file events; None: there are."""
     conflicts: tuple[str, ...] = ()
-    """Copies under other names whose records the rollouts do not all have."""
+    """Renamed copies with records that are missing from their rollouts."""
 
 
 class Mode(NamedTuple):
-    """Who may read a file of ours."""
+    """Permissions of one of our files."""
 
     path: str
     mode: int
     writable: bool
-    """By whoever runs this."""
+    """True if the current user can write it."""
     links: int = 1
-    """How many names it has."""
+    """Number of hard links."""
 
 
 class Source(NamedTuple):
@@ -40,15 +40,15 @@ class Source(NamedTuple):
     name: str
     host: str
     own: bool
-    """It is this one."""
+    """True if it is this one."""
     beat_at_ms: int | None
-    """When its daemon gave its last sign of life; None: it never did."""
+    """Time of its daemon's last heartbeat; None: never."""
     stopping: bool
-    """It said that it leaves."""
+    """True if it announced that it stops."""
     held: bool
-    """A daemon holds it: its lease has not ended."""
+    """True if a daemon holds its lease, which has not expired."""
     claims: int
-    """Rollouts that lie here, too, and that it projects."""
+    """Number of rollouts of this host that it projects too."""
 
 
 class Kind(NamedTuple):
@@ -60,7 +60,7 @@ class Kind(NamedTuple):
 
 
 class Incomplete(NamedTuple):
-    """A thread of whose history a part is missing."""
+    """A thread with a missing part of its history."""
 
     thread_id: str
     base: str | None
@@ -68,44 +68,44 @@ class Incomplete(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the database says of itself."""
+    """Facts read from the database."""
 
     facts: Facts
     schema: int
     newest_schema: int
     integrity: str | None
-    """"ok", or what is wrong; None: not all was looked at in time."""
+    """"ok", or what is wrong; None: the check did not finish in time."""
     kinds: tuple[Kind, ...]
     incomplete: tuple[Incomplete, ...]
     latest_ms: int
-    """The latest moment that a row was written, by the clock of then."""
+    """Latest time of a written row, by the clock of that moment."""
     attempts: tuple[tuple[str, int], ...] = ()
     """Rollouts whose reading has ended a process, and how often."""
     server: Server | None = None
-    """None: it is a file."""
+    """None: the database is a file."""
     sources: tuple[Source, ...] = ()
-    """All that write it; none, where it is a file."""
+    """All installations that write it; empty for a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codex:
-    """What Codex's own databases say, of one home."""
+    """Facts from Codex's own databases of one home."""
 
     home: str
     found: tuple[str, ...]
-    """Paths of those that are there."""
+    """Paths of the existing databases."""
     shortfalls: tuple[Shortfall, ...] = ()
     unopened: int = 0
-    """Rollouts that Codex has not projected, for all that is known because nobody opened them."""
+    """Number of rollouts that Codex has not projected, presumably because nobody opened them."""
     lost_files: int = 0
-    """Threads that Codex lists, whose file is not there."""
+    """Number of threads that Codex lists and whose file is missing."""
     fault: str = ""
     """Why they cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """All that was found out."""
+    """All facts."""
 
     now_ms: int
     homes: tuple[Home, ...]
@@ -113,20 +113,20 @@ class Examined:
     database_fault: str
     """Why the database cannot be read; empty: it can."""
     database_network: str | None
-    """The network file system that it lies on; None: it does not."""
+    """The network file system that contains it; None: a local one."""
     modes: tuple[Mode, ...]
     secret_files: tuple[Mode, ...]
-    """Files that the database's password was read from."""
+    """Files from which the database password was read."""
     free: int | None
-    """Bytes left on its disk."""
+    """Free bytes on its disk."""
     sqlite: tuple[int, ...]
     watches: int | None
-    """The system's limit of folders that are watched; None: it does not say."""
+    """The system's limit of watched folders; None: unknown."""
     held: bool | None
-    """A daemon has the database's lock; None: it cannot be told."""
+    """True if a daemon holds the database's lock; None: unknown."""
     local: bool
-    """The daemon of the heartbeat is of this host."""
+    """True if the daemon of the heartbeat runs on this host."""
     stored: Stored | None
     codex: tuple[Codex, ...]
     readers: tuple[str, ...] = ()
-    """Processes that have the database open, the daemon among them: pid and name."""
+    """Processes that have the database open, including the daemon: pid and name."""

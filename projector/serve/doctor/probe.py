@@ -1,6 +1,6 @@
-"""Looks at everything that `doctor` judges: homes, database, system, and Codex's own databases.
+"""Collect the facts that `doctor` judges: homes, database, system, and Codex's own databases.
 
-Only reads. Whatever cannot be looked at is a value of its own, and the rest goes on.
+Read-only. Whatever cannot be read becomes a value of its own, and the rest continues.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from projector.store import state_file
 from projector.store.free_space import free_bytes
 from projector.store.reading import Connection, Sql
 
-#: Seconds that the database's pages are checked for.
+#: Time limit of the database's integrity check, seconds.
 INTEGRITY_S: Final = 10.0
-#: Copies under other names that are compared with their rollouts.
+#: Maximum number of renamed copies compared with their rollouts.
 _COPIES: Final = 1000
 _WATCHES: Final = "/proc/sys/fs/inotify/max_user_watches"
 
@@ -53,9 +53,9 @@ def probe(
     integrity_s: float = INTEGRITY_S,
     secret_file: str = "",
 ) -> Examined:
-    """Look at everything. `open_database`: opens it for reading, or raises as `Connection` does.
+    """Collect all facts. `open_database` opens it for reading, or raises as `Connection` does.
 
-    `secret_file`: the file that the database's password was read from.
+    `secret_file`: the file from which the database password was read.
     """
     now_ms = time.time_ns() // 1_000_000
     path = os.path.realpath(settings.database_path) if settings.database_path else ""
@@ -168,7 +168,10 @@ def _modes(*paths: str) -> list[Mode]:
 
 
 def _readers(path: str) -> tuple[str, ...]:
-    """Return the processes that have the database open, so far as we may see: pid and name."""
+    """Return the processes that have the database open, as far as permissions allow.
+
+    Pid and name.
+    """
     try:
         wanted = os.stat(path)
     except OSError:
@@ -193,9 +196,9 @@ def _listed(folder: str) -> list[str]:
 
 
 def _leased(stored: Stored | None) -> bool | None:
-    """True if a daemon holds this host's source on a server; None: it cannot be told.
+    """True if a daemon holds this host's source on a server; None if unknown.
 
-    A lease outlives a daemon that was killed; where that ran here, its process is looked for.
+    A lease outlives a killed daemon; if it ran on this host, its process is checked.
     """
     if stored is None:
         return None
@@ -205,7 +208,7 @@ def _leased(stored: Stored | None) -> bool | None:
             os.kill(beat.holder.pid, 0)
         except ProcessLookupError:
             return False
-        except OSError:  # it is another user's
+        except OSError:  # it is another user's process
             pass
     return next((one.held for one in stored.sources if one.own), None)
 

@@ -1,1 +1,1 @@
-"""Health and status: `collect` reads, `snapshot` holds what it read, `judge` decides."""
+"""Health and status: `collect` reads, `snapshot` holds the result, `judge` decides."""

@@ -1,6 +1,6 @@
-"""Database and files → facts, read-only.
+"""Collect facts from database and files, read-only.
 
-Works with the daemon alive, stopped or hung: it does not ask it, but reads what it has published.
+Works with the daemon alive, stopped or hung: it is not asked, only what it has published is read.
 The database is read in one short snapshot.
 """
 
@@ -36,15 +36,15 @@ _CHUNK: Final = 1 << 16
 #: Longest tail that is searched for a newline: the answer is due in a fraction of a second, and
 #: many rollouts may have one.
 _TORN_BYTES: Final = 1 << 20
-#: From so many rollouts on what a living daemon says of them counts: to look at so many takes some
-#: tenths of a second.
+#: From this number of rollouts on, the numbers published by a living daemon are used: reading the
+#: state of so many files takes some tenths of a second.
 MANY_FILES: Final = 10_000
-#: How much later than said a sign of life may come, milliseconds.
+#: Tolerated delay of a heartbeat, milliseconds.
 _LATE_MS: Final = 5_000
-#: Bytes of a record that are looked at for when it was made: that stands in front.
+#: Bytes of a record that are searched for its timestamp, which comes first.
 _HEAD_BYTES: Final = 4096
 _TIMESTAMP: Final = re.compile(rb'\{\s*"timestamp"\s*:\s*"([0-9TZ:+. -]{10,40})"')
-#: Columns of the heartbeat that are named as its fields.
+#: Columns of the heartbeat that are named like its fields.
 _BEAT: Final = (
     "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
     "behind_since_ms", "bytes_read", "records", "batches", "set_aside", "boot_ms", "files",
@@ -57,7 +57,7 @@ _ROLLOUT: Final = (
 _ROLLOUTS: Final = Sql(
     f"SELECT rollout, {_ROLLOUT}", f"SELECT rollout_id, {_ROLLOUT} WHERE source_id = :source"
 )
-#: Places of a row of `_ROLLOUTS`.
+#: Indexes into a row of `_ROLLOUTS`.
 _PATH, _COMPRESSED, _BYTES, _OFFSET = 3, 4, 5, 6
 _COUNT: Final = (
     "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0), coalesce(sum(records), 0)"
@@ -73,10 +73,10 @@ _HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
 
 
 def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
-    """Read the database and look at the rollouts under `homes`. Raises as `Connection` does.
+    """Read the database and the state of the rollouts under `homes`. Raises as `Connection` does.
 
-    Where a living daemon follows many, what it said last counts, and no file is looked at.
-    `rollouts`: each of them is asked for, so all are looked at.
+    If a living daemon follows many rollouts, its published numbers are used and no file is read.
+    `rollouts`: return each of them, so read all.
     """
     published = db.daemon()
     boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
@@ -107,9 +107,9 @@ def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool
 
 
 def full_disk(path: str | None) -> Verdict | None:
-    """Say that a database cannot be read because its disk is full; None: that is not why.
+    """Return the verdict that a database cannot be read because its disk is full.
 
-    Beside a database that nobody has open SQLite makes a file to read it.
+    None: another reason. For a database that no process has open, SQLite creates a file to read it.
     """
     if not path or not is_full(path):
         return None
@@ -117,10 +117,11 @@ def full_disk(path: str | None) -> Verdict | None:
 
 
 def _current_beat(published: Published, boot_ms: int) -> Heartbeat | None:
-    """Return the sign of life of a daemon whose numbers may be taken for those of now.
+    """Return the heartbeat of a daemon whose published numbers are current.
 
-    None: it follows so few that a look costs little, and tells of the present moment; or it does
-    not live, is late, leaves, or cannot write.
+    None: it follows so few rollouts that reading their state is cheap, and exact; or it is not
+    alive,
+    late, stopping, or cannot write.
     """
     state = published.state
     beat = None if state is None else state.heartbeat
@@ -131,19 +132,19 @@ def _current_beat(published: Published, boot_ms: int) -> Heartbeat | None:
 
 
 class Current:
-    """As of when rollouts are known to have been projected to their end."""
+    """Times up to which rollouts are known to be completely projected."""
 
     def __init__(self, database: Database) -> None:
-        """Take what the database and the daemon say."""
+        """Initialise from the database and the published heartbeat."""
         beat = database.heartbeat
         self._all = None if beat is None else beat.current_as_of_ms
         self._start = None if beat is None else beat.holder.started_at_ms
 
     def of(self, known: Projected | None) -> int | None:
-        """Return the latest such moment of a rollout, ms; None: there is none.
+        """Return the latest such time of a rollout, ms; None: there is none.
 
-        One that was never seen waits since the daemon could have read it: an archive that is put
-        in place, or a first catching up, is not late because its files are old.
+        A new rollout waits since the daemon could have read it: an archive that is put in place, or
+        a first backfill, is not late because its files are old.
         """
         if known is None:
             return self._start if self._all is None else self._all
@@ -159,12 +160,12 @@ def _that_count(
     faults: list[str],
     unchanged: Unchanged,
 ) -> Iterator[RolloutFile]:
-    """Yield one file of each rollout, and put into `faults` what cannot be looked at.
+    """Yield one file of each rollout, and append what cannot be read to `faults`.
 
-    Those that lie as they did when they were projected to their end are among `unchanged` instead.
-    Of several the one counts that is projected, which was decided by their bytes
-    (`discover.choose`); else the plain one, then the longer. That is found out without keeping
-    those of which there is one, where the database says.
+    Files unchanged since they were completely projected are recorded in `unchanged` instead. If
+    there are several, the projected one counts, which was selected by content (`discover.choose`);
+    else the plain one, then the longer. Rollouts with one file are not kept in memory if the
+    database knows them.
     """
     given: set[RolloutId] = set()
     others: dict[RolloutId, RolloutFile] = {}
@@ -176,7 +177,7 @@ def _that_count(
             name = found.name.rollout_id
             known = projected.get(name)
             if known is not None and known.path == found.path:
-                if name not in given:  # of homes that overlap
+                if name not in given:  # overlapping homes
                     given.add(name)
                     yield found
             elif name not in others or _rank(found) > _rank(others[name]):
@@ -188,7 +189,7 @@ def _that_count(
 
 
 class _Rollouts(Mapping[RolloutId, Projected]):
-    """Rows of rollouts, by id: what few of them are asked for is made when it is asked for."""
+    """Rows of rollouts, by id; objects are created on access."""
 
     def __init__(self, rows: dict[RolloutId, tuple[Any, ...]], odd: Mapping[object, int]) -> None:
         self._rows = rows
@@ -205,7 +206,7 @@ class _Rollouts(Mapping[RolloutId, Projected]):
         return len(self._rows)
 
     def whole(self) -> dict[str, int]:
-        """Return the bytes of those that were projected to their end, by path."""
+        """Return the size in bytes of completely projected files, by path."""
         return {
             row[_PATH]: row[_BYTES]
             for row in self._rows.values()
@@ -220,12 +221,13 @@ def _whole(rollouts: Mapping[RolloutId, Projected]) -> Mapping[str, int]:
 def read_database(
     db: Connection, *, rollouts: bool = True, published: Published = UNPUBLISHED
 ) -> Database:
-    """Read what the database says, in one snapshot. Raises as `Connection` does.
+    """Read the database in one snapshot. Raises as `Connection` does.
 
-    `rollouts`: each of them, too; else they are only counted.
+    `rollouts`: return each of them; else they are only counted.
     """
     with db.snapshot():
-        # Few, and by an index: a subquery for each rollout costs as much as all else together.
+        # Few, and by an index: a subquery for each rollout costs as much as everything else
+        # together.
         odd = dict(db.rows(_ODD))
         rows = {row[1]: row for row in db.rows(_ROLLOUTS)} if rollouts else {}
         (sums,) = db.rows(_SUMS)
@@ -260,11 +262,11 @@ def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
-    """Return the bytes of a rollout on disk that hold whole lines and are not projected."""
+    """Return the bytes of complete lines of a rollout on disk that are not projected."""
     if known is None:
         return file.size if file.name.compressed or _has_line(file.path, 0) else 0
     if file.name.compressed:
-        # Compressed since it was read: the bytes are the same ones.
+        # Compressed since it was read: the content is the same.
         return file.size if known.compressed and file.size != known.size else 0
     behind = file.size - known.offset
     if behind < 0:
@@ -273,10 +275,9 @@ def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
 
 
 def _has_line(path: str, offset: int) -> bool:
-    """False if all that stands at or after `offset` is a short torn line.
+    """False if everything at and after `offset` is a short partial line.
 
-    Reads at most `_TORN_BYTES`: of a longer tail it is not told whether it is torn, and it counts
-    as waiting. So does a file that cannot be opened.
+    Reads at most `_TORN_BYTES`: a longer tail counts as waiting, and so does an unreadable file.
     """
     try:
         with os.fdopen(open_regular(path), "rb", buffering=0) as file:
@@ -292,7 +293,7 @@ def _has_line(path: str, offset: int) -> bool:
 
 
 def _since_ms(file: RolloutFile, known: Projected | None, current_ms: int | None) -> int:
-    """Return since when the oldest byte of a rollout that is not projected has waited, ms."""
+    """Return since when the oldest byte that is not projected has waited, ms."""
     try:
         changed_ns = os.stat(file.path).st_ctime_ns
     except OSError:
@@ -307,7 +308,10 @@ def _since_ms(file: RolloutFile, known: Projected | None, current_ms: int | None
 
 
 def _record_ms(path: str, offset: int) -> int | None:
-    """Return when the record at `offset` was made, as its first bytes say; None: they do not."""
+    """Return the timestamp of the record at `offset` from its first bytes.
+
+    None if there is none.
+    """
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(offset)

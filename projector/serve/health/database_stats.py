@@ -1,4 +1,4 @@
-"""What is in the database, counted at once: cheap enough for every scrape."""
+"""Counts of a database's contents, cheap enough for every scrape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS: Final = Sql(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStats:
-    """Rows by kind, bytes of the files, version of the schema."""
+    """Rows by kind, size of the files in bytes, version of the schema."""
 
     rollouts: int
     threads: int
@@ -34,12 +34,12 @@ class DatabaseStats:
     database_bytes: int
     wal_bytes: int
     free_bytes: int | None
-    """On the database's disk; None: it is not known."""
+    """Free bytes on the database's disk; None: unknown."""
     schema: int
 
 
 def count(db: Connection) -> DatabaseStats:
-    """Count what the database holds. Raises as `Connection` does."""
+    """Count the contents of the database. Raises as `Connection` does."""
     with db.snapshot():
         ((rollouts, turns, items),) = db.rows(_ROLLOUTS)
         ((threads,),) = db.rows(THREADS)

@@ -1,6 +1,6 @@
-"""Facts → OK, WARNING, CRITICAL or UNKNOWN, and the one line that says why.
+"""Judge facts as OK, WARNING, CRITICAL or UNKNOWN, with a one-line reason.
 
-Pure. The line has the form of a monitoring plugin: `LEVEL: text | label=value;warn;crit;min`.
+Pure. The line has the format of monitoring plugins: `LEVEL: text | label=value;warn;crit;min`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from projector.store.reading import FULL_BYTES
 
 
 class Level(IntEnum):
-    """How it stands; the number is the exit code."""
+    """A level of health; the number is the exit code."""
 
     OK = 0
     WARNING = 1
@@ -27,25 +27,25 @@ class Level(IntEnum):
     UNKNOWN = 3
 
 
-#: As health+json says it (draft-inadarei-api-health-check-06).
+#: Names in health+json (draft-inadarei-api-health-check-06).
 STATUS: Final = MappingProxyType(
     {Level.OK: "pass", Level.WARNING: "warn", Level.CRITICAL: "fail", Level.UNKNOWN: "fail"}
 )
-#: What `-w` and `-c` may be about; the first, if nothing is said.
+#: Labels that `-w` and `-c` accept; the first is the default.
 LABELS: Final = (
     "behind_seconds", "behind_bytes", "heartbeat_seconds", "rollouts", "anomalies", "wal_bytes",
     "free_bytes",
 )  # fmt: skip
-#: A write-ahead log of more bytes than this is one that a reader keeps from being used again: the
-#: daemon cuts it to 64 MiB whenever it can begin it anew.
+#: A larger write-ahead log, in bytes, is kept from reuse by a reader: the daemon cuts it to 64 MiB
+#: whenever it can restart it.
 LARGE_LOG: Final = 80 << 20
-#: A database that cannot be written for this long needs a person, seconds.
+#: A database that is not writable for this long needs a person, seconds.
 LASTING_S: Final = 60.0
 _UNITS: Final = MappingProxyType({"s": "seconds", "B": "bytes"})
 
 
 class Asked(NamedTuple):
-    """Thresholds that were asked for; each takes the place of the one in the settings."""
+    """Thresholds from the command line; each replaces the one in the settings."""
 
     warning: Mapping[str, Range] = MappingProxyType({})
     """By label."""
@@ -56,30 +56,30 @@ AS_SET: Final = Asked()
 
 
 class Measure(NamedTuple):
-    """A number for graphs, with the limits that it is held against."""
+    """A number for graphs, with its thresholds."""
 
     label: str
     value: float
     unit: str = ""
     warning: float | Range | None = None
-    """A number: from there on."""
+    """A number: from this value on."""
     critical: float | Range | None = None
 
     @property
     def level(self) -> Level:
-        """How it stands with this alone."""
+        """Return the level of this measure alone."""
         if _tells(self.critical, self.value):
             return Level.CRITICAL
         return Level.WARNING if _tells(self.warning, self.value) else Level.OK
 
     def __str__(self) -> str:
-        """Write it as perfdata."""
+        """Return it in perfdata format."""
         limits = ";".join(_limit(limit) for limit in (self.warning, self.critical))
         return f"{self.label}={_plain(self.value)}{self.unit};{limits}".rstrip(";")
 
 
 class Verdict(NamedTuple):
-    """How it stands, why, and the numbers."""
+    """Level, reasons and numbers."""
 
     level: Level
     text: str
@@ -87,13 +87,13 @@ class Verdict(NamedTuple):
 
     def line(self) -> str:
         """Return the line for a monitoring system."""
-        # A bar and a line break would begin the numbers.
+        # A bar or a line break would start the perfdata.
         text = " ".join(self.text.replace("|", "/").split())
         numbers = " ".join(str(measure) for measure in self.measures)
         return f"{self.level.name}: {text}" + (f" | {numbers}" if numbers else "")
 
     def document(self) -> dict[str, Any]:
-        """Return it as health+json; `level` is what the plugin's line begins with."""
+        """Return it as health+json; `level` is the level of the plugin's line."""
         found: dict[str, Any] = {
             "status": STATUS[self.level],
             "level": self.level.name,
@@ -108,7 +108,7 @@ class Verdict(NamedTuple):
 
 
 def judge(facts: Facts, limits: Health, asked: Asked = AS_SET) -> Verdict:
-    """Say how it stands: the worst of all that is seen decides, and is said first."""
+    """Return the verdict: the worst finding decides and comes first."""
     measures = tuple(_measures(facts, limits, asked))
     seen = sorted(_seen(facts, limits, measures), key=lambda one: -one[0])
     level = seen[0][0] if seen else Level.OK
@@ -117,7 +117,7 @@ def judge(facts: Facts, limits: Health, asked: Asked = AS_SET) -> Verdict:
 
 
 def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
-    """Yield the numbers, each with the limits that hold for it."""
+    """Yield the measures with their thresholds."""
     database = facts.database
     beat = facts.heartbeat_age_s
     quiet = limits.heartbeat_s or None
@@ -143,7 +143,7 @@ def _measures(facts: Facts, limits: Health, asked: Asked) -> Iterator[Measure]:
 def _seen(
     facts: Facts, limits: Health, measures: tuple[Measure, ...]
 ) -> Iterator[tuple[Level, str]]:
-    """Yield all that there is to say, each with what it means."""
+    """Yield all findings, each with its level."""
     of = {one.label: one for one in measures}
     yield from _unwritable(facts)
     yield from _follower(facts, limits, of.get("heartbeat_seconds"))
@@ -163,13 +163,13 @@ def _seen(
         yield Level.WARNING, str(fault)
 
 
-#: Those that are told of in words of their own.
+#: Measures with a message of their own.
 _SAID_ALWAYS: Final = frozenset({"heartbeat_seconds"})
 _SAID: Final = _SAID_ALWAYS | {"behind_bytes", "behind_seconds"}
 
 
 def log_grows(wal_bytes: int) -> str:
-    """Say that a reader keeps the write-ahead log from being used again."""
+    """Return the message that a reader keeps the write-ahead log from being reused."""
     return (
         f"the database's log has grown to {size(wal_bytes)}: a program keeps a reading transaction"
         " open (doctor names those that have the database open)"
@@ -177,7 +177,7 @@ def log_grows(wal_bytes: int) -> str:
 
 
 def _unwritable(facts: Facts) -> Iterator[tuple[Level, str]]:
-    """Say why the database cannot be written."""
+    """Yield why the database cannot be written."""
     free, fault = facts.database.free, facts.fault
     full = free is not None and free < FULL_BYTES
     if fault is not None:
@@ -191,23 +191,23 @@ def _unwritable(facts: Facts) -> Iterator[tuple[Level, str]]:
         yield Level.CRITICAL, disk_full(facts.database.path, free)
 
 
-#: As the store says it.
+#: As the store words it.
 FULL: Final = "the disk is full"
 
 
 def disk_full(path: str, free: int | None) -> str:
-    """Say that nothing more can be written beside the database."""
+    """Return the message that the database's disk is full."""
     return f"{path}: {FULL} ({size(free or 0)} free). Free some space"
 
 
 def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[tuple[Level, str]]:
-    """True if somebody follows. `quiet`: how long ago the last sign of life was given."""
+    """Yield whether a daemon is running. `quiet`: seconds since the last heartbeat."""
     beat = facts.database.heartbeat
     if beat is not None and beat.set_aside:
         yield Level.WARNING, f"{beat.set_aside} of the rollouts cannot be read"
     if beat is None or quiet is None:
         if limits.heartbeat_s:
-            yield Level.CRITICAL, "nobody follows: no daemon ever served this database"
+            yield Level.CRITICAL, "no daemon is running: none has ever used this database"
         return
     age, level = quiet.value, quiet.level
     gone = facts.alive is False and beat.phase != "stopping"
@@ -215,21 +215,21 @@ def _follower(facts: Facts, limits: Health, quiet: Measure | None) -> Iterator[t
     if gone and limits.heartbeat_s:
         yield (
             Level.CRITICAL,
-            f"nobody follows: {who} is gone without a word, its last sign of life {age:.0f} s ago",
+            f"no daemon is running: {who} ended unexpectedly, last heartbeat {age:.0f} s ago",
         )
         return
     ahead = (beat.beat_at_ms - facts.now_ms) / 1000
     if facts.alive is None and limits.heartbeat_s and ahead > limits.heartbeat_s:
-        # A living daemon gives the next one by the new time; a dead one would look alive until
-        # the clock is where it was.
-        yield Level.WARNING, f"{who} gave its last sign of life {ahead:.0f} s from now: clock set?"
+        # A living daemon sends the next heartbeat by the new clock; a dead one would look alive
+        # until the clock reaches the old time.
+        yield Level.WARNING, f"{who} sent its last heartbeat {ahead:.0f} s from now: clock set?"
         return
     if level is Level.OK:
         return
     if beat.phase == "stopping":
-        yield level, f"nobody follows: {who} stopped {age:.0f} s ago"
+        yield level, f"no daemon is running: {who} stopped {age:.0f} s ago"
     else:
-        yield level, f"{who} has given no sign of life for {age:.0f} s"
+        yield level, f"{who} has sent no heartbeat for {age:.0f} s"
 
 
 def _tells(limit: float | Range | None, value: float) -> bool:

@@ -1,7 +1,7 @@
-"""Thresholds as monitoring plugins take them: `10`, `10:`, `~:10`, `10:20`, `@10:20`. Pure.
+"""Thresholds of monitoring plugins: `10`, `10:`, `~:10`, `10:20`, `@10:20`. Pure.
 
-Source: the guidelines of monitoring-plugins.org. A range says which values are well; `@` before
-it, which are not. Both ends belong to it. Without a colon it begins at 0; `~` has no end below.
+Source: the guidelines of monitoring-plugins.org. A range contains the good values; with `@` before
+it, the bad ones. Both ends are included. Without a colon it starts at 0; `~` means no lower end.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import NamedTuple
 
 
 class Range(NamedTuple):
-    """Which values are told of."""
+    """A range of values, and whether an alert is raised inside or outside of it."""
 
     low: float
     high: float
     inside: bool = False
-    """Values in it are told of, not those beside it."""
+    """True if values inside the range raise an alert, not those outside."""
     text: str = ""
-    """As it was written."""
+    """The range as written."""
 
     def tells(self, value: float) -> bool:
-        """Whether a value is one to tell of."""
+        """True if a value raises an alert."""
         return (self.low <= value <= self.high) == self.inside
 
 
 def parse(text: str) -> Range:
-    """Read a range.
+    """Parse a range.
 
     Raises:
-        ValueError: it is none; says why.
+        ValueError: it is invalid; says why.
     """
     inside, rest = text.startswith("@"), text.removeprefix("@")
     first, colon, last = rest.rpartition(":")
@@ -38,7 +38,7 @@ def parse(text: str) -> Range:
     if not colon and not last:
         raise ValueError("is empty")
     if low > high:
-        raise ValueError(f"begins behind its end: {first} is above {last}")
+        raise ValueError(f"starts after its end: {first} is above {last}")
     return Range(low=low, high=high, inside=inside, text=text)
 
 
@@ -48,5 +48,5 @@ def _number(text: str) -> float:
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return found

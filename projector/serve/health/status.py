@@ -1,4 +1,4 @@
-"""What is projected, and how far behind: facts → text and JSON. Pure."""
+"""Format what is projected and how far behind, as text and JSON. Pure."""
 
 from __future__ import annotations
 
@@ -87,18 +87,18 @@ def _row(one: dict[str, Any]) -> str:
 def _daemon(facts: Facts) -> str:
     beat = facts.database.heartbeat
     if beat is None:
-        return "no daemon has served this database"
+        return "no daemon has used this database"
     age = facts.heartbeat_age_s or 0.0
     why = f" ({beat.watching_why})" if beat.watching_why else ""
     if facts.alive is False and beat.phase != "stopping":
-        doing = "gone without a word"
+        doing = "ended unexpectedly"
     elif facts.fault:
         doing = f"cannot write for {facts.fault[1]:.0f} s ({facts.fault[0]})"
     else:
         doing = "stopped" if beat.phase == "stopping" else f"{beat.phase} by {beat.watching}{why}"
     return (
         f"daemon {beat.holder.version}, pid {beat.holder.pid} on {beat.holder.host}: {doing},"
-        f" {size(beat.bytes_read)} read, last sign of life {age:.0f} s ago"
+        f" {size(beat.bytes_read)} read, last heartbeat {age:.0f} s ago"
     )
 
 

@@ -1,1 +1,1 @@
-"""Threads and their visible histories: read, listed, shown."""
+"""Threads and their visible histories: reading, listing, rendering."""

@@ -1,8 +1,8 @@
-"""One folder in its spellings: POSIX, Windows, WSL. Pure.
+"""Compare folders across their spellings: POSIX, Windows, WSL. Pure.
 
-A thread's `cwd` is what its client wrote: with or without a slash at its end, and on Windows with
-either slash, any case, and the verbatim prefix. Of threads that were collected from several systems
-all spellings lie in one database.
+A thread's `cwd` is what its client wrote: with or without a trailing slash, and on Windows with
+either slash, any case, and the verbatim prefix. Threads collected from several systems have all
+spellings in one database.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from functools import lru_cache
 from typing import Final
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:(?=[\\/]|$)")
-#: A Windows drive as WSL mounts it.
+#: A Windows drive as mounted by WSL.
 _MOUNTED: Final = re.compile(r"/mnt/([A-Za-z])(?=/|$)")
-#: Shares of a Linux that WSL runs: one is the older name of the other.
+#: Shares of a Linux under WSL: one is the older name of the other.
 _WSL: Final = re.compile(r"\\\\wsl(?:\$|\.localhost)(?=\\)", re.IGNORECASE)
 _VERBATIM_SHARE: Final = re.compile(r"\\\\[?.]\\UNC\\", re.IGNORECASE)
 _VERBATIM: Final = re.compile(r"\\\\[?.]\\(?=[A-Za-z]:)")
 
 
 def is_windows(folder: str) -> bool:
-    """Return True if a folder is spelled as Windows does: with a drive, or as a share."""
+    """True if a folder has a Windows spelling: with a drive, or as a share."""
     return _DRIVE.match(folder) is not None or folder.startswith(("\\\\", "//?/", "//./"))
 
 
 @lru_cache(maxsize=4096)
 def folder_key(folder: str) -> str:
-    """Return what all spellings of a folder have in common, with a separator at its end.
+    """Return a key that is equal for all spellings of a folder, with a trailing separator.
 
-    Windows ignores case. Links are not followed: that needs the system that has them.
+    Windows ignores case. Links are not followed: that would need the original system.
     """
     mounted = _MOUNTED.match(folder)
     if mounted is not None:
         folder = f"{mounted[1]}:\\{folder[mounted.end() + 1 :]}"
     if not is_windows(folder):
-        if not folder.startswith("/"):  # of no root: not below one that has
+        if not folder.startswith("/"):  # relative: not below an absolute folder
             return f"./{posixpath.normpath(folder)}/"
         # POSIX leaves two leading slashes to the system; on Linux they are one.
         return posixpath.normpath("/" + folder.lstrip("/")).rstrip("/") + "/"
@@ -49,7 +49,7 @@ def folder_key(folder: str) -> str:
 
 
 def is_within(folder: str | None, wanted: Iterable[str]) -> bool:
-    """Return True if a folder is one of those that are wanted, in any spelling, or below one."""
+    """True if a folder is, or is below, one of the wanted folders, in any spelling."""
     if folder is None:
         return False
     key = folder_key(folder)

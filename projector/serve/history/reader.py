@@ -1,10 +1,10 @@
-"""Threads and their visible history out of the database, read-only.
+"""Read threads and their visible histories from the database.
 
-All that these commands know of a backend is here: the views of the contract, and what tells
-that a thread's chain of rollouts is another one than before.
+All knowledge of a backend that these commands need is here: the views of the contract, and how to
+detect that a thread's chain of rollouts has changed.
 
-History is read in pages, each in a snapshot of its own: a reader that stands still, perhaps
-before a pager, must not keep the database from resetting its write-ahead log.
+History is read in pages, each in a snapshot of its own: a paused reader, perhaps waiting for a
+pager, must not keep the database from resetting its write-ahead log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from projector.model.ids import RolloutId
 from projector.serve.history.visible import EVERYTHING, Item, Span, Turn
 from projector.store.reading import Connection, Sql, Values
 
-#: Rows read at once. Items can be large: with outputs of 1 MB this is the memory that it takes.
+#: Rows read at once. Items can be large: with outputs of 1 MB this is the memory needed.
 PAGE: Final = 200
 
 _Row = TypeVar("_Row", Turn, Item)
@@ -40,7 +40,10 @@ _PAGE: Final = "ORDER BY position LIMIT :limit"
 
 
 def _end(more: str = "") -> str:
-    """Find where a page ends, by an index range a part: else PostgreSQL sorts all behind it."""
+    """Return the query for the end of a page, by one index range per part.
+
+    Else PostgreSQL sorts everything after it.
+    """
     return (
         "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM _thread_parts AS p"
         " CROSS JOIN LATERAL (SELECT i.position FROM _items AS i WHERE i.source_id = p.part_source"
@@ -51,7 +54,7 @@ def _end(more: str = "") -> str:
 
 
 _ITEMS: Final = Sql(f"{_FROM} {_PAGE}", f"{_FROM} {_end()} {_PAGE}")
-# By position and not by turn: there is no index on a turn's items in the order of the file.
+# By position and not by turn: there is no index on a turn's items in file order.
 _ITEMS_OF: Final = Sql(
     f"{_FROM} AND +turn_id = :turn AND position <= :last {_PAGE}",
     f"{_FROM} AND turn_id = :turn {_end('AND i.turn_id = :turn AND i.position <= :last')} {_PAGE}",
@@ -72,21 +75,21 @@ _CHAIN: Final = Sql(
 
 
 class Named(NamedTuple):
-    """How a thread may be called."""
+    """Id and name of a thread."""
 
     thread_id: str
     name: str | None
 
 
 class Reader:
-    """Asks a database for threads. Every method raises as `Connection` does."""
+    """Reads threads from a database. Every method raises as `Connection` does."""
 
     def __init__(self, db: Connection) -> None:
-        """Read from `db`, which stays its owner's to close."""
+        """Read from `db`; the caller closes it."""
         self._db = db
 
     def threads(self) -> list[dict[str, Any]]:
-        """Return the rows of the view `threads`, the one that changed last first; of all hosts."""
+        """Return the rows of the view `threads`, most recently changed first; of all hosts."""
         return [_known(row) for row in self._db.dicts(_THREADS)]
 
     def names(self) -> list[Named]:
@@ -94,38 +97,38 @@ class Reader:
         return [Named(*row) for row in self._db.rows(_NAMES)]
 
     def rollouts(self, thread_id: str) -> dict[RolloutId, str]:
-        """Return the rollouts of a thread, and where each lay when it was seen last."""
+        """Return the rollouts of a thread, and the last known path of each."""
         return dict(self._db.rows(_ROLLOUTS, {"thread": thread_id}))
 
     def history(self, thread_id: str) -> StoredHistory:
-        """Return the visible history of a thread that is there."""
+        """Return the visible history of an existing thread."""
         return StoredHistory(self._db, thread_id)
 
 
 def _known(thread: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of a thread's row what says nothing to people; its `host` does."""
+    """Return a thread's row without columns that mean nothing to people; `host` stays."""
     thread.pop("source_id", None)
     return thread
 
 
 class _Window(NamedTuple):
-    """All items of a stretch of a history."""
+    """All items of a range of a history."""
 
     first: int
     upto: int
-    """All that lie before it are there."""
+    """All items before this position are included."""
     items: list[Item]
 
 
 class StoredHistory:
     """A thread's visible history, read page by page; see `visible.History`.
 
-    Every method raises StoreUnavailable when the thread's chain of rollouts changes while it is
-    read (a revert, a rollout projected anew): the pages would not fit together.
+    Every method raises StoreUnavailable if the thread's chain of rollouts changes during reading (a
+    revert, a rollout projected again): the pages would not be consistent.
     """
 
     def __init__(self, db: Connection, thread_id: str) -> None:
-        """Take the thread as it is now."""
+        """Read the thread's current state."""
         self._db = db
         self._id = thread_id
         with db.snapshot():
@@ -137,7 +140,7 @@ class StoredHistory:
 
     @property
     def thread(self) -> Mapping[str, Any]:
-        """The thread's row of the view `threads`."""
+        """Return the thread's row of the view `threads`."""
         return self._thread
 
     def turns(self) -> Iterator[Turn]:
@@ -145,7 +148,7 @@ class StoredHistory:
         return self._pages(Turn._make, _TURNS, {})
 
     def turn(self, turn_id: str) -> Turn | None:
-        """Return one turn; None: no record tells of it."""
+        """Return one turn; None if it has no record."""
         rows = self._page(_ONE_TURN, {"turn": turn_id})
         return Turn._make(rows[0]) if rows else None
 
@@ -165,18 +168,21 @@ class StoredHistory:
         return self._pages(Item._make, _ITEMS_OF, values, first=span.first)
 
     def _around(self, span: Span) -> _Window:
-        """Return a page of items that begins with a turn's, or before: most turns are short."""
+        """Return a page of items that begins with the turn's first or earlier.
+
+        Most turns are short.
+        """
         window = self._window
         if not window.first <= span.first < window.upto:
             rows = self._page(_ITEMS, {"position": span.first, "limit": PAGE})
             items = [Item._make(row) for row in rows]
-            # Of rows that share the last position, some may be behind the page.
+            # Rows that share the last position may continue on the next page.
             upto = items[-1].position if len(rows) == PAGE else EVERYTHING
             self._window = window = _Window(span.first, upto, items)
         return window
 
     def spans(self) -> Mapping[str, Span]:
-        """Return every turn that has items, by id."""
+        """Return the span of every turn that has items, by id."""
         if self._spans is None:
             self._spans = {
                 turn_id: Span(rollout_id, first, last)
@@ -192,9 +198,9 @@ class StoredHistory:
         *,
         first: int = -1,
     ) -> Iterator[_Row]:
-        """Yield all rows of a query that is asked from a position on.
+        """Yield all rows of a query, page by page from a position on.
 
-        Rows can share a position: a page begins at the last one's and leaves out what was given.
+        Rows can share a position: a page starts at the last one's and skips rows already yielded.
         """
         given: set[str | None] = set()
         position = first
@@ -223,5 +229,5 @@ class StoredHistory:
         return rows
 
     def _parts(self) -> list[tuple[Any, ...]]:
-        """Return the thread's chain of rollouts at this moment."""
+        """Return the thread's current chain of rollouts."""
         return self._db.rows(_CHAIN, {"thread": self._id})

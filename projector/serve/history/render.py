@@ -1,7 +1,7 @@
-"""A thread's visible history → text, Markdown, JSON. Pure; written as it is read.
+"""Render a thread's visible history as text, Markdown or JSON, while it is read. Pure.
 
-Items stand under their turn, in the order of the file, wherever other turns' items lie between.
-What a rollout holds is made harmless for terminals in text and Markdown; JSON is exact.
+Items are listed under their turn in file order, even where other turns' items come between. Text
+and Markdown escape terminal control characters; JSON is exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from projector.serve.history.table import title, when
 from projector.serve.history.threads import document, source_of
 from projector.serve.history.visible import History, Item, Turn, every_turn
 
-#: How much of an output and of a diff is shown, if not the whole is asked for.
+#: Lines of an output and of a diff that are shown unless everything is requested.
 OUTPUT_LINES: Final = 20
 DIFF_LINES: Final = 200
 LINE: Final = 400
@@ -50,13 +50,13 @@ class Detail:
     """How much is shown."""
 
     full: bool = False
-    """Outputs and diffs whole, and reasoning."""
+    """Show complete outputs and diffs, and reasoning."""
     reasoning: bool = False
     zone: tzinfo | None = None
-    """In which times are written; None: that of the machine."""
+    """Time zone of displayed times; None: that of the machine."""
 
     def shows(self, item: Item) -> bool:
-        """Whether an item is shown at all."""
+        """True if an item is shown at all."""
         return item.type != "reasoning" or self.full or self.reasoning
 
 
@@ -64,7 +64,7 @@ def as_json(history: History) -> Iterator[bytes]:
     """Yield one document: `{"thread": {...}, "turns": [{..., "items": [...]}]}`.
 
     Names are those of the views; `error` and `item` are the JSON of `error_json` and `item_json`,
-    as stored. A turn with `uid` null is one that its items alone tell of.
+    as stored. A turn with `uid` null exists only through its items.
     """
     yield b'{"thread":' + orjson.dumps(document(history.thread)) + b',"turns":['
     between = b""
@@ -127,7 +127,7 @@ def _indented(text: str, mark: str, then: str | None = None) -> str:
 def as_markdown(history: History, detail: Detail) -> Iterator[str]:
     """Yield the history as Markdown (CommonMark), a piece at a time.
 
-    Messages are quotations: a fence or comment that is not closed in one ends with it.
+    Messages are block quotes: an unclosed fence or comment in one ends with it.
     """
     yield f"# {_escaped(title(history.thread))}\n\n"
     for name, value in _heading(history.thread, detail):
@@ -166,7 +166,7 @@ def fenced(text: str, language: str) -> str:
 
 
 def _span(text: str) -> str:
-    """Return code in a line; empty text has none."""
+    """Return inline code; empty text for empty text."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
@@ -182,9 +182,9 @@ def _quoted(text: str) -> str:
 
 
 def _without_tags(text: str) -> Iterator[str]:
-    """Yield the lines with HTML made visible: a tag or comment in a message is meant as text.
+    """Yield the lines with HTML escaped: a tag or comment in a message is meant as text.
 
-    Code, in fences and in a line, is left alone: in it nothing is a tag.
+    Code blocks and inline code are unchanged: they contain no tags.
     """
     fence = ""
     for line in text.removesuffix("\n").split("\n"):
@@ -210,7 +210,7 @@ def _items(history: History, turn: Turn, detail: Detail) -> Iterator[Item]:
 
 
 def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, str]]:
-    """Yield what there is to say of a thread as a whole."""
+    """Yield the facts about a thread as a whole."""
     model = " · ".join(
         str(thread[name]) for name in ("model", "reasoning_effort", "model_provider")
         if thread.get(name)
@@ -238,7 +238,7 @@ def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, s
 
 
 def _turn_facts(turn: Turn, detail: Detail) -> list[str]:
-    """Return a turn's status, then what else is known of it."""
+    """Return a turn's status, then other known facts."""
     started = None if turn.started_at is None else turn.started_at * 1000
     tokens = None if turn.total_tokens is None else count(turn.total_tokens, "token")
     facts = [
@@ -256,7 +256,7 @@ def _clock(item: Item, detail: Detail) -> str:
 
 
 def _cut(part: Part, detail: Detail) -> str:
-    """Return a part's text, cut where it is long and the whole is not asked for."""
+    """Return a part's text, cut if it is long and not everything is requested."""
     most = _CUT.get(part.look)
     if most is None or detail.full:
         return part.text

@@ -1,7 +1,7 @@
-"""An item's snapshot → what a person reads of it: a heading and parts. Pure and total.
+"""Convert an item's snapshot to a heading and parts for people. Pure; never fails.
 
 Source of the types and fields: `ThreadItem` of the app-server protocol, Codex 0.169.0. An item of
-another type, or one whose fields are not as expected, is shown as its JSON.
+another type, or with unexpected fields, is shown as its JSON.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class Part(NamedTuple):
 
 
 class RenderedItem(NamedTuple):
-    """What a person reads of an item."""
+    """An item as shown to people."""
 
     title: str
     facts: tuple[str, ...] = ()
-    """Status, exit code, duration: what stands beside the title."""
+    """Shown beside the title: status, exit code, duration."""
     parts: tuple[Part, ...] = ()
 
 
 Snapshot = Mapping[str, Any]
 
-#: Statuses that go without saying.
+#: Statuses that are not shown.
 _SILENT: Final = frozenset({None, "completed"})
 _SECOND: Final = 1000
 _MINUTE: Final = 60_000
@@ -39,7 +39,7 @@ _DATA_URL: Final = 80
 
 
 def shown(item_json: str, kind: str) -> RenderedItem:
-    """Say what a person reads of an item; `kind` is its type as the view has it."""
+    """Return an item as shown to people; `kind` is its type as in the view."""
     try:
         item = json.loads(item_json)
         write = _KINDS.get(kind)
@@ -58,7 +58,7 @@ def _checked(found: RenderedItem) -> RenderedItem:
 
 
 def duration(ms: float | None) -> str | None:
-    """Write a duration: `12 ms`, `3.4 s`, `2 min 5 s`."""
+    """Format a duration: `12 ms`, `3.4 s`, `2 min 5 s`."""
     if ms is None:
         return None
     if ms < _SECOND:
@@ -69,7 +69,7 @@ def duration(ms: float | None) -> str | None:
 
 
 def error_message(error_json: str) -> str:
-    """Return what a turn's error says, with its details."""
+    """Return the message of a turn's error, with its details."""
     try:
         error = json.loads(error_json)
         said = [error["message"], error.get("additionalDetails")]
@@ -142,7 +142,7 @@ def _changes(changes: list[Any]) -> Iterator[Part]:
         sign = {"add": "+", "delete": "-"}.get(kind["type"])
         diff = change["diff"]
         if sign is not None:
-            # Codex gives the whole content of a new or deleted file in place of a diff.
+            # Codex stores the whole content of a new or deleted file instead of a diff.
             diff = "".join(f"{sign}{line}\n" for line in _lines(diff))
         elif moved is not None:
             diff = diff.removesuffix(f"\n\nMoved to: {moved}")
@@ -177,7 +177,7 @@ def _output(item: Snapshot) -> RenderedItem:
 
 
 def _contents(content: Any) -> Iterator[Part]:
-    """Yield what a tool answered: texts as they are, other things by their kind."""
+    """Yield a tool's result: texts as they are, other content by its kind."""
     for one in content:
         if isinstance(one, dict) and isinstance(one.get("text"), str):
             yield Part("output", one["text"])
@@ -301,7 +301,7 @@ def _full_name(item: Snapshot, key: str) -> str:
 
 
 def _json(value: Any) -> tuple[Part, ...]:
-    """Write a value as JSON, over several lines where it is long; nothing for nothing."""
+    """Format a value as JSON, on several lines if it is long; nothing for an empty value."""
     if value is None or value in ({}, []):
         return ()
     short = json.dumps(value, ensure_ascii=False)
@@ -311,12 +311,12 @@ def _json(value: Any) -> tuple[Part, ...]:
 
 
 def _address(url: str) -> str:
-    """Return an address; data that stands in place of one, or in a URL, is cut."""
+    """Return a URL; embedded data is cut."""
     return url if len(url) <= _DATA_URL else f"{url[:_DATA_URL]}... ({len(url):,} characters)"
 
 
 def _lines(text: str) -> list[str]:
-    """Split at newlines alone: other characters that end lines occur in files."""
+    """Split at newlines only: other line end characters occur in files."""
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()

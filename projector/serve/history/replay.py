@@ -1,19 +1,19 @@
-"""A thread's visible history → the notifications that a live session would have sent. Pure.
+"""Replay a thread's visible history as the notifications of a live session. Pure.
 
 Names and shapes are those of Codex's app-server protocol (seen from 0.169.0): `turn/started`,
 `item/completed`, `error` before the end of a failed turn, `turn/completed` with its status.
 Beside `method` and `params` an event has the `position`, `rolloutId` and `uid` of its row.
 
-1. Events stand in the order of the records: turns may interleave, and an item that came after
-   the end of its turn (a command that was still running) stands behind it.
-2. A turn starts at its place or, where its first item lies before that (a fork of a running
+1. Events are in the order of the records: turns may interleave, and an item that came after
+   the end of its turn (a command that was still running) comes after it.
+2. A turn starts at its position or, if its first item is before that (a fork of a running
    turn has the turn in its newest part), right before this item. A turn's row in the newest part
    is what the thread shows of it.
-3. A turn ends behind the record that ended it; where no record of its own did, behind its last
-   item. A turn in progress has no end, and nothing stands in for it.
-4. Items of a turn that no record tells of are given without start and end.
+3. A turn ends after the record that ended it; without a record of its own, after its last
+   item. A turn in progress has no end.
+4. Items of a turn without any record have no start and end events.
 
-Memory: a page of turns and items, the ends that are to come, and the turns seen lately.
+Memory: a page of turns and items, pending ends, and recently seen turns.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ import orjson
 
 from projector.serve.history.visible import History, Item, Turn
 
-#: Turns that are remembered as started; an older one is looked up again.
+#: Number of turns remembered as started; an older one is looked up again.
 RECENT: Final = 1024
 
 Event = dict[str, Any]
 
 
 def replay(history: History) -> Iterator[Event]:
-    """Return the events, in order."""
+    """Yield the events in order."""
     return _Replay(history).events()
 
 
 def line(event: Event) -> bytes:
-    """Write an event as a line of JSON."""
+    """Format an event as a line of JSON."""
     return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -48,17 +48,17 @@ class _Replay:
         self._history = history
         self._thread_id: str = history.thread["thread_id"]
         self._ends: list[tuple[int, int, Turn]] = []
-        """By position, then in the order of starts."""
+        """By position, then in order of starts."""
         self._starts = 0
         self._early: set[str] = set()
-        """Started before their place, which is still to come."""
+        """Turns started before their position, which is still to come."""
         self._recent: OrderedDict[str, None] = OrderedDict()
 
     def events(self) -> Iterator[Event]:
         turns, items = self._history.turns(), self._history.items()
         turn, item = next(turns, None), next(items, None)
         while turn is not None or item is not None:
-            # Where a turn and an item come from one record, the turn is first.
+            # If a turn and an item come from one record, the turn is first.
             if item is None or (turn is not None and turn.position <= item.position):
                 assert turn is not None
                 yield from self._ended(turn.position)
@@ -104,7 +104,7 @@ class _Replay:
         return max(turn.position, span.last if span else 0) + 1
 
     def _ended(self, position: int | None) -> Iterator[Event]:
-        """Yield the ends that stand before a position; None: all."""
+        """Yield the ends before a position; None: all."""
         while self._ends and (position is None or self._ends[0][0] <= position):
             _, _, turn = heappop(self._ends)
             if turn.status == "failed" and turn.error_json is not None:
@@ -161,13 +161,13 @@ class _Replay:
 
 
 def raw(text: str | None) -> orjson.Fragment | None:
-    """Put stored JSON into a document as it is: spelling of numbers and order of keys stay."""
+    """Embed stored JSON unchanged: number spelling and key order are preserved."""
     return None if text is None else orjson.Fragment(text)
 
 
 def _timed(item: Item) -> str:
     """Return the snapshot with its times as last keys, as the app-server sends it."""
     if '"startedAtMs"' in item.item_json or '"completedAtMs"' in item.item_json:
-        return item.item_json  # an item that has them itself, or that speaks of them
+        return item.item_json  # an item that contains these keys, or mentions them
     times = {"startedAtMs": item.started_at_ms, "completedAtMs": item.completed_at_ms}
     return item.item_json.rstrip().removesuffix("}") + "," + orjson.dumps(times).decode()[1:]

@@ -1,4 +1,4 @@
-"""Threads as a table for people: columns that fit the terminal. Pure."""
+"""Format threads as a table that fits the terminal. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from projector.model.humanize import count
 from projector.model.terminal_safe import one_line
 from projector.serve.history.threads import Listed, Row, source_of
 
-#: Widest that a title and a folder are shown where there is no terminal to fit.
+#: Maximum width of title and folder without a terminal.
 _TITLE: Final = 100
 _FOLDER: Final = 60
-#: A title of fewer columns says nothing: other columns go first.
+#: Minimum width of a title: other columns are removed first.
 _LEAST_TITLE: Final = 24
-#: The columns that go, in this order, where a terminal is too narrow for all.
+#: Columns that are removed, in this order, if a terminal is too narrow.
 _GOING: Final = ("model", "folder", "turns", "source", "host", "state")
 _GAP: Final = "  "
 
@@ -58,12 +58,12 @@ def table(
 
 
 def several_hosts(rows: Iterable[Row]) -> bool:
-    """True if threads are of more than one host; a file has one only, and does not say."""
+    """True if threads are of more than one host; a file has one host only and does not store it."""
     return len({row.get("host") for row in rows}) > 1
 
 
 def footnote(listed: Listed) -> str | None:
-    """Say what is there beside the table; None: nothing."""
+    """Return what the table does not show; None: nothing."""
     said = [f"{listed.more:,} older (--limit 0: all)"] if listed.more else []
     hidden = [
         count(number, what) if what == "sub-agent" else f"{number:,} {what}"
@@ -75,13 +75,13 @@ def footnote(listed: Listed) -> str | None:
 
 
 def title(row: Row) -> str:
-    """Return what a person knows a thread by: its name, else the start of its first message."""
+    """Return a thread's title: its name, else the start of its first message."""
     text = row["name"] or row["preview"] or ""
     return one_line(text[: 4 * _TITLE]) or "-"
 
 
 def when(ms: int | None, zone: tzinfo | None = None) -> str:
-    """Write a time (milliseconds since 1970) in a zone, by default that of the machine."""
+    """Format a time (milliseconds since 1970) in a zone, by default that of the machine."""
     if ms is None:
         return "-"
     try:
@@ -92,7 +92,7 @@ def when(ms: int | None, zone: tzinfo | None = None) -> str:
 
 
 def _fit(columns: dict[str, list[str]], width: int) -> None:
-    """Leave out columns, then cut titles, until a line fits."""
+    """Remove columns, then cut titles, until a line fits."""
     for name in (None, *_GOING):
         if name is not None:
             columns.pop(name, None)
@@ -119,7 +119,7 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text in terminal columns."""
     if text.isascii():
         return len(text)
     return sum(_cell(character) for character in text)
@@ -132,7 +132,7 @@ def _cell(character: str) -> int:
 
 
 def _start(text: str, room: int) -> str:
-    """Cut a text behind so that it takes no more than `room` columns."""
+    """Cut the end of a text so that it takes at most `room` columns."""
     if cells(text) <= room:
         return text
     taken = 0
@@ -144,5 +144,5 @@ def _start(text: str, room: int) -> str:
 
 
 def _end(text: str, room: int) -> str:
-    """Cut a text in front."""
+    """Cut the start of a text."""
     return text if cells(text) <= room else "…" + _start(text[::-1], room - 1)[:-1][::-1]

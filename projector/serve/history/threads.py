@@ -1,4 +1,4 @@
-"""Which threads are meant: rows of the view `threads` → those that were asked for. Pure."""
+"""Select threads from rows of the view `threads`. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from projector.serve.history.folders import is_within
 
 Row = Mapping[str, Any]
 
-#: As short as the start of an id may be.
+#: Minimum length of an id's prefix.
 PREFIX: Final = 4
-#: Columns of `threads` that say yes or no.
+#: Boolean columns of `threads`.
 _FLAGS: Final = frozenset({"archived", "deleted", "incomplete", "attached"})
 _AGENTS: Final = "subagent"
-#: What Codex's protocol calls a source, beside what its rollouts call it.
+#: Names of sources in Codex's protocol, and in rollouts.
 _ALIASES: Final = {"mcp": "appserver"}
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", re.ASCII)
@@ -34,20 +34,20 @@ _UNITS: Final = {
 
 
 class Source(NamedTuple):
-    """Where a thread comes from."""
+    """Origin of a thread."""
 
     family: str
-    """cli, vscode, exec, ...; subagent for all that Codex itself started."""
+    """cli, vscode, exec, ...; subagent for everything that Codex itself started."""
     kind: str
     """Of a sub-agent: thread_spawn, review, compact, ...; else the family."""
 
     @property
     def label(self) -> str:
-        """What the table shows."""
+        """Return the label shown in the table."""
         return self.family if self.kind == "thread_spawn" else self.kind
 
     def answers(self, asked: str) -> bool:
-        """Whether it is what `--source` asks for: a family, a kind, or Codex's name for it."""
+        """True if `--source` matches: a family, a kind, or Codex's name for it."""
         wanted = re.sub(r"[\s_-]", "", asked.casefold())
         names = {self.family, self.kind, _ALIASES.get(self.kind, self.kind)}
         if self.family == _AGENTS:
@@ -56,7 +56,7 @@ class Source(NamedTuple):
 
 
 def source_of(row: Row) -> Source:
-    """Read where a thread comes from; `source` is a word, or an object as JSON text."""
+    """Parse the origin of a thread; `source` is a word, or an object as JSON text."""
     text = row["source"]
     source = _read(text) if text else Source("unknown", "unknown")
     if row.get("thread_source") == _AGENTS and source.family != _AGENTS:
@@ -82,35 +82,35 @@ def _read(text: str) -> Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which threads are asked for. What is hidden unless asked for: see `hidden`."""
+    """A filter of threads. What is hidden by default: see `hidden`."""
 
     folders: tuple[str, ...] = ()
-    """Spellings of one folder; it and what is below. Empty: everywhere."""
+    """Spellings of one folder, with its subfolders. Empty: everywhere."""
     archived: Literal["hide", "only", "show"] = "hide"
     deleted: Literal["hide", "only", "show"] = "hide"
     agents: bool = False
-    """Sub-agents and reviewers too."""
+    """Include sub-agents and reviewers."""
     sources: tuple[str, ...] = ()
     since_ms: int | None = None
-    """Changed at or after."""
+    """Changed at or after this time."""
     text: str = ""
-    """Somewhere in the name or the preview, in any case."""
+    """Text in the name or the preview, case-insensitive."""
     limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """The threads that were asked for, and how many there are beside them."""
+    """The selected threads, and the number of others."""
 
     rows: Sequence[Row]
     more: int = 0
-    """Behind the limit."""
+    """Number of threads beyond the limit."""
     hidden: Mapping[str, int] = field(default_factory=dict)
-    """Not asked for in words: archived, deleted, sub-agent."""
+    """Hidden by default: archived, deleted, sub-agent."""
 
 
 def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
-    """Take the threads that are asked for, in the order that they come in."""
+    """Select threads, keeping their order."""
     taken: list[Row] = []
     more = 0
     hidden: Counter[str] = Counter()
@@ -140,7 +140,7 @@ def _matches(row: Row, wanted: Wanted) -> bool:
 
 
 def _hidden(row: Row, wanted: Wanted) -> str | None:
-    """Say as what a thread is hidden; empty: as the opposite of what is asked; None: it is not."""
+    """Return why a thread is hidden; "" if it is excluded by the filter; None if it is shown."""
     if wanted.deleted == "only" and not row["deleted"]:
         return ""
     if wanted.archived == "only" and not row["archived"]:
@@ -155,7 +155,7 @@ def _hidden(row: Row, wanted: Wanted) -> str | None:
 
 
 def since(text: str, now: datetime) -> int:
-    """Read a point in time; gives milliseconds since 1970.
+    """Parse a point in time; return milliseconds since 1970.
 
     A span before `now` (`90m`, `12h`, `7d`, `2w`), `today`, `yesterday`, a date, or a date and
     time in ISO 8601; one without a zone is in that of `now`.
@@ -186,10 +186,10 @@ def document(row: Row) -> dict[str, Any]:
 
 
 def resolve(text: str, known: Iterable[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    """Find the threads that a text stands for: an id, the start of one, or a name.
+    """Find the threads that a text refers to: an id, the prefix of one, or a name.
 
-    Gives ids with names: none, the one that is meant, or several that it could be. A whole id
-    stands for nothing but its thread; the start of one has `PREFIX` characters or more.
+    Returns ids with names: none, the unique match, or all candidates. A whole id matches only its
+    own thread; a prefix has at least `PREFIX` characters.
     """
     wanted = text.strip().lower()
     found = []

@@ -1,4 +1,4 @@
-"""What is asked of a thread's visible history. Pure.
+"""Interface of a thread's visible history. Pure.
 
 Names and meaning are those of the views `thread_turn_history` and `thread_history`.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-#: Behind all positions.
+#: A position after all others.
 EVERYTHING: Final = (1 << 63) - 1
 
 
 class Turn(NamedTuple):
-    """A turn as its thread shows it. Times are seconds, positions sort."""
+    """A turn as shown in its thread. Times are seconds; positions sort."""
 
     position: int
     rollout_id: str
     turn_id: str
     uid: str | None
-    """None: no record tells of the turn, there are only items that name it."""
+    """None: the turn has no record, only items that name it."""
     status: str | None
     error_json: str | None
     started_at: int | None
@@ -33,11 +33,11 @@ class Turn(NamedTuple):
     total_tokens: int | None
     root_turn_id: str | None
     end_position: int | None
-    """Just behind the record that ended it; None: nothing did, or no record of its own."""
+    """Position after the record that ended it; None: not ended, or not by a record of its own."""
 
 
 class Item(NamedTuple):
-    """An item as its thread shows it. Times are milliseconds, positions sort."""
+    """An item as shown in its thread. Times are milliseconds; positions sort."""
 
     position: int
     rollout_id: str
@@ -46,49 +46,49 @@ class Item(NamedTuple):
     uid: str
     type: str
     item_json: str
-    """The snapshot, exactly as it is stored."""
+    """The snapshot, exactly as stored."""
     created_at_ms: int
     started_at_ms: int | None
     completed_at_ms: int | None
 
 
 class Span(NamedTuple):
-    """Between which positions the items of a turn lie, both included."""
+    """Positions of a turn's first and last item."""
 
     rollout_id: str
-    """Of the first."""
+    """Rollout of the first item."""
     first: int
     last: int
 
 
 class History(Protocol):
-    """One thread's visible history. Nothing is held in memory but a page at a time."""
+    """One thread's visible history, with at most a page in memory."""
 
     @property
     def thread(self) -> Mapping[str, Any]:
-        """The thread's row of the view `threads`."""
+        """Return the thread's row of the view `threads`."""
 
     def turns(self) -> Iterator[Turn]:
-        """Return the turns by position."""
+        """Yield the turns by position."""
 
     def turn(self, turn_id: str) -> Turn | None:
-        """Return one turn; None: no record tells of it."""
+        """Return one turn; None if it has no record."""
 
     def items(self) -> Iterator[Item]:
-        """Return the items of all turns by position."""
+        """Yield the items of all turns by position."""
 
     def items_of(self, turn_id: str) -> Iterator[Item]:
-        """Return the items of one turn by position."""
+        """Yield the items of one turn by position."""
 
     def spans(self) -> Mapping[str, Span]:
-        """Return every turn that has items, by id."""
+        """Return the span of every turn that has items, by id."""
 
 
 def every_turn(history: History) -> Iterator[Turn]:
-    """Yield the turns by position, and with them those that only their items tell of.
+    """Yield the turns by position, including those that exist only through their items.
 
-    Such a turn stands where its first item stands, without uid, status and times. Codex lists
-    those items too, and no turn for them.
+    Such a turn is at the position of its first item, without uid, status and times. Codex lists
+    those items too, but no turn for them.
     """
     spans = history.spans()
     known = {turn.turn_id for turn in history.turns()}

@@ -1,1 +1,1 @@
-"""Search over items: the question, the hits, the words around them."""
+"""Search over items: query, hits, snippets."""

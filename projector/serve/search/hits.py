@@ -1,4 +1,4 @@
-"""What is searched for, and what was found → lines for people, a document for programs. Pure."""
+"""Search requests and hits, formatted for people and for programs. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from projector.model.terminal_safe import one_line
 from projector.search.text import GAP
 from projector.serve.history.table import several_hosts, title, when
 
-#: Stand around a hit in a snippet. No characters: Unicode keeps them for use inside programs.
+#: Delimiters of a hit in a snippet. Not characters: Unicode reserves them for internal use.
 BEGIN: Final = "\ufdd0"
 END: Final = "\ufdd1"
 
-#: What `--type` takes beside types of items.
+#: Values of `--type` besides types of items.
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "message": ("userMessage", "agentMessage"),
     "user": ("userMessage",),
@@ -35,18 +35,18 @@ _MARKED: Final = re.compile(f"[{BEGIN}{END}]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What is asked for."""
+    """A search request."""
 
     query: str
-    """In FTS5's language; see `words.query`."""
+    """In FTS5's query language; see `text.query`."""
     vector: str = ""
-    """The same as a tsquery is written; see `lexemes.query`."""
+    """The same in tsquery syntax; see `tsvector.query`."""
     threads: tuple[str, ...] | None = None
-    """Only in these; None: in all."""
+    """Only in these threads; None: in all."""
     types: tuple[str, ...] = ()
     """Only items of these types; empty: of all."""
     since_ms: int | None = None
-    """Made at or after."""
+    """Created at or after this time."""
     order: Literal["newest", "best"] = "newest"
     limit: int | None = None
 
@@ -55,25 +55,25 @@ class Hit(NamedTuple):
     """An item that was found."""
 
     thread_id: str
-    """Its own thread, unless that one does not show it any more."""
+    """Its own thread, unless that thread no longer shows it."""
     also_in: tuple[str, ...]
-    """Other threads whose visible history has it: forks."""
+    """Other threads whose visible history contains it: forks."""
     turn_id: str
     item_id: str
     uid: str
     type: str
     created_at_ms: int
     snippet: str
-    """Words around the first hit, hits between BEGIN and END."""
+    """Text around the first hit, hits between BEGIN and END."""
 
 
 def types_of(asked: Iterable[str]) -> tuple[str, ...]:
-    """Return the types of items that `--type` means: a kind, or a type as items have it."""
+    """Return the item types of a `--type` value: a kind, or an item type."""
     return tuple(dict.fromkeys(kind for one in asked for kind in KINDS.get(one.lower(), (one,))))
 
 
 def pieces(snippet: str) -> Iterator[tuple[str, bool]]:
-    """Split a snippet into harmless texts on one line, each with whether it is a hit."""
+    """Split a snippet into texts on one line without control characters, True marks a hit."""
     inside = False
     at = 0
     text = " ".join(snippet.replace(GAP, "").split())
@@ -87,7 +87,7 @@ def pieces(snippet: str) -> Iterator[tuple[str, bool]]:
 
 
 def _shown(text: str) -> str:
-    """Make text harmless; spaces at its ends, which `one_line` takes away, stay."""
+    """Escape control characters; spaces at the ends, which `one_line` strips, stay."""
     words = one_line(text)
     return " " * (text[0] == " ") + words + " " * (text[-1] == " ") * bool(words)
 
@@ -99,9 +99,9 @@ def text(
     styles: tuple[str, str],
     zone: tzinfo | None = None,
 ) -> Iterator[str]:
-    """Write hits for people, two lines each: where and when, and the snippet.
+    """Format hits for people, two lines each: where and when, and the snippet.
 
-    `threads`: rows of the view `threads`; `styles`: what stands before and behind a hit.
+    `threads`: rows of the view `threads`; `styles`: text before and after a hit.
     """
     several = several_hosts(threads.values())
     for hit in hits:
@@ -120,7 +120,10 @@ def text(
 
 
 def document(hit: Hit, thread: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a hit for `--json`; `marks` are the places of hits in the snippet, in characters."""
+    """Return a hit for `--json`.
+
+    `marks` are the positions of hits in the snippet, in characters.
+    """
     said = ""
     marks = []
     for part, inside in pieces(hit.snippet):

@@ -1,4 +1,4 @@
-"""Looks for words in the database, read-only."""
+"""Search items in the database by text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from projector.serve.search.hits import Hit, SearchRequest
 from projector.serve.search.snippets import Snippets
 from projector.store.reading import Connection, Sql
 
-#: More hits than there ever are.
+#: Larger than any number of hits.
 _ALL: Final = 1 << 40
-#: Candidates that are looked at together, at least: an engine's index may find too much.
+#: Minimum number of candidates checked together: an engine's index may return too many.
 _PAGE: Final = 50
 
-#: Written so that the index is asked first: its hits are few, items and parts are many.
+#: Ordered so that the index is used first: it returns few rows, items and parts are many.
 _FOUND: Final = Sql(
     """
 SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
@@ -48,7 +48,7 @@ _ORDERS: Final = {
     ),
     "best": Sql(
         "f.rank, i.item DESC",
-        # By length, as FTS5 does it: a word says more of a short text.
+        # Weighted by length, as in FTS5: a word counts more in a short text.
         "ts_rank(i.words, CAST(:vector AS tsquery), 2) DESC, i.position DESC",
     ),
 }
@@ -61,7 +61,7 @@ _IN_THREADS: Final = Sql(
     " AND p.thread_id IN (SELECT value FROM json_each(:threads))",
     " AND p.thread_id IN (SELECT json_array_elements_text(CAST(:threads AS json)))",
 )
-# Hits are given as a JSON array of [owner, rollout, key, position], and named by their places.
+# Hits are passed as a JSON array of [owner, rollout, key, position], and identified by index.
 _HITS: Final = "json_array_elements(CAST(:hits AS json)) WITH ORDINALITY AS k (value, number)"
 # Its own thread first, then the oldest.
 _THREADS: Final = Sql(
@@ -75,7 +75,7 @@ _THREADS: Final = Sql(
     " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
     " ORDER BY 1, p.thread_id <> r.thread_id, p.thread_id",
 )
-#: Items, and what of such items is indexed.
+#: Items, and their indexed text.
 _INDEXED: Final = Sql(
     "SELECT k.key, i.json, s.what, s.max_text_bytes FROM json_each(:hits) AS k"
     " JOIN _items AS i ON i.item = json_extract(k.value, '$[2]') JOIN _search_state AS s",
@@ -88,7 +88,7 @@ _NAMED: Final = Sql(
     "SELECT name, preview FROM threads WHERE thread_id = :thread",
     "SELECT name, preview, host FROM threads WHERE thread_id = :thread",
 )
-#: Whether nothing is indexed, and whether something is still to be.
+#: Whether indexing is off, and whether it is incomplete.
 _STATE: Final = Sql(
     "SELECT what = 'off', unfilled > 0 FROM _search_state",
     "SELECT coalesce(bool_and(search_what = 'off'), true),"
@@ -117,14 +117,14 @@ class _Found(NamedTuple):
 
 
 class SearchQuery:
-    """Asks a database for words. Every method raises as `Connection` does."""
+    """Searches a database. Every method raises as `Connection` does."""
 
     def __init__(self, db: Connection) -> None:
-        """Read from `db`, which stays its owner's to close."""
+        """Read from `db`; the caller closes it."""
         self._db = db
 
     def missing(self) -> int | None:
-        """Say how many items are not indexed yet; None: none ever will, the index is off."""
+        """Return the number of items not indexed yet; None: the index is off."""
         ((off, filling),) = self._db.rows(_STATE)
         if off:
             return None
@@ -134,12 +134,12 @@ class SearchQuery:
         return int(count)
 
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
-        """Return the threads of a folder, given in its spellings, and of those below."""
+        """Return the threads of a folder, given in its spellings, and of its subfolders."""
         rows = self._db.rows("SELECT thread_id, cwd FROM threads")
         return tuple(thread_id for thread_id, cwd in rows if is_within(cwd, folders))
 
     def threads(self, thread_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Return what threads are known by: name and preview."""
+        """Return name and preview of threads."""
         return {
             thread_id: row
             for thread_id in dict.fromkeys(thread_ids)
@@ -147,10 +147,10 @@ class SearchQuery:
         }
 
     def find(self, sought: SearchRequest) -> list[Hit]:
-        """Return the items of visible histories that hold all words, each once.
+        """Return the items of visible histories that contain all words, each once.
 
-        What the index gives is looked at again: whether words stand side by side and in order, not
-        every engine's index knows of every text.
+        Candidates from the index are checked again: not every engine's index knows positions and
+        order of the words of every text.
         """
         values: dict[str, object] = {"query": sought.query, "vector": sought.vector}
         conditions, parts = Sql("", ""), Sql("", "")
@@ -193,7 +193,7 @@ class SearchQuery:
     def _shown(
         self, found: Sequence[_Found], sought: SearchRequest, snippets: Snippets
     ) -> Iterator[Hit]:
-        """Yield those that do have the words, with the words and the threads that show them."""
+        """Yield the candidates that do match, with snippet and the threads that show them."""
         named = json.dumps([(one.owner, one.rollout, one.key, one.position) for one in found])
         texts = {number: rest for number, *rest in self._db.rows(_INDEXED, {"hits": named})}
         threads: dict[int, list[str]] = {}
@@ -206,7 +206,7 @@ class SearchQuery:
 
     def _hit(self, sought: SearchRequest, found: _Found, threads: list[str], snippet: str) -> Hit:
         wanted = sought.threads
-        if wanted is not None:  # one of those that were asked for gives the hit its name
+        if wanted is not None:  # report it under a requested thread
             threads.sort(key=lambda thread: thread not in wanted)
         return Hit(
             thread_id=threads[0],

@@ -1,4 +1,4 @@
-"""Words around hits: SQLite's full-text search cuts them, whatever engine found the item."""
+"""Snippets around hits, cut by SQLite's full-text search, whatever engine found the item."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from projector.search.diacritics import folded
 from projector.search.text import TOKENIZER
 from projector.serve.search.hits import BEGIN, END
 
-#: Words around a hit that a snippet has, hits included.
+#: Number of words in a snippet, hits included.
 WORDS: Final = 24
 
 
 class Snippets:
-    """Cuts snippets for one query, in FTS5's language. `close` it."""
+    """Cuts snippets for one query, in FTS5's query language. `close` it."""
 
     def __init__(self, query: str) -> None:
-        """Make a database in memory that holds one text at a time."""
+        """Create a database in memory that holds one text at a time."""
         self._query = query
         self._db = sqlite3.connect(":memory:", isolation_level=None)
-        # As the index: marks are folded where it looks, and stand where it cuts.
+        # Like the index: it searches folded text and cuts the original.
         self._db.execute("CREATE TABLE shown (id INTEGER PRIMARY KEY, text TEXT)")
         self._db.execute(
             "CREATE VIRTUAL TABLE one USING fts5"
@@ -28,9 +28,9 @@ class Snippets:
         )
 
     def of(self, text: str) -> str | None:
-        """Cut the words around the first hit, hits between BEGIN and END; None: there is none.
+        """Return the text around the first hit, hits between BEGIN and END; None: no hit.
 
-        `text`: as `words.shown` gives it.
+        `text`: as returned by `text.shown`.
         """
         self._db.execute("INSERT INTO one (one) VALUES ('delete-all')")
         self._db.execute("INSERT OR REPLACE INTO shown VALUES (1, ?)", (text,))
@@ -42,5 +42,5 @@ class Snippets:
         return None if row is None else str(row[0])
 
     def close(self) -> None:
-        """Forget it."""
+        """Close the database."""
         self._db.close()

@@ -1,1 +1,1 @@
-"""The daemon's endpoint and its metrics."""
+"""The daemon's HTTP endpoint and its metrics."""

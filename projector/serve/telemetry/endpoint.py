@@ -1,10 +1,9 @@
-"""The daemon's endpoint: /livez, /readyz, /healthz and /metrics, by aiohttp, beside the work.
+"""HTTP endpoint of the daemon: /livez, /readyz, /healthz and /metrics, using aiohttp.
 
-It only reads, says nothing of what is in a thread, and has no password: so it listens where other
-hosts do not reach, unless that was said twice. Whoever asks for anything else is told 404, whoever
-asks otherwise than by GET or HEAD 405. It shares the event loop with the work; what takes time
-runs in threads. That is why /livez goes by when the work was last seen to get on, and not by
-whether an answer comes.
+Read-only, without any content of threads and without a password: so it listens where other hosts
+cannot reach it, unless that is configured twice. Other paths are answered with 404, other methods
+than GET and HEAD with 405. It shares the event loop with the work; slow steps run in threads. So
+/livez depends on when the work last made progress, not on whether an answer comes.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ from projector.serve.telemetry.listener import Gate, Refusals, is_ours, own_name
 from projector.serve.telemetry.metrics import Now, registry
 from projector.store.reading import Connection
 
-#: The work is held to hang after this long without a step, in seconds: as the watchdog has it.
+#: The work counts as hung after this long without a step, in seconds: as for the watchdog.
 HANGS_S: Final = 60.0
-#: Looking at all files costs: one look serves everybody for this long, in seconds.
+#: Reading the state of all files is expensive: one result is reused for this long, in seconds.
 _LOOK_S: Final = 2.0
 _HEALTH: Final = "application/health+json"
 _BACKLOG: Final = 16
@@ -47,7 +46,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Endpoint:
-    """What listens. Made by `open`; `close` it."""
+    """The HTTP server. Created by `open`; `close` it."""
 
     def __init__(
         self,
@@ -55,14 +54,14 @@ class Endpoint:
         settings: Callable[[], Settings],
         open_database: Callable[[Settings], Connection],
     ) -> None:
-        """Get ready; `open` listens. `open_database`: for reading."""
+        """Configure it; `open` starts listening. `open_database`: for reading."""
         self._open = open_database
         self._meters = meters
         self._settings = settings
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._names: frozenset[str] | None = None
-        """By which it may be asked; None: by any, a browser cannot."""
+        """Accepted host names; None: all, because a browser cannot reach it."""
         self._refusals = Refusals()
         self._looking = asyncio.Lock()
         self._schema = 0
@@ -71,17 +70,17 @@ class Endpoint:
         self._seen_at = 0.0
 
     async def open(self) -> None:
-        """Listen where the settings say.
+        """Listen at the configured address.
 
         Raises:
-            OSError: that cannot be listened on.
+            OSError: the address is not available.
         """
         app = web.Application(middlewares=[_plainly, self._by_our_name], client_max_size=1024)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._metrics)
-        # Without signals: the daemon has its own. Without a log: no scrape is worth a line.
+        # Without signals: the daemon has its own. Without an access log: no scrape is worth a line.
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -103,11 +102,11 @@ class Endpoint:
 
     @property
     def refused(self) -> int:
-        """How many connections and requests were refused."""
+        """Return the number of refused connections and requests."""
         return self._refusals.total
 
     async def close(self) -> None:
-        """Stop to listen, and take a socket in the file system away."""
+        """Stop listening, and remove the Unix socket."""
         if self._runner is None:
             return
         if self._server is not None:
@@ -120,16 +119,16 @@ class Endpoint:
 
     @web.middleware
     async def _by_our_name(self, request: web.Request, handler: Answer) -> web.StreamResponse:
-        """Refuse a request that was meant for another name."""
+        """Refuse a request with another host name."""
         if self._names is not None and not is_ours(request.headers.get("Host", ""), self._names):
             self._refusals.count("a name that is not ours")
             raise web.HTTPMisdirectedRequest(reason="not a name of this endpoint: serve.host_names")
         return await handler(request)
 
-    # Answers --------------------------------------------------------------------------------
+    # Responses --------------------------------------------------------------------------------
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        """Whether the work gets on."""
+        """Respond whether the work makes progress."""
         meters = self._meters()
         quiet_s = meters.quiet_s
         if quiet_s is None:
@@ -142,27 +141,27 @@ class Endpoint:
         )
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        """Whether the database can be reached, is of our schema, and watching has begun."""
+        """Respond whether the database is reachable, has our schema, and watching has begun."""
         why = "" if self._meters().ready else "watching has not begun"
         try:
             schema = (await self._count()).schema
         except ProjectorError as error:
             why = str(error)
         else:
-            # The daemon has brought it to its own version before it listened.
+            # The daemon migrated it to its own version before it started to listen.
             self._schema = self._schema or schema
             if schema != self._schema:
                 why = f"the schema has become {schema}, the daemon's is {self._schema}: restart it"
         return _said(fails=bool(why), output=why, checks={})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        """What `projector health --json` says."""
+        """Respond with the output of `projector health --json`."""
         verdict = await self._look()
         fails = verdict.level in (Level.CRITICAL, Level.UNKNOWN)
         return _json(verdict.document(), fails=fails)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        """The numbers, in the form that was asked for."""
+        """Respond with the metrics in the requested format."""
         counts: DatabaseStats | None
         try:
             counts = await self._count()
@@ -205,9 +204,9 @@ class Endpoint:
 
 @web.middleware
 async def _plainly(request: web.Request, handler: Answer) -> web.StreamResponse:
-    """Refuse in the form of all other answers; of a fault of ours say nothing but that."""
+    """Refuse in the format of all other responses; an internal fault is not described."""
     answer = await _answered(request, handler)
-    answer.force_close()  # a connection an answer: none is kept that could be used up
+    answer.force_close()  # one connection per response: none is kept open that could be exhausted
     return answer
 
 

@@ -1,7 +1,7 @@
-"""Who may ask the endpoint: so many at a time, in so much time, by a name that is ours.
+"""Limits of the endpoint's connections: number, duration and host names.
 
-What is refused is counted and logged once an hour a reason, however often: a port scan or a broken
-probe must not fill the journal.
+Refusals are counted and logged once an hour per reason, however many: a port scan or a broken probe
+must not fill the journal.
 """
 
 from __future__ import annotations
@@ -20,21 +20,24 @@ from typing import Final
 
 from projector.logs import events as log
 
-#: Connections at one time; each takes memory and a descriptor of the daemon's.
+#: Maximum connections at one time; each takes memory and a file descriptor of the daemon.
 MOST_CONNECTIONS: Final = 32
-#: A connection ends after this long, answered or not, in seconds.
+#: A connection is closed after this long, answered or not, in seconds.
 DEADLINE_S: Final = 30.0
-#: What is refused for one reason is told of again after this long, in seconds.
+#: Interval between log lines for refusals of one reason, in seconds.
 TOLD_S: Final = 3600.0
-#: Mode that a socket in the file system has at most, whatever the umask.
+#: Maximum mode of the Unix socket, whatever the umask.
 _MODE: Final = 0o660
 
 
 class Refusals(logging.Handler):
-    """What was refused, counted by reason. As a handler it takes what the HTTP library logs."""
+    """Refusals counted by reason.
+
+    As a logging handler it also counts what the HTTP library logs.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with none."""
+        """Create it with all counts zero."""
         super().__init__()
         self._clock = clock
         self._untold: Counter[str] = Counter()
@@ -44,7 +47,7 @@ class Refusals(logging.Handler):
         self.logger.addHandler(self)
 
     def count(self, reason: str) -> None:
-        """Count one, and log those that were not told of if it is time."""
+        """Count one refusal, and log those not yet logged if it is time."""
         self.total += 1
         self._untold[reason] += 1
         now = self._clock()
@@ -53,16 +56,16 @@ class Refusals(logging.Handler):
             log.event("endpoint.refused", reason=reason, count=self._untold.pop(reason))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count what the library could not read; what was sent is not logged."""
+        """Count a request that the library could not parse; its content is not logged."""
         if record.levelno >= logging.WARNING:
             self.count("not HTTP")
 
 
 class Gate:
-    """Makes the protocols of connections, and lets only so many in."""
+    """Creates protocols of connections, up to a limit."""
 
     def __init__(self, inner: Callable[[], asyncio.Protocol], refusals: Refusals) -> None:
-        """Let in; `inner` makes the protocol that answers."""
+        """Create it; `inner` creates the protocol that responds."""
         self._inner = inner
         self._refusals = refusals
         self._open = 0
@@ -72,7 +75,7 @@ class Gate:
         return _Connection(self, self._inner())
 
     def enter(self) -> bool:
-        """Count a connection; False: there are too many."""
+        """Count a connection; False if there are too many."""
         if self._open >= MOST_CONNECTIONS:
             self.refuse("too many connections")
             return False
@@ -80,16 +83,16 @@ class Gate:
         return True
 
     def leave(self) -> None:
-        """Count a connection no more."""
+        """Stop counting a connection."""
         self._open -= 1
 
     def refuse(self, reason: str) -> None:
-        """Count what is refused."""
+        """Count a refusal."""
         self._refusals.count(reason)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, which ends in time."""
+    """One connection, with a time limit."""
 
     def __init__(self, gate: Gate, inner: asyncio.Protocol) -> None:
         self._gate = gate
@@ -140,9 +143,10 @@ class _Connection(asyncio.Protocol):
 
 
 def is_ours(host: str, names: Iterable[str]) -> bool:
-    """True if a Host header names this host: by an address, as localhost, or by one of `names`.
+    """True if a Host header names this host: an address, localhost, or one of `names`.
 
-    A page in a browser may have its own name lead here (DNS rebinding); it sends that name.
+    A web page may have its own host name resolve to this address (DNS rebinding); a browser sends
+    that name.
     """
     name = host.strip().lower()
     if name.startswith("["):
@@ -159,18 +163,18 @@ def is_ours(host: str, names: Iterable[str]) -> bool:
 
 
 def own_names(listen: str, more: Iterable[str]) -> frozenset[str]:
-    """Return the names by which the endpoint may be asked."""
+    """Return the host names accepted by the endpoint."""
     return frozenset((socket.gethostname(), listen, *more))
 
 
 def unix_socket(path: str) -> socket.socket:
-    """Make a socket in the file system that its owner and group may use at most.
+    """Create a Unix socket that at most its owner and group may use.
 
-    Nobody can connect before its mode is right. A socket that is there is replaced, as one that
-    a killed daemon has left.
+    Nobody can connect before its mode is right. An existing socket is replaced, such as one left by
+    a killed daemon.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     with suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.lstat(path).st_mode):

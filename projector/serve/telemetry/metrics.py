@@ -1,8 +1,8 @@
-"""The daemon's numbers and the database's counts → metrics as Prometheus names them.
+"""Convert the daemon's numbers and the database's counts to Prometheus metrics.
 
-Needs the extra `serve` (prometheus-client). No label ever holds a thread, a path or a word of one:
-kinds of anomalies are the only ones that vary, and there are few. Counters begin at zero with the
-process, which is what `rate()` expects; restarts are changes of `projector_start_time_seconds`.
+Needs the extra `serve` (prometheus-client). No label ever contains a thread, a path or a word of
+one: kinds of anomalies are the only variable ones, and there are few. Counters start at zero with
+the process, as `rate()` expects; restarts are changes of `projector_start_time_seconds`.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ BUILD: Final = PREFIX + "build"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """All that there is to tell."""
+    """The input of all metrics."""
 
     meters: DaemonMetrics
     counts: DatabaseStats | None
     """None: the database cannot be read now."""
     facts: Facts | None = None
-    """What `health` goes by; None: it cannot be told, so the daemon's own view counts."""
+    """The facts that `health` uses; None: unavailable, use the daemon's own numbers."""
 
 
 class Of(NamedTuple):
-    """A metric that is one number of the daemon's."""
+    """A metric that is one of the daemon's numbers."""
 
     name: str
     meaning: str
@@ -55,12 +55,12 @@ class Of(NamedTuple):
 
 
 class In(NamedTuple):
-    """A metric that is one number of the database's."""
+    """A metric that is one of the database's numbers."""
 
     name: str
     meaning: str
     value: Callable[[DatabaseStats], float | None]
-    """None: it is not known."""
+    """None: unknown."""
 
 
 def _waited_s(meters: DaemonMetrics) -> float:
@@ -73,28 +73,28 @@ COUNTERS: Final = (
     Of("records", "Lines of rollouts read and committed.", lambda m: m.records),
     Of("read_bytes", "Uncompressed bytes read from rollouts.", lambda m: m.read_bytes),
     Of("batches", "Batches of one rollout each committed.", lambda m: m.batches),
-    Of("replaced_rollouts", "Rollouts projected anew, not being what they were.",
+    Of("replaced_rollouts", "Rollouts projected again because their content was replaced.",
        lambda m: m.replaced),
-    Of("scans", "Scans of all sizes.", lambda m: m.scans),
-    Of("file_events", "Changes of files heard of.", lambda m: m.file_events),
-    Of("endpoint_refused", "Requests and connections that the endpoint refused.",
+    Of("scans", "Complete scans of all files.", lambda m: m.scans),
+    Of("file_events", "File events received.", lambda m: m.file_events),
+    Of("endpoint_refused", "Requests and connections refused by the endpoint.",
        lambda m: m.refused),
-    Of("store_faults", "Times that the database could not be written.", lambda m: m.store_faults),
+    Of("store_faults", "Failed writes of the database.", lambda m: m.store_faults),
 )
 GAUGES: Final = (
-    Of("start_time_seconds", "When the daemon started, Unix time.",
+    Of("start_time_seconds", "Start of the daemon, Unix time.",
        lambda m: m.started_at_ms / 1000),
-    Of("heartbeat_timestamp_seconds", "When it wrote its last sign of life, Unix time.",
+    Of("heartbeat_timestamp_seconds", "Last heartbeat, Unix time.",
        lambda m: m.beat_at_ms / 1000),
-    Of("loop_timestamp_seconds", "When the work was last seen to get on, Unix time.",
+    Of("loop_timestamp_seconds", "Last progress of the work, Unix time.",
        lambda m: m.turned_at_ms / 1000),
     Of("ready", "1: watching has begun.", lambda m: m.ready),
-    Of("following", "1: all that was there at the start is projected.", lambda m: m.following),
-    Of("watching_events", "1: news come by file events; 0: by scans alone.",
+    Of("following", "1: everything present at the start is projected.", lambda m: m.following),
+    Of("watching_events", "1: changes are detected by file events; 0: by scans only.",
        lambda m: m.by_events),
     Of("behind_bytes", "Bytes on disk that are not committed.", lambda m: m.behind_bytes),
-    Of("behind_seconds", "How long the oldest of them has waited.", _waited_s),
-    Of("store_fault_seconds", "How long the database has not been writable; 0: it is.",
+    Of("behind_seconds", "How long the oldest of these bytes has waited.", _waited_s),
+    Of("store_fault_seconds", "How long the database has not been writable; 0: it is writable.",
        lambda m: m.store_fault_s),
     Of("set_aside_rollouts", "Rollouts that cannot be read now.", lambda m: m.set_aside),
 )
@@ -103,17 +103,17 @@ STORED: Final = (
     In("threads", "Threads in the database.", lambda c: c.threads),
     In("turns", "Living turns in the database.", lambda c: c.turns),
     In("items", "Living items in the database.", lambda c: c.items),
-    In("database_bytes", "Bytes of the database on its disk, its write-ahead log included.",
+    In("database_bytes", "Size of the database on disk, including its write-ahead log.",
        lambda c: c.database_bytes + c.wal_bytes),
     In("wal_bytes", "Size of its write-ahead log.", lambda c: c.wal_bytes),
-    In("database_free_bytes", "Bytes free on the disk of a SQLite database; absent for a server.",
+    In("database_free_bytes", "Free space on a SQLite database's disk, bytes; absent for a server.",
        lambda c: c.free_bytes),
 )
 # fmt: on
 
 
 def names() -> frozenset[str]:
-    """Return the names of all series, as queries write them."""
+    """Return the names of all series, as used in queries."""
     return frozenset(
         PREFIX + name
         for name in (
@@ -127,7 +127,7 @@ def names() -> frozenset[str]:
 
 
 def metrics(now: Now) -> Iterator[Metric]:
-    """Yield every metric. Without the database, those that come from it are left out."""
+    """Yield every metric. Without the database, those derived from it are omitted."""
     meters, counts = now.meters, now.counts
     if now.facts is not None:
         backlog = now.facts.backlog
@@ -161,7 +161,7 @@ def metrics(now: Now) -> Iterator[Metric]:
 
 
 def registry(now: Now) -> CollectorRegistry:
-    """Return the metrics of this moment, for the library's writers."""
+    """Return the metrics of this moment for the library's writers."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(now))
     return registry
@@ -175,5 +175,5 @@ class _Once(Collector):
         return metrics(self._now)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: with it the library would not collect for the sake of the names."""
+        """Return nothing: otherwise the library would collect once just for the names."""
         return ()

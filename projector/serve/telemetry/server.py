@@ -1,6 +1,6 @@
-"""Tells the daemon's numbers to whoever the settings say. What fails here never stops the work.
+"""Report the daemon's numbers as configured. Failures here never stop the work.
 
-The libraries for it are those of the extra `serve`, imported where they are asked for.
+The libraries of the extra `serve` are imported when needed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _MISSING = "needs the extra: pip install 'codex-projector[serve]'"
 
 
 class TelemetryServer:
-    """An `Audience`: the endpoint, and the file for the node exporter."""
+    """Telemetry by the HTTP endpoint and the text file for the node exporter."""
 
     def __init__(self, open_database: Callable[[Settings], Connection]) -> None:
-        """Nobody is told of anything yet. `open_database`: for reading."""
+        """Create it without any output yet. `open_database`: for reading."""
         self._open = open_database
         self._settings = Settings()
         self._meters: Callable[[], DaemonMetrics] | None = None
@@ -37,7 +37,7 @@ class TelemetryServer:
         self._fault = ""
 
     async def begin(self, settings: Settings, meters: Callable[[], DaemonMetrics]) -> None:
-        """See `Audience`."""
+        """Implement `Telemetry.begin`."""
         self._settings, self._meters = settings, meters
         if not settings.serve.listen:
             return
@@ -55,7 +55,7 @@ class TelemetryServer:
             log.event("endpoint.opened", listen=settings.serve.listen)
 
     async def beat(self, settings: Settings) -> None:
-        """See `Audience`."""
+        """Implement `Telemetry.beat`."""
         self._settings = settings
         path = settings.metrics.textfile
         if not path or self._meters is None:
@@ -69,12 +69,12 @@ class TelemetryServer:
         self._fault = fault
 
     async def end(self) -> None:
-        """See `Audience`."""
+        """Implement `Telemetry.end`."""
         if self._endpoint is not None:
             await self._endpoint.close()
 
     def _write(self, path: str, meters: DaemonMetrics) -> str:
-        """Write the file at one stroke; return what went wrong, "": nothing."""
+        """Write the file atomically; return the error, or ""."""
         try:
             from prometheus_client import write_to_textfile  # noqa: PLC0415 - see the docstring
 

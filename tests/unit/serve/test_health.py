@@ -111,25 +111,25 @@ CASES = [
     (
         "the sign of life grows old",
         facts(beat(45)),
-        "WARNING: the daemon (pid 7 on h) has given no sign of life for 45 s",
+        "WARNING: the daemon (pid 7 on h) has sent no heartbeat for 45 s",
     ),
     (
         "the daemon hangs, or was killed",
         facts(beat(90)),
-        "CRITICAL: the daemon (pid 7 on h) has given no sign of life for 90 s",
+        "CRITICAL: the daemon (pid 7 on h) has sent no heartbeat for 90 s",
     ),
     (
         "the daemon was stopped",
         facts(beat(100, phase="stopping")),
-        "CRITICAL: nobody follows: the daemon (pid 7 on h) stopped 100 s ago",
+        "CRITICAL: no daemon is running: the daemon (pid 7 on h) stopped 100 s ago",
     ),
     ("the daemon is being restarted", facts(beat(3, phase="stopping")), "OK: nothing waits"),
-    ("there was never a daemon", facts(None), "CRITICAL: nobody follows: no daemon ever"),
+    ("there was never a daemon", facts(None), "CRITICAL: no daemon is running: none has ever"),
     ("the clock was set back a little", facts(beat(-80)), "OK: nothing waits"),
     (
         "the clock was set back",
         facts(beat(-500)),
-        "WARNING: the daemon (pid 7 on h) gave its last sign of life 500 s from now",
+        "WARNING: the daemon (pid 7 on h) sent its last heartbeat 500 s from now",
     ),
     (
         "a rollout cannot be read",
@@ -144,7 +144,7 @@ CASES = [
     (
         "the worst is told alone",
         facts(beat(90), 1000, 2, ("/c: x",)),
-        "CRITICAL: the daemon (pid 7 on h) has given no sign of life for 90 s",
+        "CRITICAL: the daemon (pid 7 on h) has sent no heartbeat for 90 s",
     ),
 ]
 
@@ -243,10 +243,10 @@ def test_a_threshold_may_be_about_nothing_that_waits(label: str) -> None:
 # fmt: off
 NO_RANGES = [
     ("nothing",         "",       "is empty"),
-    ("a word",          "ten",    "'ten' is no number"),
-    ("upside down",     "20:10",  "begins behind its end"),
-    ("infinite",        "inf:",   "'inf' is no number"),
-    ("two colons",      "1:2:3",  "'1:2' is no number"),
+    ("a word",          "ten",    "'ten' is not a number"),
+    ("upside down",     "20:10",  "starts after its end"),
+    ("infinite",        "inf:",   "'inf' is not a number"),
+    ("two colons",      "1:2:3",  "'1:2' is not a number"),
 ]
 # fmt: on
 
@@ -284,12 +284,12 @@ def test_status_for_people() -> None:
 
     assert text.startswith("1 rollout, 1 thread, 1 turn, 3 items; 2 anomalies noted\n")
     assert "200 B behind in 1 rollout, the oldest for 3 s" in text
-    assert "no daemon has served this database" in text
+    assert "no daemon has used this database" in text
     assert re.search(rf"{ONE} .* 5 records .* 2 anomalies  /c/r$", text)
 
 
 DAEMONS = [
-    ("following", beat(3), "h: following by events, 4.0 KiB read, last sign of life 3 s ago"),
+    ("following", beat(3), "h: following by events, 4.0 KiB read, last heartbeat 3 s ago"),
     (
         "polling, and why",
         beat(watching="polling", watching_why="watch limit"),
