@@ -26,6 +26,7 @@ def main() -> None:
     from projector import cli  # noqa: PLC0415 - after that
 
     sys.excepthook = _report_fault
+    sys.unraisablehook = _report_unraisable
     code = cli.run(sys.argv[1:])
     if brief:
         sys.stderr.flush()
@@ -42,6 +43,14 @@ def _report_fault(
     from projector.model.redaction import redact  # noqa: PLC0415 - same
 
     sys.stderr.write(redact("".join(traceback.format_exception(kind, fault, trace))))
+
+
+def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Print the traceback of a fault that cannot be raised, as `_report_fault` does."""
+    fault = unraisable.exc_value
+    if fault is not None:
+        sys.stderr.write(f"{unraisable.err_msg or 'Exception ignored'}:\n")
+        _report_fault(unraisable.exc_type, fault, unraisable.exc_traceback)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import sys
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from projector.serve.feed import Wanted
     from projector.store.reading import Connection
 
+#: After SIGTERM, a server that does not answer is waited for so long, in seconds; as in `run`.
+LEAVE_S: Final = 10.0
 #: How often a follower asks whether there was a commit, in milliseconds.
 TICK_MS: Final = 200
 #: What a follower says where the database does not have its last change: numbers begin anew.
@@ -93,7 +96,7 @@ def events(
     if source is not None and not is_postgres(settings.database):
         raise UsageError(f"--source {source}: a file has one only; leave it out")
     printing = _Printing(lambda: reading(settings, source), wanted, after, limit)
-    with _until_told() as told:
+    with _until_told(printing.abandon) as told:
         try:
             printing.run(told, follow=follow)
         except BrokenPipeError:
@@ -116,6 +119,7 @@ class _Printing:
         self._db: Connection | None = None
         self._version: object = None
         self._out: BinaryIO = sys.stdout.buffer
+        self._writing = False
 
     @property
     def done(self) -> bool:
@@ -127,6 +131,14 @@ class _Printing:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+    def abandon(self) -> None:
+        """Leave the process at once, unless a line is being written: what is asked hangs.
+
+        Nothing less ends a query of a silent server: to roll back would wait for it as well.
+        """
+        if not self._writing:
+            os._exit(0)
 
     def run(self, told: list[int], *, follow: bool) -> None:
         """Print what is there, and with `follow` what comes, until `told` to end.
@@ -169,7 +181,9 @@ class _Printing:
         while more and not self.done and not told:
             page = feed.page(self._after, self._wanted, self._left)
             safe = output.as_safe_json()
+            self._writing = True
             output.write_bytes(safe(line) + b"\n" for line in page.lines)
+            self._writing = False
             self._after, more = page.cursor, page.more
             if self._left is not None:
                 self._left -= len(page.lines)
@@ -206,18 +220,27 @@ class _Printing:
 
 
 @contextmanager
-def _until_told() -> Iterator[list[int]]:
-    """Give a list that is no longer empty once SIGINT or SIGTERM came; a second one interrupts."""
+def _until_told(abandon: Callable[[], None]) -> Iterator[list[int]]:
+    """Give a list that is no longer empty once SIGINT or SIGTERM came; a second one interrupts.
+
+    `abandon`: called where the block has not ended `LEAVE_S` after the first.
+    """
     told: list[int] = []
 
     def tell(number: int, _frame: FrameType | None) -> None:
         if told:
             raise KeyboardInterrupt
         told.append(number)
+        signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    def late(_number: int, _frame: FrameType | None) -> None:
+        abandon()
+
+    handlers = {signal.SIGINT: tell, signal.SIGTERM: tell, signal.SIGALRM: late}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield told
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

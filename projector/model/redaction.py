@@ -66,11 +66,11 @@ def _spelled(value: str) -> str:
 
 
 def _character(one: str) -> str:
-    """Return a regular expression for the spellings of one character."""
+    """Return a regular expression for the spellings of one character, quoted in quotes too."""
     raw = one.encode(errors="surrogateescape")
     coded = "".join(f"%{byte:02X}" for byte in raw)
     spellings = [rf"(?i:{coded})", rf"(?i:\\u{ord(one):04x})", rf"(?i:\\x{ord(one):02x})"]
-    spellings.append(re.escape(one) if one.isalnum() else rf"\\?{re.escape(one)}")
+    spellings.append(re.escape(one) if one.isalnum() else rf"\\*{re.escape(one)}")
     return f"(?:{'|'.join(spellings)})"
 
 

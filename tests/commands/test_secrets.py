@@ -8,9 +8,11 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -308,3 +310,44 @@ def test_doctor_tells_of_a_file_that_others_can_read(
         )
         file.chmod(0o600)
         assert f"{file}: private" in person.runs("doctor", env=env).said
+
+
+_UNHEARD: Final = """
+import asyncio, gc, sys
+from projector import __main__, cli
+from projector.store.postgres.connect import parameters
+
+class Odd:
+    def __del__(self):
+        raise ValueError(sys.argv[1])
+
+async def fail():
+    raise ValueError(sys.argv[1])
+
+async def forget():
+    asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+
+def run(arguments):
+    parameters(arguments[0])
+    asyncio.run(forget())
+    Odd()
+    return 0
+
+cli.run = run
+__main__.main()
+"""
+
+
+def test_faults_that_nobody_asks_for_do_not_tell(guarded: Guarded) -> None:
+    """Those of a task that nobody awaits, and of what Python tidies up."""
+    done = subprocess.run(
+        [sys.executable, "-c", _UNHEARD, guarded.urls()["keywords"]],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+
+    assert "Task exception was never retrieved" in done.stderr
+    assert done.stderr.count("ValueError: ") == 2
+    assert not leaked(done.stderr)

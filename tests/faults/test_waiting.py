@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -118,6 +120,51 @@ def test_sigterm_while_a_server_accepts_and_is_silent(tmp_path: Path) -> None:
             assert daemon.wait(30) == 0
 
 
+@contextmanager
+def _silent_at_connecting(_url: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """A server that accepts; gives its address, and what waits until it was asked."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as held:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=600"
+        yield url, lambda: held.enter_context(silent.accept()[0])
+
+
+@contextmanager
+def _silent_at_a_query(url: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """As a client sees it: a statement that gets no answer."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+    with psycopg.connect(url) as db, psycopg.connect(url, autocommit=True) as looking:
+        db.execute("LOCK TABLE _sources IN ACCESS EXCLUSIVE MODE")
+
+        def asked() -> None:
+            deadline = time.monotonic() + 30
+            while looking.execute(waiting).fetchone() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        yield url, asked
+
+
+@pytest.mark.parametrize("silent", [_silent_at_connecting, _silent_at_a_query])
+def test_sigterm_while_a_follower_of_the_feed_waits_for_an_answer(
+    postgres: str,
+    silent: Callable[[str], AbstractContextManager[tuple[str, Callable[[], object]]]],
+) -> None:
+    """It leaves after a while, with 0."""
+    with silent(postgres) as (url, asked):
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "projector", "events", "--follow", "--database", url],
+            env=os.environ | {"PROJECTOR_CONFIG": os.devnull},
+        )
+        try:
+            asked()
+            follower.send_signal(signal.SIGTERM)
+            assert follower.wait(30) == 0
+        finally:
+            follower.kill()
+            follower.wait()
+
+
 def test_a_server_that_is_not_there_at_the_start(own_server: Server, tmp_path: Path) -> None:
     """`run` waits, and its endpoint says for what; so does a follower of the feed."""
     with Manager(tmp_path) as manager:
@@ -187,6 +234,22 @@ def test_the_right_that_is_missing_is_named(
         assert hint.format(db=name) in err
     finally:
         server.drop_database(url)
+
+
+@pytest.mark.parametrize("command", ["status", "health", "doctor", "events", "threads"])
+def test_a_schema_that_may_not_be_used_is_named(
+    postgres: str, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """To the server its tables do not exist; to a projector they do."""
+    with psycopg.connect(postgres, autocommit=True) as db:
+        db.execute("DO $$ BEGIN CREATE ROLE looker LOGIN; EXCEPTION WHEN others THEN END $$")
+        db.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    code = cli.run([command, "--database", postgres.replace("user=projector", "user=looker")])
+
+    out, err = capsys.readouterr()
+    assert code
+    assert "permission denied for schema public" in out + err
+    assert "GRANT USAGE ON SCHEMA public TO looker" in out + err
 
 
 def test_a_table_that_may_not_be_read_is_named(

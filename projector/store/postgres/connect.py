@@ -20,6 +20,17 @@ from projector.store.postgres.passwords import passwords
 # What the driver has to say it raises; its own log would go to standard error.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
+
+class _Redacting(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line and its traceback without passwords."""
+        return redact_driver(super().format(record))
+
+
+# So does what asyncio says of a task whose fault nobody asked for. Here passwords become known.
+if logging.lastResort is not None:
+    logging.lastResort.setFormatter(_Redacting())
+
 #: Unless the URL says otherwise: a server that is gone without a word is noticed.
 _DEFAULTS: Final = {
     "application_name": "codex-projector",
@@ -143,7 +154,7 @@ _OTHER_SCHEMA: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.Un
 _DENIED: Final = re.compile(r"(?:permission denied for|must be owner of) (\w+) (\S+)")
 
 
-def _missing_right(url: str, text: str, *, reading: bool) -> str:
+def missing_right(url: str, text: str, *, reading: bool) -> str:
     """Return the statement that gives the right that is missing; "": the text does not say which.
 
     `reading`: no more is needed than to read.
@@ -179,7 +190,7 @@ def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> Proje
         if known := _FAULTS.get(code[:length]):
             kind, what, hint = known
             if code in ("42501", "3F000"):
-                hint = _missing_right(url, said(error), reading=reading) or hint
+                hint = missing_right(url, said(error), reading=reading) or hint
             return kind(f"{where}: {what} ({said(error)})", hint=hint)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return _unreached(url, error)
@@ -196,7 +207,7 @@ _NOT_LET_IN: Final = re.compile(
 def _unreached(url: str, error: psycopg.Error) -> ProjectorError:
     where = shown(url)
     text = said(error)
-    if right := _missing_right(url, text, reading=True):
+    if right := missing_right(url, text, reading=True):
         return StoreRefused(f"{where}: {text}", hint=right)
     if found := _NOT_LET_IN.search(text):
         if found[0].startswith("could not translate"):

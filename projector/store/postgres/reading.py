@@ -23,13 +23,18 @@ from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, S
 from projector.store import state_file
 from projector.store.heartbeat import Published
 from projector.store.postgres import text as escapes
-from projector.store.postgres.connect import explained, parameters, said
+from projector.store.postgres.connect import explained, missing_right, parameters, said
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
 _FEED: Final = "SELECT feed_id, last_seq, last_mark FROM _sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
 _MAY_WRITE: Final = "SELECT has_table_privilege('_items', 'INSERT, UPDATE, DELETE')"
+_CLOSED: Final = (
+    "SELECT quote_ident(n.nspname) FROM pg_namespace AS n JOIN pg_class AS c ON"
+    " c.relnamespace = n.oid WHERE c.relname = '_sources'"
+    " AND NOT has_schema_privilege(n.oid, 'USAGE') ORDER BY n.nspname LIMIT 1"
+)
 _STANDBY: Final = (
     "SELECT pg_is_in_recovery(), CAST(CASE WHEN pg_is_in_recovery()"
     " THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END AS double precision)"
@@ -205,6 +210,11 @@ def explaining(url: str) -> Iterator[None]:
     try:
         yield
     except errors.UndefinedTable as error:
+        if schema := _closed_schema(url):
+            raise StoreRefused(
+                f"{shown(url)}: permission denied for schema {schema}",
+                hint=missing_right(url, f"permission denied for schema {schema}", reading=True),
+            ) from error
         raise StoreMissing(
             f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
         ) from error
@@ -219,6 +229,18 @@ def explaining(url: str) -> Iterator[None]:
         raise (
             explained(url, error, reading=True) or StoreRefused(f"{shown(url)}: {said(error)}")
         ) from error
+
+
+def _closed_schema(url: str) -> str:
+    """Return the schema with our tables that the user has no right to use; "": there is none.
+
+    For such a user its tables do not exist: the server does not say that a right is missing.
+    """
+    # Not the connection that failed: its transaction may have, too.
+    with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, **parameters(url)) as db:
+        found = db.execute(_CLOSED).fetchone()
+        return "" if found is None else str(found[0])
+    return ""
 
 
 @functools.cache
