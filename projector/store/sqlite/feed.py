@@ -7,14 +7,11 @@ each row and thread at most once.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-
-import orjson
 
 from projector.store.rules.feed import (
     EVENT,
@@ -29,6 +26,7 @@ from projector.store.rules.feed import (
     op_of,
 )
 from projector.store.sqlite.file import writing
+from projector.store.sqlite.thread_digest import digest
 
 #: Rows whose changes are told of: kind, table, and the column that numbers them.
 _ROWS: Final = (
@@ -40,8 +38,6 @@ _ROWS: Final = (
 
 #: Changes that go in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
-
-_PARTS: Final = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = ? ORDER BY part"
 
 
 @contextmanager
@@ -108,15 +104,6 @@ def _thread(db: sqlite3.Connection, thread_id: str) -> None:
     db.execute("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", (THREAD, op, thread))
 
 
-def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
-    """Give a fingerprint of all that is shown of a thread; None: it is not there."""
-    row = db.execute("SELECT * FROM threads WHERE thread_id = ?", (thread_id,)).fetchone()
-    if row is None:
-        return None
-    shown = (row, db.execute(_PARTS, (thread_id,)).fetchall())
-    return hashlib.blake2b(orjson.dumps(shown), digest_size=16).digest()
-
-
 def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
     """Append a tombstone for each living row of some rollouts, before all their rows go.
 
@@ -176,7 +163,14 @@ def tell_again(
     Consumers of the old feed go on with this one: it knows the old one's `commits` and `state`, as
     far as they could be read. Part of a transaction; threads are told of in the next one.
     """
-    for table in ("_feed", "_feed_commits", "_feed_purged", "_feed_stale", "_feed_threads"):
+    for table in (
+        "_feed",
+        "_feed_commits",
+        "_feed_parts",
+        "_feed_purged",
+        "_feed_stale",
+        "_feed_threads",
+    ):
         db.execute(f"DELETE FROM {table}")
     db.executemany(
         "INSERT OR IGNORE INTO _feed_commits (upto, committed_at_ms, mark) VALUES (?, ?, ?)",

@@ -22,6 +22,7 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
                 db.execute(
                     f"DELETE FROM {SQLITE_ROWS.get(table, table)} WHERE rollout = ?", (rollout,)
                 )
+        db.execute("DELETE FROM _feed_parts")
         rollouts = db.execute("SELECT rollout_id, rollout FROM _rollouts ORDER BY 1").fetchall()
         lost = db.execute(
             "SELECT thread_id FROM (SELECT thread_id FROM _thread_states"

@@ -20,10 +20,11 @@ from projector.store.copy import Row, Stand, Table
 from projector.store.migrate import migrate, migrations
 from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.schema_names import SQLITE_ROWS
-from projector.store.sqlite import changed_files, feed, usage
+from projector.store.sqlite import changed_files, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
 from projector.store.sqlite.statements import STATUS
+from projector.store.sqlite.thread_digest import digest
 from projector.store.sqlite.write import KEY, PROVENANCES, turn_keys
 
 _MOST: Final = (1 << 63) - 1
@@ -240,7 +241,7 @@ class SqliteReceiver:
         threads = self._db.execute("SELECT thread, thread_id FROM _feed_threads").fetchall()
         self._db.executemany(
             "UPDATE _feed_threads SET digest = ? WHERE thread = ?",
-            [(feed.digest(self._db, thread_id), number) for number, thread_id in threads],
+            [(digest(self._db, thread_id), number) for number, thread_id in threads],
         )
 
     def _go_on(self, last: int) -> None:

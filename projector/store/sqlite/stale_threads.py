@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from projector.store.rules.lineage import EVERYTHING
+from projector.store.rules.older_parts import refolds
 from projector.store.rules.shown_threads import PASSED_ON, passed_on, shows
+from projector.store.sqlite.thread_digest import forget_behind
 
 _MARK: Final = "INSERT OR IGNORE INTO _feed_stale VALUES (?)"
 _MARK_OWN: Final = (
@@ -54,7 +56,11 @@ def changing(db: sqlite3.Connection, rollout: int) -> Iterator[None]:
     if before is None:
         return
     now = db.execute(_CONTINUED, (rollout, EVERYTHING)).fetchone()
-    changed = passed_on(_named(before), _named(now)) if now != before else frozenset()
+    if now == before:
+        return
+    if refolds(_named(before), _named(now)):
+        forget_behind(db, rollout)
+    changed = passed_on(_named(before), _named(now))
     if changed:
         mark(
             db,

@@ -17,7 +17,7 @@ from projector.model.ids import Offset, RolloutId, ThreadId, TurnId, is_named_fo
 from projector.store.rules import lineage
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Chain, Link
-from projector.store.sqlite import stale_threads
+from projector.store.sqlite import stale_threads, thread_digest
 from projector.store.sqlite.statements import CHANGED, NEXT
 from projector.store.sqlite.write import Target, Touched, note
 
@@ -129,6 +129,7 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
                 "UPDATE _rollouts SET start_position = ? WHERE rollout = ?", (start, link.rollout)
             )
             stale_threads.mark_parts(db, link.rollout)
+            thread_digest.forget_behind(db, link.rollout)
             db.execute(
                 "UPDATE _thread_parts SET upto = upto + ? WHERE rollout = ? AND upto < ?",
                 (moved, link.rollout, EVERYTHING),
@@ -184,6 +185,7 @@ def _chain(
         if was:
             _note_events(db, thread_id, None, ThreadFiles(archived=False, deleted=True), now_ms)
         db.execute("DELETE FROM _thread_parts WHERE thread_id = ?", (thread_id,))
+        thread_digest.forget(db, thread_id, -1)
         db.execute("DELETE FROM _thread_states WHERE thread_id = ?", (thread_id,))
         return
     name, there = current
@@ -256,6 +258,7 @@ def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
             (cut, *counted, thread_id, number),
         )
     db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, number))
+    thread_digest.forget(db, thread_id, number)
     row = (thread_id, number + 1, newest.rollout, newest.rollout_id, EVERYTHING)
     _insert_parts(db, [row])
     return True
@@ -293,6 +296,7 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
         same += 1
     made = [(*row, *_counted(db, row[2], row[4])) for row in rows[same:]]
     db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part >= ?", (thread_id, same))
+    thread_digest.forget(db, thread_id, same)
     _insert_counted(db, made)
 
 
@@ -424,6 +428,7 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
             " turns = iif(?1, 0, turns) + ?3 WHERE thread_id = ?4 AND part = ?5",
             (touched.older, *added(upto), thread_id, part),
         )
+        thread_digest.forget(db, thread_id, part)
         if touched.older or _repeats(db, thread_id, old.rollout, touched.turns):
             _count_repeated(db, thread_id)
 

@@ -638,6 +638,15 @@ CREATE TABLE _feed_threads (
   digest    BLOB              -- of its row in `threads` and its parts; NULL: it is no more
 ) STRICT;
 
+-- What the parts of a chain before one pass on to it, JSON; what is missing is made again by who
+-- needs it (store/rules/older_parts.py).
+CREATE TABLE _feed_parts (
+  thread_id TEXT NOT NULL,
+  part      INTEGER NOT NULL,
+  older     TEXT NOT NULL,
+  PRIMARY KEY (thread_id, part)
+) STRICT, WITHOUT ROWID;
+
 -- Threads that may not be as they were told of last (store/sqlite/stale_threads.py). Empty behind
 -- each transaction.
 CREATE TABLE _feed_stale (
