@@ -26,7 +26,7 @@ def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) 
             if now is None or old.lineage != now.lineage:
                 changed.append(file.name.rollout_id)
         if changed:
-            link.relink(db, changed, now_ms)
+            link.refile(db, changed, now_ms)
 
 
 def gone(
@@ -59,8 +59,10 @@ def gone(
             else:
                 continue
             changed.append(rollout_id)
-        if changed:
+        if purge and changed:
             link.relink(db, changed, now_ms, threads)
+        elif changed:
+            link.refile(db, changed, now_ms)
         for thread_id in dict.fromkeys(threads):
             left = "SELECT 1 FROM _rollouts WHERE thread_id = ? LIMIT 1"
             if db.execute(left, (thread_id,)).fetchone() is None:

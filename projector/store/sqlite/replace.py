@@ -92,8 +92,11 @@ def finish(
         ).fetchone()
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE _rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
-        link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
-        row = rollouts.lookup(db, last.file.name.rollout_id) or row
+        if old.lineage != row.lineage:
+            link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
+            row = rollouts.lookup(db, last.file.name.rollout_id) or row
+        else:
+            link.refile(db, [last.file.name.rollout_id], now_ms)
         migrated = mode == "legacy" and last.header.mode == "paginated"
         _keep(db, row, now_ms, migrated=migrated, name=name)
         for table in _KEYED:

@@ -85,8 +85,22 @@ def relink(
         if link := links(rollout_id):
             touched[link.thread_id] = None
     alone = links(below[0]) if len(below) == len(touched) == 1 else None
+    # What nobody continues lies before no part that stays.
+    same = all(links(rollout_id) is None for rollout_id in below)
     for thread_id in touched:
-        _chain(db, links, thread_id, now_ms, was=thread_id not in left, alone=alone)
+        was = thread_id not in left
+        _chain(db, links, thread_id, now_ms, was=was, alone=alone, same=same)
+
+
+def refile(db: sqlite3.Connection, rollout_ids: Iterable[RolloutId], now_ms: int) -> None:
+    """Make chains right again after files of rollouts came, went or moved.
+
+    What they continue is as it was: only which rollout of a thread is the current one may change.
+    """
+    links = Links(db)
+    found = [link for one in rollout_ids if (link := links(one))]
+    for thread_id in dict.fromkeys(link.thread_id for link in found):
+        _chain(db, links, thread_id, now_ms, was=True, alone=None, same=True)
 
 
 def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
@@ -174,10 +188,12 @@ def _chain(
     *,
     was: bool,
     alone: Link | None,
+    same: bool,
 ) -> None:
     """Write a thread's parts and state anew, where they changed; `was`: its end is an event.
 
-    `alone`: the only rollout that changed, which no other continues.
+    `alone`: the only rollout that changed, which no other continues. `same`: what the rollouts that
+    are here continue is as it was.
     """
     stale_threads.mark(db, [thread_id])
     current = _current(db, thread_id)
@@ -191,7 +207,8 @@ def _chain(
     name, there = current
     newest = links(name)
     assert newest is not None, thread_id
-    extended = newest == alone and _extend(db, links, newest)
+    extended = same and _cut_back(db, newest)
+    extended = extended or ((same or newest == alone) and _extend(db, links, newest))
     found = None if extended else lineage.chain(newest, links)
     if found is not None and found.end == "cycle":
         first = found.parts[0].link
@@ -220,6 +237,29 @@ def _chain(
     )
     if found is not None or _repeats_turns(db, thread_id):
         _count_repeated(db, thread_id)
+
+
+def _cut_back(db: sqlite3.Connection, newest: Link) -> bool:
+    """Make a part of a thread's chain the last one. False: the chain is to be made anew."""
+    found = db.execute(
+        "SELECT p.part, p.upto, r.items, r.turns FROM _thread_parts AS p"
+        " JOIN _thread_states AS s ON s.thread_id = p.thread_id AND s.incomplete = 0"
+        " JOIN _rollouts AS r ON r.rollout = p.rollout WHERE p.rollout = ? AND p.thread_id = ?",
+        (newest.rollout, newest.thread_id),
+    ).fetchone()
+    if found is None:
+        return False
+    part, upto, items, turns = found
+    if upto != EVERYTHING:
+        thread_id = newest.thread_id
+        db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, part))
+        db.execute(
+            "UPDATE _thread_parts SET upto = ?, items = ?, turns = ?"
+            " WHERE thread_id = ? AND part = ?",
+            (EVERYTHING, items, turns, thread_id, part),
+        )
+        thread_digest.forget(db, thread_id, part)
+    return True
 
 
 def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
@@ -418,19 +458,32 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
         (touched.older, *added(EVERYTHING), old.rollout),
     )
     parts = db.execute(
-        "SELECT thread_id, part, upto FROM _thread_parts WHERE rollout = ? AND upto > ?",
+        "SELECT thread_id, part, upto, items, turns FROM _thread_parts"
+        " WHERE rollout = ? AND upto > ?",
         (old.rollout, since),
     ).fetchall()
     stale_threads.mark(db, [thread_id for thread_id, *_ in parts])
-    for thread_id, part, upto in parts:
-        db.execute(
-            "UPDATE _thread_parts SET items = iif(?1, 0, items) + ?2,"
-            " turns = iif(?1, 0, turns) + ?3 WHERE thread_id = ?4 AND part = ?5",
-            (touched.older, *added(upto), thread_id, part),
-        )
-        thread_digest.forget(db, thread_id, part)
-        if touched.older or _repeats(db, thread_id, old.rollout, touched.turns):
+    every: frozenset[TurnId] = frozenset()
+    for thread_id, part, upto, *known in parts:
+        counted = added(upto)
+        if not touched.older:
+            counted = known[0] + counted[0], known[1] + counted[1]
+        if counted != tuple(known):
+            db.execute(
+                "UPDATE _thread_parts SET items = ?, turns = ? WHERE thread_id = ? AND part = ?",
+                (*counted, thread_id, part),
+            )
+            thread_digest.forget(db, thread_id, part)
+        turns = touched.turns
+        if touched.older:
+            turns = every = every or _turns_of(db, old.rollout)
+        if _repeats_turns(db, thread_id) or _repeats(db, thread_id, old.rollout, turns):
             _count_repeated(db, thread_id)
+
+
+def _turns_of(db: sqlite3.Connection, rollout: int) -> frozenset[TurnId]:
+    rows = db.execute("SELECT turn_id FROM _turns WHERE rollout = ? AND tombstone = 0", (rollout,))
+    return frozenset(TurnId(turn_id) for (turn_id,) in rows)
 
 
 def _repeats(
