@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from projector.store.protocol import Store
 from projector.store.sqlite import store as engine
 from projector.store.sqlite.store import SqliteStore
 from tests.databases import SOURCE, Where
+from tests.faults.thread_changes import Act, Shape, build
 from tests.projecting import settings_for
 
 #: Steps of SQLite's machine between two counts.
@@ -44,6 +45,20 @@ def put(home: Path, files: Mapping[str, bytes]) -> None:
 
 def backfill_work(home: Path, database: Where, patch: pytest.MonkeyPatch) -> Work:
     """Backfill a home, some records a batch, and count."""
+
+    async def run(store: Store, _: Callable[[], Work]) -> None:
+        settings = settings_for(home, database, batch_records=25)
+        await backfill(store, settings, selection=(), progress=Silent())
+
+    return counted(database, patch, run)
+
+
+def counted(
+    database: Where,
+    patch: pytest.MonkeyPatch,
+    run: Callable[[Store, Callable[[], Work]], Awaitable[None]],
+) -> Work:
+    """Open a store, run, and close it; `run` can ask for the work so far."""
     done = calls = 0
 
     def step() -> None:
@@ -55,34 +70,54 @@ def backfill_work(home: Path, database: Where, patch: pytest.MonkeyPatch) -> Wor
         if event == "call":
             calls += 1
 
+    def so_far() -> Work:
+        return Work(done, calls)
+
     ask = Pipeline.execute
 
-    async def counted(wire: Pipeline, *queries: Query) -> list[list[Row]]:
+    async def execute(wire: Pipeline, *queries: Query) -> list[list[Row]]:
         nonlocal done
         answers = await ask(wire, *queries)
         done += len(queries) + sum(map(len, answers))
         return answers
 
-    async def run() -> None:
+    async def main() -> None:
         store: Store
         if isinstance(database, Path):
             store = await SqliteStore.open(database, on_progress=step)
         else:
             store = await open_store(database, source=SOURCE)
         try:
-            settings = settings_for(home, database, batch_records=25)
-            await backfill(store, settings, selection=(), progress=Silent())
+            await run(store, so_far)
         finally:
             await store.close()
 
     with patch.context() as patched:
         patched.setattr(engine, "_PROGRESS_STEPS", GRAIN)
-        patched.setattr(Pipeline, "execute", counted)
+        patched.setattr(Pipeline, "execute", execute)
         threading.setprofile(call)
         sys.setprofile(call)
         try:
-            asyncio.run(run())
+            asyncio.run(main())
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
-    return Work(done, calls)
+    return so_far()
+
+
+def acts_work(
+    database: Where, patch: pytest.MonkeyPatch, shape: Shape, acts: Iterable[Act], size: int
+) -> Work:
+    """Build a home in a store, and count what is done to it then."""
+    before = None
+
+    async def run(store: Store, so_far: Callable[[], Work]) -> None:
+        nonlocal before
+        await build(store, shape, size)
+        before = so_far()
+        for act in acts:
+            await act(store, shape, size)
+
+    after = counted(database, patch, run)
+    assert before is not None
+    return Work(*(now - then for now, then in zip(after, before, strict=True)))

@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 from tests.databases import Where
-from tests.faults.growth import Work, backfill_work, put
+from tests.faults import thread_changes
+from tests.faults.growth import Work, acts_work, backfill_work, put
 from tests.faults.shapes import SHAPES
 from tests.server import Server
 
@@ -49,6 +50,32 @@ def grows(
             continue
         assert less > least, name
         assert (more - least) / (less - least) <= MOST, (name, done)
+
+
+#: Each begins from a home that was built anew.
+ACTS: Final = tuple(thread_changes.ACTS)
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("shape", thread_changes.SHAPES)
+def test_what_happens_to_threads_costs_what_it_changes(
+    shape: str, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live, replaced, missed, moved and purged, on SQLite."""
+    acts_grow(shape, act, [tmp_path / f"{number}.db" for number in range(3)], monkeypatch)
+
+
+def acts_grow(
+    shape: str, act: str, databases: Sequence[Where], patch: pytest.MonkeyPatch, size: int = 16
+) -> None:
+    """See that an act over twice as many rollouts takes no more than `MOST` times the work."""
+    what = thread_changes.SHAPES[shape], [thread_changes.ACTS[act]]
+    acts_work(databases[0], patch, *what, LEAST)  # imports
+    one = acts_work(databases[1], patch, *what, size)
+    two = acts_work(databases[2], patch, *what, 2 * size)
+    for name, less, more in zip(Work._fields, one, two, strict=True):
+        assert more > less > 0, name
+        assert more / less <= MOST, (name, one, two)
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""Homes that a store is told of: threads that share what they show, and what happens to them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Final, NamedTuple
+
+from projector.model.changes import Change
+from projector.model.ids import Checkpoint
+from projector.store.protocol import Batch, Store
+from tests.contract.makers import (
+    PAGINATED,
+    at,
+    batch,
+    continuing,
+    file_of,
+    item,
+    rollout_id,
+    turn,
+    usage,
+)
+
+#: Bytes that a commit reads of a rollout.
+STEP: Final = 1000
+
+
+class Shape(NamedTuple):
+    """How rollouts 1, 2, 3, ... share what they show."""
+
+    base: Callable[[int], int]
+    """What a rollout continues; 0: nothing."""
+    thread: Callable[[int], int]
+    shared: bool
+    """All tell of the same responses."""
+
+
+SHAPES: Final[Mapping[str, Shape]] = {
+    "copies": Shape(lambda _: 0, lambda number: number, shared=True),
+    "forks": Shape(lambda number: int(number > 1), lambda number: number, shared=False),
+    "reverts": Shape(lambda number: number - 1, lambda _: 1, shared=False),
+}
+
+
+def told(
+    shape: Shape, number: int, step: int = 0, start: Checkpoint | None = None, generation: int = 0
+) -> Batch:
+    """Make the batch that reads a rollout from one step to the next one: two turns."""
+    changes: list[Change] = []
+    for offset in (step * STEP + 100, step * STEP + 600):
+        name = f"{'' if shape.shared else number}.{offset}"
+        changes += [
+            turn(number, f"t{name}", offset, status="completed"),
+            item(number, f"i{name}", offset + 10, turn=f"t{name}"),
+            usage(number, offset + 20, 3, response=f"r{name}"),
+        ]
+    base = shape.base(number)
+    return batch(
+        file_of(number, thread=shape.thread(number)), changes, start=start,
+        end=at((step + 1) * STEP, generation=generation),
+        header=continuing(base, 500) if base else PAGINATED,
+    )  # fmt: skip
+
+
+async def build(store: Store, shape: Shape, size: int) -> None:
+    """Commit the rollouts, one after another."""
+    for number in range(1, size + 1):
+        await store.commit([told(shape, number)])
+
+
+async def append_last(store: Store, shape: Shape, size: int) -> None:
+    """Append to the newest rollout, as often as there are rollouts."""
+    for step in range(1, size + 1):
+        await store.commit([told(shape, size, step, at(step * STEP))])
+
+
+async def append_each(store: Store, shape: Shape, size: int) -> None:
+    """Append to each rollout."""
+    for number in range(1, size + 1):
+        await store.commit([told(shape, number, 1, at(STEP))])
+
+
+async def replace_each(store: Store, shape: Shape, size: int) -> None:
+    """Replace each rollout by what it was."""
+
+    async def again(number: int) -> AsyncIterator[Batch]:
+        yield told(shape, number, 0, at(STEP), generation=1)
+
+    for number in range(1, size + 1):
+        await store.replace(at(STEP), again(number))
+
+
+async def lose_each(store: Store, _: Shape, size: int) -> None:
+    """Miss the file of each rollout, the newer half backwards, then the older half."""
+    for number in [*range(size, size // 2, -1), *range(1, size // 2 + 1)]:
+        await store.mark_missing([rollout_id(number)], purge=False)
+
+
+async def archive_each(store: Store, shape: Shape, size: int) -> None:
+    """Move each rollout into the archive."""
+    for number in range(1, size + 1):
+        await store.update_locations([file_of(number, thread=shape.thread(number), archived=True)])
+
+
+async def purge(store: Store, _: Shape, size: int) -> None:
+    """Delete all rollouts, their rows too."""
+    await store.mark_missing([rollout_id(number) for number in range(1, size + 1)], purge=True)
+
+
+Act = Callable[[Store, Shape, int], Awaitable[None]]
+#: What is done to a home that was built.
+ACTS: Final[Mapping[str, Act]] = {
+    "append to the newest": append_last,
+    "append to each": append_each,
+    "replace each": replace_each,
+    "lose each": lose_each,
+    "archive each": archive_each,
+    "purge": purge,
+}
