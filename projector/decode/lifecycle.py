@@ -1,12 +1,14 @@
 """Records that begin and end turns, and those that complete items. Pure.
 
-Codex's decoder decides whether they count at all: what it refuses here changes no turn.
+Records about turns are read as far as they can be told: a member that Codex's decoder refuses is
+unknown, and named, and the others hold. Items are as strict as Codex.
 Source: docs on paginated rollouts, 1.8 and 3.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
 
 from projector.decode.errors import DecodeError
 from projector.decode.fields import (
@@ -17,16 +19,17 @@ from projector.decode.fields import (
     agent_path,
     choice,
     integer,
-    obj,
     opt_integer,
     opt_text,
     same,
     text,
     thread_id,
 )
-from projector.decode.turn_error import error_json
+from projector.decode.turn_error import error_json, partial_error_json
 from projector.model.changes import Status
 from projector.model.ids import TurnId
+
+_T = TypeVar("_T")
 
 _MODES: Final = same("plan", "code", "custom", "default", "execute", "pair_programming")
 _REASONS: Final = same("interrupted", "replaced", "review_ended", "budget_limited")
@@ -39,6 +42,8 @@ class Started(NamedTuple):
     started_at: int | None
     """Seconds since 1970."""
     root_turn_id: TurnId | None
+    refused: str | None
+    """The first member that Codex refuses; None: it takes the payload."""
 
 
 class Ended(NamedTuple):
@@ -56,71 +61,110 @@ class Ended(NamedTuple):
     error: Any
     reason: str | None
     """Why it was aborted."""
+    refused: str | None
+    """As of `Started`."""
+
+
+class _Members:
+    """Members of a payload, read strictly; what is refused is None, and remembered."""
+
+    def __init__(self, payload: Object) -> None:
+        self.payload = payload
+        self.refused: str | None = None
+
+    def get(self, read: Callable[..., _T], *how: Any) -> _T | None:
+        """Return what `read` makes of the payload; None where it refuses it."""
+        try:
+            return read(self.payload, *how)
+        except DecodeError as error:
+            if self.refused is None:
+                self.refused = str(error)
+            return None
+
+    def turn(self, name: str) -> TurnId | None:
+        """Return the id of a turn."""
+        told = self.get(opt_text, name)
+        return None if told is None else TurnId(told)
 
 
 def started(payload: Object) -> Started:
     """Read a `task_started`.
 
     Raises:
-        Refused: Codex does not take it.
+        DecodeError: it names no turn.
     """
     turn = text(payload, "turn_id")
-    opt_integer(payload, "model_context_window")
-    opt_text(payload, "trace_id")
+    members = _Members(payload)
+    members.get(opt_integer, "model_context_window")
+    members.get(opt_text, "trace_id")
+    members.get(_check_attribution)
+    if "collaboration_mode_kind" in payload:
+        members.get(choice, "collaboration_mode_kind", _MODES)
+    return Started(
+        turn_id=TurnId(turn),
+        started_at=members.get(opt_integer, "started_at"),
+        root_turn_id=members.turn("root_turn_id"),
+        refused=members.refused,
+    )
+
+
+def _check_attribution(payload: Object) -> None:
     attribution = payload.get("turn_attribution")
-    if attribution is not None:
-        attribution = obj(attribution, "turn_attribution")
+    if attribution is None:
+        return
+    if type(attribution) is not dict:
+        raise DecodeError("turn_attribution")
+    try:
         text(attribution, "turn_id")
         for name in ("turn_trigger", "parent_turn_id", "root_turn_id"):
             opt_text(attribution, name)
         if attribution.get("initiating_agent_path") is not None:
             agent_path(attribution, "initiating_agent_path")
-    if "collaboration_mode_kind" in payload:
-        choice(payload, "collaboration_mode_kind", _MODES)
-    root = opt_text(payload, "root_turn_id")
-    return Started(
-        TurnId(turn),
-        opt_integer(payload, "started_at"),
-        None if root is None else TurnId(root),
-    )
+    except DecodeError as error:
+        raise DecodeError(f"turn_attribution.{error}") from None
 
 
 def completed(payload: Object) -> Ended:
-    """Read a `task_complete`.
+    """Read a `task_complete`. A turn with an error has failed, whatever the error is.
 
     Raises:
-        Refused: Codex does not take it.
+        DecodeError: it names no turn.
     """
-    turn = text(payload, "turn_id")
-    opt_integer(payload, "time_to_first_token_ms")
-    opt_text(payload, "last_agent_message")
+    text(payload, "turn_id")
+    members = _Members(payload)
+    members.get(opt_integer, "time_to_first_token_ms")
+    members.get(opt_text, "last_agent_message")
     failed = payload.get("error") is not None
-    return _ended(payload, turn, "failed" if failed else "completed", None)
+    return _ended(members, "failed" if failed else "completed", None)
 
 
 def aborted(payload: Object) -> Ended:
     """Read a `turn_aborted`.
 
     Raises:
-        Refused: Codex does not take it.
+        DecodeError: what should name its turn does not.
     """
-    reason = choice(payload, "reason", _REASONS)
-    return _ended(payload, opt_text(payload, "turn_id"), "interrupted", reason)
+    opt_text(payload, "turn_id")
+    members = _Members(payload)
+    return _ended(members, "interrupted", members.get(choice, "reason", _REASONS))
 
 
-def _ended(payload: Object, turn: str | None, status: Status, reason: str | None) -> Ended:
-    root = opt_text(payload, "root_turn_id")
-    error = payload.get("error")
+def _ended(members: _Members, status: Status, reason: str | None) -> Ended:
+    error = members.payload.get("error")
+    told = None if error is None else members.get(lambda _: error_json(error))
+    if error is not None and told is None:
+        told = partial_error_json(error)
     return Ended(
-        None if turn is None else TurnId(turn),
-        status,
-        opt_integer(payload, "started_at"),
-        opt_integer(payload, "completed_at"),
-        opt_integer(payload, "duration_ms"),
-        None if root is None else TurnId(root),
-        None if error is None else error_json(error),
-        error,
-        reason,
+        turn_id=members.turn("turn_id"),
+        status=status,
+        started_at=members.get(opt_integer, "started_at"),
+        completed_at=members.get(opt_integer, "completed_at"),
+        duration_ms=members.get(opt_integer, "duration_ms"),
+        root_turn_id=members.turn("root_turn_id"),
+        error_json=told,
+        error=error,
+        reason=reason,
+        refused=members.refused,
     )
 
 

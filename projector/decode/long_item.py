@@ -22,7 +22,6 @@ import orjson
 
 from projector.decode import lossless_json as exact
 from projector.decode import thread_item as items
-from projector.decode.acceptance.records import takes
 from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
 from projector.decode.lifecycle import check_item_completed
@@ -60,7 +59,7 @@ def long_item(data: bytes) -> LongItem | None:
         payload = record["payload"]
         if record["type"] != "event_msg" or payload["type"] != "item_completed":
             return None
-        if exact.deeper(record, exact.CODEX_DEPTH) or exact.has_float(record) or not takes(record):
+        if exact.has_float(record):
             return None
         check_item_completed(payload)
         record.shown = items.to_thread_item(payload["item"])

@@ -10,10 +10,8 @@ Source: docs on paginated rollouts, 1.4.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -29,9 +27,6 @@ _INT128: Final = -(1 << 127)
 _UINT128: Final = (1 << 128) - 1
 #: Digits of the longest integer with less than 128 bits.
 _DIGITS: Final = 40
-#: Doubles from 1e-5 to below 1e16 are written without an exponent.
-_FIXED_MIN: Final = 5
-_FIXED_MAX: Final = 16
 _EXPONENT = re.compile(r"[eE]([+-]?)")
 
 
@@ -94,45 +89,6 @@ def loads(data: bytes) -> Any:
         ValueError: it is nested beyond `MAX_DEPTH`.
     """
     return read(data.decode().strip())[0]
-
-
-def _plain_float(number: str) -> float | orjson.Fragment:
-    """Give the double that is spelled as Codex would spell it; other spellings as they are.
-
-    Where Codex's decoder wants a double, it takes no other: `1e2` and `12.50` are refused.
-    """
-    value = float(number)
-    if math.isinf(value):
-        return orjson.Fragment(number)
-    shortest = Decimal(repr(value))
-    fixed = format(shortest, "f")
-    if number in (fixed, f"{fixed}.0"):
-        return value
-    sign, digits, _ = shortest.as_tuple()
-    exponent = shortest.adjusted()
-    if -_FIXED_MIN <= exponent < _FIXED_MAX:
-        return orjson.Fragment(number)
-    rest = "".join(map(str, digits[1:])).rstrip("0")
-    written = f"{'-' if sign else ''}{digits[0]}{'.' if rest else ''}{rest}e{exponent}"
-    if spelled(number) == spelled(written):
-        return value
-    return orjson.Fragment(number)
-
-
-def strict(data: bytes) -> Any:
-    """Read a line as Codex does: doubles only where they are spelled as it spells them.
-
-    Raises:
-        ValueError: it is no strict JSON.
-    """
-    try:
-        value = json.loads(
-            data.decode(), parse_float=_plain_float, parse_int=_int, parse_constant=_refuse_constant
-        )
-        orjson.dumps(value)  # not for lone surrogates, nor for what is nested beyond its depth
-    except (TypeError, RecursionError) as error:
-        raise ValueError from error
-    return value
 
 
 def dumps(value: Any) -> str:
@@ -231,3 +187,17 @@ def refused_integer(data: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     return found
+
+
+def within_codex_bounds(value: Any, data: bytes) -> bool:
+    """False if Codex refuses the line `data` for its nesting or for an integer in it.
+
+    `value`: what the line holds, as orjson or `read` gives it.
+    """
+    if len(data) <= CODEX_DEPTH:
+        return True
+    if deeper(value, CODEX_DEPTH):
+        return False
+    # Integers beyond 64 bits are floats or fragments.
+    odd = any_of(value, lambda held: type(held) in (float, orjson.Fragment))
+    return not (odd and refused_integer(data))

@@ -1,7 +1,4 @@
-"""Shapes of JSON values, as predicates. Pure.
-
-For records of which only one thing is asked: whether Codex's decoder takes them.
-"""
+"""Shapes of JSON values as predicates: true if Codex's decoder takes the value. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +11,6 @@ from projector.decode.errors import DecodeError
 Shape = Callable[[Any], bool]
 
 
-def anything(_: Any) -> bool:
-    """Take any value, null included."""
-    return True
-
-
 def string(value: Any) -> bool:
     """Take a string."""
     return type(value) is str
@@ -29,24 +21,9 @@ def boolean(value: Any) -> bool:
     return type(value) is bool
 
 
-def number(value: Any) -> bool:
-    """Take a number that a double holds."""
-    return type(value) in (int, float)
-
-
 def mapping(value: Any) -> bool:
     """Take any object."""
     return type(value) is dict
-
-
-def listing(value: Any) -> bool:
-    """Take any list."""
-    return type(value) is list
-
-
-def absolute(value: Any) -> bool:
-    """Take an absolute path."""
-    return type(value) is str and value.startswith("/")
 
 
 def thread_id(value: Any) -> bool:
@@ -77,8 +54,6 @@ def within(low: int, high: int) -> Shape:
 
 
 i32 = within(fields.I32_MIN, fields.I32_MAX)
-u32 = within(0, fields.U32_MAX)
-i64 = within(fields.I64_MIN, fields.I64_MAX)
 u64 = within(0, fields.U64_MAX)
 
 
@@ -113,15 +88,6 @@ def each(of: Shape) -> Shape:
     return shape
 
 
-def values(of: Shape) -> Shape:
-    """Take objects whose every value is taken."""
-
-    def shape(value: Any) -> bool:
-        return type(value) is dict and all(map(of, value.values()))
-
-    return shape
-
-
 def obj(
     must: Mapping[str, Shape],
     may: Mapping[str, Shape] | None = None,
@@ -152,30 +118,5 @@ def tagged(**kinds: Shape) -> Shape:
     def shape(value: Any) -> bool:
         kind = value.get("type") if type(value) is dict else None
         return type(kind) is str and kind in kinds and kinds[kind](value)
-
-    return shape
-
-
-def more_than_type(value: Any) -> bool:
-    """Take objects with more than a type: what else they require is not known."""
-    return type(value) is dict and len(value) > 1
-
-
-def filled(value: Any) -> bool:
-    """Take lists and objects that are not empty: what they require is not known."""
-    return type(value) in (list, dict) and bool(value)
-
-
-def unrefused(check: Callable[[dict[str, Any]], object]) -> Shape:
-    """Take objects for which `check` raises no `Refused`."""
-
-    def shape(value: Any) -> bool:
-        if type(value) is not dict:
-            return False
-        try:
-            check(value)
-        except DecodeError:
-            return False
-        return True
 
     return shape

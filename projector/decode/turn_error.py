@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from projector.decode.errors import DecodeError
+from projector.decode.fields import Object
 
 #: `codex_error_info` as a plain name → `codexErrorInfo`.
 _NAMES: Final = {
@@ -57,10 +58,28 @@ def error_json(error: Any) -> str:
     message = error.get("message")
     if type(message) is not str:
         raise DecodeError("error.message")
+    return _written(message, error_info(error.get("codex_error_info")))
+
+
+def partial_error_json(error: Any) -> str | None:
+    """Return the `error_json` of what can be told of an error that Codex refuses; None: nothing."""
+    if type(error) is not dict:
+        return None
+    message = error.get("message")
+    try:
+        info = error_info(error.get("codex_error_info"))
+    except DecodeError:
+        info = None
+    if type(message) is not str:
+        return None if info is None else _written("", info)
+    return _written(message, info)
+
+
+def _written(message: str, info: str | Object | None) -> str:
     return orjson.dumps(
         {
             "message": message,
-            "codexErrorInfo": error_info(error.get("codex_error_info")),
+            "codexErrorInfo": info,
             "additionalDetails": None,
             "misalignment": None,
         }

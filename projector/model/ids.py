@@ -154,10 +154,7 @@ class Checkpoint:
     offset: Offset
     """Byte offset after a newline; 0: nothing was read yet."""
     next_ordinal: Ordinal
-    """Next ordinal that Codex would assign: one more than that of the last accepted record.
-
-    0 for legacy.
-    """
+    """One more than the greatest ordinal read; 0 for legacy."""
     fingerprint: Fingerprint
     state: bytes
     """The reducer's state: JSON with a version number."""

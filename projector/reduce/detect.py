@@ -114,7 +114,7 @@ class _Chosen:
 
     @property
     def next_ordinal(self) -> Ordinal:
-        """What Codex would expect next; 0 for legacy rollouts."""
+        """One more than the greatest ordinal read; 0 for legacy rollouts."""
         return Ordinal(0) if self._chosen is None else self._chosen.next_ordinal
 
     @property

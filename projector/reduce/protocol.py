@@ -36,7 +36,7 @@ class Reducer(Protocol):
 
     @property
     def next_ordinal(self) -> Ordinal:
-        """What Codex would expect next; 0 for legacy rollouts."""
+        """One more than the greatest ordinal read; 0 for legacy rollouts."""
 
     @property
     def remembered(self) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
+import orjson
+
 from projector.decode.fields import Object
 from projector.model.changes import SessionHeader, ThreadMetadata
 from projector.model.whitespace import WHITE_SPACE
@@ -73,8 +75,11 @@ def goal(meta: ThreadMetadata, payload: Object) -> None:
         meta.goal = told["objective"][:_PREVIEW_MAX]
 
 
-def has_odd_rate(payload: Object) -> bool:
-    """Tell whether a `token_count` has a rate that is spelled with an exponent, most likely."""
+def has_odd_rate(payload: Object, line: bytes) -> bool:
+    """True if a `token_count` has a rate spelled with an exponent otherwise than Codex spells it.
+
+    Codex takes `1e-7`, as it and orjson write it, and refuses `1e-07`. `line`: the record's.
+    """
     limits = payload.get("rate_limits")
     if type(limits) is not dict:
         return False
@@ -83,7 +88,7 @@ def has_odd_rate(payload: Object) -> bool:
         if type(window) is dict:
             used = window.get("used_percent")
             if type(used) is float and used != 0 and not _PLAIN_MIN <= used < _PLAIN_MAX:
-                return True
+                return orjson.dumps(used) not in line
     return False
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projector.decode.acceptance.events import KNOWN_EVENTS
-from projector.decode.acceptance.records import KNOWN_RECORDS
 from projector.decode.errors import DecodeError
 from projector.decode.legacy.records import Record, read_into
+from projector.decode.record_types import EVENT_TYPES, RECORD_TYPES
 from projector.model.changes import (
     Anomaly,
     Change,
@@ -244,7 +243,7 @@ class LegacyReducer:
                 self._story.turns.model(model)
         elif (take := self._story.records.get(kind)) is not None:
             take(payload)
-        elif kind not in KNOWN_RECORDS and kind not in _RETIRED:
+        elif kind not in RECORD_TYPES and kind not in _RETIRED:
             self._desk.note_unknown("record", kind)
 
     def _event(self, payload: dict[str, object]) -> None:
@@ -254,5 +253,5 @@ class LegacyReducer:
         take = self._story.events.get(kind)
         if take is not None:
             take(payload)
-        elif kind not in KNOWN_EVENTS and kind not in _RETIRED:
+        elif kind not in EVENT_TYPES and kind not in _RETIRED:
             self._desk.note_unknown("event", kind)

@@ -86,7 +86,7 @@ class MigratedReducer:
 
     @property
     def next_ordinal(self) -> Ordinal:
-        """What Codex would expect next."""
+        """One more than the greatest ordinal read."""
         return self._plain.next_ordinal
 
     @property

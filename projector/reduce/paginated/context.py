@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import orjson
 
-from projector.decode.errors import DecodeError
 from projector.decode.fields import I64_MAX, Object
 from projector.decode.parse import Found, parse
 from projector.decode.times import to_ms
@@ -59,7 +58,7 @@ class ReducerContext:
 
     def end(self) -> list[Change]:
         """Bring the state up to date after the last line, and give what the call changed."""
-        self.numbers.resolve()
+        self.numbers.end()
         self.saved.meta.updated_at_ms = self.time_before(len(self.lines))
         return self.end_again()
 
@@ -76,9 +75,8 @@ class ReducerContext:
         changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
         return changes
 
-    def take_read(self, record: Object, line: Line, index: int) -> None:
-        """Note of a line what `end` would read it again for."""
-        self.numbers.take_read(record, line.data)
+    def note_time(self, record: Object, index: int) -> None:
+        """Note the time of a record, for which `end` would read its line again."""
         at_ms = to_ms(record.get("timestamp"))
         if at_ms is not None:
             self.last_ms, self.timed = at_ms, index + 1
@@ -126,13 +124,21 @@ class ReducerContext:
             )
         )
 
-    def note(self, kind: str, place: Place, detail: str) -> None:
-        """Note that something is odd about a record or line."""
+    def note(
+        self, kind: str, place: Place, detail: str, *, undecoded: Object | None = None
+    ) -> None:
+        """Note that something is odd about a record or line.
+
+        `undecoded`: the record, where Codex cannot decode it.
+        """
+        if undecoded is not None:
+            self.numbers.note_undecoded(undecoded)
         self.changes.append(Anomaly(kind, place.offset, place.end - place.offset, detail))
 
-    def note_strange(self, what: str, name: str, place: Place) -> None:
+    def note_strange(self, what: str, name: str, place: Place, record: Object) -> None:
         """Note an unknown kind the first time that it comes."""
-        shown = name if _PLAIN_NAME(name) else f"a name of {len(name)} characters"
+        self.numbers.note_undecoded(record)
+        shown = plain_name(name)
         key = f"{what}:{shown}"
         if key in self.strange or len(self.strange) >= _STRANGE_MAX:
             return
@@ -140,9 +146,9 @@ class ReducerContext:
         self.saved.strange.append(key)
         self.note(f"unknown_{what}", place, shown)
 
-    def refused(self, what: str, error: DecodeError, place: Place) -> None:
-        """Note that a record changes nothing, because Codex refuses it."""
-        self.note("refused_record", place, f"{what}: {error}")
+    def refused(self, what: str, why: str, place: Place, record: Object) -> None:
+        """Note that Codex refuses a record."""
+        self.note("refused_record", place, f"{what}: {why}", undecoded=record)
 
     def some_time(self, record: Object, place: Place, index: int, completed: int | None) -> int:
         """Give a time for an item that has none: of the record before, or the best there is."""
@@ -166,6 +172,11 @@ class ReducerContext:
                 break
         self.timed = max(self.timed, index)
         return self.last_ms
+
+
+def plain_name(name: str) -> str:
+    """Return a name as it may be noted: names that are not plain are told by their length."""
+    return name if _PLAIN_NAME(name) else f"a name of {len(name)} characters"
 
 
 def is_unlike_a_stamp(stamp: Any) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from projector.decode.acceptance.events import KNOWN_EVENTS
-from projector.decode.acceptance.records import KNOWN_RECORDS
 from projector.decode.fields import Object
+from projector.decode.record_types import EVENT_TYPES, RECORD_TYPES
 from projector.reduce.paginated import item_records, thread_records, turn_records
 from projector.reduce.paginated.context import Place, ReducerContext
 
@@ -16,7 +15,7 @@ Handler = Callable[[ReducerContext, Object, Object, Place, int], None]
 
 #: What a record does; None: nothing. Events have a table of their own.
 RECORDS: Final[dict[str, Handler | None]] = {
-    **dict.fromkeys(KNOWN_RECORDS - {"event_msg"}),
+    **dict.fromkeys(RECORD_TYPES - {"event_msg"}),
     "session_meta": thread_records.session_meta,
     "realtime_item": item_records.realtime,
     "turn_context": turn_records.context,
@@ -25,7 +24,7 @@ RECORDS: Final[dict[str, Handler | None]] = {
 
 #: What an event does; None: nothing.
 EVENTS: Final[dict[str, Handler | None]] = {
-    **dict.fromkeys(KNOWN_EVENTS),
+    **dict.fromkeys(EVENT_TYPES),
     "task_started": turn_records.started,
     "turn_started": turn_records.started,
     "task_complete": turn_records.completed,

@@ -37,7 +37,7 @@ def _take(desk: ReducerContext, record: Object, place: Place, index: int) -> Non
         begin(desk, record, payload if is_meta else None, place)
         if is_meta and record.get("ordinal") is None:
             return
-    _number(desk, record, place, index)
+    _number(desk, record, place)
     if is_unlike_a_stamp(record.get("timestamp")) and to_ms(record.get("timestamp")) is None:
         desk.note("bad_time", place, "a record whose time cannot be read")
     if not _is_inherited(desk, record.get("ordinal")):
@@ -54,29 +54,29 @@ def take_again(desk: ReducerContext, line: Line, index: int) -> None:
 def _do(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
     kind, payload = record.get("type"), record.get("payload")
     if type(kind) is not str or "payload" not in record:
-        desk.note("not_record", place, "an object without type or payload")
+        why = "an object without type or payload"
+        desk.note("not_record", place, why, undecoded=record)
         return
     event = payload.get("type") if kind == "event_msg" and type(payload) is dict else None
     if kind not in RECORDS and kind != "event_msg":
-        desk.note_strange("record", kind, place)
+        desk.note_strange("record", kind, place, record)
     elif type(payload) is not dict or (kind == "event_msg" and type(event) is not str):
-        desk.note("not_record", place, "a record whose payload is of no form that is known")
+        why = "a record whose payload is of no form that is known"
+        desk.note("not_record", place, why, undecoded=record)
     elif kind == "event_msg" and event not in EVENTS:
-        desk.note_strange("event", str(event), place)
+        desk.note_strange("event", str(event), place, record)
     else:
         handle = EVENTS[event] if type(event) is str else RECORDS[kind]
         if handle is not None:
             handle(desk, payload, record, place, index)
 
 
-def _number(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
+def _number(desk: ReducerContext, record: Object, place: Place) -> None:
     ordinal, numbers = record.get("ordinal"), desk.numbers
-    data = desk.lines[index].data
     if type(ordinal) is int and ordinal == numbers.due:
-        numbers.waiting.append(data)
         numbers.due += 1
         return
-    note = numbers.odd(ordinal, data, place.offset, place.end - place.offset)
+    note = numbers.odd(ordinal, place.offset, place.end - place.offset)
     if note is not None:
         desk.changes.append(note)
 

@@ -37,7 +37,8 @@ def item(desk: ReducerContext, payload: Object, record: Object, place: Place, in
     if odd:
         shown = _exactly(desk, shown, index)
         if exact.refused_integer(desk.lines[index].data):
-            desk.note("refused_item", place, "Codex refuses it: an integer too large")
+            why = "Codex refuses it: an integer too large"
+            desk.note("refused_item", place, why, undecoded=record)
     # What orjson did not read may hold numbers that it would read otherwise.
     _put(desk, payload, record, place, index, shown=shown, plain=not odd and type(place) is Line)
 
@@ -55,13 +56,13 @@ def _keep(
     body = payload.get("item")
     kept = items.to_partial_item(body)
     if kept is None or type(payload.get("turn_id")) is not str:
-        desk.note("lost_item", place, f"an item that cannot be told: {error}")
+        desk.note("lost_item", place, f"an item that cannot be told: {error}", undecoded=record)
         return
     shown = kept.shown
     if not kept.known:
-        desk.note_strange("item", shown["type"], place)
+        desk.note_strange("item", shown["type"], place, record)
     else:
-        desk.note("refused_item", place, f"Codex refuses it: {error}")
+        desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
         with contextlib.suppress(DecodeError):  # only the record around it is odd
             shown = items.to_thread_item(body)
     if exact.has_float(shown):
@@ -153,9 +154,10 @@ def realtime(
     except DecodeError as error:
         shown = payload
         if type(shown.get("id")) is not str or type(shown.get("type")) is not str:
-            desk.note("lost_item", place, f"a realtime item that cannot be told: {error}")
+            why = f"a realtime item that cannot be told: {error}"
+            desk.note("lost_item", place, why, undecoded=record)
             return
-        desk.note("refused_item", place, f"Codex refuses it: {error}")
+        desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
     created = to_ms(record.get("timestamp"))
     if created is None:
         created = desk.some_time(record, place, index, None)

@@ -114,8 +114,8 @@ class PaginatedReducer:
 
     @property
     def next_ordinal(self) -> Ordinal:
-        """What Codex would expect next."""
-        return Ordinal(self._desk.saved.next)
+        """One more than the greatest ordinal read."""
+        return Ordinal(self._desk.saved.highest + 1)
 
     @property
     def remembered(self) -> int:
@@ -188,7 +188,6 @@ class PaginatedReducer:
             decoded[1] if decoded is not None and decoded[0] is lines else _records(lines)
         )
         numbers = desk.numbers
-        wait = numbers.waiting.append
         plain, last = desk.is_plain(), len(lines) - 1
         handle: Handler | None = None
         ordinal: Any = None
@@ -205,11 +204,8 @@ class PaginatedReducer:
             except (KeyError, TypeError):
                 pass  # not as Codex writes it
             if known:
-                data = line.data
-                if index < last and len(data) < LONG:
-                    wait(data)
-                else:  # `end` would read it again
-                    desk.take_read(record, line, index)
+                if index == last or len(line.data) >= LONG:
+                    desk.note_time(record, index)
                 numbers.due = ordinal + 1
                 if handle is not None:
                     handle(desk, payload, record, line, index)

@@ -15,7 +15,7 @@ from projector.model.errors import IncompatibleState
 from projector.reduce.tokens import TokenState, state_of
 
 #: Of the form below. A state of another version is refused.
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,12 +29,13 @@ class SavedState:
     orphan: bool = False
     """No header was found so far."""
     meta: ThreadMetadata = field(default_factory=ThreadMetadata)
-    next: int = 0
-    """What Codex would expect next."""
     seen: int = -1
     """Ordinal of the last record that had one."""
     highest: int = -1
-    """The greatest one so far."""
+    """The greatest one so far, or the one before the rollout's first."""
+    undecoded_from: int = 0
+    undecoded_to: int = -1
+    """The last records that Codex cannot decode, by their ordinals, which it gives again."""
     lost: int = 0
     """Lines since then that could not be read, or records without a number."""
     unnumbered: bool = False

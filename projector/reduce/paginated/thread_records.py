@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from projector.decode.acceptance.headers import SESSION_META
-from projector.decode.acceptance.lines import ordinal_taken
+from projector.decode import session_meta as shape
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
 from projector.model.ids import ThreadId
@@ -26,7 +25,7 @@ def begin(desk: ReducerContext, record: Object, payload: Object | None, place: P
         headers.describe(saved.meta, payload)
         if (odd := headers.other_thread(saved.header.thread_id, desk.thread)) is not None:
             desk.note("other_thread", place, odd)
-        if not SESSION_META(payload):
+        if shape.is_refused(payload):
             desk.note("refused_header", place, "a session_meta that Codex refuses")
         base = saved.header.base
         desk.numbers.begin(0 if base is None else base.end_ordinal)
@@ -92,9 +91,9 @@ def tokens(desk: ReducerContext, payload: Object, record: Object, place: Place, 
         desk.note("cut_number", place, "a total of tokens beyond what a column holds")
     # Refused ones have stopped whole histories: docs on files, section 5.
     told = total is not None and not cut
-    odd = (not told and payload.get("info") is not None) or thread.has_odd_rate(payload)
-    if odd and ordinal_taken(desk.lines[index].data) is None:
-        desk.note("refused_record", place, "a token_count that Codex refuses")
+    odd = not told and payload.get("info") is not None
+    if odd or thread.has_odd_rate(payload, desk.lines[index].data):
+        desk.refused("token_count", "info" if odd else "rate_limits", place, record)
 
 
 def usage(desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:

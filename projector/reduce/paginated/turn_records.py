@@ -1,4 +1,9 @@
-"""Records about turns: where they begin, end or fail, and which model they have. Pure."""
+"""Records about turns: where they begin, end or fail, and which model they have. Pure.
+
+A start or an end that Codex refuses is taken as far as it can be told, and noted. It changes a
+turn that is there, and leaves it open; only a start whose payload alone is odd makes one. An
+`error` event that Codex refuses changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,15 @@ import re
 from typing import Any, Final
 
 from projector.decode import lifecycle, turn_error
-from projector.decode.acceptance.lines import within_bounds
-from projector.decode.acceptance.records import takes_envelope
 from projector.decode.errors import DecodeError
-from projector.decode.fields import Object
+from projector.decode.fields import U64_MAX, Object
+from projector.decode.lossless_json import within_codex_bounds
 from projector.decode.times import to_ms
 from projector.model.changes import EventType, TurnRow, uid
 from projector.model.ids import Line
 from projector.reduce import thread
 from projector.reduce.paginated import turns
-from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
+from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of, plain_name
 from projector.reduce.paginated.turns import OpenTurn
 
 #: The migration gives such an id to a turn that no record opened.
@@ -36,15 +40,17 @@ def started(
     try:
         told = lifecycle.started(payload)
     except DecodeError as error:
-        desk.refused("task_started", error, place)
-        return
-    if not _takes(desk, record, place):
+        desk.refused("task_started", str(error), place, record)
         return
     turn_id = told.turn_id
+    turn = desk.turn(turn_id)
+    around = _refused_around(record, place)
+    _note_refused(desk, "task_started", told, place, record, around=around)
+    if turn.row is None and around is not None:
+        return  # it cannot tell where a turn begins
     saved.tokens.turn_began(turn_id)
     if saved.copied is None or (saved.copied and not _MADE_UP(turn_id)):
         saved.copied = thread.is_older(turn_id, saved.header.thread_id or desk.thread)
-    turn = desk.turn(turn_id)
     before = turn.row
     if turns.start(
         turn,
@@ -68,9 +74,9 @@ def completed(
     try:
         ended = lifecycle.completed(payload)
     except DecodeError as error:
-        desk.refused("task_complete", error, place)
+        desk.refused("task_complete", str(error), place, record)
         return
-    _ended(desk, ended, record, place)
+    _ended(desk, "task_complete", ended, record, place)
 
 
 def aborted(
@@ -80,32 +86,39 @@ def aborted(
     try:
         ended = lifecycle.aborted(payload)
     except DecodeError as error:
-        desk.refused("turn_aborted", error, place)
+        desk.refused("turn_aborted", str(error), place, record)
         return
-    _ended(desk, ended, record, place)
+    _ended(desk, "turn_aborted", ended, record, place)
 
 
-def _ended(desk: ReducerContext, ended: lifecycle.Ended, record: Object, place: Place) -> None:
+def _ended(
+    desk: ReducerContext, what: str, ended: lifecycle.Ended, record: Object, place: Place
+) -> None:
     turn_id, saved = ended.turn_id, desk.saved
-    if turn_id is None or not _takes(desk, record, place):
+    around = _refused_around(record, place)
+    refused = _note_refused(desk, what, ended, place, record, around=around)
+    if turn_id is None:
         return
     turn = desk.turn(turn_id)
     before = turn.row
-    if saved.active == turn_id:
-        saved.active = None
-    if turns.end(
-        turn,
-        ended,
-        turn_id,
-        uid=uid("turn", desk.rollout, turn_id),
-        offset=place.offset,
-        ordinal=ordinal_of(record),
-        end_offset=place.end,
-        model=saved.meta.model,
-    ):
-        _put_status(
-            desk, turn, before, place, record, told={"reason": ended.reason, **_error(ended.error)}
+    if refused:
+        changed = turns.end_refused(turn, ended, model=saved.meta.model)
+    else:
+        if saved.active == turn_id:
+            saved.active = None
+        changed = turns.end(
+            turn,
+            ended,
+            turn_id,
+            uid=uid("turn", desk.rollout, turn_id),
+            offset=place.offset,
+            ordinal=ordinal_of(record),
+            end_offset=place.end,
+            model=saved.meta.model,
         )
+    if changed:
+        told = {"reason": ended.reason, **_error(ended.error)}
+        _put_status(desk, turn, before, place, record, told=told)
 
 
 def failed(
@@ -116,13 +129,16 @@ def failed(
     try:
         error = turn_error.error_json(payload)
     except DecodeError as refused:
-        desk.refused("error", refused, place)
+        desk.refused("error", str(refused), place, record)
         return
     if active is None or turn_error.kind(info) in turn_error.HARMLESS:
         return
     turn = desk.turn(active)
     before = turn.row
-    if _takes(desk, record, place) and turns.fail(turn, error):
+    why = _refused_around(record, place)
+    if why is not None:
+        desk.refused("error", why, place, record)
+    elif turns.fail(turn, error):
         _put_status(desk, turn, before, place, record, told=_error(payload))
 
 
@@ -144,14 +160,38 @@ def context(
         desk.put(turn)
 
 
-def _takes(desk: ReducerContext, record: Object, place: Place) -> bool:
-    """Tell whether Codex takes a record that changes a turn, as far as its line goes."""
+def _note_refused(
+    desk: ReducerContext,
+    what: str,
+    told: lifecycle.Started | lifecycle.Ended,
+    place: Place,
+    record: Object,
+    *,
+    around: str | None,
+) -> bool:
+    """Note a record of a turn, if Codex refuses it. Returns whether it does.
+
+    `around`: what Codex refuses of the record but for its payload.
+    """
+    why = told.refused or around
+    if why is not None:
+        of = "" if told.turn_id is None else f" of turn {plain_name(told.turn_id)}"
+        desk.refused(f"{what}{of}", why, place, record)
+    return why is not None
+
+
+def _refused_around(record: Object, place: Place) -> str | None:
+    """Return what Codex refuses of a record but for its payload; None: nothing."""
+    if type(record.get("timestamp")) is not str:
+        return "timestamp"
     if type(place) is not Line:
-        return type(record.get("timestamp")) is str
-    if takes_envelope(record) and within_bounds(record, place.data):
-        return True
-    desk.note("refused_record", place, "a record that Codex refuses; its turn stays as it is")
-    return False
+        return None  # the damage of its line is noted
+    ordinal = record.get("ordinal")
+    if ordinal is not None and not (type(ordinal) is int and 0 <= ordinal <= U64_MAX):
+        return "ordinal"
+    if not within_codex_bounds(record, place.data):
+        return "an integer too large, or nested too deeply"
+    return None
 
 
 def _put_status(
@@ -185,5 +225,6 @@ def _error(error: Any) -> Object:
     """Give what an event tells of an error."""
     if type(error) is not dict:
         return {}
+    message = error.get("message")
     kind = turn_error.kind(error.get("codex_error_info"))
-    return {"error": {"message": error.get("message"), "kind": kind}}
+    return {"error": {"message": message if type(message) is str else None, "kind": kind}}

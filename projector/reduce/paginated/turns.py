@@ -7,6 +7,9 @@
        │                  failed (no end yet) ── completed ──→ failed ───┤
        └────────────── completed, aborted ───────────────────────────────┘
 
+An end that Codex refuses changes what an open row tells, and leaves it open: for Codex the turn
+goes on, so items count for it still, and an end that it takes replaces what the refused one told.
+
 Source: docs on paginated rollouts, section 3. Two things are meant to differ from Codex: a
 `started_at` that the closing record lacks is kept, and an `error` event fails the turn.
 """
@@ -147,15 +150,14 @@ def end(
     row = turn.row
     if row is not None and turn.items is None:
         return False
-    status, error = record.status, record.error_json
     if row is None:
         row = TurnRow(
             uid=uid,
             turn_id=turn_id,
             offset=offset,
             ordinal=ordinal,
-            status=status,
-            error_json=error,
+            status=record.status,
+            error_json=record.error_json,
             started_at=record.started_at,
             completed_at=record.completed_at,
             duration_ms=record.duration_ms,
@@ -167,23 +169,39 @@ def end(
             model=model,
         )
     else:
-        if row.status == "failed" and error is None:  # by an `error` event
-            error = row.error_json
-            status = "failed" if status == "completed" else status
-        row = row._replace(
-            status=status,
-            error_json=error,
-            started_at=row.started_at if record.started_at is None else record.started_at,
-            completed_at=record.completed_at,
-            duration_ms=record.duration_ms,
-            end_ordinal=ordinal,
-            end_offset=end_offset,
-            root_turn_id=record.root_turn_id if row.root_turn_id is None else row.root_turn_id,
-            model=row.model if row.model is not None else model,
-        )
+        row = _concluded(row, record, model)._replace(end_ordinal=ordinal, end_offset=end_offset)
     turn.row = _computed(turn, row)
     turn.items = None
     return True
+
+
+def end_refused(turn: OpenTurn, record: Ended, *, model: str | None) -> bool:
+    """Take what an end tells that Codex refuses; the turn stays open. True if its row changed.
+
+    The first end wins, among those that are refused, too.
+    """
+    row = turn.row
+    if row is None or turn.items is None or row.status not in ("inProgress", "failed"):
+        return False
+    turn.row = _concluded(row, record, model)
+    return True
+
+
+def _concluded(row: TurnRow, record: Ended, model: str | None) -> TurnRow:
+    """Return the row of a turn with what its end tells."""
+    status, error = record.status, record.error_json
+    if row.status == "failed" and error is None:  # by an `error` event
+        error = row.error_json
+        status = "failed" if status == "completed" else status
+    return row._replace(
+        status=status,
+        error_json=error,
+        started_at=row.started_at if record.started_at is None else record.started_at,
+        completed_at=record.completed_at,
+        duration_ms=record.duration_ms,
+        root_turn_id=record.root_turn_id if row.root_turn_id is None else row.root_turn_id,
+        model=row.model if row.model is not None else model,
+    )
 
 
 def fail(turn: OpenTurn, error_json: str) -> bool:

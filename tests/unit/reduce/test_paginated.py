@@ -81,8 +81,12 @@ LIVES: list[tuple[str, list[Json], str | None, list[str]]] = [
     ("an abort that names no turn ends none",     [started("A"), aborted(None)],               "inProgress",  ["started"]),
     ("items make no turn",                        [item("A", user("u"))],                      None,          []),
     ("the older names of records",                [event("turn_started", turn_id="A"), event("turn_complete", turn_id="A")], "completed", ["started", "completed"]),
-    ("an end that Codex refuses ends nothing",    [started("A"), complete("A", duration_ms=1.5)], "inProgress", ["started"]),
-    ("an error that no form fits ends nothing",   [started("A"), complete("A", error={})],     "inProgress",  ["started"]),
+    ("an end that Codex refuses ends it",         [started("A"), complete("A", duration_ms=1.5)], "completed", ["started", "completed"]),
+    ("an error that no form fits fails it",       [started("A"), complete("A", error={})],     "failed",      ["started", "failed"]),
+    ("an end of no turn that can be told",        [started("A"), event("task_complete", turn_id=["A"])],             "inProgress",  ["started"]),
+    ("an abort of no turn that can be told",      [started("A"), event("turn_aborted", turn_id=5, reason="replaced")], "inProgress", ["started"]),
+    ("an error event that Codex refuses",         [started("A"), event("error", message=5)],   "inProgress",  ["started"]),
+    ("an error event without a time",             [started("A"), event("error", **FAILED) | {"timestamp": 5}], "inProgress", ["started"]),
     ("an error event fails the turn that runs",   [started("A"), event("error", **FAILED)],    "failed",      ["started", "failed"]),
     ("and completion leaves it failed",           [started("A"), event("error", **FAILED), complete("A")], "failed", ["started", "failed"]),
     ("an abort after it interrupts",              [started("A"), event("error", **FAILED), aborted("A")], "interrupted", ["started", "failed", "cancelled"]),
@@ -103,6 +107,105 @@ def test_lives_of_a_turn(records: list[Json], status: str | None, events: list[s
     assert [f"turn.{name}" for name in events] == [
         kind for kind, named in projected.events if named == "A"
     ]
+
+
+ERROR = {"additionalDetails": None, "misalignment": None, "codexErrorInfo": None}
+
+# fmt: off
+REFUSED: list[tuple[str, Json, str, Json]] = [
+    ("a start at no whole second",      started("A", started_at=5.5, root_turn_id="R"), "task_started of turn A: started_at",  {"status": "inProgress", "started_at": None, "root_turn_id": "R"}),
+    ("a start under a root of no name", started("A", started_at=5, root_turn_id=7), "task_started of turn A: root_turn_id",    {"started_at": 5, "root_turn_id": None}),
+    ("a start in a mode not known",     started("A", started_at=5, collaboration_mode_kind="later"), "task_started of turn A: collaboration_mode_kind", {"started_at": 5}),
+    ("a start by nobody",               started("A", started_at=5, turn_attribution={}), "task_started of turn A: turn_attribution.turn_id",    {"started_at": 5}),
+    ("a start without a time",          started("A", started_at=5) | {"timestamp": 7}, "task_started of turn A: timestamp",    {"started_at": 5, "ordinal": 1}),
+    ("a start with half an ordinal",    started("A", started_at=5) | {"ordinal": 1.5}, "task_started of turn A: ordinal",      {"started_at": 5, "ordinal": 1}),
+    ("an integer beyond 64 bits",       started("A", started_at=5, more=1 << 64), "task_started of turn A: an integer too large, or nested too deeply", {"started_at": 5}),
+    ("nested beyond 127 levels",        started("A", started_at=5, more=orjson.Fragment("[" * 126 + "]" * 126)), "task_started of turn A: an integer too large, or nested too deeply", {"started_at": 5}),
+    ("a duration that is a text",       complete("A", completed_at=9, duration_ms="4"), "task_complete of turn A: duration_ms", {"status": "completed", "completed_at": 9, "duration_ms": None}),
+    ("only what is odd is unknown",     complete("A", started_at=[], completed_at=9, duration_ms=4), "task_complete of turn A: started_at", {"started_at": None, "completed_at": 9, "duration_ms": 4}),
+    ("a last message that is none",     complete("A", completed_at=9, last_agent_message=5), "task_complete of turn A: last_agent_message", {"status": "completed", "completed_at": 9}),
+    ("an error of a kind of no form",   complete("A", error={"message": "m", "codex_error_info": 5}), "task_complete of turn A: codex_error_info", {"status": "failed", "error_json": ERROR | {"message": "m"}}),
+    ("an error that says nothing",      complete("A", error={"codex_error_info": "other"}), "task_complete of turn A: error.message", {"status": "failed", "error_json": ERROR | {"message": "", "codexErrorInfo": "other"}}),
+    ("an error whose message is none",  complete("A", error={"message": orjson.Fragment("[" * 300 + "]" * 300)}), "task_complete of turn A: error.message", {"status": "failed", "error_json": None}),
+    ("an error that is a text",         complete("A", error="m"), "task_complete of turn A: error",                           {"status": "failed", "error_json": None}),
+    ("an abort for a reason not known", aborted("A", reason="later", completed_at=9), "turn_aborted of turn A: reason",        {"status": "interrupted", "completed_at": 9}),
+    ("an abort with an odd error",      aborted("A", error=[]), "turn_aborted of turn A: error",                              {"status": "interrupted", "error_json": None}),
+    ("a turn of no plain name",         complete("A B", duration_ms="4"), "task_complete of turn a name of 3 characters: duration_ms", {"status": "completed"}),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("record", "noted", "told"), [pytest.param(*case[1:], id=case[0]) for case in REFUSED]
+)
+def test_a_refused_record_of_a_turn_tells_what_it_can(record: Json, noted: str, told: Json) -> None:
+    """Codex passes over such records; none of what they tell is lost, and each is noted."""
+    turn = record["payload"]["turn_id"]
+    projected = Projected(
+        meta(), started(turn), record | {"ordinal": record.get("ordinal", 2)}, said("x")
+    )
+    (row,) = projected.turns.values()
+    found = row._asdict()
+    if row.error_json is not None:
+        found["error_json"] = orjson.loads(row.error_json)
+
+    assert told == {name: found[name] for name in told}
+    assert [
+        note.detail for note in projected.memory.anomalies if note.kind == "refused_record"
+    ] == [noted]
+    assert ("refused_record", 2) in projected.notes
+
+
+def test_a_turn_stays_open_after_an_end_that_codex_refuses() -> None:
+    """Items count for it still, and an end that Codex takes says what holds."""
+    life = (started("A", started_at=3), aborted("A", reason="later", completed_at=5))
+    items = (item("A", user("u")), item("A", agent("a", "final_answer")))
+    open_ = Projected(meta(), *life, *items)
+    turn = open_.turns["A"]
+
+    assert (turn.status, turn.completed_at, turn.end_offset) == ("interrupted", 5, None)
+    assert (turn.first_user_item_id, turn.final_agent_item_id) == ("u", "a")
+    assert open_.events[1:] == [("turn.started", "A"), ("turn.cancelled", "A")]
+    again = Projected(meta(), *life, complete("A", duration_ms="4")).turns["A"]
+    assert (again.status, again.completed_at) == ("interrupted", 5)
+    ended = Projected(meta(), *life, *items, complete("A", completed_at=9))
+    turn = ended.turns["A"]
+    assert (turn.status, turn.completed_at, turn.end_offset) == (
+        "completed", 9, ended.lines[-1].end,
+    )  # fmt: skip
+
+
+def test_a_start_whose_payload_is_refused_begins_a_turn() -> None:
+    projected = Projected(meta(), started("A", started_at="soon"), item("A", user("u")))
+    turn = projected.turns["A"]
+
+    assert (turn.status, turn.started_at, turn.ordinal) == ("inProgress", None, 1)
+    assert turn.first_user_item_id == "u"
+    assert projected.notes == [("refused_record", 1)]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [complete("A", duration_ms="4"), complete("A") | {"timestamp": 5}, aborted("A", reason="later"),
+     started("A") | {"timestamp": 5}, started("A") | {"timestamp": ...}],
+)  # fmt: skip
+def test_no_other_refused_record_begins_one(record: Json) -> None:
+    projected = Projected(meta(), record, said("x"))
+
+    assert projected.turns == {}
+    assert ("refused_record", 1) in projected.notes
+
+
+@pytest.mark.parametrize(
+    "record",
+    [event("task_started", turn_id=5), event("task_complete"), aborted(None, reason="later"),
+     event("turn_aborted", turn_id={}, reason="replaced")],
+)  # fmt: skip
+def test_a_refused_record_that_names_no_turn_changes_none(record: Json) -> None:
+    projected = Projected(meta(), started("A"), record, said("x"))
+
+    assert projected.turns["A"].status == "inProgress"
+    assert projected.notes == [("refused_record", 2)]
 
 
 def test_an_end_replaces_times_but_keeps_a_start_that_it_lacks() -> None:
@@ -169,7 +272,7 @@ def test_an_item_without_any_time_takes_that_of_the_record_before() -> None:
 
     assert projected.items["p"]["created_at_ms"] == 2000
     assert projected.notes == [("bad_time", 2)]
-    assert projected.reducer.next_ordinal == 3  # Codex uses the ordinal up, too
+    assert projected.reducer.next_ordinal == 3
 
 
 # fmt: off
@@ -204,7 +307,11 @@ def test_every_record_is_projected_whatever_its_ordinal(
 UNKNOWN = {"type": "later", "payload": {}}
 
 
-@pytest.mark.parametrize("stranger", [UNKNOWN, event("later"), event("task_started")])
+@pytest.mark.parametrize(
+    "stranger",
+    [UNKNOWN, event("later"), event("task_started"), complete("A", duration_ms="4"),
+     item("A", {"type": "Later", "id": "x"}), item("A", {"type": "Plan", "id": "x"}), {"type": 5}],
+)  # fmt: skip
 def test_codex_uses_the_ordinal_of_a_record_that_it_refuses_again(stranger: Json) -> None:
     """That is its habit and no fault of the file."""
     again = item("A", plan("p")) | {"ordinal": 1}
@@ -214,9 +321,25 @@ def test_codex_uses_the_ordinal_of_a_record_that_it_refuses_again(stranger: Json
     assert [line for _, line in projected.notes] == [1]
 
 
-def test_the_last_record_counts_only_if_codex_takes_it() -> None:
-    assert Projected(meta(), said("x"), UNKNOWN).reducer.next_ordinal == 2
-    assert Projected(meta(), said("x"), event("context_compacted")).reducer.next_ordinal == 3
+def test_a_stretch_of_ordinals_that_codex_gives_again_is_no_repetition() -> None:
+    strangers = [UNKNOWN | {"payload": {"at": at}} for at in range(3)]
+    again = [said("x") | {"ordinal": at} for at in (1, 2, 3, 4)]
+
+    assert Projected(meta(), *strangers, *again).notes == [("unknown_record", 1)]
+    assert Projected(meta(), *strangers, *again[:2], again[1]).notes == [
+        ("unknown_record", 1), ("ordinal_repeated", 6),
+    ]  # fmt: skip
+    # What Codex took after them has used the ordinals up.
+    assert Projected(meta(), *strangers, said("y"), *again[:2]).notes == [
+        ("unknown_record", 1), ("ordinal_fell", 5),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("last", [said("x"), UNKNOWN, event("task_started"), event("user_message")])
+def test_the_next_ordinal_is_one_more_than_the_greatest_whatever_codex_takes(last: Json) -> None:
+    assert Projected(meta(), said("x"), last).reducer.next_ordinal == 3
+    fell = last | {"ordinal": 0}
+    assert Projected(meta(), said("x"), fell).reducer.next_ordinal == 2
 
 
 def test_kinds_that_are_not_known_are_noted_once() -> None:
@@ -240,7 +363,7 @@ def test_an_item_that_codex_refuses_is_kept() -> None:
 
     assert (row["type"], orjson.loads(row["json"])["text"]) == ("agentMessage", "Bye.")
     assert projected.notes == [("refused_item", 1)]
-    assert projected.reducer.next_ordinal == 1
+    assert projected.reducer.next_ordinal == 2
 
 
 def test_numbers_keep_their_spelling_where_any_value_may_stand() -> None:
@@ -259,7 +382,7 @@ def test_nesting_beyond_what_the_fast_writer_takes_is_written_all_the_same() -> 
     projected = Projected(meta(), line + body + b"}")
 
     assert deep.decode() in projected.items["t"]["json"]
-    assert projected.reducer.next_ordinal == 1  # Codex takes 127 levels
+    assert projected.reducer.next_ordinal == 2
 
 
 def test_the_first_record_of_a_realtime_item_makes_its_row() -> None:
@@ -368,6 +491,7 @@ def test_a_token_count_that_codex_refuses_is_noted_and_the_rest_goes_on() -> Non
 
     assert projected.notes == [("refused_record", 1)]
     assert projected.reducer.next_ordinal == 4
+    assert Projected(meta(), odd.replace(b":7}", b":1e-7}"), *after).notes == []
 
 
 def test_a_time_that_cannot_be_read_is_noted_where_it_is_not_needed_either() -> None:

@@ -73,6 +73,8 @@ LIFE = (
     | st.just(aborted(None))
     | st.just(event("error", message="m"))
     | TURNS.map(lambda turn: complete(turn, duration_ms=0.5))
+    | TURNS.map(lambda turn: started(turn, started_at="soon"))
+    | TURNS.map(lambda turn: aborted(turn, reason="later", error=5))
 )
 ASIDE = (
     st.sampled_from([said("x"), event("later"), {"type": "later", "payload": {}}, realtime("r")])

@@ -1,9 +1,13 @@
-"""A session_meta, as Codex decodes it. Pure."""
+"""Which session_meta Codex refuses: it opens no rollout that begins with one. Pure.
+
+Source: docs on paginated rollouts, 1.7.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode.fields import Object
 from projector.decode.shapes import (
     Shape,
     agent_path,
@@ -46,7 +50,7 @@ _SOURCES: Final[dict[str, Shape]] = {
     "subagent": _SUBAGENT,
 }
 
-SESSION_META: Final = obj(
+_SESSION_META: Final = obj(
     {
         "id": thread_id,
         "timestamp": string,
@@ -88,3 +92,8 @@ SESSION_META: Final = obj(
         "attached_thread": boolean,
     },
 )
+
+
+def is_refused(payload: Object) -> bool:
+    """True if Codex's decoder refuses the payload of a `session_meta`."""
+    return not _SESSION_META(payload)
