@@ -204,7 +204,7 @@ class Store(Protocol):
         """Say what full-text search finds: the words of items written from now on are indexed.
 
         `max_text_bytes`: of what an item holds beside words that were said. What was indexed
-        otherwise before is forgotten, all at once, and comes back with `fill_index`.
+        otherwise before is forgotten, all at once, and comes back with `backfill_search`.
         """
 
     async def backfill_search(self) -> bool:

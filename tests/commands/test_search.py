@@ -171,7 +171,7 @@ def test_an_index_that_is_being_filled_is_told(
     url = new_database()
     indexed(url, "off")
     for store in ("sqlite.store.SqliteStore", "postgres.store.PostgresStore"):
-        monkeypatch.setattr(f"projector.store.{store}.fill_index", _filled_by_no_one)
+        monkeypatch.setattr(f"projector.store.{store}.backfill_search", _filled_by_no_one)
     indexed(url, "all")
 
     told = search("kettle", on=url)[2]
