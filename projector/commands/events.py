@@ -165,6 +165,7 @@ class _Printing:
             except ProjectorError as error:  # gone again; the wait is for the next one
                 if not (began or (follow and isinstance(error, StoreUnavailable))):
                     raise
+                self._version = None  # what could not be read is asked for again, commit or not
             if not follow or self.done:
                 return
             self.wait(told)

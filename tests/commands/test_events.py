@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +21,15 @@ import pytest
 
 from projector import cli
 from projector.commands import events
+from projector.model.errors import StoreUnavailable
+from projector.serve.feed import Wanted
+from projector.store.open import open_to_read
+from projector.store.rules.feed import START
+from projector.store.sqlite import reading
 from tests import paginated
 from tests.benchmarks.rollouts import Rollout
 from tests.conftest import NewDatabase
+from tests.databases import SOURCE
 from tests.engines import told
 from tests.homes import DAY, NAME, put
 from tests.mirror import Mirror, changes_of, rows_to_mirror
@@ -315,3 +322,48 @@ def test_the_file_goes_and_comes_again(made: Place, tmp_path: Path) -> None:
 
     assert seen[0] == json.loads(events.RESTART)
     assert [one["seq"] for one in seen[1:]] == [one[0] for one in changes_of(place.url)]
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_noticed(
+    made: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("p.db", "other.db"):
+        backfilled(made.home, tmp_path / name)
+    opened = reading.opened
+
+    def slowly(path: str) -> sqlite3.Connection:
+        db = opened(path)
+        (tmp_path / "other.db").rename(path)
+        return db
+
+    monkeypatch.setattr(reading, "opened", slowly)
+    with reading.SqliteConnection(str(tmp_path / "p.db")) as db:
+        assert db.version() is None
+
+
+def test_what_could_not_be_read_is_asked_for_again(
+    place: Place, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Without waiting for a commit: there may be none for days."""
+    failed: list[int] = []
+    db = open_to_read(place.url, source=SOURCE)
+    snapshot = db.snapshot
+
+    def once_unavailable() -> contextlib.AbstractContextManager[None]:
+        if not failed:
+            failed.append(1)
+            raise StoreUnavailable("locked")
+        return snapshot()
+
+    db.snapshot = once_unavailable  # type: ignore[method-assign]
+    printing = events._Printing(lambda: db, Wanted(), START, place.last)
+    told: list[int] = []
+    late = threading.Timer(SECONDS, told.append, [1])
+    late.start()
+    printing.run(told, follow=True)
+    late.cancel()
+    printing.close()
+
+    assert failed
+    assert not told
+    assert capfdbinary.readouterr().out.count(b"\n") == place.last

@@ -38,9 +38,12 @@ class SqliteConnection:
         self._path = path
         self._real = os.path.realpath(path)
         """Where its log and lock are: beside the file, not beside a link to it."""
+        which = _file(path)[:2]
         with explaining(path):
             self._db = opened(path)
-        self._file = _file(path)
+        # Of which file is told before: one that takes its place meanwhile is noticed. Of the log
+        # after: to open may make it.
+        self._file = (*which, _file(path)[2])
 
     @property
     def shown(self) -> str:
