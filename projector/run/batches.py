@@ -49,7 +49,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) -> RolloutReader:
     """Give a reader of a rollout that stands at its checkpoint; None: at its first byte."""
-    from projector.read.rollout import RolloutReader  # noqa: PLC0415 - see `tail`
+    from projector.read.rollout import RolloutReader  # noqa: PLC0415 - see `open_rollout`
 
     return RolloutReader(
         file.path,

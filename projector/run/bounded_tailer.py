@@ -1,31 +1,72 @@
-"""One rollout from its start up to a place, and no further: for comparing."""
+"""One rollout from its start up to an offset, and no further: for comparing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Self
 
 from projector.model.ids import Line, Offset, RolloutFile
+from projector.read.resume import Restart
 from projector.run.batches import Limits
-from projector.run.tailer import Tailer
+from projector.run.open_rollout import OpenRollout
 from projector.store.protocol import Batch, Store
 
 
-class BoundedTailer(Tailer):
-    """A tail that stops where it is told; what was read beyond is kept for the next place."""
+class BoundedTailer:
+    """An open rollout that is read up to an offset; lines read beyond it are kept for the next."""
 
-    def __init__(self, store: Store, limits: Limits, file: RolloutFile) -> None:
-        """Know the file; touch nothing until `look`."""
-        super().__init__(store, limits, file)
+    def __init__(self, rollout: OpenRollout) -> None:
+        self._rollout = rollout
         self._held: list[Line] = []
 
-    async def upto(self, place: Offset) -> AsyncIterator[Batch]:
-        """Give batches up to a place; each must be committed before the next is asked for.
+    @classmethod
+    async def open(cls, store: Store, limits: Limits, file: RolloutFile) -> Self:
+        """Open a rollout at the checkpoint that the store has, and look at its file.
 
-        Ends before the place only where the file does.
+        Raises:
+            RolloutUnreadable: it cannot be read now.
+            StoreUnavailable: the checkpoint cannot be had.
+        """
+        tail = cls(await OpenRollout.at_checkpoint(store, limits, file))
+        try:
+            await tail.look()
+        except BaseException:
+            tail.close()
+            raise
+        return tail
+
+    @property
+    def file(self) -> RolloutFile:
+        """The file as it was when it was looked at last."""
+        return self._rollout.file
+
+    @property
+    def offset(self) -> Offset:
+        """Up to here the rollout is committed."""
+        return self._rollout.offset
+
+    @property
+    def at_end(self) -> bool:
+        """All whole lines that `look` found are read."""
+        return self._rollout.at_end
+
+    async def look(self) -> Restart | None:
+        """Look at the file as it is now; `Restart`: the bytes before the checkpoint are others.
+
+        Raises:
+            RolloutUnreadable: it cannot be read now.
+        """
+        found = await asyncio.to_thread(self._rollout.look, self.file)
+        return found if isinstance(found, Restart) else None
+
+    async def upto(self, place: Offset) -> AsyncIterator[Batch]:
+        """Yield batches up to an offset; each must be committed before the next is asked for.
+
+        Ends before the offset only where the file does.
         """
         while self.offset < place:
-            lines = self._held or await self._read(self._limits.batch_records)
+            lines = self._held or await asyncio.to_thread(self._rollout.read)
             if not lines:
                 if self.at_end:
                     return
@@ -35,34 +76,30 @@ class BoundedTailer(Tailer):
                 self._held = lines
                 return
             taken, self._held = lines[:cut], lines[cut:]
-            yield await self._batch(self._checkpoint, taken, self._generation)
+            yield await self._rollout.batch_of(taken)
 
-    def forget(self) -> None:
-        """Know nothing of what was read: `look` begins anew."""
-        self.close()
-        self._held, self._checkpoint = [], None
+    def acknowledge(self, batch: Batch) -> None:
+        """Advance the checkpoint to `batch.end`. Call after the store has committed it."""
+        self._rollout.acknowledge(batch)
 
     async def nothing(self) -> Batch:
-        """Give the batch of a rollout of which nothing was read."""
-        return await self._batch(self._checkpoint, [], self._generation)
+        """Return the batch of a rollout of which nothing was read."""
+        return await self._rollout.batch_of([])
 
     async def more(self) -> bool:
-        """Whether there is a whole line behind the place that was reached."""
+        """True if there is a whole line after the offset that was reached."""
         while not self._held and not self.at_end:
-            self._held = await self._read(1)
+            self._held = await asyncio.to_thread(self._rollout.read, 1)
         return bool(self._held)
 
     async def ahead(self) -> Batch | None:
-        """Give what the next line says, with or without its newline; None: nothing.
+        """Return what the next line says, with or without its newline; None: nothing.
 
         That is what may have been taken ahead of the checkpoint.
         """
-        if await self.more():
-            line: Line | None = self._held[0]
-        else:
-            line = None if self._reader is None else self._reader.partial_line
-        return None if line is None else await self._ahead(line)
+        line = self._held[0] if await self.more() else self._rollout.partial_line
+        return None if line is None else await self._rollout.preview(line)
 
-    async def _read(self, most: int) -> list[Line]:
-        assert self._reader is not None, "look() comes first"
-        return await asyncio.to_thread(self._reader.read, self._limits.batch_bytes, most)
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        self._rollout.close()

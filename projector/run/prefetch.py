@@ -3,7 +3,7 @@
 A backfill takes as long as the longer half of its work, not as both.
 
 1. The other process (`reading.py`) knows no database: this one is the only writer. What it gives
-   are batches as a `Tail` makes them, in order, from a rollout's first byte.
+   are batches as a `Tailer` returns them, in order, from a rollout's first byte.
 2. It is told of the rollouts that come next, and is a batch or two ahead: while one is committed
    the next is on its way here and the one behind it is being made. Then it waits. For a database
    that is not there yet it begins by itself, with the oldest rollout.

@@ -16,14 +16,14 @@ from typing import Final
 from projector.logs import events as log
 from projector.model.changes import Anomaly
 from projector.model.errors import CheckpointMoved, RolloutMissing, RolloutUnreadable
-from projector.model.ids import RolloutFile, RolloutId
+from projector.model.ids import Checkpoint, RolloutFile, RolloutId
 from projector.model.settings import Settings
 from projector.run.batches import Limits, limits_of
 from projector.run.file_catalog import FileCatalog, note_second_files
 from projector.run.names import NameReader
+from projector.run.open_rollout import OpenRollout
 from projector.run.progress import Progress
 from projector.run.scheduler import Scheduler
-from projector.run.tailer import Tailer
 from projector.store.protocol import Batch, Store
 
 #: How often a rollout is begun again that a daemon moves on meanwhile.
@@ -132,8 +132,7 @@ class _Anew:
             if found is None:
                 return  # it has gone meanwhile: its rows stay
             try:
-                with closing(Tailer(self._store, self._limits, found)) as tail:
-                    await self._make(tail, found)
+                await self._make(found)
             except CheckpointMoved as error:
                 moved = error
             except RolloutMissing:
@@ -146,16 +145,20 @@ class _Anew:
                 return
         self.faults.append(f"{file.path}: does not stand still: {moved}")
 
-    async def _make(self, tail: Tailer, file: RolloutFile) -> None:
+    async def _make(self, file: RolloutFile) -> None:
         rollout_id: RolloutId = file.name.rollout_id
         start = await self._store.checkpoint(rollout_id)
         if start is None:
             raise CheckpointMoved(f"rollout {rollout_id}: its rows have gone meanwhile")
-        await tail.restart(file, start)
+        with closing(await OpenRollout.at_start(self._store, self._limits, file, start)) as rollout:
+            await self._replace(rollout, start)
+        log.event("rollout.rebuilt", rollout=rollout_id, path=file.path)
+
+    async def _replace(self, rollout: OpenRollout, start: Checkpoint) -> None:
         made: list[Batch] = []
 
         async def batches() -> AsyncIterator[Batch]:
-            async for batch in tail.reproject(None):
+            async for batch in rollout.batches_from_start(None):
                 if batch is None:
                     continue
                 noted = sum(1 for change in batch.changes if isinstance(change, Anomaly))
@@ -164,12 +167,10 @@ class _Anew:
                 yield batch
 
         await self._store.replace(start, batches())
-        tail.acknowledge(made[-1])
-        ahead = await tail.unfinished()
+        rollout.acknowledge(made[-1])
+        ahead = await rollout.unfinished()
         if ahead is not None:
             await self._store.commit([ahead])
         self.records += sum(batch.records for batch in made)
-        odd = tail.anomalies()
-        if odd:
-            await self._store.add_anomalies(rollout_id, odd)
-        log.event("rollout.rebuilt", rollout=rollout_id, path=file.path)
+        if rollout.anomalies:
+            await self._store.add_anomalies(rollout.file.name.rollout_id, rollout.anomalies)

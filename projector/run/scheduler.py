@@ -43,14 +43,15 @@ from projector.model.errors import (
     TooManyOpenFiles,
 )
 from projector.model.file_index import FileIndex, WorkQueue, id_of
-from projector.model.ids import FileState, Offset, RolloutFile, RolloutId
+from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId
 from projector.model.telemetry import Durations
 from projector.read.resume import Restart
 from projector.read.whole import PrefixCheck
 from projector.run.batches import Limits
 from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
+from projector.run.open_rollout import Reprojection
 from projector.run.prefetch import Prefetcher
-from projector.run.tailer import Tailer
+from projector.run.tailer import Progress, Tailer
 from projector.store.protocol import Batch, Store
 from projector.store.rollout_status import RolloutStatuses
 
@@ -89,14 +90,6 @@ class _Turn:
 
     tail: Tailer
     batch: Batch
-
-
-@dataclass(frozen=True, slots=True)
-class _Glance:
-    """What a first look at a rollout gave."""
-
-    found: Batch | Restart | Exception | None
-    bytes_read: int
 
 
 class _Leaving(Exception):
@@ -148,7 +141,6 @@ class Scheduler:
         self._held: dict[RolloutId, int] = {}
         """Memory that the tails take, about; `_hot_bytes` is that of all."""
         self._hot_bytes = 0
-        self._fresh: set[RolloutId] = set()
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
         self._stored = FileIndex()
         """What the store has, as it lay then: what is not among `_seen`."""
@@ -293,7 +285,6 @@ class Scheduler:
         self.close()
         for known in (self._line, self._reading, self._seen, self._stored, self._lost):
             known.clear()
-        self._fresh.clear()
         self.unverified.clear()
         self._other_bytes.clear()
         self.set_aside.clear()
@@ -381,22 +372,22 @@ class Scheduler:
     async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> None:
         """Add what the chosen rollouts give to `turns`, up to a batch's bytes."""
         size = 0
-        glances = await self._glance(chosen)
+        polled = await self._poll(chosen)
         # Those first: what was read of them must be in this commit.
-        for rollout_id in sorted(chosen, key=lambda one: one not in glances):
-            glance, before = glances.pop(rollout_id, None), self.counters.bytes_read
-            turn = await self._turn(rollout_id, self._reading[rollout_id], glance)
+        for rollout_id in sorted(chosen, key=lambda one: one not in polled):
+            made, before = 0, self.counters.bytes_read
+            polled.discard(rollout_id)
+            turn = await self._turn(rollout_id, self._reading[rollout_id])
             self._on_step()
             if self._starved:
                 return
-            made = 0
             if turn is not None:
                 turns.append(turn)
                 made = turn.batch.end.offset - turn.tail.offset
             size += max(made, self.counters.bytes_read - before)
-            if glances:
+            if polled:
                 continue
-            if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_read_ahead):
+            if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_prefetched):
                 return
 
     async def leave(self) -> None:
@@ -494,7 +485,7 @@ class Scheduler:
             packed += file.name.compressed
             self._reading[rollout_id] = file
             self._resting.pop(rollout_id, None)
-            self._fresh.add(rollout_id)
+            self._has_changed(rollout_id, file)
             fresh.append(rollout_id)
         if self._ahead is None:  # else they come in the order in which they were foretold
             for rollout_id in reversed(fresh):
@@ -521,7 +512,13 @@ class Scheduler:
                 self._line[rollout_id] = file
             else:
                 self._reading[rollout_id] = file
-                self._fresh.add(rollout_id)
+                self._has_changed(rollout_id, file)
+
+    def _has_changed(self, rollout_id: RolloutId, file: RolloutFile) -> None:
+        """Have a rollout's tailer, if there is one, look at the file before it reads on."""
+        tail = self._hot.get(rollout_id)
+        if tail is not None:
+            tail.changed(file)
 
     async def _note_attempt(self, tail: Tailer) -> None:
         """Have the store know that a long line is being read, as long as it is."""
@@ -551,32 +548,31 @@ class Scheduler:
             self._line.setdefault(rollout_id, file)
         self._throw_away(*list(self._reading))
 
-    async def _glance(self, chosen: Sequence[RolloutId]) -> dict[RolloutId, _Glance]:
-        """Look at the rollouts whose tails are at hand, all in one thread; give what that gave."""
-        tails = []
+    async def _poll(self, chosen: Sequence[RolloutId]) -> set[RolloutId]:
+        """Look at the rollouts whose files are open, all in one thread; return which were."""
+        tails: list[Tailer] = []
         for one in chosen:
-            tail, file = self._hot.get(one), self._reading[one]
+            tail = self._hot.get(one)
             if tail is not None:
                 self._hot.move_to_end(one)
-                if one in self._fresh and tail.is_open_at(file):
-                    tails.append((tail, file))
+                if tail.can_poll:
+                    tails.append(tail)
         if not tails:
-            return {}
-        glances = await asyncio.to_thread(_glance, tails, self._limits.batch_bytes)
-        self.counters.bytes_read += sum(one.bytes_read for one in glances.values())
-        return glances
+            return set()
+        before = sum(tail.bytes_read for tail in tails)
+        polled = await asyncio.to_thread(_poll, tails, self._limits.batch_bytes)
+        self.counters.bytes_read += sum(tail.bytes_read for tail in tails) - before
+        return {tail.file.name.rollout_id for tail in tails[:polled]}
 
-    async def _turn(
-        self, rollout_id: RolloutId, file: RolloutFile, glance: _Glance | None
-    ) -> _Turn | None:
-        """Give the next batch of one rollout; None: it is done, or set aside."""
+    async def _turn(self, rollout_id: RolloutId, file: RolloutFile) -> _Turn | None:
+        """Return the next batch of one rollout; None: it is done, or set aside."""
         tail = self._hot.get(rollout_id)
         if tail is None:
             ahead = self._read_ahead(rollout_id, file)
             tail = self._hot[rollout_id] = Tailer(self._store, self._limits, file, ahead)
         before = tail.bytes_read
         try:
-            batch = await self._next_batch(tail, file, glance)
+            batch = await self._next_batch(rollout_id, tail)
         except RolloutUnreadable as reason:
             self._cannot_read(rollout_id, file, reason)
             return None
@@ -592,28 +588,18 @@ class Scheduler:
             self.counters.bytes_read += tail.bytes_read - before
         return None if batch is None else _Turn(tail, batch)
 
-    async def _next_batch(
-        self, tail: Tailer, file: RolloutFile, glance: _Glance | None
-    ) -> Batch | None:
-        """Give what a rollout has next; None: it is done, or in the midst of something long."""
-        rollout_id = file.name.rollout_id
-        found = await self._begin(tail, file, glance)
-        if rollout_id in self._other_bytes and not tail.undecided:
-            found = self._other_bytes[rollout_id]
-        if isinstance(found, Restart):
-            self._begin_replacement(tail, found)
-            return None
-        if not tail.undecided:
-            batch = found or await tail.next()
-            if batch is None and tail.at_end:
-                batch = await tail.unfinished()
-                if batch is None:
-                    await self._done(tail)
-                    return None
-            if batch is not None:
+    async def _next_batch(self, rollout_id: RolloutId, tail: Tailer) -> Batch | None:
+        """Return what a rollout has next; None: it is done, or in the midst of something long."""
+        match await tail.next_batch(self._other_bytes.get(rollout_id)):
+            case Batch() as batch:
                 return batch
-        await self._note_attempt(tail)
-        self._reading.move_to_end(rollout_id)
+            case Reprojection() as reprojection:
+                self._begin_replacement(tail, reprojection)
+            case Progress.UP_TO_DATE:
+                await self._done(tail)
+            case Progress.READING:
+                await self._note_attempt(tail)
+                self._reading.move_to_end(rollout_id)
         return None
 
     def _cannot_read(
@@ -631,25 +617,6 @@ class Scheduler:
             self._line.setdefault(rollout_id, file)
         else:  # it vanished where it was located, too, or nothing more of ours can be closed
             self._aside(rollout_id, file, reason)
-
-    async def _begin(
-        self, tail: Tailer, file: RolloutFile, glance: _Glance | None
-    ) -> Batch | Restart | None:
-        """Look at a rollout that has news, unless that was done; give what is there already."""
-        rollout_id = file.name.rollout_id
-        found: Batch | Restart | Exception | None
-        if glance is None:
-            found = await tail.next_prefetched()
-            if found is not None or rollout_id not in self._fresh:
-                return found
-            found = await tail.look(file)
-        else:
-            found = glance.found
-            if isinstance(found, Exception):
-                raise found
-        if not tail.undecided:
-            self._fresh.discard(rollout_id)
-        return found
 
     def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
         """Let a rollout that the store does not know be read ahead, if that can be."""
@@ -676,22 +643,22 @@ class Scheduler:
             turn.tail.acknowledge(turn.batch)
             if turn.tail.at_end and not turn.tail.torn:
                 await self._done(turn.tail, told=True)
-            elif not turn.tail.is_read_ahead:  # else it keeps its turn: one is read ahead at a time
+            elif not turn.tail.is_prefetched:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
-    def _begin_replacement(self, tail: Tailer, why: Restart) -> None:
+    def _begin_replacement(self, tail: Tailer, reprojection: Reprojection) -> None:
         """Project one rollout anew beside the rounds, one at a time, each in a transaction."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         if self._replacement is not None:  # it stays in line until that one is done
             self._reading.move_to_end(rollout_id)
-            self._fresh.add(rollout_id)
+            tail.changed(self._reading[rollout_id])
             return
         for known in (self._reading, self._hot, self._resting):
             known.pop(rollout_id, None)
         self._other_bytes.pop(rollout_id, None)
         self.unverified.pop(rollout_id, None)
         self._replacing = file
-        self._replacement = asyncio.create_task(self._replace(tail, why))
+        self._replacement = asyncio.create_task(self._replace(tail, reprojection))
 
     async def _heed_replacement(self) -> None:
         """Take what came of a rollout that was projected anew, if it is done.
@@ -722,15 +689,16 @@ class Scheduler:
             case _:
                 raise fault
 
-    async def _replace(self, tail: Tailer, why: Restart) -> None:
-        """Project one rollout anew, in a transaction of its own."""
+    async def _replace(self, tail: Tailer, reprojection: Reprojection) -> None:
+        """Project one rollout again, in a transaction of its own."""
         rollout_id, before = tail.file.name.rollout_id, tail.bytes_read
-        log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why.reason)
+        why = reprojection.why.reason
+        log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why)
         made: list[Batch] = []
 
         async def batches() -> AsyncIterator[Batch]:
             nonlocal before
-            async for batch in tail.reproject(why):
+            async for batch in reprojection.batches():
                 if self._leaving:
                     raise _Leaving
                 if batch is not None:
@@ -745,9 +713,7 @@ class Scheduler:
                     yield batch
 
         try:
-            start = await self._store.checkpoint(rollout_id)
-            assert start is not None, "a rollout never seen is not started over"
-            await self._store.replace(start, batches())
+            await self._store.replace(await self._checkpoint(rollout_id), batches())
             tail.acknowledge(made[-1])
             self.counters.replaced += 1
             await self._end_attempts([tail])
@@ -762,6 +728,12 @@ class Scheduler:
         except BaseException:
             tail.close()
             raise
+
+    async def _checkpoint(self, rollout_id: RolloutId) -> Checkpoint:
+        start = await self._store.checkpoint(rollout_id)
+        if start is None:
+            raise CheckpointMoved(f"rollout {rollout_id}: its rows have gone meanwhile")
+        return start
 
     def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
         anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
@@ -784,7 +756,6 @@ class Scheduler:
         """A rollout was read to its end: note how it lay then; `told`: the store knows."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
-        self._fresh.discard(rollout_id)
         if not told and tail.offset and self._seen.get(rollout_id) != file:
             await self._store.update_locations([file])
         before = self._seen.get(rollout_id) or self._stored.get(rollout_id)
@@ -792,7 +763,7 @@ class Scheduler:
             now = FileState.of(file)
             if now.may_have_other_bytes_than(FileState.of(before)) and not anew:
                 self.unverified[rollout_id] = now
-        odd = tail.anomalies()
+        odd = tail.anomalies
         if odd:
             await self._store.add_anomalies(rollout_id, odd)
             self.counters.anomalies += len(odd)
@@ -856,7 +827,6 @@ class Scheduler:
     def _throw_away(self, *rollout_ids: RolloutId) -> None:
         for rollout_id in rollout_ids:
             self._reading.pop(rollout_id, None)
-            self._fresh.discard(rollout_id)
             self._resting.pop(rollout_id, None)
             self._hot_bytes -= self._held.pop(rollout_id, 0)
             tail = self._hot.pop(rollout_id, None)
@@ -864,19 +834,13 @@ class Scheduler:
                 tail.close()
 
 
-def _glance(tails: Sequence[tuple[Tailer, RolloutFile]], most: int) -> dict[RolloutId, _Glance]:
-    """Look at one tail after the other, until `most` bytes were read."""
-    glances: dict[RolloutId, _Glance] = {}
+def _poll(tails: Sequence[Tailer], most: int) -> int:
+    """Poll one tailer after the other, until `most` bytes were read; return how many were."""
     size = 0
-    for tail, file in tails:
+    for count, tail in enumerate(tails, 1):
         before = tail.bytes_read
-        found: Batch | Restart | Exception | None
-        try:
-            found = tail.poll_blocking(file)
-        except Exception as fault:  # noqa: BLE001 - of this rollout alone: its turn raises it
-            found = fault
-        glances[file.name.rollout_id] = _Glance(found, tail.bytes_read - before)
+        tail.poll_blocking()
         size += tail.bytes_read - before
         if size >= most:
-            break
-    return glances
+            return count
+    return len(tails)

@@ -8,7 +8,7 @@ is *behind*, and no difference. Then both are read in one snapshot each, sorted,
    rows are compared; where it has projected anew, all is done again.
 2. No snapshot is held while files are read: it would keep the database's log from being reset.
 3. A record without a newline may or may not have been taken ahead of the checkpoint: both are
-   right (`Tail.unfinished`).
+   right (`OpenRollout.unfinished`).
 4. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -199,30 +199,32 @@ class _Comparison:
         return 0
 
     async def _compare(self, scratch: Scratch, rollout_id: RolloutId, file: RolloutFile) -> int:
-        with closing(BoundedTailer(scratch.store, self._limits, file)) as tail:
-            return await self._follow(scratch, rollout_id, tail)
-
-    async def _follow(self, scratch: Scratch, rollout_id: RolloutId, tail: BoundedTailer) -> int:
-        generation: int | None = None
-        for _ in range(_TRIES):
-            stands = self._rows.rollout(rollout_id)
-            if stands is None:
-                self._report.gone += 1
-                return 0
-            if generation is None:
-                await tail.look(tail.file)
-            elif stands.generation != generation or stands.offset < tail.offset:
-                # Projected anew meanwhile: what was made of it here is of other bytes.
-                await scratch.store.mark_missing([rollout_id], purge=True)
-                tail.forget()
-                await tail.look(tail.file)
+        stands = self._rows.rollout(rollout_id)
+        if stands is None:
+            self._report.gone += 1
+            return 0
+        tail = await BoundedTailer.open(scratch.store, self._limits, file)
+        try:
             generation = stands.generation
-            await self._project(scratch, tail, Offset(stands.offset))
-            if tail.offset < stands.offset and (short := await self._grown(tail)) is not None:
-                self._short(stands, tail, short)
-                return tail.offset
-            if tail.offset == stands.offset and await self._held(scratch, tail, stands):
-                return tail.offset
+            for _ in range(_TRIES):
+                if stands.generation != generation or stands.offset < tail.offset:
+                    # Projected anew meanwhile: what was made of it here is of other bytes.
+                    await scratch.store.mark_missing([rollout_id], purge=True)
+                    tail.close()
+                    tail = await BoundedTailer.open(scratch.store, self._limits, tail.file)
+                generation = stands.generation
+                await self._project(scratch, tail, Offset(stands.offset))
+                if tail.offset < stands.offset and (short := await self._grown(tail)) is not None:
+                    self._short(stands, tail, short)
+                    return tail.offset
+                if tail.offset == stands.offset and await self._held(scratch, tail, stands):
+                    return tail.offset
+                stands = self._rows.rollout(rollout_id)
+                if stands is None:
+                    self._report.gone += 1
+                    return 0
+        finally:
+            tail.close()
         self._report.unreadable.append(f"rollout {rollout_id}: it does not stand still")
         return tail.offset
 
@@ -235,7 +237,7 @@ class _Comparison:
         """Look again at a file that was shorter than the checkpoint; None: it has grown."""
         if await tail.more():
             return "other bytes than were projected: no line ends there"
-        decision = await tail.look(tail.file)
+        decision = await tail.look()
         if isinstance(decision, Restart):
             return decision.reason
         return None if not tail.at_end else "shorter than what was projected of it"

@@ -28,12 +28,12 @@ Scheduler.round = hang
 #: Each piece of a rollout takes its time.
 SLOW = """
 import asyncio
-from projector.run.tailer import Tailer
-batch = Tailer._batch
+from projector.run.open_rollout import OpenRollout
+batch = OpenRollout._batch
 async def slow(self, *arguments):
     await asyncio.sleep(0.2)
     return await batch(self, *arguments)
-Tailer._batch = slow
+OpenRollout._batch = slow
 """
 
 
