@@ -57,9 +57,7 @@ async def backfill(
     rounds.remember(standings)
     rounds.read_last(dict.fromkeys(await store.attempts(count=False), 0))
     if selection:
-        rounds.unverified = {
-            one: state for one, state in rounds.unverified.items() if one in look.files
-        }
+        rounds.checks.only(look.files)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     fresh = rounds.news_of(look.files.oldest_first())
     progress.skip(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
@@ -88,7 +86,7 @@ async def backfill(
     await prune(store, settings)
     totals = await store.totals()
     faults = [str(fault) for fault in look.faults]
-    faults += [str(reason) for reason in rounds.set_aside.values()]
+    faults += [str(reason) for reason in rounds.quarantined.values()]
     summary = Summary(
         rollouts=len(look.files),
         records=rounds.counters.records,
@@ -98,7 +96,7 @@ async def backfill(
         bytes_read=rounds.counters.bytes_read,
         seconds=time.monotonic() - began,
         faults=tuple(faults),
-        unreadable=len(rounds.set_aside) + sum(fault.kind != "missing" for fault in look.faults),
+        unreadable=len(rounds.quarantined) + sum(fault.kind != "missing" for fault in look.faults),
     )
     log.event(
         "backfill.finished",

@@ -304,7 +304,7 @@ class Daemon:
 
     async def _check_some(self) -> None:
         """Compare some bytes that may be others than were read, if it is time to."""
-        if self._rounds.unverified and time.monotonic() - self._checked >= CHECK_EVERY_S:
+        if self._rounds.checks and time.monotonic() - self._checked >= CHECK_EVERY_S:
             await self._rounds.check(CHECK_BYTES)
             self._checked = time.monotonic()
 
@@ -319,7 +319,7 @@ class Daemon:
     def _patience_s(self) -> float:
         interval = systemd.watchdog_interval_s()
         rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten))
-        if self._rounds.unverified:
+        if self._rounds.checks:
             rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
         return rest if interval is None else min(rest, interval)
 
@@ -481,7 +481,7 @@ class Daemon:
             bytes_read=rounds.counters.bytes_read,
             records=rounds.counters.records,
             batches=rounds.counters.batches,
-            set_aside=len(rounds.set_aside),
+            set_aside=len(rounds.quarantined),
             boot_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
             files=len(rounds.seen) + rounds.waiting_unseen,
             waiting=rounds.waiting,
@@ -530,7 +530,7 @@ class Daemon:
             if self._fault_since is None
             else time.monotonic() - self._fault_since,
             quiet_s=self._pulse.quiet_s,
-            set_aside=len(rounds.set_aside),
+            set_aside=len(rounds.quarantined),
             behind_bytes=rounds.behind_bytes,
             behind_since_ms=self._behind_since_ms,
             commit_counts=tuple(counters.commits.counts),

@@ -98,7 +98,7 @@ async def rebuild(
     while await store.backfill_search():
         pass
     faults = [str(fault) for fault in look.faults] if chosen is None else []
-    faults += [*one.faults, *(str(reason) for reason in rounds.set_aside.values())]
+    faults += [*one.faults, *(str(reason) for reason in rounds.quarantined.values())]
     return Rebuilt(
         rollouts=one.made + len(rounds.seen),
         records=one.records + rounds.counters.records,

@@ -28,8 +28,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import dropwhile, islice
 from traceback import format_tb
 
@@ -45,29 +45,22 @@ from projector.model.errors import (
 from projector.model.file_index import FileIndex, WorkQueue, id_of
 from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId
 from projector.model.telemetry import Durations
-from projector.read.resume import Restart
-from projector.read.whole import PrefixCheck
 from projector.run.batches import Limits
 from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
 from projector.run.open_rollout import Reprojection
 from projector.run.prefetch import Prefetcher
+from projector.run.prefix_checks import PrefixChecks
+from projector.run.risky_reads import RiskyReads
 from projector.run.tailer import Progress, Tailer
+from projector.run.tailer_cache import TailerCache
 from projector.store.protocol import Batch, Store
 from projector.store.rollout_status import RolloutStatuses
 
-#: Rollouts whose tails are kept for their next news, and the memory that they take together.
-HOT_TAILS = 1024
-HOT_BYTES = 32 * 1024 * 1024
 #: Compressed ones among those that are read side by side: each unpacks into a window of its own,
 #: of 128 MiB at most.
 PACKED = 2
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
-#: A torn line of so many bytes is noted in the database before it is whole: reading it may end us.
-RISKY_BYTES = 16 * 1024 * 1024
-#: How long a rollout rests that has ended a process, or did not fit into memory, in seconds: at
-#: first, and at most. It doubles.
-REST_S = (60.0, 86_400.0)
 #: How long a round with nothing to do waits for a rollout that is projected anew, in seconds.
 _PATIENCE_S = 0.05
 
@@ -84,12 +77,51 @@ class Counters:
     commits: Durations = field(default_factory=Durations)
 
 
+class RolloutState(Enum):
+    """Where a rollout stands with the scheduler."""
+
+    QUEUED = "queued"
+    """Its file is new, or not as it was when it was read."""
+    READING = "reading"
+    """It takes turns."""
+    REPROJECTING = "reprojecting"
+    """It is projected again from its first byte, beside the rounds."""
+    MISSING = "missing"
+    """It was not where it was listed: to be located before the next round."""
+    QUARANTINED = "quarantined"
+    """It cannot be read; queued again when its file changes."""
+    UP_TO_DATE = "up to date"
+    """Read to its end."""
+    STORED = "stored"
+    """Known to the store, and not looked at since the start."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """What one rollout gave in this round."""
 
     tail: Tailer
     batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A rollout that was not read when it was tried last, and has not been read since."""
+
+    file: RolloutFile
+    """As it was listed then."""
+    reason: RolloutUnreadable | None
+    """Why it is quarantined; None: it was only missing."""
+
+
+@dataclass(slots=True)
+class _Reprojecting:
+    """A rollout that is projected again beside the rounds."""
+
+    file: RolloutFile
+    task: asyncio.Task[None]
+    is_given_up: bool = False
+    """We leave: nothing of it is to be written."""
 
 
 class _Leaving(Exception):
@@ -129,72 +161,82 @@ class Scheduler:
         self._limits = limits
         self._locate = locate
         self._most_open = self._open = share_of(raised_limit())
-        self._starved = False
         self._on_bytes = on_bytes
         self._on_done = on_done
         self._on_step = on_step
         self._ahead = ahead
         self._line = WorkQueue()
-        self._hot: OrderedDict[RolloutId, Tailer] = OrderedDict()
-        self._resting: OrderedDict[RolloutId, Tailer] = OrderedDict()
-        """Tails that wait for news with their files open."""
-        self._held: dict[RolloutId, int] = {}
-        """Memory that the tails take, about; `_hot_bytes` is that of all."""
-        self._hot_bytes = 0
         self._reading: OrderedDict[RolloutId, RolloutFile] = OrderedDict()
-        self._stored = FileIndex()
-        """What the store has, as it lay then: what is not among `_seen`."""
+        """In the order in which they take turns."""
         self._seen = FileIndex()
-        self._lost: dict[RolloutId, RolloutFile] = {}
-        self._cautious = 0
-        self._replacing: RolloutFile | None = None
-        self._replacement: asyncio.Task[None] | None = None
-        """Projects one rollout anew beside the rounds: `_replacing`."""
-        self._leaving = False
-        self.unverified: dict[RolloutId, FileState | None] = {}
-        """Those whose bytes before the checkpoint may be others by now; `check` compares them."""
-        self._attempted: set[RolloutId] = set()
-        """Of which the store knows that a long line is being read."""
-        self._failures: dict[RolloutId, int] = {}
-        """Of those that are read alone, when nothing else is to be done."""
-        self._not_before: dict[RolloutId, float] = {}
-        self._check: PrefixCheck | None = None
-        self._checked: FileState | None = None
-        self._other_bytes: dict[RolloutId, Restart] = {}
-        self.set_aside: dict[RolloutId, RolloutUnreadable] = {}
+        """Read to their end, as they were then."""
+        self._stored = FileIndex()
+        """What the store has, as it was then: what is not among `_seen`."""
+        self._unread: dict[RolloutId, _Unread] = {}
         self._missing: list[RolloutFile] = []
-        """Listed, and not there when they were read: to be located before the next round."""
+        """Those of `_unread` that are to be located before the next round."""
+        self._reprojecting: _Reprojecting | None = None
+        self._tailers = TailerCache()
+        self._risks = RiskyReads(store)
+        self._checks = PrefixChecks(store, self.where, on_step)
+        self._cautious = 0
         self.counters = Counters()
 
     # Who stands in line ---------------------------------------------------------------------
 
     def where(self, rollout_id: RolloutId) -> RolloutFile | None:
-        """Tell where a rollout lay when it was looked at last; None: it is not known."""
-        for known in self.following:
+        """Return a rollout's file as it was when it was looked at last; None: it is not known."""
+        for known in (self._line, self._reading, self._seen, self._stored):
             if rollout_id in known:
                 return known[rollout_id]
-        return None
+        unread = self._unread.get(rollout_id)
+        return None if unread is None else unread.file
 
     @property
     def following(self) -> tuple[Mapping[RolloutId, RolloutFile], ...]:
-        """Every rollout that is known: the first that has it tells how it lay last."""
-        return (self._line, self._reading, self._seen, self._stored, self._lost)
+        """Every rollout that is known: the first that has it tells how it was last."""
+        unread = {rollout_id: unread.file for rollout_id, unread in self._unread.items()}
+        return (self._line, self._reading, self._seen, self._stored, unread)
+
+    def state_of(self, rollout_id: RolloutId) -> RolloutState | None:
+        """Return where a rollout stands; None: it is not known."""
+        unread = self._unread.get(rollout_id)
+        held: tuple[tuple[RolloutState, bool], ...] = (
+            (RolloutState.REPROJECTING, self._is_reprojecting(rollout_id)),
+            (RolloutState.READING, rollout_id in self._reading),
+            (RolloutState.QUEUED, rollout_id in self._line),
+            (RolloutState.MISSING, unread is not None and unread.file in self._missing),
+            (RolloutState.QUARANTINED, unread is not None and unread.reason is not None),
+            (RolloutState.UP_TO_DATE, rollout_id in self._seen),
+            (RolloutState.STORED, rollout_id in self._stored),
+        )
+        return next((state for state, is_so in held if is_so), None)
+
+    @property
+    def quarantined(self) -> Mapping[RolloutId, RolloutUnreadable]:
+        """Why rollouts cannot be read; those of them that are queued again included."""
+        return {
+            rollout_id: unread.reason
+            for rollout_id, unread in self._unread.items()
+            if unread.reason is not None
+        }
+
+    @property
+    def checks(self) -> PrefixChecks:
+        """Rollouts whose bytes before the checkpoint may be others by now; `check` compares."""
+        return self._checks
 
     def remember(self, standings: RolloutStatuses) -> None:
         """Know what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
-        self.unverified = dict.fromkeys(standings.unverified)
+        self._checks.remember(standings.unverified)
 
     def read_last(self, failures: Mapping[RolloutId, int]) -> None:
         """Read these rollouts alone, after all others: reading them has ended a process.
 
         `failures`: how often. The more often, the longer it rests first; at 0 it does not.
         """
-        for rollout_id, times in failures.items():
-            self._failures[rollout_id] = times
-            if times:
-                rest = min(REST_S[0] * 2 ** (times - 1), REST_S[1])
-                self._not_before[rollout_id] = time.monotonic() + rest
+        self._risks.read_last(failures)
 
     @property
     def seen(self) -> FileIndex:
@@ -204,8 +246,8 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Rollouts in line."""
-        replacing = self._replacement is not None
-        return len(self._line) + len(self._reading) + len(self._missing) + replacing
+        reprojecting = self._reprojecting is not None
+        return len(self._line) + len(self._reading) + len(self._missing) + reprojecting
 
     def is_waiting(self, rollout_id: RolloutId) -> bool:
         """True if a rollout is in line."""
@@ -224,11 +266,13 @@ class Scheduler:
     def behind_bytes(self) -> int:
         """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
         behind = self._line.bytes_beyond(self._seen)
-        if self._replacing is not None:
-            behind += self._replacing.size
+        if self._reprojecting is not None:
+            behind += self._reprojecting.file.size
         for rollout_id, file in self._reading.items():
             behind += max(0, file.size - self._done_of(rollout_id))
-        for rollout_id in self._hot.keys() & self._line.keys():
+        for rollout_id in self._tailers:
+            if rollout_id not in self._line:
+                continue
             size = self._line[rollout_id].size
             seen = self._seen.get(rollout_id)
             behind -= max(0, size - (seen.size if seen is not None else 0))
@@ -236,7 +280,7 @@ class Scheduler:
         return behind
 
     def _done_of(self, rollout_id: RolloutId) -> int:
-        tail, seen = self._hot.get(rollout_id), self._seen.get(rollout_id)
+        tail, seen = self._tailers.get(rollout_id), self._seen.get(rollout_id)
         return tail.offset if tail is not None else seen.size if seen is not None else 0
 
     def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
@@ -274,27 +318,22 @@ class Scheduler:
         self._reading.pop(rollout_id, None)
         self._seen.pop(rollout_id, None)
         self._stored.pop(rollout_id, None)
-        self._lost.pop(rollout_id, None)
-        self.set_aside.pop(rollout_id, None)
-        self.unverified.pop(rollout_id, None)
-        self._other_bytes.pop(rollout_id, None)
+        self._unread.pop(rollout_id, None)
+        self._checks.forget(rollout_id)
         self._throw_away(rollout_id)
 
     def forget_all(self) -> None:
         """Know nothing: the store is another one."""
         self.close()
-        for known in (self._line, self._reading, self._seen, self._stored, self._lost):
+        for known in (self._line, self._reading, self._seen, self._stored, self._unread):
             known.clear()
-        self.unverified.clear()
-        self._other_bytes.clear()
-        self.set_aside.clear()
+        self._checks.clear()
         self._missing.clear()
 
     def limit(self, limits: Limits) -> None:
         """Read rollouts by these limits from now on."""
         self._limits = limits
-        for tail in self._hot.values():
-            tail.limit(limits)
+        self._tailers.limit(limits)
 
     # A round --------------------------------------------------------------------------------
 
@@ -310,15 +349,15 @@ class Scheduler:
         nowhere = await self._locate_missing()
         turns: list[_Turn] = []
         try:
-            await self._heed_replacement()
+            starved = await self._heed_reprojection()
             chosen = self._next()
-            if not chosen and self._replacement is not None:
-                await asyncio.wait([self._replacement], timeout=_PATIENCE_S)
+            if not chosen and self._reprojecting is not None:
+                await asyncio.wait([self._reprojecting.task], timeout=_PATIENCE_S)
                 return nowhere
-            await self._take_turns(chosen, turns)
+            starved |= await self._take_turns(chosen, turns)
             if turns:
                 await self._commit(turns)
-            self._fit_open_files()
+            self._fit_open_files(starved=starved)
         except CheckpointMoved as moved:
             log.event("store.checkpoint_moved", why=moved.message)
             self._cautious = CAUTIOUS_ROUNDS
@@ -336,10 +375,9 @@ class Scheduler:
             raise
         return nowhere
 
-    def _fit_open_files(self) -> None:
+    def _fit_open_files(self, *, starved: bool) -> None:
         """Begin again with fewer open files where one could not be opened; else allow one more."""
-        if self._starved:
-            self._starved = False
+        if starved:
             self._read_again()
             self.close_files()
         else:
@@ -350,11 +388,8 @@ class Scheduler:
 
         For whoever could not open a file, within rounds or beside them. False: none was open.
         """
-        closed = bool(self._resting)
         self._open = self._open.halved()
-        while self._resting:
-            self._resting.popitem()[1].park(is_open=False)
-        return closed
+        return self._tailers.close_files()
 
     async def _locate_missing(self) -> tuple[RolloutFile, ...]:
         """Put those in line again that lie elsewhere now; return the others."""
@@ -369,8 +404,11 @@ class Scheduler:
                 self.news([elsewhere], urgent=True)
         return tuple(nowhere)
 
-    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> None:
-        """Add what the chosen rollouts give to `turns`, up to a batch's bytes."""
+    async def _take_turns(self, chosen: Sequence[RolloutId], turns: list[_Turn]) -> bool:
+        """Add what the chosen rollouts give to `turns`, up to a batch's bytes.
+
+        Returns True if a file could not be opened for want of descriptors.
+        """
         size = 0
         polled = await self._poll(chosen)
         # Those first: what was read of them must be in this commit.
@@ -379,8 +417,8 @@ class Scheduler:
             polled.discard(rollout_id)
             turn = await self._turn(rollout_id, self._reading[rollout_id])
             self._on_step()
-            if self._starved:
-                return
+            if isinstance(turn, TooManyOpenFiles):
+                return True
             if turn is not None:
                 turns.append(turn)
                 made = turn.batch.end.offset - turn.tail.offset
@@ -388,81 +426,41 @@ class Scheduler:
             if polled:
                 continue
             if size >= self._limits.batch_bytes or (turn is not None and turn.tail.is_prefetched):
-                return
+                return False
+        return False
 
     async def leave(self) -> None:
         """Give up what is projected anew, if anything is: nothing of it is written."""
-        self._leaving = True
-        if self._replacement is not None:
-            await asyncio.wait([self._replacement])
-            self._replacement.exception()
-            self._replacement = self._replacing = None
-        self._leaving = False
-        if self._attempted:
-            with suppress(ProjectorError):
-                await self._store.attempted([*self._attempted])
-        self._attempted.clear()
+        job = self._reprojecting
+        if job is not None:
+            job.is_given_up = True
+            await asyncio.wait([job.task])
+            job.task.exception()
+            self._reprojecting = None
+        await self._risks.leave()
 
     def close(self) -> None:
-        """Let go of all files."""
-        self._end_check()
-        self._throw_away(*list(self._hot))
+        """Close all files."""
+        self._checks.end()
+        self._throw_away(*list(self._tailers))
 
     async def check(self, max_bytes: int) -> bool:
         """Compare some bytes of a rollout that may hold others than were read.
 
-        If it does, it stands in line to be projected anew. False: there is nothing to compare.
+        If it does, it is queued to be projected again. False: there is nothing to compare.
 
         Raises:
             StoreUnavailable: call again later.
         """
-        if self._check is None and not await self._begin_check():
-            return False
-        check = self._check
-        assert check is not None, "it was begun"
-        rollout_id, before = check.file.name.rollout_id, check.bytes_read
+        before = self._checks.bytes_read
         try:
-            same = await asyncio.to_thread(check.step, max_bytes)
-        except RolloutUnreadable:
-            self._end_check()  # it is known to the store, and comes again
-            return True
+            replaced = await self._checks.step(max_bytes)
         finally:
-            self.counters.bytes_read += check.bytes_read - before
-            self._on_step()
-        if same is None and rollout_id in self.unverified:
-            return True
-        if same:
-            await self._store.verified(check.file)
-        elif rollout_id in self.unverified:
-            why = f"other bytes before byte {check.checkpoint.offset}"
-            self._other_bytes[rollout_id] = Restart(why)
-            self._line.setdefault(rollout_id, self._reading.get(rollout_id, check.file))
-        self._end_check()
-        return True
-
-    async def _begin_check(self) -> bool:
-        """Open the next rollout that is to be compared; False: there is none."""
-        for rollout_id in list(self.unverified):
-            file, checkpoint = self.where(rollout_id), await self._store.checkpoint(rollout_id)
-            if file is None or checkpoint is None or rollout_id in self._other_bytes:
-                self.unverified.pop(rollout_id, None)
-                continue
-            self._checked = self.unverified.get(rollout_id)
-            try:
-                self._check = await asyncio.to_thread(PrefixCheck, file, checkpoint)
-            except RolloutUnreadable:
-                self.unverified.pop(rollout_id, None)
-                continue
-            return True
-        return False
-
-    def _end_check(self) -> None:
-        if self._check is not None:
-            rollout_id = self._check.file.name.rollout_id
-            if self.unverified.get(rollout_id) is self._checked:  # else it changed meanwhile
-                self.unverified.pop(rollout_id, None)
-            self._check.close()
-            self._check = None
+            self.counters.bytes_read += self._checks.bytes_read - before
+        for file in replaced or ():
+            rollout_id = file.name.rollout_id
+            self._line.setdefault(rollout_id, self._reading.get(rollout_id, file))
+        return replaced is not None
 
     def _next(self) -> list[RolloutId]:
         """Choose whose turn it is: those in the midst of being read, filled up from the line."""
@@ -473,19 +471,14 @@ class Scheduler:
         most = self._open.side_by_side
         while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
-            is_replaced = self._replacing is not None and (
-                self._replacing.name.rollout_id == rollout_id
-            )
-            if is_replaced or (file.name.compressed and packed == PACKED):
+            if self._is_reprojecting(rollout_id) or (file.name.compressed and packed == PACKED):
                 passed_over.append((rollout_id, file))
                 continue
-            if rollout_id in self._failures:
+            if self._risks.failures_of(rollout_id) is not None:
                 last.append((rollout_id, file))
                 continue
             packed += file.name.compressed
-            self._reading[rollout_id] = file
-            self._resting.pop(rollout_id, None)
-            self._has_changed(rollout_id, file)
+            self._begin_reading(rollout_id, file)
             fresh.append(rollout_id)
         if self._ahead is None:  # else they come in the order in which they were foretold
             for rollout_id in reversed(fresh):
@@ -501,45 +494,29 @@ class Scheduler:
     def _choose_last(self, last: list[tuple[RolloutId, RolloutFile]]) -> None:
         """Read one of those that are read last, if nothing else is to be done; the others wait."""
         for rollout_id, file in last:
-            if time.monotonic() < self._not_before.get(rollout_id, 0.0):
-                self._aside(rollout_id, file, RolloutUnreadable(
-                    f"{file.path}: reading it has ended the process {self._failures[rollout_id]}"
+            failures = self._risks.failures_of(rollout_id)
+            if failures is not None and failures.is_resting:
+                self._quarantine(rollout_id, file, RolloutUnreadable(
+                    f"{file.path}: reading it has ended the process {failures.times}"
                     " times, for want of memory as a rule",
                     hint="It is tried again later, alone. Give the service more memory, or lower"
                     " read.max_line_bytes",
                 ))  # fmt: skip
-            elif self._reading or self._line or self._replacement is not None:
+            elif self._reading or self._line or self._reprojecting is not None:
                 self._line[rollout_id] = file
             else:
-                self._reading[rollout_id] = file
-                self._has_changed(rollout_id, file)
+                self._begin_reading(rollout_id, file)
 
-    def _has_changed(self, rollout_id: RolloutId, file: RolloutFile) -> None:
-        """Have a rollout's tailer, if there is one, look at the file before it reads on."""
-        tail = self._hot.get(rollout_id)
+    def _begin_reading(self, rollout_id: RolloutId, file: RolloutFile) -> None:
+        """Let a rollout take turns; its tailer, if there is one, looks at the file first."""
+        self._reading[rollout_id] = file
+        tail = self._tailers.unpark(rollout_id)
         if tail is not None:
             tail.changed(file)
 
-    async def _note_attempt(self, tail: Tailer) -> None:
-        """Have the store know that a long line is being read, as long as it is."""
-        rollout_id = tail.file.name.rollout_id
-        if tail.torn >= RISKY_BYTES and rollout_id not in self._attempted:
-            self._attempted.add(rollout_id)
-            await self._store.attempt(rollout_id)
-
-    async def _end_attempts(self, tails: Iterable[Tailer]) -> None:
-        ended = [
-            tail.file.name.rollout_id
-            for tail in tails
-            if tail.torn < RISKY_BYTES
-            and tail.file.name.rollout_id in self._attempted | self._failures.keys()
-        ]
-        if ended:
-            await self._store.attempted(ended)
-            self._attempted.difference_update(ended)
-            for rollout_id in ended:
-                self._failures.pop(rollout_id, None)
-                self._not_before.pop(rollout_id, None)
+    def _is_reprojecting(self, rollout_id: RolloutId) -> bool:
+        job = self._reprojecting
+        return job is not None and job.file.name.rollout_id == rollout_id
 
     def _read_again(self) -> None:
         """What was written is in doubt: all that were being read begin at their checkpoints."""
@@ -552,11 +529,9 @@ class Scheduler:
         """Look at the rollouts whose files are open, all in one thread; return which were."""
         tails: list[Tailer] = []
         for one in chosen:
-            tail = self._hot.get(one)
-            if tail is not None:
-                self._hot.move_to_end(one)
-                if tail.can_poll:
-                    tails.append(tail)
+            tail = self._tailers.touch(one)
+            if tail is not None and tail.can_poll:
+                tails.append(tail)
         if not tails:
             return set()
         before = sum(tail.bytes_read for tail in tails)
@@ -564,25 +539,28 @@ class Scheduler:
         self.counters.bytes_read += sum(tail.bytes_read for tail in tails) - before
         return {tail.file.name.rollout_id for tail in tails[:polled]}
 
-    async def _turn(self, rollout_id: RolloutId, file: RolloutFile) -> _Turn | None:
-        """Return the next batch of one rollout; None: it is done, or set aside."""
-        tail = self._hot.get(rollout_id)
+    async def _turn(
+        self, rollout_id: RolloutId, file: RolloutFile
+    ) -> _Turn | TooManyOpenFiles | None:
+        """Return the next batch of one rollout; None: there is none now, or it cannot be read.
+
+        `TooManyOpenFiles`: it is queued again, and other files can be closed for it.
+        """
+        tail = self._tailers.get(rollout_id)
         if tail is None:
-            ahead = self._read_ahead(rollout_id, file)
-            tail = self._hot[rollout_id] = Tailer(self._store, self._limits, file, ahead)
+            tail = Tailer(self._store, self._limits, file, self._prefetched(rollout_id, file))
+            self._tailers.add(rollout_id, tail)
         before = tail.bytes_read
         try:
             batch = await self._next_batch(rollout_id, tail)
         except RolloutUnreadable as reason:
-            self._cannot_read(rollout_id, file, reason)
-            return None
+            return self._cannot_read(rollout_id, file, reason)
         except ProjectorError:
             raise
         except Exception as fault:  # noqa: BLE001 - rule 4: whatever it is
             if is_too_many(fault):  # a module could not be imported
-                self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
-            else:
-                self._fail(rollout_id, fault)
+                return self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
+            self._fail(rollout_id, fault)
             return None
         finally:
             self.counters.bytes_read += tail.bytes_read - before
@@ -590,39 +568,45 @@ class Scheduler:
 
     async def _next_batch(self, rollout_id: RolloutId, tail: Tailer) -> Batch | None:
         """Return what a rollout has next; None: it is done, or in the midst of something long."""
-        match await tail.next_batch(self._other_bytes.get(rollout_id)):
+        match await tail.next_batch(self._checks.restart_of(rollout_id)):
             case Batch() as batch:
                 return batch
             case Reprojection() as reprojection:
-                self._begin_replacement(tail, reprojection)
+                self._begin_reprojection(tail, reprojection)
             case Progress.UP_TO_DATE:
                 await self._done(tail)
             case Progress.READING:
-                await self._note_attempt(tail)
+                await self._risks.note(tail)
                 self._reading.move_to_end(rollout_id)
         return None
 
     def _cannot_read(
         self, rollout_id: RolloutId, file: RolloutFile, reason: RolloutUnreadable
-    ) -> None:
-        """Have a rollout located, or tried again with fewer files open; else set it aside."""
-        if isinstance(reason, RolloutMissing) and self._lost.get(rollout_id) != file:
-            self._throw_away(rollout_id)
-            self._lost[rollout_id] = file
-            self._missing.append(file)
-        elif isinstance(reason, TooManyOpenFiles) and (
-            self._resting or self._open != self._open.halved()
-        ):
-            self._starved = True
-            self._line.setdefault(rollout_id, file)
-        else:  # it vanished where it was located, too, or nothing more of ours can be closed
-            self._aside(rollout_id, file, reason)
+    ) -> TooManyOpenFiles | None:
+        """Have a rollout located, or queue it to be tried with fewer open files; else quarantine.
 
-    def _read_ahead(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
-        """Let a rollout that the store does not know be read ahead, if that can be."""
+        Returns `reason` where other files can be closed for it.
+        """
+        unread = self._unread.get(rollout_id)
+        if isinstance(reason, RolloutMissing) and (unread is None or unread.file != file):
+            self._throw_away(rollout_id)
+            self._unread[rollout_id] = _Unread(file, None if unread is None else unread.reason)
+            self._missing.append(file)
+            return None
+        if isinstance(reason, TooManyOpenFiles) and (
+            self._tailers.has_open_files or self._open != self._open.halved()
+        ):
+            self._line.setdefault(rollout_id, file)
+            return reason
+        # It vanished where it was located, too, or nothing more of ours can be closed.
+        self._quarantine(rollout_id, file, reason)
+        return None
+
+    def _prefetched(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
+        """Return the prefetcher, if it reads this rollout: the store does not know it."""
 
         def new(one: RolloutId) -> bool:
-            return not (one in self._stored or one in self._seen or one in self._hot)
+            return not (one in self._stored or one in self._seen or one in self._tailers)
 
         if self._ahead is None or not new(rollout_id):
             return None
@@ -634,8 +618,7 @@ class Scheduler:
         started = time.perf_counter()
         await self._store.commit([turn.batch for turn in turns])
         took = time.perf_counter() - started
-        if self._attempted or self._failures:
-            await self._end_attempts(turn.tail for turn in turns)
+        await self._risks.end(turn.tail for turn in turns)
         self.counters.commits.add(took)
         milliseconds = round(took * 1000)
         for turn in turns:
@@ -646,37 +629,38 @@ class Scheduler:
             elif not turn.tail.is_prefetched:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
 
-    def _begin_replacement(self, tail: Tailer, reprojection: Reprojection) -> None:
-        """Project one rollout anew beside the rounds, one at a time, each in a transaction."""
+    def _begin_reprojection(self, tail: Tailer, reprojection: Reprojection) -> None:
+        """Project one rollout again beside the rounds, one at a time, each in a transaction."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
-        if self._replacement is not None:  # it stays in line until that one is done
+        if self._reprojecting is not None:  # it takes turns until that one is done
             self._reading.move_to_end(rollout_id)
             tail.changed(self._reading[rollout_id])
             return
-        for known in (self._reading, self._hot, self._resting):
-            known.pop(rollout_id, None)
-        self._other_bytes.pop(rollout_id, None)
-        self.unverified.pop(rollout_id, None)
-        self._replacing = file
-        self._replacement = asyncio.create_task(self._replace(tail, reprojection))
+        self._reading.pop(rollout_id, None)
+        self._tailers.take(rollout_id)
+        self._checks.forget(rollout_id)
+        task = asyncio.create_task(self._replace(tail, reprojection))
+        self._reprojecting = _Reprojecting(file, task)
 
-    async def _heed_replacement(self) -> None:
-        """Take what came of a rollout that was projected anew, if it is done.
+    async def _heed_reprojection(self) -> bool:
+        """Take what came of a rollout that was projected again, if it is done.
+
+        Returns True if a file could not be opened for want of descriptors.
 
         Raises:
             StoreUnavailable: the store could not be written.
         """
-        task, file = self._replacement, self._replacing
-        if task is None or file is None or not task.done():
-            return
-        rollout_id = file.name.rollout_id
-        self._replacement = self._replacing = None
-        fault = task.exception()
+        job = self._reprojecting
+        if job is None or not job.task.done():
+            return False
+        file, rollout_id = job.file, job.file.name.rollout_id
+        self._reprojecting = None
+        fault = job.task.exception()
         match fault:
             case None:
                 pass
             case RolloutUnreadable():
-                self._cannot_read(rollout_id, file, fault)
+                return self._cannot_read(rollout_id, file, fault) is not None
             case CheckpointMoved():
                 log.event("store.checkpoint_moved", why=fault.message)
                 self._line.setdefault(rollout_id, file)
@@ -688,6 +672,7 @@ class Scheduler:
                 self._fail(rollout_id, fault)
             case _:
                 raise fault
+        return False
 
     async def _replace(self, tail: Tailer, reprojection: Reprojection) -> None:
         """Project one rollout again, in a transaction of its own."""
@@ -699,13 +684,13 @@ class Scheduler:
         async def batches() -> AsyncIterator[Batch]:
             nonlocal before
             async for batch in reprojection.batches():
-                if self._leaving:
+                if self._reprojecting is not None and self._reprojecting.is_given_up:
                     raise _Leaving
                 if batch is not None:
                     offset = made[-1].end.offset if made else Offset(0)
                     made.append(replace(batch, changes=()))
                     self._count(batch, offset, 0)
-                await self._note_attempt(tail)
+                await self._risks.note(tail)
                 self.counters.bytes_read += tail.bytes_read - before
                 before = tail.bytes_read
                 self._on_step()
@@ -716,14 +701,14 @@ class Scheduler:
             await self._store.replace(await self._checkpoint(rollout_id), batches())
             tail.acknowledge(made[-1])
             self.counters.replaced += 1
-            await self._end_attempts([tail])
+            await self._risks.end([tail])
             if tail.torn:  # it stays in line for its last line
                 self._line.setdefault(rollout_id, tail.file)
                 tail.close()
-            elif rollout_id in self._hot:
+            elif rollout_id in self._tailers:
                 tail.close()
             else:
-                self._hot[rollout_id] = tail
+                self._tailers.add(rollout_id, tail)
                 await self._done(tail, told=True, anew=True)
         except BaseException:
             tail.close()
@@ -762,38 +747,26 @@ class Scheduler:
         if before is not None and tail.offset:
             now = FileState.of(file)
             if now.may_have_other_bytes_than(FileState.of(before)) and not anew:
-                self.unverified[rollout_id] = now
+                self._checks.add(rollout_id, now)
         odd = tail.anomalies
         if odd:
             await self._store.add_anomalies(rollout_id, odd)
             self.counters.anomalies += len(odd)
         self._seen[rollout_id] = file
-        self._lost.pop(rollout_id, None)
-        if self.set_aside.pop(rollout_id, None) is not None:
+        unread = self._unread.pop(rollout_id, None)
+        if unread is not None and unread.reason is not None:
             log.event("rollout.back", rollout=rollout_id, path=file.path)
         self._on_done(file)
-        tail.park(is_open=True)
-        self._resting[rollout_id] = tail
-        while len(self._resting) > self._open.resting:
-            self._resting.popitem(last=False)[1].park(is_open=False)
-        self._hot_bytes += tail.held_bytes - self._held.get(rollout_id, 0)
-        self._held[rollout_id] = tail.held_bytes
-        if len(self._hot) > HOT_TAILS or self._hot_bytes > HOT_BYTES:
-            self._cool_down()
+        self._tailers.park(rollout_id, self._open.resting, self._reading)
 
-    def _cool_down(self) -> None:
-        """Let go of the tails that have waited longest for news, down to what may be kept."""
-        for rollout_id in [one for one in self._hot if one not in self._reading]:
-            if len(self._hot) <= HOT_TAILS and self._hot_bytes <= HOT_BYTES:
-                return
-            self._throw_away(rollout_id)
-
-    def _aside(self, rollout_id: RolloutId, file: RolloutFile, reason: RolloutUnreadable) -> bool:
-        """Let a rollout wait; tell whether the reason is a new one."""
+    def _quarantine(
+        self, rollout_id: RolloutId, file: RolloutFile, reason: RolloutUnreadable
+    ) -> bool:
+        """Let a rollout wait. Returns True if the reason is a new one."""
         self._throw_away(rollout_id)
-        before = self.set_aside.get(rollout_id)
-        self.set_aside[rollout_id] = reason
-        self._lost[rollout_id] = file
+        unread = self._unread.get(rollout_id)
+        before = None if unread is None else unread.reason
+        self._unread[rollout_id] = _Unread(file, reason)
         self._on_done(file)
         fresh = before is None or before.message != reason.message
         if fresh and not isinstance(reason, _Failed):
@@ -804,16 +777,16 @@ class Scheduler:
         """Let a rollout wait that a fault of our own keeps from being projected."""
         file = self._reading[rollout_id]
         if isinstance(fault, MemoryError):
-            self.read_last({rollout_id: self._failures.get(rollout_id, 0) + 1})
+            self._risks.fail(rollout_id)
             why = f"{file.path}: not enough memory to read it"
             hint = "It is tried again later, alone; see read.max_line_bytes"
-            self._aside(rollout_id, file, RolloutUnreadable(why, hint=hint))
+            self._quarantine(rollout_id, file, RolloutUnreadable(why, hint=hint))
             return
         reason = _Failed(
             f"{file.path}: a fault of codex-projector itself ({type(fault).__name__})",
             hint="Report it with the trace in the log; the other rollouts go on",
         )
-        if self._aside(rollout_id, file, reason):
+        if self._quarantine(rollout_id, file, reason):
             # The trace without the fault's own words: they may quote what stands in the rollout.
             trace = "".join(format_tb(fault.__traceback__))
             log.event(
@@ -827,11 +800,7 @@ class Scheduler:
     def _throw_away(self, *rollout_ids: RolloutId) -> None:
         for rollout_id in rollout_ids:
             self._reading.pop(rollout_id, None)
-            self._resting.pop(rollout_id, None)
-            self._hot_bytes -= self._held.pop(rollout_id, 0)
-            tail = self._hot.pop(rollout_id, None)
-            if tail is not None:
-                tail.close()
+        self._tailers.close(*rollout_ids)
 
 
 def _poll(tails: Sequence[Tailer], most: int) -> int:

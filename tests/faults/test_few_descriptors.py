@@ -144,7 +144,7 @@ def test_where_a_file_cannot_be_opened_others_are_closed_and_it_is_tried_again(
         rounds.news(scan(str(home)).files)
         with only(12):
             await to_the_end(rounds)
-        assert not rounds.set_aside
+        assert not rounds.quarantined
         rounds.close()
         await store.close()
 
@@ -164,7 +164,7 @@ def test_where_nothing_can_be_closed_it_is_set_aside(tmp_path: Path) -> None:
         rounds.news(files)
         with only(0):
             await to_the_end(rounds)
-        reasons = [str(reason) for reason in rounds.set_aside.values()]
+        reasons = [str(reason) for reason in rounds.quarantined.values()]
         assert ["Raise the limit: ulimit -n" in reason for reason in reasons] == [True] * 3
         rounds.news(files)
         await to_the_end(rounds)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from projector.discover.scan import scan
 from projector.run import scheduler as rounds_of
+from projector.run import tailer_cache
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import OpenFiles
@@ -187,7 +188,7 @@ def test_in_pieces_the_rows_are_those_of_a_backfill(
     chance = Random(seed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds_of, "share_of", lambda _: OpenFiles(*room))
-        patch.setattr(rounds_of, "HOT_TAILS", room[1])
+        patch.setattr(tailer_cache, "HOT_TAILS", room[1])
         home, database = Path(folder, "home"), Path(folder, "pieces.db")
         writers = [
             Writer(home, at, data, chance)

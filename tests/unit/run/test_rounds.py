@@ -6,6 +6,7 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from projector.model.changes import Lookup, LookupResult
 from projector.model.ids import RolloutFile, RolloutId
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog
-from projector.run.scheduler import Scheduler
+from projector.run.scheduler import RolloutState, Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.benchmarks.rollouts import History, Rollout
 from tests.projecting import backfilled, settings_for
@@ -147,6 +148,64 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
     scene.play(play)
 
 
+def test_the_states_of_a_rollout(tmp_path: Path) -> None:
+    """Each is one of a few, and told by one name."""
+    scene = Scene(tmp_path)
+    rollout = Rollout(seed=1)
+    rollout_id, path = RolloutId(rollout.rollout_id), scene.home / rollout.path
+    states: list[RolloutState | None] = []
+
+    async def play(store: SqliteStore) -> None:
+        rollout.write(scene.home, size=20_000)
+        rounds = await scene.rounds(store)
+
+        async def step(*, until_read: bool = True) -> None:
+            rounds.news(scan(str(scene.home)).files)
+            states.append(rounds.state_of(rollout_id))
+            await rounds.round()
+            while until_read and rounds.waiting:
+                await rounds.round()
+            states.append(rounds.state_of(rollout_id))
+
+        states.append(rounds.state_of(rollout_id))
+        await step()
+        with path.open("ab") as file:
+            file.write(b"\0" * 4_000_000)  # a torn line takes several turns
+        rounds.limit(replace(limits_of(scene.settings), batch_bytes=1_000_000))
+        await step(until_read=False)
+        path.write_bytes(b" " + path.read_bytes())  # other bytes
+        await step(until_read=False)
+        await rounds.leave()
+        rounds.forget(rollout_id)
+        path.rename(path.with_name("gone"))
+        path.mkdir()
+        rounds.news([replace(file, path=str(path)) for file in known])
+        await rounds.round()
+        states.append(rounds.state_of(rollout_id))
+        path.rmdir()
+        rounds.forget(rollout_id)
+        rounds.news(known)
+        await rounds.round()
+        states.append(rounds.state_of(rollout_id))
+        rounds.forget(rollout_id)
+        states.append(rounds.state_of(rollout_id))
+        rounds.close()
+
+    rollout.write(scene.home, size=10_000)
+    known = scan(str(scene.home)).files
+    scene.play(play)
+
+    assert states == [
+        None,
+        RolloutState.QUEUED, RolloutState.UP_TO_DATE,
+        RolloutState.QUEUED, RolloutState.READING,
+        RolloutState.QUEUED, RolloutState.REPROJECTING,
+        RolloutState.QUARANTINED,
+        RolloutState.MISSING,
+        None,
+    ]  # fmt: skip
+
+
 LONG_BYTES = 256 << 20
 
 
@@ -241,7 +300,7 @@ def test_tails_are_kept_as_long_as_they_fit(
     """By what they take, not only by their number; what was let go is read on all the same."""
     scene = Scene(tmp_path)
     grown = [Rollout(seed=number, history=history) for number in range(6)]
-    monkeypatch.setattr("projector.run.scheduler.HOT_BYTES", 40_000)
+    monkeypatch.setattr("projector.run.tailer_cache.HOT_BYTES", 40_000)
 
     async def play(store: SqliteStore) -> None:
         rounds = await scene.rounds(store)
@@ -250,8 +309,8 @@ def test_tails_are_kept_as_long_as_they_fit(
                 rollout.write(scene.home, size=rollout.offset + 5_000)
             await scene.catch_up(rounds)
 
-            assert 0 < len(rounds._hot) < len(grown)
-            assert sum(tail.held_bytes for tail in rounds._hot.values()) <= 40_000
+            assert 0 < len(rounds._tailers) < len(grown)
+            assert rounds._tailers.held_bytes <= 40_000
         rounds.close()
 
     scene.play(play)
