@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final
 
 from projector import __version__
@@ -24,10 +26,11 @@ from projector.discover.hints import ChangeHints
 from projector.discover.watch import Mode, Watch
 from projector.logs import events as log
 from projector.model.errors import StoreReplaced, StoreUnavailable, UsageError
-from projector.model.ids import RolloutFile, RolloutId
+from projector.model.ids import RolloutFile
 from projector.model.settings import Search, Settings
 from projector.model.telemetry import DaemonMetrics, NullTelemetry, Telemetry
 from projector.run import systemd
+from projector.run.backlog import Backlog
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog, Survey, note_second_files
 from projector.run.names import NameReader
@@ -115,6 +118,55 @@ async def follow(
     return not late
 
 
+class Phase(Enum):
+    """How far the daemon is."""
+
+    STARTING = auto()
+    """It does not hear of changes yet."""
+    CATCHING_UP = auto()
+    """What was there when it started, or when the database was replaced, is not projected yet."""
+    FOLLOWING = auto()
+    """All of that is projected; what is new is projected as it comes."""
+
+    @property
+    def is_ready(self) -> bool:
+        """True if it hears of changes."""
+        return self is not Phase.STARTING
+
+
+class Due(Enum):
+    """What the loop does as soon as it can."""
+
+    RELOAD = auto()
+    """Read the settings again."""
+    SCAN = auto()
+    """Look at all homes."""
+    BACKFILL_SEARCH = auto()
+    """Put items that were there before into the full-text index."""
+    REOPEN = auto()
+    """Go over to another database: nothing that is known of the last one holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """Why the database cannot be written, and since when."""
+
+    why: str
+    since: float
+    """By the monotonic clock."""
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LastBeat:
+    """The last heartbeat."""
+
+    at: float = 0.0
+    """By the monotonic clock; 0: there was none."""
+    at_ms: int = 0
+    phase: str = ""
+
+
 class Daemon:
     """One run of the daemon."""
 
@@ -139,7 +191,6 @@ class Daemon:
         self._watch = watch
         self._stop = stop
         self._load = load
-        self._to_reload = False
         self._pulse = pulse or Watchdog()
         self._audience = audience or NullTelemetry()
         self._surveyor = FileCatalog(settings.codex_homes)
@@ -153,36 +204,20 @@ class Daemon:
             version=__version__,
             started_at_ms=_now_ms(),
         )
-        self._anew = False
-        """The database is another one than before: nothing that is known of it holds."""
+        self._phase = Phase.STARTING
+        self._due = {Due.BACKFILL_SEARCH}
         self._inbox: list[ChangeHints] = []
         self._wake = asyncio.Event()
         self._scanning: asyncio.Task[Survey] | None = None
-        self._rescan = False
-        self._caught_up = False
-        self._behind_since_ms: int | None = None
-        self._beaten = 0.0
-        self._beaten_phase = ""
-        self._beaten_at_ms = 0
-        self._ready = False
+        self._beaten = _LastBeat()
         self._scans = 0
         self._checked = 0.0
         self._store_faults = 0
-        self._fault = ""
-        """Why the database cannot be written; empty: it can."""
-        self._fault_since: float | None = None
-        """Since when, by the monotonic clock."""
-        self._fault_since_ms: int | None = None
-        self._current_as_of_ms: int | None = None
-        """The latest moment as of which all that was on disk is known to have been committed."""
+        self._fault: StoreFault | None = None
+        self._backlog = Backlog(_now_ms)
         self._scan_began_ms = 0
-        self._mark: list[RolloutId] = []
-        """Of the rollouts that were in line at `_mark_ms`, those that may still be."""
-        self._mark_ms: int | None = None
         self._indexed: Search | None = None
         """What the store was told to index."""
-        self._filling = True
-        """Items that were there before are not in the full-text index yet."""
         self._missed: frozenset[str] = frozenset()
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
@@ -218,7 +253,8 @@ class Daemon:
             await self._go_public()
             await self._until_ok(self._beat)
             await self._wake.wait()  # the first hints: watching has begun
-            self._ready = True
+            if self._phase is Phase.STARTING:
+                self._phase = Phase.CATCHING_UP
             systemd.ready(self._said())
             self._pulse.enter("running")
             while not self._stop.is_set():
@@ -256,7 +292,8 @@ class Daemon:
         """Say what is to be indexed; what is not yet is filled in while there is no news."""
         search = self._settings.search
         await self._store.configure_search(search.index, search.max_text_bytes)
-        self._indexed, self._filling = search, True
+        self._indexed = search
+        self._due.add(Due.BACKFILL_SEARCH)
 
     async def _begin_anew(self) -> None:
         """Go over to another database: know nothing, and fill it from the rollouts."""
@@ -265,7 +302,10 @@ class Daemon:
         self._rounds.forget_all()
         await self._remember()
         await self._read_names()
-        self._anew, self._rescan, self._filling, self._caught_up = False, True, True, False
+        self._due.discard(Due.REOPEN)
+        self._due |= {Due.SCAN, Due.BACKFILL_SEARCH}
+        if self._phase is Phase.FOLLOWING:
+            self._phase = Phase.CATCHING_UP
         log.event("store.reopened", rollouts=sum(map(len, self._rounds.following)))
 
     # One turn of the loop -------------------------------------------------------------------
@@ -273,7 +313,7 @@ class Daemon:
     async def _work(self) -> None:
         """Hear hints, take a round, give a sign of life; wait where there is nothing to do."""
         self._pulse()
-        if self._to_reload:
+        if Due.RELOAD in self._due:
             self._reload()
         if self._indexed != self._settings.search:
             await self._index()
@@ -285,22 +325,28 @@ class Daemon:
         await self._check_some()
         if self._rounds.waiting:
             if await self._rounds.round():
-                self._rescan = True  # only a scan can vouch that a rollout is gone
+                self._due.add(Due.SCAN)  # only a scan can vouch that a rollout is gone
             self._note_backlog()
-            if time.monotonic() - self._beaten >= BUSY_BEAT_S:
+            if time.monotonic() - self._beaten.at >= BUSY_BEAT_S:
                 await self._beat()
             return
         self._note_backlog()
-        if not self._caught_up and self._scanning is None and not self._rescan:
-            self._caught_up = True
-            log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
-        if self._phase != self._beaten_phase or self._overdue():
+        self._note_caught_up()
+        if self._shown_phase != self._beaten.phase or self._overdue():
             await self._beat()
-        if self._filling and not self._inbox:
+        if Due.BACKFILL_SEARCH in self._due and not self._inbox:
             # A step at a time, and none while there is news.
-            self._filling = await self._store.backfill_search()
+            if not await self._store.backfill_search():
+                self._due.discard(Due.BACKFILL_SEARCH)
             return
         await self._wait()
+
+    def _note_caught_up(self) -> None:
+        """Follow from now on, if all that was there at the start is projected."""
+        is_scanned = self._scanning is None and Due.SCAN not in self._due
+        if self._phase is Phase.CATCHING_UP and is_scanned:
+            self._phase = Phase.FOLLOWING
+            log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
 
     async def _check_some(self) -> None:
         """Compare some bytes that may be others than were read, if it is time to."""
@@ -310,7 +356,7 @@ class Daemon:
 
     async def _wait(self) -> None:
         """Sleep until a hint, the end of a scan, the order to stop, or time for a sign of life."""
-        if self._stop.is_set() or self._inbox or self._to_reload:
+        if self._stop.is_set() or self._inbox or Due.RELOAD in self._due:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self._patience_s())
@@ -318,13 +364,13 @@ class Daemon:
 
     def _patience_s(self) -> float:
         interval = systemd.watchdog_interval_s()
-        rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten))
+        rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten.at))
         if self._rounds.checks:
             rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
         return rest if interval is None else min(rest, interval)
 
     def _overdue(self) -> bool:
-        return time.monotonic() - self._beaten >= self._settings.run.rescan_s
+        return time.monotonic() - self._beaten.at >= self._settings.run.rescan_s
 
     # News -----------------------------------------------------------------------------------
 
@@ -341,12 +387,12 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the settings again, between two rounds."""
-        self._to_reload = True
+        self._due.add(Due.RELOAD)
         self._wake.set()
 
     def _reload(self) -> None:
         """Take the settings as they are now, as far as that goes without a new start."""
-        self._to_reload = False
+        self._due.discard(Due.RELOAD)
         systemd.reloading()
         try:
             found = changed(self._settings, self._settings if self._load is None else self._load())
@@ -367,7 +413,7 @@ class Daemon:
         if hints.names:
             await self._read_names()
         if hints.homes:
-            self._rescan = True
+            self._due.add(Due.SCAN)
         if not hints.files and not hints.folders:
             return
         hinted = self._surveyor.hinted(hints, self._rounds.where)
@@ -381,7 +427,7 @@ class Daemon:
         """Put a rollout in line that is not where it was: moved, compressed, or gone."""
         elsewhere = self._surveyor.rollout(file)
         if elsewhere is None:
-            self._rescan = True  # only a scan can vouch that it is gone
+            self._due.add(Due.SCAN)  # only a scan can vouch that it is gone
         else:
             self._rounds.news([elsewhere], urgent=True)
 
@@ -391,8 +437,8 @@ class Daemon:
 
     async def _heed_scan(self) -> None:
         """Begin a scan that is due, and take what a finished one found."""
-        if self._scanning is None and self._rescan:
-            self._rescan = False
+        if self._scanning is None and Due.SCAN in self._due:
+            self._due.discard(Due.SCAN)
             self._scan_began_ms = _now_ms()
             self._scanning = asyncio.create_task(asyncio.to_thread(self._surveyor.everything))
             self._scanning.add_done_callback(lambda _: self._wake.set())
@@ -416,7 +462,7 @@ class Daemon:
         await note_second_files(self._store, [*fresh, *lasting], look.files)
         self._tell_of_homes(look)
         if look.faults and self._give_descriptors():
-            self._rescan = True
+            self._due.add(Due.SCAN)
         await prune(self._store, self._settings)
         self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
@@ -444,28 +490,20 @@ class Daemon:
     # Signs of life --------------------------------------------------------------------------
 
     @property
-    def _phase(self) -> str:
-        return "following" if self._caught_up else "catching up"
+    def _shown_phase(self) -> str:
+        """The phase as heartbeats tell it: who starts catches up."""
+        return "following" if self._phase is Phase.FOLLOWING else "catching up"
 
     def _note_backlog(self) -> None:
-        by_events = self._watch.mode.watching == "events"
-        if self._rounds.waiting or self._inbox:
-            if self._behind_since_ms is None:
-                # What a scan finds may have come right after the one before.
-                before = None if by_events else self._current_as_of_ms
-                self._behind_since_ms = before or _now_ms()
-            elif self._caught_up:
-                # Those of the mark are done: whatever waits now came after it.
-                while self._mark and not self._rounds.is_waiting(self._mark[-1]):
-                    self._mark.pop()
-                if not self._mark and not self._inbox:
-                    self._behind_since_ms = self._mark_ms or self._behind_since_ms
-                    self._mark, self._mark_ms = self._rounds.in_line(), _now_ms()
-            return
-        self._behind_since_ms = self._mark_ms = None
-        self._mark.clear()
-        if self._caught_up:
-            self._current_as_of_ms = _now_ms() if by_events else self._scan_began_ms
+        by_events, rounds = self._watch.mode.watching == "events", self._rounds
+        self._backlog.note(
+            rounds.in_line,
+            rounds.is_waiting,
+            is_behind=bool(rounds.waiting or self._inbox),
+            has_hints=bool(self._inbox),
+            has_caught_up=self._phase is Phase.FOLLOWING,
+            scan_began_ms=None if by_events else self._scan_began_ms,
+        )
 
     def _heartbeat(self, phase: str) -> Heartbeat:
         rounds, mode = self._rounds, self._watch.mode
@@ -477,7 +515,7 @@ class Daemon:
             watching=mode.watching,
             watching_why=mode.why,
             behind_bytes=rounds.behind_bytes,
-            behind_since_ms=self._behind_since_ms,
+            behind_since_ms=self._backlog.since_ms,
             bytes_read=rounds.counters.bytes_read,
             records=rounds.counters.records,
             batches=rounds.counters.batches,
@@ -485,29 +523,31 @@ class Daemon:
             boot_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
             files=len(rounds.seen) + rounds.waiting_unseen,
             waiting=rounds.waiting,
-            current_as_of_ms=self._current_as_of_ms,
+            current_as_of_ms=self._backlog.current_as_of_ms,
         )
 
     async def _publish(self, heartbeat: Heartbeat) -> None:
         """Put the state where it can be read though the database cannot be written."""
+        fault = self._fault
         await self._store.publish(
-            DaemonState(self._holder, heartbeat, self._fault, self._fault_since_ms)
+            DaemonState(self._holder, heartbeat, fault.why, fault.since_ms)
+            if fault is not None
+            else DaemonState(self._holder, heartbeat, "", None)
         )
 
     async def _beat(self, phase: str | None = None) -> None:
-        said = phase or self._phase
+        said = phase or self._shown_phase
         heartbeat = self._heartbeat(said)
         await self._publish(heartbeat)
         await self._store.write_heartbeat(heartbeat)
-        self._beaten, self._beaten_phase = time.monotonic(), said
-        self._beaten_at_ms = _now_ms()
+        self._beaten = _LastBeat(time.monotonic(), _now_ms(), said)
         systemd.status(self._said(said))
         await self._audience.beat(self._settings)
 
     def _said(self, phase: str | None = None) -> str:
         """Give the line that `systemctl status` shows."""
         rollouts, behind = len(self._rounds.seen), self._rounds.behind_bytes
-        return f"{phase or self._phase} {rollouts} rollouts, {behind} bytes behind"
+        return f"{phase or self._shown_phase} {rollouts} rollouts, {behind} bytes behind"
 
     def meters(self) -> DaemonMetrics:
         """Give the numbers of now."""
@@ -515,9 +555,9 @@ class Daemon:
         return DaemonMetrics(
             started_at_ms=self._holder.started_at_ms,
             turned_at_ms=self._pulse.at_ms,
-            beat_at_ms=self._beaten_at_ms,
-            ready=self._ready,
-            following=self._caught_up,
+            beat_at_ms=self._beaten.at_ms,
+            ready=self._phase.is_ready,
+            following=self._phase is Phase.FOLLOWING,
             by_events=self._watch.mode.watching == "events",
             records=counters.records,
             batches=counters.batches,
@@ -526,13 +566,11 @@ class Daemon:
             scans=self._scans,
             file_events=self._watch.events,
             store_faults=self._store_faults,
-            store_fault_s=0.0
-            if self._fault_since is None
-            else time.monotonic() - self._fault_since,
+            store_fault_s=self._fault_lasts_s,
             quiet_s=self._pulse.quiet_s,
             set_aside=len(rounds.quarantined),
             behind_bytes=rounds.behind_bytes,
-            behind_since_ms=self._behind_since_ms,
+            behind_since_ms=self._backlog.since_ms,
             commit_counts=tuple(counters.commits.counts),
             commit_total_s=counters.commits.total_s,
         )
@@ -551,22 +589,23 @@ class Daemon:
         wait, told = 0.0, False
         while not self._stop.is_set():
             try:
-                if self._anew:
+                if Due.REOPEN in self._due:
                     await self._begin_anew()
                 await step()
             except StoreUnavailable as lost:
                 if not wait:
                     log.event("store.lost", error=str(lost))
-                self._anew |= isinstance(lost, StoreReplaced)
+                if isinstance(lost, StoreReplaced):
+                    self._due.add(Due.REOPEN)
                 self._store_faults += 1
                 self._give_descriptors()
                 await self._note_fault(str(lost))
                 # Of a file, only who holds its lock may take the endpoint's place.
                 if not self._settings.database_path:
                     await self._go_public()
-                lasts_s = time.monotonic() - (self._fault_since or 0.0)
-                if not told and lasts_s >= LASTING_S:
-                    log.event("store.unavailable", error=str(lost), seconds=round(lasts_s))
+                if not told and self._fault_lasts_s >= LASTING_S:
+                    seconds = round(self._fault_lasts_s)
+                    log.event("store.unavailable", error=str(lost), seconds=seconds)
                     told = True
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")
@@ -584,13 +623,18 @@ class Daemon:
     async def _note_fault(self, fault: str) -> None:
         """Let others see that the database cannot be written, and why; "": it can again."""
         if not fault:
-            self._fault_since = self._fault_since_ms = None
-        elif self._fault_since is None:
-            self._fault_since, self._fault_since_ms = time.monotonic(), _now_ms()
-        self._fault = fault
+            self._fault = None
+        elif self._fault is None:
+            self._fault = StoreFault(fault, time.monotonic(), _now_ms())
+        else:
+            self._fault = replace(self._fault, why=fault)
         self._note_backlog()
-        await self._publish(self._heartbeat(self._phase))
+        await self._publish(self._heartbeat(self._shown_phase))
         await self._audience.beat(self._settings)
+
+    @property
+    def _fault_lasts_s(self) -> float:
+        return 0.0 if self._fault is None else time.monotonic() - self._fault.since
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, with signs of life to the watchdog, until told to stop."""

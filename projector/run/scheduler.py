@@ -1,24 +1,24 @@
-"""All rollouts with news, fairly, in rounds: each gives one batch, and one transaction takes all.
+"""Schedules rollouts that have changed, fairly, in rounds: a batch of each, in one transaction.
 
-Backfill and daemon are the same rounds with different ends. The rules:
+Backfill and daemon run the same rounds and end them differently. The rules:
 
 1. A bounded number of rollouts is read side by side, in turn: a huge one starves none, and
-   however many stand in line, few are open.
+   however many are queued, few are open.
 2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory,
-   and in a backfill one more of the rollout that is read ahead (`ahead.py`).
-3. After any doubt about a write every tail of the round is thrown away, and read again from the
-   checkpoint that the store has (`errors.TransientError`). Where another writer was met, the next
-   rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
+   and in a backfill one more of the rollout that is prefetched (`prefetch.py`).
+3. After any doubt about a write every tailer of the round is closed, and its rollout is read again
+   from the checkpoint that the store has (`errors.TransientError`). Where another writer was met,
+   the next rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
 4. A turn ends after so many bytes read as make a batch, whether a line of them is whole or not.
-   A rollout that is projected anew, which takes as long as it takes, is so beside the rounds.
-5. A rollout that cannot be read is set aside with its reason; the others go on. It stands in
-   line again when its file changes, or at the next full scan. So is one that we cannot project by
-   a fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A
-   fault in a transaction of several is looked for as in rule 3, one rollout each.
-5. A rollout that is not where it was listed is looked for where Codex may have moved it, before
+   A rollout that is projected again, which takes as long as it takes, is so beside the rounds.
+5. A rollout that cannot be read is quarantined with its reason; the others go on. It is queued
+   again when its file changes, or at the next full scan. So is one that we cannot project by a
+   fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A fault
+   in a transaction of several is looked for as in rule 3, one rollout each.
+6. A rollout that is not where it was listed is looked for where Codex may have moved it, before
    the next round. What is found nowhere is the result of that round: whoever asked for it knows
    whether only a scan can tell that it is gone.
-6. Rollouts keep open what is their share of the process's limit. Where one cannot be opened for
+7. Rollouts keep open what is their share of the process's limit. Where one cannot be opened for
    want of descriptors all are closed, the share is halved, and it is tried again.
 """
 
@@ -125,7 +125,7 @@ class _Reprojecting:
 
 
 class _Leaving(Exception):
-    """What is projected anew is given up: we leave."""
+    """The reprojection is cancelled: we leave."""
 
 
 class _Failed(RolloutUnreadable):
@@ -133,7 +133,7 @@ class _Failed(RolloutUnreadable):
 
 
 class Scheduler:
-    """Rollouts in line, and the tails of those that were read lately."""
+    """Queued rollouts, and the tailers of those that were read lately."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Scheduler:
         on_step: Callable[[], None] = lambda: None,
         ahead: Prefetcher | None = None,
     ) -> None:
-        """Begin with nobody in line.
+        """Create a scheduler with an empty queue.
 
         Args:
             store: where batches go.
@@ -182,7 +182,7 @@ class Scheduler:
         self._cautious = 0
         self.counters = Counters()
 
-    # Who stands in line ---------------------------------------------------------------------
+    # The queue -------------------------------------------------------------------------------
 
     def where(self, rollout_id: RolloutId) -> RolloutFile | None:
         """Return a rollout's file as it was when it was looked at last; None: it is not known."""
@@ -227,7 +227,7 @@ class Scheduler:
         return self._checks
 
     def remember(self, standings: RolloutStatuses) -> None:
-        """Know what the store has, so that an unchanged file is not even opened."""
+        """Take what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
         self._checks.remember(standings.unverified)
 
@@ -284,7 +284,7 @@ class Scheduler:
         return tail.offset if tail is not None else seen.size if seen is not None else 0
 
     def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
-        """Put those in line that are not as they were; give how many. Urgent ones come first."""
+        """Enqueue files that changed since they were read; return how many. Urgent ones first."""
         added = 0
         for file in files:
             rollout_id = file.name.rollout_id
@@ -299,7 +299,7 @@ class Scheduler:
         return added
 
     def news_of(self, found: FileIndex) -> int:
-        """Put those that a look found in line that are not as they were; give how many."""
+        """Enqueue files of a scan that have changed since they were read; return how many."""
         added = 0
         for key in found.unlike(self._seen):
             added += 1
@@ -313,7 +313,7 @@ class Scheduler:
         return self._line.bytes_on_disk()
 
     def forget(self, rollout_id: RolloutId) -> None:
-        """Know nothing of a rollout any more: its file is gone."""
+        """Forget a rollout whose file is gone."""
         self._line.pop(rollout_id, None)
         self._reading.pop(rollout_id, None)
         self._seen.pop(rollout_id, None)
@@ -323,7 +323,7 @@ class Scheduler:
         self._throw_away(rollout_id)
 
     def forget_all(self) -> None:
-        """Know nothing: the store is another one."""
+        """Forget all rollouts: the store is another one."""
         self.close()
         for known in (self._line, self._reading, self._seen, self._stored, self._unread):
             known.clear()
@@ -392,7 +392,7 @@ class Scheduler:
         return self._tailers.close_files()
 
     async def _locate_missing(self) -> tuple[RolloutFile, ...]:
-        """Put those in line again that lie elsewhere now; return the others."""
+        """Enqueue missing rollouts that were moved; return those that are nowhere."""
         nowhere: list[RolloutFile] = []
         while self._missing:
             file = self._missing.pop()
@@ -430,7 +430,7 @@ class Scheduler:
         return False
 
     async def leave(self) -> None:
-        """Give up what is projected anew, if anything is: nothing of it is written."""
+        """Cancel the reprojection, if one runs: nothing of it is written."""
         job = self._reprojecting
         if job is not None:
             job.is_given_up = True

@@ -43,7 +43,8 @@ class _PrefetchedRollout:
 
     def __init__(self, prefetcher: Prefetcher, file: RolloutFile) -> None:
         self._prefetcher: Prefetcher | None = prefetcher
-        self._file = file
+        self.file = file
+        """As it was when the worker was asked for it."""
         self.offset = Offset(0)
         """Up to here it is committed."""
         self.bytes_read = 0
@@ -64,8 +65,8 @@ class _PrefetchedRollout:
         if not self._prefetcher.is_open:
             self._prefetcher = None
             # Behind all that was there when it was listed there is nothing to look for.
-            whole = batch is not None and batch.end.offset == self._file.size
-            self.at_end = whole and not self._file.name.compressed
+            whole = batch is not None and batch.end.offset == self.file.size
+            self.at_end = whole and not self.file.name.compressed
         return batch
 
     def close(self) -> None:
@@ -116,7 +117,7 @@ class Tailer:
     @property
     def file(self) -> RolloutFile:
         """The file as it was when it was looked at last; before: as it was listed."""
-        return self._source.file if isinstance(self._source, OpenRollout) else self._listed
+        return self._listed if self._source is None else self._source.file
 
     @property
     def offset(self) -> Offset:
