@@ -85,6 +85,14 @@ def addresses(server: Server) -> Iterator[list[str]]:
         yield [made.enter_context(server.database()) for _ in range(4)]
 
 
+@pytest.mark.parametrize("act", ["append to the newest", "append to each"])
+def test_appends_on_postgresql_cost_what_they_append(
+    act: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into chains of reverts; statements, and the rows that they give."""
+    acts_grow("reverts", act, addresses, monkeypatch)
+
+
 #: Each transaction in which a rollout comes reads the whole family of its thread once.
 MEASURES: Final = {"reverts": ("calls",)}
 

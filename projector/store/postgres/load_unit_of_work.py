@@ -83,8 +83,18 @@ def family(rollout_ids: Sequence[str], thread_ids: Sequence[str], bases: Sequenc
 
 
 _PARTS: Final = (
-    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns"
+    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns, p.part"
     " FROM _thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
+)
+#: Of the threads that have a part of some rollouts: those parts, and the last one.
+_ENDS: Final = (
+    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns, p.part"
+    " FROM unnest({threads}) AS w (thread_id) JOIN _thread_states AS s ON s.thread_id = w.thread_id"
+    " JOIN LATERAL (SELECT o.* FROM _thread_parts AS o WHERE o.rollout_id = ANY(%s::text[])"
+    " AND o.source_id = s.source_id AND o.thread_id = s.thread_id"
+    " UNION SELECT l.* FROM (SELECT * FROM _thread_parts AS z WHERE z.source_id = s.source_id"
+    " AND z.thread_id = s.thread_id ORDER BY z.part DESC LIMIT 1) AS l) AS p ON true"
+    " ORDER BY p.thread_id, p.part"
 )
 _STATES: Final = (
     "SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomplete,"
@@ -101,6 +111,12 @@ _OF_PARTS: Final = (
     f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
     "SELECT p.rollout_id FROM _thread_parts AS p WHERE p.thread_id = ANY({threads})"
     " UNION SELECT p.thread_id FROM _thread_parts AS p WHERE p.thread_id = ANY({threads})))"
+)
+_OF_ENDS: Final = (
+    f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
+    "SELECT s.rollout_id FROM _thread_states AS s WHERE s.thread_id = ANY({threads})"
+    " UNION SELECT w.thread_id FROM unnest({threads}) AS w (thread_id)"
+    " UNION SELECT unnest(%s::text[])))"
 )
 _THREADS_WITH: Final = (
     "ARRAY(SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
@@ -130,6 +146,18 @@ def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
     return [*found, (_OF_PARTS.format(threads=_THREADS_WITH), (ids, ids, ids, ids))]
 
 
+def ends_of_threads_with(rollout_ids: Sequence[str]) -> list[Query]:
+    """Read as `threads_with` does: of all parts, those of these rollouts and each thread's last."""
+    ids = list(rollout_ids)
+    states, _, names, _ = threads_with(ids)
+    return [
+        states,
+        (_ENDS.format(threads=_THREADS_WITH), (ids, ids, ids)),
+        names,
+        (_OF_ENDS.format(threads=_THREADS_WITH), (ids, ids, ids, ids, ids)),
+    ]
+
+
 def take_threads(
     world: UnitOfWork, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
 ) -> None:
@@ -139,8 +167,9 @@ def take_threads(
         thread.state = State(
             str(source), RolloutId(rollout_id), archived, deleted, incomplete, repeated
         )
-    for _, thread_id, source, rollout_id, upto, items, turns in parts:
+    for _, thread_id, source, rollout_id, upto, items, turns, number in parts:
         thread = world.threads.setdefault(ThreadId(thread_id), Thread())
         thread.parts.append(Part(str(source), RolloutId(rollout_id), upto, items, turns))
+        thread.numbers.append(number)
     for source, thread_id, name in names:
         world.names[str(source), ThreadId(thread_id)] = name

@@ -75,9 +75,10 @@ def _state(thread_id: ThreadId, state: State, stored: State | None) -> Iterator[
 def _parts(
     thread_id: ThreadId, thread: Thread, source: str, stored: list[tuple[Any, ...]]
 ) -> Iterator[Query]:
-    for number, part in enumerate(thread.parts):
-        if number < len(stored) and stored[number] == part.row():
+    for at, part in enumerate(thread.parts):
+        if at < len(stored) and stored[at] == part.row():
             continue
+        number = at if thread.whole else thread.numbers[at]
         yield (
             "INSERT INTO _thread_parts (source_id, thread_id, part, part_source, rollout_id, upto,"
             " items, turns) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -106,6 +107,12 @@ def counts(world: UnitOfWork) -> list[Query]:
         (number, part.source, part.rollout_id, part.upto)
         for number, thread_id in enumerate(several)
         for part in world.threads[thread_id].parts
+        if world.threads[thread_id].whole
+    ]
+    stored = [
+        (number, thread_id, state.source)
+        for number, thread_id in enumerate(several)
+        if not (thread := world.threads[thread_id]).whole and (state := thread.state)
     ]
     return [
         (
@@ -119,11 +126,20 @@ def counts(world: UnitOfWork) -> list[Query]:
         ),
         (
             "SELECT k.number, count(*) - count(DISTINCT t.turn_id)"
-            " FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[])"
-            " AS k (number, source_id, rollout_id, upto) JOIN _turns AS t"
+            " FROM (SELECT * FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[],"
+            " %s::bigint[]) AS c (number, source_id, rollout_id, upto)"
+            # What was not read stays as it is stored.
+            " UNION ALL SELECT s.number, p.part_source, p.rollout_id, p.upto"
+            " FROM unnest(%s::integer[], %s::text[], %s::text[]::uuid[])"
+            " AS s (number, thread_id, source_id) JOIN _thread_parts AS p"
+            " ON p.source_id = s.source_id AND p.thread_id = s.thread_id) AS k"
+            " JOIN _turns AS t"
             " ON t.source_id = k.source_id AND t.rollout_id = k.rollout_id AND t.position < k.upto"
             " WHERE t.tombstone = 0 GROUP BY k.number",
-            [[one[column] for one in chains] for column in range(4)],
+            [
+                *([one[column] for one in chains] for column in range(4)),
+                *([one[column] for one in stored] for column in range(3)),
+            ],
         ),
     ]
 

@@ -126,7 +126,14 @@ class Thread:
 
     state: State | None = None
     parts: list[Part] = field(default_factory=list)
-    """Oldest first."""
+    """Oldest first. Where chains stay as they are, of a long one only what may change."""
+    numbers: list[int] = field(default_factory=list)
+    """Which parts these are of the stored chain."""
+
+    @property
+    def whole(self) -> bool:
+        """True if no part of the stored chain was left out."""
+        return self.numbers == list(range(len(self.numbers)))
 
 
 @dataclass(slots=True)
@@ -430,7 +437,7 @@ class UnitOfWork:
             thread = self.threads[thread_id]
             if thread.state is None:
                 continue
-            if len(thread.parts) > 1:
+            if len(thread.parts) > 1 or not thread.whole:
                 found.append(thread_id)
             else:
                 thread.state.repeated = 0

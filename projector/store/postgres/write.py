@@ -23,8 +23,9 @@ from projector.store.postgres.apply import (
 from projector.store.postgres.load import RowLoader
 from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.transaction import Transaction
-from projector.store.postgres.unit_of_work import Rollout
+from projector.store.postgres.unit_of_work import Rollout, UnitOfWork
 from projector.store.protocol import Batch
+from projector.store.rules.shown_threads import OPENING, passed_on, shows
 from projector.store.schema_names import HEADER, META
 
 #: The anomaly of a rollout that another source projects: copied or synced homes.
@@ -52,7 +53,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
         queries.insert(0, claims.claim(fresh, [*bases, *threads], tx.source))
         queries.append(load_world.family([*by_id], threads, bases))
     else:
-        queries += load_world.threads_with([*by_id])
+        queries += load_world.ends_of_threads_with([*by_id])
     answers = iter(await tx.begin(*queries))
     claimed: dict[str, Any] = dict(next(answers)) if fresh else {}
     stored = {row.rollout_id: row for row in map(load_world.rollout_of, next(answers))}
@@ -142,14 +143,47 @@ async def _read_world(
             await tx.wire.execute(claims.claim((), claim, tx.source))
         await tx.family([*here], threads, bases)
     else:
-        states, parts, names, rollouts = rest
-        load_world.take_threads(world, states, parts, names)
-        for row in map(load_world.rollout_of, rollouts):
-            world.rollouts[row.rollout_id] = row
+        _take(world, rest)
+        if not _shown_by_ends(world, stored, values):
+            rest = await tx.wire.execute(*load_world.threads_with([*here]))
+            world.threads.clear()
+            _take(world, rest)
     for one in here:
         if one in stored:
             world.rollouts[one] = stored[one]
     world.begin()
+
+
+def _take(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
+    states, parts, names, rollouts = read
+    load_world.take_threads(world, states, parts, names)
+    for row in map(load_world.rollout_of, rollouts):
+        world.rollouts[row.rollout_id] = row
+
+
+def _shown_by_ends(
+    world: UnitOfWork, stored: Mapping[RolloutId, Rollout], values: Mapping[RolloutId, Any]
+) -> bool:
+    """True if what batches change is shown of threads whatever the parts have that were not read.
+
+    Of a current rollout, so are values that it has before and after. A value that comes or goes,
+    and one of an older part, may be what others have, too.
+    """
+    for thread in world.threads.values():
+        if thread.whole or thread.state is None:
+            continue
+        current = world.rollouts.get(thread.state.rollout_id)
+        for one in {part.rollout_id for part in thread.parts} & values.keys() & stored.keys():
+            was, now = stored[one].now, {**stored[one].now, **values[one]}
+            changed = passed_on(was, now)
+            if current is None or current.rollout_id != one:
+                if current is None or shows(changed, current.now):
+                    return False
+            elif changed.intersection(OPENING) or any(
+                was[name] is None or now[name] is None for name in changed
+            ):
+                return False
+    return True
 
 
 async def _fold(
