@@ -93,13 +93,9 @@ def test_appends_on_postgresql_cost_what_they_append(
     acts_grow("reverts", act, addresses, monkeypatch)
 
 
-#: Each transaction in which a rollout comes reads the whole family of its thread once.
-MEASURES: Final = {"reverts": ("calls",)}
-
-
 @pytest.mark.parametrize("shape", ["copies", "forks", "reverts"])
 def test_on_postgresql_too(
     shape: str, tmp_path: Path, addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Statements, rows that they give, and calls of Python functions."""
-    grows(shape, tmp_path, addresses, monkeypatch, MEASURES.get(shape, Work._fields))
+    grows(shape, tmp_path, addresses, monkeypatch)

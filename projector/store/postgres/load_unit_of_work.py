@@ -146,15 +146,29 @@ def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
     return [*found, (_OF_PARTS.format(threads=_THREADS_WITH), (ids, ids, ids, ids))]
 
 
-def ends_of_threads_with(rollout_ids: Sequence[str]) -> list[Query]:
-    """Read as `threads_with` does: of all parts, those of these rollouts and each thread's last."""
-    ids = list(rollout_ids)
-    states, _, names, _ = threads_with(ids)
+def ends_of_threads_with(rollout_ids: Sequence[str], bases: Sequence[str] = ()) -> list[Query]:
+    """Read as `threads_with` does: of all parts, those of these rollouts and each thread's last.
+
+    `bases`: rollouts whose own threads are read, too.
+    """
+    ids, near = list(rollout_ids), [*rollout_ids, *bases]
     return [
-        states,
-        (_ENDS.format(threads=_THREADS_WITH), (ids, ids, ids)),
-        names,
-        (_OF_ENDS.format(threads=_THREADS_WITH), (ids, ids, ids, ids, ids)),
+        (_STATES.format(threads=_THREADS_WITH), (ids, near)),
+        (_ENDS.format(threads=_THREADS_WITH), (ids, near, near)),
+        (_NAMES.format(threads=_THREADS_WITH), (ids, near)),
+        (_OF_ENDS.format(threads=_THREADS_WITH), (ids, near, ids, near, near)),
+    ]
+
+
+def around_reverts(rollout_ids: Sequence[str], thread_ids: Sequence[str]) -> list[Query]:
+    """Read whether new rollouts are continued already, and the numbers of their threads' events."""
+    return [
+        (
+            "SELECT 1 FROM _rollouts WHERE base_rollout_id = ANY(%s::text[]) AND NOT elsewhere"
+            " LIMIT 1",
+            (list(rollout_ids),),
+        ),
+        (_COUNTS.format(threads="%s::text[]"), (list(thread_ids),)),
     ]
 
 

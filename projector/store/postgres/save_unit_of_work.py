@@ -107,13 +107,13 @@ def counts(world: UnitOfWork) -> list[Query]:
         (number, part.source, part.rollout_id, part.upto)
         for number, thread_id in enumerate(several)
         for part in world.threads[thread_id].parts
-        if world.threads[thread_id].whole
     ]
-    stored = [
-        (number, thread_id, state.source)
+    left_out = [
+        (number, thread_id, state.source, thread.numbers)
         for number, thread_id in enumerate(several)
         if not (thread := world.threads[thread_id]).whole and (state := thread.state)
     ]
+    read = [(number, part) for number, *_, numbers in left_out for part in numbers]
     return [
         (
             "SELECT (SELECT count(*) FROM _items AS i WHERE i.source_id = k.source_id"
@@ -132,13 +132,16 @@ def counts(world: UnitOfWork) -> list[Query]:
             " UNION ALL SELECT s.number, p.part_source, p.rollout_id, p.upto"
             " FROM unnest(%s::integer[], %s::text[], %s::text[]::uuid[])"
             " AS s (number, thread_id, source_id) JOIN _thread_parts AS p"
-            " ON p.source_id = s.source_id AND p.thread_id = s.thread_id) AS k"
+            " ON p.source_id = s.source_id AND p.thread_id = s.thread_id"
+            " WHERE NOT EXISTS (SELECT 1 FROM unnest(%s::integer[], %s::integer[])"
+            " AS l (number, part) WHERE l.number = s.number AND l.part = p.part)) AS k"
             " JOIN _turns AS t"
             " ON t.source_id = k.source_id AND t.rollout_id = k.rollout_id AND t.position < k.upto"
             " WHERE t.tombstone = 0 GROUP BY k.number",
             [
                 *([one[column] for one in chains] for column in range(4)),
-                *([one[column] for one in stored] for column in range(3)),
+                *([one[column] for one in left_out] for column in range(3)),
+                *([one[column] for one in read] for column in range(2)),
             ],
         ),
     ]

@@ -131,6 +131,11 @@ class Thread:
     """Which parts these are of the stored chain."""
 
     @property
+    def length(self) -> int:
+        """Return the number of its parts, with those that were left out."""
+        return len(self.parts) if self.whole else self.numbers[-1] + 1
+
+    @property
     def whole(self) -> bool:
         """True if no part of the stored chain was left out."""
         return self.numbers == list(range(len(self.numbers)))
@@ -310,12 +315,14 @@ class UnitOfWork:
             or rollout_id <= before.rollout_id
             or last is None
             or last.place != (before.source, before.rollout_id, EVERYTHING)
-            or len(thread.parts) >= lineage.MAX_PARTS
+            or thread.length >= lineage.MAX_PARTS
         ):
             return False
         cut = Part(before.source, before.rollout_id, before.start + max(0, link.end_offset))
         cut.counted = False
         own = Part(newest.source, rollout_id, EVERYTHING, newest.now["items"], newest.now["turns"])
+        if not thread.whole:
+            thread.numbers.append(thread.length)
         thread.parts = [*thread.parts[:-1], cut, own]
         archived, state = bool(newest.now["archived"]), thread.state
         self._note(thread_id, rollout_id, archived=archived, deleted=False)
@@ -333,6 +340,7 @@ class UnitOfWork:
                 return
         own = [row for row in self._living() if row.thread_id == thread_id]
         thread = self.threads.setdefault(thread_id, Thread())
+        assert thread.whole, thread_id
         if not own:
             if was:
                 self._note(thread_id, None, archived=False, deleted=True)

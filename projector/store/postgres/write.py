@@ -25,6 +25,7 @@ from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout, UnitOfWork
 from projector.store.protocol import Batch
+from projector.store.rules.lineage import EVERYTHING, MAX_PARTS
 from projector.store.rules.shown_threads import OPENING, passed_on, shows
 from projector.store.schema_names import HEADER, META
 
@@ -40,6 +41,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     """
     by_id = {batch.file.name.rollout_id: batch for batch in batches}
     fresh = [one for one, batch in by_id.items() if batch.start is None]
+    reverts = False
     asked = RowLoader(
         tx.source,
         {
@@ -51,7 +53,13 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     if fresh:
         bases, threads = _related(batches)
         queries.insert(0, claims.claim(fresh, [*bases, *threads], tx.source))
-        queries.append(load_world.family([*by_id], threads, bases))
+        reverts = all(_may_extend(by_id[one]) for one in fresh)
+        if reverts:
+            old = [one for one in by_id if one not in fresh]
+            queries += load_world.ends_of_threads_with(old, bases)
+            queries += load_world.around_reverts(fresh, threads)
+        else:
+            queries.append(load_world.family([*by_id], threads, bases))
     else:
         queries += load_world.ends_of_threads_with([*by_id])
     answers = iter(await tx.begin(*queries))
@@ -71,7 +79,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     for one in elsewhere:
         _pass_over(tx, one, stored.get(one), values[one], fresh=one in fresh)
     here = {one: batch for one, batch in by_id.items() if one not in elsewhere}
-    await _read_world(tx, here, stored, values, rest, fresh=bool(fresh))
+    await _read_world(tx, here, stored, values, rest, fresh=bool(fresh), reverts=reverts)
     await _fold(tx, here, values, asked)
     await tx.commit()
 
@@ -125,6 +133,7 @@ async def _read_world(
     rest: Sequence[list[Row]],
     *,
     fresh: bool,
+    reverts: bool,
 ) -> None:
     """Take what was read of lineage and threads, or read more of it where chains change."""
     world = tx.world
@@ -136,8 +145,12 @@ async def _read_world(
     ]
     bases, threads = _related(here.values())
     threads = sorted({*threads, *(stored[one].thread_id for one in relinked)})
-    if fresh:
-        await tx.family([*here], threads, bases, rest[0] if not relinked else None)
+    if reverts and not relinked and _take_ends(tx, here, stored, values, rest):
+        pass
+    elif fresh:
+        for known in (world.threads, world.rollouts, world.names, world.counts):
+            known.clear()
+        await tx.family([*here], threads, bases, None if reverts or relinked else rest[0])
     elif relinked:
         if claim := [*bases, *threads]:
             await tx.wire.execute(claims.claim((), claim, tx.source))
@@ -159,6 +172,55 @@ def _take(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
     load_world.take_threads(world, states, parts, names)
     for row in map(load_world.rollout_of, rollouts):
         world.rollouts[row.rollout_id] = row
+
+
+def _may_extend(batch: Batch) -> bool:
+    """True if a new rollout may continue the last part of its thread: a revert."""
+    return batch.header.base is not None and str(batch.thread_id) != batch.file.name.rollout_id
+
+
+def _take_ends(
+    tx: Transaction,
+    here: Mapping[RolloutId, Batch],
+    stored: Mapping[RolloutId, Rollout],
+    values: Mapping[RolloutId, dict[str, Any]],
+    rest: Sequence[list[Row]],
+) -> bool:
+    """Take the ends of chains, if each new rollout goes behind one: see `UnitOfWork._extend`.
+
+    So a revert reads the last part of its thread. False: the chains have to be read whole.
+    """
+    world = tx.world
+    *ends, continued, counts = rest
+    _take(world, ends)
+    for thread_id, kind, count in counts:
+        world.counts[thread_id, kind] = count
+    last: dict[ThreadId, Rollout] = {}
+    for one in here:
+        if one in stored:
+            continue
+        row = Rollout(tx.source, one, values[one])
+        thread = world.threads.get(row.thread_id)
+        if continued or thread is None or thread.state is None or thread.state.incomplete:
+            return False
+        before = last.get(row.thread_id) or world.rollouts.get(thread.state.rollout_id)
+        if (
+            before is None
+            or thread.state.source != tx.source
+            or before.source != tx.source
+            or before.thread_id != row.thread_id
+            or before.rollout_id != row.now["base_rollout_id"]
+            or not before.there
+            or row.candidate < before.candidate
+            or one <= before.rollout_id
+            or not thread.parts
+            or thread.parts[-1].place[1:] != (thread.state.rollout_id, EVERYTHING)
+            or thread.parts[-1].source != tx.source
+            or thread.length + len(here) > MAX_PARTS
+        ):
+            return False
+        last[row.thread_id] = row
+    return _shown_by_ends(world, stored, values)
 
 
 def _shown_by_ends(
