@@ -1,7 +1,7 @@
-"""Commands, options, exit codes: opens the store and hands it on.
+"""Command line: commands, options, exit codes.
 
-Every command imports what it needs when it runs: `projector health` is called each minute by
-monitoring systems, and what it does not need would be most of its time.
+Every command imports what it needs when it runs: `projector health` is called every minute by
+monitoring systems, and unneeded imports would take most of its time.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ USAGE: Final = 2
 HELD: Final = 3
 UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
-"""As a shell says it of a program that SIGINT ended."""
+"""As shells report a program ended by SIGINT."""
 BROKEN_PIPE: Final = 141
-"""As a shell says it of a program that SIGPIPE ended."""
+"""As shells report a program ended by SIGPIPE."""
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 could not be done (backfill: a rollout could not be read at all), 2 bad"
@@ -45,9 +45,9 @@ EPILOG: Final = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; gives the exit code. No traceback for what a user can cause."""
+    """Run the command line; return the exit code. No traceback for errors that a user can cause."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller: nobody listens
+        if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for good
     if _may_hold_a_password(arguments):
         from projector.commands.argv_redaction import redact_argv  # noqa: PLC0415 - see `_said`
@@ -61,8 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         output.tell(help_.format_message())
         return USAGE
     except (BrokenPipeError, SystemExit) as error:
-        # Whoever read our output has left. Of that click makes a SystemExit, and puts another
-        # stream into the place of ours.
+        # The reader of our output closed the pipe. Click turns this into SystemExit, and replaces
+        # our stream.
         if isinstance(error, SystemExit) and sys.stdout is out:
             raise
         output.close_quietly()
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _may_hold_a_password(arguments: Sequence[str]) -> bool:
-    """Return whether an argument is worth a look: most command lines hold none of these."""
+    """Return True if an argument may contain a password: most command lines have none."""
     return any("@" in one or "=" in one or "://" in one or "--database" in one for one in arguments)
 
 
@@ -95,7 +95,7 @@ def _said(message: str, arguments: Sequence[str]) -> str:
 
 
 def _explained(error: BaseException) -> tuple[str, int]:
-    """Give the line that people see, and the exit code."""
+    """Return the line shown to people, and the exit code."""
     match error:
         case click.ClickException():
             context = getattr(error, "ctx", None)
@@ -112,7 +112,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         case OSError():
             return f"{error.filename or 'system'}: {error.strerror or error}", FAILED
         case _:
-            return "interrupted; what is committed stays, the next run goes on there", INTERRUPTED
+            return "interrupted; committed rows stay, the next run continues there", INTERRUPTED
 
 
 def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click passes it so
@@ -129,7 +129,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     context.exit()
 
 
-#: Commands and the module of `projector.commands` that each is in, imported when it is called.
+#: Commands and their modules in `projector.commands`, imported when called.
 LAZY: Final = {
     "completion": "completion",
     "config": "config",
@@ -153,11 +153,11 @@ class Commands(click.Group):
     """The commands of this module and those of `LAZY`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names of all."""
+        """Return the names of all commands."""
         return sorted({*super().list_commands(ctx), *LAZY})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the one that is called."""
+        """Import and return the command that was called."""
         if cmd_name not in LAZY:
             return super().get_command(ctx, cmd_name)
         from importlib import import_module  # noqa: PLC0415 - see the module's docstring
@@ -168,7 +168,7 @@ class Commands(click.Group):
         return found
 
     def every(self) -> dict[str, click.Command]:
-        """Give all commands by name."""
+        """Return all commands by name."""
         context = click.Context(self, info_name="projector")
         found = {name: self.get_command(context, name) for name in self.list_commands(context)}
         return {name: command for name, command in found.items() if command is not None}
@@ -182,14 +182,14 @@ class Commands(click.Group):
     is_eager=True,
     expose_value=False,
     callback=_version,
-    help="Show the versions of program, schema and SQLite, and leave.",
+    help="Show the versions of program, schema and SQLite.",
 )
 @click.pass_context
 def app(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
-    """Keep Codex's conversations as rows in SQL.
+    """Project Codex's conversations into SQL.
 
-    Follows the rollouts under CODEX_HOME and projects what they say into a database. Options may
-    stand before or after the command.
+    Follows the rollouts under CODEX_HOME and stores their content as rows in a database. Options
+    may stand before or after the command.
     """
     given: dict[str, Any] = {"codex_home": codex_home, "database": database}
     _inherit(context, **{name: value for name, value in given.items() if value})
@@ -199,7 +199,7 @@ def app(context: click.Context, codex_home: tuple[str, ...], database: str | Non
 @_common
 @click.pass_context
 def run_(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
-    """Catch up, then follow until SIGTERM or SIGINT. The daemon."""
+    """Run the daemon: catch up, then follow all changes until SIGTERM or SIGINT."""
     import asyncio  # noqa: PLC0415 - see the module's docstring
 
     from projector.logs import events as log  # noqa: PLC0415
@@ -233,7 +233,7 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
         finally:
             await store.close()
         if not answered:
-            # Threads that ask the silent server cannot be ended, and would be waited for.
+            # Threads that wait for the silent server cannot be ended; exiting would wait for them.
             sys.stderr.flush()
             os._exit(0)
 
@@ -246,8 +246,8 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
 @click.option(
     "--sample",
     is_flag=True,
-    help="For a first look: where no rollout is found, project the sample that comes with this"
-    " program.",
+    help="For a first look: if there are no rollouts, project the sample that comes"
+    " with this program.",
 )
 @_json
 @click.pass_context
@@ -260,7 +260,7 @@ def backfill(
     sample: bool,
     as_json: bool,
 ) -> int:
-    """Project all that is there now, or only some files, folders or thread ids; then leave."""
+    """Project all existing rollouts once, or only some files, folders or thread ids."""
     settings = _settings(context, codex_home, database)
     if sample and not path and not _any_rollout(settings.codex_homes):
         homes = ", ".join(settings.codex_homes)
@@ -269,7 +269,7 @@ def backfill(
 
     from projector.run.prefetch import Prefetcher  # noqa: PLC0415 - see the module's docstring
 
-    ahead = Prefetcher.start(settings)  # before what both import: they do it side by side
+    ahead = Prefetcher.start(settings)  # before the shared imports: both import at once
     try:
         summary = _project(settings, path, ahead, silent=as_json)
     finally:
@@ -319,7 +319,7 @@ def _project(
 
 @app.command()
 @_common
-@click.option("--rollouts", is_flag=True, help="Of each rollout too.")
+@click.option("--rollouts", is_flag=True, help="Show each rollout too.")
 @_json
 @click.pass_context
 def status(
@@ -330,7 +330,7 @@ def status(
     rollouts: bool,
     as_json: bool,
 ) -> None:
-    """Show what is projected, and how far behind it is."""
+    """Show what is projected, and how far behind the files it is."""
     from projector.model.redaction import redact, redact_document  # noqa: PLC0415 - see the docstring
     from projector.serve.health import status as shown  # noqa: PLC0415 - see the module's docstring
 

@@ -1,4 +1,4 @@
-"""In: what is typed. Out: text on standard output, and an exit code. A module a group of commands.
+"""The commands, one module per group. Arguments in, standard output and an exit code out.
 
-They are made here and hung into the program by `cli`; what they need they import when they run.
+`cli` registers the commands; each imports what it needs when it runs.
 """

@@ -1,8 +1,7 @@
-"""Overwrites passwords in this process's own arguments: whoever lists processes sees them.
+"""Overwrite passwords in this process's own arguments, which process listings show.
 
-The arguments lie in our own memory; `ps` shows what stands there. In the first milliseconds, until
-Python has started, a password can be seen all the same: better is a file (`database_file`,
-~/.pgpass).
+The arguments are in our own memory, where `ps` reads them. In the first milliseconds, until Python
+has started, a password is visible all the same: a file is better (`database_file`, ~/.pgpass).
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from typing import Final
 from projector.model.database_url import SQLITE, is_path, is_suspect, starred
 from projector.model.redaction import Redactor
 
-#: Options whose value is a database's URL.
+#: Options whose value is a database URL.
 _OPTIONS: Final = ("--database", "--from", "--to")
-#: Index of `arg_start` among the fields of /proc/PID/stat behind the name.
+#: Index of `arg_start` among the fields of /proc/PID/stat after the name.
 _ARG_START: Final = 45
 
 
 def suspects(arguments: Iterable[str]) -> dict[str, str]:
-    """Return the arguments that may hold a password, each with what `ps` is to show for it."""
+    """Return the arguments that may contain a password, each with its replacement for `ps`."""
     found: dict[str, str] = {}
     before = ""
     for argument in arguments:
@@ -37,7 +36,7 @@ def suspects(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def redact_argv(arguments: Iterable[str]) -> None:
-    """Overwrite the secrets in this process's arguments. Linux only; elsewhere nothing is done."""
+    """Overwrite the secrets in this process's arguments. Linux only; does nothing elsewhere."""
     found = {
         one.encode(errors="surrogateescape"): other.encode(errors="surrogateescape")
         for one, other in suspects(arguments).items()
@@ -48,9 +47,9 @@ def redact_argv(arguments: Iterable[str]) -> None:
 
 
 def redacted_message(message: str, arguments: Iterable[str]) -> str:
-    """Return the message of a fault of the command line without arguments that may hold a password.
+    """Return a command line error without arguments that may contain a password.
 
-    For faults found before the URL is known: click quotes what it was given.
+    For errors found before the URL is known: click quotes its arguments.
     """
     whole = suspects(arguments)
     values = [part for one in whole for part in (one, one.partition("=")[2])]

@@ -11,7 +11,7 @@ from projector.commands import output
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what teaches a shell to complete commands and options.
+    """Print a shell completion script.
 
     bash, in ~/.bashrc: eval "$(projector completion bash)". zsh, in ~/.zshrc: the same with zsh.
     fish: projector completion fish > ~/.config/fish/completions/projector.fish

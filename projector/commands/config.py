@@ -19,27 +19,27 @@ from projector.commands.options import as_json, common, options_of
 def config(
     context: click.Context, codex_home: tuple[str, ...], database: str | None, *, as_json: bool
 ) -> None:
-    """Print the settings that hold, and from where each comes: a file of settings, to be used.
+    """Print the settings in effect and where each comes from, as a usable configuration file.
 
-    A password in the database's address is left out.
+    Passwords in the database URL are omitted.
     """
     found = list(_traced(options_of(codex_home, database), context.obj))
     if as_json:
         known = {name: {"value": value, "origin": origin} for name, value, origin in found}
         output.write_document(known)
         return
-    # What JSON calls a text, a number, a truth or a list of texts, TOML calls the same.
+    # A string, number, boolean or list of strings has the same syntax in JSON and TOML.
     lines = [(f"{name} = {json.dumps(one, ensure_ascii=False)}", at) for name, one, at in found]
     width = max(len(line) for line, _ in lines if len(line) < _WIDE)
     output.say("\n".join(f"{line:{width}}  # {origin}" for line, origin in lines))
 
 
-#: Lines from here on may stand out of the column.
+#: Longer lines do not align their comments.
 _WIDE = 60
 
 
 def _traced(options: dict[str, Any], file: str | None) -> Iterator[tuple[str, Any, str]]:
-    """Give each setting's name, value and origin."""
+    """Yield each setting's name, value and origin."""
     from projector.commands import load_settings as settings_of  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import shown  # noqa: PLC0415
 

@@ -16,20 +16,28 @@ if TYPE_CHECKING:
 
 
 @click.command("copy")
-@click.option("--from", "from_", metavar="URL", required=True, help="What is copied: --database.")
-@click.option("--to", metavar="URL", required=True, help="Where it goes: a new file, or a server.")
+@click.option(
+    "--from",
+    "from_",
+    metavar="URL",
+    required=True,
+    help="Database to copy from; same as --database.",
+)
+@click.option(
+    "--to", metavar="URL", required=True, help="Database to copy to: a new file, or a server."
+)
 @settings_file
 @click.pass_context
 def copy(context: click.Context, from_: str, to: str) -> int:
-    """Copy a database into another one, of the same engine or another.
+    """Copy a database to another one, of the same or another engine.
 
     Rows, checkpoints, ids, names, anomalies, tombstones and the change feed with its numbers: a
-    daemon on the copy goes on where the other one stood, and reads nothing again. The full-text
-    index is made anew by the first `run` or `backfill`.
+    daemon on the copy continues where the other one stopped, without reading anything again. The
+    full-text index is rebuilt by the first `run` or `backfill`.
 
-    Of a server's database the rows of one source are copied, and into one: that of this host, or of
-    [source] name. All or nothing is copied; into a file that is there, or a source that has
-    rollouts, nothing is.
+    From a server, the rows of one source are copied, and into a server, into one source: that of
+    this host, or of [source] name. All or nothing is copied; an existing file, or a source with
+    rollouts, is never written to.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
     import time  # noqa: PLC0415
@@ -64,7 +72,7 @@ def copy(context: click.Context, from_: str, to: str) -> int:
 
 
 def _receiver(target: Settings) -> Receiver:
-    """Get the database ready that takes the rows."""
+    """Prepare the database that receives the rows."""
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
     from projector.store.open import open_receiver  # noqa: PLC0415
@@ -73,7 +81,7 @@ def _receiver(target: Settings) -> Receiver:
 
 
 async def _mend(target: Settings) -> None:
-    """Let chains go on in what other hosts have there."""
+    """Continue chains of rollouts with rows that other hosts have there."""
     from projector.store.open import open_store  # noqa: PLC0415 - see the package's docstring
 
     store = await open_store(target.database, source=target.source.name)

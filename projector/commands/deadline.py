@@ -1,7 +1,7 @@
-"""An answer in time, whatever the work hangs on: the work is done by a process that can be left.
+"""Run work in a child process with a time limit, even if the work cannot be interrupted.
 
-A file system that does not answer stops whoever asks it, so that no signal and no thread helps. The
-child asks; the parent only waits for the child, and so long as it was told.
+A file system that does not answer blocks its caller, so that no signal and no thread helps. The
+child makes the calls; the parent only waits for the child, within the limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CHUNK = 1 << 16
 
 
 def answer_within(seconds: float, work: Callable[[], bytes]) -> bytes | None:
-    """Return what `work` gives, called in a child; None: there was no answer within `seconds`.
+    """Return the result of `work`, called in a child; None: no answer within `seconds`.
 
     A child that cannot be ended is left to the system. It holds nothing that our caller waits for:
     its standard streams lead nowhere. Empty bytes: the work failed.
@@ -50,7 +50,7 @@ def answer_within(seconds: float, work: Callable[[], bytes]) -> bytes | None:
 
 
 def _read(there: int, until: float) -> bytes | None:
-    """Read to the end; None: it did not come in time."""
+    """Read to the end; None if the time limit is exceeded."""
     poll = select.poll()
     poll.register(there, select.POLLIN)
     parts: list[bytes] = []

@@ -16,10 +16,11 @@ from projector.model.redaction import redact, redact_document
 def doctor(
     context: click.Context, codex_home: tuple[str, ...], database: str | None, *, as_json: bool
 ) -> int:
-    """Find what stands in the way, and say how to mend it. Changes nothing.
+    """Find problems, and say how to fix them. Changes nothing.
 
-    Looks at homes, permissions, limits, database and daemon, and at Codex's own databases: names
-    every thread of which Codex shows less than its rollouts hold. Exit code 1: there are problems.
+    Checks homes, permissions, limits, database and daemon, and compares with Codex's own databases:
+    names every thread of which Codex shows less than its rollouts contain. Exit code 1: there are
+    problems.
     """
     from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import secrets  # noqa: PLC0415 - same

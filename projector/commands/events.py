@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from projector.serve.feed import Wanted
     from projector.store.reading import Connection
 
-#: After SIGTERM, a server that does not answer is waited for so long, in seconds; as in `run`.
+#: After SIGTERM, an unresponsive server is waited for this long, in seconds; as in `run`.
 LEAVE_S: Final = 10.0
-#: How often a follower asks whether there was a commit, in milliseconds.
+#: Interval between checks for new commits with --follow, in milliseconds.
 TICK_MS: Final = 200
-#: What a follower says where the database does not have its last change: numbers begin anew.
+#: Printed by --follow if the database no longer contains its last change: numbers start again.
 RESTART: Final = b'{"seq":0,"kind":"feed","op":"restart"}'
 
 
@@ -46,29 +46,29 @@ def _cursor(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     metavar="CURSOR",
     default=str(START),
     callback=_cursor,
-    help="Only what came after this: the `cursor` of the last line that was seen. A bare number"
-    " works too, but does not tell a database from one that was restored from a backup. Default:"
-    " from the beginning.",
+    help="Only changes after this one: the `cursor` of the last line processed. A plain"
+    " number works too, but does not detect a database restored from a backup."
+    " Default: from the beginning.",
 )
 @click.option(
     "--follow",
     is_flag=True,
-    help="Go on with what happens, until it is interrupted; wait for a server that is down.",
+    help="Continue with new changes until interrupted; wait for a server that is down.",
 )
 @click.option(
     "--types",
     metavar="NAMES",
     multiple=True,
-    help="Only these, with commas or repeated: turn, item, thread, event, or a lifecycle type such"
-    " as turn.failed.",
+    help="Only these kinds, comma-separated or repeated: turn, item, thread, event, or"
+    " a lifecycle type such as turn.failed.",
 )
 @click.option(
     "--source",
     metavar="NAME",
-    help="Of this source, in a database that several hosts write: each has a sequence of its own."
-    " Default: that of this host, or of [source] name.",
+    help="Source whose changes are printed, in a database that several hosts write;"
+    " each source has its own sequence. Default: this host's, or [source] name.",
 )
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="No more lines than this.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Maximum number of lines.")
 @click.pass_context
 def events(
     context: click.Context,
@@ -81,13 +81,13 @@ def events(
     source: str | None,
     limit: int | None,
 ) -> None:
-    """Print the change feed: JSON lines, in the order in which changes were committed.
+    """Print the change feed as JSON lines, in commit order.
 
-    Each line has its number `seq`, its `cursor`, what changed, and the row as it is now. Whoever
-    stores the last `cursor` that it has dealt with, and asks for what came --after it, misses
-    nothing and sees nothing twice. A database that does not have that very change, for it was
-    restored from a backup or is another one, ends this with exit code 1; with --follow it prints
-    {"seq":0,"kind":"feed","op":"restart"}, and then everything from the beginning.
+    Each line contains its number `seq`, its `cursor`, what changed, and the current row. A consumer
+    that stores the last `cursor` it has processed, and requests the changes --after it, misses
+    nothing and sees nothing twice. If the database does not contain that change, because it was
+    restored from a backup or is another one, the command ends with exit code 1; with --follow it
+    prints {"seq":0,"kind":"feed","op":"restart"}, and then everything from the beginning.
     """
     from projector.serve.feed import Wanted  # noqa: PLC0415 - see the package's docstring
 
@@ -100,14 +100,14 @@ def events(
         try:
             printing.run(told, follow=follow)
         except BrokenPipeError:
-            # Whoever read has left, and has all that it wanted.
+            # The reader closed the pipe: it has everything it wanted.
             output.close_quietly()
         finally:
             printing.close()
 
 
 class _Printing:
-    """How far the feed has been printed."""
+    """Progress of printing the feed."""
 
     def __init__(
         self, database: Callable[[], Connection], wanted: Wanted, after: Cursor, limit: int | None
@@ -123,30 +123,30 @@ class _Printing:
 
     @property
     def done(self) -> bool:
-        """All lines that were asked for are out."""
+        """Return True if all requested lines are printed."""
         return self._left == 0
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         if self._db is not None:
             self._db.close()
             self._db = None
 
     def abandon(self) -> None:
-        """Leave the process at once, unless a line is being written: what is asked hangs.
+        """Exit the process at once, unless a line is being written: the query hangs.
 
-        Nothing less ends a query of a silent server: to roll back would wait for it as well.
+        Nothing else ends a query to an unresponsive server: a rollback would wait for it too.
         """
         if not self._writing:
             os._exit(0)
 
     def run(self, told: list[int], *, follow: bool) -> None:
-        """Print what is there, and with `follow` what comes, until `told` to end.
+        """Print existing changes, and with `follow` new ones until `told` is set.
 
         Raises:
-            TimelineLost: the database has another past; with `follow` the consumer is told so.
-            ChangesPruned: changes went that were not printed yet.
-            BrokenPipeError: nobody reads any more.
+            TimelineLost: the database has another past; with `follow` the consumer is informed.
+            ChangesPruned: changes were deleted before they were printed.
+            BrokenPipeError: the reader closed the pipe.
         """
         from projector.serve.feed import ChangesPruned, TimelineLost  # noqa: PLC0415 - same
 
@@ -162,7 +162,7 @@ class _Printing:
                 continue
             except ChangesPruned:
                 raise
-            except ProjectorError as error:  # gone again; the wait is for the next one
+            except ProjectorError as error:  # gone again; wait for the next one
                 if not (began or (follow and isinstance(error, StoreUnavailable))):
                     raise
                 self._version = None  # what could not be read is asked for again, commit or not
@@ -171,11 +171,11 @@ class _Printing:
             self.wait(told)
 
     def catch_up(self, told: list[int]) -> None:
-        """Print all that is there."""
+        """Print all existing changes."""
         from projector.serve.feed import Feed  # noqa: PLC0415 - see the package's docstring
 
         db = self._opened()
-        # Asked for before the changes: what is committed in between is found at the next look.
+        # Read before the changes: what is committed in between is found at the next check.
         self._version = db.version()
         feed = Feed(db)
         more = True
@@ -190,7 +190,7 @@ class _Printing:
                 self._left -= len(page.lines)
 
     def restart(self) -> None:
-        """Say that the database has another past than the one printed so far; begin anew."""
+        """Print that the database has another past than the one printed so far; start again."""
         output.write_bytes([RESTART + b"\n"])
         self._after = START
 
@@ -198,7 +198,7 @@ class _Printing:
         """Wait for a commit, whatever happens to the database meanwhile.
 
         Raises:
-            BrokenPipeError: nobody reads any more.
+            BrokenPipeError: the reader closed the pipe.
         """
         watch = select.poll()
         watch.register(self._out.fileno(), 0)
@@ -208,11 +208,11 @@ class _Printing:
             try:
                 if self._opened().version() != self._version:
                     return
-            except ProjectorError:  # locked, gone, being replaced: it may come again
+            except ProjectorError:  # locked, missing, being replaced: it may come back
                 self.close()
 
     def _opened(self) -> Connection:
-        """Give the database that is there now."""
+        """Open the database at its current path."""
         if self._db is not None and self._db.version() is None:
             self.close()
         if self._db is None:
@@ -222,9 +222,9 @@ class _Printing:
 
 @contextmanager
 def _until_told(abandon: Callable[[], None]) -> Iterator[list[int]]:
-    """Give a list that is no longer empty once SIGINT or SIGTERM came; a second one interrupts.
+    """Yield a list that is not empty once SIGINT or SIGTERM came; a second signal interrupts.
 
-    `abandon`: called where the block has not ended `LEAVE_S` after the first.
+    `abandon`: called if the block has not ended `LEAVE_S` after the first signal.
     """
     told: list[int] = []
 

@@ -1,4 +1,4 @@
-"""`projector health`: called each minute on each host, so it imports little and late."""
+"""`projector health`: called every minute on each host, so imports are few and late."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from projector.serve.health.ranges import Range
 
 _THRESHOLD = (
-    "when a number is not in RANGE: 10, 10:, ~:10, 10:20, @10:20. LABEL: one of the numbers behind"
-    " the bar, behind_seconds if it is left out. May be repeated."
+    "if a number is outside RANGE: 10, 10:, ~:10, 10:20, @10:20. LABEL: one of the"
+    " numbers after the bar; default: behind_seconds. May be repeated."
 )
 
 
@@ -33,7 +33,7 @@ _THRESHOLD = (
     help="WARNING " + _THRESHOLD,
 )
 @click.option(
-    "-c", "--critical", metavar="[LABEL=]RANGE", multiple=True, help="CRITICAL, in the same way."
+    "-c", "--critical", metavar="[LABEL=]RANGE", multiple=True, help="CRITICAL, likewise."
 )
 @click.option(
     "-t",
@@ -42,7 +42,7 @@ _THRESHOLD = (
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="UNKNOWN, if it takes longer.",
+    help="UNKNOWN if it takes longer.",
 )
 @as_json
 @click.pass_context
@@ -56,10 +56,10 @@ def health(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Say in one line whether all is well, for monitoring. Exit codes: see `projector --help`.
+    """Print one line about the state of the projection, for monitoring.
 
-    Asks database and files, not the daemon: it answers when that is stopped or hung. With --json
-    the answer is a document of the form health+json.
+    Exit codes: see `projector --help`. Reads database and files without asking the daemon, so it
+    answers even if the daemon is stopped or hung. With --json the answer is a health+json document.
     """
     import json  # noqa: PLC0415 - see the module's docstring
 
@@ -101,7 +101,7 @@ def _answer(
         asked = Asked(warning=_ranges("-w", warning), critical=_ranges("-c", critical))
         return _told(_verdict(context, codex_home, database, asked))
     except (ProjectorError, OSError) as error:
-        # A monitoring system reads exit code 2 as CRITICAL; what cannot be told is UNKNOWN.
+        # A monitoring system reads exit code 2 as CRITICAL; an unknown state is UNKNOWN.
         return _unknown(str(error))
 
 
@@ -139,7 +139,7 @@ def _verdict(
 
 
 def _ranges(option: str, given: tuple[str, ...]) -> dict[str, Range]:
-    """Read thresholds, by label."""
+    """Parse thresholds, by label."""
     from projector.serve.health.judge import LABELS  # noqa: PLC0415 - see the module's docstring
     from projector.serve.health.ranges import parse  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from projector.model.terminal_safe import terminal_safe
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-#: Widest that a page is set on a terminal.
+#: Maximum width of a page on a terminal.
 _WIDTH: Final = 100
 
 
@@ -23,7 +23,7 @@ _WIDTH: Final = 100
 @click.argument("topic", required=False)
 @click.pass_context
 def help_(context: click.Context, topic: str | None) -> None:
-    """Show a page of the manual, or how a command is called; without TOPIC, what there is."""
+    """Show a page of the manual, or the usage of a command; without TOPIC, list the pages."""
     pages = {page.name.removesuffix(".md"): page for page in _pages()}
     if topic is None:
         output.say("Pages of the manual: projector help TOPIC\n")
@@ -59,7 +59,7 @@ def _title(page: Traversable) -> str:
 
 
 def _show(text: str) -> None:
-    """Write a page: set for reading on a terminal, as Markdown elsewhere."""
+    """Print a page: formatted on a terminal, as Markdown elsewhere."""
     if not sys.stdout.isatty():
         output.write_bytes([text.encode()])
         return

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from projector.install.render import Host
     from projector.model.settings import Settings
 
-#: Where systemd lets a unit of the system keep its state.
+#: Folder in which systemd keeps the state of system units.
 STATE: Final = "/var/lib/codex-projector"
 RUNTIME: Final = "/run/codex-projector"
-#: Where systemd finds the secrets that it hands to units of the system.
+#: Folder of the secrets that systemd passes to system units.
 CREDENTIALS: Final = "/etc/credstore"
-#: Variables that go into the units in a way of their own.
+#: Variables that are written to the units separately.
 _TOLD_OTHERWISE: Final = ("PROJECTOR_CONFIG", "PROJECTOR_CODEX_HOMES", "PROJECTOR_DATABASE")
 _DATABASE_FILE: Final = "PROJECTOR_DATABASE_FILE"
 
 _user = click.option(
-    "--user", is_flag=True, help="For the user's own systemd; else for that of the system."
+    "--user", is_flag=True, help="Use the user's own systemd instead of the system's."
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done without doing it.")
 
 
 @click.command()
@@ -40,7 +40,8 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done
     "--as",
     "account",
     metavar="NAME",
-    help="Whose rollouts they are, and as whom it runs. Default: who called sudo. Not with --user.",
+    help="Account that owns the rollouts and runs the daemon. Default: the user who"
+    " called sudo. Not with --user.",
 )
 @_dry_run
 @click.pass_context
@@ -53,7 +54,7 @@ def install(
     account: str | None,
     dry_run: bool,
 ) -> None:
-    """Write and enable the systemd units of the daemon and of its health check."""
+    """Install and enable systemd units for the daemon and its health check."""
     from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
     from projector.install.render import UNITS, render  # noqa: PLC0415
 
@@ -71,9 +72,9 @@ def install(
             output.say(f"# {where}/{name}\n{text}")
         output.say("# then\n" + "\n".join(" ".join(order) for order in orders))
         return
-    if user and settings.database_path:  # for the system, systemd makes it
+    if user and settings.database_path:  # for the system, systemd creates it
         Path(settings.database_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if user:  # what is put into it later is seen by a unit only if it is there at its start
+    if user:  # a folder must exist when a unit starts, or the unit never sees it
         Path(hosts.settings_folder()).mkdir(parents=True, exist_ok=True)
     for step in hosts.write(where, units):
         output.say(step.text)
@@ -90,7 +91,7 @@ def install(
 @_user
 @_dry_run
 def uninstall(*, user: bool, dry_run: bool) -> None:
-    """Stop the daemon and take its systemd units away. The database stays."""
+    """Stop the daemon and remove its systemd units. The database stays."""
     from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
     from projector.install.render import UNITS  # noqa: PLC0415
 
@@ -113,7 +114,7 @@ def uninstall(*, user: bool, dry_run: bool) -> None:
 
 
 def _tell(orders: Sequence[Sequence[str]], *, user: bool) -> None:
-    """Tell systemd; where none runs, say what to tell it."""
+    """Run systemd commands; without systemd, print them."""
     from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
 
     if hosts.running(user=user):
@@ -126,7 +127,7 @@ def _tell(orders: Sequence[Sequence[str]], *, user: bool) -> None:
 
 
 def _account(named: str | None, *, user: bool) -> str:
-    """Give the account that a unit of the system runs as; "" for a user's own."""
+    """Return the account that a system unit runs as; "" for a user unit."""
     if user:
         return ""
     name = named or os.environ.get("SUDO_USER", "")
@@ -149,12 +150,13 @@ def _home(account: str) -> str:
 def _settled(
     options: Mapping[str, object], file: str | None, account: str
 ) -> tuple[Settings, dict[str, str]]:
-    """Find out what the daemon is to be told, and what of that its unit must tell it.
+    """Return the settings, and those that the unit must pass to the daemon.
 
-    That is what options and variables say here; what a file of settings says is left to it.
+    These are the options and environment variables set here; the daemon reads the configuration
+    file itself.
 
     Raises:
-        UsageError: they are wrong, or a password would stand in the unit.
+        UsageError: they are invalid, or a password would be written to the unit.
     """
     from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
     from projector.model.database_url import secrets  # noqa: PLC0415
@@ -163,7 +165,7 @@ def _settled(
     alone: dict[str, str] = {
         name: now[name] for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in now
     }
-    # Where a user's manager keeps state differs between versions of systemd: always said.
+    # The state folder of a user's manager differs between systemd versions: always passed.
     alone["STATE_DIRECTORY"] = STATE if account else os.devnull
     if account:
         now = {"CODEX_HOME": f"{_home(account)}/.codex"} | now | {"STATE_DIRECTORY": STATE}
@@ -196,7 +198,7 @@ def _settled(
 def _host(
     settings: Settings, environment: Mapping[str, str], file: str | None, account: str
 ) -> Host:
-    """Find out what the units must know."""
+    """Collect what the units need to know about the host."""
     from projector.install import host as hosts  # noqa: PLC0415 - see the package's docstring
     from projector.install.reach import addresses, network  # noqa: PLC0415
     from projector.install.render import Host  # noqa: PLC0415
@@ -217,14 +219,14 @@ def _host(
 
 
 def _elsewhere(file: str | None) -> str:
-    """Give the database that a command looks at which is told nothing of one."""
+    """Return the database that a command uses when none is given."""
     from projector.commands import load_settings as config  # noqa: PLC0415 - see the package's docstring
 
     return config.load({}, file=file).database
 
 
 def _places(settings: Settings) -> Iterator[str]:
-    """Give the folders that the daemon writes in."""
+    """Yield the folders that the daemon writes to."""
     if settings.database_path:
         yield os.path.dirname(settings.database_path)
     if settings.serve.listen.startswith("unix:"):
@@ -236,9 +238,10 @@ def _places(settings: Settings) -> Iterator[str]:
 def _readable(
     settings: Settings, environment: Mapping[str, str], file: str | None, account: str
 ) -> list[str]:
-    """Return what the daemon reads under /home; empty while one of its homes is missing.
+    """Return what the daemon reads under /home; empty if one of its homes is missing.
 
-    A unit that is started before a folder is made never sees it, nor where a link leads out of it.
+    A unit never sees a folder created after its start, nor the target of a link that leads out of
+    it.
     """
     from projector.discover.scan import ARCHIVED, SESSIONS  # noqa: PLC0415 - as above
     from projector.install import host as hosts  # noqa: PLC0415
@@ -259,7 +262,7 @@ def _readable(
         os.path.abspath(file) if file else hosts.settings_folder(own if account else ""),
         *filter(None, (settings.database_file, environment.get(_DATABASE_FILE))),
     ]
-    if not settings.database_path:  # what libpq reads of its user's
+    if not settings.database_path:  # files of its user that libpq reads
         wanted += [f"{own}/{name}" for name in (".postgresql", ".pgpass", ".pg_service.conf")]
     found: list[str] = []
     for path in dict.fromkeys(one for each in wanted for one in (each, os.path.realpath(each))):
@@ -270,13 +273,13 @@ def _readable(
 
 
 def _links(path: str) -> Iterator[str]:
-    """Yield the folders that a chain of links leads through."""
+    """Yield the folders that a chain of links passes through."""
     while os.path.islink(path):
         path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
         yield os.path.dirname(path)
 
 
 def _program() -> list[str]:
-    """Give how this program is called: by its script, where it has one."""
+    """Return the command of this program: its script, if there is one."""
     script = Path(sys.executable).with_name("projector")
     return [str(script)] if script.exists() else [sys.executable, "-m", "projector"]

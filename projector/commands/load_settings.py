@@ -1,8 +1,8 @@
-"""File, environment, options → Settings, or one message with all that is wrong.
+"""Load the settings from file, environment and options, or report all faults in one message.
 
-A later source wins over an earlier one, setting by setting: the defaults in `settings.py`, the
-TOML file, `PROJECTOR_*` variables, options of the command line. A name in the environment is
-the setting's in capitals, its section before two underscores: `PROJECTOR_DATABASE`,
+Later sources override earlier ones, setting by setting: the defaults in `settings.py`, the TOML
+file, `PROJECTOR_*` variables, command line options. The environment variable of a setting is its
+name in capitals, after its section and two underscores: `PROJECTOR_DATABASE`,
 `PROJECTOR_RUN__RESCAN_S`; a list of folders is separated as in `PATH`.
 """
 
@@ -28,12 +28,12 @@ from projector.model.settings import Settings, Source, listen_fault
 APP: Final = "codex-projector"
 #: Files that this process was started with.
 _OPENED: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-#: Bytes of a configuration file, or of one with an address, at most.
+#: Maximum size of a configuration file, or of a file with a database URL, in bytes.
 _LONGEST: Final = 1024 * 1024
-#: Name of the credential that holds the database's address (systemd.exec(5), LoadCredential=).
+#: Name of the credential with the database URL (systemd.exec(5), LoadCredential=).
 CREDENTIAL: Final = f"{APP}.database"
 ENV_PREFIX: Final = "PROJECTOR_"
-#: Variables in which libpq finds passwords.
+#: Variables from which libpq reads passwords.
 _PASSWORDS: Final = ("PGPASSWORD",)
 _TABLE = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
 _KEY = re.compile(r"\s*(?:([\w-]+)\s*\.\s*)?([\w-]+)\s*=")
@@ -44,13 +44,13 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A value that somebody set, and where."""
+    """A value that was set, and where."""
 
     value: Any
     origin: str
     """`/etc/codex-projector/config.toml:12`, `PROJECTOR_DATABASE` or `--database`."""
     text: bool = False
-    """It comes as a string whatever its type, from the environment."""
+    """True if it is a string whatever its type, from the environment."""
 
 
 def load(
@@ -60,7 +60,7 @@ def load(
     env: Mapping[str, str] | None = None,
     called: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Return the settings that hold, with what depends on the host filled in and absolute.
+    """Return the settings in effect, with host-dependent values filled in and absolute paths.
 
     Arguments and errors are those of `traced`.
     """
@@ -74,11 +74,11 @@ def traced(
     env: Mapping[str, str] | None = None,
     called: Mapping[str, str] | None = None,
 ) -> tuple[Settings, Mapping[Key, str]]:
-    """Give what `load` gives, and from where each setting comes that is no default.
+    """Return the result of `load`, and the origin of each setting that is not a default.
 
-    `options` has the settings without section that were given on the command line, and only
-    those; `file` is the value of `--config`. `called`: names of options that are not called as
-    their settings are.
+    `options` contains the settings without section that were given on the command line, and only
+    those; `file` is the value of `--config`. `called`: names of options that differ from their
+    settings' names.
 
     Raises:
         UsageError: something is wrong; the message names every fault.
@@ -113,7 +113,7 @@ def traced(
 
 @functools.cache
 def fields() -> dict[Key, tuple[Any, Any]]:
-    """Give the type, with its limits, and the default of every setting."""
+    """Return the type, with its limits, and the default of every setting."""
     found: dict[Key, tuple[Any, Any]] = {}
     defaults = Settings()
     for name, kind in get_type_hints(Settings, include_extras=True).items():
@@ -127,13 +127,13 @@ def fields() -> dict[Key, tuple[Any, Any]]:
 
 
 def variable(key: Key) -> str:
-    """Give the name of a setting in the environment."""
+    """Return the environment variable of a setting."""
     section, name = key
     return ENV_PREFIX + (f"{section}__{name}" if section else name).upper()
 
 
 def _find_file(option: str | None, env: Mapping[str, str]) -> str:
-    """Give the configuration file's path; "": there is none."""
+    """Return the configuration file's path; "": there is none."""
     if named := option or env.get(ENV_PREFIX + "CONFIG"):
         return named
     user = _absolute(env.get("XDG_CONFIG_HOME") or "~/.config")
@@ -238,7 +238,7 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
     health = settings.health
     for unit in ("bytes", "s"):
         warning, critical = getattr(health, f"warning_{unit}"), getattr(health, f"critical_{unit}")
-        # A value that is wrong is not compared: its default was not meant.
+        # An invalid value is not compared: its default was not intended.
         if warning > critical and not wrong & {
             ("health", f"warning_{unit}"),
             ("health", f"critical_{unit}"),
@@ -254,7 +254,7 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
 
 
 def _say(error: msgspec.ValidationError, value: Any, kind: Any) -> str:
-    """Say what is wrong with a value, and what would be right."""
+    """Return what is wrong with a value, and what is expected."""
     info = msgspec.inspect.type_info(kind)
     choices = getattr(getattr(info, "type", info), "values", None)
     if choices:
@@ -267,7 +267,7 @@ def _say(error: msgspec.ValidationError, value: Any, kind: Any) -> str:
 
 
 def _settle_database(given: dict[Key, Given], key: Key, value: Given, faults: list[str]) -> None:
-    """`database` and `database_file` are two ways to say one thing: the later source wins."""
+    """Keep the later one of `database` and `database_file`, which set the same thing."""
     twin = {"database": "database_file", "database_file": "database"}.get(key[1])
     if twin is None or key[0] or ("", twin) not in given:
         return
@@ -280,7 +280,7 @@ def _settle_database(given: dict[Key, Given], key: Key, value: Given, faults: li
 def _database(
     settings: Settings, given: Mapping[Key, Given], env: Mapping[str, str], faults: list[str]
 ) -> tuple[str, str]:
-    """Give the database with an absolute path, or "" and a fault; and from where it comes."""
+    """Return the database with an absolute path, or "" and a fault; and its origin."""
     url, origin = settings.database, "database"
     secret = settings.database_file or ("" if url else _credential(env))
     if secret:
@@ -291,7 +291,7 @@ def _database(
     elif ("", "database") in given:
         origin = given["", "database"].origin
     if not url:
-        # systemd separates several state directories by colons; ours has one.
+        # systemd separates several state directories by colons; ours is one.
         if folder := env.get("STATE_DIRECTORY", "").partition(":")[0]:
             return SQLITE + os.path.abspath(f"{folder}/projector.db"), "STATE_DIRECTORY"
         state = env.get("XDG_STATE_HOME") or "~/.local/state"
@@ -300,7 +300,7 @@ def _database(
         return SQLITE + default, said
     url = database_url.normalized(url)
     if fault := database_url.fault(url):
-        # What a file for secrets holds is never quoted: a password alone may look like a path.
+        # The content of a secret file is never quoted: a password alone may look like a path.
         faults.append(f"{origin}: {fault.replace(url, '...') if secret else fault}")
         return "", origin
     if is_postgres(url):
@@ -310,7 +310,7 @@ def _database(
 
 
 def _secret(path: str, faults: list[str]) -> str:
-    """Return the first line of the file that holds the database's URL; "": a fault was added."""
+    """Return the first line of the file that contains the database URL; "": a fault was added."""
     if database_url.is_suspect(path) and not _exists(_absolute(path)):
         faults.append("database_file: is a URL; the setting for that is database")
         return ""
@@ -326,14 +326,14 @@ def _secret(path: str, faults: list[str]) -> str:
 
 
 def _credential(env: Mapping[str, str]) -> str:
-    """Give the file in which systemd hands us the database's address; "": it does not."""
+    """Return the file in which systemd hands us the database's address; "": it does not."""
     folder = env.get("CREDENTIALS_DIRECTORY", "")
     path = f"{folder}/{CREDENTIAL}"
     return path if folder and _exists(path) else ""
 
 
 def _lines(text: str) -> dict[Key, int]:
-    """Find the line of each setting, and of each section under the name ""."""
+    """Return the line number of each setting, and of each section under the name ""."""
     found: dict[Key, int] = {}
     section = ""
     for number, line in enumerate(text.split("\n"), start=1):
@@ -353,15 +353,15 @@ def _suggest(word: str, known: set[str]) -> str:
 
 
 def _absolute(path: str) -> str:
-    """Return a path from the root, `~` as the home folder; "" where nobody knows that folder."""
+    """Return an absolute path with `~` expanded; "" if the home folder is unknown."""
     found = os.path.expanduser(path)
-    # An empty HOME is none; `~` and `~NAME` stay as they are where there is no such user.
+    # An empty HOME counts as unset; `~` and `~NAME` stay if there is no such user.
     nowhere = found.startswith("~") or (path[:1] == "~" and os.environ.get("HOME") == "")
     return "" if nowhere else os.path.abspath(found)
 
 
 def _placed(path: str, what: str, faults: list[str]) -> str:
-    """Return a path from the root; where its home folder is not known, note that and return ""."""
+    """Return an absolute path; if the home folder is unknown, add a fault and return ""."""
     found = _absolute(path)
     if not found:
         user = path.partition("/")[0].removeprefix("~")
@@ -371,7 +371,7 @@ def _placed(path: str, what: str, faults: list[str]) -> str:
 
 
 def _exists(path: str) -> bool:
-    """Whether a file is there. One that may not be looked at is no file that is not there."""
+    """True if a file exists. A file that cannot be examined counts as existing."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -380,7 +380,7 @@ def _exists(path: str) -> bool:
 
 
 def _read(path: str) -> str:
-    """Read a file of ours: a regular one, /dev/null, or a pipe that a shell opened (`<(command)`).
+    """Read a file: a regular one, /dev/null, or a pipe that a shell opened (`<(command)`).
 
     Raises:
         OSError: it cannot be read, is something else, or is longer than `_LONGEST`.

@@ -1,4 +1,4 @@
-"""Options that all commands have, and the settings that come of them."""
+"""Options common to all commands, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def common(command: _Command) -> _Command:
-    """Give a command the options that all of them have."""
+    """Add the common options to a command."""
     return codex_home(database(settings_file(command)))
 
 
@@ -25,7 +25,7 @@ codex_home = click.option(
     "--codex-home",
     metavar="DIR",
     multiple=True,
-    help="Where Codex keeps its rollouts; may be repeated. Default: $CODEX_HOME, else ~/.codex.",
+    help="Codex home directory; may be repeated. Default: $CODEX_HOME, else ~/.codex.",
 )
 
 database = click.option(
@@ -46,13 +46,14 @@ settings_file = click.option(
     metavar="FILE",
     expose_value=False,
     callback=_choose_file,
-    help="Settings, in TOML. Default: $PROJECTOR_CONFIG, else"
-    " $XDG_CONFIG_HOME/codex-projector/config.toml, else /etc/codex-projector/config.toml.",
+    help="Configuration file (TOML). Default: $PROJECTOR_CONFIG, else"
+    " $XDG_CONFIG_HOME/codex-projector/config.toml, else"
+    " /etc/codex-projector/config.toml.",
 )
 
 
 def inherit(context: click.Context, **given: Any) -> None:
-    """Make options that stand before the command the defaults of those behind it.
+    """Make options before the command the defaults of those after it.
 
     Raises:
         UsageError: the command has no such option.
@@ -69,9 +70,7 @@ def inherit(context: click.Context, **given: Any) -> None:
     context.default_map = {name: given}
 
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
-)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 def settings_of(
@@ -81,7 +80,7 @@ def settings_of(
     *,
     called: str = "--database",
 ) -> Settings:
-    """Load the settings; `context.obj` is the configuration file that was named, or None.
+    """Load the settings; `context.obj` is the configuration file named, or None.
 
     `called`: the option that names the database.
 
@@ -96,11 +95,11 @@ def settings_of(
 
 
 def reading(settings: Settings, source: str | None = None) -> Connection:
-    """Open the database for reading; `source`: which one is asked about, if not the settings'.
+    """Open the database for reading; `source`: the source to read, if not the settings'.
 
     Raises:
-        StoreMissing: there is none.
-        StoreRefused: it is none of ours.
+        StoreMissing: it does not exist.
+        StoreRefused: it is not one of ours.
         StoreUnavailable: it cannot be read now.
     """
     from projector.store.open import open_to_read  # noqa: PLC0415 - see the package's docstring
@@ -109,7 +108,7 @@ def reading(settings: Settings, source: str | None = None) -> Connection:
 
 
 def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, Any]:
-    """Give the settings among the options that were given."""
+    """Return the settings among the options that were given."""
     given: dict[str, Any] = {}
     if codex_home:
         given["codex_homes"] = codex_home

@@ -1,8 +1,8 @@
-"""The only place that writes to standard output and standard error.
+"""The only module that writes to standard output and standard error.
 
-Text for people passes `terminal_safe`: nothing that a rollout, a path or an argument holds is
-obeyed by a terminal. Data (JSON) is exact: what a terminal would obey is escaped in it. Where the
-stream's encoding has no sign for a character, people see `?` and programs a JSON escape.
+Text for people passes `terminal_safe`: no content of a rollout, path or argument controls the
+terminal. Data (JSON) is exact: terminal control characters are escaped in it. Characters that the
+stream's encoding lacks are written as `?` for people and as JSON escapes for programs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Unwritable(Exception):
     """Standard output cannot be written: its disk is full, or it failed. The message says why."""
 
 
-#: Bytes that are written at once.
+#: Bytes written at once.
 _CHUNK: Final = 1 << 16
 _BOLD: Final = ("\x1b[1m", "\x1b[0m")
 
@@ -39,9 +39,9 @@ def say(text: str, *, bold: bool = False) -> None:
 
 
 def tell(text: str) -> None:
-    """Write lines for people to standard error; a word of a megabyte is cut.
+    """Write lines for people to standard error; very long words are cut.
 
-    Whether anybody hears them changes nothing: errors in writing are passed over.
+    Write errors are ignored.
     """
     with suppress(OSError, ValueError, Unwritable):
         shown = terminal_safe(brief(redact(text)))
@@ -49,12 +49,12 @@ def tell(text: str) -> None:
 
 
 def write_rendered(pieces: Iterable[str]) -> None:
-    """Write text that its renderer has made safe piece by piece, with styles of its own."""
+    """Write text that its renderer has already made safe, with its own styles."""
     _write_all(_encoded(piece, sys.stdout) for piece in pieces)
 
 
 def write_json(documents: Iterable[bytes]) -> None:
-    """Write JSON, or pieces of it that are whole strings or no strings, to standard output."""
+    """Write JSON to standard output, in pieces that do not split a string."""
     write_bytes(map(as_safe_json(), documents))
 
 
@@ -62,23 +62,23 @@ def write_document(document: Any) -> None:
     """Write one JSON document and a newline to standard output."""
     import json  # noqa: PLC0415 - most calls do without
 
-    # A path that is not UTF-8 has lone surrogates: they are written as their escapes.
+    # A path that is not UTF-8 contains lone surrogates: they are written as escapes.
     text = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
     write_json([text + b"\n"])
 
 
 def as_safe_json() -> Callable[[bytes], bytes]:
-    """Return the function that makes JSON fit for standard output, whatever its encoding."""
+    """Return a function that encodes JSON for standard output, whatever its encoding."""
     return json_safe if _is_utf8(sys.stdout) else json_ascii
 
 
 def write_bytes(pieces: Iterable[bytes]) -> None:
-    """Write bytes to standard output as they are."""
+    """Write bytes to standard output unchanged."""
     _write_all(pieces)
 
 
 def close_quietly() -> None:
-    """Point standard output nowhere: whoever read it has left, or it cannot be written."""
+    """Redirect standard output to nowhere, after its reader closed it or it failed."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -89,7 +89,7 @@ def _write_all(pieces: Iterable[bytes]) -> None:
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces; the first is given at once: a reader sees that there is an answer."""
+    """Join small pieces; the first is yielded at once: a reader sees that there is an answer."""
     held: list[bytes] = []
     size = _CHUNK
     for piece in pieces:
@@ -106,12 +106,12 @@ def _write(stream: TextIO, data: bytes) -> None:
     """Write and flush.
 
     Raises:
-        BrokenPipeError: whoever read has left.
+        BrokenPipeError: the reader closed the pipe.
         Unwritable: it failed otherwise.
     """
     binary: BinaryIO | None = getattr(stream, "buffer", None)
     try:
-        if binary is None:  # a caller's own stream, of text only
+        if binary is None:  # a caller's own text stream
             stream.write(data.decode(errors="replace"))
         else:
             stream.flush()

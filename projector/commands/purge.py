@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("thread", nargs=-1, required=True)
 @common
-@click.option("--dry-run", is_flag=True, help="Show what would go, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted without deleting it.")
 @click.pass_context
 def purge(
     context: click.Context,
@@ -32,10 +32,11 @@ def purge(
     *,
     dry_run: bool,
 ) -> None:
-    """Take threads out of the database for good; THREAD is a thread's whole id.
+    """Delete threads from the database for good; THREAD is a thread's full id.
 
-    Only those whose files are gone: a file that is there would be projected again. Delete it
-    first, in Codex or by hand; this never touches a file of Codex. May run beside the daemon.
+    Only threads whose files no longer exist: an existing file would be projected again. Delete it
+    first, in Codex or by hand; this command never touches a file of Codex. May run beside the
+    daemon.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
@@ -62,7 +63,7 @@ def purge(
 
 
 def _refuse_living(thread: str, files: Mapping[RolloutId, str], settings: Settings) -> None:
-    """Refuse what is not there, and what would come again."""
+    """Raise if a thread is unknown, or would be projected again."""
     from projector.discover.paths import scan_path  # noqa: PLC0415 - see the package's docstring
 
     if not files:
@@ -77,7 +78,7 @@ def _refuse_living(thread: str, files: Mapping[RolloutId, str], settings: Settin
 
 
 async def _purge(found: Mapping[str, Mapping[RolloutId, str]], settings: Settings) -> bool:
-    """Purge the threads; whether nothing of them is left in a write-ahead log of ours either."""
+    """Purge the threads; True if no rows of theirs remain in a write-ahead log either."""
     from projector import __version__  # noqa: PLC0415 - see the package's docstring
     from projector.model.ids import ThreadId  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415

@@ -36,14 +36,14 @@ def rebuild(
     codex_home: tuple[str, ...],
     database: str | None,
 ) -> int:
-    """Project again from the files what is projected already, one transaction a rollout.
+    """Project rollouts again from their files, one transaction per rollout.
 
-    THREAD is an id, the start of one, or a name; without, all are. Readers see the old rows or the
-    new ones, never half; uids stay; rows of files that are gone are kept. May run beside the
-    daemon.
+    THREAD is an id, the prefix of one, or a name; without THREAD, all rollouts. Readers see the old
+    rows or the new ones, never a mixture; uids stay; rows of rollouts without a file are kept. May
+    run beside the daemon.
 
-    A damaged database is made anew beside the old one, with what can be saved of rows whose files
-    are gone, and put in its place; the damaged file is kept. The daemon must be stopped for that.
+    A damaged database is replaced by a new one, including what can be recovered of rollouts without
+    a file; the damaged file is kept. The daemon must be stopped for that.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 

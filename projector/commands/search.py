@@ -12,9 +12,9 @@ from projector.commands.options import as_json, common, reading, settings_of
 from projector.commands.threads import chosen_threads, moment, spellings
 from projector.model.errors import UsageError
 
-#: Hits that are shown if nothing else is said.
+#: Default number of hits.
 LIMIT: Final = 20
-#: Exit code where nothing was found, as `grep` has it.
+#: Exit code if nothing was found, as with `grep`.
 _NOTHING_FOUND: Final = 1
 _BOLD: Final = ("\x1b[1m", "\x1b[0m")
 _PLAIN: Final = ("[", "]")
@@ -23,31 +23,33 @@ _PLAIN: Final = ("[", "]")
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @common
-@click.option("--thread", metavar="THREAD", multiple=True, help="Only in this thread; repeatable.")
 @click.option(
-    "--cwd", "folder", metavar="DIR", help="Only in threads of this folder and those below."
+    "--thread", metavar="THREAD", multiple=True, help="Only in this thread; may be repeated."
+)
+@click.option(
+    "--cwd", "folder", metavar="DIR", help="Only in threads of this folder and its subfolders."
 )
 @click.option(
     "--type",
     "kinds",
     metavar="TYPE",
     multiple=True,
-    help="Only: message (user, agent), reasoning, plan, command, file, tool, web, review, or a type"
-    " as items have it; may be repeated.",
+    help="Only these types: message (user, agent), reasoning, plan, command, file,"
+    " tool, web, review, or an item type; may be repeated.",
 )
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Made since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
+    help="Created since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
 )
-@click.option("--newest/--best", default=True, help="The newest first (default), or the best.")
+@click.option("--newest/--best", default=True, help="Newest first (default), or best match first.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
     default=LIMIT,
     show_default=True,
     metavar="N",
-    help="At most N; 0: all.",
+    help="Maximum number of hits; 0: all.",
 )
 @as_json
 @click.pass_context
@@ -65,10 +67,10 @@ def search(
     limit: int,
     as_json: bool,
 ) -> int:
-    """Find items of visible histories that hold all WORDS.
+    """Find items of visible histories that contain all WORDS.
 
-    WORDS are words, "phrases in quotes" and beginnings* of words; case and accents do not matter.
-    Behind -- a word may begin with a dash. Exit code 1: nothing was found.
+    WORDS are words, "quoted phrases" and prefixes*; case and accents are ignored. After -- a word
+    may begin with a dash. Exit code 1: nothing was found.
     """
     from projector.search.text import query  # noqa: PLC0415
     from projector.search.tsvector import query as vector  # noqa: PLC0415
@@ -115,7 +117,7 @@ def search(
 
 
 def _note(*, hits: int, more: bool, missing: int | None) -> str:
-    """Say what is there beside the hits; "": nothing."""
+    """Return what the hits do not include; "": nothing."""
     if missing is None:
         return "nothing is indexed: search.index is off"
     said = [] if hits else ["nothing found"]

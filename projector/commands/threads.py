@@ -18,24 +18,29 @@ if TYPE_CHECKING:
     from projector.serve.history.reader import Reader
     from projector.store.reading import Connection
 
-#: Threads in a table on a terminal, if nothing else is said: what fits on a screen.
+#: Default number of threads in a table on a terminal: what fits on a screen.
 LIMIT: Final = 30
-#: Candidates that a message lists.
+#: Maximum number of candidates listed in a message.
 _CANDIDATES: Final = 10
 
 
 @click.command()
 @common
 @click.option(
-    "--cwd", "folder", metavar="DIR", help="Only of this folder and those below. Default: all."
+    "--cwd",
+    "folder",
+    metavar="DIR",
+    help="Only threads of this folder and its subfolders. Default: all.",
 )
 @click.option(
     "--archived/--no-archived",
     default=None,
-    help="Only archived ones, or none of them (default).",
+    help="Only archived threads, or none of them (default).",
 )
-@click.option("--deleted", is_flag=True, help="Only those whose files are gone.")
-@click.option("--all", "every", is_flag=True, help="Archived, deleted and sub-agents too.")
+@click.option("--deleted", is_flag=True, help="Only threads whose files were deleted.")
+@click.option(
+    "--all", "every", is_flag=True, help="Include archived, deleted and sub-agent threads."
+)
 @click.option(
     "--since",
     metavar="WHEN",
@@ -45,10 +50,17 @@ _CANDIDATES: Final = 10
     "--source",
     metavar="KIND",
     multiple=True,
-    help="Only from: cli, vscode, exec, mcp, ..., subagent (all of them), review, compact, ...;"
-    " may be repeated. Sub-agents and reviewers are hidden unless asked for, here or by --all.",
+    help="Only from these sources: cli, vscode, exec, mcp, ..., subagent (all of them),"
+    " review, compact, ...; may be repeated. Sub-agents and reviewers are hidden"
+    " unless requested here or by --all.",
 )
-@click.option("--name", "text", metavar="TEXT", default="", help="TEXT in the name or preview.")
+@click.option(
+    "--name",
+    "text",
+    metavar="TEXT",
+    default="",
+    help="Only threads with TEXT in their name or preview.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -72,9 +84,9 @@ def threads(
     every: bool,
     as_json: bool,
 ) -> None:
-    """List threads, the one that changed last first.
+    """List threads, most recently changed first.
 
-    Archived and deleted threads, sub-agents and reviewers are hidden unless asked for.
+    Archived and deleted threads, sub-agents and reviewers are hidden by default.
     """
     from projector.serve.history import table  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history.reader import Reader  # noqa: PLC0415
@@ -124,8 +136,8 @@ def threads(
     help="json: one document. events: JSON lines, the notifications that a live session would"
     " have sent.",
 )
-@click.option("--full", is_flag=True, help="Outputs and diffs whole, and reasoning.")
-@click.option("--reasoning", is_flag=True, help="The model's reasoning too.")
+@click.option("--full", is_flag=True, help="Show complete outputs and diffs, and reasoning.")
+@click.option("--reasoning", is_flag=True, help="Show the model's reasoning.")
 @click.pass_context
 def show(
     context: click.Context,
@@ -137,10 +149,10 @@ def show(
     full: bool,
     reasoning: bool,
 ) -> None:
-    """Print a thread's visible history: THREAD is its id, the start of one, or its name.
+    """Print a thread's visible history; THREAD is its id, the prefix of one, or its name.
 
-    Text and Markdown are for reading: long outputs are cut, and control characters shown instead
-    of obeyed. JSON and events are exact and whole.
+    Text and Markdown are for reading: long outputs are cut, and control characters are escaped.
+    JSON and events are exact and complete.
     """
     from projector.serve.history import render as shown  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history.reader import Reader  # noqa: PLC0415
@@ -162,7 +174,7 @@ def show(
 
 
 def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
-    """Give the ids of the threads that are meant; a whole id stands for itself.
+    """Return the ids of the named threads; a full id is returned without a query.
 
     Raises as `meant` does.
     """
@@ -180,11 +192,11 @@ def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
 
 
 def meant(reader: Reader, text: str) -> str:
-    """Give the thread that is meant by its id, the start of one, or its name.
+    """Return the id of the thread named by its id, the prefix of one, or its name.
 
     Raises:
         ProjectorError: there is none.
-        UsageError: it could be several.
+        UsageError: it is ambiguous.
     """
     from projector.model.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history.threads import PREFIX, resolve  # noqa: PLC0415
@@ -211,7 +223,7 @@ def meant(reader: Reader, text: str) -> str:
 
 
 def spellings(folder: str) -> tuple[str, ...]:
-    """Return a folder as it was named, from the root, and without links: threads may have any."""
+    """Return a folder's absolute path, as given and with links resolved: threads may have any."""
     from projector.serve.history.folders import is_windows  # noqa: PLC0415 - see the package's docstring
 
     if is_windows(folder):  # of another system
@@ -227,10 +239,10 @@ def _shown(asked: bool | None, *, every: bool) -> Literal["hide", "only", "show"
 
 
 def moment(text: str) -> int:
-    """Read `--since`; gives milliseconds since 1970.
+    """Parse `--since`; return milliseconds since 1970.
 
     Raises:
-        UsageError: it is no point in time.
+        UsageError: it is not a point in time.
     """
     from datetime import datetime  # noqa: PLC0415 - see the package's docstring
 

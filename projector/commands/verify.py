@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from projector.run.verify import Report, Scratch
     from projector.store.check.compare import Difference, Field
 
-#: Differences that are told to people; with --json all that are listed.
+#: Maximum number of differences shown to people; --json shows all that are listed.
 _TOLD: Final = 50
 
 
@@ -35,12 +35,12 @@ def verify(
     *,
     as_json: bool,
 ) -> int:
-    """Project again, aside, and compare with the database row by row. Changes nothing.
+    """Project again into a temporary database, and compare it row by row. Changes nothing.
 
-    THREAD is an id, the start of one, or a name; without, everything is compared. May run beside
-    the daemon. What it has not read yet is told apart and is no difference. Needs as much space in
-    $TMPDIR (else /var/tmp) as the largest rollout takes in the database. Exit code 0: equal, 1:
-    different, or not all could be read.
+    THREAD is an id, the prefix of one, or a name; without THREAD, everything is compared. May run
+    beside the daemon. Rollouts that the daemon has not read yet are listed separately, not as
+    differences. Needs as much space in $TMPDIR (else /var/tmp) as the largest rollout takes in the
+    database. Exit code 0: equal, 1: different, or not everything could be read.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
@@ -68,7 +68,7 @@ def verify(
 
 @asynccontextmanager
 async def scratch() -> AsyncIterator[Scratch]:
-    """Make a database to project into, in a private folder, and take both away."""
+    """Create a database to project into, in a private folder, and delete both at the end."""
     from projector.run.verify import Scratch  # noqa: PLC0415 - see the package's docstring
     from projector.store.open import open_rows, open_store  # noqa: PLC0415
     from projector.store.scratch import scratch_folder  # noqa: PLC0415
@@ -87,7 +87,7 @@ async def scratch() -> AsyncIterator[Scratch]:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """Give the report for `--json`."""
+    """Return the report for `--json`."""
     return {
         "equal": report.equal,
         "rollouts_compared": report.compared,
@@ -119,7 +119,7 @@ def _difference(one: Difference) -> dict[str, Any]:
 
 
 def text(report: Report) -> str:
-    """Give the report for people: a line for each difference, and what it comes to."""
+    """Return the report for people: a line for each difference, and a summary."""
     from projector.model.humanize import count, size  # noqa: PLC0415 - see the package's docstring
 
     lines = [line(one) for one in report.differences[:_TOLD]]
@@ -131,25 +131,23 @@ def text(report: Report) -> str:
         f" in {report.seconds:.1f} s: "
     )
     if report.count:
-        end += f"{count(report.count, 'difference')}. Mend: projector rebuild"
+        end += f"{count(report.count, 'difference')}. Fix: projector rebuild"
     else:
         end += "all that could be read is equal" if report.unreadable else "equal"
     lines.append(end)
     if report.behind:
         waits = sum(one.bytes for one in report.behind)
         lines.append(
-            f"behind, and not compared there: {count(len(report.behind), 'rollout')}"
+            f"behind, and not compared after that: {count(len(report.behind), 'rollout')}"
             f" ({size(waits)} in plain files); projector backfill reads it"
         )
     if report.gone:
-        lines.append(
-            f"passed over, for they have no file under the homes: {count(report.gone, 'rollout')}"
-        )
+        lines.append(f"skipped, without a file under the homes: {count(report.gone, 'rollout')}")
     return "\n".join(lines)
 
 
 def line(one: Difference) -> str:
-    """Give the one line of a difference."""
+    """Return the line of a difference."""
     from projector.model.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
 
     where = " ".join(

@@ -1,4 +1,4 @@
-"""In: settings and the host. Out: units of systemd in their place, or a word on what to run.
+"""Install systemd units from the settings and facts about the host, or print what to run.
 
-`units/` holds the templates, the one source: `systemd/` in the repository is made of them too.
+`units/` contains the templates; `systemd/` in the repository is generated from them too.
 """

@@ -1,4 +1,4 @@
-"""What is done to a host: units written or removed, and systemd told of it."""
+"""Apply changes to a host: write or remove units, and run systemctl."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from projector.install.render import ENABLED, MARK, UNITS
 from projector.model.errors import ProjectorError, UsageError
 
 SYSTEM_UNITS: Final = "/etc/systemd/system"
-#: Is there only while systemd runs the host (sd_booted(3)).
+#: Exists only while systemd runs the host (sd_booted(3)).
 _BOOTED: Final = "/run/systemd/system"
 _PUBLIC: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was done, or that is to be done."""
+    """One step that was done, or is to be done."""
 
     text: str
     done: bool = True
 
 
 def folder(*, user: bool) -> str:
-    """Give where units lie."""
+    """Return the folder of the units."""
     if not user:
         return SYSTEM_UNITS
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
@@ -39,13 +39,13 @@ def folder(*, user: bool) -> str:
 
 
 def settings_folder(home: str = "") -> str:
-    """Return where settings are looked for; `home`: of another account, without our variables."""
+    """Return the configuration folder; `home`: of another account, without our variables."""
     config = "" if home else os.environ.get("XDG_CONFIG_HOME")
     return f"{config or os.path.join(home or os.path.expanduser('~'), '.config')}/codex-projector"
 
 
 def version() -> int:
-    """Give systemd's version; 0: it is not there."""
+    """Return systemd's version; 0: not installed."""
     try:
         said = subprocess.run(
             ["systemctl", "--version"],  # noqa: S607 - the host's own
@@ -58,9 +58,9 @@ def version() -> int:
 
 
 def commands(verb: Literal["enable", "disable"], *, user: bool) -> list[list[str]]:
-    """Give what systemd must be told.
+    """Return the systemctl commands to run.
 
-    A daemon that runs is started anew: it may be the old program, with the old settings.
+    A running daemon is restarted: it may be the old program with the old settings.
     """
     control = ["systemctl", *(["--user"] if user else [])]
     again = [*control, "daemon-reload"]
@@ -70,17 +70,17 @@ def commands(verb: Literal["enable", "disable"], *, user: bool) -> list[list[str
 
 
 def running(*, user: bool) -> bool:
-    """Whether there is a systemd that can be told anything."""
+    """True if a systemd is running that accepts commands."""
     if not os.path.isdir(_BOOTED) or shutil.which("systemctl") is None:
         return False
     return not user or os.path.isdir(f"{_runtime()}/systemd")
 
 
 def namespaces() -> bool:
-    """Whether the user's own manager can make namespaces, which most of a sandbox is made of.
+    """True if the user's own manager can create namespaces, which most of a sandbox needs.
 
-    Without them it starts no unit that asks for a user namespace, and of one that does not ask it
-    passes over in silence what needs one. So it is asked, as the kernel's settings are not all.
+    Without them it starts no unit that requests a user namespace, and silently ignores other
+    options that need one. So a test unit is run, as kernel settings do not tell everything.
     """
     probe = ["systemd-run", "--user", "--quiet", "--wait", "--collect"]
     wanted = ["PrivateUsers=yes", "ProtectSystem=strict", "PrivateTmp=yes"]
@@ -93,14 +93,14 @@ def namespaces() -> bool:
 
 
 def lingers() -> bool:
-    """Whether the user's own manager runs while the user is not logged in."""
+    """True if the user's own manager runs while the user is not logged in."""
     import pwd  # noqa: PLC0415 - not all calls need it
 
     return os.path.exists(f"/var/lib/systemd/linger/{pwd.getpwuid(os.getuid()).pw_name}")
 
 
 def _runtime() -> str:
-    """Give where the user's own manager listens; a shell that sudo or su opened is not told."""
+    """Return the runtime folder of the user's own manager; shells opened by sudo or su lack it."""
     return os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
 
 
@@ -109,10 +109,10 @@ def _env() -> dict[str, str]:
 
 
 def write(where: str, units: dict[str, str]) -> list[Step]:
-    """Write the units; those that are as they should be stay.
+    """Write the units; unchanged ones are kept.
 
     Raises:
-        ProjectorError: a unit is there that is not ours.
+        ProjectorError: a unit exists that is not ours.
     """
     for name in units:
         _refuse_foreign(f"{where}/{name}")
@@ -135,7 +135,7 @@ def remove(where: str) -> list[Step]:
     """Remove the units that are ours.
 
     Raises:
-        ProjectorError: a unit is there that is not ours.
+        ProjectorError: a unit exists that is not ours.
     """
     there = [f"{where}/{name}" for name in UNITS if os.path.lexists(f"{where}/{name}")]
     for path in there:
@@ -146,16 +146,16 @@ def remove(where: str) -> list[Step]:
 
 
 def tell(orders: Sequence[Sequence[str]]) -> list[Step]:
-    """Tell systemd.
+    """Run systemctl commands.
 
     Raises:
-        ProjectorError: it refuses.
+        ProjectorError: one of them failed.
     """
     steps = []
     for order in orders:
         text = " ".join(order)
         try:
-            # No limit of ours: a start may be a migration, and systemd has its own.
+            # No time limit of ours: a start may include a migration, and systemd has its own limit.
             subprocess.run(order, check=True, capture_output=True, text=True, env=_env())  # noqa: S603 - our own words
         except subprocess.CalledProcessError as refused:
             reason = (

@@ -1,4 +1,4 @@
-"""Settings → which network the units must leave to the daemon. Pure."""
+"""Determine from the settings which network access the units need. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
 
 def network(settings: Settings) -> Network:
-    """Give the least that lets the endpoint be reached, and the database's server."""
+    """Return the least access with which the endpoint and the database server are reachable."""
     return max(_endpoint(settings), _database(settings.database), key=_WIDER.index)
 
 
 def addresses(settings: Settings) -> tuple[str, ...]:
-    """Return the addresses that the daemon connects to, if that is all the network it needs.
+    """Return the addresses that the daemon connects to, if these are all the network it needs.
 
-    Empty where the endpoint is for other hosts, or where the server has a name: which address
-    that is may change, and to ask for it is another connection.
+    Empty if the endpoint serves other hosts, or if the server is given by name: its address may
+    change, and resolving it is another connection.
     """
     if _endpoint(settings) == "any" or network(settings) != "any":
         return ()
@@ -48,17 +48,17 @@ def _database(url: str) -> Network:
 
 
 def _hosts(url: str) -> list[str] | None:
-    """Return the hosts of a database's address; None: they stand in a file of libpq's."""
+    """Return the hosts of a database URL; None if they are in a file of libpq's."""
     if not is_postgres(url):
         return []
     found = options(url)
     if "service" in found:
         return None
-    # As libpq has it: an address is taken before the name that belongs to it.
+    # As in libpq: an address takes precedence over its name.
     return (found.get("hostaddr") or found.get("host") or "").split(",")
 
 
 def _host(host: str) -> Network:
     if not host or host.startswith(("/", "@")):
-        return "none"  # a socket in the file system, or libpq's own place for one
+        return "none"  # a Unix socket, or libpq's default location for one
     return "loopback" if _LOOPBACK.fullmatch(host) else "any"

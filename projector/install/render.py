@@ -1,4 +1,7 @@
-"""Templates + what is known of host and settings → units. Pure but for reading the templates."""
+"""Render the units from templates, settings and facts about the host.
+
+Pure except for reading templates.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Final
 
 from projector.install.reach import Network
 
-#: The units, in the order in which people read them; those that are enabled.
+#: The units, in reading order; those that are enabled.
 UNITS: Final = (
     "projector.service",
     "projector-backfill.service",
@@ -19,10 +22,10 @@ UNITS: Final = (
 )
 ENABLED: Final = ("projector.service", "projector-health.timer")
 
-#: How a unit begins that we may overwrite and remove.
+#: First line of units that we may overwrite and remove.
 MARK: Final = "# Made by `projector install`"
 
-#: Versions of systemd from which on it knows what we would use.
+#: Versions of systemd that introduced the options we use.
 _NOTIFY_RELOAD: Final = 253
 _BACK_OFF: Final = 254
 
@@ -32,29 +35,29 @@ _PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What the units must know."""
+    """Facts that the units depend on."""
 
     command: Sequence[str]
-    """The program and the options that stand before a command."""
+    """The program and the options before the command."""
     user: str = ""
-    """As whom a unit of the system runs; "": a unit of the user's own manager."""
+    """Account of a system unit; "": a unit of the user's own manager."""
     environment: Mapping[str, str]
     writable: Sequence[str] = ()
-    """Folders to write in, but for those that systemd makes."""
+    """Writable folders, except those created by systemd."""
     readable: Sequence[str] = ()
-    """Files and folders under `HIDDEN` to read, the homes first; empty: all that is there."""
+    """Readable files and folders under `HIDDEN`, homes first; empty: everything."""
     network: Network = "none"
-    """What the endpoint listens on, and where the database's server is."""
+    """Network access for the endpoint's address and the database server."""
     addresses: Sequence[str] = ()
-    """Of the server, where the network is "any" and no other host need be reached."""
+    """Addresses of the server, if the network is "any" and no other host is needed."""
     version: int = 0
-    """Of systemd; 0: not known, so nothing new is used."""
+    """Version of systemd; 0: unknown, use nothing new."""
     namespaces: bool = False
-    """A user's own manager can make namespaces, so its units get the whole sandbox."""
+    """True if a user's own manager can create namespaces, so its units get the whole sandbox."""
 
 
 def render(name: str, host: Host) -> str:
-    """Give the text of a unit."""
+    """Return the text of a unit."""
     head = f"{MARK}; `projector uninstall` takes it away.\n"
     return head + _filled(template(name), _values(host))
 
@@ -65,7 +68,7 @@ def template(name: str) -> str:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Put values in; a line that would be empty goes."""
+    """Fill in values; lines that become empty are removed."""
     lines = []
     for line in text.splitlines():
         done = _PLACE.sub(lambda found: values[found[1]], line)
@@ -78,7 +81,7 @@ def _values(host: Host) -> dict[str, str]:
     system = bool(host.user)
     reloads = host.version >= _NOTIFY_RELOAD
     values = {
-        # The shell's own kill: not every host has another. +: of a user's own, a second process
+        # The shell's own kill: not every host has another. +: for user units, a second process
         # cannot enter the sandbox of the first.
         "TYPE": "Type=notify-reload"
         if reloads
@@ -89,7 +92,7 @@ def _values(host: Host) -> dict[str, str]:
             f"Environment={quoted(f'{name}={value}')}" for name, value in host.environment.items()
         ),
         "STATE": _state(host),
-        # Of the daemon alone: a unit that ends takes it away, whoever else uses it.
+        # Only for the daemon: a unit that ends deletes the folder, even if others use it.
         "RUNTIME": "RuntimeDirectory=codex-projector" if system else "",
         "RESTART": "RestartSec=1\nRestartSteps=8\nRestartMaxDelaySec=300"
         if host.version >= _BACK_OFF
@@ -97,14 +100,14 @@ def _values(host: Host) -> dict[str, str]:
         "NETWORK": _network(host),
         "HOMES": _homes(host),
         "WANTED_BY": "multi-user.target" if system else "default.target",
-        # Of `SystemCallFilter=@system-service` nothing is a place to fill.
+        # `SystemCallFilter=@system-service` has no placeholder.
     }
     whole = system or host.namespaces
     sandbox = template("sandbox.conf" if whole else "sandbox-user.conf")
     return values | {"SANDBOX": _filled(sandbox, values).rstrip("\n")}
 
 
-#: A daemon that only writes a file needs no network; the watch of files needs none either.
+#: A daemon that only writes a file needs no network; nor does watching files.
 _NETWORK: Final[Mapping[Network, str]] = {
     "none": "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\nIPAddressDeny=any",
     "loopback": "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\nIPAddressDeny=any\n"
@@ -113,7 +116,7 @@ _NETWORK: Final[Mapping[Network, str]] = {
 }
 
 
-#: Where the files of people are; a unit sees of them only what it is given.
+#: Folders of people's files; a unit sees of them only what it is given.
 HIDDEN: Final = ("/home", "/root", "/run/user")
 
 
@@ -130,15 +133,15 @@ def _network(host: Host) -> str:
 
 
 def _homes(host: Host) -> str:
-    """Return what the unit sees of /home: an empty folder with the homes in it, read-only."""
+    """Return what the unit sees of /home: an empty folder that contains the homes, read-only."""
     if not host.readable:
         return "ProtectHome=read-only"
-    # Nothing but these is visible there: no keys, no sources. With "-" one may be missing.
+    # Nothing else is visible there: no keys, no sources. With "-" one may be missing.
     lines = ["ProtectHome=tmpfs"]
     lines += [f"BindReadOnlyPaths={_bound(path)}" for path in host.readable]
-    if not host.user:  # where its manager listens, below /run/user
+    if not host.user:  # the socket of its manager, below /run/user
         lines.append("BindReadOnlyPaths=-%t/systemd")
-    # There the empty folder can be written, and what is written is lost: so none may be missing.
+    # The empty folder is writable, but its contents are lost: so none may be missing.
     dash = "-" if host.user else ""
     lines += [f"BindPaths={_bound(path, dash)}" for path in host.writable if hidden(path)]
     return "\n".join(lines)
@@ -149,7 +152,7 @@ def _bound(path: str, dash: str = "-") -> str:
 
 
 def _state(host: Host) -> str:
-    # With "-" before it a folder may be missing: a socket's, or that of a file for others.
+    # With "-" a folder may be missing: that of a socket, or of a file for others.
     writable = "\n".join(f"ReadWritePaths={quoted(f'-{path}')}" for path in host.writable)
     if not host.user:
         return writable
@@ -167,7 +170,7 @@ def _state(host: Host) -> str:
 
 
 def quoted(text: str) -> str:
-    """Write a value as systemd reads it: specifiers and quotes taken literally."""
+    """Quote a value for systemd: specifiers and quotes are taken literally."""
     text = text.replace("%", "%%")
     if _PLAIN.fullmatch(text):
         return text
@@ -175,5 +178,5 @@ def quoted(text: str) -> str:
 
 
 def word(text: str) -> str:
-    """Write one word of a command line: as `quoted`, and no variable is expanded."""
+    """Quote one word of a command line: as `quoted`, without expanding variables."""
     return quoted(text.replace("$", "$$"))

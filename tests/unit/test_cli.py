@@ -244,7 +244,7 @@ RAISED = [
     ("held by another", errors.AlreadyRunning("p.db: pid 7 has it"), 3, "p.db: pid 7 has it"),
     ("a setting", errors.UsageError("x is wrong"), 2, "x is wrong"),
     ("the system", OSError(28, "No space left on device", "p.db"), 1, "p.db: No space left"),
-    ("Ctrl-C", KeyboardInterrupt(), 130, "interrupted; what is committed stays"),
+    ("Ctrl-C", KeyboardInterrupt(), 130, "interrupted; committed rows stay"),
 ]
 
 
