@@ -1,1 +1,1 @@
-"""In: one line. Out: the record it holds, or what is odd about it."""
+"""Decode one line into records and anomalies, and records into thread items."""

@@ -1,7 +1,7 @@
-"""The one way a decoder says no. Pure."""
+"""The error raised by all decoders. Pure."""
 
 from __future__ import annotations
 
 
 class DecodeError(ValueError):
-    """Codex's decoder refuses this value. The message names the field, never what it holds."""
+    """Codex's decoder refuses this value. The message names the field, never its content."""

@@ -1,6 +1,6 @@
-"""Typed fields of a JSON object, as strict as Codex's decoder. Pure.
+"""Read typed fields of a JSON object, as strictly as Codex's decoder. Pure.
 
-Every function gives the field's value or raises `Refused` with the field's name. "opt" in a
+Every function returns the field's value or raises `DecodeError` with the field's name. "opt" in a
 name: absent and null give None.
 
 Source: docs on paginated rollouts, 1.4 and 2.4.
@@ -33,21 +33,21 @@ Object = dict[str, Any]
 
 
 def obj(value: Any, name: str) -> Object:
-    """Give an object."""
+    """Return an object."""
     if type(value) is not dict:
         raise DecodeError(name)
     return value
 
 
 def items(value: Any, name: str) -> list[Any]:
-    """Give a list."""
+    """Return a list."""
     if type(value) is not list:
         raise DecodeError(name)
     return value
 
 
 def text(fields: Object, name: str) -> str:
-    """Give a string."""
+    """Return a string."""
     value = fields.get(name)
     if type(value) is not str:
         raise DecodeError(name)
@@ -55,7 +55,7 @@ def text(fields: Object, name: str) -> str:
 
 
 def opt_text(fields: Object, name: str) -> str | None:
-    """Give a string or None."""
+    """Return a string or None."""
     value = fields.get(name)
     if value is not None and type(value) is not str:
         raise DecodeError(name)
@@ -63,7 +63,7 @@ def opt_text(fields: Object, name: str) -> str | None:
 
 
 def texts(value: Any, name: str) -> list[str]:
-    """Give a list of strings."""
+    """Return a list of strings."""
     if type(value) is not list:
         raise DecodeError(name)
     for each in value:
@@ -73,7 +73,7 @@ def texts(value: Any, name: str) -> list[str]:
 
 
 def opt_bool(fields: Object, name: str) -> bool | None:
-    """Give a boolean or None."""
+    """Return a boolean or None."""
     value = fields.get(name)
     if value is not None and type(value) is not bool:
         raise DecodeError(name)
@@ -81,7 +81,7 @@ def opt_bool(fields: Object, name: str) -> bool | None:
 
 
 def integer(fields: Object, name: str, low: int, high: int) -> int:
-    """Give an integer within bounds; never a float, a string or a boolean."""
+    """Return an integer within bounds; never a float, a string or a boolean."""
     value = fields.get(name)
     if type(value) is not int or not low <= value <= high:
         raise DecodeError(name)
@@ -89,14 +89,14 @@ def integer(fields: Object, name: str, low: int, high: int) -> int:
 
 
 def opt_integer(fields: Object, name: str, low: int = I64_MIN, high: int = I64_MAX) -> int | None:
-    """Give an integer within bounds or None."""
+    """Return an integer within bounds or None."""
     if fields.get(name) is None:
         return None
     return integer(fields, name, low, high)
 
 
 def choice(fields: Object, name: str, choices: Mapping[str, str]) -> str:
-    """Give what a known word stands for. `{"word": null}` is the word, too."""
+    """Return the value of a known word. `{"word": null}` is accepted too."""
     value = fields.get(name)
     if type(value) is str:
         chosen = choices.get(value)
@@ -110,14 +110,14 @@ def choice(fields: Object, name: str, choices: Mapping[str, str]) -> str:
 
 
 def opt_choice(fields: Object, name: str, choices: Mapping[str, str]) -> str | None:
-    """Give what a known word stands for, or None."""
+    """Return the value of a known word, or None."""
     if fields.get(name) is None:
         return None
     return choice(fields, name, choices)
 
 
 def thread_id(value: Any, name: str) -> str:
-    """Give a thread's id in lower case with dashes."""
+    """Return a thread's id in lower case with dashes."""
     if type(value) is str:
         found = _THREAD(value)
         if found is not None:
@@ -126,7 +126,7 @@ def thread_id(value: Any, name: str) -> str:
 
 
 def agent_path(fields: Object, name: str) -> str:
-    """Give an agent's path: `/root`, what is under it, or `/morpheus`."""
+    """Return an agent's path: `/root`, a path below it, or `/morpheus`."""
     value = text(fields, name)
     if _AGENT_PATH(value) is None:
         raise DecodeError(name)
@@ -134,7 +134,7 @@ def agent_path(fields: Object, name: str) -> str:
 
 
 def opt_duration_ms(fields: Object, name: str) -> int | None:
-    """Give a duration's whole milliseconds; None: absent, or more than 64 bits hold."""
+    """Return a duration in whole milliseconds; None: absent, or more than 64 bits."""
     value = fields.get(name)
     if value is None:
         return None
@@ -156,17 +156,17 @@ def opt_duration_ms(fields: Object, name: str) -> int | None:
 
 
 def words(*names: str) -> dict[str, str]:
-    """Give a table from snake_case words to camelCase ones."""
+    """Return a table from snake_case words to camelCase ones."""
     return {name: camel(name) for name in names}
 
 
 def same(*names: str) -> dict[str, str]:
-    """Give a table of words that stand for themselves."""
+    """Return a table of words that stand for themselves."""
     return {name: name for name in names}
 
 
 def camel(name: str) -> str:
-    """Give a snake_case name in camelCase; other names come back as they are."""
+    """Return a snake_case name in camelCase; other names unchanged."""
     if "_" not in name.strip("_"):
         return name
     head, *rest = name.split("_")

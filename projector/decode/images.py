@@ -1,4 +1,4 @@
-"""Images that were made or looked at as `ThreadItem`s. Pure.
+"""Convert generated and viewed images to `ThreadItem`s. Pure.
 
 As in `tools`. Source: docs on paginated rollouts, 2.4.
 """
@@ -21,7 +21,7 @@ from projector.decode.fields import (
 
 
 def generated(item: Object) -> Object:
-    """Give the Extension of kind `image_gen.generation`."""
+    """Return the Extension of kind `image_gen.generation`."""
     get = item.get
     shown: Object = {
         "type": "imageGeneration",
@@ -59,7 +59,7 @@ def generated(item: Object) -> Object:
 
 
 def image_generation(item: Object) -> Object:
-    """ImageGeneration."""
+    """Return an ImageGeneration."""
     saved = opt_text(item, "saved_path")
     shown: Object = {
         "type": "imageGeneration",
@@ -84,5 +84,5 @@ def _absolute(path: str) -> str:
 
 
 def image_view(item: Object) -> Object:
-    """ImageView."""
+    """Return an ImageView."""
     return {"type": "imageView", "id": item["id"], "path": paths.from_uri(text(item, "path"))}

@@ -36,7 +36,7 @@ _REASONS: Final = same("interrupted", "replaced", "review_ended", "budget_limite
 
 
 class Started(NamedTuple):
-    """A turn begins."""
+    """The start of a turn."""
 
     turn_id: TurnId
     started_at: int | None
@@ -47,13 +47,13 @@ class Started(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A turn comes to its end."""
+    """The end of a turn."""
 
     turn_id: TurnId | None
     """None: an abort that names no turn."""
     status: Status
     started_at: int | None
-    """Seconds since 1970, as the times below."""
+    """Seconds since 1970, as are the times below."""
     completed_at: int | None
     duration_ms: int | None
     root_turn_id: TurnId | None
@@ -169,7 +169,7 @@ def _ended(members: _Members, status: Status, reason: str | None) -> Ended:
 
 
 def check_item_completed(payload: Object, own: str | None = None) -> None:
-    """Raise `Refused` unless Codex takes this `item_completed`, but for its item.
+    """Raise `DecodeError` unless Codex takes this `item_completed`, but for its item.
 
     `own` is the id of the thread that it most likely names; None: not known.
     """

@@ -1,13 +1,13 @@
-"""A very long `item_completed`, read and written without text made of its long strings. Pure.
+"""Read and write a very long `item_completed` without decoding its long strings. Pure.
 
-As text, a string takes up to four bytes a character, and orjson keeps a copy in UTF-8 beside it
-while it writes: an output of 100 MB would be in memory five times over. Nearly always such a string
-is written as it was read, to the byte. So short stand-ins are read in place of long strings, and
-give way to them again in the snapshot's JSON.
+Decoded, a string takes up to four bytes per character, and orjson keeps a copy in UTF-8 while it
+writes: an output of 100 MB would be in memory five times. Nearly always such a string is written
+exactly as it was read. So short placeholders are parsed instead of long strings, and replaced by
+them in the snapshot's JSON.
 
-Whatever is not as plain as that is read whole by the caller, so rows are the same either way: a
-string that is spelled otherwise than orjson would spell it, or of which something is made (a path,
-a command line), an item or record that Codex refuses, numbers whose spelling counts.
+In all other cases the caller decodes the whole line, so rows are the same either way: a string that
+orjson would write differently, or that is processed further (a path, a command line), an item or
+record that Codex refuses, numbers whose spelling matters.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
 from projector.decode.lifecycle import check_item_completed
 
-#: From this many bytes on, a line may be read so.
+#: Lines of at least this many bytes may be read this way.
 LONG_LINE: Final = 16 * 1024 * 1024
-#: Strings with fewer bytes are read as ever.
+#: Shorter strings, in bytes, are decoded as usual.
 _LONG_STRING: Final = 1024 * 1024
-#: How much of a string is looked at, at a time.
+#: Bytes of a string checked at once.
 _PIECE: Final = 1024 * 1024
 
-#: Escapes as orjson writes them.
+#: Escapes as written by orjson.
 _ESCAPE = re.compile(rb'\\(?:["\\bfnrt]|u00(?:0[0-7be-f]|1[0-9a-f]))')
 _ESCAPE_LENGTH: Final = 6
 _BACKSLASH: Final = b"\\"
@@ -43,16 +43,16 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class LongItem(Object):
-    """The record, with stand-ins for long strings."""
+    """The record, with placeholders for long strings."""
 
     shown: Object
-    """The item's snapshot, with stand-ins."""
+    """The item's snapshot, with placeholders."""
     json: bytes
-    """The snapshot, with the strings themselves."""
+    """The snapshot's JSON, with the strings themselves."""
 
 
 def long_item(data: bytes) -> LongItem | None:
-    """Read a line; None: it is to be read whole."""
+    """Read a line; None: decode it as a whole."""
     strings = _Strings(data)
     try:
         record = LongItem(strings.read(data))
@@ -72,19 +72,19 @@ def long_item(data: bytes) -> LongItem | None:
 
 
 class _Strings:
-    """Long strings of a line, and what stands in for them."""
+    """The long strings of a line, and their placeholders."""
 
     def __init__(self, data: bytes) -> None:
-        # No line can hold its own digest. Spaces around it, and between: so it shows where someone
+        # No line can contain its own digest. The surrounding and inner spaces reveal code that
         # strips, quotes or joins it.
         self._name = f" Long string of {hashlib.blake2b(data, digest_size=16).hexdigest()} "
         self._strings: list[memoryview] = []
 
     def read(self, value: msgspec.Raw | bytes) -> Any:
-        """Read JSON.
+        """Parse JSON.
 
         Raises:
-            ValueError: it is none that can be read so.
+            ValueError: it cannot be read this way.
         """
         held = memoryview(value)
         if len(held) < _LONG_STRING:
@@ -100,14 +100,14 @@ class _Strings:
         raise ValueError
 
     def said_in(self, message: Object) -> bool:
-        """Tell whether a message says a long string: the first one makes the thread's preview."""
+        """True if a message contains a long string: the first one becomes the thread's preview."""
         return any(self._name in part.get("text", "") for part in message["content"])
 
     def put_into(self, json: bytes) -> bytes:
-        """Put the strings into JSON in which their stand-ins are.
+        """Replace the placeholders in JSON by their strings.
 
         Raises:
-            ValueError: something else was made of one.
+            ValueError: a placeholder was changed.
         """
         name = self._name.encode()
         first, *others = json.split(b'"' + name)
@@ -123,7 +123,7 @@ class _Strings:
 
 
 def spelled_as_written(text: memoryview) -> bool:
-    """Tell whether a JSON string, without its quotes, is written as it would be written again."""
+    """True if a JSON string, without its quotes, would be written back unchanged."""
     decode = codecs.getincrementaldecoder("utf-8")().decode
     at = 0
     try:
@@ -133,7 +133,7 @@ def spelled_as_written(text: memoryview) -> bool:
                 last = piece.rindex(_BACKSLASH)
                 before = piece[: last + 1]
                 if (len(before) - len(before.rstrip(_BACKSLASH))) % 2:
-                    piece = piece[:last]  # it begins an escape, which may be cut in two
+                    piece = piece[:last]  # the start of an escape, which may be cut
             decode(piece)
             if _BACKSLASH in _ESCAPE.sub(b"", piece):
                 return False

@@ -1,8 +1,8 @@
-"""JSON read and written with every number as it was spelled. Pure.
+"""Read and write JSON with every number as it was spelled. Pure.
 
 orjson is fast, but turns integers beyond 64 bits into floats and `1.10` into `1.1`. Where that
-shows, lines are read again here; numbers that a double or 64 bits would change become
-`orjson.Fragment`, which orjson writes as it is.
+matters, lines are read again here; numbers that a double or 64 bits would change become
+`orjson.Fragment`, which orjson writes unchanged.
 
 Source: docs on paginated rollouts, 1.4.
 """
@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import orjson
 
-#: Nesting beyond this is passed over. Codex stops at 127, orjson at 1024, Python near 1000.
+#: Deeper nesting is skipped. Codex stops at 127, orjson at 1024, Python near 1000.
 MAX_DEPTH: Final = 500
-#: Nesting that Codex takes, the line's own object being the first level.
+#: Nesting that Codex accepts, counting the line's own object as the first level.
 CODEX_DEPTH: Final = 127
 
 _INT64: Final = -(1 << 63)
@@ -35,7 +35,7 @@ class TooDeep(ValueError):
 
 
 def spelled(number: str) -> str:
-    """Give a number as Codex writes it back: `1E3` becomes `1e+3`, `-0` becomes `0`."""
+    """Return a number as Codex writes it back: `1E3` becomes `1e+3`, `-0` becomes `0`."""
     if number == "-0":
         return "0"
     return _EXPONENT.sub(lambda found: f"e{found[1] or '+'}", number)
@@ -58,7 +58,7 @@ def _refuse_constant(_: str) -> None:
 
 
 def _no_number(_: str) -> None:
-    """NaN and infinities are no JSON; what is kept of them is that nothing was there."""
+    """Return None for NaN and infinities, which are not JSON."""
 
 
 _strict = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=_refuse_constant)
@@ -68,10 +68,10 @@ _lenient = json.JSONDecoder(
 
 
 def read(text: str, at: int = 0, *, strict: bool = True) -> tuple[Any, int]:
-    """Read the value that begins at `at`, and tell where it ends.
+    """Read the value at `at`; return it and the index of its end.
 
     Raises:
-        ValueError: there is none. `TooDeep`: there may be, nested beyond `MAX_DEPTH`.
+        ValueError: there is none. `TooDeep`: nested beyond `MAX_DEPTH`.
     """
     try:
         value, end = (_strict if strict else _lenient).raw_decode(text, at)
@@ -92,7 +92,7 @@ def loads(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write a value without spaces, however deep it is."""
+    """Write a value without spaces, at any depth."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # deeper than orjson writes
@@ -100,7 +100,7 @@ def dumps(value: Any) -> str:
 
 
 def _written(value: Any) -> Iterator[str]:
-    """Write depth first, with a stack of what is still to come."""
+    """Yield the pieces depth first, with a stack of pending values."""
     waiting: list[Any] = [value]
     as_is = _AsIs
     while waiting:
@@ -137,7 +137,7 @@ class _AsIs:
 
 
 def any_of(value: Any, test: Callable[[Any], bool]) -> bool:
-    """Tell whether `test` holds for a leaf of `value`, however deep it is."""
+    """True if `test` holds for a leaf of `value`, at any depth."""
     waiting = [value]
     while waiting:
         held = waiting.pop()
@@ -151,7 +151,7 @@ def any_of(value: Any, test: Callable[[Any], bool]) -> bool:
 
 
 def deeper(value: Any, limit: int) -> bool:
-    """Tell whether `value` has more than `limit` levels of arrays and objects."""
+    """True if `value` has more than `limit` levels of arrays and objects."""
     level = [value]
     for _ in range(limit):
         level = [
@@ -167,12 +167,12 @@ def deeper(value: Any, limit: int) -> bool:
 
 
 def has_float(value: Any) -> bool:
-    """Tell whether a number in `value` may have been spelled otherwise than orjson has it."""
+    """True if a number in `value` may have been spelled differently from orjson's output."""
     return any_of(value, lambda held: type(held) is float)
 
 
 def refused_integer(data: bytes) -> bool:
-    """Tell whether a line has an integer that Codex does not take: beyond 64, below 128 bits."""
+    """True if a line contains an integer that Codex refuses: beyond 64, below 128 bits."""
     found = False
 
     def look(number: str) -> int:

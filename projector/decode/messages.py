@@ -1,7 +1,7 @@
-"""Items that are said, written or thought: snapshots of them as `ThreadItem`s. Pure.
+"""Convert messages, reasoning, plans and reviews to `ThreadItem`s. Pure.
 
-Every function gives the fields behind `type` and `id` in the order in which Codex has them, or
-raises `Refused`. Source: docs on paginated rollouts, 2.4.
+Every function returns the fields after `type` and `id` in Codex's order, or raises `DecodeError`.
+Source: docs on paginated rollouts, 2.4.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DELIVERIES: Final = same("async")
 
 
 def user_message(item: Object) -> Object:
-    """UserMessage."""
+    """Return a UserMessage."""
     return {
         "type": "userMessage",
         "id": item["id"],
@@ -71,7 +71,7 @@ def _input(part: Any) -> Object:
 
 
 def _source(part: Object, url: str, url_as: str, file_as: str) -> Object:
-    """Give where an image or audio comes from; the address wins over the file."""
+    """Return the source of an image or audio; the URL takes precedence over the file."""
     address = part.get(url)
     if type(address) is str:
         return {url_as: address}
@@ -94,7 +94,7 @@ def _element(element: Any) -> Object:
 
 
 def function_call_output(item: Object) -> Object:
-    """FunctionCallOutput."""
+    """Return a FunctionCallOutput."""
     name, namespace, output = text(item, "name"), opt_text(item, "namespace"), item.get("output")
     if type(output) is not str:
         output = [_output(part) for part in items(output, "output")]
@@ -123,7 +123,7 @@ def _output(part: Any) -> Object:
 
 
 def hook_prompt(item: Object) -> Object:
-    """HookPrompt."""
+    """Return a HookPrompt."""
     fragments = [obj(each, "fragments") for each in items(item.get("fragments"), "fragments")]
     return {
         "type": "hookPrompt",
@@ -135,7 +135,7 @@ def hook_prompt(item: Object) -> Object:
 
 
 def agent_message(item: Object) -> Object:
-    """AgentMessage."""
+    """Return an AgentMessage."""
     said: list[str] = []
     for part in items(item.get("content"), "content"):
         if type(part) is not dict or part.get("type") != "Text":
@@ -205,12 +205,12 @@ def _questions(questions: Any) -> list[Object]:
 
 
 def plan(item: Object) -> Object:
-    """Plan."""
+    """Return a Plan."""
     return {"type": "plan", "id": item["id"], "text": text(item, "text")}
 
 
 def reasoning(item: Object) -> Object:
-    """Reasoning."""
+    """Return a Reasoning."""
     return {
         "type": "reasoning",
         "id": item["id"],
@@ -220,12 +220,12 @@ def reasoning(item: Object) -> Object:
 
 
 def context_compaction(item: Object) -> Object:
-    """ContextCompaction."""
+    """Return a ContextCompaction."""
     return {"type": "contextCompaction", "id": item["id"]}
 
 
 def entered_review(item: Object) -> Object:
-    """EnteredReviewMode."""
+    """Return an EnteredReviewMode."""
     target = obj(item.get("target"), "target")
     kind = target.get("type")
     if kind == "baseBranch":
@@ -245,7 +245,7 @@ def entered_review(item: Object) -> Object:
 
 
 def exited_review(item: Object) -> Object:
-    """ExitedReviewMode."""
+    """Return an ExitedReviewMode."""
     output = item.get("review_output")
     if output is not None:
         check_review(output)
@@ -253,7 +253,7 @@ def exited_review(item: Object) -> Object:
 
 
 def check_review(output: Any) -> None:
-    """Raise `Refused` unless Codex takes this `review_output`."""
+    """Raise `DecodeError` unless Codex takes this `review_output`."""
     output = obj(output, "review_output")
     text(output, "overall_correctness")
     text(output, "overall_explanation")

@@ -1,18 +1,18 @@
-"""One line → the JSON objects in it, and what is odd about it. Pure.
+"""Parse one line into JSON objects and anomalies. Pure.
 
-Nearly every line is one object that orjson reads; callers try that themselves and come here
-with the others (`parse` gives both). What is done for those, in this order:
+Nearly every line is one object that orjson reads; callers try that themselves and come here with
+the others (`parse` does both). Steps for those, in this order:
 
-1. A byte order mark at the start of the file goes; so do NULs, which file systems leave behind
+1. A byte order mark at the start of the file is removed; so are NULs, which file systems leave
    after a crash; bytes that are not UTF-8 are replaced.
 2. The text is read leniently: raw control characters and lone surrogates (replaced) in strings,
    numbers that no double holds; NaN and infinities become null.
-3. If it is still no JSON, records are looked for from each `{"timestamp":` on: two records on
-   one line are both read, and so is a whole one behind a torn one.
+3. If it is still not JSON, records are searched from each `{"timestamp":` on: two records on
+   one line are both read, and so is a complete one after a truncated one.
 
 Work on a hostile line is bounded: attempts are counted, and so are the characters they cost.
 
-Anomalies name places and lengths and never quote what stands there.
+Anomalies contain positions and lengths and never quote content.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from projector.decode import lossless_json as exact
 from projector.model.changes import Anomaly
 from projector.model.ids import Line, Offset
 
-#: What a record begins with as Codex writes it.
+#: Start of a record as written by Codex.
 RECORD_START: Final = '{"timestamp":'
-#: From so many bytes on, a line that is no JSON is not read leniently.
+#: Invalid lines of at least this many bytes are not read leniently.
 _LONG: Final = 16 * 1024 * 1024
 _RECORD: Final = RECORD_START.encode()
-#: Bytes that make a blank line. U+000B is none of them.
+#: Bytes of a blank line. U+000B is not one of them.
 BLANK: Final = b" \t\r\x0c"
 _BLANK_OR_NUL: Final = b" \t\r\0"
-#: What JSON takes as space around a value.
+#: Space around a value in JSON.
 _SPACE: Final = " \t\r\n"
-#: What a JSON value begins with, for a lenient reader, too; nothing does so as well.
+#: Characters that can start a JSON value, for a lenient reader too.
 _VALUE_STARTS: Final = '{["-0123456789tfnNI'
 _BOM: Final = b"\xef\xbb\xbf"
 
-#: How often a line may disappoint before the rest of it is given up.
+#: Failed attempts on a line before the rest of it is given up.
 _ATTEMPTS: Final = 256
-#: How many characters may be read in vain, for each character of the line.
+#: Characters that may be read in vain, per character of the line.
 _IN_VAIN: Final = 8
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Found(NamedTuple):
-    """An object on a line, and its place in the file."""
+    """An object on a line, and its position in the file."""
 
     value: dict[str, Any]
     offset: Offset
     end: Offset
-    """Just behind it; behind the newline for the last one of a line."""
+    """Byte offset after it; after the newline for the last one of a line."""
 
 
 class Parsed(NamedTuple):
-    """What a line holds."""
+    """The contents of a line."""
 
     objects: tuple[Found, ...]
     anomalies: tuple[Anomaly, ...]
@@ -79,7 +79,7 @@ def parse(line: Line) -> Parsed:
     joined (several records on a line), not_object, too_deep.
     """
     try:
-        # Of a long line that is no object, not even a copy is made.
+        # Nothing of a long line that is not an object is copied.
         value = orjson.loads(line.data if begins_object(line.data) else b"")
     except orjson.JSONDecodeError:
         return recover_line(line)
@@ -89,12 +89,12 @@ def parse(line: Line) -> Parsed:
 
 
 def begins_object(data: bytes) -> bool:
-    """False if a line is long and does not begin as an object does: reading it is of no use."""
+    """False if a line is long and does not begin with an object: then reading it is useless."""
     return len(data) < _LONG or data[:1] == b"{"
 
 
 def recover_line(line: Line) -> Parsed:
-    """Read a line that orjson refuses."""
+    """Read a line that orjson rejects."""
     if line.overlong:
         length = line.end - line.offset
         note = Anomaly("overlong", line.offset, length, "longer than the limit; passed over")
@@ -105,16 +105,16 @@ def recover_line(line: Line) -> Parsed:
         return _salvage_long(line)
     notes: list[Anomaly] = []
     text = _text(line, notes)
-    if not text.strip(" \t\r\x0c"):  # what the NULs left
+    if not text.strip(" \t\r\x0c"):  # what remained besides NULs
         return Parsed((), tuple(notes), clean=False)
     objects = _lenient(line, text, notes)
     return Parsed(tuple(objects), tuple(notes), clean=False)
 
 
 def _salvage_long(line: Line) -> Parsed:
-    """Read a long line that orjson refuses: what lenient readers hold of it would be too much.
+    """Read a long line that orjson rejects, within bounded memory.
 
-    NULs are left out; else the last record on it is looked for, and no other.
+    NULs are removed; otherwise only the last record on it is searched.
     """
     notes: list[Anomaly] = []
     data = line.data
@@ -138,7 +138,7 @@ def _salvage_long(line: Line) -> Parsed:
 
 
 def _text(line: Line, notes: list[Anomaly]) -> str:
-    """Give the line as text, without what cannot be in one."""
+    """Return the line as text, without invalid bytes."""
     data = line.data
     if line.offset == 0 and data.startswith(_BOM):
         notes.append(Anomaly("byte_order_mark", line.offset, len(_BOM), "before the first record"))
@@ -189,14 +189,14 @@ def _lenient(line: Line, text: str, notes: list[Anomaly]) -> list[Found]:
 
 
 def _pieces(line: Line, notes: list[Anomaly]) -> list[Found]:
-    """Look for whole records on a line that is not one."""
+    """Search for complete records on an invalid line."""
     if _RECORD not in line.data and line.data.strip(_BLANK_OR_NUL):
         notes.append(_note("torn", line, "not JSON"))
         return []
     data = line.data.replace(b"\0", b" ")
     if line.offset == 0 and data.startswith(_BOM):
         data = data.replace(_BOM, b" " * len(_BOM), 1)
-    text = data.decode("utf-8", "surrogateescape")  # and so every place is a place in the file
+    text = data.decode("utf-8", "surrogateescape")  # so every index is a byte offset
     pieces, lost = _search(text)
     places = _Places(line, text)
     for start, stop in lost:
@@ -212,7 +212,7 @@ def _pieces(line: Line, notes: list[Anomaly]) -> list[Found]:
 
 
 def _search(text: str) -> tuple[list[tuple[dict[str, Any], int, int]], list[tuple[int, int]]]:
-    """Find the records in a text, and the stretches between them that are none."""
+    """Return the records in a text, and the ranges between them."""
     pieces: list[tuple[dict[str, Any], int, int]] = []
     lost: list[tuple[int, int]] = []
     behind = at = attempts = 0
@@ -238,7 +238,10 @@ def _search(text: str) -> tuple[list[tuple[dict[str, Any], int, int]], list[tupl
 
 
 class _Places:
-    """From characters of a line's text to bytes of the file; asked for in growing order."""
+    """Converts character indexes of a line's text to byte offsets in the file.
+
+    In ascending order.
+    """
 
     def __init__(self, line: Line, text: str) -> None:
         self._text = text
@@ -254,9 +257,9 @@ class _Places:
 
 
 def without_surrogates(value: Any) -> tuple[Any, bool]:
-    """Replace lone surrogates in every string of `value`, in place where it can be.
+    """Replace lone surrogates in every string of `value`, in place where possible.
 
-    Gives the value, and whether there were any.
+    Returns the value, and True if there were any.
     """
     root: list[Any] = [value]
     found = False

@@ -25,7 +25,7 @@ from typing import Final, Literal, NamedTuple
 from projector.decode.errors import DecodeError
 
 _EDGES: Final = "".join(map(chr, range(0x21)))
-#: A URI's parser passes over these wherever they stand.
+#: A URI parser ignores these everywhere.
 _DROPPED = str.maketrans("", "", "\t\r\n")
 _SCHEME = re.compile(r"file:", re.IGNORECASE).match
 _DRIVE = re.compile(r"[A-Za-z]:").fullmatch
@@ -36,9 +36,9 @@ _LONGEST_DOTS: Final = 6
 _UP: Final = 2
 _NAME = r"[A-Za-z0-9_+@=~,;&!$'()*\-]+"
 _PLAIN = re.compile(rf"file://((?:/{_NAME}(?:\.{_NAME})*)+)").fullmatch
-#: Where Codex hides a path that no URI can hold.
+#: Encoding that Codex uses for a path that no URI can represent.
 _HIDDEN: Final = "%00/bad/path/"
-#: What may not stand in a host.
+#: Characters not allowed in a host.
 _NO_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]").search
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII).fullmatch
 _URI_ESCAPED = re.compile(r"[^!$-;=@-Z\[-\]_a-z|~]")
@@ -46,7 +46,7 @@ _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\/]+[\\/]+[^\\/]+")
 _SEPARATORS = re.compile(r"[\\/]")
 _SHARE = re.compile(r"[\\/]{2}([^\\/]+)[\\/]([^\\/]+)").match
 _DEVICE = re.compile(r"[\\/]{2}[?.][\\/]").match
-#: What begins a verbatim or device path that has a plain form.
+#: Prefixes of verbatim and device paths that have a plain form.
 _OF_PLAIN = re.compile(
     r"\\\\[?.]\\(?:(?P<share>UNC\\)(?=[^\\/]+[\\/][^\\/])|(?=[A-Za-z]:[\\/]))"
 ).match
@@ -56,36 +56,36 @@ _Kind = Literal["posix", "drive", "share", "none"]
 
 
 class Folder(NamedTuple):
-    """A path as its parts, to resolve others against it."""
+    """A path in its parts, to resolve others against it."""
 
     shown: str
-    """As people read it."""
+    """As shown to people."""
     kind: _Kind
-    """What it begins with. `none`: it has no readable form."""
+    """Type of its root. `none`: it has no readable form."""
     root: str
     """Drive with its colon, or host; empty for POSIX."""
     names: tuple[str, ...]
-    """Behind the root; a final empty one for a final separator."""
+    """After the root; a final empty one for a trailing separator."""
     opaque: bool = False
-    """Its URI hid it: nothing is relative to it."""
+    """True if its URI encodes it: nothing can be relative to it."""
 
 
 def from_uri(uri: str) -> str:
-    r"""Give the path that a `file:` URI names: `/w`, `C:\w` or `\\server\share`.
+    r"""Return the path of a `file:` URI: `/w`, `C:\w` or `\\server\share`.
 
-    A URI whose path has no readable form comes back as it is, normalised.
+    A URI whose path has no readable form is returned normalised.
 
     Raises:
-        Refused: it is no such URI.
+        DecodeError: it is not such a URI.
     """
     return folder(uri).shown
 
 
 def folder(uri: str) -> Folder:
-    """Give the path that a `file:` URI names, in its parts.
+    """Return the path of a `file:` URI, in its parts.
 
     Raises:
-        Refused: it is no such URI.
+        DecodeError: it is not such a URI.
     """
     return _cached(uri) if len(uri) <= _CACHED_MAX else _folder(uri)
 
@@ -139,7 +139,7 @@ def _parts(uri: str) -> tuple[str, list[str]]:
 def _resolved(segments: list[str]) -> list[str]:
     """Resolve `.` and `..`, not above the root or a drive."""
     if segments[0] == "" and len(segments) > 1:
-        del segments[0]  # before the first slash stands nothing
+        del segments[0]  # nothing precedes the first slash
     out: list[str] = []
     last = len(segments) - 1
     for at, segment in enumerate(segments):
@@ -162,10 +162,10 @@ def _decoded(segment: str) -> str:
 
 
 def _host(host: str) -> str:
-    """Give the host as a URI has it, "" for this machine.
+    """Return the host of a URI, "" for this machine.
 
     Raises:
-        Refused: it cannot be one, or comes with a user or a port.
+        DecodeError: it is invalid, or has a user or a port.
     """
     if host.startswith("[") and host.endswith("]"):
         return _ipv6(host)
@@ -184,7 +184,7 @@ def _host(host: str) -> str:
 
 
 def _ipv4(name: str) -> str:
-    """Give an address with four decimal numbers; a URI may spell it in other ways."""
+    """Return an IPv4 address as four decimal numbers; a URI may spell it in other ways."""
     parts = name.removesuffix(".").split(".")
     numbers: list[int] = []
     for part in parts:
@@ -212,10 +212,10 @@ def _ipv6(host: str) -> str:
 
 
 def _hidden(joined: str) -> Folder:
-    """Give a path that no URI can hold.
+    """Return a path that no URI can represent.
 
     Raises:
-        Refused: there is none.
+        DecodeError: there is none.
     """
     text = joined[len(_HIDDEN) :]
     if "/" in text or "+" in text:  # the alphabet of URLs has neither
@@ -252,7 +252,7 @@ def _made(kind: _Kind, root: str, names: list[str]) -> Folder:
 
 
 def of_path(path: str) -> Folder:
-    """Return the parts of an absolute path, normalised. `none`: it is no absolute one."""
+    """Return the parts of an absolute path, normalised. `none`: it is not absolute."""
     plain = _without_device(path)
     if plain is None:
         return Folder(path, "drive", "", (), opaque=True)
@@ -268,7 +268,7 @@ def of_path(path: str) -> Folder:
 
 
 def _without_device(path: str) -> str | None:
-    """Return a path without a verbatim or device prefix; None: it has no other form."""
+    """Return a path without a verbatim or device prefix; None if it has no other form."""
     if _DEVICE(path) is None:
         return path
     found = _OF_PLAIN(path)
@@ -291,7 +291,7 @@ def absolute(path: str) -> str | None:
 
 
 def saved_path(path: str) -> str | None:
-    """Return where a file was saved: POSIX paths normalised, Windows' as written.
+    """Return the path of a saved file: POSIX paths normalised, Windows' as written.
 
     None: it is not absolute on either.
     """
@@ -336,7 +336,7 @@ def _read_posix(cwd: Folder, path: str) -> str | None:
     if cwd.opaque:
         return None
     names = _joined(cwd, path.split("/"), 0)
-    if names and _DRIVE(names[0]) is not None:  # the URI in between makes it Windows'
+    if names and _DRIVE(names[0]) is not None:  # the URI in between makes it a Windows path
         return _made("drive", names[0].upper(), names[1:] or [""]).shown
     return "/" + "/".join(names)
 
@@ -372,7 +372,7 @@ def _read_windows(cwd: Folder, path: str) -> str | None:
 
 
 def _whole(kind: _Kind, root: str, names: list[str], steps: list[str]) -> str:
-    """Give an absolute path; it keeps a final separator."""
+    """Return an absolute path, with its trailing separator if any."""
     if steps[-1] == "" and names:
         names = [*names, ""]
     return _made(kind, root, names).shown

@@ -15,10 +15,10 @@ _OUTCOMES: Final = same("ended", "failed")
 
 
 def convert(payload: Object) -> Object:
-    """Give the fields that Codex knows, in its order.
+    """Return the fields that Codex knows, in its order.
 
     Raises:
-        Refused: Codex does not take it.
+        DecodeError: Codex does not accept it.
     """
     kind = payload.get("type")
     shown: Object = {

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from projector.model.whitespace import WHITE_SPACE
 
-#: Shown for a review that says nothing at all.
+#: Shown for a review without any content.
 NOTHING: Final = "Reviewer failed to output a response."
 
 
 def review_text(output: Any) -> str:
-    """Give the text of a `review_output`; parts that are missing or odd are left out."""
+    """Return the text of a `review_output`; missing or invalid parts are omitted."""
     if type(output) is not dict:
         return NOTHING
     parts: list[str] = []
@@ -46,7 +46,7 @@ def _word(value: Any) -> str:
 
 
 def _lines(body: str) -> list[str]:
-    """Split at line feeds; a carriage return before one goes, a final one adds no line."""
+    """Split at line feeds; a carriage return before one is removed, a final one adds no line."""
     lines = body.split("\n")
     if lines[-1] == "":
         lines.pop()

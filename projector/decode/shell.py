@@ -1,9 +1,9 @@
-"""A command's arguments as one line for a shell, quoted as Codex quotes them. Pure.
+"""Join a command's arguments to one shell line, quoted as Codex does. Pure.
 
-An argument is written in chunks, from the left. A chunk grows while one style can hold all of
-it, and is written in the first style that can: bare, in single quotes, in double quotes. A
-caret can stand in single quotes alone, and there only as the first character: a chunk that
-begins with one has no other style to choose from.
+An argument is written in chunks, from the left. A chunk grows while one style can represent all of
+it, and is written in the first style that can: bare, single quotes, double quotes. A caret is only
+allowed in single quotes, and there only as the first character: a chunk that begins with one has no
+other style.
 
 Source: docs on paginated rollouts, 2.5, checked against Codex 0.169.0.
 """
@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-#: What Codex shows for a command that no shell could be given.
+#: Codex's text for a command that cannot be quoted for a shell.
 WITH_NUL: Final = "<command included NUL byte>"
 
 _BARE = re.compile(r"[A-Za-z0-9+\-./:@\]_]*")
@@ -27,7 +27,7 @@ _only_bare = re.compile(r"[A-Za-z0-9+\-./:@\]_]+").fullmatch
 
 
 def join(argv: Sequence[str]) -> str:
-    """Give the line for these arguments; "" for none."""
+    """Return the line for these arguments; "" for none."""
     written: list[str] = []
     for argument in argv:
         if "\0" in argument:
@@ -42,7 +42,7 @@ def join(argv: Sequence[str]) -> str:
 
 
 def quote(argument: str) -> str:
-    """Quote one argument that has no NUL in it."""
+    """Quote one argument that contains no NUL."""
     if not argument:
         return "''"
     written: list[str] = []
@@ -55,7 +55,7 @@ def quote(argument: str) -> str:
             bare, single, double = (
                 _end(style, argument, at) for style in (_BARE, _SINGLE, _DOUBLE)
             )
-            end = max(single, double)  # whatever is bare can be quoted, too
+            end = max(single, double)  # whatever is bare can be quoted too
             chunk = argument[at:end]
             if bare == end:
                 written.append(chunk)
@@ -68,7 +68,7 @@ def quote(argument: str) -> str:
 
 
 def _end(style: re.Pattern[str], argument: str, at: int) -> int:
-    """Tell where the longest run of this style ends that begins at `at`."""
+    """Return the end of the longest run of this style that begins at `at`."""
     found = style.match(argument, at)
     assert found is not None, "every style matches nothing at all, and a caret is one"
     return found.end()

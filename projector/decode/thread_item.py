@@ -1,7 +1,7 @@
-"""A rollout's item → the `ThreadItem` of the app-server protocol. Pure.
+"""Convert a rollout's item to the `ThreadItem` of the app-server protocol. Pure.
 
-`convert` is as strict as Codex. What it refuses, `keep` still gives, as well as it can be read:
-items are the history, and none is lost for the spelling of a field.
+`to_thread_item` is as strict as Codex. What it refuses, `to_partial_item` still converts as far as
+possible: items are the history, and none is lost because of a field's spelling.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CONVERTERS: Final[dict[str, Callable[[Object], Object]]] = {
     "ContextCompaction": messages.context_compaction,
 }
 
-#: Fields of a `ThreadItem` that hold values of any kind, numbers included.
+#: Fields of a `ThreadItem` with values of any kind, including numbers.
 _FREE: Final = {
     "dynamicToolCall": ("arguments",),
     "mcpToolCall": ("arguments", "result"),
@@ -51,14 +51,14 @@ class Kept(NamedTuple):
 
     shown: Object
     known: bool
-    """Its type is known; something in it is not."""
+    """True if its type is known and only its content is not."""
 
 
 def to_thread_item(item: Any) -> Object:
-    """Give the `ThreadItem`, keys in the order in which Codex has them.
+    """Return the `ThreadItem`, keys in Codex's order.
 
     Raises:
-        Refused: Codex's decoder does not take the item.
+        DecodeError: Codex's decoder does not accept the item.
     """
     if type(item) is not dict:
         raise DecodeError("item")
@@ -72,16 +72,16 @@ def to_thread_item(item: Any) -> Object:
 
 
 def needs_exact(shown: Object) -> bool:
-    """Tell whether numbers in the item may have been spelled otherwise than orjson read them."""
+    """True if numbers in the item may have been spelled differently from orjson's output."""
     free = _FREE.get(shown["type"])
     return free is not None and any(exact.has_float(shown[name]) for name in free)
 
 
 def to_partial_item(item: Any) -> Kept | None:
-    """Give an item that `convert` refuses as well as it can be read; None: it cannot be told.
+    """Convert an item that `to_thread_item` refuses as far as possible.
 
-    An unknown type keeps its name and all fields, in camelCase; so do known ones, with what
-    people read of them (texts, commands, changes) in the form that it always has.
+    None if nothing can be read. An unknown type keeps its name and all fields, in camelCase; so do
+    known ones, with the fields that people read (texts, commands, changes) in their usual form.
     """
     if type(item) is not dict:
         return None

@@ -1,6 +1,7 @@
-"""Times of records as milliseconds since 1970. Pure, and no `datetime`: it has no second 60.
+"""Convert times of records to milliseconds since 1970.
 
-Source: docs on paginated rollouts, 2.3, checked against Codex 0.169.0.
+Pure, without `datetime`, which has no second 60. Source: docs on paginated rollouts, 2.3, checked
+against Codex 0.169.0.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _FEBRUARY: Final = 2
 
 
 def to_ms(text: object) -> int | None:
-    """Give the milliseconds since 1970 that an RFC 3339 time names; None: it is no such time.
+    """Return the milliseconds since 1970 of an RFC 3339 time; None if it is invalid.
 
-    A zone is required. The fraction may have any length and is cut after three digits; second 60
-    is second 59 and one second more; years go from 0000 to 9999.
+    A zone is required. The fraction may have any length and is cut after three digits; second 60 is
+    second 59 and one second more; years go from 0000 to 9999.
     """
     if type(text) is not str:
         return None
-    try:  # the one form that Codex writes: 2026-11-20T09:24:24.573Z
+    try:  # the only format that Codex writes: 2026-11-20T09:24:24.573Z
         return _minutes[text[:17]] + _SECONDS[text[17:20]] + _FRACTIONS[text[20:]]
     except KeyError:
         return _any_form(text)
@@ -55,13 +56,13 @@ def _any_form(text: str) -> int | None:
 
 _SECONDS: Final = {f"{second:02}.": second * 1000 for second in range(61)}
 _FRACTIONS: Final = {f"{ms:03}Z": ms for ms in range(1000)}
-#: Minutes that were asked for, as `YYYY-MM-DDThh:mm:`. Emptied when there are many.
+#: Cache of minutes, as `YYYY-MM-DDThh:mm:`. Emptied when it is large.
 _minutes: Final[dict[str, int]] = {}
 _MINUTES_MAX: Final = 4096
 
 
 def _minute(text: str) -> int | None:
-    """Give the start of a minute written `YYYY-MM-DDThh:mm:`; None: there is no such minute."""
+    """Return the start of a minute written `YYYY-MM-DDThh:mm:`; None if it is invalid."""
     known = _minutes.get(text)
     if known is not None:
         return known
@@ -80,7 +81,7 @@ def _minute(text: str) -> int | None:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    """Count the days from 1970-01-01 in the Gregorian calendar, also before it was in use."""
+    """Return the days since 1970-01-01 in the Gregorian calendar, also before its introduction."""
     # Years that begin in March have the leap day at their end.
     year -= month <= _FEBRUARY
     era, of_era = divmod(year, 400)

@@ -1,7 +1,7 @@
-"""Items of tools, commands, agents, searches and patches as `ThreadItem`s. Pure.
+"""Convert items of tools, commands, agents, searches and patches to `ThreadItem`s. Pure.
 
-Every function gives the item whole, keys in the order in which Codex has them, or raises
-`Refused`. Source: docs on paginated rollouts, 2.4 to 2.8.
+Every function returns the whole item, keys in Codex's order, or raises `DecodeError`. Source: docs
+on paginated rollouts, 2.4 to 2.8.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ _MISSING: Final = object()
 
 
 def command_execution(item: Object) -> Object:
-    """CommandExecution. The most frequent item by far: fields are looked at in place."""
+    """Return a CommandExecution.
+
+    The most frequent item by far: fields are read in place.
+    """
     get = item.get
     argv, actions, exit_code = get("command"), get("parsed_cmd"), get("exit_code")
     process, output = get("process_id"), get("aggregated_output")
@@ -85,7 +88,7 @@ def command_execution(item: Object) -> Object:
 
 
 def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
-    """Give `commandActions` for a `parsed_cmd`."""
+    """Return `commandActions` for a `parsed_cmd`."""
     shown: list[Object] = []
     for action in parsed:
         kind = action.get("type") if type(action) is dict else None
@@ -115,7 +118,7 @@ def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
 
 
 def dynamic_tool_call(item: Object) -> Object:
-    """DynamicToolCall."""
+    """Return a DynamicToolCall."""
     arguments = item.get("arguments", _MISSING)
     if arguments is _MISSING:
         raise DecodeError("arguments")
@@ -148,7 +151,7 @@ def _content(part: Any) -> Object:
 
 
 def mcp_tool_call(item: Object) -> Object:
-    """McpToolCall."""
+    """Return an McpToolCall."""
     get = item.get
     arguments = get("arguments", _MISSING)
     if arguments is _MISSING:
@@ -202,7 +205,7 @@ def mcp_tool_call(item: Object) -> Object:
 
 
 def collab_tool_call(item: Object) -> Object:
-    """CollabAgentToolCall."""
+    """Return a CollabAgentToolCall."""
     effort = opt_text(item, "reasoning_effort")
     if effort == "":
         raise DecodeError("reasoning_effort")
@@ -223,7 +226,7 @@ def collab_tool_call(item: Object) -> Object:
         "prompt": opt_text(item, "prompt"),
         "model": opt_text(item, "model"),
         "reasoningEffort": effort,
-        # Codex has them in no order; sorted, the same item is always the same text.
+        # Unordered in Codex; sorted, so the same item always gives the same text.
         "agentsStates": _states(states),
     }
 
@@ -248,7 +251,7 @@ def _state(state: Any) -> Object:
 
 
 def sub_agent_activity(item: Object) -> Object:
-    """SubAgentActivity."""
+    """Return a SubAgentActivity."""
     effort = opt_text(item, "reasoning_effort")
     if effort == "":
         raise DecodeError("reasoning_effort")
@@ -264,7 +267,7 @@ def sub_agent_activity(item: Object) -> Object:
 
 
 def web_search(item: Object) -> Object:
-    """WebSearch."""
+    """Return a WebSearch."""
     action = item.get("action")
     if action is None:
         raise DecodeError("action")
@@ -319,7 +322,7 @@ def _action(action: Any, open_page: str, find_in_page: str) -> Object:
 
 
 def file_change(item: Object) -> Object:
-    """FileChange."""
+    """Return a FileChange."""
     status = opt_choice(item, "status", _PATCH_STATUSES)
     opt_bool(item, "auto_approved")
     opt_text(item, "stdout")
@@ -333,7 +336,7 @@ def file_change(item: Object) -> Object:
 
 
 def file_changes(changes: Object) -> list[Object]:
-    """Give the changes of a patch, sorted by the bytes of their paths."""
+    """Return the changes of a patch, sorted by the bytes of their paths."""
     merged: dict[tuple[bool, tuple[str, ...]], Object] = {}
     for path, change in changes.items():
         parts = path.split("/")

@@ -1,4 +1,4 @@
-"""What ended a turn, as the app-server protocol says it. Pure.
+"""Convert the error that ended a turn to the app-server protocol. Pure.
 
 Source: docs on paginated rollouts, section 3, checked against Codex 0.169.0.
 """
@@ -33,7 +33,7 @@ _NAMES: Final = {
     "other": "other",
     "inference_hook_denied": "inferenceHookDenied",
 }
-#: Kinds that carry the status of an answer.
+#: Kinds that carry an HTTP status.
 _CONNECTIONS: Final = {
     "http_connection_failed": "httpConnectionFailed",
     "response_stream_connection_failed": "responseStreamConnectionFailed",
@@ -43,15 +43,15 @@ _CONNECTIONS: Final = {
 _NOT_STEERABLE: Final = "active_turn_not_steerable"
 _STATUS_MAX: Final = 65535
 
-#: Kinds of an `error` event that leave the turn as it is (docs on legacy rollouts, b5).
+#: Kinds of an `error` event that do not change the turn (docs on legacy rollouts, b5).
 HARMLESS: Final = frozenset({"thread_rollback_failed", _NOT_STEERABLE})
 
 
 def error_json(error: Any) -> str:
-    """Give a turn's `error_json` from the `error` of the record that ended it.
+    """Return a turn's `error_json` from the `error` of the record that ended it.
 
     Raises:
-        Refused: Codex does not take the record that holds this error.
+        DecodeError: Codex does not accept the record with this error.
     """
     if type(error) is not dict:
         raise DecodeError("error")
@@ -87,10 +87,10 @@ def _written(message: str, info: str | Object | None) -> str:
 
 
 def error_info(info: Any) -> str | dict[str, Any] | None:
-    """Give `codexErrorInfo` for a `codex_error_info`; what is not known is "other".
+    """Return `codexErrorInfo` for a `codex_error_info`; unknown values are "other".
 
     Raises:
-        Refused: it has no form that Codex takes.
+        DecodeError: it has a form that Codex does not accept.
     """
     if info is None:
         return None
@@ -116,7 +116,7 @@ def error_info(info: Any) -> str | dict[str, Any] | None:
 
 
 def kind(info: Any) -> str | None:
-    """Give the name of a `codex_error_info`, whatever its form; None: it has none."""
+    """Return the name of a `codex_error_info`, in any form; None if it has none."""
     if type(info) is str:
         return info
     if type(info) is dict and len(info) == 1:

@@ -1,1 +1,1 @@
-"""In: one line of a legacy rollout, an event, a call or its output. Out: what items they make."""
+"""Decode legacy rollouts: records, events, tool calls and their outputs, into thread items."""

@@ -1,4 +1,4 @@
-"""What legacy records say of other agents, as `collabAgentToolCall` items. Pure.
+"""Convert legacy records about other agents to `collabAgentToolCall` items. Pure.
 
 Source: docs on legacy rollouts, b2 and e6.
 """
@@ -11,7 +11,7 @@ from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json
 
-#: Event → the tool that it ends.
+#: Event → the tool whose call it ends.
 ENDED: Final = {
     "collab_agent_spawn_end": "spawnAgent",
     "collab_agent_interaction_end": "sendInput",
@@ -19,21 +19,21 @@ ENDED: Final = {
     "collab_close_end": "closeAgent",
     "collab_resume_end": "resumeAgent",
 }
-#: States that make the call a failed one.
+#: States with which the call counts as failed.
 _BAD: Final = frozenset({"errored", "notFound"})
 
 
 def camel(name: str) -> str:
-    """Give a snake_case name in camelCase."""
+    """Return a snake_case name in camelCase."""
     head, *tail = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
 def state(value: Any) -> Json:
-    """Give an agent's state as `{status, message}`.
+    """Return an agent's state as `{status, message}`.
 
     Raises:
-        Refused: it has no form of a state.
+        DecodeError: it has an unknown form.
     """
     if type(value) is str:
         return {"status": camel(value), "message": None}
@@ -45,7 +45,7 @@ def state(value: Any) -> Json:
 
 
 def failed(states: dict[str, Json]) -> bool:
-    """Tell whether any of these states makes the call a failed one."""
+    """True if any of these states makes the call failed."""
     return any(each["status"] in _BAD for each in states.values())
 
 
@@ -61,7 +61,7 @@ def call(
     effort: str | None = None,
     states: dict[str, Json] | None = None,
 ) -> Json:
-    """Give the item of one call."""
+    """Return the item of one call."""
     return {
         "type": "collabAgentToolCall",
         "id": item_id,
@@ -77,10 +77,10 @@ def call(
 
 
 def ended(payload: Json, tool: str) -> Json:
-    """Give the item of a `collab_*_end` event.
+    """Return the item of a `collab_*_end` event.
 
     Raises:
-        Refused: the event lacks what it must have.
+        DecodeError: a required field is missing.
     """
     item_id = text(payload, "call_id")
     sender = text(payload, "sender_thread_id")

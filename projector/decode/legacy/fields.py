@@ -1,8 +1,8 @@
-"""Fields of legacy records, taken as strictly as Codex takes them. Pure.
+"""Read fields of legacy records as strictly as Codex does. Pure.
 
-Beside those of `decode.fields`, which are the same here. Each function gives a field's value or
-raises `Refused`: the record that holds it is skipped
-(docs on legacy rollouts, a3: a required field missing or of the wrong type).
+In addition to `decode.fields`, which apply here too. Each function returns a field's value or
+raises `DecodeError`: the record is then skipped (docs on legacy rollouts, a3: a required field
+missing or of the wrong type).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def flag(source: Json, key: str) -> bool:
-    """Give a required boolean."""
+    """Return a required boolean."""
     value = source.get(key)
     if type(value) is not bool:
         raise DecodeError(key)
@@ -29,7 +29,7 @@ def flag(source: Json, key: str) -> bool:
 
 
 def small_integer(source: Json, key: str) -> int:
-    """Give a required 32-bit integer."""
+    """Return a required 32-bit integer."""
     value = source.get(key)
     if type(value) is not int or not -_I32 <= value < _I32:
         raise DecodeError(key)
@@ -37,7 +37,7 @@ def small_integer(source: Json, key: str) -> int:
 
 
 def unsigned(source: Json, key: str) -> int:
-    """Give a required integer that is not negative."""
+    """Return a required integer that is not negative."""
     value = source.get(key)
     if type(value) is not int or value < 0:
         raise DecodeError(key)
@@ -45,7 +45,7 @@ def unsigned(source: Json, key: str) -> int:
 
 
 def mapping(source: Json, key: str) -> Json:
-    """Give a required object."""
+    """Return a required object."""
     value = source.get(key)
     if type(value) is not dict:
         raise DecodeError(key)
@@ -53,7 +53,7 @@ def mapping(source: Json, key: str) -> Json:
 
 
 def entries(source: Json, key: str) -> list[Any]:
-    """Give a list; [] where it is absent or null."""
+    """Return a list; [] if it is absent or null."""
     value = source.get(key)
     if value is None:
         return []
@@ -63,7 +63,7 @@ def entries(source: Json, key: str) -> list[Any]:
 
 
 def texts(source: Json, key: str) -> list[str]:
-    """Give a list of strings; [] where it is absent or null."""
+    """Return a list of strings; [] if it is absent or null."""
     value = entries(source, key)
     for each in value:
         if type(each) is not str:
@@ -72,14 +72,14 @@ def texts(source: Json, key: str) -> list[str]:
 
 
 def required_texts(source: Json, key: str) -> list[str]:
-    """Give a required list of strings."""
+    """Return a required list of strings."""
     if type(source.get(key)) is not list:
         raise DecodeError(key)
     return texts(source, key)
 
 
 def duration_ms(source: Json, key: str) -> int | None:
-    """Give a required duration `{secs, nanos}` in milliseconds, floored; None: more than i64."""
+    """Return a required duration `{secs, nanos}` in milliseconds, floored; None: more than i64."""
     value = mapping(source, key)
     if len(value) != 2:  # noqa: PLR2004 - seconds and nanoseconds, and nothing else
         raise DecodeError(key)
@@ -88,7 +88,7 @@ def duration_ms(source: Json, key: str) -> int | None:
 
 
 def one_of(source: Json, key: str, names: dict[str, str]) -> str:
-    """Give what one of these names means; another one is refused."""
+    """Return the value that one of these names maps to; other names are refused."""
     found = names.get(text(source, key))
     if found is None:
         raise DecodeError(key)

@@ -1,6 +1,6 @@
-"""Legacy events → the messages that they make. Pure.
+"""Convert legacy events to messages. Pure.
 
-As in `tools`: an event that lacks what it must have raises `Refused`, nulls are written out.
+As in `tools`: an event without a required field raises `DecodeError`; nulls are written.
 
 Source: docs on legacy rollouts, a4 and b2, checked against Codex 0.169.0.
 """
@@ -18,7 +18,7 @@ _DETAILS: Final = frozenset({None, "auto", "low", "high", "original"})
 
 
 def user_message(payload: Json, item_id: str) -> Json:
-    """Give the userMessage; its content may be empty."""
+    """Return the userMessage; its content may be empty."""
     message = text(payload, "message")
     content: list[Json] = []
     elements = [_element(each) for each in entries(payload, "text_elements")]
@@ -37,7 +37,7 @@ def user_message(payload: Json, item_id: str) -> Json:
 
 
 def images_only(payload: Json) -> bool:
-    """Tell whether a user message has no text, and images."""
+    """True if a user message has images but no text."""
     message = payload.get("message")
     return (
         type(message) is str
@@ -57,7 +57,7 @@ def _element(value: Any) -> Json:
 
 
 def _pictures(payload: Json) -> list[Json]:
-    """Give inline images and files: in `image_order` if it counts them exactly."""
+    """Return inline images and files, in `image_order` if it lists exactly these."""
     inline = [
         {"type": "image", "url": url, "detail": detail}
         for url, detail in _paired(texts(payload, "images"), _details(payload, "image_details"))
@@ -91,7 +91,7 @@ def _paired(names: list[str], details: list[str | None]) -> list[tuple[str, str 
 
 
 def agent_message(payload: Json, item_id: str) -> Json | None:
-    """Give the agentMessage; None: its text is empty."""
+    """Return the agentMessage; None if its text is empty."""
     message = text(payload, "message")
     phase = opt_text(payload, "phase")
     if phase not in _PHASES:

@@ -1,13 +1,13 @@
-"""The output of a call, as the model was told of it, in every format of ten months. Pure.
+"""Parse the output of a call, as sent to the model, in every format of ten months. Pure.
 
-`read_output` tries the formats in turn: JSON of three kinds, header lines before `Output:`,
-phrases that plain text begins with. What fits none is a completed command's text, whole.
+`read_output` tries the formats in turn: JSON of three kinds, header lines before `Output:`, phrases
+at the start of plain text. Anything else is the complete text of a finished command.
 
-A command that somebody or a policy kept from running is declined: the person, a rule (`COMMAND`
-rejected: REASON), the approval policy, the reviewer of approvals, a hook. Codex tells the model so
-in a text of its own, without header lines; what a command printed has them, whatever it quotes.
+A command is declined if a person, a rule (`COMMAND` rejected: REASON), the approval policy, the
+reviewer of approvals or a hook prevented it from running. Codex informs the model with a text of
+its own, without header lines; the output of a command has them, whatever it quotes.
 
-Source: docs on legacy rollouts, e1 and e2; for what was declined, outputs of Codex 0.171 with rules
+Source: docs on legacy rollouts, e1 and e2; for declined commands, outputs of Codex 0.171 with rules
 and each approval policy, its strings, and public rollouts of 0.40 and 0.146.
 """
 
@@ -23,7 +23,7 @@ from projector.decode.legacy.fields import Json
 
 _MS: Final = 1000
 _I32: Final = 2**31
-#: How often an output may hold another one.
+#: Maximum nesting of outputs within outputs.
 _NESTED_MAX: Final = 3
 _SECONDS_MAX: Final = 1e12
 
@@ -46,7 +46,7 @@ _NEVER_RAN: Final = (
     "failed to parse exec_command arguments",
 )
 _DECLINED: Final = ("exec command rejected", "patch rejected", "rejected by user")
-#: Texts that are whole what Codex says of a command that was kept from running.
+#: Complete texts with which Codex reports a command that was prevented from running.
 _KEPT_FROM_RUNNING = re.compile(
     r"`.+` rejected: .+"
     r"|approval policy is .+; reject command .+"
@@ -73,24 +73,24 @@ Outcome = Literal["completed", "failed", "declined", "running", "aborted", "neve
 
 
 class Output(NamedTuple):
-    """What an output says of its call."""
+    """The parsed output of a call."""
 
     outcome: Outcome
-    """never: the call did not run at all; running: its process goes on in `session`."""
+    """never: the call did not run at all; running: its process continues in `session`."""
     text: str | None
     exit_code: int | None = None
     duration_ms: int | None = None
     session: str | None = None
     command: str | None = None
-    """The command line that ran, where the output names it."""
+    """The command line that ran, if the output contains it."""
     plain: bool = False
-    """It fits no format but that of plain text."""
+    """True if it is plain text only."""
 
 
 def joined(output: Any) -> str:
-    """Give the text of an output: a string, or parts whose texts are joined by newlines.
+    """Return the text of an output: a string, or parts whose texts are joined by newlines.
 
-    What is neither is kept whole, as JSON.
+    Anything else is returned whole, as JSON.
     """
     if type(output) is str:
         return output
@@ -103,12 +103,12 @@ def joined(output: Any) -> str:
 
 
 def never_ran(text: str) -> bool:
-    """Tell whether an output says that its call never ran."""
+    """True if an output reports that its call never ran."""
     return text.startswith(_NEVER_RAN)
 
 
 def parsed(text: str) -> Any:
-    """Give the JSON in a text; None: it holds none, or null."""
+    """Return the JSON in a text; None if it is invalid or null."""
     try:
         return orjson.loads(text)
     except ValueError:
@@ -116,7 +116,7 @@ def parsed(text: str) -> Any:
 
 
 def read_output(text: str, depth: int = 0) -> Output:
-    """Tell what a command's output says."""
+    """Parse a command's output."""
     if text.startswith("{"):
         value = parsed(text)
         found = _of_json(value) if type(value) is dict else None
@@ -126,7 +126,7 @@ def read_output(text: str, depth: int = 0) -> Output:
         found = _of_headers(text, depth)
         if found is not None:
             return found
-    # What stands behind header lines may be a command's own words.
+    # Text after header lines may be the command's own output.
     if depth == 0 and _KEPT_FROM_RUNNING(text.strip()):
         return Output("declined", text, plain=True)
     return _of_plain(text)
@@ -150,7 +150,7 @@ def _of_json(value: Json) -> Output | None:
 
 
 class _Headers:
-    """The lines before `Output:`, read one by one."""
+    """The lines before `Output:`, parsed one by one."""
 
     def __init__(self) -> None:
         self.code: int | None = None
@@ -159,7 +159,7 @@ class _Headers:
         self.command: str | None = None
 
     def take(self, line: str) -> bool:
-        """Read one line, and tell whether it is a header."""
+        """Parse one line; return True if it is a header."""
         if line.startswith("Wall time: "):
             self.ms = _ms_of(line[11:])
         elif line.startswith("Process exited with code "):
@@ -173,7 +173,7 @@ class _Headers:
         elif not line.startswith(_HEADERS):
             if self.command is None or self.ms is not None:
                 return False
-            self.command += "\n" + line  # a command of several lines stands there as it is
+            self.command += "\n" + line  # a command of several lines is included unchanged
         return True
 
 
@@ -254,7 +254,7 @@ _WALL = re.compile(r"Wall time: ([0-9]+(?:\.[0-9]+)?) seconds\nOutput:(?:\n|\Z)"
 
 
 def without_wall_time(text: str) -> tuple[str, int | None]:
-    """Cut the time that newer releases put before a tool's own output."""
+    """Remove the wall time that newer releases put before a tool's own output."""
     found = _WALL(text)
     if found is None:
         return text, None

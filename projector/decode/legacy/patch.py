@@ -1,4 +1,4 @@
-"""Patches in the model's own format, and the shell scripts that are nothing but one. Pure.
+"""Parse patches in the model's own format, and shell scripts that consist of one. Pure.
 
 Source: docs on legacy rollouts, e4.
 """
@@ -34,18 +34,18 @@ class Script(NamedTuple):
 
     patch: str
     folder: str | None
-    """Where it goes first."""
+    """Folder that the script changes to first."""
 
 
 def script_of(argv: list[str]) -> str | None:
-    """Give the script of `SHELL -lc SCRIPT`; None: it is another command."""
+    """Return the script of `SHELL -lc SCRIPT`; None for other commands."""
     if len(argv) != _SCRIPT_WORDS or argv[1] not in ("-lc", "-c"):
         return None
     return argv[2] if argv[0].rsplit("/", 1)[-1] in _SHELLS else None
 
 
 def patch_in(script: str) -> Script | None:
-    """Give the patch of a script that is nothing but one; None: it is more, or none."""
+    """Return the patch of a script that consists of one; None otherwise."""
     if "<<" not in script:
         return None
     found = _HEREDOC(script)
@@ -58,7 +58,7 @@ def patch_in(script: str) -> Script | None:
 
 
 def changes_of(patch: str, cwd: str) -> list[Json] | None:
-    """Give the changes of a patch, sorted by path; None: it is no patch."""
+    """Return the changes of a patch, sorted by path; None if it is not a patch."""
     patch = patch.strip()
     around = _AROUND(patch)
     if around is not None:
@@ -99,7 +99,7 @@ def _bytes(path: str) -> bytes:
 
 
 def _hunks(lines: list[str]) -> str:
-    """Give hunk lines as they stand; the first `@@` is put there if it is missing."""
+    """Return hunk lines unchanged; a missing first `@@` is added."""
     kept = [line or " " for line in lines if not line.startswith("*** ")]
     if kept and not kept[0].startswith("@@"):
         kept.insert(0, "@@")

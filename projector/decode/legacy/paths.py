@@ -39,7 +39,7 @@ _STEPS = re.compile(r"[\\/]").split
 
 
 def joined_path(cwd: str, path: str) -> str:
-    """Join a path to the folder `cwd`; an empty path is the folder itself."""
+    """Join a path to the folder `cwd`; an empty path means the folder itself."""
     if not path:
         return cwd
     prefix = None if cwd.startswith("/") else _PREFIX(cwd)
@@ -67,7 +67,10 @@ def _pushed(cwd: str, prefix: str, path: str) -> str:
 
 
 def _pushed_verbatim(cwd: str, prefix: str, path: str) -> str:
-    """Join to a verbatim path: `.`, `..` and slashes are no names there, so they are resolved."""
+    """Join to a verbatim path.
+
+    `.`, `..` and slashes are not valid names there, so they are resolved.
+    """
     rooted = path[0] in _SEPARATORS
     names = [] if rooted else [name for name in cwd[len(prefix) :].split("\\") if name]
     for step in _STEPS(path):

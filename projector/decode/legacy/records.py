@@ -1,11 +1,11 @@
-"""One line of a legacy rollout → the records on it, in every form since 2025. Pure.
+"""Read the records on one line of a legacy rollout, in every format since 2025. Pure.
 
-The form is told line by line: a record in its envelope, a bare header or bare response item of
-the first months, or a line of the program's own state, which is nothing to us.
+The format is detected per line: a record in its envelope, a bare header or bare response item of
+the first months, or a line of the program's own state, which is ignored.
 
-Lines that make no rows and can be large (reasoning as the model keeps it, its answers, the
-copies of history that compaction writes) are told by their first bytes and not parsed: Codex
-writes the keys of an envelope in one order. Any other order is parsed, and means the same.
+Lines that make no rows and can be large (the model's reasoning and answers, copies of history
+written by compaction) are recognised by their first bytes and not parsed: Codex writes the keys of
+an envelope in one order. Another order is parsed, and means the same.
 
 Source: docs on legacy rollouts, a1 to a3.
 """
@@ -35,8 +35,8 @@ _UNREAD_ITEMS: Final = (b'reasoning"', b'compaction"', b'ghost_snapshot"')
 _UNREAD_ROLES: Final = (b'"role":"assistant"', b'"role":"developer"')
 _UNREAD_RECORDS: Final = (b'compacted"', b'world_state"')
 
-#: What the reader of damaged lines may have done to a record that legacy history then skips
-#: (docs, a3): such bytes are no JSON to Codex, and the rules say to skip the line.
+#: Repairs by the reader of damaged lines that make legacy history skip the record (docs, a3): such
+#: bytes are not JSON for Codex, and the rules say to skip the line.
 _SKIPPED: Final = frozenset({"lone_surrogate", "not_utf8", "odd_json"})
 _PIECES: Final = frozenset({"torn", "joined"})
 
@@ -46,19 +46,19 @@ class Record(NamedTuple):
 
     form: Form
     type: str
-    """Of the record; of the response item, in a bare item."""
+    """Type of the record; of the response item, for a bare item."""
     payload: Json
     offset: int
     end: int
     time: str | None
-    """Of the envelope, as written."""
+    """From the envelope, as written."""
 
 
 _NO_PAYLOAD: Final[Json] = {}
 
 
 def read_into(records: list[Record | Anomaly], line: Line) -> None:
-    """Add the records on a line, nearly always one, and what is odd about it. Never raises."""
+    """Append the records of a line, nearly always one, and its anomalies. Never raises."""
     data = line.data
     if data[38:_TYPE] == _BETWEEN and _unread(data):
         time = data[_TIME].decode("ascii", "replace")
@@ -105,7 +105,7 @@ def _add_damaged(records: list[Record | Anomaly], line: Line) -> None:
 
 
 def record_of(value: dict[str, Any], offset: int, end: int) -> Record | None:
-    """Tell the form of an object; None: it has no form that we know."""
+    """Return the record of an object; None if its format is unknown."""
     kind, time, payload = value.get("type"), value.get("timestamp"), value.get("payload")
     if "record_type" in value:
         return Record("nothing", "", _NO_PAYLOAD, offset, end, None)

@@ -64,44 +64,44 @@ Argv = list[str] | str
 
 
 class BadArguments(DecodeError):
-    """The arguments of a call are not what its tool takes."""
+    """The arguments of a call are not what its tool accepts."""
 
 
 class Called(NamedTuple):
-    """What a call is."""
+    """The interpretation of a call."""
 
     kind: Kind
     item: Json | None = None
-    """While it is under way; None: nothing is shown before its output."""
+    """The item while the call is in progress; None: nothing is shown before its output."""
     note: str = ""
-    """What its output cannot be read without: a path, a session, a command, arguments."""
+    """What is needed to read its output: a path, a session, a command, arguments."""
 
 
 class Setting(NamedTuple):
-    """What a call's meaning depends on."""
+    """What the interpretation of a call depends on."""
 
     cwd: str
     thread_id: str
     tools: Collection[str]
-    """Names of the tools that the client brought."""
+    """Names of the tools provided by the client."""
     plain_mcp: bool
-    """MCP tools are named SERVER__TOOL in this thread."""
+    """True if MCP tools are named SERVER__TOOL in this thread."""
 
 
 NOTHING: Final = Called("nothing")
 
 
 def plain_mcp(cli_version: str | None) -> bool:
-    """Tell whether a release named MCP tools SERVER__TOOL."""
+    """True if a release named MCP tools SERVER__TOOL."""
     found = None if cli_version is None else _VERSION(cli_version)
     return found is not None and (int(found[1]), int(found[2])) < _MCP_PREFIX_SINCE
 
 
 def called(payload: Json, call_id: str, setting: Setting) -> Called:
-    """Tell what a call is.
+    """Interpret a call.
 
     Raises:
-        BadArguments: they are not JSON, or not what the tool takes.
+        BadArguments: they are not JSON, or not what the tool accepts.
     """
     kind = payload.get("type")
     if kind == "local_shell_call":
@@ -146,7 +146,7 @@ def _function(
 def _brought(
     call_id: str, name: str, namespace: str | None, arguments: Any, setting: Setting
 ) -> Called:
-    """Give what is none of Codex's own tools: the client's, or one of MCP named as of old."""
+    """Return a call of a tool that is not Codex's: the client's, or MCP with an old-style name."""
     if name in setting.tools:
         return Called("dynamic", _dynamic(call_id, namespace, name, any_json(arguments)))
     server, separator, tool = name.partition("__")
@@ -166,7 +166,7 @@ def _object(arguments: Any) -> Json:
 
 
 def any_json(arguments: Any) -> Any:
-    """Give the arguments of a call, which come as JSON in a string; blank: none.
+    """Parse the arguments of a call, a string of JSON; blank means none.
 
     Raises:
         BadArguments: they are not JSON.
@@ -256,14 +256,14 @@ def _command(call_id: str, command: Argv, workdir: Any, source: str, setting: Se
         into = folder if found.folder is None else joined_path(folder, found.folder)
         patch = _patch(call_id, found.patch, into)
     if patch is not None:
-        # A release that did not know the form ran it: then the output tells of a command.
+        # A release that did not know the form ran it: then the output is that of a command.
         note = orjson.dumps((command, folder, source)).decode()
         return Called("patch", patch.item, note)
     return Called("command", item)
 
 
 def command_item(call_id: str, command: Argv, cwd: str, source: str) -> tuple[Json, str]:
-    """Give a commandExecution under way, and the script that it runs."""
+    """Return a commandExecution in progress, and the script that it runs."""
     line = command if type(command) is str else shell.join(command)
     script = (script_of(command) if type(command) is list else None) or line
     item = {
@@ -293,7 +293,7 @@ def _patch(call_id: str, patch: Any, cwd: str) -> Called | None:
 
 
 def _mcp_name(name: str, namespace: str | None) -> tuple[str, str]:
-    """Give server and tool of an MCP call; no server: it is none, or one named as of old."""
+    """Return server and tool of an MCP call; no server: not MCP, or an old-style name."""
     if namespace is not None and namespace.startswith("mcp__"):
         return namespace[5:].rstrip("_"), name
     if name.startswith("mcp__"):
@@ -304,7 +304,7 @@ def _mcp_name(name: str, namespace: str | None) -> tuple[str, str]:
 
 
 def mcp(call_id: str, server: str, tool: str, arguments: Any) -> Json:
-    """Give an mcpToolCall under way."""
+    """Return an mcpToolCall in progress."""
     item = mcp_item(call_id, server, tool)
     item["arguments"] = arguments
     return item

@@ -1,4 +1,4 @@
-"""What came of the model's calls: an item and an output → the item at its end. Pure.
+"""Complete the item of a model's call with its output. Pure.
 
 Source: docs on legacy rollouts, e2 to e6.
 """
@@ -31,7 +31,7 @@ _PATCH_STATUS: Final = {"declined": "declined", "aborted": "failed", "failed": "
 
 
 def answered(kind: Kind, call_id: str, item: Json | None, note: str, output: Any) -> Json | None:
-    """Give the item after its output came; None: the call never ran, and there is no item."""
+    """Return the item completed by its output; None: the call never ran, so there is no item."""
     text = joined(output)
     if never_ran(text):
         return None
@@ -108,7 +108,7 @@ def _mcp_answered(item: Json, output: Any, text: str, *, resource: bool) -> Json
     if type(value) is dict and type(value.get("content")) is list:
         try:
             result, failed = mcp_result(value)
-        except DecodeError:  # an `isError` that is none
+        except DecodeError:  # an `isError` that is not a boolean
             result, failed = mcp_result(value | {"isError": None})
         status = "failed" if failed else "completed"
         return item | {"status": status, "result": result, "durationMs": ms}
@@ -116,7 +116,7 @@ def _mcp_answered(item: Json, output: Any, text: str, *, resource: bool) -> Json
 
 
 def _mcp_parts(item: Json, parts: list[Json]) -> Json:
-    """Take an output in parts; the time that the call took may be the first one."""
+    """Add an output in parts; the first may be the duration of the call."""
     ms: int | None = None
     if parts and type(parts[0].get("text")) is str:
         rest, ms = without_wall_time(parts[0]["text"])
@@ -178,7 +178,7 @@ def _agent_answered(item: Json, text: str) -> Json:
 
 
 def _agent_told(item: Json, value: Json) -> Json | None:
-    """Give what the output tells of the agents; None: the call failed."""
+    """Return the item with the agents' states from the output; None: the call failed."""
     receivers: list[str] = item["receiverThreadIds"]
     states: dict[str, Json] = {}
     if item["tool"] == "spawnAgent":
@@ -229,9 +229,9 @@ def _was_shown(output: Any) -> bool:
 
 
 def polled(item: Json, output: Output, call_ms: int | None, now_ms: int | None) -> Json | None:
-    """Give a process's item after more of its output came; None: nothing came.
+    """Return a process's item with further output; None: no output came.
 
-    `call_ms`, `now_ms`: times of the call that began the process and of this output.
+    `call_ms`, `now_ms`: times of the call that started the process and of this output.
     """
     if output.plain and (
         output.outcome != "completed" or (output.text or "").startswith("write_stdin failed")

@@ -1,7 +1,7 @@
-"""Legacy events → the `ThreadItem`s that they make. Pure.
+"""Convert legacy events to `ThreadItem`s. Pure.
 
-Each function gives the item of one event, with its id; what the event must have and has not
-raises `Refused`, and the event is skipped. Nulls are written out.
+Each function returns the item of one event, with its id; a missing required field raises
+`DecodeError`, and the event is skipped. Nulls are written.
 
 Source: docs on legacy rollouts, a4 and b2, checked against Codex 0.169.0.
 """
@@ -37,7 +37,7 @@ _ACTIVITIES: Final = {kind: kind for kind in ("started", "interacted", "interrup
 
 
 def command(payload: Json) -> Json:
-    """Give the commandExecution of an `exec_command_end`."""
+    """Return the commandExecution of an `exec_command_end`."""
     item_id = text(payload, "call_id")
     argv = required_texts(payload, "command")
     cwd = _folder(text(payload, "cwd"))
@@ -76,7 +76,7 @@ def _folder(cwd: str) -> str:
 
 
 def _action(value: Any, cwd: str) -> Json | None:
-    """Give one action of a command; None: its path is none."""
+    """Return one action of a command; None if its path is invalid."""
     if type(value) is not dict:
         raise DecodeError("parsed_cmd")
     kind, line = text(value, "type"), text(value, "cmd")
@@ -100,7 +100,7 @@ def _action(value: Any, cwd: str) -> Json | None:
 
 
 def file_change(payload: Json) -> Json:
-    """Give the fileChange of a `patch_apply_end`. `success` is required and says nothing."""
+    """Return the fileChange of a `patch_apply_end`. `success` is required and ignored."""
     item_id = text(payload, "call_id")
     text(payload, "stdout")
     text(payload, "stderr")
@@ -134,14 +134,14 @@ def _change(path: str, value: Any) -> Json:
 
 
 def change_of(path: str, diff: str, moved: str | None) -> Json:
-    """Give the entry of an updated file; `moved` is where it went."""
+    """Return the entry of an updated file; `moved` is its new path."""
     if moved is not None:
         diff += f"\n\nMoved to: {moved}"
     return {"path": path, "kind": {"type": "update", "move_path": moved}, "diff": diff}
 
 
 def mcp_call(payload: Json) -> Json:
-    """Give the mcpToolCall of an `mcp_tool_call_end`."""
+    """Return the mcpToolCall of an `mcp_tool_call_end`."""
     item_id = text(payload, "call_id")
     invocation = mapping(payload, "invocation")
     outcome = mapping(payload, "result")
@@ -178,7 +178,7 @@ def mcp_call(payload: Json) -> Json:
 
 
 def mcp_item(item_id: str, server: str, tool: str) -> Json:
-    """Give an mcpToolCall that nothing is known of yet."""
+    """Return an mcpToolCall without any details yet."""
     return {
         "type": "mcpToolCall",
         "id": item_id,
@@ -197,7 +197,7 @@ def mcp_item(item_id: str, server: str, tool: str) -> Json:
 
 
 def mcp_result(value: Any) -> tuple[Json, bool]:
-    """Give the result of an MCP call, and whether it is an error."""
+    """Return the result of an MCP call, and True if it is an error."""
     if type(value) is not dict or type(value.get("content")) is not list:
         raise DecodeError("result")
     result = {
@@ -209,7 +209,7 @@ def mcp_result(value: Any) -> tuple[Json, bool]:
 
 
 def web_search(payload: Json) -> Json:
-    """Give the webSearch of a `web_search_end`."""
+    """Return the webSearch of a `web_search_end`."""
     results = payload.get("results")
     if results is not None and type(results) is not list:
         raise DecodeError("results")
@@ -223,7 +223,7 @@ def web_search(payload: Json) -> Json:
 
 
 def search_action(action: Json) -> Json:
-    """Give what a search did."""
+    """Return the action of a search."""
     kind = text(action, "type")
     if kind == "search":
         queries = None if action.get("queries") is None else texts(action, "queries")
@@ -237,7 +237,7 @@ def search_action(action: Json) -> Json:
 
 
 def image(payload: Json) -> Json:
-    """Give the imageGeneration of an `image_generation_end`."""
+    """Return the imageGeneration of an `image_generation_end`."""
     saved = opt_text(payload, "saved_path")
     resolved = None if saved is None else saved_path(saved)
     if saved is not None and resolved is None:
@@ -254,7 +254,7 @@ def image(payload: Json) -> Json:
 def image_item(
     item_id: str, status: str, result: str, prompt: str | None, saved: str | None = None
 ) -> Json:
-    """Give an imageGeneration; an image that was not saved has no `savedPath`."""
+    """Return an imageGeneration; an unsaved image has no `savedPath`."""
     item = {
         "type": "imageGeneration",
         "id": item_id,
@@ -271,7 +271,7 @@ def image_item(
 
 
 def dynamic_call(payload: Json) -> Json:
-    """Give the dynamicToolCall of a `dynamic_tool_call_response`."""
+    """Return the dynamicToolCall of a `dynamic_tool_call_response`."""
     success = flag(payload, "success")
     content = payload.get("content_items")
     if type(content) is not list or any(type(part) is not dict for part in content):
@@ -291,7 +291,7 @@ def dynamic_call(payload: Json) -> Json:
 
 
 def activity(payload: Json) -> Json:
-    """Give the subAgentActivity of a `sub_agent_activity`."""
+    """Return the subAgentActivity of a `sub_agent_activity`."""
     return {
         "type": "subAgentActivity",
         "model": opt_text(payload, "model"),
@@ -304,7 +304,7 @@ def activity(payload: Json) -> Json:
 
 
 def image_view(payload: Json) -> Json:
-    """Give the imageView of a `view_image_tool_call`."""
+    """Return the imageView of a `view_image_tool_call`."""
     return {"type": "imageView", "id": text(payload, "call_id"), "path": _seen(payload)}
 
 
@@ -314,7 +314,7 @@ def _seen(payload: Json) -> str:
 
 
 def entered_review(payload: Json, item_id: str) -> Json:
-    """Give the enteredReviewMode; the prompt of old releases stands for a target."""
+    """Return the enteredReviewMode; in old releases the prompt serves as the target."""
     if type(payload.get("target")) is not dict and type(payload.get("prompt")) is not str:
         raise DecodeError("target")
     hint = opt_text(payload, "user_facing_hint")
@@ -323,19 +323,19 @@ def entered_review(payload: Json, item_id: str) -> Json:
 
 
 def completed(item: Json) -> Json | None:
-    """Give the item of an `item_completed`; None: an empty plan.
+    """Return the item of an `item_completed`; None: an empty plan.
 
-    Legacy history holds plans and sleeps only; what else there may be is taken, too.
+    Legacy history contains plans and sleeps only; other types are accepted too.
 
     Raises:
-        Refused: its type is not known, or it lacks what it must have.
+        DecodeError: its type is unknown, or a required field is missing.
     """
     shown = to_thread_item(item)
     return None if shown["type"] == "plan" and not shown["text"] else shown
 
 
 def search_query(action: Json) -> str:
-    """Give the query that a search's action stands for."""
+    """Return the query of a search's action."""
     kind = action["type"]
     if kind == "search":
         if action["query"]:

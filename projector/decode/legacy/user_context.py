@@ -1,4 +1,4 @@
-"""What a user message of the model's input really is: a person's words or context. Pure.
+"""Classify a user message of the model's input: a person's words or context. Pure.
 
 Source: docs on legacy rollouts, b2 (hook prompts), b6 (context text), b9 and e8.
 """
@@ -46,7 +46,7 @@ _MS: Final = 1000
 
 
 class ShellCommand(NamedTuple):
-    """A command that the person ran, as the model was told of it."""
+    """A command run by the person, as reported to the model."""
 
     command: str
     exit_code: int
@@ -55,7 +55,7 @@ class ShellCommand(NamedTuple):
 
 
 def texts_of(content: Any) -> list[str]:
-    """Give the text parts of a message's content."""
+    """Return the text parts of a message's content."""
     if type(content) is str:
         return [content]
     if type(content) is not list:
@@ -70,7 +70,7 @@ def texts_of(content: Any) -> list[str]:
 
 
 def is_context(text: str) -> bool:
-    """Tell whether a text was put there by Codex, not by a person."""
+    """True if a text was added by Codex, not written by a person."""
     text = text.strip()
     if text.startswith(_WARNINGS):
         return True
@@ -91,12 +91,12 @@ def is_context(text: str) -> bool:
 
 
 def is_instructions(text: str) -> bool:
-    """Tell whether a text holds the instructions that bare threads begin with."""
+    """True if a text contains the instructions at the start of bare threads."""
     return text.strip().startswith("<user_instructions>")
 
 
 def hook_fragment(text: str) -> Json | None:
-    """Give the fragment of a hook's prompt; None: it is none."""
+    """Return the fragment of a hook's prompt; None for other texts."""
     found = _HOOK(text.strip())
     if found is None:
         return None
@@ -108,7 +108,7 @@ def hook_fragment(text: str) -> Json | None:
 
 
 def hook_fragments(content: Any) -> list[Json] | None:
-    """Give the fragments of a message whose every part is a hook's prompt; None: not all are."""
+    """Return the fragments of a message that consists of hook prompts only; None otherwise."""
     if type(content) is not list or not content:
         return None
     fragments: list[Json] = []
@@ -123,7 +123,7 @@ def hook_fragments(content: Any) -> list[Json] | None:
 
 
 def _unescaped(text: str) -> str | None:
-    """Give text without XML's escapes; None: one of them is none."""
+    """Return text with XML's escapes decoded; None if one is invalid."""
     if "&" not in text:
         return text
     if _ENTITY.sub("", text).count("&"):
@@ -141,7 +141,7 @@ def _character(found: re.Match[str]) -> str:
 
 
 def folder_of(text: str) -> str | None:
-    """Give the folder that an environment context names."""
+    """Return the folder named in an environment context."""
     if not text.lstrip().startswith("<environment_context>"):
         return None
     found = _CWD.search(text)
@@ -149,7 +149,7 @@ def folder_of(text: str) -> str | None:
 
 
 def shell_command(text: str) -> ShellCommand | None:
-    """Give the person's own command that a message reports; None: it reports none."""
+    """Return the person's own command reported in a message; None if there is none."""
     found = _SHELL(text.strip())
     if found is None:
         return None
