@@ -1,1 +1,1 @@
-"""In: records and a small state. Out: the changes they make to the rows, and the state after."""
+"""Reducers: turn records and a small state into changes of rows and the next state."""

@@ -1,7 +1,7 @@
-"""Which reducer a rollout gets. Pure.
+"""Choose the reducer of a rollout. Pure.
 
-The first record that can be read decides: a session_meta says it, and without one ordinals do.
-Lines before it hold nothing but what is noted here; none is held back.
+The first readable record decides: by its session_meta, or without one by its ordinals. Lines before
+it only produce anomalies; none is held back.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from projector.reduce.protocol import Reducer
 _UNDECIDED: Final = b'{"reducer":"undecided","state":null}'
 _PAGINATED: Final = b'{"reducer":"paginated","state":'
 _LEGACY: Final = b'{"reducer":"legacy","state":'
-#: Before these: how many anomalies of each kind there were, where there were any.
+#: Separates the counts of anomalies by kind, if any, from the reducer's state.
 _NOTED: Final = b'{"noted":'
-#: Anomalies of one kind that are given of one rollout. Of those beyond only how many there are is
-#: told, each time that their number has doubled: a few bytes of garbage are a line, too.
+#: Maximum number of anomalies of one kind per rollout. Beyond it only the count is recorded, each
+#: time that it has doubled: a few bytes of garbage are a line too.
 NOTES_MAX: Final = 1000
 
 
@@ -39,12 +39,12 @@ _HINT: Final = "`projector rebuild` projects the thread anew"
 
 
 def start(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
-    """Give the reducer of a rollout that is read from its first byte."""
+    """Return the reducer of a rollout that is read from its first byte."""
     return _Chosen(rollout_id, thread_id, None, {})
 
 
 def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
-    """Give the reducer of a rollout as `save` left it.
+    """Return the reducer of a rollout from its saved state.
 
     Raises:
         IncompatibleState: the state is of another version.
@@ -65,7 +65,7 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
 
 
 def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
-    """Split a saved state into what was noted and the rest.
+    """Split a saved state into the counts of anomalies and the rest.
 
     Raises:
         IncompatibleState: the state is of another version.
@@ -86,7 +86,7 @@ def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
 
 
 class _Chosen:
-    """A reducer that becomes one kind or the other at the first record."""
+    """A reducer that becomes a legacy or a paginated one at the first record."""
 
     def __init__(
         self,
@@ -104,12 +104,12 @@ class _Chosen:
 
     @property
     def header(self) -> SessionHeader:
-        """What the first session_meta said."""
+        """Return the contents of the first session_meta."""
         return self._header if self._chosen is None else self._chosen.header
 
     @property
     def meta(self) -> ThreadMetadata:
-        """What the records so far say of the thread."""
+        """Return the thread's metadata from the records so far."""
         return self._meta if self._chosen is None else self._chosen.meta
 
     @property
@@ -119,20 +119,20 @@ class _Chosen:
 
     @property
     def remembered(self) -> int:
-        """How many earlier rows it holds in memory."""
+        """Return the number of earlier rows held in memory."""
         return 0 if self._chosen is None else self._chosen.remembered
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
-        """Tell which earlier rows must be known; before the first record there are none."""
+        """Return which earlier rows are needed; before the first record there are none."""
         return Lookup() if self._chosen is None else self._chosen.lookup(lines)
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember what the store has of the rows in `asked`."""
+        """Store the store's answer for the rows in `asked`."""
         if self._chosen is not None:
             self._chosen.provide(asked, found)
 
     def dump_state(self) -> bytes:
-        """Give the state, under the name of the reducer that made it."""
+        """Return the state, with the name of its reducer."""
         state = _UNDECIDED
         if self._chosen is not None:
             kind = _PAGINATED if isinstance(self._chosen, MigratedReducer) else _LEGACY
@@ -142,7 +142,10 @@ class _Chosen:
         return _NOTED + orjson.dumps(self._noted) + b"," + state[1:]
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, and give what they change; of anomalies no more than `NOTES_MAX`."""
+        """Apply complete lines.
+
+        Return their changes, with at most `NOTES_MAX` anomalies of a kind.
+        """
         changes = self._take(lines)
         if Anomaly not in map(type, changes):
             return changes
@@ -153,7 +156,7 @@ class _Chosen:
         ]
 
     def _counted(self, anomaly: Anomaly) -> Anomaly | None:
-        """Count an anomaly; give it, or what stands for it, or None."""
+        """Count an anomaly; return it, its replacement, or None."""
         before = self._noted.get(anomaly.kind, 0)
         self._noted[anomaly.kind] = before + 1
         if before < NOTES_MAX:
@@ -192,7 +195,7 @@ class _Chosen:
 
 
 def _decides(record: dict[str, Any]) -> bool:
-    """Tell whether an object is a record of either kind, the bare ones of 2025 included."""
+    """True if an object is a record of either kind, including the bare ones of 2025."""
     return bool(record.keys() & {"type", "record_type", "id"})
 
 

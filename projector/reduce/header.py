@@ -1,7 +1,7 @@
-"""What session_meta records say of a rollout and its thread. Pure.
+"""Read session_meta records: the header of a rollout and metadata of its thread. Pure.
 
-Read as far as it can be read: a header that Codex refuses still tells where the history began.
-Source: docs on paginated rollouts, 1.7, and on files, 3.1 and 4.
+Read as far as possible: a header that Codex refuses still tells where the history began. Source:
+docs on paginated rollouts, 1.7, and on files, 3.1 and 4.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from projector.decode.times import to_ms
 from projector.model.changes import BaseRef, EventType, SessionHeader, ThreadMetadata
 from projector.model.ids import Offset, Ordinal, RolloutId, ThreadId
 
-#: Where threads come from that do not say it.
+#: Source of threads whose header does not name one.
 _DEFAULT_SOURCE: Final = "vscode"
 _LINES: Final = ("cwd", "model_provider")
 _GIT: Final = {
@@ -27,7 +27,7 @@ _GIT: Final = {
 
 
 def header(payload: Object, recorded_at_ms: int | None) -> SessionHeader:
-    """Give the header of a paginated rollout from its first session_meta."""
+    """Return the header of a paginated rollout from its first session_meta."""
     created = to_ms(payload.get("timestamp"))
     return SessionHeader(
         mode="paginated",
@@ -49,9 +49,9 @@ def header(payload: Object, recorded_at_ms: int | None) -> SessionHeader:
 
 
 def renewed(header: SessionHeader, payload: Object) -> SessionHeader:
-    """Return the header after a later session_meta of the same thread.
+    """Return the header updated by a later session_meta of the same thread.
 
-    What it says of the thread's source, release and agent wins, as in the rows of Codex 0.171.
+    Its source, release and agent replace the earlier ones, as in the rows of Codex 0.171.
     """
     return replace(
         header,
@@ -64,19 +64,22 @@ def renewed(header: SessionHeader, payload: Object) -> SessionHeader:
 
 
 def is_of(payload: Object, thread: ThreadId) -> bool:
-    """Tell whether a session_meta is this thread's, and not one copied from another."""
+    """True if a session_meta is this thread's, not one copied from another."""
     return _thread(payload.get("id")) == thread
 
 
 def other_thread(claimed: ThreadId | None, named: ThreadId) -> str | None:
-    """Return what is odd about a header of another thread than the file's name; None: nothing."""
+    """Return the anomaly of a header that names another thread than the file's name.
+
+    None: no anomaly.
+    """
     if claimed is None or claimed == named:
         return None
     return f"the header is of thread {claimed}, the file's name of {named}"
 
 
 def describe(meta: ThreadMetadata, payload: Object) -> None:
-    """Take over what a session_meta says of the thread."""
+    """Update the thread's metadata from a session_meta."""
     for name in _LINES:
         value = _text(payload, name)
         if value:
@@ -106,7 +109,7 @@ def _thread(value: Any) -> ThreadId | None:
 
 
 def _parent(payload: Object) -> ThreadId | None:
-    """Give the thread that spawned an agent; older releases say it in `source` alone."""
+    """Return the thread that spawned an agent; older releases only have it in `source`."""
     parent: Any = payload.get("source")
     for name in ("subagent", "thread_spawn", "parent_thread_id"):
         parent = parent.get(name) if type(parent) is dict else None
@@ -134,7 +137,7 @@ def _source(payload: Object) -> str | None:
 def events(
     header: SessionHeader, rollout: RolloutId, thread: ThreadId
 ) -> tuple[tuple[EventType, Object], ...]:
-    """Give the events that the beginning of a rollout tells of, each with its payload.
+    """Return the events at the beginning of a rollout, each with its payload.
 
     A thread's first file starts it, and forks it if it says so; a later one is a revert.
     """

@@ -1,8 +1,8 @@
-"""What a reducer is: lines of one rollout in, changes of its rows out, state in between.
+"""Interface of a reducer: lines of one rollout in, changes of its rows out, with a state.
 
-No reducer touches the world. It may ask for earlier rows (`wants`), which `run/` fetches
-(`Store.find`) and hands back (`learn`), until it wants no more; then it takes the lines
-(`take`). What it saves (`save`) and the rows are all that a later process needs to go on.
+A reducer does no I/O. It may request earlier rows (`lookup`), which `run/` reads (`Store.find`) and
+passes in (`provide`), until nothing more is needed; then it applies the lines (`apply`). Its saved
+state (`dump_state`) and the rows are all that a later process needs to continue.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from projector.model.ids import Line, Ordinal
 
 
 class Reducer(Protocol):
-    """One rollout in one process. Thrown away after any doubt about a write.
+    """Reducer of one rollout in one process. Discarded after any doubt about a write.
 
     Laws, held by property tests over every corpus:
 
-    1. However the lines are cut into calls of `take`, and wherever it is saved and made anew
-       from its state and the rows, the rows come out the same.
-    2. `take` never raises, whatever the lines hold.
-    3. What `save` gives is bounded, however long the rollout is.
-    4. `wants` changes nothing that can be seen from outside.
+    1. However the lines are divided among calls of `apply`, and wherever the reducer is saved and
+       created again from its state and the rows, the rows are the same.
+    2. `apply` never raises, whatever the lines contain.
+    3. The result of `dump_state` is bounded, however long the rollout is.
+    4. `lookup` has no visible effects.
     """
 
     @property
     def header(self) -> SessionHeader:
-        """What the first session_meta said."""
+        """Return the contents of the first session_meta."""
 
     @property
     def meta(self) -> ThreadMetadata:
-        """What the records so far say of the thread."""
+        """Return the thread's metadata from the records so far."""
 
     @property
     def next_ordinal(self) -> Ordinal:
@@ -40,22 +40,22 @@ class Reducer(Protocol):
 
     @property
     def remembered(self) -> int:
-        """How many earlier rows it holds in memory."""
+        """Return the number of earlier rows held in memory."""
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
-        """Tell which earlier rows must be known before `lines` are taken; empty: none (any more).
+        """Return the earlier rows needed before `lines` are applied; empty: none (any more).
 
-        Repeatable: asking again, or asking for other lines in between, changes no answer and
-        nothing that `take` gives. The decoded lines may be kept for the next call with the same.
-        A reducer that has seen the rollout from its first byte in this process wants nothing
-        that it still remembers.
+        Repeatable: calling it again, or for other lines in between, changes no result of it or of
+        `apply`. The decoded lines may be cached for the next call with the same lines.
+        A reducer that has read the rollout from its first byte in this process needs nothing
+        that it still holds in memory.
         """
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember the store's answer to `asked`. Asked for and not in it: it does not exist."""
+        """Store the store's answer to `asked`. Rows that are asked for and missing do not exist."""
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, in the order of the file, and give what they change."""
+        """Apply complete lines in file order; return their changes."""
 
     def dump_state(self) -> bytes:
-        """Give the state after the last `take`: small JSON with a version in it."""
+        """Return the state after the last `apply`: small JSON with a version number."""

@@ -1,4 +1,4 @@
-"""What records say of the thread besides its turns and items. Pure.
+"""Update the thread's metadata from records besides turns and items. Pure.
 
 Source: docs on files, section 4: metadata as Codex keeps it, over the records of one rollout.
 """
@@ -16,18 +16,18 @@ from projector.model.whitespace import WHITE_SPACE
 
 #: Codex's editor plugins put their context before this line.
 _REQUEST: Final = "## My request for Codex:"
-#: Preview of a message that is only images.
+#: Preview of a message with images only.
 IMAGE: Final = "[Image]"
-#: The state is written with every batch; a preview need not be a whole book.
+#: The state is written with every batch, so the preview is cut.
 _PREVIEW_MAX: Final = 65_536
-#: Rates within these are written without an exponent.
+#: Rates between these are written without an exponent.
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _V7: Final = 7
 
 
 def preview(shown: Object) -> str | None:
-    """Give the preview that a `userMessage` makes; None: it says and shows nothing."""
+    """Return the preview of a `userMessage`; None if it has neither text nor images."""
     said: list[str] = []
     image = False
     content = shown.get("content")
@@ -45,7 +45,7 @@ def preview(shown: Object) -> str | None:
 
 
 def settings(meta: ThreadMetadata, payload: Object) -> None:
-    """Take over a `thread_settings_applied`."""
+    """Apply a `thread_settings_applied`."""
     applied = payload.get("thread_settings")
     if type(applied) is not dict:
         return
@@ -57,7 +57,7 @@ def settings(meta: ThreadMetadata, payload: Object) -> None:
 
 
 def context(meta: ThreadMetadata, payload: Object) -> None:
-    """Take over a `turn_context`. Its cwd is the turn's, not the thread's."""
+    """Apply a `turn_context`. Its cwd is the turn's, not the thread's."""
     _model(meta, payload, "effort")
 
 
@@ -69,7 +69,7 @@ def _model(meta: ThreadMetadata, fields: Object, effort: str) -> None:
 
 
 def goal(meta: ThreadMetadata, payload: Object) -> None:
-    """Take over a `thread_goal_updated`: the first objective stays."""
+    """Apply a `thread_goal_updated`: the first objective stays."""
     told = payload.get("goal")
     if meta.goal is None and type(told) is dict and type(told.get("objective")) is str:
         meta.goal = told["objective"][:_PREVIEW_MAX]
@@ -93,22 +93,22 @@ def has_odd_rate(payload: Object, line: bytes) -> bool:
 
 
 def may_copy(header: SessionHeader) -> bool:
-    """Tell whether a rollout may begin with a copy of another thread's records."""
+    """True if a rollout may begin with a copy of another thread's records."""
     subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
     return header.base is None and (header.forked_from_id is not None or subagent)
 
 
 def is_older(turn_id: str | None, thread_id: str) -> bool:
-    """Tell whether a turn was there before its thread: it came with a copy of another's records.
+    """True if a turn is older than its thread: then it was copied from another thread's records.
 
-    Ids are UUIDv7, which grow with their time; of another id it cannot be told.
+    Ids are UUIDv7, which grow with time; False for other ids.
     """
     born, own = _v7(turn_id), _v7(thread_id)
     return born is not None and own is not None and born < own
 
 
 def _v7(text: str | None) -> int | None:
-    """Give a UUIDv7 as a number; None: it is none."""
+    """Return a UUIDv7 as a number; None for other ids."""
     if text is None:
         return None
     try:

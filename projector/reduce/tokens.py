@@ -39,9 +39,9 @@ _COUNTS: Final = (
 )
 _counts_of: Final = itemgetter(*_COUNTS)
 _CACHE_WRITE: Final = "cache_write_input_tokens"
-#: Turns that are remembered by what told of their responses.
+#: Turns held in memory with the source of their usage.
 _TURNS_MAX: Final = 16
-#: Longer ids of turns are remembered by a digest.
+#: Longer turn ids are held as a digest.
 _ID_MAX: Final = 64
 _TIER_MAX: Final = 64
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.").match
@@ -52,7 +52,7 @@ _FLOAT_INTEGERS: Final = float(1 << 63)
 
 
 class Tokens(NamedTuple):
-    """The counts of a usage, as they were read."""
+    """The counts of a usage, as read."""
 
     counts: tuple[int, int, int, int, int]
     """Input, cached input, output, reasoning output and total."""
@@ -61,60 +61,61 @@ class Tokens(NamedTuple):
 
     @property
     def is_response(self) -> bool:
-        """True if input or output is named."""
+        """True if it contains input or output."""
         return self.counts[0] != 0 or self.counts[2] != 0
 
 
 class Source(NamedTuple):
-    """The record that tells of a usage."""
+    """The record that reports a usage."""
 
     uid: bytes
-    """Of the row that it would make."""
+    """Uid of the row that it would make."""
     offset: Offset
     length: int
     ordinal: Ordinal | None
     model: str | None
-    """Of the thread at this record."""
+    """Model of the thread at this record."""
     at_ms: int | None
 
 
 @dataclass(slots=True, kw_only=True)
 class TokenState:
-    """What later records depend on; saved with the checkpoint. Bounded."""
+    """State that later records depend on; saved with the checkpoint. Bounded."""
 
     totals: list[int] | None = None
     """`total_token_usage` of the last token_count, or `thread_token_usage` of a record."""
     turn: str | None = None
-    """The turn that began last."""
+    """The turn that started last."""
     recorded: list[str] = field(default_factory=list)
-    """The last turns that had a token_usage_record; the newest last."""
+    """The last turns with a token_usage_record; newest last."""
     counted: list[str] = field(default_factory=list)
-    """The last turns of which token counts made rows."""
+    """The last turns with rows from token counts."""
     loose: int | None = None
-    """Offset of the first row without a turn that is, by rule 5, of the turn that began last."""
+    """Offset of the first row without a turn that, by rule 5, belongs to the turn that started
+    last."""
     nameless: bool = False
-    """There are rows without a model."""
+    """True if there are rows without a model."""
     tier: str | None = None
-    """Service tier that the thread's settings name."""
+    """Service tier from the thread's settings."""
 
     def turn_began(self, turn_id: str) -> None:
-        """Note that a turn began. What was counted before the first turn is of that one."""
+        """Record the start of a turn. Usage before the first turn belongs to that turn."""
         if self.turn is not None:
             self.loose = None
         self.turn = _key(turn_id)
 
     def settings(self, applied: Any) -> None:
-        """Take the service tier from a `thread_settings_applied`."""
+        """Set the service tier from a `thread_settings_applied`."""
         if type(applied) is dict:
             self.tier = _tier(applied.get("service_tier"))
 
     def context(self, payload: Object) -> None:
-        """Take the service tier from a `turn_context`, where it has one."""
+        """Set the service tier from a `turn_context`, if it has one."""
         if "service_tier" in payload:
             self.tier = _tier(payload["service_tier"])
 
     def named(self, model: str | None, offset: Offset) -> Sequence[Change]:
-        """Return the change that gives rows from before the first model this one."""
+        """Return the change that sets the model of rows before the first known model."""
         if not self.nameless or model is None:
             return ()
         self.nameless = False
@@ -123,7 +124,7 @@ class TokenState:
     def record(
         self, payload: Object, source: Source, active: str | None, *, copied: bool
     ) -> list[Change]:
-        """Take a `token_usage_record`. `active`: the turn that runs."""
+        """Apply a `token_usage_record`. `active`: the running turn."""
         found = read_usage(payload.get("usage"))
         if found is None:
             if copied:
@@ -169,10 +170,10 @@ class TokenState:
         continues: bool,
         cli_version: str | None,
     ) -> list[Change]:
-        """Take a `token_count`.
+        """Apply a `token_count`.
 
-        `active`: the turn that runs. `copied`: it came with a copy of another thread's records;
-        None: that cannot be told yet. `continues`: the rollout has a base.
+        `active`: the running turn. `copied`: it came with a copy of another thread's records; None:
+        not known yet. `continues`: the rollout has a base.
         """
         info = payload.get("info")
         if type(info) is not dict:
@@ -237,10 +238,10 @@ class TokenState:
 
 
 def state_of(told: Any) -> TokenState:
-    """Read a saved state.
+    """Parse a saved state.
 
     Raises:
-        KeyError, TypeError: it is none of this version.
+        KeyError, TypeError: it is not of this version.
     """
     state = TokenState(**told)
     lists = [state.recorded, state.counted, *([] if state.totals is None else [state.totals])]
@@ -250,9 +251,9 @@ def state_of(told: Any) -> TokenState:
 
 
 def read_usage(usage: Any) -> Tokens | None:
-    """Read a usage object; None: it names no count, or one that is no integer.
+    """Parse a usage object; None: it has no count, or one that is not an integer.
 
-    Counts that are absent are 0; an absent total is the sum of input and output.
+    Missing counts are 0; a missing total is the sum of input and output.
     """
     if type(usage) is not dict:
         return None
@@ -278,7 +279,7 @@ def _irregular(usage: Object) -> Tokens | None:
 
 
 def reported_total(payload: Object) -> tuple[int | None, bool]:
-    """Read the thread's tokens as a `token_count` reports them, and whether they were cut."""
+    """Return the thread's tokens reported by a `token_count`, and True if they were cut."""
     info = payload.get("info")
     usage = info.get("total_token_usage") if type(info) is dict else None
     total = _integer(usage.get("total_tokens")) if type(usage) is dict else None

@@ -1,4 +1,4 @@
-"""In: records of a legacy rollout, and a small state. Out: changes of rows, and the state."""
+"""Reducer of legacy rollouts: records and a small state into changes of rows and the state."""
 
 from projector.reduce.legacy.reducer import LegacyReducer
 

@@ -1,4 +1,4 @@
-"""What every part of the legacy reducer works with: state, rows, and the record at hand."""
+"""Shared context of the legacy reducer's parts: state, rows, and the current record."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from projector.reduce.legacy.state import ID_MAX, UNKNOWN_MAX, State
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
-#: Of a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
+#: Length of the minute in a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
 _TIME_LENGTH: Final = 24
 _MINUTE_MS: Final = "60000"
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
 
 class ReducerContext:
-    """One record at a time lies here, with its time."""
+    """The current record and its time."""
 
     def __init__(self, rollout_id: RolloutId, state: State, ledger: RowBuffer) -> None:
         self.rollout_id = rollout_id
@@ -30,9 +30,9 @@ class ReducerContext:
         self.ledger = ledger
         self.record: Record = _NOWHERE
         self.batch = 0
-        """Offset of the first line that is taken with it."""
+        """Offset of the first line of the current batch."""
         self.now_ms: int | None = None
-        """Time of the record, else the last good one; None: bare lines have none."""
+        """Time of the record, else the last valid one; None: bare lines have none."""
         self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}")
         self._minute = ""
         self._minute_ms = 0
@@ -40,7 +40,7 @@ class ReducerContext:
 
     @property
     def row_ms(self) -> int:
-        """Time for rows that need one."""
+        """Return the time for rows that require one, ms."""
         if self.now_ms is not None:
             return self.now_ms
         created = self.state.created_ms
@@ -48,11 +48,11 @@ class ReducerContext:
 
     @property
     def now_s(self) -> int | None:
-        """Time of the record in seconds, for turns."""
+        """Return the time of the record in seconds, for turns."""
         return None if self.now_ms is None else self.now_ms // 1000
 
     def take(self, record: Record) -> None:
-        """Lay the next record here."""
+        """Make a record the current one."""
         self.record = record
         if record.form == "bare item":
             self.now_ms = None
@@ -68,11 +68,11 @@ class ReducerContext:
         self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
 
     def leave(self) -> None:
-        """Let go of the last record: it may be a very long one."""
+        """Release the current record: it may be very long."""
         self.record = _NOWHERE
 
     def _ms(self, time: str) -> int | None:
-        """Read a time, at once if it is in the minute of the one before."""
+        """Parse a time; fast if it is in the same minute as the previous one."""
         written = len(time) == _TIME_LENGTH and time[10] == "T" and time[23] == "Z"
         if written and time[:17] == self._minute and time[19] == ".":
             rest = time[17:19] + time[20:23]
@@ -84,7 +84,7 @@ class ReducerContext:
         return at_ms
 
     def made_id(self, kind: str) -> str:
-        """Give the id of what this line makes, where the file has none.
+        """Return an id for what this line creates, if the file has none.
 
         A UUIDv5 of the line's byte offset and the kind: the same on every host, after every
         rebuild.
@@ -100,7 +100,7 @@ class ReducerContext:
         offset: int | None = None,
         created_ms: int | None = None,
     ) -> BufferedItem:
-        """Make or replace an item of a turn."""
+        """Insert or replace an item of a turn."""
         record = self.record
         owner = record.offset if offset is None else offset
         if turn.frame is not None and turn.frame < owner and not self._is_newest(turn):
@@ -122,21 +122,21 @@ class ReducerContext:
         return active is not None and active.turn == turn.turn_id
 
     def end_reasoning(self) -> None:
-        """Let further texts make another item."""
+        """End the current reasoning item: further texts start another one."""
         self.state.reasoning = None
 
     def note(self, kind: str, detail: str) -> None:
-        """Note that something is odd about the record."""
+        """Add an anomaly of the current record."""
         record = self.record
         length = record.end - record.offset
         self.ledger.add(Anomaly(kind, Offset(record.offset), length, detail))
 
     def note_at(self, kind: str, offset: int, detail: str) -> None:
-        """Note that something is odd about an earlier line."""
+        """Add an anomaly of an earlier line."""
         self.ledger.add(Anomaly(kind, Offset(offset), 0, detail))
 
     def note_unknown(self, what: str, name: str) -> None:
-        """Note a kind of record that is not known, once."""
+        """Add an anomaly for an unknown kind of record, once per kind."""
         unknown = self.state.unknown
         shown = name if len(name) <= UNKNOWN_MAX and name.isprintable() else "unreadable"
         key = f"{what} {shown}"
@@ -146,19 +146,19 @@ class ReducerContext:
 
 
 def named_turn(payload: Json) -> str | None:
-    """Give the turn that a record names; None: none, or none that can be one."""
+    """Return the turn named in a record; None: none, or an invalid one."""
     turn_id = payload.get("turn_id")
     return turn_id if type(turn_id) is str and 0 < len(turn_id) <= ID_MAX else None
 
 
 def passed_turn(payload: Json) -> str | None:
-    """Give the turn that a response item passes through."""
+    """Return the turn to which a response item belongs."""
     passed = payload.get("internal_chat_message_metadata_passthrough")
     return named_turn(passed) if type(passed) is dict else None
 
 
 def _born_ms(rollout_id: str) -> int:
-    """Give the time in a UUIDv7; 0 where there is none."""
+    """Return the time in a UUIDv7, ms; 0 for other ids."""
     try:
         born = uuid.UUID(rollout_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What events and the model's input make of the history: one method a record.
+"""Apply events and the model's input: one method per type of record.
 
 Source: docs on legacy rollouts, a4, b2, b4, b6 and b9.
 """
@@ -24,7 +24,7 @@ from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
 
-#: Response items that are known and make nothing.
+#: Known response items without any effect.
 _SILENT: Final = frozenset(
     {
         "reasoning",
@@ -40,7 +40,7 @@ _SILENT: Final = frozenset(
 
 
 class EventHandlers:
-    """Takes the records of one rollout."""
+    """Applies the records of one rollout."""
 
     def __init__(self, desk: ReducerContext, *, whole: bool) -> None:
         self._desk = desk
@@ -95,7 +95,7 @@ class EventHandlers:
         return take
 
     def _event_item(self, _payload: Json, json: Json, named: str | None) -> BufferedItem | None:
-        """Put what an event tells of a call into its turn."""
+        """Insert the item of a call's event into its turn."""
         turn = self.turns.for_item(named)
         if turn is None:
             return None
@@ -140,7 +140,7 @@ class EventHandlers:
         self.thread.said(json)
 
     def _shows_image(self, turn_id: str) -> bool:
-        """Tell whether a view_image call of the turn waits for its output."""
+        """True if a view_image call of the turn waits for its output."""
         return any(
             call.kind == "view" and call.turn == turn_id for call in self._state.calls.values()
         )
@@ -253,7 +253,7 @@ class EventHandlers:
     # The model's input
 
     def response_item(self, kind: str, payload: Json) -> None:
-        """Take a response item."""
+        """Apply a response item."""
         if kind == "message":
             self._message(payload)
         elif kind == "agent_message":
@@ -286,7 +286,7 @@ class EventHandlers:
     # Bare lines
 
     def bare_item(self, kind: str, payload: Json) -> None:
-        """Take a response item of a thread without events (b9)."""
+        """Apply a response item of a thread without events (b9)."""
         self._state.bare = True
         if kind == "message":
             self._bare_message(payload)
@@ -367,7 +367,7 @@ def _is_bare_context(words: str) -> bool:
 
 
 def _as_text(parts: Any) -> Any:
-    """Let the parts of a reasoning, whose types differ, be taken for text."""
+    """Convert the parts of a reasoning, whose types differ, to text parts."""
     if type(parts) is not list:
         return None
     return [part | {"type": "text"} for part in parts if type(part) is dict]

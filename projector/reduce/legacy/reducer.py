@@ -1,6 +1,6 @@
-"""The reducer of legacy rollouts: lines in, changes of rows out, a small state in between.
+"""Reducer of legacy rollouts.
 
-Source: docs on legacy rollouts; the laws of `reduce.contract` hold.
+Source: docs on legacy rollouts; the laws of `reduce.protocol` hold.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from projector.reduce.legacy.rollback_stack import rollback_of
 from projector.reduce.legacy.row_buffer import Key, RowBuffer
 from projector.reduce.legacy.state import Active, State, dumped, loaded
 
-#: Records and events that were retired before the release whose list we have.
+#: Records and events removed before the release whose list we have.
 _RETIRED: Final = frozenset(
     {"session_state", "undo_started", "undo_completed", "thread_name_updated", "background_event"}
 )
 
 
 class LegacyReducer:
-    """One legacy rollout in one process. See `reduce.contract.Reducer`."""
+    """Reducer of one legacy rollout in one process. See `reduce.protocol.Reducer`."""
 
     def __init__(
         self, rollout_id: RolloutId, thread_id: ThreadId, *, state: State | None = None
@@ -45,47 +45,47 @@ class LegacyReducer:
         self._story = EventHandlers(self._desk, whole=whole)
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
-        """Lines that `_read` was decoded from: a cache, and all that `wants` changes."""
+        """Lines that `_read` was decoded from: a cache, the only thing that `lookup` changes."""
         self._lost: set[Key] = set()
-        """Items of open calls that the store does not have."""
+        """Items of open calls that are missing in the store."""
 
     @classmethod
     def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> LegacyReducer:
-        """Go on from what `save` gave.
+        """Create the reducer from a saved state.
 
         Raises:
-                IncompatibleState: it is of another version.
+            IncompatibleState: it is of another version.
         """
         return cls(rollout_id, thread_id, state=loaded(state))
 
     @property
     def header(self) -> SessionHeader:
-        """What the first session_meta said."""
+        """Return the contents of the first session_meta."""
         return self._state.header
 
     @property
     def meta(self) -> ThreadMetadata:
-        """What the records so far say of the thread."""
+        """Return the thread's metadata from the records so far."""
         return self._state.meta
 
     @property
     def next_ordinal(self) -> Ordinal:
-        """Nothing: legacy records have no ordinals."""
+        """Return 0: legacy records have no ordinals."""
         return Ordinal(0)
 
     @property
     def remembered(self) -> int:
-        """How many turns and items it holds in memory."""
+        """Return the number of turns and items held in memory."""
         return len(self._ledger.turns) + len(self._ledger.items)
 
     def dump_state(self) -> bytes:
-        """Give the state after the last `take`."""
+        """Return the state after the last `apply`."""
         return dumped(self._state)
 
-    # What must be known
+    # Lookups
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
-        """Return the earlier rows that must be known before `lines` are taken."""
+        """Return the earlier rows that are needed before `lines` are applied."""
         if not lines:
             return Lookup()
         self._decode(lines)
@@ -98,7 +98,7 @@ class LegacyReducer:
         )
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember what the store has of the rows in `asked`."""
+        """Store the store's answer for the rows in `asked`."""
         ledger = self._ledger
         if asked.frames:
             self._story.boundaries.learn(found.frames, asked.frames)
@@ -126,7 +126,7 @@ class LegacyReducer:
         return needed - self._ledger.turns.keys()
 
     def _named(self) -> set[str]:
-        """Give the turns that the records name."""
+        """Return the turns named in the records."""
         named: set[str] = set()
         for record in self._read:
             if isinstance(record, Anomaly):
@@ -145,7 +145,7 @@ class LegacyReducer:
         return keys
 
     def _missing_items(self) -> set[Key]:
-        # Those of open calls are remembered from the first byte on, an old reasoning is not.
+        # Items of open calls are held from the first byte on, an old reasoning is not.
         needed = set() if self._ledger.whole else self._open_items()
         for back in self._goes_back_to():
             if back.reasoning is not None:
@@ -153,7 +153,7 @@ class LegacyReducer:
         return needed - self._ledger.items.keys() - self._lost
 
     def _rolls_back(self) -> int:
-        """Give how many boundaries the records take back at most."""
+        """Return the maximum number of boundaries that the records roll back."""
         return sum(
             (rollback_of(record.payload) or 0)
             for record in self._read
@@ -163,7 +163,7 @@ class LegacyReducer:
         )
 
     def _goes_back_to(self) -> list[Active]:
-        """Give the turns that the rollbacks among the records may bring back."""
+        """Return the turns that rollbacks among the records may reactivate."""
         count = self._rolls_back()
         back = self._story.boundaries.before(count)
         if count and self._state.before_start is not None:
@@ -174,7 +174,7 @@ class LegacyReducer:
         count = self._rolls_back()
         return count if self._story.boundaries.missing(count) else 0
 
-    # Taking lines
+    # Applying lines
 
     def _decode(self, lines: Sequence[Line]) -> None:
         read_for = tuple(lines)
@@ -186,7 +186,7 @@ class LegacyReducer:
             read_into(read, line)
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, in the order of the file, and give what they change."""
+        """Apply complete lines in file order; return their changes."""
         if lines:
             self._decode(lines)
             self._desk.batch = lines[0].offset

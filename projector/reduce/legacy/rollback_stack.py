@@ -1,7 +1,7 @@
-"""User boundaries: what a rollback counts, and what it takes.
+"""User boundaries, which rollbacks count and remove.
 
-A frame is pushed at each boundary. It lives in a row: the newest are remembered, older ones are
-asked for when a rollback reaches them.
+A frame is pushed at each boundary and stored as a row: the newest are held in memory, older ones
+are looked up when a rollback reaches them.
 
 Source: docs on legacy rollouts, b6.
 """
@@ -19,7 +19,7 @@ from projector.reduce.legacy.context import ReducerContext
 from projector.reduce.legacy.state import Active, Pair, active_json, active_of
 from projector.reduce.legacy.turns import Turns
 
-#: Frames that are remembered, and how many of them are forgotten at once.
+#: Maximum number of frames in memory, and how many are evicted at once.
 FRAMES_MAX: Final = 4_096
 FRAMES_FORGOTTEN: Final = 2_048
 
@@ -31,21 +31,21 @@ class RollbackStack:
         self._desk = desk
         self._turns = turns
         self._frames: list[RollbackFrame] = []
-        """The newest that are not popped, oldest first."""
+        """The newest frames that are not popped, oldest first."""
         self._floor: int | None = None if whole else _EVERYTHING
-        """Frames with lesser keys are not remembered; None: there are none."""
+        """Frames with smaller keys are not in memory; None: there are none."""
 
     # Memory
 
     def missing(self, count: int) -> bool:
-        """Tell whether a rollback of so many may reach frames that are not remembered."""
+        """True if a rollback of this many may reach frames that are not in memory."""
         return self._floor is not None and count > len(self._frames)
 
     def learn(self, frames: Sequence[RollbackFrame], asked: int) -> None:
-        """Remember the newest `asked` living frames of the store, given newest first."""
+        """Add the newest `asked` living frames of the store, given newest first."""
         if self._floor is None:
             return
-        # What was opened since the reducer was made is remembered, and in the store by now.
+        # Frames opened since the reducer was created are in memory, and in the store by now.
         floor = self._frames[0].key if self._frames else self._floor
         older = [frame for frame in frames if frame.key < floor]
         older.reverse()
@@ -53,13 +53,13 @@ class RollbackStack:
         self._floor = self._frames[0].key if len(frames) >= asked else None
 
     def forget(self) -> None:
-        """Forget the oldest, if there are too many."""
+        """Evict the oldest frames if there are too many."""
         if len(self._frames) > FRAMES_MAX:
             del self._frames[:FRAMES_FORGOTTEN]
             self._floor = self._frames[0].key
 
     def before(self, count: int) -> list[Active]:
-        """Give the turns that a rollback of so many may go back to."""
+        """Return the turns that a rollback of this many may reactivate."""
         befores = [active_of(frame.before) for frame in self._frames[-count:]] if count else []
         return [before for before in befores if before is not None]
 
@@ -80,7 +80,7 @@ class RollbackStack:
             state.pair = Pair(key=key, before=frame.before)
 
     def bind(self, pair: Pair, turn_id: str) -> None:
-        """Tell which implicit turn the user's message opened, for people who read frames."""
+        """Store which implicit turn the user's message opened, for readers of frames."""
         frame = RollbackFrame(pair.key, TurnId(turn_id), pair.before)
         if self._frames and self._frames[-1].key == pair.key:
             self._frames[-1] = frame
@@ -88,7 +88,7 @@ class RollbackStack:
         self._desk.ledger.turn(turn_id).bind(frame)
 
     def roll_back(self, payload: Json) -> None:
-        """Take a `thread_rolled_back`."""
+        """Apply a `thread_rolled_back`."""
         count = rollback_of(payload)
         if count is None:
             raise DecodeError("num_turns")
@@ -114,7 +114,7 @@ class RollbackStack:
         self._go_back(first)
 
     def _forget_from(self, key: int) -> None:
-        """Forget what the frames from `key` on have left open."""
+        """Drop what the frames from `key` on have left open."""
         state = self._desk.state
         for calls in (state.calls, state.sessions):
             for call_id in [each for each, call in calls.items() if call.offset >= key]:
@@ -125,7 +125,7 @@ class RollbackStack:
             meta.preview = meta.preview_offset = None
 
     def _go_back(self, frame: RollbackFrame) -> None:
-        """Make the turn active that was so before the frame, if it is still there."""
+        """Reactivate the turn that was active before the frame, if it still exists."""
         state, ledger = self._desk.state, self._desk.ledger
         state.active = None
         before = active_of(frame.before)
@@ -135,7 +135,7 @@ class RollbackStack:
         if not turn.made:
             return
         if before.reasoning is not None:
-            # Codex goes back to all that it had in hand, the open reasoning too.
+            # Codex restores everything that was in progress, including an open reasoning.
             state.reasoning = (before.turn, before.reasoning)
             before.reasoning = None
         state.active = before
@@ -156,12 +156,12 @@ class RollbackStack:
         ledger.change_turn(turn)
 
 
-#: No offset is greater: nothing is remembered.
+#: No offset is greater: nothing is in memory.
 _EVERYTHING: Final = 2**63 - 1
 
 
 def rollback_of(payload: Json) -> int | None:
-    """Give how many boundaries a `thread_rolled_back` takes; None: it does not say."""
+    """Return the number of boundaries in a `thread_rolled_back`; None if it is missing."""
     count = payload.get("num_turns")
     return count if type(count) is int and 0 <= count < 2**32 else None
 

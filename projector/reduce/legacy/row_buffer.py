@@ -1,11 +1,11 @@
-"""The living rows of a legacy rollout that are remembered, and the changes made of them.
+"""Buffer of a legacy rollout's living rows and of their changes.
 
-A row changes as often as the lines say; what the store is told is each row once per batch, as
-it then stands: `flush`. A `Bury` or a `Drop` comes behind all that was changed before it.
+A row changes as often as the lines say; `flush` passes each row to the store once per batch, in its
+final form. A `TombstoneFrames` or `Tombstone` comes after everything that was changed before it.
 
-Remembered are turns (the last thousands, and that others do not exist, as long as none was
-forgotten) and the items that later lines may still change: open calls, running processes, the
-reasoning that texts are joined to.
+In memory are turns (the last thousands, and that others do not exist as long as none was evicted)
+and the items that later lines may still change: open calls, running processes, the reasoning to
+which texts are appended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from projector.model.changes import (
 )
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
 
-#: Turns that are remembered, and how many of them are forgotten at once.
+#: Maximum number of turns in memory, and how many are evicted at once.
 TURNS_MAX: Final = 8_192
 TURNS_FORGOTTEN: Final = 4_096
 
@@ -73,11 +73,11 @@ class BufferedTurn:
         self.frame: int | None = None
         """Key of the newest frame that binds it."""
         self.popped = False
-        """A rollback took that frame: what still names the turn is passed over."""
+        """A rollback removed that frame: records that still name the turn are skipped."""
         self.clear()
 
     def clear(self) -> None:
-        """Become a turn without a living row."""
+        """Reset to a turn without a living row."""
         self.made = False
         self.offset = 0
         self.status: Status = "inProgress"
@@ -94,12 +94,12 @@ class BufferedTurn:
         self.end_owner: int | None = None
 
     def bind(self, frame: RollbackFrame) -> None:
-        """Take the newest frame of the turn."""
+        """Bind the turn to its newest frame."""
         self.frame, self.popped = frame.key, frame.popped
 
     @property
     def bystander(self) -> bool:
-        """It was only named by an item: completed, without times."""
+        """True if it was only named by an item: completed, without times."""
         return (
             self.status == "completed"
             and self.started_at is None
@@ -108,7 +108,7 @@ class BufferedTurn:
         )
 
     def row(self) -> TurnRow:
-        """Give the row as it stands."""
+        """Return the row in its current form."""
         return TurnRow(
             self.uid,
             TurnId(self.turn_id),
@@ -130,7 +130,7 @@ class BufferedTurn:
         )
 
     def told(self) -> Json:
-        """Give what every event of the turn tells of it, as those of paginated rollouts do."""
+        """Return the common payload of the turn's events, as for paginated rollouts."""
         told = {
             "status": self.status,
             "started_at": self.started_at,
@@ -142,7 +142,7 @@ class BufferedTurn:
         return {name: value for name, value in told.items() if value is not None}
 
     def read(self, row: TurnRow) -> None:
-        """Take what the store has."""
+        """Initialise from the stored row."""
         self.made = True
         self.offset = row.offset
         self.status = row.status
@@ -160,7 +160,7 @@ class BufferedTurn:
 
 
 class BufferedItem:
-    """An item that has been made or changed since the last flush, or may still change."""
+    """An item that was created or changed since the last flush, or may still change."""
 
     __slots__ = (
         "completed_ms",
@@ -195,16 +195,16 @@ class BufferedItem:
 
     @property
     def key(self) -> Key:
-        """Turn and id: what tells it from other items of the rollout."""
+        """Return turn and id, unique in the rollout."""
         return self.turn_id, self.item_id
 
     def row(self, rollout_id: RolloutId) -> ItemRow:
-        """Give the row as it stands."""
+        """Return the row in its current form."""
         json = self.json
         text: str | bytes
         try:
             text = orjson.dumps(json)
-        except TypeError:  # deeper than orjson writes
+        except TypeError:  # nested deeper than orjson's limit
             text = exact.dumps(json)
         return ItemRow(
             uid("item", rollout_id, self.turn_id, self.item_id),
@@ -224,24 +224,24 @@ class BufferedItem:
 
 
 class RowBuffer:
-    """Turns and items of one rollout, and the changes that have not been handed out."""
+    """Turns and items of one rollout, and their pending changes."""
 
     def __init__(self, rollout_id: RolloutId, *, whole: bool) -> None:
         self._rollout = rollout_id
         self.whole = whole
-        """Every turn of the rollout is remembered: another one does not exist."""
+        """True if every turn of the rollout is in memory: others do not exist."""
         self.turns: dict[str, BufferedTurn] = {}
         self.items: dict[Key, BufferedItem] = {}
         self._changed_turns: dict[bytes, BufferedTurn] = {}
         self._changed_items: dict[Key, BufferedItem] = {}
         self._flushed: set[Key] = set()
-        """Items that are in `_out` already."""
+        """Items that are already in `_out`."""
         self._out: list[Change] = []
 
     # Turns
 
     def turn(self, turn_id: str) -> BufferedTurn:
-        """Give a turn; one that is not remembered has no row."""
+        """Return a turn; one that is not in memory has no row."""
         found = self.turns.get(turn_id)
         if found is None:
             found = BufferedTurn(turn_id, uid("turn", self._rollout, turn_id))
@@ -249,11 +249,11 @@ class RowBuffer:
         return found
 
     def change_turn(self, turn: BufferedTurn) -> None:
-        """Note that a turn's row is not what the store has."""
+        """Mark a turn's row as changed."""
         self._changed_turns[turn.uid] = turn
 
     def learn_turn(self, turn_id: str, known: StoredTurn | None) -> None:
-        """Take what the store has of a turn, unless it is remembered."""
+        """Store the stored turn, unless it is in memory."""
         if turn_id in self.turns:
             return
         turn = self.turn(turn_id)
@@ -261,7 +261,7 @@ class RowBuffer:
             turn.read(known.row)
 
     def forget_turns(self, kept: Collection[str | None]) -> None:
-        """Forget the turns that were named longest ago, if there are too many."""
+        """Evict the turns named longest ago, if there are too many."""
         if len(self.turns) <= TURNS_MAX:
             return
         self.whole = False
@@ -272,11 +272,11 @@ class RowBuffer:
     # Items
 
     def item(self, turn_id: str, item_id: str) -> BufferedItem | None:
-        """Give an item that is remembered."""
+        """Return an item in memory."""
         return self.items.get((turn_id, item_id))
 
     def put(self, item: BufferedItem) -> BufferedItem:
-        """Make an item, or replace the one of its id in its turn: that one keeps its place."""
+        """Insert an item, or replace the one with its id in its turn, keeping its position."""
         key = item.key
         old = self._changed_items.get(key)
         if old is not None:
@@ -291,13 +291,13 @@ class RowBuffer:
         return item
 
     def change_item(self, item: BufferedItem, json: Json, now_ms: int) -> None:
-        """Give a remembered item another snapshot."""
+        """Replace the snapshot of an item in memory."""
         item.json = json
         item.completed_ms = now_ms
         self._changed_items[item.key] = item
 
     def learn_item(self, known: StoredItem) -> None:
-        """Take what the store has of an item, unless it is remembered."""
+        """Store the stored item, unless it is in memory."""
         key = (str(known.turn_id), str(known.item_id))
         if known.buried or key in self.items:
             return
@@ -311,21 +311,21 @@ class RowBuffer:
         )
 
     def keep_items(self, kept: Collection[Key]) -> None:
-        """Forget all items but these."""
+        """Evict all items except these."""
         if len(self.items) > len(kept):
             self.items = {each: item for each, item in self.items.items() if each in kept}
 
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
-        """Take an item out of the history."""
+        """Remove an item from the history."""
         self.flush()
         self.items.pop((turn_id, item_id), None)
         self._out.append(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
     def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:
-        """Take an item out that is `put` at once again: then it stands at its new place.
+        """Remove an item that is `put` again at once: it then has its new position.
 
-        `batch`: offset of the first line of these changes. Of a turn that began there or later the
-        store has no item: one that is not handed out yet is forgotten.
+        `batch`: offset of the first line of these changes. The store has no item of a turn that
+        began there or later: a pending one is simply dropped.
         """
         key = (turn.turn_id, item_id)
         unknown = key in self._changed_items and key not in self._flushed
@@ -338,13 +338,13 @@ class RowBuffer:
     # Changes
 
     def add(self, change: Change) -> None:
-        """Hand out a change as it is."""
+        """Append a change."""
         self._out.append(change)
 
     def event(
         self, kind: EventType, turn_id: str | None, at: int, payload: Json, at_ms: int | None
     ) -> None:
-        """Tell of a turn or thread."""
+        """Append an event of a turn or thread."""
         self._out.append(
             Event(
                 uid("event", self._rollout, kind, turn_id or "", at),
@@ -356,7 +356,7 @@ class RowBuffer:
         )
 
     def bury(self, at: int, owner_from: int) -> None:
-        """Take out what these frames own; a turn that they ended is open again."""
+        """Remove what these frames own; a turn that they ended is open again."""
         self.flush()
         self._out.append(TombstoneFrames(Offset(at), owner_from))
         for turn in self.turns.values():
@@ -375,7 +375,7 @@ class RowBuffer:
             del self.items[each]
 
     def flush(self) -> None:
-        """Hand out every row that changed, as it stands now."""
+        """Append every changed row in its current form."""
         self._out.extend(self._rows())
         self._flushed.update(self._changed_items)
         self._changed_turns.clear()
@@ -388,7 +388,7 @@ class RowBuffer:
             yield item.row(self._rollout)
 
     def handed_out(self) -> list[Change]:
-        """Give all changes since the last time, in order."""
+        """Return all changes since the last call, in order."""
         self.flush()
         out, self._out = self._out, []
         self._flushed.clear()
@@ -396,7 +396,7 @@ class RowBuffer:
 
 
 def _snapshot(text: str) -> Json:
-    """Read a stored snapshot, its numbers as they are spelled: some no double holds."""
+    """Parse a stored snapshot, preserving the spelling of numbers that no double holds."""
     try:
         told: Json = orjson.loads(text)
         if not exact.has_float(told):

@@ -1,8 +1,8 @@
-"""What a legacy rollout's checkpoint carries: small, typed, versioned, bounded.
+"""State of the legacy reducer in the checkpoint: small, typed, versioned, bounded.
 
-What must grow with the file lives in rows (turns, items, the frames of rollbacks); texts that
-are still being added to are read back from their items. Bounds hold for hostile files, too:
-ids, paths and notes that are longer than any Codex writes are not kept.
+What must grow with the file is in rows (turns, items, the frames of rollbacks); texts that are
+still appended to are read back from their items. Bounds hold for hostile files too: ids, paths and
+notes longer than any that Codex writes are dropped.
 
 Source: docs on legacy rollouts, c.
 """
@@ -22,80 +22,80 @@ from projector.reduce.tokens import TokenState, state_of
 
 VERSION: Final = 2
 
-#: Open calls, and processes that still run. The oldest make room.
+#: Maximum number of open calls and running processes. The oldest are evicted.
 CALLS_MAX: Final = 256
 SESSIONS_MAX: Final = 256
-#: Calls of the active turn that events told of: their outputs are to be ignored.
+#: Calls of the active turn with events: their outputs are ignored.
 TOLD_MAX: Final = 128
-#: Items rebuilt from calls, in case that an event tells of the same call later.
+#: Items rebuilt from calls, in case an event of the same call comes later.
 REBUILT_MAX: Final = 64
-#: Names of tools that the client brought.
+#: Maximum number of names of the client's tools.
 TOOLS_MAX: Final = 1024
-#: Kinds of unknown records that are noted once each.
+#: Maximum number of unknown kinds of records that are reported.
 UNKNOWN_MAX: Final = 64
-#: Characters of an id that is kept.
+#: Maximum length of an id, in characters.
 ID_MAX: Final = 512
-#: Characters of a note on an open call, and of all of them together.
+#: Maximum length of a note on an open call, and of all of them together, in characters.
 NOTE_MAX: Final = 32_768
 NOTES_MAX: Final = 131_072
-#: Characters of a path.
+#: Maximum length of a path, in characters.
 PATH_MAX: Final = 8_192
 
 
 @dataclass(slots=True, kw_only=True)
 class Active:
-    """The turn that records without a turn's id belong to."""
+    """The active turn: records without a turn's id belong to it."""
 
     turn: str
     explicit: bool
-    """A record of its own started it."""
+    """True if a record of its own started it."""
     saw_user: bool = False
     root: str | None = None
     first: str | None = None
     """Its first user message."""
     final: str | None = None
-    """Its last agent message of the phase final_answer."""
+    """Its last agent message with phase final_answer."""
     plain: str | None = None
     """Its last agent message without a phase."""
     last_at: int | None = None
-    """Implicit: time of its last line so far, in seconds."""
+    """Implicit turns: time of the last line so far, in seconds."""
     reasoning: str | None = None
-    """In a frame: the item that further texts joined then."""
+    """In a frame: the item to which further texts were appended then."""
     soft: bool = False
-    """The end of another turn ended it: its own end may still come."""
+    """True if it was ended by the end of another turn: its own end may still come."""
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenCall:
-    """A call whose output has not come."""
+    """A call without output so far."""
 
     kind: Kind
     turn: str
     offset: int
-    """Of its line."""
+    """Byte offset of its line."""
     at_ms: int | None
     note: str = ""
     shown: bool = True
-    """It has an item."""
+    """True if it has an item."""
     failed: bool = False
-    """Its turn ended before its output came."""
+    """True if its turn ended before its output came."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A process that outlived the call that began it."""
+    """A process that outlived the call that started it."""
 
     turn: str
     item: str
     offset: int
-    """Of the line of the call."""
+    """Byte offset of the call's line."""
     at_ms: int | None
     """Time of the call."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Pair:
-    """The boundary that the record just before opened by a user's message."""
+    """The boundary that the preceding record opened by a user's message."""
 
     key: int
     before: str | None
@@ -103,7 +103,7 @@ class Pair:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """All that goes on from one line to the next, but for rows."""
+    """State carried from line to line, except for rows."""
 
     header: SessionHeader = field(default_factory=lambda: SessionHeader(mode="legacy"))
     meta: ThreadMetadata = field(default_factory=ThreadMetadata)
@@ -112,45 +112,45 @@ class State:
     begun: bool = False
     """A record has been read."""
     told_of: bool = False
-    """The event of the thread's start has been told."""
+    """The event of the thread's start has been written."""
     bare: bool = False
     """Lines without an envelope have been read."""
     thread_id: str
     tools: tuple[str, ...] = ()
     cwd: str = ""
-    """Where commands run that do not say it."""
+    """Folder of commands that do not name one."""
     cwd_from_context: bool = False
-    """A context named it: a header that comes again, in the midst of a turn, changes it no more."""
+    """Set by a context: a repeated header in the middle of a turn no longer changes it."""
     last_ms: int | None = None
-    """The last good time of a record."""
+    """The last valid time of a record."""
     active: Active | None = None
     reasoning: tuple[str, str] | None = None
-    """Turn and id of the item that further texts join."""
+    """Turn and id of the item to which further texts are appended."""
     started_last: str | None = None
     start: int | None = None
-    """Offset of that turn's start, while no boundary has opened in it."""
+    """Offset of that turn's start, as long as no boundary has opened in it."""
     before_start: Active | None = None
     pair: Pair | None = None
     calls: dict[str, OpenCall] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     told: dict[str, None] = field(default_factory=dict)
-    """Ids of items of the active turn that events made; the newest last."""
+    """Ids of items of the active turn created by events; newest last."""
     rebuilt: dict[str, str] = field(default_factory=dict)
-    """Ids of items that calls made, each with its turn; the newest last."""
+    """Ids of items created by calls, each with its turn; newest last."""
     last_search: str | None = None
     user_shells: int = 0
     tokens: TokenState = field(default_factory=TokenState)
     inherited: bool | None = None
-    """The records are a fork's copy of its source; None: cannot be told yet."""
+    """True if the records are a fork's copy of its source; None: not known yet."""
     unknown: dict[str, None] = field(default_factory=dict)
 
     @property
     def created_ms(self) -> int | None:
-        """When the thread began, as its header says."""
+        """Return the thread's start from its header."""
         return self.header.created_at_ms
 
     def remember_told(self, item_id: str) -> None:
-        """Note that an event made an item of the active turn."""
+        """Record that an event created an item of the active turn."""
         if len(item_id) > ID_MAX:
             return
         self.told[item_id] = None
@@ -158,7 +158,7 @@ class State:
             del self.told[next(iter(self.told))]
 
     def remember_rebuilt(self, turn_id: str, item_id: str) -> None:
-        """Note that a call made an item."""
+        """Record that a call created an item."""
         self.rebuilt.pop(item_id, None)
         if len(turn_id) + len(item_id) > ID_MAX:
             return
@@ -167,7 +167,7 @@ class State:
             del self.rebuilt[next(iter(self.rebuilt))]
 
     def open_call(self, call_id: str, call: OpenCall) -> list[tuple[str, OpenCall]]:
-        """Note a call, and give those that had to make room for it."""
+        """Add a call; return the calls evicted for it."""
         if len(call.note) > NOTE_MAX:
             call.note = ""
         self.calls.pop(call_id, None)
@@ -187,22 +187,22 @@ class State:
 
 
 def active_json(active: Active | None) -> str | None:
-    """Give the active turn as a frame keeps it."""
+    """Return the active turn as JSON for a frame."""
     return None if active is None else orjson.dumps(active).decode()
 
 
 def active_of(text: str | None) -> Active | None:
-    """Give the active turn that a frame kept."""
+    """Return the active turn from a frame's JSON."""
     return None if text is None else Active(**orjson.loads(text))
 
 
 def dumped(state: State) -> bytes:
-    """Give the state as JSON with its version."""
+    """Return the state as JSON with its version."""
     return orjson.dumps({"version": VERSION, "reducer": "legacy", "state": state})
 
 
 def loaded(data: bytes) -> State:
-    """Read what `dumped` gave.
+    """Parse the result of `dumped`.
 
     Raises:
         IncompatibleState: it is of another version.

@@ -45,19 +45,22 @@ class ThreadRecords:
 
     @property
     def plain_mcp(self) -> bool:
-        """MCP tools are named SERVER__TOOL in this thread."""
+        """True if MCP tools are named SERVER__TOOL in this thread."""
         return self._state.bare or plain_mcp(self._state.header.cli_version)
 
     # Header
 
     def begin(self, record: Record) -> None:
-        """Take the first record: it begins the thread, with a header or without one."""
+        """Apply the first record: it begins the thread, with or without a header."""
         self._state.begun = True
         if record.type != "session_meta" or record.form == "bare item":
             self._tell()
 
     def head(self, payload: Json) -> None:
-        """Take a `session_meta`: the first one is the thread's; later ones of its id renew it."""
+        """Apply a `session_meta`: the first one is the thread's.
+
+        Later ones with its id update it.
+        """
         state = self._state
         first = not state.headed
         if not first and not headers.is_of(payload, ThreadId(state.thread_id)):
@@ -96,7 +99,7 @@ class ThreadRecords:
     # Settings
 
     def context(self, payload: Json) -> str | None:
-        """Take a `turn_context`, and give the model that counts from now on."""
+        """Apply a `turn_context`; return the model used from now on."""
         state = self._state
         cwd = _path(payload.get("cwd"))
         if cwd is not None:
@@ -107,13 +110,13 @@ class ThreadRecords:
         return state.meta.model
 
     def settings(self, payload: Json) -> None:
-        """Take a `thread_settings_applied`."""
+        """Apply a `thread_settings_applied`."""
         meta.settings(self._state.meta, payload)
         self._state.tokens.settings(payload.get("thread_settings"))
         self._named()
 
     def folder(self, cwd: str) -> None:
-        """Take the folder that an environment context names."""
+        """Set the folder named in an environment context."""
         if len(cwd) > PATH_MAX:
             return
         self._state.cwd, self._state.cwd_from_context = cwd, True
@@ -121,17 +124,17 @@ class ThreadRecords:
             self._state.meta.cwd = cwd
 
     def goal(self, payload: Json) -> None:
-        """Take a `thread_goal_updated`: the first objective counts."""
+        """Apply a `thread_goal_updated`: the first objective counts."""
         meta.goal(self._state.meta, payload)
 
     def named(self, payload: Json) -> None:
-        """Take a `thread_name_updated`."""
+        """Apply a `thread_name_updated`."""
         name = payload.get("thread_name")
         if type(name) is str:
             self._state.meta.name = name[:_NAME_MAX]
 
     def said(self, item: Json) -> None:
-        """Note what the user said: the first text is the thread's preview, or else an image."""
+        """Record a user message: the first text is the thread's preview, or else an image."""
         known = self._state.meta
         if known.preview is not None and known.preview != meta.IMAGE:
             return
@@ -142,19 +145,19 @@ class ThreadRecords:
     # Tokens
 
     def turn_began(self, payload: Json) -> None:
-        """Note a `task_started`: it tells whether the records are a fork's copy."""
+        """Record a `task_started`: it shows whether the records are a fork's copy."""
         state = self._state
         if state.inherited is False:
             return
         state.inherited = meta.is_older(named_turn(payload), state.thread_id)
 
     def turn_implied(self) -> None:
-        """Note a record that opens a turn without one of its own: it cannot be told."""
+        """Record a record that opens a turn implicitly: the copy cannot be detected."""
         if self._state.inherited is None:
             self._state.inherited = False
 
     def usage(self, payload: Json) -> None:
-        """Take a `token_usage_record`, which releases since 0.154 write before the token_count."""
+        """Apply a `token_usage_record`, which releases since 0.154 write before the token_count."""
         state = self._state
         changes = state.tokens.record(
             payload, self._source(), self._active(), copied=state.inherited is True
@@ -162,7 +165,7 @@ class ThreadRecords:
         self._add(changes)
 
     def tokens(self, payload: Json) -> None:
-        """Take a `token_count`."""
+        """Apply a `token_count`."""
         state = self._state
         total, cut = reported_total(payload)
         if total is not None:

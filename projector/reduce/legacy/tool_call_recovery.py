@@ -1,12 +1,12 @@
-"""Items that only the model's input holds, rebuilt from calls and their outputs.
+"""Rebuild items that exist only in the model's input, from calls and their outputs.
 
-A call's item is made at the line of the call and ends with its output. An event that tells of
-the same call wins, whenever it comes: its item stands at the event's line, with its time, so that
-commands that ran at once come in the order of their ends, as Codex 0.171 migrates them. Without an
-event an item keeps the call's place. Open calls, and processes that outlive theirs, are part of the
-state; both are bounded and age out, with an anomaly.
+A call's item is created at the line of the call and ends with its output. An event of the same call
+takes precedence, whenever it comes: its item has the position and time of the event's line, so that
+commands that ran in parallel are in the order of their ends, as Codex 0.171 migrates them. Without
+an event an item keeps the call's position. Open calls, and processes that outlive theirs, are part
+of the state; both are bounded, and evicted with an anomaly.
 
-Source: docs on legacy rollouts, e; for places, what the migration of Codex 0.171 makes of calls
+Source: docs on legacy rollouts, e; for positions, the output of Codex 0.171's migration for calls
 whose events and outputs come in any order.
 """
 
@@ -41,7 +41,7 @@ class ToolCallRecovery:
         self._thread = thread
 
     def take(self, kind: str, payload: Json) -> bool:
-        """Take a response item. Gives whether it is one to rebuild from."""
+        """Apply a response item; return True if it is a call or output."""
         if kind in CALLS:
             self.call(payload)
         elif kind in OUTPUTS:
@@ -55,7 +55,7 @@ class ToolCallRecovery:
         return True
 
     def context(self, payload: Json, words: str) -> None:
-        """Take what a text tells of the folder, or of a command that the person ran."""
+        """Apply a text about the folder, or about a command that the person ran."""
         start = words.lstrip()[:32]
         if start.startswith("<environment_context>"):
             folder = folder_of(words)
@@ -67,7 +67,7 @@ class ToolCallRecovery:
                 self.shell(payload, ran)
 
     def call(self, payload: Json) -> None:
-        """Take a call of the model."""
+        """Apply a call of the model."""
         call_id = payload.get("call_id")
         if call_id is None and payload.get("type") == "local_shell_call":
             call_id = payload.get("id")
@@ -105,7 +105,7 @@ class ToolCallRecovery:
         return Setting(state.cwd, state.thread_id, state.tools, self._thread.plain_mcp)
 
     def output(self, payload: Json) -> None:
-        """Take the output of a call."""
+        """Apply the output of a call."""
         call_id = payload.get("call_id")
         if type(call_id) is not str:
             return
@@ -127,7 +127,7 @@ class ToolCallRecovery:
         state, ledger = self._desk.state, self._desk.ledger
         item = ledger.item(call.turn, call_id) if call.shown else None
         if call.shown and item is None:
-            return  # a rollback took it
+            return  # removed by a rollback
         made = answered(call.kind, call_id, None if item is None else item.json, call.note, output)
         if item is not None:
             if made is None:
@@ -138,7 +138,7 @@ class ToolCallRecovery:
             at_ms = self._desk.row_ms if call.at_ms is None else call.at_ms
             turn = ledger.turn(call.turn)
             if call.offset < self._desk.batch:
-                # A store counts on new rows where the batch is, unless older ones change.
+                # The store expects new rows at the position of the batch, unless older ones change.
                 ledger.drop(call.turn, call_id, self._desk.record.offset)
             self._desk.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
             state.remember_rebuilt(call.turn, call_id)
@@ -163,7 +163,7 @@ class ToolCallRecovery:
             self._desk.note_at("session_aged", aged.offset, "a process that never ended")
 
     def _more(self, call: OpenCall, output: Any) -> None:
-        """Add what a process wrote since."""
+        """Append what a process has written since."""
         sessions = self._desk.state.sessions
         session = sessions.get(call.note)
         if session is None:
@@ -183,7 +183,7 @@ class ToolCallRecovery:
             del sessions[call.note]
 
     def _put(self, turn: BufferedTurn, item: Json) -> None:
-        """Make an item at this line."""
+        """Insert an item at this line."""
         self._desk.item(turn, item, "response_item")
         self._desk.state.remember_rebuilt(turn.turn_id, item["id"])
         self._turns.touch(turn)
@@ -192,7 +192,10 @@ class ToolCallRecovery:
         self._turns.touch(self._desk.ledger.turn(turn_id))
 
     def told(self, turn: BufferedTurn, item_id: str) -> None:
-        """Let an event win over what was rebuilt from the call of the same id, place included."""
+        """Replace the item rebuilt from a call by the event's item with its id.
+
+        The position is the event's too.
+        """
         state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
         made: dict[str, None] = {}
         call = state.calls.pop(item_id, None)
@@ -215,7 +218,7 @@ class ToolCallRecovery:
             state.remember_told(item_id)
 
     def search(self, payload: Json) -> None:
-        """Take a `web_search_call`: its event, if there is one, comes right before."""
+        """Apply a `web_search_call`: its event, if there is one, comes right before."""
         state = self._desk.state
         last, state.last_search = state.last_search, None
         item_id = payload.get("id")
@@ -240,7 +243,7 @@ class ToolCallRecovery:
         self._put(turn, item)
 
     def image(self, payload: Json) -> None:
-        """Take an `image_generation_call`."""
+        """Apply an `image_generation_call`."""
         item_id = payload.get("id")
         if type(item_id) is not str or not 0 < len(item_id) <= ID_MAX:
             return
@@ -260,7 +263,7 @@ class ToolCallRecovery:
         self._put(turn, item)
 
     def shell(self, payload: Json, ran: ShellCommand) -> None:
-        """Take the person's own command, unless an event told of it."""
+        """Apply the person's own command, unless an event reported it."""
         state = self._desk.state
         if state.user_shells:
             state.user_shells -= 1

@@ -1,13 +1,13 @@
-"""Turns of a legacy rollout: who opens them, what belongs to them, how they end.
+"""Turns of a legacy rollout: how they open, what belongs to them, how they end.
 
-One turn is active at most. Records of its own open it (`explicit`, since 0.100), or the first
-record that needs one does. An implicit turn is completed from the start, for its end is no
-record; its `completed_at` is the time of its last line so far.
+At most one turn is active. A record of its own opens it (`explicit`, since 0.100), or the first
+record that needs one. An implicit turn is completed from the start, because no record ends it; its
+`completed_at` is the time of its last line so far.
 
-A row's owner is a byte offset: that of the line that made it, unless the line names a turn that
-a user boundary binds: then that boundary's frame. A rollback to a frame takes the rows whose
-owner is not below the frame's key. This needs no re-owning when a boundary opens late in its
-turn: its frame's key is the offset of the turn's start.
+The owner of a row is a byte offset: of the line that made it, unless the line names a turn that a
+user boundary binds: then that boundary's frame. A rollback to a frame removes the rows whose owner
+is not below the frame's key. No owner changes when a boundary opens late in its turn: its frame's
+key is the offset of the turn's start.
 
 Source: docs on legacy rollouts, b1, b3, b5 and b6.
 """
@@ -37,10 +37,13 @@ class Turns:
         self._state = desk.state
         self._ledger = desk.ledger
 
-    # What belongs where
+    # Turns of records
 
     def for_item(self, named: str | None) -> BufferedTurn | None:
-        """Give the turn of an item, opened or made if need be; None: a rollback took it."""
+        """Return the turn of an item, opening or creating it if needed.
+
+        None: removed by a rollback.
+        """
         active = self._state.active
         if named is None or (active is not None and active.turn == named):
             turn = self.active_or_opened()
@@ -53,7 +56,7 @@ class Turns:
         return self.named(turn)
 
     def named(self, turn: BufferedTurn) -> BufferedTurn:
-        """Give a turn that an item names: it opens nothing, but it is known from now on."""
+        """Return a turn that an item names: it is not opened, but known from now on."""
         if not turn.made:
             self._make(turn)
             turn.status = "completed"
@@ -61,12 +64,12 @@ class Turns:
         return turn
 
     def active_or_opened(self) -> BufferedTurn:
-        """Give the active turn; without one, an implicit turn opens."""
+        """Return the active turn; without one, open an implicit turn."""
         active = self._state.active
         return self._open(None) if active is None else self._ledger.turn(active.turn)
 
     def for_call(self, passed: str | None) -> BufferedTurn | None:
-        """Give the turn of what only the model's input holds; None: it has none."""
+        """Return the turn of a response item; None: it has none."""
         active = self._state.active
         if active is not None:
             return self._ledger.turn(active.turn)
@@ -76,7 +79,7 @@ class Turns:
         return turn if turn.made and not turn.popped else None
 
     def touch(self, turn: BufferedTurn) -> None:
-        """Note that an item of a turn changed: an implicit turn lasts until now."""
+        """Record that an item of a turn changed: an implicit turn lasts until now."""
         active = self._state.active
         if active is None or active.explicit or active.turn != turn.turn_id:
             return
@@ -86,7 +89,7 @@ class Turns:
             self._ledger.change_turn(turn)
 
     def user_said(self, turn: BufferedTurn, item_id: str) -> None:
-        """Note a user message of the active turn."""
+        """Record a user message of the active turn."""
         active = self._state.active
         assert active is not None, "a user message opens a turn"
         active.saw_user = True
@@ -95,7 +98,7 @@ class Turns:
             self._ledger.change_turn(turn)
 
     def agent_said(self, turn: BufferedTurn, item_id: str, phase: str | None) -> None:
-        """Note an agent message of the active turn."""
+        """Record an agent message of the active turn."""
         active = self._state.active
         assert active is not None, "an agent message opens a turn"
         if len(item_id) > ID_MAX or self._is_over(turn):
@@ -112,7 +115,7 @@ class Turns:
             self._ledger.change_turn(turn)
 
     def snapshot(self) -> Active | None:
-        """Give the active turn as a rollback may bring it back."""
+        """Return the active turn for a frame, so that a rollback can reactivate it."""
         active, reasoning = self._state.active, self._state.reasoning
         if active is None:
             return None
@@ -120,15 +123,15 @@ class Turns:
         return replace(active, reasoning=joined)
 
     def _is_over(self, turn: BufferedTurn) -> bool:
-        """Tell whether the turn has ended: its items no longer change its row."""
+        """True if the turn has ended: its items no longer change its row."""
         active = self._state.active
         return turn.end_offset is not None and active is not None and not active.soft
 
-    # Beginnings
+    # Starts
 
     def _make(self, turn: BufferedTurn) -> None:
-        """Make the turn's row at this line."""
-        # One that an item has named before keeps its place.
+        """Create the turn's row at this line."""
+        # A turn already named by an item keeps its position.
         place = turn.offset if turn.made else self._desk.record.offset
         turn.clear()
         turn.made = True
@@ -153,7 +156,7 @@ class Turns:
         return turn
 
     def start(self, payload: Json) -> None:
-        """Take a `task_started`."""
+        """Apply a `task_started`."""
         turn_id = self._needed(payload)
         started_at = opt_integer(payload, "started_at")
         root = _root(payload)
@@ -185,7 +188,7 @@ class Turns:
         state.meta.last_turn_at_ms = self._desk.now_ms
 
     def _leave(self) -> None:
-        """Make room for another turn: an implicit one closes, an explicit one stays open."""
+        """Leave the active turn: an implicit one ends, an explicit one stays open."""
         active = self._state.active
         if active is None:
             return
@@ -199,7 +202,7 @@ class Turns:
         self._state.active = None
 
     def close_implicit(self) -> None:
-        """Let the active turn, an implicit one, end before this line."""
+        """End the active, implicit turn before this line."""
         active = self._state.active
         assert active is not None, "there is a turn to close"
         assert not active.explicit, "only an implicit turn closes so"
@@ -214,14 +217,14 @@ class Turns:
     # Ends
 
     def complete(self, payload: Json) -> None:
-        """Take a `task_complete`."""
+        """Apply a `task_complete`."""
         turn_id = self._needed(payload)
         error = payload.get("error")
         error_json = None if error is None else turn_error.error_json(error)
         self._end(turn_id, "failed" if error_json else "completed", error_json, payload)
 
     def abort(self, payload: Json) -> None:
-        """Take a `turn_aborted`, of a turn or of the active one."""
+        """Apply a `turn_aborted`, of a named or the active turn."""
         reason = payload.get("reason")
         if type(reason) is not str or reason not in _REASONS:
             raise DecodeError("reason")
@@ -269,7 +272,7 @@ class Turns:
     def _end_soft(self, active: Active, status: str, error_json: str | None, times: _Times) -> None:
         """End the active turn by the end of another one, as reviews do.
 
-        It stays active, for Codex puts what follows there, and its own end still counts.
+        It stays active, because Codex appends what follows to it, and its own end still counts.
         """
         turn = self._ledger.turn(active.turn)
         if turn.end_offset is None:
@@ -292,7 +295,7 @@ class Turns:
             return
         before = turn.status
         if status == "completed" and before == "failed" and not over:
-            status = "failed"  # an error event said so
+            status = "failed"  # set by an error event
         turn.status = status  # type: ignore[assignment]  # one of three literals
         if error_json is not None:
             turn.error_json = error_json
@@ -329,7 +332,7 @@ class Turns:
             self._tell("turn.cancelled", turn, {"reason": times.reason})
 
     def fail(self, payload: Json) -> None:
-        """Take an `error` event: the active turn has failed, if the error is one of the turn."""
+        """Apply an `error` event: the active turn fails, if the error is one of the turn."""
         info = payload.get("codex_error_info")
         error_json = turn_error.error_json(payload)
         active = self._state.active
@@ -344,7 +347,7 @@ class Turns:
             self._tell("turn.failed", turn, _error(payload))
 
     def fail_calls(self, turn_id: str) -> None:
-        """Let the items of a turn's calls without output fail: the turn has ended."""
+        """Mark the items of a turn's calls without output as failed: the turn has ended."""
         now = self._desk.row_ms
         for call_id, call in self._state.calls.items():
             if call.turn != turn_id or call.failed:
@@ -357,7 +360,7 @@ class Turns:
     # Settings
 
     def model(self, model: str) -> None:
-        """Note the model of the active turn."""
+        """Set the model of the active turn."""
         active = self._state.active
         if active is None:
             return
@@ -391,7 +394,7 @@ class _Times:
 
 
 def _error(error: Any) -> Json:
-    """Give what an event tells of an error."""
+    """Return the error in an event's payload."""
     if type(error) is not dict:
         return {}
     kind = turn_error.kind(error.get("codex_error_info"))

@@ -1,9 +1,9 @@
-"""The model's calls in a migrated rollout → the items that the migration dropped. Pure.
+"""Rebuild the items that the migration dropped, from the model's calls in a migrated rollout. Pure.
 
-The pairing of calls and outputs, and what comes of them, is the legacy reducer's
-(`reduce/legacy/tool_call_recovery.py`); only turns and rows are other ones here. Every turn of a
-migrated rollout has a record that starts it. A row has the place and the ordinal of its call. An
-item that the rollout holds wins over what its call told, as if the call had not been seen.
+The pairing of calls and outputs is the legacy reducer's (`reduce/legacy/tool_call_recovery.py`);
+only turns and rows differ here. Every turn of a migrated rollout has a record that starts it. A row
+has the position and the ordinal of its call. An item in the rollout takes precedence over one
+rebuilt from its call.
 
 Source: docs on legacy rollouts, e.
 """
@@ -38,16 +38,16 @@ from projector.reduce.legacy.turns import Turns
 from projector.reduce.migrated.migration_signs import Beginning
 from projector.reduce.paginated.context import ordinal_of
 
-#: Rebuilt items that are remembered, in case that an item tells of the same call later.
+#: Rebuilt items in memory, in case an item of the same call comes later.
 _SHOWN_MAX: Final = 64
-#: What is noted of calls. All else is noted by the paginated reducer.
+#: Anomalies of calls. All others are added by the paginated reducer.
 _NOTED: Final = frozenset(
     {"bad_arguments", "duplicate_call", "orphan_output", "open_call_aged", "session_aged"}
 )
 
 
 class Calls:
-    """The calls of one rollout, from the sign of the migration on."""
+    """The calls of one rollout, from the first sign of a migration on."""
 
     def __init__(self, rollout_id: RolloutId, state: State) -> None:
         self._state = state
@@ -57,15 +57,18 @@ class Calls:
         self._thread = ThreadRecords(self._desk)
         self._recovery = ToolCallRecovery(self._desk, self._turns, self._thread)
         self._ordinals: dict[str, Ordinal | None] = {}
-        """Of open calls, by call id: what is shown at the output has the call's place."""
+        """Ordinals of open calls, by call id.
+
+        An item shown at its output has the call's position.
+        """
         self._shown: dict[Key, None] = {}
         """The newest rebuilt items."""
         self._lost: set[Key] = set()
-        """Items of open calls that the store does not have."""
+        """Items of open calls that are missing in the store."""
 
     @classmethod
     def begin(cls, rollout_id: RolloutId, before: Beginning) -> Calls:
-        """Begin at the sign, with what the records before it told."""
+        """Begin at the first sign, with the context from the records before it."""
         state = State(
             thread_id=before.thread_id,
             header=SessionHeader(mode="legacy", cli_version=before.cli_version),
@@ -78,7 +81,7 @@ class Calls:
 
     @classmethod
     def resume(cls, rollout_id: RolloutId, told: Any) -> Calls:
-        """Go on from what `save` gave.
+        """Create it from a saved state.
 
         Raises:
             IncompatibleState: it is of another version.
@@ -92,18 +95,18 @@ class Calls:
         return calls
 
     def dump_state(self) -> bytes:
-        """Give the state after the last line."""
+        """Return the state after the last line."""
         beside = orjson.dumps({"ordinals": self._ordinals, "shown": list(self._shown)})
         return beside[:-1] + b',"state":' + dumped(self._state) + b"}"
 
-    # What must be known
+    # Lookups
 
     def lookup(self) -> frozenset[ItemId]:
-        """Return the items that must be known before further lines are taken."""
+        """Return the items needed before further lines are applied."""
         return frozenset(ItemId(item_id) for _, item_id in self._missing_items())
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember what the store has of the items in `asked`."""
+        """Store the store's answer for the items in `asked`."""
         missing = self._missing_items()
         for item in (each for known in found.items.values() for each in known):
             if (item.turn_id, item.item_id) in missing:
@@ -119,14 +122,14 @@ class Calls:
         keys.update((session.turn, session.item) for session in state.sessions.values())
         return keys
 
-    # Taking lines
+    # Applying lines
 
     def begin_batch(self, at: Offset) -> None:
-        """Hear where the lines begin that come now."""
+        """Begin a batch of lines at an offset."""
         self._desk.batch = at
 
     def end_batch(self) -> None:
-        """Forget what no later line can change."""
+        """Evict what no later line can change."""
         open_items = self._open_items()
         self._ledger.keep_items(open_items)
         self._ledger.turns.clear()
@@ -136,7 +139,7 @@ class Calls:
         }
 
     def apply(self, record: dict[str, Any], line: Line) -> list[Change]:
-        """Take a record, and give what it changes: before what its own item or turn changes."""
+        """Apply a record; return the changes that come before those of its own item or turn."""
         told = record_of(record, line.offset, line.end)
         if told is None or told.form != "record":
             return []
@@ -151,7 +154,7 @@ class Calls:
         return list(self._rows(out, ordinal_of(record))) if out else []
 
     def _rows(self, out: list[Change], ordinal: Ordinal | None) -> Iterator[Change]:
-        """Give the rebuilt items among the legacy reducer's changes, as paginated rows."""
+        """Yield the rebuilt items among the legacy reducer's changes, as paginated rows."""
         for change in out:
             if isinstance(change, ItemRow):
                 key = (str(change.turn_id), str(change.item_id))
@@ -179,7 +182,7 @@ class Calls:
         kind, state = payload.get("type"), self._state
         passed = passed_turn(payload)
         if passed is not None:
-            # Turns are told by their records here: the one that a call names is there.
+            # Turns have records of their own here: the turn named by a call exists.
             self._ledger.turn(passed).made = True
         if kind == "message":
             if payload.get("role") == "user":
@@ -190,7 +193,7 @@ class Calls:
             if state.calls[call_id].offset == self._desk.record.offset:
                 self._ordinals[call_id] = ordinal
 
-    # Turns, and items that are there
+    # Existing turns and items
 
     def _event(self, payload: Json) -> None:
         kind, turn_id = payload.get("type"), named_turn(payload)
@@ -214,13 +217,13 @@ class Calls:
                 state.active = None
 
     def _told(self, turn_id: str, item: Any) -> None:
-        """Let an item win over what was rebuilt from the call of the same id."""
+        """Replace an item rebuilt from the call of the same id by the rollout's own item."""
         if type(item) is not dict or type(item.get("id")) is not str:
             return
         item_id: str = item["id"]
         key = (turn_id, item_id)
         if key in self._shown:
-            # The item's row is to have the item's own place and times.
+            # The row gets the item's own position and times.
             del self._shown[key]
             self._state.remember_rebuilt(turn_id, item_id)
         self._recovery.told(self._ledger.turn(turn_id), item_id)

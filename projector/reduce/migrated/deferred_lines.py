@@ -1,12 +1,12 @@
-"""The beginning of an agent's rollout, while it is open whose history it is. Pure.
+"""Hold back the first lines of an agent's rollout until their owner is known. Pure.
 
-Below `subagent_history_start_ordinal` lies what an agent's rollout copied of its parent's: none
-of the agent's own. But Codex's migration gives a legacy agent's rollout such an ordinal, too, and
-puts the whole thread below it. Which of the two it is shows early: a copy begins with the
-parent's header, which the migration leaves out; what the migration wrote has its ids. Until then
-the records that make rows are kept, to be taken again.
+Below `subagent_history_start_ordinal` is what an agent's rollout copied of its parent's history.
+But Codex's migration also sets such an ordinal in a legacy agent's rollout, with the whole thread
+below it. The two are distinguished early: a copy begins with the parent's header, which the
+migration omits; ids made by the migration are recognisable. Until then the records that make rows
+are kept, to be applied later.
 
-Source: files that Codex 0.169 migrated, and agents that it began.
+Source: files that Codex 0.169 migrated, and agents that it started.
 """
 
 from __future__ import annotations
@@ -21,29 +21,33 @@ from projector.reduce.paginated.handlers import EVENTS, RECORDS
 
 Json = dict[str, Any]
 
-#: Lines that are kept, and their bytes. A migrated rollout shows itself at its first message.
+#: Maximum number of kept lines, and of their bytes. A migrated rollout is recognised at its first
+#: message.
 LINES_MAX: Final = 256
 BYTES_MAX: Final = 262_144
 
 
 @dataclass(slots=True, kw_only=True)
 class DeferredLine:
-    """What lies between the header and the first sign."""
+    """The lines between the header and the first sign."""
 
     start: int
-    """Ordinal of the first record that is the agent's own, by its header."""
+    """Ordinal of the first record that is the agent's own, from its header."""
     thread_id: str
-    """Whose rollout it is, by its header."""
+    """Thread of the rollout, from its header."""
     lines: list[tuple[int, int, str]] = field(default_factory=list)
-    """Offset, end, and the bytes as Latin-1, which holds any bytes."""
+    """Offset, end, and the bytes as Latin-1, which represents any bytes."""
     size: int = 0
-    """Of all of them."""
+    """Total size of the lines, bytes."""
     full: bool = False
-    """There were more than may be kept; those that came first are."""
+    """True if there were more than the limit; the first ones are kept."""
 
     @classmethod
     def by(cls, record: Json) -> DeferredLine | None:
-        """Begin behind a header; None: the rollout begins with no copy, or goes on from another."""
+        """Create it after a header.
+
+        None: the rollout begins without a copy, or continues another one.
+        """
         payload = record.get("payload")
         if record.get("type") != "session_meta" or type(payload) is not dict:
             return None
@@ -56,7 +60,7 @@ class DeferredLine:
 
     @classmethod
     def of(cls, told: Any) -> DeferredLine:
-        """Read what was saved.
+        """Parse a saved state.
 
         Raises:
             IncompatibleState: it is of another version.
@@ -68,7 +72,7 @@ class DeferredLine:
             raise IncompatibleState("the saved beginning of a rollout cannot be read") from error
 
     def ends_with(self, record: Json) -> bool:
-        """Tell whether a record shows that those before it were copied of a parent."""
+        """True if a record shows that those before it were copied from a parent."""
         ordinal = record.get("ordinal")
         if type(ordinal) is int and ordinal >= self.start:
             return True
@@ -80,7 +84,7 @@ class DeferredLine:
         )
 
     def keep(self, line: Line) -> None:
-        """Keep a line."""
+        """Add a line."""
         if self.full:
             return
         self.size += len(line.data)
@@ -90,7 +94,7 @@ class DeferredLine:
         self.lines.append((line.offset, line.end, line.data.decode("latin-1")))
 
     def taken(self) -> list[Line]:
-        """Give the lines that were kept."""
+        """Return the kept lines."""
         return [
             Line(Offset(offset), Offset(end), text.encode("latin-1"))
             for offset, end, text in self.lines
@@ -98,7 +102,7 @@ class DeferredLine:
 
 
 def does_something(record: Json) -> bool:
-    """Tell whether a record would change a row, or be noted, were it not copied."""
+    """True if a record would change a row or add an anomaly if it were not copied."""
     kind, payload = record.get("type"), record.get("payload")
     if type(kind) is not str or type(payload) is not dict:
         return False

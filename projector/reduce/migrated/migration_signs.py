@@ -45,7 +45,7 @@ _NAME_MAX: Final = 512
 
 
 def objects(line: Line) -> list[Json]:
-    """Give the objects on a line, nearly always one."""
+    """Return the objects on a line, nearly always one."""
     try:
         value = orjson.loads(line.data)
     except orjson.JSONDecodeError:
@@ -54,13 +54,13 @@ def objects(line: Line) -> list[Json]:
 
 
 def sign_of(record: Json) -> Sign | None:
-    """Tell who wrote a record; None: either may have."""
+    """Return who wrote a record; None: undecided."""
     payload = record.get("payload")
     if type(payload) is not dict:
         return None
     kind = record.get("type")
     if kind == "session_meta":
-        # What goes on where another rollout was cut is Codex's own; what copies its parent may be.
+        # Records after a cut of another rollout are Codex's own; copies of a parent may not be.
         begins = payload.get("history_base"), payload.get("subagent_history_start_ordinal")
         return None if begins == (None, None) else "native"
     if kind != "event_msg":
@@ -89,24 +89,24 @@ def _sign_of_item(payload: Json) -> Sign | None:
 
 @dataclass(slots=True, kw_only=True)
 class Beginning:
-    """What the records before the first sign tell, as far as calls depend on it."""
+    """The context from the records before the first sign, as far as calls depend on it."""
 
     thread_id: str
     cli_version: str | None = None
     tools: tuple[str, ...] = ()
-    """Names of the tools that the client brought."""
+    """Names of the client's tools."""
     cwd: str = ""
     active: str | None = None
-    """The turn that runs."""
+    """The running turn."""
     headed: bool = False
     begun: bool = False
     """A record was read."""
     held: DeferredLine | None = None
-    """Of an agent's rollout that says it begins with a copy of its parent's records."""
+    """Kept lines of an agent's rollout that may begin with a copy of its parent's records."""
 
     @classmethod
     def of(cls, told: Any) -> Beginning:
-        """Read what was saved.
+        """Parse a saved state.
 
         Raises:
             IncompatibleState: it is of another version.
@@ -118,7 +118,7 @@ class Beginning:
             raise IncompatibleState("the saved beginning of a rollout cannot be read") from error
 
     def take(self, line: Line) -> Sign | None:
-        """Take a line; gives the first sign, from a line of which nothing is taken then."""
+        """Apply a line; return the first sign, and apply nothing of that line."""
         if self.held is None and self.begun and _TELLING(line.data) is None:
             return None
         found, held = objects(line), self.held
@@ -135,7 +135,7 @@ class Beginning:
         return None
 
     def _sign_of(self, record: Json, *, alone: bool) -> Sign | None:
-        """Tell who wrote a record. Where it may be a copy, its turn's id tells nothing."""
+        """Return who wrote a record. In a possible copy, the turn's id is ignored."""
         held = self.held
         if held is None:
             if alone and not self.begun:

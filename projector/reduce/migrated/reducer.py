@@ -1,8 +1,8 @@
-"""The reducer of paginated rollouts, of which some were legacy ones before. Pure.
+"""Reducer of paginated rollouts, including those migrated from legacy ones. Pure.
 
-Which kind a rollout is shows at its first message. From there on one that Codex wrote itself
-costs nothing more than `PaginatedReducer`; in one that it migrated, the calls are taken, too,
-until Codex goes on with it.
+The kind of a rollout is known at its first message. From then on one that Codex wrote itself costs
+nothing beyond `PaginatedReducer`; in a migrated one, calls are applied too, until Codex continues
+it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class MigratedReducer:
-    """One paginated rollout (`reduce/protocol.py`)."""
+    """Reducer of one paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class MigratedReducer:
         plain: PaginatedReducer,
         beside: Beginning | Calls | None,
     ) -> None:
-        """`beside`: what stands beside the plain reducer; None: the rollout is Codex's own."""
+        """`beside`: what runs beside the plain reducer; None: the rollout is Codex's own."""
         self._rollout = rollout_id
         self._plain = plain
         self._before: Beginning | None = None
@@ -50,13 +50,13 @@ class MigratedReducer:
 
     @classmethod
     def start(cls, rollout_id: RolloutId, thread_id: ThreadId) -> MigratedReducer:
-        """Make the reducer of a rollout that is read from its first byte."""
+        """Return the reducer of a rollout that is read from its first byte."""
         before = Beginning(thread_id=str(thread_id))
         return cls(rollout_id, PaginatedReducer(rollout_id, thread_id), before)
 
     @classmethod
     def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> MigratedReducer:
-        """Go on from what `save` gave.
+        """Create the reducer from a saved state.
 
         Raises:
             IncompatibleState: it is of another version.
@@ -76,12 +76,12 @@ class MigratedReducer:
 
     @property
     def header(self) -> SessionHeader:
-        """What the first session_meta said."""
+        """Return the contents of the first session_meta."""
         return self._plain.header
 
     @property
     def meta(self) -> ThreadMetadata:
-        """What the records so far say of the thread."""
+        """Return the thread's metadata from the records so far."""
         return self._plain.meta
 
     @property
@@ -91,31 +91,31 @@ class MigratedReducer:
 
     @property
     def remembered(self) -> int:
-        """How many turns it holds in memory."""
+        """Return the number of turns held in memory."""
         return self._plain.remembered
 
     def dump_state(self) -> bytes:
-        """Give the state after the last `take`."""
+        """Return the state after the last `apply`."""
         before = orjson.dumps(self._before)
         calls = b"null" if self._calls is None else self._calls.dump_state()
         plain = self._plain.dump_state()
         return b'{"plain":' + plain + b',"before":' + before + b',"calls":' + calls + b"}"
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
-        """Tell which turns, and which items of open calls, must be known."""
+        """Return the turns, and the items of open calls, that are needed."""
         wanted = self._plain.lookup(lines)
         if self._calls is None:
             return wanted
         return Lookup(turns=wanted.turns, items=self._calls.lookup())
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember what the store has of the rows in `asked`."""
+        """Store the store's answer for the rows in `asked`."""
         self._plain.provide(asked, found)
         if self._calls is not None:
             self._calls.provide(asked, found)
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, in the order of the file, and give what they change."""
+        """Apply complete lines in file order; return their changes."""
         before, first = self._before, 0
         if before is not None:
             first = self._look(lines, before)
@@ -133,7 +133,7 @@ class MigratedReducer:
         return changes + self._take(lines, self._calls, first)
 
     def _look(self, lines: Sequence[Line], before: Beginning) -> int:
-        """Look for the first sign. Gives the index of its line."""
+        """Return the index of the line with the first sign."""
         for index, line in enumerate(lines):
             sign = before.take(line)
             if sign is None:
@@ -145,9 +145,9 @@ class MigratedReducer:
         return len(lines)
 
     def _take(self, lines: Sequence[Line], calls: Calls, first: int) -> list[Change]:
-        """Take the lines, the calls from `first` on.
+        """Apply the lines, and the calls from `first` on.
 
-        What a call changes stands between what the lines before it and behind it do.
+        The changes of a call come between those of the lines before and after it.
         """
         changes: list[Change] = []
         done = 0

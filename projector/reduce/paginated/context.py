@@ -71,7 +71,7 @@ class ReducerContext:
         self.last_ms = None
 
     def end_again(self) -> list[Change]:
-        """Give what they change. Their numbers and times were counted when they came."""
+        """Return what they change. Their numbers and times were counted when they came."""
         changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
         return changes
 
@@ -82,12 +82,12 @@ class ReducerContext:
             self.last_ms, self.timed = at_ms, index + 1
 
     def is_plain(self) -> bool:
-        """Tell whether records that follow need no thought but for their ordinals."""
+        """True if records that follow need no thought but for their ordinals."""
         saved = self.saved
         return saved.headed and (not saved.inherited or saved.header.subagent_start_ordinal is None)
 
     def turn(self, turn_id: str) -> OpenTurn:
-        """Give what is remembered of a turn, however little."""
+        """Return what is remembered of a turn, however little."""
         turn = self.turns.get(turn_id)
         if turn is None:
             turn = self.turns[turn_id] = OpenTurn()
@@ -151,7 +151,7 @@ class ReducerContext:
         self.note("refused_record", place, f"{what}: {why}", undecoded=record)
 
     def some_time(self, record: Object, place: Place, index: int, completed: int | None) -> int:
-        """Give a time for an item that has none: of the record before, or the best there is."""
+        """Return a time for an item that has none: of the record before, or the best there is."""
         if not is_unlike_a_stamp(record.get("timestamp")):  # else it was noted
             self.note("bad_time", place, "an item whose time cannot be read")
         before = self.time_before(index)
@@ -161,7 +161,7 @@ class ReducerContext:
         return 0
 
     def time_before(self, index: int) -> int | None:
-        """Give the last readable time of the lines before this one, and of earlier calls."""
+        """Return the last readable time of the lines before this one, and of earlier calls."""
         for at in range(index - 1, self.timed - 1, -1):
             if b"timestamp" not in self.lines[at].data and b"\\" not in self.lines[at].data:
                 continue
@@ -180,11 +180,11 @@ def plain_name(name: str) -> str:
 
 
 def is_unlike_a_stamp(stamp: Any) -> bool:
-    """Tell whether a timestamp is not written as Codex writes it, and must be looked at."""
+    """True if a timestamp is not written as Codex writes it, and must be looked at."""
     return type(stamp) is not str or len(stamp) != STAMP
 
 
 def ordinal_of(record: Object) -> Ordinal | None:
-    """Give the ordinal of a record, if a row can hold it."""
+    """Return the ordinal of a record, if a row can hold it."""
     ordinal = record.get("ordinal")
     return Ordinal(ordinal) if type(ordinal) is int and 0 <= ordinal <= I64_MAX else None

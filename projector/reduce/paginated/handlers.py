@@ -1,4 +1,4 @@
-"""What is done for each kind of record and event. Pure."""
+"""Handlers for each kind of record and event. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from projector.decode.record_types import EVENT_TYPES, RECORD_TYPES
 from projector.reduce.paginated import item_records, thread_records, turn_records
 from projector.reduce.paginated.context import Place, ReducerContext
 
-#: Takes the payload, the record around it, its place, and the index of its line in this call.
+#: Arguments: the payload, the record around it, its location, and the index of its line in this
+#: call.
 Handler = Callable[[ReducerContext, Object, Object, Place, int], None]
 
-#: What a record does; None: nothing. Events have a table of their own.
+#: Handler of each record type; None: ignored. Events have a table of their own.
 RECORDS: Final[dict[str, Handler | None]] = {
     **dict.fromkeys(RECORD_TYPES - {"event_msg"}),
     "session_meta": thread_records.session_meta,
@@ -22,7 +23,7 @@ RECORDS: Final[dict[str, Handler | None]] = {
     "token_usage_record": thread_records.usage,
 }
 
-#: What an event does; None: nothing.
+#: Handler of each event type; None: ignored.
 EVENTS: Final[dict[str, Handler | None]] = {
     **dict.fromkeys(EVENT_TYPES),
     "task_started": turn_records.started,

@@ -82,7 +82,7 @@ def _number(desk: ReducerContext, record: Object, place: Place) -> None:
 
 
 def _is_inherited(desk: ReducerContext, ordinal: Any) -> bool:
-    """Tell whether a record is of the copy of the parent's with which agents begin."""
+    """True if a record is of the copy of the parent's with which agents begin."""
     saved = desk.saved
     first = saved.header.subagent_start_ordinal
     if first is None or not saved.inherited:

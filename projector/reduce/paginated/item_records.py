@@ -1,4 +1,4 @@
-"""Records about items, as rows. Pure."""
+"""Records about items, converted to rows. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 
 
 def item(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
-    """Take an `item_completed`."""
+    """Apply an `item_completed`."""
     if isinstance(record, LongItem):
         _put(desk, payload, record, place, index, shown=record.shown, text=record.json)
         return
@@ -52,7 +52,7 @@ def _keep(
     *,
     error: DecodeError,
 ) -> None:
-    """Keep an item that Codex's decoder refuses, where it can be told which one it is."""
+    """Store an item that Codex's decoder refuses, if its id is readable."""
     body = payload.get("item")
     kept = items.to_partial_item(body)
     if kept is None or type(payload.get("turn_id")) is not str:
@@ -71,10 +71,10 @@ def _keep(
 
 
 def _exactly(desk: ReducerContext, shown: Object, index: int) -> Object:
-    """Give an item once more, with all numbers spelled as they are in the file."""
+    """Return an item with all numbers spelled as in the file."""
     try:
         body = exact.loads(desk.lines[index].data)["payload"]["item"]
-    except (ValueError, KeyError, TypeError):  # from a damaged line: exact already
+    except (ValueError, KeyError, TypeError):  # from a damaged line: already exact
         return shown
     try:
         return items.to_thread_item(body)
@@ -94,10 +94,10 @@ def _put(
     text: str | bytes = b"",
     plain: bool = False,
 ) -> None:
-    """Put an item's row, and say so to its turn and its thread.
+    """Put an item's row, and update its turn and its thread.
 
-    `shown`: its snapshot; `text`: its JSON, where that is made; `plain`: whoever reads its JSON
-    gets the same.
+    `shown`: its snapshot; `text`: its JSON, if already written; `plain`: parsing its JSON gives the
+    same snapshot.
     """
     turn_id: TurnId = payload["turn_id"]
     item_id: ItemId = shown["id"]
@@ -148,7 +148,7 @@ def _status(shown: Object) -> str | None:
 def realtime(
     desk: ReducerContext, payload: Object, record: Object, place: Place, index: int
 ) -> None:
-    """Take a `realtime_item`."""
+    """Apply a `realtime_item`."""
     try:
         shown = voices.convert(payload)
     except DecodeError as error:

@@ -64,7 +64,7 @@ _data = attrgetter("data")
 
 
 def _records(lines: Sequence[Line]) -> Iterable[Any]:
-    """Give what `_loads` gives for each line; faster, because most need no thought.
+    """Return what `_loads` gives for each line; faster, because most need no thought.
 
     Long ones are read one by one: each is gone before the next.
     """
@@ -123,7 +123,7 @@ class PaginatedReducer:
         return len(self._desk.turns)
 
     def dump_state(self) -> bytes:
-        """Give the state after the last `take`.
+        """Return the state after the last `take`.
 
         Turns beyond a bound are forgotten here and nowhere else: what is forgotten is in the
         rows that are committed with this state.
@@ -155,7 +155,7 @@ class PaginatedReducer:
         return Lookup(turns=frozenset(named))
 
     def _names(self, record: Object) -> str | None:
-        """Give the turn that must be known to take a record."""
+        """Return the turn that must be known to take a record."""
         payload = record.get("payload")
         if type(payload) is not dict:
             return None
@@ -180,7 +180,7 @@ class PaginatedReducer:
             turns[name] = OpenTurn.known(found.turns.get(name))
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, in the order of the file, and give what they change."""
+        """Take whole lines, in the order of the file, and return what they change."""
         desk = self._desk
         desk.begin(lines)
         decoded, self._decoded = self._decoded, None

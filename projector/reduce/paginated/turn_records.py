@@ -222,7 +222,7 @@ def _put_status(
 
 
 def _error(error: Any) -> Object:
-    """Give what an event tells of an error."""
+    """Return what an event tells of an error."""
     if type(error) is not dict:
         return {}
     message = error.get("message")
