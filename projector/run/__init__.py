@@ -1,1 +1,1 @@
-"""Where the steps meet: discover, read, decode, reduce, store, again and again."""
+"""Combine the steps: discover, read, decode, reduce, store, repeatedly."""

@@ -1,4 +1,4 @@
-"""One shot: all that is there now, projected to its end."""
+"""One-shot run: project all existing rollouts to their ends."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ async def backfill(
     progress: Progress,
     ahead: Prefetcher | None = None,
 ) -> Summary:
-    """Project every rollout of the homes, or those of `selection`, to its last whole line.
+    """Project every rollout of the homes, or those of `selection`, to its last complete line.
 
     Args:
         store: may be written by a daemon at the same time.
-        settings: which homes, and how much at a time.
+        settings: homes and batch sizes.
         selection: files, folders or thread ids; empty: everything.
-        progress: hears how far it is.
-        ahead: reads new rollouts while others are written; None: all is done in turn.
+        progress: receives the progress.
+        ahead: reads new rollouts while others are written; None: everything is sequential.
 
     Raises:
-        StoreUnavailable: the database cannot be written. All that was committed stays.
+        StoreUnavailable: the database cannot be written. Committed rows stay.
     """
     began = time.monotonic()
     surveyor = FileCatalog(settings.codex_homes)
@@ -66,7 +66,7 @@ async def backfill(
         missed = await asyncio.to_thread(_missed, surveyor, look, standings)
         rounds.news(file for file in missed.values() if file is not None)
     try:
-        # What may hold other bytes is compared when all others are done.
+        # Files whose earlier bytes may have changed are compared after all others are done.
         while rounds.waiting or await rounds.check(settings.run.batch_bytes):
             if rounds.waiting:
                 await rounds.round()
@@ -113,9 +113,9 @@ async def backfill(
 def _missed(
     surveyor: FileCatalog, look: Survey, standings: RolloutStatuses
 ) -> dict[RolloutId, RolloutFile | None]:
-    """Look again for the rollouts that a look at all homes missed; None: it is gone.
+    """Search again for the rollouts that a scan of all homes missed; None: deleted.
 
-    One that was moved from a folder not yet listed to one that was, only seems to be gone.
+    One moved from a folder not yet listed to one already listed only seems to be deleted.
     """
     gone = look.gone([standings.files])
     return {

@@ -1,4 +1,4 @@
-"""Lines of a rollout and what they change, as a batch."""
+"""Make batches from lines of a rollout."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 _data = attrgetter("data")
-# ItemRow(...), in a third of the time: there is one for each item.
+# ItemRow(...), in a third of the time: called once per item.
 _row = partial(tuple.__new__, ItemRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is held in memory of one rollout at a time."""
+    """Memory limits of one rollout."""
 
     batch_bytes: int
     batch_records: int
     chunk_bytes: int
     max_line_bytes: int
     indexing: Indexing | None = None
-    """How items are indexed; None: nobody asks for their words."""
+    """How items are indexed; None: not at all."""
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Give what the settings say of one rollout's batches."""
+    """Return the limits of one rollout's batches from the settings."""
     return Limits(
         batch_bytes=settings.run.batch_bytes,
         batch_records=settings.run.batch_records,
@@ -48,7 +48,7 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) -> RolloutReader:
-    """Give a reader of a rollout that stands at its checkpoint; None: at its first byte."""
+    """Return a reader of a rollout at its checkpoint; None: at its first byte."""
     from projector.read.rollout import RolloutReader  # noqa: PLC0415 - see `open_rollout`
 
     return RolloutReader(
@@ -71,10 +71,10 @@ def batch_of(
     generation: int,
     notes: Sequence[Change] = (),
 ) -> Batch:
-    """Reduce lines to what they change. The reducer has what it wants.
+    """Reduce lines to a batch. The reducer has all rows that it needs.
 
-    `lines`: those that the reader gave last, or their beginning. `notes`: changes that come
-    before theirs.
+    `lines`: those that the reader returned last, or a prefix. `notes`: changes that come before
+    theirs.
     """
     changes = [*notes, *reducer.apply(lines)]
     words = None if limits.indexing is None else limits.indexing.words
@@ -104,7 +104,7 @@ def batch_of(
 
 
 def _records(lines: Sequence[Line]) -> int:
-    """Count the lines that are not blank."""
+    """Return the number of lines that are not blank."""
     blank = sum(map(bytes.isspace, map(_data, lines)))
     if not all(map(_data, lines)):
         blank += sum(1 for line in lines if not line.data and not line.overlong)

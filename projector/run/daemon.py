@@ -1,10 +1,9 @@
-"""The daemon: catches up, then follows until it is told to stop.
+"""The daemon: catches up, then follows changes until it is told to stop.
 
-One task does the work: hints in, rounds, commits, signs of life. A scan of all sizes runs in a
-thread beside it. So "the loop turns" means that work is being done, and the watchdog is fed by
-nothing else: by each turn of the loop, each piece of a rollout, and by the database while it gets
-on with a long statement. What ends a wait is an event, never a cancellation: a commit is never
-cut off.
+One task does the work: hints, rounds, commits, heartbeats. Full scans run in a thread beside it. So
+"the loop turns" means that work is being done, and only the work feeds the watchdog: each turn of
+the loop, each piece of a rollout, and the database during a long statement. Waits end by events,
+never by cancellation: a commit is never interrupted.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ from projector.run.scheduler import Scheduler
 from projector.run.systemd import Watchdog
 from projector.store.protocol import DaemonState, Heartbeat, Holder, Store
 
-#: After SIGTERM, a server that does not answer is waited for so long, in seconds.
+#: After SIGTERM, an unresponsive server is waited for this long, in seconds.
 LEAVE_S: Final = 10.0
-#: While there is work, a sign of life at least this often, in seconds.
+#: While there is work, maximum time between heartbeats, in seconds.
 BUSY_BEAT_S: Final = 5.0
-#: Of rollouts that may hold other bytes than were read, so many are compared at a time, and how
-#: often that is, in seconds.
+#: Number of rollouts with possibly changed bytes that are compared at a time, and the interval
+#: between comparisons, in seconds.
 CHECK_BYTES: Final = 4 * 1024 * 1024
 CHECK_EVERY_S: Final = 0.25
-#: How long to wait for a store that cannot be written, in seconds: at first, and at most.
+#: Pause before retrying a store that cannot be written, in seconds: initial and maximum.
 STORE_WAIT_S: Final = (0.25, 30.0)
 
 
@@ -96,7 +95,7 @@ async def follow(
     late: list[bool] = []
 
     def leave() -> None:
-        """Stop, and after a while no longer wait for a server that is silent."""
+        """Stop, and after a while no longer wait for an unresponsive server."""
         if not stop.is_set():
             stop.set()
             loop.call_later(LEAVE_S, abandon)
@@ -107,7 +106,7 @@ async def follow(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
-    # A terminal that is closed sends it too: then nobody is there to stop us later.
+    # A closed terminal sends it too: then nobody could stop the daemon later.
     loop.add_signal_handler(signal.SIGHUP, leave if sys.stderr.isatty() else daemon.reload)
     try:
         async with watch:
@@ -182,7 +181,7 @@ class Daemon:
         audience: Telemetry | None = None,
         opening: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Get ready; `run` begins."""
+        """Create the daemon; `run` starts it."""
         self._opening = opening
         self._public = False
         """The audience has begun."""
@@ -217,18 +216,18 @@ class Daemon:
         self._backlog = Backlog(_now_ms)
         self._scan_began_ms = 0
         self._indexed: Search | None = None
-        """What the store was told to index."""
+        """The index settings passed to the store."""
         self._missed: frozenset[str] = frozenset()
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
 
     @property
     def bytes_read(self) -> int:
-        """Uncompressed bytes of rollouts read so far, those for fingerprints included."""
+        """Return the uncompressed bytes of rollouts read so far, fingerprints included."""
         return self._rounds.counters.bytes_read
 
     async def run(self) -> None:
-        """Hold the database, catch up, follow, leave."""
+        """Acquire the lock, catch up, follow, exit."""
         if self._opening is not None:
             await self._until_ok(self._opening)
         held: list[bool] = []
@@ -276,7 +275,7 @@ class Daemon:
         log.event("daemon.stopped", records=self._rounds.counters.records)
 
     async def _go_public(self) -> None:
-        """Let the endpoint listen. It does so too while a server is waited for at the start."""
+        """Start the endpoint, also while a server is waited for at the start."""
         if not self._public:
             self._public = True
             await self._audience.begin(self._settings, self.meters)
@@ -289,14 +288,14 @@ class Daemon:
         self._rounds.read_last(await self._store.attempts(count=True))
 
     async def _index(self) -> None:
-        """Say what is to be indexed; what is not yet is filled in while there is no news."""
+        """Configure the index; items not indexed yet are added while nothing changes."""
         search = self._settings.search
         await self._store.configure_search(search.index, search.max_text_bytes)
         self._indexed = search
         self._due.add(Due.BACKFILL_SEARCH)
 
     async def _begin_anew(self) -> None:
-        """Go over to another database: know nothing, and fill it from the rollouts."""
+        """Switch to another database: forget everything, and fill it from the rollouts."""
         await self._rounds.leave()
         await self._store.reopen()
         self._rounds.forget_all()
@@ -311,7 +310,7 @@ class Daemon:
     # One turn of the loop -------------------------------------------------------------------
 
     async def _work(self) -> None:
-        """Hear hints, take a round, give a sign of life; wait where there is nothing to do."""
+        """Process hints, run a round, write a heartbeat; wait if there is nothing to do."""
         self._pulse()
         if Due.RELOAD in self._due:
             self._reload()
@@ -349,13 +348,13 @@ class Daemon:
             log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
 
     async def _check_some(self) -> None:
-        """Compare some bytes that may be others than were read, if it is time to."""
+        """Compare some bytes that may have changed, if it is time to."""
         if self._rounds.checks and time.monotonic() - self._checked >= CHECK_EVERY_S:
             await self._rounds.check(CHECK_BYTES)
             self._checked = time.monotonic()
 
     async def _wait(self) -> None:
-        """Sleep until a hint, the end of a scan, the order to stop, or time for a sign of life."""
+        """Sleep until a hint, the end of a scan, a stop request, or the next heartbeat."""
         if self._stop.is_set() or self._inbox or Due.RELOAD in self._due:
             return
         with suppress(TimeoutError):
@@ -375,7 +374,7 @@ class Daemon:
     # News -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Put hints into the inbox as they come."""
+        """Queue hints as they come."""
         while True:
             self._inbox.append(await self._watch.wait())
             self._wake.set()
@@ -386,12 +385,12 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Read the settings again, between two rounds."""
+        """Reload the settings between two rounds."""
         self._due.add(Due.RELOAD)
         self._wake.set()
 
     def _reload(self) -> None:
-        """Take the settings as they are now, as far as that goes without a new start."""
+        """Apply the settings that can change without a restart."""
         self._due.discard(Due.RELOAD)
         systemd.reloading()
         try:
@@ -409,7 +408,7 @@ class Daemon:
         systemd.ready(self._said())
 
     async def _heed(self, hints: ChangeHints) -> None:
-        """Put the rollouts that hints name in line, ahead of those that a scan found."""
+        """Enqueue the rollouts named in hints, before those found by a scan."""
         if hints.names:
             await self._read_names()
         if hints.homes:
@@ -424,7 +423,7 @@ class Daemon:
                 self._look_elsewhere(file)
 
     def _look_elsewhere(self, file: RolloutFile) -> None:
-        """Put a rollout in line that is not where it was: moved, compressed, or gone."""
+        """Enqueue a rollout that is not at its path: moved, compressed, or deleted."""
         elsewhere = self._surveyor.rollout(file)
         if elsewhere is None:
             self._due.add(Due.SCAN)  # only a scan can vouch that it is gone
@@ -432,11 +431,11 @@ class Daemon:
             self._rounds.news([elsewhere], urgent=True)
 
     async def _read_names(self) -> None:
-        """Take the names that all homes have; one home alone could not tell which is newest."""
+        """Read the names of all homes; one home alone cannot tell which name is newest."""
         await self._store.set_names(await self._names.read(*self._settings.codex_homes))
 
     async def _heed_scan(self) -> None:
-        """Begin a scan that is due, and take what a finished one found."""
+        """Start a scan that is due, and apply the result of a finished one."""
         if self._scanning is None and Due.SCAN in self._due:
             self._due.discard(Due.SCAN)
             self._scan_began_ms = _now_ms()
@@ -468,7 +467,7 @@ class Daemon:
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
 
     def _tell_of_watching(self) -> None:
-        """Say how news are heard of, whenever that changes."""
+        """Log how changes are detected, whenever that changes."""
         mode = self._watch.mode
         if mode == self._told_mode:
             return
@@ -527,7 +526,7 @@ class Daemon:
         )
 
     async def _publish(self, heartbeat: Heartbeat) -> None:
-        """Put the state where it can be read though the database cannot be written."""
+        """Publish the state outside of the database, which may not be writable."""
         fault = self._fault
         await self._store.publish(
             DaemonState(self._holder, heartbeat, fault.why, fault.since_ms)
@@ -545,12 +544,12 @@ class Daemon:
         await self._audience.beat(self._settings)
 
     def _said(self, phase: str | None = None) -> str:
-        """Give the line that `systemctl status` shows."""
+        """Return the line that `systemctl status` shows."""
         rollouts, behind = len(self._rounds.seen), self._rounds.behind_bytes
         return f"{phase or self._shown_phase} {rollouts} rollouts, {behind} bytes behind"
 
     def meters(self) -> DaemonMetrics:
-        """Give the numbers of now."""
+        """Return the current metrics."""
         rounds, counters = self._rounds, self._rounds.counters
         return DaemonMetrics(
             started_at_ms=self._holder.started_at_ms,
@@ -576,16 +575,16 @@ class Daemon:
         )
 
     def _fit_watchdog(self) -> None:
-        """Have the watchdog wait longer than we may wait for another program's lock.
+        """Extend the watchdog's limit beyond the maximum wait for another program's lock.
 
-        While it waits for a lock the work shows no sign of life, and a new start would not help.
+        During such a wait the work makes no progress, and a restart would not help.
         """
         interval, patience = systemd.watchdog_interval_s(), self._settings.store.busy_timeout_s
         if interval is not None and 2 * interval <= patience:
             systemd.widen_watchdog(2 * interval + patience)
 
     async def _until_ok(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step again and again while the store cannot be had, more and more seldom."""
+        """Retry a step while the store is unavailable, with growing pauses."""
         wait, told = 0.0, False
         while not self._stop.is_set():
             try:
@@ -617,11 +616,11 @@ class Daemon:
                 return
 
     def _give_descriptors(self) -> bool:
-        """Close rollouts where something else could not be opened for want of descriptors."""
+        """Close rollouts if something else failed for lack of file descriptors."""
         return exhausted() and self._rounds.close_files()
 
     async def _note_fault(self, fault: str) -> None:
-        """Let others see that the database cannot be written, and why; "": it can again."""
+        """Record why the database cannot be written; "": it can again."""
         if not fault:
             self._fault = None
         elif self._fault is None:
@@ -637,7 +636,7 @@ class Daemon:
         return 0.0 if self._fault is None else time.monotonic() - self._fault.since
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, with signs of life to the watchdog, until told to stop."""
+        """Wait, feeding the watchdog, until told to stop."""
         interval = systemd.watchdog_interval_s() or seconds
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stop.is_set():

@@ -1,4 +1,4 @@
-"""What lies on disk now, a file for each rollout: the look that backfill and daemon share."""
+"""The current file of each rollout, by scans, for backfill and daemon."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName
 from projector.read.compare_files import Agreements
 from projector.store.protocol import Store
 
-#: Of so many looks at all homes one lists every folder, whatever its times say.
+#: Out of this many scans one lists every folder, even if its times are unchanged.
 LISTED_EVERY: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """One look at all homes, or at what was named."""
+    """The result of a scan of all homes, or of named files."""
 
     files: FileIndex
     passed_over: tuple[DuplicateFile, ...]
-    """Further files of rollouts that are in `files`."""
+    """Other files of rollouts that are in `files`."""
     faults: tuple[Fault, ...]
     scan: Scan
 
     def gone(
         self, known: Iterable[Mapping[RolloutId, RolloutFile]]
     ) -> dict[RolloutId, RolloutFile]:
-        """Tell which known rollouts have no file any more, as far as this look can vouch for it.
+        """Return known rollouts that have no file any more, if the scan proves it.
 
-        `known`: of a rollout that is in several, the first tells how it lay.
+        `known`: if a rollout is in several mappings, the first one counts.
         """
         missing: dict[RolloutId, RolloutFile] = {}
         for some in known:
@@ -72,18 +72,18 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hinted:
-    """What lies at the paths that file events named."""
+    """The files at the paths named in file events."""
 
     files: Mapping[RolloutId, RolloutFile]
     left: frozenset[RolloutId]
-    """Rollouts that are no longer at such a path: moved, or gone."""
+    """Rollouts no longer at such a path: moved or deleted."""
 
 
 class FileCatalog:
-    """Looks again and again, and remembers what it need not look at twice."""
+    """Scans repeatedly, and caches what need not be read again."""
 
     def __init__(self, homes: Sequence[str]) -> None:
-        """Look at these CODEX_HOMEs."""
+        """Create a catalog of these CODEX_HOMEs."""
         self.homes = tuple(homes)
         self._agreements = Agreements()
         self._known = FileIndex()
@@ -95,7 +95,7 @@ class FileCatalog:
         self._known = known
 
     def everything(self) -> Survey:
-        """Look at all homes. Blocks: call it in a thread."""
+        """Scan all homes. Blocks: call it in a thread."""
         several: dict[RolloutId, SelectedFile] = {}
 
         def other(mine: RolloutFile, file: RolloutFile) -> RolloutFile:
@@ -119,13 +119,14 @@ class FileCatalog:
         )
 
     def named(self, selection: Iterable[str]) -> Survey:
-        """Look at files, folders and thread ids that a person named."""
+        """Find the files, folders and thread ids that a person named."""
         return self._chosen(joined([scan_path(named, self.homes) for named in selection]))
 
     def rollout(self, file: RolloutFile) -> RolloutFile | None:
-        """Look for a known rollout where Codex may have put it: None: nowhere, it is gone.
+        """Search a known rollout where Codex may have moved it; None: deleted.
 
-        Moved between its day and the archive, compressed or unpacked, a rollout keeps its name.
+        When moved between its day and the archive, compressed or unpacked, a rollout keeps its
+        name.
         """
         found = (stat_rollout(path, file.home) for path in _places(file))
         chosen = choose(
@@ -176,7 +177,7 @@ class FileCatalog:
 
 
 def _places(file: RolloutFile) -> Iterable[str]:
-    """Every path that Codex may give this rollout. Source: docs on files, section 2."""
+    """Yield every path that Codex may use for this rollout. Source: docs on files, section 2."""
     folder, _, base = file.path.rpartition("/")
     plain = base.removesuffix(".zst")
     day = "/".join(file.name.started[:10].split("-"))

@@ -1,4 +1,4 @@
-"""The names of threads, from the homes to the store; what stands in their way is logged once."""
+"""Copy thread names from the homes to the store; faults are logged once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projector.model.ids import ThreadId
 
 
 class NameReader:
-    """Reads the names of some homes again and again."""
+    """Reads the names of some homes repeatedly."""
 
     def __init__(self) -> None:
         """Have nothing logged yet."""

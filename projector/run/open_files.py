@@ -1,7 +1,7 @@
-"""How many rollouts may be open at once: a share of the process's limit of open files.
+"""Number of rollouts that may be open at once: a share of the process's file limit.
 
-The rest of the limit is left to the database (its files, its log, temporary files), to file
-events, scans and the endpoint: when these cannot open a file, nothing gets on.
+The rest of the limit is left to the database (its files, its log, temporary files), to file events,
+scans and the endpoint: if these cannot open a file, nothing works.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _ENOUGH: Final = 8
 
 
 class OpenFiles(NamedTuple):
-    """Bounds on the rollouts that are open at once."""
+    """Limits on open rollouts."""
 
     side_by_side: int
-    """In the midst of being read; at least one."""
+    """Rollouts being read; at least one."""
     resting: int
-    """Read to their ends, waiting for news."""
+    """Rollouts read to their ends, waiting for changes."""
 
     def halved(self) -> OpenFiles:
-        """Return half as many; in the end one at a time."""
+        """Return half of the limits, at least one."""
         return OpenFiles(max(1, self.side_by_side // 2), self.resting // 2)
 
     def grown(self, most: OpenFiles) -> OpenFiles:

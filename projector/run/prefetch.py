@@ -47,7 +47,7 @@ LENGTH: Final = 8
 
 
 class Request(NamedTuple):
-    """What the other process is asked for."""
+    """A message to the worker."""
 
     stream: int
     file: RolloutFile | None
@@ -55,7 +55,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What the other process answers."""
+    """A message from the worker."""
 
     stream: int
     batch: Batch | None
@@ -92,7 +92,7 @@ def decode(data: bytes) -> Request | Response | None:
 
 
 class Prefetcher:
-    """The other process, as seen from this one. Made by `start`; `close` it."""
+    """The prefetch worker, as seen by the parent. Created by `start`; `close` it."""
 
     def __init__(self, process: int, asked: int, answers: int) -> None:
         self._process = process
@@ -165,7 +165,7 @@ class Prefetcher:
         return self._open is not None
 
     async def next(self) -> Batch | None:
-        """Give the next batch of the open rollout; None: there are no more, go on by yourself."""
+        """Return the next batch of the open rollout; None: there are no more, go on by yourself."""
         while self._open is not None:
             told = decode(await self._receive())
             if not isinstance(told, Response):
@@ -193,7 +193,7 @@ class Prefetcher:
                 self.close()
 
     def close(self) -> None:
-        """Read nothing ahead any more. Safe to call twice."""
+        """Stop reading ahead. Safe to call twice."""
         if self._closed:
             return
         self._closed, self._open = True, None
@@ -236,7 +236,7 @@ def _cores() -> int:
 
 
 def _become(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None:
-    """Be the other process. Does not return."""
+    """Run the prefetch worker in the forked child. Never returns."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks gets it as well
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

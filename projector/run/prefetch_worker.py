@@ -1,6 +1,6 @@
-"""The process that reads ahead: rollouts in the order in which they are asked for, as batches.
+"""Prefetch worker process: read and reduce rollouts in the requested order.
 
-See `ahead`, whose other half this is, for the rules.
+See `prefetch`, the other side of the pipes, for the rules.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class _Waiting:
         return self._files.popleft()
 
     def is_left(self, stream: int) -> bool:
-        """Tell whether nothing more is wanted of a stream."""
+        """True if nothing more is wanted of a stream."""
         while select.select([self._asks], [], [], 0)[0]:
             if not self._hear():
                 return True
@@ -126,7 +126,7 @@ def _write(to: int, data: bytes) -> None:
 
 
 def batches(file: RolloutFile, limits: Limits) -> _Made:
-    """Give the batches of a rollout from its first byte on, as long as all is in order.
+    """Yield the batches of a rollout from its first byte on, as long as all is in order.
 
     With each comes how many bytes were read so far, and whether it is the last one.
     """

@@ -1,7 +1,7 @@
-"""What a backfill tells people while it runs, and what it comes to.
+"""Progress display of a backfill, and its summary.
 
-On a terminal a bar: files, bytes, rate, time left. In a pipe a plain line every few seconds.
-With `--json`, or where nobody looks, nothing.
+On a terminal a bar: files, bytes, rate, time left. In a pipe one line every few seconds. With
+`--json`, or without a reader, nothing.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-#: Seconds between two lines of plain progress.
+#: Interval of plain progress lines, seconds.
 PLAIN_INTERVAL_S = 5.0
-#: Seconds after which a rate says something.
+#: Seconds after which a rate is meaningful.
 LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a backfill did."""
+    """The result of a backfill."""
 
     rollouts: int
-    """Looked at, also those in which nothing was new."""
+    """Rollouts processed, including unchanged ones."""
     records: int
-    """Lines read this time, blank ones left out."""
+    """Lines read this time, without blank ones."""
     items: int
-    """Items in the database afterwards, of the rollouts looked at."""
+    """Items in the database afterwards, of the processed rollouts."""
     turns: int
-    """Turns in the database afterwards, of the rollouts looked at."""
+    """Turns in the database afterwards, of the processed rollouts."""
     anomalies: int
-    """Noted this time."""
+    """Anomalies recorded this time."""
     bytes_read: int
     """Uncompressed bytes of rollouts read this time."""
     seconds: float
     faults: tuple[str, ...] = ()
-    """A line for each thing that could not be read; the command prints them at its end."""
+    """One line for each thing that could not be read; the command prints them at its end."""
     unreadable: int = 0
     """Rollouts that could not be read at all."""
 
     def line(self) -> str:
-        """Give the one line for people."""
+        """Return the summary line for people."""
         text = (
             f"{count(self.rollouts, 'rollout')}, {count(self.records, 'record')},"
             f" {count(self.items, 'item')} in {self.seconds:.1f} s"
@@ -61,26 +61,26 @@ class Summary:
 
 
 class Progress(Protocol):
-    """Hears how far a backfill is. Totals are bytes on disk."""
+    """Receiver of a backfill's progress. Totals are bytes on disk."""
 
     def start(self, total_files: int, total_bytes: int) -> None:
-        """There is this much to do. Called once, before the first file."""
+        """Set the totals. Called once, before the first file."""
 
     def skip(self, files: int, nbytes: int) -> None:
-        """So many files and bytes on disk were done before: they say nothing of the rate."""
+        """Add files and bytes that were already done: they do not count for the rate."""
 
     def advance(self, files: int, nbytes: int) -> None:
-        """So many more files and bytes on disk are done."""
+        """Add completed files and bytes."""
 
     def note(self, line: str) -> None:
-        """Say something to people, without spoiling the bar."""
+        """Print a message without breaking the bar."""
 
     def finish(self, summary: Summary | None = None, /) -> None:
-        """Take the bar away; None: the backfill failed midway. Safe to call twice."""
+        """Remove the bar; None: the backfill failed. Safe to call twice."""
 
 
 class Silent:
-    """Says nothing."""
+    """Displays nothing."""
 
     def start(self, total_files: int, total_bytes: int) -> None:
         """Ignore it."""
@@ -99,28 +99,28 @@ class Silent:
 
 
 class Pace:
-    """How far a run is, how fast, and how long it will take."""
+    """Computes progress, rate and time left."""
 
     def __init__(self, total_files: int, total_bytes: int, now: float) -> None:
-        """Begin at `now`, in seconds of a clock that only grows."""
+        """Start at `now`, in seconds of a monotonic clock."""
         self.total_files, self.total_bytes = total_files, total_bytes
         self.files = self.bytes = 0
         self._began = now
         self._skipped = 0
 
     def skip(self, files: int, nbytes: int) -> None:
-        """Count what was done before the start."""
+        """Add what was done before the start."""
         self.files += files
         self.bytes += nbytes
         self._skipped += nbytes
 
     def advance(self, files: int, nbytes: int) -> None:
-        """Count what was done."""
+        """Add what was done."""
         self.files += files
         self.bytes += nbytes
 
     def line(self, now: float) -> str:
-        """Return files, bytes and, after the first second, the rate and the time that is left."""
+        """Return files, bytes and, after the first second, rate and time left."""
         text = (
             f"{self.files:,} of {self.total_files:,} files,"
             f" {size(self.bytes)} of {size(self.total_bytes)}"
@@ -134,17 +134,17 @@ class Pace:
 
 
 class Plain:
-    """A line every few seconds, for pipes and journals; none for what is done sooner."""
+    """One line every few seconds, for pipes and journals; none for short runs."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Write to `out`; `clock` gives seconds that only grow."""
+        """Write to `out`; `clock` returns monotonic seconds."""
         self._out = out
         self._clock = clock
         self._told = clock()
         self._pace = Pace(0, 0, self._told)
 
     def start(self, total_files: int, total_bytes: int) -> None:
-        """Keep the totals and begin to count time."""
+        """Store the totals and start the clock."""
         self._told = self._clock()
         self._pace = Pace(total_files, total_bytes, self._told)
 
@@ -153,7 +153,7 @@ class Plain:
         self._pace.skip(files, nbytes)
 
     def advance(self, files: int, nbytes: int) -> None:
-        """Count, and tell when the last line is long enough ago."""
+        """Count, and print a line if the last one is long enough ago."""
         self._pace.advance(files, nbytes)
         now = self._clock()
         if now - self._told >= PLAIN_INTERVAL_S:
@@ -165,14 +165,14 @@ class Plain:
         print(terminal_safe(line), file=self._out, flush=True)
 
     def finish(self, summary: Summary | None = None, /) -> None:
-        """Nothing to take away."""
+        """Do nothing."""
 
 
 class Terminal:
-    """A bar that is gone when the backfill is done."""
+    """A progress bar, removed at the end."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        """Draw on `out`, a terminal; `clock` gives seconds that only grow."""
+        """Draw on `out`, a terminal; `clock` returns monotonic seconds."""
         self._out = out
         self._clock = clock
         self._bar: Bar | None = None
@@ -218,14 +218,14 @@ class Terminal:
             self._bar.console.print(safe, markup=False, highlight=False, soft_wrap=True)
 
     def finish(self, _: Summary | None = None, /) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 def choose(*, silent: bool = False) -> Progress:
-    """Give what fits standard error: a bar on a terminal, lines in a pipe, or nothing."""
+    """Return the display for standard error: a bar on a terminal, lines in a pipe, or nothing."""
     if silent:
         return Silent()
     return Terminal(sys.stderr) if sys.stderr.isatty() else Plain(sys.stderr)

@@ -1,7 +1,7 @@
-"""Projects rollouts again into the database that has them, one transaction each.
+"""Project rollouts again into their database, one transaction each.
 
-Readers see a rollout's rows as they were or as they are now, never between; a daemon may write
-meanwhile. uids follow from the data, so they stay. Rows of files that are gone stay too.
+Readers see a rollout's old or new rows, never a mixture; a daemon may write meanwhile. uids follow
+from the data, so they stay. Rows of deleted files stay too.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from projector.run.progress import Progress
 from projector.run.scheduler import Scheduler
 from projector.store.protocol import Batch, Store
 
-#: How often a rollout is begun again that a daemon moves on meanwhile.
+#: Maximum number of retries for a rollout that a daemon advances meanwhile.
 _TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """What was done."""
+    """The result of a rebuild."""
 
     rollouts: int
-    """Projected from their first byte to their last whole line."""
+    """Rollouts projected from their first byte to their last complete line."""
     records: int
     kept: int
-    """Rollouts without a file, whose rows stay as they are."""
+    """Rollouts without a file, whose rows are kept."""
     anomalies: int
     seconds: float
     faults: tuple[str, ...]
-    """A line for each rollout or folder that cannot be read; their rows stay as they are."""
+    """One line for each rollout or folder that cannot be read; their rows are kept."""
 
 
 async def rebuild(
     store: Store, settings: Settings, *, chosen: Collection[str] | None, progress: Progress
 ) -> Rebuilt:
-    """Project every rollout anew, or those that are `chosen` (ids of rollouts or threads).
+    """Project every rollout again, or those that are `chosen` (ids of rollouts or threads).
 
     Raises:
-        StoreDamaged: the database cannot be read; nothing can be made anew in it.
-        StoreUnavailable: it cannot be written now. What was done stays done.
+        StoreDamaged: the database cannot be read, so it cannot be rebuilt in place.
+        StoreUnavailable: it cannot be written now. Completed rollouts stay.
     """
     began = time.monotonic()
     surveyor = FileCatalog(settings.codex_homes)
@@ -110,7 +110,7 @@ async def rebuild(
 
 
 class _Anew:
-    """Makes rollouts anew, and counts."""
+    """Rebuilds rollouts, and counts."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class _Anew:
         self.faults: list[str] = []
 
     async def make(self, file: RolloutFile) -> None:
-        """Make one rollout anew; what stands in the way is a fault, and its rows stay."""
+        """Rebuild one rollout; a failure becomes a fault, and its rows are kept."""
         found: RolloutFile | None = file
         moved: Exception | None = None
         for _ in range(_TRIES):

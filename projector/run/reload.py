@@ -1,4 +1,4 @@
-"""Old settings + new ones → those that hold without a new start. Pure."""
+"""Merge reloaded settings with those that need a restart. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from projector.model.settings import Settings
 
-#: What is fixed for the life of a process: what it holds open or has promised to watch.
+#: Settings fixed for the life of a process: what it holds open or has promised to watch.
 NEED_RESTART: Final = frozenset({
     ("", "codex_homes"),
     ("", "database"),
@@ -24,17 +24,17 @@ NEED_RESTART: Final = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """The settings that hold from now on."""
+    """The settings in effect from now on."""
 
     settings: Settings
     taken: tuple[str, ...]
-    """Names of those that are different now: `run.rescan_s`."""
+    """Names of settings that changed: `run.rescan_s`."""
     left: tuple[str, ...]
-    """Names of those that would be different after a new start."""
+    """Names of settings that would change after a restart."""
 
 
 def changed(old: Settings, new: Settings) -> Changed:
-    """Take of the new settings what can be taken without a new start."""
+    """Return the new settings as far as they apply without a restart."""
     taken: list[str] = []
     left: list[str] = []
     top: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""What is kept for a while only: changes in the feed."""
+"""Delete old changes from the feed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from projector.logs import events as log
 from projector.model.settings import Settings
 from projector.store.protocol import Store
 
-#: Steps at a time, each a short transaction: what is left goes at the next scan.
+#: Steps at a time, each a short transaction: the rest is deleted at the next scan.
 STEPS: Final = 50
 _DAY_MS: Final = 86_400_000
 
 
 async def prune(store: Store, settings: Settings) -> None:
-    """Take changes out of the feed that are older than the settings want them.
+    """Delete changes from the feed that are older than `feed.keep_days`.
 
     Raises:
-        StoreUnavailable: the database cannot be written. What went has gone.
+        StoreUnavailable: the database cannot be written. Deleted changes stay deleted.
     """
     if not settings.feed.keep_days:
         return

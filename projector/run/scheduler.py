@@ -67,7 +67,7 @@ _PATIENCE_S = 0.05
 
 @dataclass(slots=True)
 class Counters:
-    """What was done since the start."""
+    """Counters since the start."""
 
     records: int = 0
     batches: int = 0
@@ -98,7 +98,7 @@ class RolloutState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What one rollout gave in this round."""
+    """The result of one rollout in this round."""
 
     tail: Tailer
     batch: Batch
@@ -129,7 +129,7 @@ class _Leaving(Exception):
 
 
 class _Failed(RolloutUnreadable):
-    """A fault of our own."""
+    """A bug in this program."""
 
 
 class Scheduler:
@@ -234,37 +234,37 @@ class Scheduler:
     def read_last(self, failures: Mapping[RolloutId, int]) -> None:
         """Read these rollouts alone, after all others: reading them has ended a process.
 
-        `failures`: how often. The more often, the longer it rests first; at 0 it does not.
+        `failures`: how often. The more often, the longer the pause before; at 0 there is none.
         """
         self._risks.read_last(failures)
 
     @property
     def seen(self) -> FileIndex:
-        """The rollouts read to their end, as they lay then."""
+        """Return the rollouts read to their end, with their files at that time."""
         return self._seen
 
     @property
     def waiting(self) -> int:
-        """Rollouts in line."""
+        """Return the number of rollouts in the queue."""
         reprojecting = self._reprojecting is not None
         return len(self._line) + len(self._reading) + len(self._missing) + reprojecting
 
     def is_waiting(self, rollout_id: RolloutId) -> bool:
-        """True if a rollout is in line."""
+        """True if a rollout is in the queue."""
         return rollout_id in self._line or rollout_id in self._reading
 
     def in_line(self) -> list[RolloutId]:
-        """Return the rollouts in line."""
+        """Return the rollouts in the queue."""
         return [*self._reading, *self._line]
 
     @property
     def waiting_unseen(self) -> int:
-        """Rollouts in line that were never read to their end."""
+        """Return the number of rollouts in the queue that were never read to their end."""
         return sum(1 for one in (*self._line, *self._reading) if one not in self._seen)
 
     @property
     def behind_bytes(self) -> int:
-        """Bytes on disk of those in line that are not committed, as far as their sizes tell."""
+        """Return the bytes on disk of queued rollouts that are not committed, judged by size."""
         behind = self._line.bytes_beyond(self._seen)
         if self._reprojecting is not None:
             behind += self._reprojecting.file.size
@@ -309,7 +309,7 @@ class Scheduler:
 
     @property
     def bytes_in_line(self) -> int:
-        """Bytes on disk of those in line."""
+        """Return the bytes on disk of queued rollouts."""
         return self._line.bytes_on_disk()
 
     def forget(self, rollout_id: RolloutId) -> None:
@@ -331,17 +331,17 @@ class Scheduler:
         self._missing.clear()
 
     def limit(self, limits: Limits) -> None:
-        """Read rollouts by these limits from now on."""
+        """Set the limits used from now on."""
         self._limits = limits
         self._tailers.limit(limits)
 
     # A round --------------------------------------------------------------------------------
 
     async def round(self) -> tuple[RolloutFile, ...]:
-        """Take a batch of each of the first in line and commit them.
+        """Read one batch of each of the first rollouts in the queue, and commit them.
 
-        Returns the rollouts that the round before did not find where they were listed, and that
-        are nowhere else: only a scan can tell whether they are gone.
+        Returns the rollouts that the previous round did not find at their paths, and that are
+        nowhere else: only a scan can prove that they were deleted.
 
         Raises:
             StoreUnavailable: nothing is lost and nothing was forgotten; call again later.
@@ -376,7 +376,7 @@ class Scheduler:
         return nowhere
 
     def _fit_open_files(self, *, starved: bool) -> None:
-        """Begin again with fewer open files where one could not be opened; else allow one more."""
+        """Restart with fewer open files if one could not be opened; else allow one more."""
         if starved:
             self._read_again()
             self.close_files()
@@ -384,9 +384,9 @@ class Scheduler:
             self._open = self._open.grown(self._most_open)
 
     def close_files(self) -> bool:
-        """Close the files of all that wait for news, and keep half as many open from now on.
+        """Close the files of all parked rollouts, and halve the limit from now on.
 
-        For whoever could not open a file, within rounds or beside them. False: none was open.
+        For callers that could not open a file, within rounds or beside them. False: none was open.
         """
         self._open = self._open.halved()
         return self._tailers.close_files()
@@ -463,7 +463,7 @@ class Scheduler:
         return replaced is not None
 
     def _next(self) -> list[RolloutId]:
-        """Choose whose turn it is: those in the midst of being read, filled up from the line."""
+        """Return the rollouts of the next round: those being read, filled up from the queue."""
         fresh: list[RolloutId] = []
         last: list[tuple[RolloutId, RolloutFile]] = []
         passed_over: list[tuple[RolloutId, RolloutFile]] = []
@@ -519,7 +519,7 @@ class Scheduler:
         return job is not None and job.file.name.rollout_id == rollout_id
 
     def _read_again(self) -> None:
-        """What was written is in doubt: all that were being read begin at their checkpoints."""
+        """Discard all tailers after a write in doubt: they restart at their checkpoints."""
         self._ahead = None
         for rollout_id, file in self._reading.items():
             self._line.setdefault(rollout_id, file)
@@ -774,7 +774,7 @@ class Scheduler:
         return fresh
 
     def _fail(self, rollout_id: RolloutId, fault: Exception) -> None:
-        """Let a rollout wait that a fault of our own keeps from being projected."""
+        """Set aside a rollout that a bug in this program keeps from being projected."""
         file = self._reading[rollout_id]
         if isinstance(fault, MemoryError):
             self._risks.fail(rollout_id)

@@ -1,8 +1,8 @@
-"""What we tell systemd: READY, WATCHDOG, STATUS, STOPPING, and more time.
+"""Notify systemd: READY, WATCHDOG, STATUS, STOPPING, and more time.
 
-The protocol is a datagram to the socket in `$NOTIFY_SOCKET` (sd_notify(3)); a name with `@` in
-front lies in the abstract namespace. Without the variable nothing is sent. No library: the two
-that there are do no more than this and are without releases or wheels.
+The protocol is a datagram to the socket in `$NOTIFY_SOCKET` (sd_notify(3)); a name that starts with
+`@` is in the abstract namespace. Without the variable nothing is sent. No library: the two that
+exist do no more than this and have no releases or wheels.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ EXTEND_S: Final = 60.0
 
 
 def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
-    """Send the lines as one message; whether it went out. Never raises."""
+    """Send the lines as one message; return True if it was sent. Never raises."""
     address = env.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-        out.setblocking(False)  # a hung manager must not hang the daemon
+        out.setblocking(False)  # a hung manager must not block the daemon
         out.sendto(
             "\n".join(lines).encode("utf-8", "backslashreplace"), address.replace("@", "\0", 1)
         )
@@ -37,7 +37,7 @@ def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
 
 
 def ready(status: str) -> bool:
-    """Say that the schema is migrated and watching has begun."""
+    """Report that the schema is migrated and watching has begun."""
     return notify("READY=1", _status(status))
 
 
@@ -47,27 +47,27 @@ def status(text: str) -> bool:
 
 
 def watchdog() -> bool:
-    """Say that the loop turns. Only the loop that does the work may say so."""
+    """Report that the loop turns. Only the loop that does the work may call it."""
     return notify("WATCHDOG=1")
 
 
 def stopping(status: str) -> bool:
-    """Say that we are about to leave."""
+    """Report that the process is about to exit."""
     return notify("STOPPING=1", _status(status))
 
 
 def reloading() -> bool:
-    """Say that settings are being read again; `ready` must follow."""
+    """Report that settings are being reloaded; `ready` must follow."""
     return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def extend(seconds: float) -> bool:
-    """Ask for so much more time to start or stop, from now on: a migration, a long commit."""
+    """Request this much more time to start or stop, from now on: a migration, a long commit."""
     return notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
 
 def widen_watchdog(seconds: float) -> bool:
-    """Make the watchdog's limit so long, for work that may rightly stand still for a while."""
+    """Set the watchdog's limit, for work that may rightly pause for a while."""
     return notify(f"WATCHDOG_USEC={int(seconds * 1_000_000)}")
 
 
@@ -109,7 +109,7 @@ class Watchdog:
 
 
 def watchdog_interval_s(env: Mapping[str, str] = os.environ) -> float | None:
-    """Give how often `watchdog` must be called: half of the limit; None: nobody waits for it."""
+    """Return how often `watchdog` must be called: half of the limit; None: nobody waits for it."""
     try:
         limit = int(env.get("WATCHDOG_USEC", "")) / 1_000_000
         mine = int(env.get("WATCHDOG_PID", "") or os.getpid()) == os.getpid()

@@ -84,7 +84,7 @@ class _Polled:
 
 
 class Tailer:
-    """A rollout between its checkpoint and its last whole line."""
+    """A rollout between its checkpoint and its last complete line."""
 
     def __init__(
         self, store: Store, limits: Limits, file: RolloutFile, prefetcher: Prefetcher | None = None
@@ -121,7 +121,7 @@ class Tailer:
 
     @property
     def offset(self) -> Offset:
-        """Up to here the rollout is committed."""
+        """Return the offset up to which the rollout is committed."""
         return Offset(0) if self._source is None else self._source.offset
 
     @property
@@ -131,7 +131,7 @@ class Tailer:
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory it takes while it rests."""
+        """Return the approximate memory while parked, bytes."""
         rows = self._source.rows_held if isinstance(self._source, OpenRollout) else 0
         return _RESTING_BYTES + _ROW_BYTES * rows
 
@@ -142,7 +142,7 @@ class Tailer:
 
     @property
     def torn(self) -> int:
-        """Bytes of a last line that waits for its newline."""
+        """Return the bytes of a partial last line."""
         return self._source.torn if isinstance(self._source, OpenRollout) else 0
 
     @property
@@ -152,7 +152,7 @@ class Tailer:
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
-        """What is odd about the file as a whole, as far as it was read."""
+        """Return the anomalies of the file as a whole, as far as it was read."""
         return self._source.anomalies if isinstance(self._source, OpenRollout) else ()
 
     async def next_batch(self, restart: Restart | None = None) -> Outcome:

@@ -43,7 +43,7 @@ _LISTED: Final = 10_000
 
 
 class Scratch(NamedTuple):
-    """A database to project into, and the same to read from."""
+    """A database to project into, and to read from."""
 
     store: Store
     rows: Rows
@@ -54,7 +54,7 @@ OpenScratch = Callable[[], AbstractAsyncContextManager[Scratch]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """A rollout of which the database does not have all whole lines yet."""
+    """A rollout whose complete lines are not all in the database yet."""
 
     rollout_id: RolloutId
     path: str
@@ -64,12 +64,12 @@ class Behind:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a comparison came to."""
+    """The result of a comparison."""
 
     compared: int = 0
     """Rollouts."""
     rows: int = 0
-    """Rows that are as they follow from the files, of all kinds."""
+    """Number of equal rows, of all kinds."""
     gone: int = 0
     """Rollouts without a file: not compared."""
     seconds: float = 0.0
@@ -79,11 +79,11 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     """At most `_LISTED`."""
     count: int = 0
-    """Of all differences."""
+    """Number of all differences."""
 
     @property
     def equal(self) -> bool:
-        """All that was to be compared was, and nothing differs."""
+        """True if everything was compared and nothing differs."""
         return not self.count and not self.unreadable
 
     def add(self, differences: Iterable[Difference], count: int | None = None) -> None:
@@ -167,7 +167,7 @@ async def _whole(rows: Rows, settings: Settings, threads: tuple[str, ...], repor
 
 
 class _Comparison:
-    """Holds rollouts of the database against their files."""
+    """Compares rollouts of the database with their files."""
 
     def __init__(
         self,

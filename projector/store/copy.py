@@ -228,7 +228,7 @@ def send(
 
 
 def _apart(db: Connection, left: frozenset[RolloutId]) -> frozenset[str]:
-    """Give the threads whose chains are to be made anew, for a part of them stays behind."""
+    """Return the threads whose chains are to be made anew, for a part of them stays behind."""
     if not left:
         return frozenset()
     thread, rollout = PARTS.columns.index("thread_id"), PARTS.columns.index("rollout_id")

@@ -41,7 +41,7 @@ class Migration(NamedTuple):
 
     @property
     def sha256(self) -> str:
-        """Give the checksum of its text."""
+        """Return the checksum of its text."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
@@ -93,7 +93,7 @@ def statements(sql: str) -> Iterator[str]:
 
 
 def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:
-    """Give the version of the schema, 0 for an empty database. Changes nothing.
+    """Return the version of the schema, 0 for an empty database. Changes nothing.
 
     Raises:
         StoreRefused: the database is of a newer version, or another program's.

@@ -125,7 +125,7 @@ async def open_receiver(url: str, *, source: str = "") -> Receiver:
 
 
 def _host() -> str:
-    """Give the name of a source for which nothing else was said."""
+    """Return the name of a source for which nothing else was said."""
     return os.uname().nodename
 
 
@@ -138,14 +138,14 @@ def _lacking(url: str) -> UsageError:
 
 
 def sqlite_path(url: str) -> Path:
-    """Give the file that a `sqlite:` URL names. Raises as `_sqlite_file` does."""
+    """Return the file that a `sqlite:` URL names. Raises as `_sqlite_file` does."""
     from pathlib import Path  # noqa: PLC0415 - `health` does without
 
     return Path(_sqlite_file(url))
 
 
 def _sqlite_file(url: str) -> str:
-    """Give the file that a `sqlite:` URL names.
+    """Return the file that a `sqlite:` URL names.
 
     Raises:
         UsageError: it names none; says what to write instead.

@@ -24,7 +24,7 @@ class Sql(NamedTuple):
 
 
 def words_of(sql: Sql | str) -> Sql:
-    """Give a question for each engine."""
+    """Return a question for each engine."""
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
@@ -79,19 +79,19 @@ class Connection(Protocol):
         """What people know it by: a path or an address, never with a password."""
 
     def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
-        """Give all rows of a query."""
+        """Return all rows of a query."""
 
     def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
-        """Give all rows of a query, by the names of its columns."""
+        """Return all rows of a query, by the names of its columns."""
 
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
-        """Give the rows of a query one by one, however many; nothing else is asked meanwhile."""
+        """Return the rows of a query one by one, however many; nothing else is asked meanwhile."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read everything within it as of one moment."""
 
     def version(self) -> object:
-        """Give a value that is another one after each commit; None: it is another database now."""
+        """Return a value that changes with each commit; None: it is another database now."""
 
     def size(self) -> Size:
         """Say how large it is."""
@@ -100,7 +100,7 @@ class Connection(Protocol):
         """Return what the daemon says beside the database. Never raises."""
 
     def schema(self) -> Schema:
-        """Give the version of its schema."""
+        """Return the version of its schema."""
 
     def server(self) -> Server | None:
         """Say what server it is on; None: it is a file."""
@@ -115,7 +115,7 @@ class Connection(Protocol):
         """Let go of it."""
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
 
     def __exit__(self, *_: object) -> None:
         """Close it."""

@@ -1,4 +1,4 @@
-"""What a store knows of every rollout, in little memory: `known.py` for its place. Pure."""
+"""The stored state of every rollout, in little memory (see `file_index.py`). Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from projector.model.file_index import FileIndex, Folder, Key, Stamp, id_of, key
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.store.protocol import RolloutStatus
 
-#: Generation and offset; then the thread's id, where it is another one than the rollout's.
+#: Generation and offset; then the thread's id, if it differs from the rollout's.
 _FORM: Final = struct.Struct("<qq")
 
 
 class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
-    """By rollout; filled row by row."""
+    """Statuses by rollout; filled row by row."""
 
     def __init__(self) -> None:
-        """Know none."""
+        """Create an empty mapping."""
         self.files = FileIndex()
-        """Of those that are not gone, where they were seen last."""
+        """Rollouts that are not deleted, at their last known locations."""
         self.unverified: set[RolloutId] = set()
-        """Of those, whose bytes before the checkpoint may be others by now."""
+        """Rollouts whose bytes before the checkpoint may have changed."""
         self._told: dict[Key, bytes] = {}
 
     @classmethod
@@ -38,14 +38,14 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         return made
 
     def put(self, rollout_id: RolloutId, thread_id: ThreadId, generation: int, offset: int) -> None:
-        """Take what the store tells of a rollout."""
+        """Add a rollout of the store."""
         other = "" if str(thread_id) == str(rollout_id) else thread_id
         self._told[key_of(rollout_id)] = _FORM.pack(generation, offset) + other.encode()
 
     def lies(
         self, rollout_id: RolloutId, thread_id: ThreadId, folder: Folder, base: str, stamp: Stamp
     ) -> None:
-        """Take where it was seen last: in this folder, under this name."""
+        """Add its last known location: this folder and this file name."""
         if self.files.put(rollout_id, folder, base, stamp):
             return
         size, inode, device, mtime_ns = stamp
@@ -76,19 +76,19 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
             self.files.give(key, rest if compressed or offset != size else whole)
 
     def __len__(self) -> int:
-        """Tell how many there are."""
+        """Return the number of rollouts."""
         return len(self._told)
 
     def __iter__(self) -> Iterator[RolloutId]:
-        """Give their ids."""
+        """Yield the ids."""
         return map(id_of, self._told)
 
     def __contains__(self, rollout_id: object) -> bool:
-        """Tell whether the store knows a rollout."""
+        """True if the store contains a rollout."""
         return type(rollout_id) is str and key_of(rollout_id) in self._told
 
     def __getitem__(self, rollout_id: RolloutId) -> RolloutStatus:
-        """Give what it knows."""
+        """Return what it knows."""
         told = self._told[key_of(rollout_id)]
         generation, offset = _FORM.unpack_from(told)
         other = told[_FORM.size :].decode()

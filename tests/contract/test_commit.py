@@ -86,7 +86,7 @@ def test_a_rollout_that_is_not_there_is_not_gone_on_with(store: Queried, run: Ru
 
 
 def test_two_writers_never_both_advance_one_rollout(backend: Backend, run: Run) -> None:
-    """Promise: Two writers never both advance one rollout from the same place (compare and set)."""
+    """Promise: Two writers never both advance one rollout from the same checkpoint."""
 
     async def race() -> list[tuple[Any, ...]]:
         async with backend.open() as one, backend.open() as other:
@@ -188,7 +188,7 @@ def test_usage_and_events_with_the_same_uid_are_one_row(store: Queried, run: Run
 
 
 def test_the_same_anomaly_twice_is_one_row(backend: Backend, store: Queried, run: Run) -> None:
-    """Promise: Note anomalies of a rollout outside of a batch. The same one twice is one row."""
+    """Promise: Insert anomalies of a rollout outside of a batch. The same one twice is one row."""
     odd = Anomaly("torn", Offset(5), 3, "no end")
     run(store.commit([batch(file_of(1), [odd, odd])]))
     backend.clock = 9_999
@@ -262,7 +262,7 @@ def test_a_uid_is_the_text_of_a_uuid(store: Queried, run: Run) -> None:
 
 
 def test_counts_follow_every_batch(store: Queried, run: Run) -> None:
-    """Promise: Count what is there; cheap, whatever its size."""
+    """Promise: Return counts of the contents; cheap, whatever the size."""
     run(store.commit([batch(file_of(1), [turn(1, "t", 0), item(1, "a", 10)], end=100)]))
     again: list[Change] = [item(1, "a", 100), item(1, "b", 110), turn(1, "t", 0), turn(1, "u", 120)]
     run(store.commit([batch(file_of(1), again, start=at(100), end=200)]))

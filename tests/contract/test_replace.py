@@ -52,7 +52,7 @@ def shown(store: Queried, run: Run, columns: str = "item_id", view: str = "threa
 
 
 def test_rows_that_come_again_are_replaced_whole(store: Queried, run: Run) -> None:
-    """Promise: a row whose uid comes again keeps its uid and is replaced whole."""
+    """Promise: a row whose uid occurs again keeps its uid and is replaced completely."""
     old = item(1, "a", 100, created=1, started=1, completed=1, json='{"n":1}')
     run(store.commit([batch(file_of(1), [old, turn(1, "t", 50, error="{}")])]))
     new = item(1, "a", 300, created=2, json='{"n":2}')
@@ -68,7 +68,7 @@ def test_rows_that_come_again_are_replaced_whole(store: Queried, run: Run) -> No
 
 
 def test_rows_that_do_not_come_again_become_tombstones(store: Queried, run: Run) -> None:
-    """Promise: living rows that do not come again become tombstones."""
+    """Promise: living rows that do not occur again become tombstones."""
     rows: list[Change] = [item(1, "a", 100), item(1, "b", 200), turn(1, "t", 50), turn(1, "u", 60)]
     run(store.commit([batch(file_of(1), rows)]))
 

@@ -37,7 +37,7 @@ def events(store: Queried, run: Run) -> list[tuple[Any, ...]]:
 
 
 def test_moves_change_no_row(store: Queried, run: Run) -> None:
-    """Promise: for moves, archiving, compression: no row of theirs changes."""
+    """Promise: for moves, archiving, compression: none of their rows change."""
     end = at(1000, state=b"{}")
     run(store.commit([batch(file_of(1), [item(1, "a", 100)], end=end)]))
     before = run(store.query("SELECT * FROM thread_history"))
@@ -152,7 +152,7 @@ def test_a_thread_is_restored_by_any_of_its_rollouts(
 
 
 def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
-    """Promise: with `purge` their rows go too."""
+    """Promise: with `purge` their rows are deleted too."""
     changes: list[Change] = [
         item(1, "a", 100), turn(1, "t", 50), usage(1, 60, 5), event(1, "turn.started", 50),
         Anomaly("torn", Offset(1), 1, ""),
@@ -173,7 +173,7 @@ def test_a_purge_takes_the_rows(store: Queried, run: Run) -> None:
 
 
 def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) -> None:
-    """Promise: with `purge` their rows go too, and what the thread was called."""
+    """Promise: with `purge` their rows are deleted too, and what the thread was called."""
     run(store.commit([batch(file_of(1)), batch(file_of(2, thread=1)), batch(file_of(3))]))
     run(store.set_names({thread_id(1): "secret", thread_id(3): "other"}))
 
@@ -188,7 +188,7 @@ def test_a_purge_takes_the_name_with_the_last_rollout(store: Queried, run: Run) 
 
 
 def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> None:
-    """Promise: set names of threads, also of those that come later."""
+    """Promise: set names of threads, also of threads that appear later."""
     run(store.set_names({thread_id(1): "first", thread_id(2): "other"}))
     run(store.commit([batch(file_of(1), meta=ThreadMetadata(name="own"))]))
     run(store.commit([batch(file_of(3), meta=ThreadMetadata(name="own"))]))
@@ -198,7 +198,7 @@ def test_names_are_for_threads_that_come_later_too(store: Queried, run: Run) -> 
 
 
 def test_a_new_name_is_told_each_time_it_changes(store: Queried, run: Run) -> None:
-    """Promise: unchanged ones cost nothing."""
+    """Promise: unchanged names cost nothing."""
     for name in ("a", "a", "b", "a"):
         run(store.set_names({thread_id(1): name}))
 
@@ -276,7 +276,7 @@ def test_a_turns_tokens_are_those_before_the_cut(store: Queried, run: Run) -> No
 
 
 def test_there_is_one_daemon_a_database(backend: Backend, run: Run) -> None:
-    """Promise: another daemon has it; says which, where, since when."""
+    """Promise: another daemon holds it; says which, where, since when."""
 
     async def two() -> str:
         async with backend.open() as one, backend.open() as other:
@@ -303,7 +303,7 @@ def test_the_hold_ends_with_close(backend: Backend, run: Run) -> None:
 
 
 def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
-    """Promise: store the sign of life; there is one row of it."""
+    """Promise: store the daemon's heartbeat, which has one row."""
     beat = Heartbeat(
         holder=HOLDER, beat_at_ms=5, interval_s=1.5, phase="following", watching="polling",
         watching_why="network home", behind_bytes=1, behind_since_ms=None, bytes_read=2,
@@ -318,6 +318,6 @@ def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
 
 
 def test_close_is_safe_to_call_twice(store: Queried, run: Run) -> None:
-    """Promise: let go of the database. Safe to call twice."""
+    """Promise: close the database. Safe to call twice."""
     run(store.close())
     run(store.close())

@@ -88,37 +88,37 @@ class Rows(Protocol):
         """Read everything within it as of one moment. Keep it short: it holds up the log."""
 
     def rollouts(self) -> Sequence[RolloutId]:
-        """Give all rollouts."""
+        """Return all rollouts."""
 
     def elsewhere(self) -> frozenset[RolloutId]:
-        """Give those that another host projects: of them there are no rows of ours."""
+        """Return those that another host projects: of them there are no rows of ours."""
 
     def gone(self) -> frozenset[RolloutId]:
-        """Give those whose files are gone."""
+        """Return those whose files are gone."""
 
     def chains(self, ids: Iterable[str]) -> frozenset[RolloutId]:
-        """Give the rollouts of these threads (or of these ids), and all that they continue."""
+        """Return the rollouts of these threads (or of these ids), and all that they continue."""
 
     def rollout(self, rollout_id: RolloutId) -> Rollout | None:
         """Look a rollout up."""
 
     def kinds(self) -> Sequence[Kind]:
-        """Give what is compared of a rollout, its own row first."""
+        """Return what is compared of a rollout, its own row first."""
 
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
-        """Give the rows of one kind, sorted."""
+        """Return the rows of one kind, sorted."""
 
     def kept(self, rollout: Rollout) -> frozenset[bytes]:
-        """Give the uids of rows with content that the rollout's file does not have."""
+        """Return the uids of rows with content that the rollout's file does not have."""
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
-        """Compute chains, positions and counters anew from the rollouts; give what differs.
+        """Compute chains, positions and counters anew from the rollouts; return what differs.
 
         `threads`: only of these; None: of all, and rows that belong to no rollout too.
         """
 
     def names(self) -> dict[ThreadId, str]:
-        """Give the names of threads."""
+        """Return the names of threads."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -180,7 +180,7 @@ class Differences:
         return len(self._listed) + self._more
 
     def listed(self) -> list[Difference]:
-        """Give them, up to `LISTED`."""
+        """Return them, up to `LISTED`."""
         return [self._told(*one) for one in self._listed.values()]
 
     def _told(self, kind: Kind, files: Row | None, database: Row | None) -> Difference:
@@ -214,7 +214,7 @@ class Differences:
 def unequal(
     files: Iterable[Row], database: Iterable[Row], order: int
 ) -> Iterator[tuple[Row | None, Row | None]]:
-    """Merge two sorted streams; give the pairs that are not equal, None where one lacks a row."""
+    """Merge two sorted streams; return the pairs that are not equal, None where one lacks a row."""
     ones, others = iter(files), iter(database)
     one, other = next(ones, None), next(others, None)
     while one is not None or other is not None:
@@ -251,7 +251,7 @@ def _parsed(value: object) -> object:
 
 
 def _members(one: object, other: object, path: str) -> list[str]:
-    """Give the paths at which two JSON values differ."""
+    """Return the paths at which two JSON values differ."""
     if one == other:
         return []
     if isinstance(one, dict) and isinstance(other, dict):

@@ -115,7 +115,7 @@ class _Links:
 
 
 def differences(db: Connection, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
-    """Give what differs; `threads`: only of these. None: of all, and rows without a rollout."""
+    """Yield what differs; `threads`: only of these. None: of all, and rows without a rollout."""
     links = _Links(db)
     wanted: Iterable[ThreadId] = threads if threads is not None else _threads(db)
     for thread_id in wanted:

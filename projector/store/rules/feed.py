@@ -112,7 +112,7 @@ rewound: a bare number that was given in two time lines.
 def verdict(
     cursor: Cursor, state: FeedState, mark: int | None, *, only_events: bool = False
 ) -> Verdict:
-    """Return whether a consumer can go on from its cursor.
+    """True if a consumer can go on from its cursor.
 
     `mark`: that of the entry numbered `cursor.seq` in this database; None where it has none.
     `only_events`: nothing else is asked for; lifecycle events are never pruned.

@@ -92,7 +92,7 @@ def current(candidates: Iterable[Candidate]) -> RolloutId:
 
 
 def base_of(link: Link, lookup: Lookup) -> Link | None:
-    """Give the base that positions build on (rule 3); None: none, not here, or on a cycle."""
+    """Return the base that positions build on (rule 3); None: none, not here, or on a cycle."""
     if link.base_id is None:
         return None
     base = lookup(link.base_id)
@@ -100,7 +100,7 @@ def base_of(link: Link, lookup: Lookup) -> Link | None:
 
 
 def cycle(link: Link, lookup: Lookup) -> frozenset[RolloutId]:
-    """Give the rollouts on the cycle that a rollout's bases lead into; empty: they lead to none."""
+    """Return the rollouts on the cycle that the bases of a rollout lead to; empty: none."""
     walked: dict[RolloutId, int] = {}
     at: Link | None = link
     while at is not None and at.base_id is not None:
@@ -138,7 +138,7 @@ def chain(newest: Link, lookup: Lookup) -> Chain:
 
 
 def start(end_ordinal: int, end_offset: int, base_start: int | None) -> int:
-    """Give the position of a rollout's first byte (rule 3).
+    """Return the position of a rollout's first byte (rule 3).
 
     `base_start` is that of its base, as `base_of` gives it; None: it has none.
     """

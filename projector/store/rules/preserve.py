@@ -61,7 +61,7 @@ class Content(NamedTuple):
     events: Sequence[Event] = ()
 
     def rows(self) -> Iterable[Row]:
-        """Give all of them by place."""
+        """Return all of them by place."""
         kinds: tuple[Sequence[Row], ...] = (self.turns, self.items)
         return merge(*kinds, key=lambda row: row.offset)
 
@@ -84,7 +84,7 @@ class Kept(NamedTuple):
         ]
 
     def marks(self) -> Iterator[tuple[bytes, str, bool]]:
-        """Give what is noted of each: uid, kind, whether it is alone."""
+        """Yield what is noted of each: uid, kind, whether it is alone."""
         uids = {
             "turn": [turn.uid for turn in self.turns],
             "item": [item.uid for item in self.items],
@@ -123,7 +123,7 @@ def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept | 
 def _placed(
     old: Content, again: Mapping[bytes, Row], alone: Collection[bytes]
 ) -> Iterator[tuple[Row, Row | None, Offset, Ordinal]]:
-    """Give each old row that is in the new content, or is to be: as what it came again, and where.
+    """Yield each old row that is in the new content, or is to be: as what it came again, and where.
 
     One that did not come again stands behind the row before it, within that one's line; so does
     what an event told of and only its call tells of now: it stood at the event.
@@ -159,7 +159,7 @@ def _named(rows: Iterable[T], key: Callable[[T], object]) -> Iterator[tuple[tupl
 
 
 def _lost(old: Content, new: Content, again: Mapping[bytes, Row]) -> Iterator[ItemRow]:
-    """Give the items that do not come again, under whatever id.
+    """Yield the items that do not come again, under whatever id.
 
     Those whose ids we made up always do: they are messages and their like.
     """
@@ -171,7 +171,7 @@ def _lost(old: Content, new: Content, again: Mapping[bytes, Row]) -> Iterator[It
 
 
 def _turn(old: TurnRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Iterator[TurnRow]:
-    """Give a turn with what was told of it before: how it ended, and when."""
+    """Yield a turn with what was told of it before: how it ended, and when."""
     if not isinstance(now, TurnRow):
         # Its messages and its end were places of the former content.
         yield old._replace(
@@ -196,13 +196,13 @@ def _turn(old: TurnRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Ite
 
 
 def _item(old: ItemRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Iterator[ItemRow]:
-    """Give an item that did not come again, or that an event told of and is only rebuilt now."""
+    """Yield an item that did not come again, or that an event told of and is only rebuilt now."""
     if not isinstance(now, ItemRow) or _is_only_rebuilt(old, now):
         yield old._replace(offset=place, ordinal=ordinal, completed_wins=True)
 
 
 def _is_only_rebuilt(old: ItemRow, now: Row | None) -> bool:
-    """Return whether an event told of an item that only its call tells of now."""
+    """True if an event told of an item that only its call tells of now."""
     return (
         isinstance(now, ItemRow)
         and old.uid == now.uid
@@ -213,7 +213,7 @@ def _is_only_rebuilt(old: ItemRow, now: Row | None) -> bool:
 def _events(
     old: Content, new: Content, renamed: Collection[TurnId], before: frozenset[bytes] | None
 ) -> tuple[list[Event], list[bytes]]:
-    """Give the events that are not told again, and those that are told otherwise.
+    """Return the events that are not told again, and those that are told otherwise.
 
     `renamed`: turns that come again under other ids, and so do their events. Of a turn that is
     shown before and now, all are told once more, under other ids: in their order, behind what is

@@ -61,7 +61,7 @@ class DamagedDatabase:
         self.db.text_factory = lambda raw: raw.decode("utf-8", "replace")
 
     def columns(self, table: str) -> list[str]:
-        """Give the columns of a table; none where even that cannot be read."""
+        """Return the columns of a table; none where even that cannot be read."""
         try:
             return [name for _, name, *_ in self.db.execute(f"PRAGMA table_info({table})")]
         except sqlite3.DatabaseError:
@@ -69,7 +69,7 @@ class DamagedDatabase:
             return []
 
     def rows(self, table: str, key: str) -> Iterator[dict[str, Any]]:
-        """Give the rows of a table that can be read, by its integer key."""
+        """Yield the rows of a table that can be read, by its integer key."""
         columns = self.columns(table)
         if key not in columns:
             self.damaged[table] = None
@@ -97,7 +97,7 @@ class DamagedDatabase:
                 step, chunk = 1, _CHUNK
 
     def some(self, table: str, where: str = "1", values: tuple[Any, ...] = ()) -> list[Any]:
-        """Give the rows of a small table, as far as they can be read in one go."""
+        """Return the rows of a small table, as far as they can be read in one go."""
         columns = self.columns(table)
         found: list[Any] = []
         try:
@@ -248,7 +248,7 @@ def _settle(
 
 
 def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str, ...]:
-    """Give the events of the new database the numbers and times that they had in the old one.
+    """Return the events of the new database the numbers and times that they had in the old one.
 
     Events that were seen on disk, or are of rollouts that were saved, come over too. New ones are
     numbered behind all that were ever given, and so is what the change feed tells of: every row

@@ -82,7 +82,7 @@ def refused(path: Path, error: OSError) -> ProjectorError:
 
 
 def _missing(folder: Path) -> Iterator[Path]:
-    """Give the folders that do not exist yet, innermost first."""
+    """Yield the folders that do not exist yet, innermost first."""
     while not folder.exists():
         yield folder
         folder = folder.parent
@@ -98,7 +98,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def log_of(path: Path) -> Path:
-    """Give the path of a database's write-ahead log."""
+    """Return the path of a database's write-ahead log."""
     return path.with_name(path.name + "-wal")
 
 

@@ -35,7 +35,7 @@ def hold(database: Path, holder: Holder) -> int:
 
 
 def is_held(database: Path, file: int) -> bool:
-    """Tell whether the lock that `hold` gave is still the one that others would find."""
+    """True if the lock that `hold` gave is still the one that others would find."""
     try:
         return os.path.samestat(os.stat(_path(database)), os.fstat(file))
     except OSError:

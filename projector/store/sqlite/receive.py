@@ -194,7 +194,7 @@ class SqliteReceiver:
         )
 
     def _row_of(self, change: dict[str, Any]) -> int:
-        """Give the number of a change's row; of one that is no more, that of what it was."""
+        """Return the number of a change's row; of one that is no more, that of what it was."""
         key: tuple[Any, ...]
         rollout = self._numbers.get(change["rollout_id"])
         turn_id, item_id = change["turn_id"], change["item_id"]
@@ -286,5 +286,5 @@ def _uid(text: str | None) -> bytes | None:
 
 
 def _held(value: Any) -> Any:
-    """Give what a column holds; an inode may have a bit more."""
+    """Return what a column holds; an inode may have a bit more."""
     return min(value, _MOST) if isinstance(value, int) else value

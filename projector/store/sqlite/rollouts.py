@@ -162,7 +162,7 @@ def _lies(file: RolloutFile) -> tuple[Any, ...]:
 
 
 def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
-    """Give a rollout's checkpoint; None: never seen."""
+    """Return a rollout's checkpoint; None: never seen."""
     row = db.execute(
         "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
         " WHERE rollout_id = ?",
@@ -181,7 +181,7 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
 
 
 def standings(db: sqlite3.Connection) -> RolloutStatuses:
-    """Give what is known of every rollout."""
+    """Return what is known of every rollout."""
     found = RolloutStatuses()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,

@@ -187,7 +187,7 @@ def _state(db: sqlite3.Connection) -> tuple[str, int, int]:
 
 
 def _unfilled(db: sqlite3.Connection) -> int:
-    """Give the greatest item that is to be indexed yet; 0: none is."""
+    """Return the greatest item that is to be indexed yet; 0: none is."""
     what, unfilled, _ = _state(db)
     return 0 if what == "off" else unfilled
 

@@ -7,7 +7,7 @@ from typing import Final
 
 
 def differs(columns: Sequence[str]) -> str:
-    """Give SQL that is true where a row that is put again has another value in a column."""
+    """Return SQL that is true where a row that is put again has another value in a column."""
     return " OR ".join(f"{column} IS NOT excluded.{column}" for column in columns)
 
 
@@ -31,7 +31,7 @@ SHOWN: Final = {
 
 
 def marked(differ: str) -> str:
-    """Give SQL that marks a row that is put again, if what readers see of it changes."""
+    """Return SQL that marks a row that is put again, if what readers see of it changes."""
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 

@@ -49,7 +49,7 @@ class Links:
         return found.fetchone() is not None
 
     def below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
-        """Give these rollouts and all that continue them, bases before what continues them."""
+        """Return these rollouts and all that continue them, bases before what continues them."""
         order = list(dict.fromkeys(rollout_ids))
         seen = set(order)
         queue = deque(order)
@@ -489,7 +489,7 @@ def _turns_of(db: sqlite3.Connection, rollout: int) -> frozenset[TurnId]:
 def _repeats(
     db: sqlite3.Connection, thread_id: ThreadId, rollout: int, turns: Iterable[TurnId]
 ) -> bool:
-    """Tell whether another part of the thread has one of these turns."""
+    """True if another part of the thread has one of these turns."""
     alone = db.execute(
         "SELECT 1 FROM _thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
     ).fetchone()

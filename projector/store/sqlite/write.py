@@ -142,7 +142,7 @@ def _put(
 
 
 def mended(value: object) -> object:
-    """Give what SQLite can store: half a surrogate pair is U+FFFD, integers end at 63 bits."""
+    """Return what SQLite can store: half a surrogate pair is U+FFFD, integers end at 63 bits."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, int):
@@ -157,7 +157,7 @@ KEY: Final = "(SELECT turn_key FROM _turn_ids WHERE turn_id = ?)"
 def turn_keys(
     db: sqlite3.Connection, turn_ids: Iterable[str | None]
 ) -> Mapping[str | None, int | None]:
-    """Give the keys of turns; those that have none yet get one."""
+    """Return the keys of turns; those that have none yet get one."""
     found: dict[str | None, int | None] = {None: None}
     for turn_id in turn_ids:
         if turn_id not in found:
