@@ -62,7 +62,8 @@ WHERE source_id = %s AND rollout_id = %s AND NOT popped ORDER BY key DESC LIMIT 
 _FRAMES_OF: Final = """
 SELECT f.key, f.turn_id, f.before, f.popped FROM unnest(%s::text[]) AS k (turn_id)
 JOIN LATERAL (
-  SELECT * FROM _frames AS f WHERE f.source_id = %s AND f.rollout_id = %s
+  SELECT f.key, f.turn_id, f.before, f.popped FROM _frames AS f
+  WHERE f.source_id = %s AND f.rollout_id = %s
     AND left(f.turn_id, 64) = left(k.turn_id, 64) AND f.turn_id = k.turn_id
   ORDER BY f.key DESC LIMIT 1) AS f ON true
 """

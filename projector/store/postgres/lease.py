@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from projector.model.errors import AlreadyRunning
-from projector.store.postgres.pipeline import Pipeline, Query, Row
+from projector.store.postgres.pipeline import Pipeline, Query
 from projector.store.protocol import Heartbeat, Holder
 
 #: A lease holds so long without a sign of life; seconds.
@@ -24,18 +25,21 @@ _SECONDS: Final = 30.0
 #: So many signs of life may be missed.
 _MISSED: Final = 4
 
+#: Leases go by the server's clock, for hosts have others. It is read, and then stored: not every
+#: distributed server takes a volatile function in an UPDATE.
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _READ: Final = (
-    "SELECT lease_id, lease_until_ms > " + _NOW + ", lease_pid, lease_host, lease_version,"
+    f"SELECT {_NOW}, lease_id, lease_until_ms, lease_pid, lease_host, lease_version,"
     " lease_started_at_ms FROM _sources WHERE source_id = %s FOR UPDATE"
 )
 _TAKE: Final = (
-    f"UPDATE _sources SET lease_id = %s, lease_until_ms = {_NOW} + %s, lease_pid = %s,"
+    "UPDATE _sources SET lease_id = %s, lease_until_ms = %s, lease_pid = %s,"
     " lease_host = %s, lease_version = %s, lease_started_at_ms = %s WHERE source_id = %s"
 )
+_HELD: Final = f"SELECT {_NOW} FROM _sources WHERE source_id = %s AND lease_id = %s FOR UPDATE"
 _RENEW: Final = (
-    f"UPDATE _sources SET lease_until_ms = greatest(lease_until_ms, {_NOW} + %s)"
-    " WHERE source_id = %s AND lease_id = %s RETURNING 1"
+    "UPDATE _sources SET lease_until_ms = greatest(lease_until_ms, %s)"
+    " WHERE source_id = %s AND lease_id = %s"
 )
 _LET_GO: Final = (
     "UPDATE _sources SET lease_id = NULL, lease_until_ms = NULL WHERE source_id = %s"
@@ -64,19 +68,19 @@ async def hold(wire: Pipeline, source: str, lease: uuid.UUID, holder: Holder, wh
     Raises:
         AlreadyRunning: another daemon has it.
     """
-    ((row,),) = await wire.begin((_READ, (source,)))
-    if row[0] not in (None, lease) and row[1] and not _ended(row):
+    (((now_ms, *row),),) = await wire.begin((_READ, (source,)))
+    if row[0] not in (None, lease) and (row[1] or 0) > now_ms and not _ended(row):
         await wire.execute(("ROLLBACK", ()))
         raise AlreadyRunning(
             f"{where}: {_said(row)} follows it already",
             hint="Stop that one first, or give this host a name of its own: [source] name",
         )
-    until = round(_SECONDS * 1000)
+    until = now_ms + round(_SECONDS * 1000)
     values = (holder.pid, holder.host, holder.version, holder.started_at_ms)
     await wire.execute((_TAKE, (lease, until, *values, source)), ("COMMIT", ()))
 
 
-def _ended(row: Row) -> bool:
+def _ended(row: Sequence[Any]) -> bool:
     """Tell whether the holder ran on this machine and does no more."""
     pid, host = row[2], row[3]
     if host != socket.gethostname():
@@ -90,7 +94,7 @@ def _ended(row: Row) -> bool:
     return False
 
 
-def _said(row: Row) -> str:
+def _said(row: Sequence[Any]) -> str:
     pid, host, version, started_at_ms = row[2:]
     since = datetime.fromtimestamp(started_at_ms / 1000, tz=UTC)
     return (
@@ -111,9 +115,11 @@ async def beat(
     if lease is None:
         await wire.begin(*queries, ("COMMIT", ()))
         return
-    until = round(max(_SECONDS, _MISSED * heartbeat.interval_s) * 1000)
-    *_, renewed, _ = await wire.begin(*queries, (_RENEW, (until, source, lease)), ("COMMIT", ()))
-    if not renewed:  # it ended while the server could not be reached
+    *_, held = await wire.begin(*queries, (_HELD, (source, lease)))
+    holds = round(max(_SECONDS, _MISSED * heartbeat.interval_s) * 1000)
+    renewal: list[Query] = [(_RENEW, (now_ms + holds, source, lease)) for (now_ms,) in held]
+    await wire.execute(*renewal, ("COMMIT", ()))
+    if not held:  # it ended while the server could not be reached
         await hold(wire, source, lease, heartbeat.holder, where)
 
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from projector.model.errors import StoreRefused
-from projector.store.migrate import Migration
+from projector.store.migrate import Migration, statements
 
 #: Bytes `CxPjPgSc`: the lock of those who bring the schema up to date.
 _LOCK: Final = 0x4378506A50675363
@@ -53,7 +53,8 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
         check(where, applied or [], steps)
         try:
             for step in steps[len(applied or ()) :]:
-                await db.execute(sql.SQL(step.sql))
+                for statement in statements(step.sql):
+                    await db.execute(sql.SQL(statement))
                 await db.execute(
                     "INSERT INTO _migrations VALUES (%s, %s, %s, %s, %s)",
                     (step.version, step.name, step.sha256, _now_ms(), uuid.uuid4()),

@@ -45,17 +45,21 @@ class Usage(Countable):
         self.full_model, self.model, self.put = model, model[:_MODEL_MAX], True
 
 
+_STORED: Final = (
+    "{0}.source_id, {0}.rollout_id, {0}.uid, {0}.position, {0}.turn_id, {0}.ordinal,"
+    " {0}.response_id, {0}.model, {0}.input_tokens, {0}.cached_input_tokens, {0}.output_tokens,"
+    " {0}.reasoning_output_tokens, {0}.total_tokens, {0}.recorded_at_ms, {0}.tombstone,"
+    " {0}.counted, {0}.cache_write_input_tokens, {0}.service_tier"
+)
 _COLUMNS: Final = (
-    "u.source_id, u.rollout_id, u.uid, u.position, u.turn_id, u.ordinal, u.response_id, u.model,"
-    " u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens,"
-    " u.total_tokens, u.recorded_at_ms, u.tombstone, u.counted, u.cache_write_input_tokens,"
-    " u.service_tier, (SELECT r.thread_id FROM _rollouts AS r WHERE r.source_id = u.source_id"
-    " AND r.rollout_id = u.rollout_id)"
+    f"{_STORED.format('u')}, (SELECT r.thread_id FROM _rollouts AS r"
+    " WHERE r.source_id = u.source_id AND r.rollout_id = u.rollout_id)"
 )
 #: The first living row of each response, but for those of some rollouts.
 _FIRST: Final = (
     f"SELECT {_COLUMNS} FROM unnest(%s::text[]) AS k (response_id) CROSS JOIN LATERAL ("
-    "SELECT v.* FROM _usage AS v WHERE left(v.response_id, 64) = left(k.response_id, 64)"
+    f"SELECT {_STORED.format('v')} FROM _usage AS v"
+    " WHERE left(v.response_id, 64) = left(k.response_id, 64)"
     " AND v.response_id = k.response_id AND v.response_id IS NOT NULL AND v.tombstone = 0"
     " AND NOT (v.source_id = %s AND v.rollout_id = ANY(%s))"
     " ORDER BY v.rollout_id, v.position, v.uid LIMIT 1) AS u"
