@@ -274,7 +274,7 @@ def test_another_programs_database_is_refused(bare: str, table: str) -> None:
 
 def test_a_step_that_fails_leaves_nothing(bare: str) -> None:
     steps = [*migrations("postgres")]
-    steps.append(replace_sql(steps[-1], "CREATE TABLE half (x int); SELECT no_such_function()"))
+    steps.append(replace_sql(steps[-1], "CREATE TABLE half (x int); SELECT no_such_function();"))
 
     async def fails() -> None:
         async with await psycopg.AsyncConnection.connect(bare, autocommit=True) as db:
