@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from projector.store.postgres.apply import EventState, Item, Realtime, Rows, Turn
@@ -36,35 +37,61 @@ def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
     )
 
 
-def told_rows(rows: Rows, thread_id: str) -> tuple[list[FeedEntry], ...]:
-    """Tell of turns that came and that changed, of items, and of realtime items."""
-    turns: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
-    items: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
-    for turn in rows.turns.values():
-        if op := op_of(turn):
-            turns[turn.was is not None].append(
-                FeedEntry(
-                    TURN, op, rows.source, thread_id, rows.rollout_id, turn.turn_id, uid=turn.uid
-                )
-            )
-    for item in rows.items.values():
-        if op := op_of(item):
-            items[item.was is not None].append(
-                FeedEntry(
-                    ITEM, op, rows.source, thread_id, rows.rollout_id, item.turn_id, item.item_id,
-                    item.uid, item.type,
-                )
-            )  # fmt: skip
-    spoken: tuple[list[FeedEntry], list[FeedEntry]] = ([], [])
-    for row in rows.realtime.values():
+class RowEntries:
+    """Entries of rows: turns, items, realtime items; of each kind the new before the changed."""
+
+    def __init__(self) -> None:
+        """Create it with no entries."""
+        self._new: Final[dict[int, list[FeedEntry]]] = {TURN: [], ITEM: [], REALTIME: []}
+        self._changed: Final[dict[int, list[FeedEntry]]] = {TURN: [], ITEM: [], REALTIME: []}
+
+    def add(self, rows: Rows, thread_id: str) -> None:
+        """Add the entries that rows of a thread make."""
+        for turn in rows.turns.values():
+            self._add(TURN, turn, rows, thread_id, turn_id=turn.turn_id)
+        for item in rows.items.values():
+            self._add(ITEM, item, rows, thread_id, turn_id=item.turn_id, item_id=item.item_id)
+        for row in rows.realtime.values():
+            self._add(REALTIME, row, rows, thread_id, item_id=row.item_id)
+
+    def _add(
+        self,
+        kind: int,
+        row: Item | Turn | Realtime,
+        rows: Rows,
+        thread_id: str,
+        *,
+        turn_id: str | None = None,
+        item_id: str | None = None,
+    ) -> None:
         if op := op_of(row):
-            spoken[row.was is not None].append(
+            among = self._new if row.was is None else self._changed
+            kept = None if isinstance(row, Turn) else row.type
+            among[kind].append(
                 FeedEntry(
-                    REALTIME, op, rows.source, thread_id, rows.rollout_id, None, row.item_id,
-                    row.uid, row.type,
+                    kind, op, rows.source, thread_id, rows.rollout_id, turn_id, item_id, row.uid,
+                    kept,
                 )
             )  # fmt: skip
-    return *turns, *items, *spoken
+
+    def add_moved(self, entries: Iterable[FeedEntry]) -> None:
+        """Add changes of rows that have no entry yet; those of rows that have one are left out."""
+        known = {one.uid for one in self.in_order()}
+        for one in entries:
+            if one.uid not in known:
+                self._changed[one.kind].append(one)
+
+    def extend(self, others: RowEntries) -> None:
+        """Add the entries of others behind those of the same kind."""
+        for mine, theirs in ((self._new, others._new), (self._changed, others._changed)):
+            for kind, entries in theirs.items():
+                mine[kind].extend(entries)
+
+    def in_order(self) -> Iterator[FeedEntry]:
+        """Yield all entries in the order in which the feed has them."""
+        for kind, new in self._new.items():
+            yield from new
+            yield from self._changed[kind]
 
 
 def told_event(row: EventState, source: str, op: int) -> FeedEntry:

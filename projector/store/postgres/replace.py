@@ -23,7 +23,7 @@ from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import EventState, Item, Realtime, Rows, Turn, places
-from projector.store.postgres.feed_entries import op_of, told_rows
+from projector.store.postgres.feed_entries import RowEntries, op_of
 from projector.store.postgres.staging import Scratch
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
@@ -141,7 +141,7 @@ class _Merge:
         self._shift = shift
         """From a position aside to one among the others."""
         self._place = (tx.source, rollout_id)
-        self._told: tuple[list[Any], ...] = tuple([] for _ in range(6))
+        self._entries = RowEntries()
         self._items: list[tuple[int | None, int | None]] = []
         self._turns: list[tuple[int | None, int | None]] = []
 
@@ -155,8 +155,7 @@ class _Merge:
         await self._renew_frames()
         await self._renew_anomalies()
         self._tx.world.tally(self._id, self._items, self._turns)
-        for mine, theirs in zip(self._tx.told_rows, self._told, strict=True):
-            mine.extend(theirs)
+        self._tx.row_entries.extend(self._entries)
 
     async def _write(self, rows: Rows) -> None:
         self._items += places(rows.items.values())
@@ -167,8 +166,7 @@ class _Merge:
             for row in shown:
                 if row.was is not None and not row.was[0] and op_of(row) is None:
                     row.was = (*row.was[:-1], None)
-        for mine, some in zip(self._told, told_rows(rows, self._thread), strict=True):
-            mine.extend(some)
+        self._entries.add(rows, self._thread)
         queries = [*save.rows([rows], self._tx.search)]
         if queries:
             await self._tx.wire.execute(*queries)
@@ -245,8 +243,9 @@ class _Merge:
                 )  # fmt: skip
                 before = old.pop(uid, None)
                 if before is not None and before.was is not None:
-                    same = _digest(row.json) == before.json
-                    row.was = (before.was[0], row.json if same else None, *before.was[2:])
+                    if _digest(row.json) == before.json:
+                        before.json = row.json  # in the place of its digest
+                    row.was = before.state()
                 rows.realtime[uid] = row
             await self._write(rows)
         gone = [row for row in old.values() if not row.tombstone]
@@ -254,8 +253,7 @@ class _Merge:
         for row in gone:
             row.tombstone = REPLACED
             rows.realtime[row.uid] = row
-        for mine, some in zip(self._told, told_rows(rows, self._thread), strict=True):
-            mine.extend(some)
+        self._entries.add(rows, self._thread)
         if gone:
             self._tx.first.append((
                 f"UPDATE _realtime_items SET tombstone = {REPLACED} WHERE source_id = %s"
@@ -352,9 +350,8 @@ def _compare(new: Item, old: Item) -> None:
     assert new.json is not None, new.uid
     same = _digest(new.json) == old.json
     assert old.was is not None, new.uid
-    was = [*old.was]
-    was[3] = new.json if same else None
-    new.was = tuple(was)
+    old.json = new.json if same else None
+    new.was = old.state()
     new.reworded = not same or bool(old.tombstone) or new.type != old.type
 
 

@@ -25,7 +25,7 @@ from projector.store.postgres import ownership as claims
 from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import EventState, Rows
-from projector.store.postgres.feed_entries import FeedEntry, op_of, told_event, told_rows
+from projector.store.postgres.feed_entries import FeedEntry, RowEntries, op_of, told_event
 from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.postgres.save import Search
 from projector.store.postgres.unit_of_work import UnitOfWork
@@ -68,8 +68,8 @@ class Transaction:
         """What is to be written behind them."""
         self.told: Final[list[FeedEntry]] = []
         """Changes that are told of before all others."""
-        self.told_rows: Final[tuple[list[FeedEntry], ...]] = tuple([] for _ in range(6))
-        """Of rows that are written already: as `fold.told_rows` has them."""
+        self.row_entries: Final = RowEntries()
+        """Of rows that are written already."""
         self.spent_elsewhere: Final[list[FeedEntry]] = []
         """Of threads that are not in the world, and whose tokens change."""
         self.newest = known
@@ -211,18 +211,13 @@ class Transaction:
                 else:
                     changed.append(told_event(event, self.source, op))
         told += changed
-        by_kind = self.told_rows
         for rows in self.rows:
             thread_id = self.world.rollouts[rows.rollout_id].thread_id  # type: ignore[index] # an id
-            for all_of_kind, some in zip(by_kind, told_rows(rows, thread_id), strict=True):
-                all_of_kind.extend(some)
-        known = {one.uid for some in by_kind for one in some}
-        for place, kind in ((1, TURN), (3, ITEM), (5, REALTIME)):
-            by_kind[place].extend(
-                one for one in self._told_moved(kind, moved) if one.uid not in known
-            )
-        for some in by_kind:
-            told += some
+            self.row_entries.add(rows, thread_id)
+        self.row_entries.add_moved(
+            one for kind in (TURN, ITEM, REALTIME) for one in self._told_moved(kind, moved)
+        )
+        told += self.row_entries.in_order()
         return told + self.world.told_threads() + self.spent_elsewhere
 
     def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[FeedEntry]:
