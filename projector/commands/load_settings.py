@@ -298,7 +298,8 @@ def _database(
         said = "XDG_STATE_HOME" if env.get("XDG_STATE_HOME") else ""
         default = _placed(f"{state}/{APP}/projector.db", "the database with --database", faults)
         return SQLITE + default, said
-    url = database_url.normalized(url)
+    # As files and `echo` end: a line break that is part of a name would be a rarity.
+    url = database_url.normalized(url.rstrip("\r\n"))
     if fault := database_url.fault(url):
         # The content of a secret file is never quoted: a password alone may look like a path.
         faults.append(f"{origin}: {fault.replace(url, '...') if secret else fault}")

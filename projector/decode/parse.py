@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -47,6 +48,13 @@ _ATTEMPTS: Final = 256
 #: Characters that may be read in vain, per character of the line.
 _IN_VAIN: Final = 8
 
+#: Longest line whose kinds of anomalies are remembered, and how many of them.
+_SHORT: Final = 64
+_REMEMBERED: Final = 4096
+#: A line that no lenient reader takes either: an object without a key, or a number and more.
+_never_json: Final = re.compile(
+    rb"[ \t\r]*(?:\{[ \t\r]*(?![ \t\r\"}])|-?[0-9][-+.0-9eE]*[ \t\r]*[^-+.0-9eE \t\r])"
+).match
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -98,6 +106,10 @@ def recover_line(line: Line) -> Parsed:
     if line.overlong:
         length = line.end - line.offset
         note = Anomaly("overlong", line.offset, length, "longer than the limit; passed over")
+        if line.data == b"\0":
+            note = Anomaly("nul_bytes", line.offset, length, "NUL bytes left out")
+        elif line.data:
+            note = Anomaly("torn", line.offset, length, "no whole record")
         return Parsed((), (note,), clean=False)
     if not line.data.strip(BLANK):
         return _NOTHING
@@ -109,6 +121,28 @@ def recover_line(line: Line) -> Parsed:
         return Parsed((), tuple(notes), clean=False)
     objects = _lenient(line, text, notes)
     return Parsed(tuple(objects), tuple(notes), clean=False)
+
+
+def garbage_kinds(data: bytes) -> tuple[str, ...]:
+    """Return the kinds of anomalies of a short line that holds no JSON value; else none.
+
+    They are those that `parse` notes of it anywhere but at the start of a file. None, too: the
+    line is blank or long, or notes one kind twice.
+    """
+    return _garbage_kinds(data) if len(data) <= _SHORT else ()
+
+
+@lru_cache(_REMEMBERED)
+def _garbage_kinds(data: bytes) -> tuple[str, ...]:
+    if _RECORD not in data and b"\0" not in data and data.isascii() and _never_json(data):
+        return ("torn",)
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        parsed = recover_line(Line(Offset(1), Offset(len(data) + 2), data))
+        kinds = tuple(note.kind for note in parsed.anomalies)
+        return () if parsed.objects or len(set(kinds)) < len(kinds) else kinds
+    return ()
 
 
 def _salvage_long(line: Line) -> Parsed:

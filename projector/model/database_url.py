@@ -12,7 +12,7 @@ checked and shown without the extra `postgres`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ HARMLESS: Final = frozenset(
 SECRET: Final = frozenset(
     "password sslpassword oauth_client_secret scram_client_key scram_server_key".split()
 )
+
+#: Shortest value of an unknown option that is hidden wherever it occurs.
+LEAST_SECRET: Final = 4
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/*)")
 _KEYWORD: Final = re.compile(
@@ -106,10 +109,19 @@ def shown(url: str) -> str:
 
 
 def secrets(url: str) -> list[str]:
-    """Return the values that `shown` hides, each decoded and as spelled in the URL."""
+    """Return the values that `shown` hides, each decoded and as spelled in the URL.
+
+    Values of unknown options count from `LEAST_SECRET` characters on: shorter ones occur in any
+    text, and to hide them by value would make it unreadable.
+    """
     if not is_postgres(url):
         return []
-    spelled = [secret for secret in _secret_parts(_parsed(url)) if secret]
+    uri = _parsed(url)
+    spelled = [
+        value
+        for name, value in (("password", uri.password), *uri.options)
+        if value and _is_learned(_decoded(name), value)
+    ]
     return list(dict.fromkeys([*map(_decoded, spelled), *spelled]))
 
 
@@ -187,7 +199,7 @@ def is_suspect(text: str) -> bool:
     """True if a command-line argument may contain a database password."""
     if text.startswith(SQLITE) or not _SUSPECT.search(text):
         return False
-    return not is_postgres(text) or bool(fault(text)) or bool(secrets(text))
+    return not is_postgres(text) or bool(fault(text)) or shown(text) != text
 
 
 def starred(text: str) -> str:
@@ -347,12 +359,8 @@ def _postgres_fault(url: str) -> str:  # noqa: PLR0911 - a fault a line
     return ""
 
 
-def _secret_parts(uri: _Uri) -> Iterator[str]:
-    if uri.password:
-        yield uri.password
-    for name, value in uri.options:
-        if value and _decoded(name) not in HARMLESS:
-            yield value
+def _is_learned(name: str, value: str) -> bool:
+    return name in SECRET or (name not in HARMLESS and len(value) >= LEAST_SECRET)
 
 
 def _assembled(uri: _Uri, hide: Callable[[str], str]) -> str:

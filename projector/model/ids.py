@@ -171,5 +171,7 @@ class Line(NamedTuple):
     """The line without its newline.
 
     Empty if it exceeded the limit (`overlong`) or stands for several blank lines.
+    One byte if it was passed over because it does not begin as a record (`overlong`, too): a NUL if
+    there is nothing else on it.
     """
     overlong: bool = False

@@ -31,6 +31,8 @@ WINDOW_LOG = 27
 #: further.
 BOMB_BYTES = 256 * 1024 * 1024
 BOMB_RATIO = 1024
+#: In this a line counts as so many bytes at least: its number may cost more than its bytes.
+BOMB_LINE = 64
 
 _PACKED_BYTES: Final = 128 * 1024
 _IDLE_STEPS: Final = 1000
@@ -159,14 +161,14 @@ def _set_aside(path: str, error: OSError) -> RolloutUnreadable:
 class Unpacked:
     """The content of a .zst file, of one or several frames, from its start."""
 
-    __slots__ = ("_consumed", "_file", "_frame", "_input", "anomaly", "ended", "position")
+    __slots__ = ("_consumed", "_file", "_frame", "_input", "_lines", "anomaly", "ended", "position")
 
     def __init__(self, file: File) -> None:
         """Start at the first byte."""
         self._file = file
         self._frame: zstd.ZstdDecompressor | None = None
         self._input = b""
-        self._consumed = 0
+        self._consumed = self._lines = 0
         self.position = 0
         """Uncompressed bytes returned so far."""
         self.ended = False
@@ -195,7 +197,9 @@ class Unpacked:
                 self._input, self._frame = self._frame.unused_data, None
             if given:
                 self.position += len(given)
-                if self.position > max(BOMB_BYTES, BOMB_RATIO * self._consumed):
+                self._lines += given.count(b"\n")
+                expanded = max(self.position, BOMB_LINE * self._lines)
+                if expanded > max(BOMB_BYTES, BOMB_RATIO * self._consumed):
                     self._stop("zst_expands", "expands beyond reason; not read further")
                 return given
         return b""

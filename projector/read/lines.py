@@ -31,6 +31,13 @@ from projector.model.ids import TAIL_BYTES, Line, Offset
 MAX_LINE = 256 * 1024 * 1024
 #: Longer partial lines are not held if they can be read again.
 HELD_BYTES = 4 * 1024 * 1024
+#: A longer line that does not begin as a record is passed over: of its end so much is held in which
+#: a whole record may stand.
+PASSED_BYTES = 16 * 1024 * 1024
+WINDOW_BYTES = 4 * 1024 * 1024
+_RECORD: Final = b'{"timestamp":'
+_BLANK_OR_NUL: Final = b" \t\r\x0c\0"
+_BOM: Final = b"\xef"
 #: Below this average length, lines are checked for blank ones.
 _SHORT: Final = 32
 #: Adjacent blank lines: of the bytes `decode.parse.BLANK`.
@@ -47,7 +54,7 @@ class Splitter:
     """Splits one rollout, fed in chunks, into lines."""
 
     __slots__ = (
-        "_fetch", "_kept", "_max_line", "_overlong", "_running", "_unheld",
+        "_begins", "_fetch", "_first", "_kept", "_max_line", "_overlong", "_running", "_unheld",
         "checksum", "left", "offset", "tails", "torn",
     )  # fmt: skip
 
@@ -71,6 +78,10 @@ class Splitter:
         self._fetch = fetch
         self._kept = bytearray()
         self._overlong = self._unheld = False
+        self._first = -1
+        """Where in the partial line the first byte is that is not blank or NUL; -1: nowhere."""
+        self._begins = False
+        """The partial line begins as a record does."""
         self.offset = offset
         """Offset of the first byte that is not part of a complete line."""
         self.checksum = checksum
@@ -108,15 +119,15 @@ class Splitter:
         start = 0
         if self.torn:
             start = len(parts[0]) + 1
-            lines.append(self._complete(parts[0]))
+            lines += self._complete(parts[0])
             del parts[0]
         if parts:
             self._sum_lines(piece, start, len(piece) - len(self.left) - len(rest))
             ends = list(accumulate([len(part) + 1 for part in parts], initial=self.offset))
             lines += map(_line, zip(ends, ends[1:], parts, repeat(False), strict=False))
             self.offset = Offset(ends[-1])
-            if len(piece) > self._max_line:
-                lines = [self._bounded(line) for line in lines]
+            if len(piece) > min(self._max_line, PASSED_BYTES):
+                lines = [one for line in lines for one in self._bounded(line)]
         if rest:
             self._keep(rest)
         return lines
@@ -128,9 +139,9 @@ class Splitter:
         at = 0
         if self.torn:
             at = piece.find(b"\n") + 1
-            lines.append(self._complete(piece[: at - 1]))
+            lines += self._complete(piece[: at - 1])
         first = at
-        while len(lines) != most:
+        while most < 0 or len(lines) < most:
             start = at
             blank = _blank_lines(piece, start)
             at = piece.find(b"\n", start) + 1 if blank is None else blank.end()
@@ -157,7 +168,7 @@ class Splitter:
 
         None: there is none, or it is longer than `most`, or cannot be the end of a record.
         """
-        if not self.torn or self._overlong or self.torn > most:
+        if not self.torn or self._overlong or self._is_passed_over or self.torn > most:
             return None
         if not self._kept[-TAIL_BYTES:].rstrip().endswith(b"}"):
             return None
@@ -190,15 +201,58 @@ class Splitter:
         """Add a chunk to the partial line."""
         if self._running is not None:
             self._running = zlib.crc32(piece, self._running)
+        if self._first < 0:
+            self._first = _first_byte(piece, self.torn)
+            if self._first >= 0:
+                byte = piece[self._first - self.torn : self._first - self.torn + 1]
+                self._begins = _begins(self.offset, self._first, byte)
         self.torn += len(piece)
         self._overlong |= self.torn > self._max_line
         self._unheld |= self.torn > HELD_BYTES and self._fetch is not None
         if self._overlong or self._unheld:
             self._kept = (self._kept[-TAIL_BYTES:] + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
-        else:
-            self._kept += piece
+            return
+        self._kept += piece
+        if self._is_passed_over and len(self._kept) > 2 * WINDOW_BYTES:
+            del self._kept[:-WINDOW_BYTES]
 
-    def _complete(self, piece: bytes) -> Line:
+    @property
+    def _is_passed_over(self) -> bool:
+        return self.torn > PASSED_BYTES and not self._begins
+
+    def _window(self) -> bytes:
+        """Return the end of the partial line, which is passed over.
+
+        Raises:
+            RolloutUnreadable: it cannot be read again, or has changed.
+        """
+        if not self._unheld:
+            return bytes(self._kept[-WINDOW_BYTES:])
+        assert self._fetch is not None, "else it is held"
+        length = min(WINDOW_BYTES, self.torn)
+        data = self._fetch(length, self.offset + self.torn - length)
+        if len(data) != length or not data.endswith(self._kept) or b"\n" in data:
+            raise RolloutUnreadable(f"the line at byte {self.offset} changed while it was read")
+        return data
+
+    def _passed_over(self, start: Offset, end: Offset, first: int, window: bytes) -> list[Line]:
+        """Return a line that is passed over; behind it the record that its end may hold.
+
+        `first`: as `_first`. `window`: the end of the line, without its newline.
+        """
+        before = end - 1 - start - len(window)
+        at = window.rfind(_RECORD, TAIL_BYTES)
+        if first - before >= TAIL_BYTES and window[first - before : first - before + 1] == b"{":
+            at = first - before
+        cut = end if at < 0 else Offset(start + before + at)
+        self.tails[cut] = ((window + b"\n") if at < 0 else window[:at])[-TAIL_BYTES:]
+        only_nuls = first < 0 or start + first >= cut
+        lines = [Line(start, cut, b"\0" if only_nuls else b"x", overlong=True)]
+        if at >= 0:
+            lines.append(Line(cut, end, window[at:]))
+        return lines
+
+    def _complete(self, piece: bytes) -> list[Line]:
         """Complete the partial line: `piece` is what came before its newline.
 
         Raises:
@@ -206,18 +260,20 @@ class Splitter:
         """
         self._keep(piece)
         start, end = self.offset, Offset(self.offset + self.torn + 1)
-        overlong = self._overlong
-        if overlong:
+        if self._overlong:
             self.tails[end] = (bytes(self._kept) + b"\n")[-TAIL_BYTES:]
-            data = b""
+            lines = [Line(start, end, b"", overlong=True)]
+        elif self._is_passed_over:
+            lines = self._passed_over(start, end, self._first, self._window())
         else:
-            data = self._fetched() if self._unheld else bytes(self._kept)
+            lines = [Line(start, end, self._fetched() if self._unheld else bytes(self._kept))]
         if self._running is not None:
             self._running = zlib.crc32(b"\n", self._running)
         self.checksum = self._running
         self.offset, self.torn, self._kept = end, 0, bytearray()
-        self._overlong = self._unheld = False
-        return Line(start, end, data, overlong)
+        self._overlong = self._unheld = self._begins = False
+        self._first = -1
+        return lines
 
     def _fetched(self) -> bytes:
         """Read the partial line again, now complete."""
@@ -230,9 +286,26 @@ class Splitter:
             raise RolloutUnreadable(f"the line at byte {self.offset} changed while it was read")
         return data
 
-    def _bounded(self, line: Line) -> Line:
-        """Empty a line that is too long (only if chunks are larger than the limit)."""
-        if len(line.data) <= self._max_line:
-            return line
-        self.tails[line.end] = (line.data[-TAIL_BYTES:] + b"\n")[-TAIL_BYTES:]
-        return line._replace(data=b"", overlong=True)
+    def _bounded(self, line: Line) -> list[Line]:
+        """Shorten a line that is too long (only if chunks are larger than the limit)."""
+        data = line.data
+        if len(data) > self._max_line:
+            self.tails[line.end] = (data[-TAIL_BYTES:] + b"\n")[-TAIL_BYTES:]
+            return [line._replace(data=b"", overlong=True)]
+        if len(data) <= PASSED_BYTES:
+            return [line]
+        first = _first_byte(data, 0)
+        if first >= 0 and _begins(line.offset, first, data[first : first + 1]):
+            return [line]
+        return self._passed_over(line.offset, line.end, first, data[-WINDOW_BYTES:])
+
+
+def _first_byte(piece: bytes, before: int) -> int:
+    """Return the place of the first byte that is neither blank nor NUL; -1: there is none."""
+    rest = len(piece.lstrip(_BLANK_OR_NUL))
+    return before + len(piece) - rest if rest else -1
+
+
+def _begins(offset: int, first: int, byte: bytes) -> bool:
+    """True if the first byte of a line at `offset`, `first` bytes behind it, begins a record."""
+    return first < PASSED_BYTES and (byte == b"{" or (offset == 0 and byte == _BOM))

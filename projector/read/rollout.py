@@ -48,7 +48,7 @@ UNFINISHED_BYTES = 16 * 1024 * 1024
 #: Longer lines are not kept for fingerprints of their ends.
 _LONG: Final = 64 * 1024
 #: Maximum lines returned at once if they have fewer bytes on average.
-_MANY_LINES: Final = 2000
+_MANY_LINES: Final = 10_000
 _LEAST_LINE: Final = 64
 #: Reading this much costs no more than reading less.
 _LEAST_BYTES: Final = 4096

@@ -6,12 +6,14 @@ it only produce anomalies; none is held back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 
-from projector.decode.parse import parse
+from projector.decode.parse import garbage_kinds, parse
 from projector.model.changes import (
     Anomaly,
     Change,
@@ -33,7 +35,12 @@ _NOTED: Final = b'{"noted":'
 #: Maximum number of anomalies of one kind per rollout. Beyond it only the count is recorded, each
 #: time that it has doubled: a few bytes of garbage are a line too.
 NOTES_MAX: Final = 1000
+#: Lines that have fewer bytes on average may be garbage whose number costs more than its bytes.
+_SHORT: Final = 64
+#: So many adjacent lines of garbage are counted, not reduced one by one.
+_RUN: Final = 4
 
+_data = attrgetter("data")
 
 _HINT: Final = "`projector rebuild` projects the thread anew"
 
@@ -124,7 +131,11 @@ class _Chosen:
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Return which earlier rows are needed; before the first record there are none."""
-        return Lookup() if self._chosen is None else self._chosen.lookup(lines)
+        if self._chosen is None:
+            return Lookup()
+        if _are_short(lines):
+            lines = [line for line in lines if not garbage_kinds(line.data)]
+        return self._chosen.lookup(lines)
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Store the store's answer for the rows in `asked`."""
@@ -146,7 +157,53 @@ class _Chosen:
 
         Return their changes, with at most `NOTES_MAX` anomalies of a kind.
         """
-        changes = self._take(lines)
+        if not _are_short(lines):
+            return self._take_some(lines)
+        changes: list[Change] = []
+        done = 0
+        for start, end, kinds in _runs_of_garbage(lines):
+            listed = max(NOTES_MAX - self._noted.get(kind, 0) for kind in kinds)
+            if listed > 0:
+                start += listed  # noqa: PLW2901 - those are reduced as any others
+            if end - start < _RUN:
+                continue
+            changes += self._take_some(lines[done:start])
+            done = start
+            while done < end:
+                passed = min(end - done, *map(self._untold, kinds))
+                self._count_only(passed, kinds)
+                # One of which it is told how many there were.
+                told = done + passed
+                done = min(end, told + 1)
+                changes += self._take_some(lines[told:done])
+        return changes + self._take_some(lines[done:])
+
+    def pass_over(self, torn: int) -> None:
+        """Hear of lines that hold no record and are noted elsewhere."""
+        if self._chosen is not None:
+            self._chosen.pass_over(torn)
+
+    def _count_only(self, lines: int, kinds: tuple[str, ...]) -> None:
+        """Count so many lines of garbage, of which nothing is told."""
+        if not lines:
+            return
+        for kind in kinds:
+            self._noted[kind] += lines
+        if "torn" in kinds:
+            self.pass_over(lines)
+
+    def _untold(self, kind: str) -> int:
+        """Return how many anomalies of a kind come before the next of which something is told."""
+        before, told = self._noted.get(kind, 0), NOTES_MAX
+        if before < told:
+            return 0
+        while told < before:
+            told *= 2
+        return told - before
+
+    def _take_some(self, lines: Sequence[Line]) -> list[Change]:
+        """Take lines one by one."""
+        changes = self._take(lines) if lines else []
         if Anomaly not in map(type, changes):
             return changes
         return [
@@ -192,6 +249,20 @@ class _Chosen:
         if _is_paginated(record):
             return MigratedReducer.start(self._rollout, self._thread)
         return _legacy(self._rollout, self._thread)
+
+
+def _are_short(lines: Sequence[Line]) -> bool:
+    """True if the number of lines may cost more than their bytes."""
+    return len(lines) > _RUN and lines[-1].end - lines[0].offset < _SHORT * len(lines)
+
+
+def _runs_of_garbage(lines: Sequence[Line]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield where adjacent lines of the same kinds begin and end, if they are many."""
+    end = 1  # the first of a file may begin with a byte order mark
+    for kinds, run in groupby(map(garbage_kinds, map(_data, lines[1:]))):
+        start, end = end, end + sum(1 for _ in run)
+        if kinds and end - start >= _RUN:
+            yield start, end, kinds
 
 
 def _decides(record: dict[str, Any]) -> bool:

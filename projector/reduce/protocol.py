@@ -57,5 +57,8 @@ class Reducer(Protocol):
     def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Apply complete lines in file order; return their changes."""
 
+    def pass_over(self, torn: int) -> None:
+        """Do what `apply` does for so many lines that hold no record, but for their anomalies."""
+
     def dump_state(self) -> bytes:
         """Return the state after the last `apply`: small JSON with a version number."""

@@ -137,7 +137,30 @@ def test_a_zst_that_expands_without_end(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "p.db")
     assert [row[2] for row in rows["codex_thread_items"]] == ["last"]
     assert "zst_expands" in {row[3] for row in rows["anomalies"]}
-    assert peak < 450  # a line of 256 MiB is allowed, and held
+    assert peak < 150
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind"), [(b"\0", "nul_bytes"), (b"x", "torn")], ids=["NULs", "letters"]
+)
+@pytest.mark.parametrize("suffix", [".zst", ""], ids=["compressed", "plain"])
+def test_a_giant_line_that_is_no_record_is_not_held(
+    tmp_path: Path, unit: bytes, kind: str, suffix: str
+) -> None:
+    """The record that stands behind it on the same line is found."""
+    head = b"\n".join([*HEAD, b""])
+    garbage, size = unit * (64 * MB), 3 * 64 * MB
+    path = tmp_path / "home" / DAY / f"{NAME}{suffix}"
+    path.parent.mkdir(parents=True)
+    pack = frame if suffix else bytes
+    path.write_bytes(b"".join([pack(head), *[pack(garbage)] * 3, pack(LAST + b"\n")]))
+
+    peak = peak_mib(tmp_path / "home", tmp_path / "p.db")
+
+    rows = rows_of(tmp_path / "p.db")
+    assert [row[2] for row in rows["codex_thread_items"]] == ["last"]
+    assert (len(head), size, kind) in {tuple(row[1:4]) for row in rows["anomalies"]}
+    assert peak < 150
 
 
 def test_a_folder_of_very_many_rollouts(tmp_path: Path) -> None:

@@ -124,6 +124,28 @@ def test_no_writer_takes_a_hard_link(tmp_path: Path, command: str) -> None:
     assert projector("backfill", "--database", url, home=home).returncode == 0
 
 
+READERS = ("status", "threads", "health", "doctor", "events", "show 0", "search word")
+
+
+@pytest.mark.parametrize("state", ["at rest", "written"])
+def test_no_reader_takes_a_second_hard_link(daemon: Manager, tmp_path: Path, state: str) -> None:
+    """Its log is beside the other name; nothing is made beside this one."""
+    if state == "at rest":
+        assert daemon.process is not None
+        daemon.process.terminate()
+        daemon.process.wait()
+    os.link(daemon.database, tmp_path / "q.db")
+    before = sorted(os.listdir(tmp_path))
+
+    for command in READERS:
+        done = projector(
+            *command.split(), "--database", f"sqlite:///{tmp_path}/q.db", home=daemon.home
+        )
+        assert "has 2 names (hard links)" in done.stdout + done.stderr, command
+        assert done.returncode, command
+        assert sorted(os.listdir(tmp_path)) == before, command
+
+
 def test_a_name_that_cannot_be_seen(daemon: Manager, tmp_path: Path) -> None:
     """The file alone is mounted elsewhere: one link, another folder, so another log and lock."""
     other = tmp_path / "q.db"

@@ -288,6 +288,13 @@ SERVERS = [
 ]
 
 
+@pytest.mark.parametrize("url", ["postgresql://u@h/d", "sqlite:////d/p.db", "host=h dbname=d"])
+def test_a_line_break_at_the_end_is_no_part_of_an_address(url: str) -> None:
+    for end in ("\n", "\r\n"):
+        named = config.load({"database": url + end}, env=ALONE)
+        assert named.database == config.load({"database": url}, env=ALONE).database
+
+
 @pytest.mark.parametrize(("url", "shown"), SERVERS)
 def test_a_server_is_named_as_it_is_and_shown_without_its_password(url: str, shown: str) -> None:
     settings = config.load({"database": url}, env=ALONE)

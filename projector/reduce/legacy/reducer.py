@@ -203,6 +203,9 @@ class LegacyReducer:
         self._lost &= open_items
         return changes
 
+    def pass_over(self, torn: int) -> None:
+        """Do nothing: legacy records are not numbered."""
+
     def _take(self) -> None:
         desk, state = self._desk, self._state
         for record in self._read:

@@ -132,6 +132,10 @@ class MigratedReducer:
             lines, first = lines[first:], 0
         return changes + self._take(lines, self._calls, first)
 
+    def pass_over(self, torn: int) -> None:
+        """Count lines that hold no record: a gap in the ordinals behind them is theirs."""
+        self._plain.pass_over(torn)
+
     def _look(self, lines: Sequence[Line], before: Beginning) -> int:
         """Return the index of the line with the first sign."""
         for index, line in enumerate(lines):

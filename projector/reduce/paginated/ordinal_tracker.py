@@ -35,10 +35,10 @@ class OrdinalTracker:
         self._saved.seen = self._saved.highest = first - 1
         self.due = self._due()
 
-    def lose(self) -> None:
-        """Count a line that could not be read: it explains a gap after it."""
+    def lose(self, lines: int = 1) -> None:
+        """Count lines that could not be read: they explain a gap after them."""
         self.end()
-        self._saved.lost += 1
+        self._saved.lost += lines
         self.due = _NONE_DUE
 
     def note_undecoded(self, record: Object) -> None:

@@ -217,6 +217,10 @@ class PaginatedReducer:
         record = payload = None
         return desk.end()
 
+    def pass_over(self, torn: int) -> None:
+        """Count lines that hold no record: a gap in the ordinals behind them is theirs."""
+        self._desk.numbers.lose(torn)
+
     def take_own(self, lines: Sequence[Line]) -> list[Change]:
         """Take lines again that were passed over as a copy of the parent's: they are none.
 

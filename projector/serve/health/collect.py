@@ -33,9 +33,11 @@ from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Holder, Published
 from projector.store.reading import Connection, Sql
 
 _CHUNK: Final = 1 << 16
-#: Longest tail that is searched for a newline: the answer is due in a fraction of a second, and
-#: many rollouts may have one.
-_TORN_BYTES: Final = 1 << 20
+#: Longest tail that is searched for a newline where nobody has told that it is torn: the answer is
+#: due in a fraction of a second.
+_TORN_BYTES: Final = 64 << 20
+#: So much of a tail is searched in any case.
+_SEARCHED_BYTES: Final = 1 << 20
 #: From this number of rollouts on, the numbers published by a living daemon are used: reading the
 #: state of so many files takes some tenths of a second.
 MANY_FILES: Final = 10_000
@@ -96,7 +98,7 @@ def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool
     for file in _that_count(homes, database.rollouts, faults, unchanged):
         count += 1
         known = database.rollouts.get(file.name.rollout_id)
-        behind = behind_bytes(file, known)
+        behind = behind_bytes(file, known, current.all_ms)
         if behind:
             since_ms = _since_ms(file, known, current.of(known))
             waiting.append(Waiting(file=file, behind=behind, since_ms=since_ms))
@@ -137,7 +139,7 @@ class Current:
     def __init__(self, database: Database) -> None:
         """Initialise from the database and the published heartbeat."""
         beat = database.heartbeat
-        self._all = None if beat is None else beat.current_as_of_ms
+        self.all_ms = None if beat is None else beat.current_as_of_ms
         self._start = None if beat is None else beat.holder.started_at_ms
 
     def of(self, known: Projected | None) -> int | None:
@@ -147,8 +149,8 @@ class Current:
         a first backfill, is not late because its files are old.
         """
         if known is None:
-            return self._start if self._all is None else self._all
-        moments = [] if self._all is None else [self._all]
+            return self._start if self.all_ms is None else self.all_ms
+        moments = [] if self.all_ms is None else [self.all_ms]
         if known.compressed or known.offset == known.size:
             moments.append(known.read_at_ms)
         return max(moments, default=None)
@@ -261,49 +263,61 @@ def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any
     return Heartbeat(holder=holder, **dict(zip(_BEAT, beat, strict=True)))
 
 
-def behind_bytes(file: RolloutFile, known: Projected | None) -> int:
-    """Return the bytes of complete lines of a rollout on disk that are not projected."""
+def behind_bytes(file: RolloutFile, known: Projected | None, current_ms: int | None = None) -> int:
+    """Return the bytes of a rollout on disk that hold whole lines and are not projected.
+
+    A torn last line waits for its newline, and nothing is behind with it. `current_ms`: as of when
+    the daemon has read all whole lines, ms; None: not told.
+    """
     if known is None:
-        return file.size if file.name.compressed or _has_line(file.path, 0) else 0
+        return file.size if file.name.compressed or _has_line(file.path, 0, _TORN_BYTES) else 0
     if file.name.compressed:
-        # Compressed since it was read: the content is the same.
+        # Compressed since it was read: the bytes are the same ones.
         return file.size if known.compressed and file.size != known.size else 0
     behind = file.size - known.offset
     if behind < 0:
         return file.size
-    return behind if behind and _has_line(file.path, known.offset) else 0
+    most = _TORN_BYTES
+    if file.size == known.size and current_ms is not None and _changed_ms(file) < current_ms:
+        most = 0  # it was looked for a newline up to here
+    return behind if behind and _has_line(file.path, known.offset, most) else 0
 
 
-def _has_line(path: str, offset: int) -> bool:
-    """False if everything at and after `offset` is a short partial line.
+def _has_line(path: str, offset: int, most: int) -> bool:
+    """False if what stands at or after `offset` is a torn line.
 
-    Reads at most `_TORN_BYTES`: a longer tail counts as waiting, and so does an unreadable file.
+    Reads at most `most` bytes, or `_SEARCHED_BYTES`: if those have no newline, and there are more,
+    True unless `most` is 0: then it is known to be torn. True for a file that cannot be opened.
     """
     try:
         with os.fdopen(open_regular(path), "rb", buffering=0) as file:
             file.seek(offset)
-            left = _TORN_BYTES
+            left = max(most, _SEARCHED_BYTES)
             while left > 0 and (chunk := file.read(min(_CHUNK, left))):
                 if b"\n" in chunk:
                     return True
                 left -= len(chunk)
-            return left <= 0 and bool(file.read(1))
+            return most > 0 and left <= 0 and bool(file.read(1))
     except OSError:
         return True
 
 
+def _changed_ms(file: RolloutFile) -> int:
+    """Return when the file was last changed, ms: its bytes, name or mode."""
+    try:
+        return os.stat(file.path).st_ctime_ns // 1_000_000
+    except OSError:
+        return file.mtime_ns // 1_000_000
+
+
 def _since_ms(file: RolloutFile, known: Projected | None, current_ms: int | None) -> int:
     """Return since when the oldest byte that is not projected has waited, ms."""
-    try:
-        changed_ns = os.stat(file.path).st_ctime_ns
-    except OSError:
-        changed_ns = file.mtime_ns
     record_ms = None
     if not file.name.compressed:
         offset = 0 if known is None or known.offset > file.size else known.offset
         record_ms = _record_ms(file.path, offset)
     return waiting_since_ms(
-        record_ms=record_ms, current_ms=current_ms, changed_ms=changed_ns // 1_000_000
+        record_ms=record_ms, current_ms=current_ms, changed_ms=_changed_ms(file)
     )
 
 

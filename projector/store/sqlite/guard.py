@@ -59,6 +59,28 @@ def check(path: Path) -> None:
         _check_file(Path(f"{path}{suffix}"), shared=bool(shared))
 
 
+def check_to_read(path: str) -> None:
+    """See that the log of the database at `path` lies beside this name, if it has several.
+
+    By another name a reader would miss what is in the log, and leave files beside the name.
+
+    Raises:
+        StoreRefused: it has several names, and no log beside this one.
+    """
+    real = os.path.realpath(path)
+    facts = os.stat(real)
+    if facts.st_nlink > 1 and not os.path.lexists(f"{real}-wal"):
+        raise _several_names(Path(path), facts)
+
+
+def _several_names(path: Path, facts: os.stat_result) -> StoreRefused:
+    return StoreRefused(
+        f"{path}: has {facts.st_nlink} names (hard links): SQLite keeps its log by the name,"
+        " and two programs that write it by two names destroy it",
+        hint=f"Keep one; find them: find / -xdev -inum {facts.st_ino}",
+    )
+
+
 def _check_file(path: Path, *, shared: bool) -> None:
     try:
         facts = os.lstat(path)
@@ -70,11 +92,7 @@ def _check_file(path: Path, *, shared: bool) -> None:
         what = "a symbolic link" if stat.S_ISLNK(facts.st_mode) else "no regular file"
         raise StoreRefused(f"{path}: is {what}", hint="Take it away, or give another path")
     if facts.st_nlink > 1 and not path.name.endswith(SIBLINGS[:3]):
-        raise StoreRefused(
-            f"{path}: has {facts.st_nlink} names (hard links): SQLite keeps its log by the name,"
-            " and two programs that write it by two names destroy it",
-            hint=f"Keep one; find them: find / -xdev -inum {facts.st_ino}",
-        )
+        raise _several_names(path, facts)
     if shared and facts.st_uid != os.geteuid():
         raise StoreRefused(
             f"{path}: is another user's (uid {facts.st_uid}) in a folder that others can write",

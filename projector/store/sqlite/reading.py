@@ -143,13 +143,17 @@ def opened(path: str) -> sqlite3.Connection:
 
     Raises:
         StoreMissing: there is no database.
-        StoreRefused: it is no regular file.
+        StoreRefused: it is no regular file, or this is another name of it.
         sqlite3.Error: it cannot be opened; `explained` puts it in words.
     """
     if not os.path.exists(path):
         raise _missing(path)
     if not os.path.isfile(path):  # a pipe would be waited for
         raise StoreRefused(f"{path}: is no regular file", hint="Give another path")
+    if os.stat(path).st_nlink > 1:
+        from projector.store.sqlite.guard import check_to_read  # noqa: PLC0415 - rare
+
+        check_to_read(path)
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(
         f"file:{name}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.decode.parse import parse
+from projector.decode.parse import garbage_kinds, parse
 from projector.model.ids import Line, Offset
 
 RECORD = b'{"timestamp":"t","type":"a","payload":{"n":1}}'
@@ -110,3 +110,17 @@ def test_no_bytes_make_it_raise_and_notes_stay_within_the_line(data: bytes) -> N
         orjson.dumps(found.value)
     for note in parsed.anomalies:
         assert 100 <= note.offset <= note.offset + note.length <= 100 + len(data) + 1
+
+
+@given(st.text(alphabet='{}[]":,x1e.-NI\t \0\ud800', max_size=12) | st.binary(max_size=12))
+def test_garbage_is_told_without_reading_it(text: str | bytes) -> None:
+    """Of the same kinds as its anomalies; nothing that may be a value is garbage."""
+    data = text if type(text) is bytes else str(text).encode("utf-8", "surrogatepass")
+    kinds = garbage_kinds(data)
+    parsed = parse(Line(Offset(100), Offset(101 + len(data)), data))
+
+    if kinds:
+        assert not parsed.objects
+        assert kinds == tuple(note.kind for note in parsed.anomalies)
+    elif parsed.anomalies and not parsed.objects:
+        assert {note.kind for note in parsed.anomalies} <= {"not_object"}

@@ -182,6 +182,14 @@ def test_values_of_unknown_options_are_hidden() -> None:
     assert secrets(url) == ["geheim"]
 
 
+def test_short_values_of_unknown_options_are_hidden_in_the_url_alone() -> None:
+    """Every text has a 1 somewhere."""
+    url = "postgresql://u@127.0.0.1:1/d?nonsense=1&sslpassword=2"
+
+    assert shown(url) == "postgresql://u@127.0.0.1:1/d?nonsense=***&sslpassword=***"
+    assert secrets(url) == ["2"]  # of a password all are
+
+
 ARGUMENTS = [
     # arguments, as `ps` shows them
     (["run", "--database", "postgresql://u:p#w?@h/d"], ["run", "--database", "postgresql://u:****@h/d"]),

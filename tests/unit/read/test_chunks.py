@@ -103,6 +103,21 @@ def test_a_frame_that_expands_without_end_is_left(
     )
 
 
+def test_lines_of_a_frame_count_as_more_than_their_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line takes work, however short it is."""
+    monkeypatch.setattr(chunks, "BOMB_BYTES", 1_000_000)
+    path = tmp_path / "r.jsonl.zst"
+    path.write_bytes(frame(b"x\n" * 100_000))
+
+    data, stream = unpack(path, 10_000)
+
+    assert 1_000_000 // 64 * 2 <= len(data) < 50_000
+    assert stream.anomaly is not None
+    assert stream.anomaly.kind == "zst_expands"
+
+
 def test_a_window_larger_than_memory_allows_is_refused(tmp_path: Path) -> None:
     """The header alone could ask for gigabytes."""
     path = tmp_path / "r.jsonl.zst"

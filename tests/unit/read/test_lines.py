@@ -99,6 +99,63 @@ def test_a_line_too_long_is_passed_over_in_its_place(
     }
 
 
+RECORD = b'{"timestamp":"2026-11-01T10:00:00.000Z","type":"t","payload":{}}'
+
+
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.lists(
+                st.tuples(st.sampled_from([b"\0", b" ", b"x", b"{"]), st.integers(0, 300)),
+                max_size=3,
+            ),
+            st.sampled_from([b"", RECORD]),
+        ),
+        max_size=4,
+    ),
+    cuts=st.lists(st.integers(min_value=0)),
+    again=st.booleans(),
+)
+@example(runs=[([(b"x", 500)], b"")], cuts=list(range(600)), again=False)
+@example(runs=[([(b"\0", 500)], RECORD)], cuts=[499, 501], again=True)
+def test_a_long_line_that_does_not_begin_as_a_record_is_passed_over(
+    runs: list[tuple[list[tuple[bytes, int]], bytes]],
+    cuts: list[int],
+    again: bool,  # noqa: FBT001 - given by name
+) -> None:
+    """The same however it is cut; a record behind it is found in its end."""
+    texts = [b"".join(unit * times for unit, times in parts) + last for parts, last in runs]
+    data = b"".join(text + b"\n" for text in texts)
+    with pytest.MonkeyPatch.context() as patch:
+        bounds = {"HELD_BYTES": 100, "PASSED_BYTES": 250, "WINDOW_BYTES": 200, "TAIL_BYTES": 64}
+        for name, value in bounds.items():
+            patch.setattr(lines_module, name, value)
+
+        def split(cuts: list[int]) -> tuple[list[Line], dict[int, bytes], int | None]:
+            fetch = (lambda length, at: data[at : at + length]) if again else None
+            splitter = Splitter(Offset(0), fetch=fetch)
+            lines = [line for piece in cut(data, cuts) for line in splitter.feed(piece)]
+            return lines, splitter.tails, splitter.checksum
+
+        lines, tails, checksum = split(cuts)
+        assert (lines, checksum) == split([])[::2]
+
+    assert checksum == zlib.crc32(data)
+    assert [line.offset for line in lines] == [0, *(line.end for line in lines)][: len(lines)]
+    for line in lines:
+        whole = data[line.offset : line.end]
+        first = whole.lstrip(b" \t\r\0")[:1]
+        if line.overlong:
+            assert tails[line.end] == whole[-64:]
+            assert first != b"{" or len(whole) - len(whole.lstrip(b" \0")) >= 250
+            assert (line.data == b"\0") == (not whole.strip(b" \0\n"))
+        elif line.data:
+            assert line.data == whole[:-1]
+            assert len(line.data) <= 250 or first == b"{"
+    whole_records = [line for line in lines if line.data.endswith(RECORD)]
+    assert len(whole_records) == sum(text.endswith(RECORD) for text in texts)
+
+
 short_lines = st.lists(
     st.tuples(
         st.sampled_from(

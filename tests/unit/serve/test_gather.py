@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -54,6 +54,16 @@ def known(connection: sqlite3.Connection, **columns: object) -> None:
     row = ROW | columns
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     connection.execute(f"INSERT INTO _rollouts ({names}) VALUES ({marks})", tuple(row.values()))
+
+
+def beat(connection: sqlite3.Connection, current_as_of_ms: int) -> None:
+    """Put a daemon's sign of life into the database."""
+    connection.execute(
+        "INSERT INTO _heartbeat (id, pid, host, version, started_at_ms, beat_at_ms, interval_s,"
+        " phase, watching, watching_why, behind_bytes, bytes_read, records, batches, set_aside,"
+        f" current_as_of_ms) VALUES (1, 1, 'h', '1', 1, {NOW}, 60, 'following', 'events', '', 0,"
+        f" 0, 0, 0, 0, {current_as_of_ms})"
+    )
 
 
 def rollout(tmp_path: Path, data: bytes, suffix: str = "") -> Path:
@@ -112,18 +122,48 @@ def test_behind(
     assert len(facts.database.rollouts) == (before is not None)
 
 
-def test_a_torn_tail_is_not_read_whole(database: sqlite3.Connection, tmp_path: Path) -> None:
-    """Of a giant line without its newline only the beginning is read; its bytes are behind."""
+def read_by(look: Callable[[], Facts]) -> tuple[Facts, int]:
+    """Return what a look found, and how many bytes it read."""
+    io = Path("/proc/self/io")
+    before = int(io.read_text().split()[1])
+    facts = look()
+    return facts, int(io.read_text().split()[1]) - before
+
+
+def test_a_torn_tail_is_searched_up_to_a_bound(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Of a longer one it cannot be told by itself whether it is torn: its bytes are behind."""
+    path = rollout(tmp_path, LINES)
+    os.truncate(path, 40 << 20)
+    known(database, next_offset=16, size=16)
+
+    assert found(tmp_path).behind_bytes == 0
+    os.truncate(path, 256 << 20)
+    facts, read = read_by(lambda: found(tmp_path))
+
+    assert read < 68 << 20
+    assert facts.behind_bytes == (256 << 20) - 16
+
+
+@pytest.mark.parametrize(
+    ("seen", "later_ms", "behind"), [(0, 1000, 0), (0, -1000, 1), (1, 1000, 1)],
+    ids=["all of it was looked at", "changed since", "grown since"],
+)  # fmt: skip
+def test_a_torn_tail_that_the_daemon_knows_is_not_behind(
+    database: sqlite3.Connection, tmp_path: Path, seen: int, later_ms: int, behind: int
+) -> None:
+    """However long: it waits for its newline."""
     path = rollout(tmp_path, LINES)
     os.truncate(path, 256 << 20)
-    known(database, next_offset=16, size=16)
-    io = Path("/proc/self/io")
+    size = (256 << 20) - seen
+    known(database, next_offset=16, size=size, path=str(path))
+    beat(database, current_as_of_ms=path.stat().st_ctime_ns // 1_000_000 + later_ms)
 
-    before = int(io.read_text().split()[1])
-    facts = found(tmp_path)
+    facts, read = read_by(lambda: found(tmp_path))
 
-    assert int(io.read_text().split()[1]) - before < 4 << 20
-    assert facts.behind_bytes == (256 << 20) - 16
+    assert facts.behind_bytes == behind * ((256 << 20) - 16)
+    assert behind or read < 4 << 20
 
 
 def test_a_plain_file_counts_before_its_compressed_twin(
