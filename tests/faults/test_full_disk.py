@@ -133,17 +133,31 @@ def test_a_daemon_that_is_idle_on_a_full_disk_is_told_of(tmp_path: Path, disk: P
     assert "the disk is full" in said["output"]
 
 
+def test_a_daemon_that_starts_on_a_full_disk_waits_for_room(tmp_path: Path, disk: Path) -> None:
+    """It says which file cannot be written, and goes on by itself."""
+    with Manager(tmp_path) as manager:
+        manager.url = f"sqlite:///{disk}/p.db"
+        Rollout(seed=1).write(manager.home, size=9_000)
+        fills = fill(disk)
+        manager.start()
+        manager.until("STATUS", "waiting for the database")
+        code, line, _ = projector("health", *manager.where)
+        assert code == 2
+        assert f"{disk}/p.db: the disk is full" in line
+
+        fills.unlink()
+        manager.until("STATUS", "following 1 rollouts, 0 bytes behind")
+        assert health(manager)[0] == 0
+
+
 @pytest.mark.parametrize(
-    ("command", "before"),
+    "before",
     [
-        pytest.param("run", False, id="a daemon without a database"),
-        pytest.param("backfill", False, id="a backfill without a database"),
-        pytest.param("backfill", True, id="a backfill with one"),
+        pytest.param(False, id="a backfill without a database"),
+        pytest.param(True, id="a backfill with one"),
     ],
 )
-def test_who_starts_on_a_full_disk_says_which(
-    tmp_path: Path, disk: Path, command: str, *, before: bool
-) -> None:
+def test_who_starts_on_a_full_disk_says_which(tmp_path: Path, disk: Path, *, before: bool) -> None:
     """Which file cannot be written; and health says so where it cannot even read."""
     with Manager(tmp_path) as manager:
         manager.url = f"sqlite:///{disk}/p.db"
@@ -153,7 +167,7 @@ def test_who_starts_on_a_full_disk_says_which(
             Rollout(seed=2).write(manager.home, size=400_000)
         fill(disk)
 
-        code, _, said = projector(command, *manager.where)
+        code, _, said = projector("backfill", *manager.where)
         health_code, line, _ = projector("health", *manager.where)
 
     assert code == 1
