@@ -107,6 +107,6 @@ def test_a_daemon_that_is_killed_is_found_out(daemon: Manager) -> None:
     code, document = told(daemon, "doctor")
     (check,) = [one for one in document["checks"] if one["topic"] == "daemon"]
     assert (code, check["level"]) == (1, "problem")
-    assert "is gone without saying so" in check["text"]
+    assert "ended unexpectedly" in check["text"]
     daemon.start()  # for the others: tests come in any order
     daemon.until("READY")
