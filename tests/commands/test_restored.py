@@ -238,14 +238,14 @@ def test_retention_does_not_look_like_another_time(
     for cursor in (before[0], before[pruned - 2], str(pruned - 1)):
         code, lines, err = asked(capsysbinary, restored.url, cursor)
         assert (code, lines) == (1, [])
-        assert "no longer kept (feed.keep_days). Read" in err
+        assert "were deleted (feed.keep_days). Read" in err
         assert f"--after {before[pruned - 1]}" in err
     code, lines, _ = asked(capsysbinary, restored.url, told_of[0], "--types", "event")
     assert (code, [one["cursor"] for one in lines]) == (0, told_of[1:])
     code, lines, _ = asked(capsysbinary, restored.url, _foreign(before[pruned - 1]))
     assert (code, lines) == (1, [])
     code, _, err = asked(capsysbinary, restored.url, before[0], "--follow")
-    assert (code, "no longer kept" in err) == (1, True)
+    assert (code, "were deleted" in err) == (1, True)
 
 
 def _prune(restored: Restored) -> None:

@@ -306,7 +306,8 @@ def test_doctor_tells_of_a_file_that_others_can_read(
     ):
         file.chmod(0o640)
         assert (
-            f"{file}: holds the database's URL, others may" in person.runs("doctor", env=env).said
+            f"{file}: holds the database's URL, other users may"
+            in person.runs("doctor", env=env).said
         )
         file.chmod(0o600)
         assert f"{file}: private" in person.runs("doctor", env=env).said

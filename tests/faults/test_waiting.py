@@ -214,7 +214,7 @@ RIGHTS = [
     ("REVOKE CONNECT ON DATABASE {db} FROM PUBLIC", "status", "GRANT CONNECT ON DATABASE {db} TO"),
     ("GRANT CREATE ON SCHEMA public TO PUBLIC", "status", "projector backfill"),
     ("REVOKE ALL ON SCHEMA public FROM PUBLIC", "backfill", "GRANT USAGE, CREATE ON SCHEMA public"),
-    ("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "backfill", "CREATE ON SCHEMA public TO looker"),
+    ("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "backfill", "CREATE ON SCHEMA public TO guest"),
 ]  # fmt: skip
 
 
@@ -225,10 +225,11 @@ def test_the_right_that_is_missing_is_named(
     url = server.make_database()
     name = url.partition("///")[2].partition("?")[0]
     with psycopg.connect(url, autocommit=True) as db:
-        db.execute("DO $$ BEGIN CREATE ROLE looker LOGIN; EXCEPTION WHEN others THEN END $$")
+        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
+        db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
         db.execute(statement.format(db=name).encode())
     try:
-        code = cli.run([command, "--database", url.replace("user=projector", "user=looker")])
+        code = cli.run([command, "--database", url.replace("user=projector", "user=guest")])
         out, err = capsys.readouterr()
         assert (code, out) == (1, "")
         assert hint.format(db=name) in err
@@ -242,14 +243,15 @@ def test_a_schema_that_may_not_be_used_is_named(
 ) -> None:
     """To the server its tables do not exist; to a projector they do."""
     with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute("DO $$ BEGIN CREATE ROLE looker LOGIN; EXCEPTION WHEN others THEN END $$")
+        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
+        db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
         db.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    code = cli.run([command, "--database", postgres.replace("user=projector", "user=looker")])
+    code = cli.run([command, "--database", postgres.replace("user=projector", "user=guest")])
 
     out, err = capsys.readouterr()
     assert code
     assert "permission denied for schema public" in out + err
-    assert "GRANT USAGE ON SCHEMA public TO looker" in out + err
+    assert "GRANT USAGE ON SCHEMA public TO guest" in out + err
 
 
 def test_a_table_that_may_not_be_read_is_named(
@@ -257,9 +259,10 @@ def test_a_table_that_may_not_be_read_is_named(
 ) -> None:
     del server
     with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute("DO $$ BEGIN CREATE ROLE looker LOGIN; EXCEPTION WHEN others THEN END $$")
-        db.execute("GRANT USAGE ON SCHEMA public TO looker")
-    code = cli.run(["threads", "--database", postgres.replace("user=projector", "user=looker")])
+        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
+        db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
+        db.execute("GRANT USAGE ON SCHEMA public TO guest")
+    code = cli.run(["threads", "--database", postgres.replace("user=projector", "user=guest")])
 
     assert code == 1
     assert "GRANT SELECT ON TABLE" in capsys.readouterr().err

@@ -87,13 +87,16 @@ _PARTS: Final = (
     " FROM _thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
 )
 #: Of the threads that have a part of some rollouts: those parts, and the last one.
+_PART: Final = (
+    "z.source_id, z.thread_id, z.part_source, z.rollout_id, z.upto, z.items, z.turns, z.part"
+)
 _ENDS: Final = (
     "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns, p.part"
     " FROM unnest({threads}) AS w (thread_id) JOIN _thread_states AS s ON s.thread_id = w.thread_id"
-    " JOIN LATERAL (SELECT o.* FROM _thread_parts AS o WHERE o.rollout_id = ANY(%s::text[])"
-    " AND o.source_id = s.source_id AND o.thread_id = s.thread_id"
-    " UNION SELECT l.* FROM (SELECT * FROM _thread_parts AS z WHERE z.source_id = s.source_id"
-    " AND z.thread_id = s.thread_id ORDER BY z.part DESC LIMIT 1) AS l) AS p ON true"
+    f" JOIN LATERAL (SELECT {_PART} FROM _thread_parts AS z WHERE z.rollout_id = ANY(%s::text[])"
+    " AND z.source_id = s.source_id AND z.thread_id = s.thread_id"
+    f" UNION (SELECT {_PART} FROM _thread_parts AS z WHERE z.source_id = s.source_id"
+    " AND z.thread_id = s.thread_id ORDER BY z.part DESC LIMIT 1)) AS p ON true"
     " ORDER BY p.thread_id, p.part"
 )
 _STATES: Final = (

@@ -126,8 +126,9 @@ def counts(world: UnitOfWork) -> list[Query]:
         ),
         (
             "SELECT k.number, count(*) - count(DISTINCT t.turn_id)"
-            " FROM (SELECT * FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[],"
-            " %s::bigint[]) AS c (number, source_id, rollout_id, upto)"
+            " FROM (SELECT c.number, c.source_id, c.rollout_id, c.upto"
+            " FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[])"
+            " AS c (number, source_id, rollout_id, upto)"
             # What was not read stays as it is stored.
             " UNION ALL SELECT s.number, p.part_source, p.rollout_id, p.upto"
             " FROM unnest(%s::integer[], %s::text[], %s::text[]::uuid[])"
