@@ -28,7 +28,7 @@ WORD: Final = 4
 
 
 #: Runs of blanks: messages often collapse them into one.
-_BLANKS: Final = r"(?:\s|\\[tnrvf]|\\[xu][0-9a-fA-F]+|%[0-9a-fA-F]{2})+"
+_BLANKS: Final = r"(?:\s|\\[tnrvf]|\\[xu][0-9a-fA-F]+|%[0-9a-fA-F]{2})+?"
 
 
 class Redactor:
