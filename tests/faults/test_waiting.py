@@ -225,7 +225,6 @@ def test_the_right_that_is_missing_is_named(
     url = server.make_database()
     name = url.partition("///")[2].partition("?")[0]
     with psycopg.connect(url, autocommit=True) as db:
-        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
         db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
         db.execute(statement.format(db=name).encode())
     try:
@@ -243,7 +242,6 @@ def test_a_schema_that_may_not_be_used_is_named(
 ) -> None:
     """To the server its tables do not exist; to a projector they do."""
     with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
         db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
         db.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     code = cli.run([command, "--database", postgres.replace("user=projector", "user=guest")])
@@ -259,7 +257,6 @@ def test_a_table_that_may_not_be_read_is_named(
 ) -> None:
     del server
     with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute("DROP SCHEMA IF EXISTS backup CASCADE")  # of another test of this server
         db.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN others THEN END $$")
         db.execute("GRANT USAGE ON SCHEMA public TO guest")
     code = cli.run(["threads", "--database", postgres.replace("user=projector", "user=guest")])
