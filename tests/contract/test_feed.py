@@ -404,6 +404,8 @@ def test_purged_rows_are_tombstones_with_their_names(
     run(store.mark_missing([rollout_id(1)], purge=True))
     told = watcher.news(columns)
     run(store.commit([batch(file_of(2), [turn(2, "t", 50), item(2, "b", 60)])]))
+    run(store.mark_missing([rollout_id(2)], purge=True))
+    run(store.commit([batch(file_of(3), [turn(3, "t", 50), item(3, "c", 60)])]))
 
     gone = [(kind, "tombstone", *rest) for kind, _, *rest in before if kind in ("turn", "item")]
     assert [row for row in told if row[0] in ("turn", "item")] == gone
@@ -416,6 +418,8 @@ def test_purged_rows_are_tombstones_with_their_names(
         ("item", "insert", "a", _text(item(1, "a", 60).uid)),
         ("item", "tombstone", "a", _text(item(1, "a", 60).uid)),
         ("item", "insert", "b", _text(item(2, "b", 60).uid)),
+        ("item", "tombstone", "b", _text(item(2, "b", 60).uid)),
+        ("item", "insert", "c", _text(item(3, "c", 60).uid)),
     ]
 
 

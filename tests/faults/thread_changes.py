@@ -106,6 +106,12 @@ async def purge(store: Store, _: Shape, size: int) -> None:
     await store.mark_missing([rollout_id(number) for number in range(1, size + 1)], purge=True)
 
 
+async def purge_each(store: Store, _: Shape, size: int) -> None:
+    """Delete the rollouts one at a time, their rows too."""
+    for number in range(size, 0, -1):
+        await store.mark_missing([rollout_id(number)], purge=True)
+
+
 Act = Callable[[Store, Shape, int], Awaitable[None]]
 #: What is done to a home that was built.
 ACTS: Final[Mapping[str, Act]] = {
@@ -115,4 +121,5 @@ ACTS: Final[Mapping[str, Act]] = {
     "lose each": lose_each,
     "archive each": archive_each,
     "purge": purge,
+    "purge each": purge_each,
 }

@@ -107,49 +107,34 @@ def _thread(db: sqlite3.Connection, thread_id: str) -> None:
 def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
     """Append a tombstone for each living row of some rollouts, before all their rows go.
 
-    Entries that name one of their rows keep their numbers, and name what the row was instead:
-    SQLite may give the row's own number to another one.
+    Entries that name one of their rows stay as they are. `_feed_purged` has what the rows were, for
+    entries up to now: SQLite may give a row's number to another one.
     """
     if not rollouts:
         return
     db.execute("CREATE TEMP TABLE IF NOT EXISTS going (rollout INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM temp.going")
     db.executemany("INSERT INTO temp.going VALUES (?)", [(rollout,) for rollout in rollouts])
-    db.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS going_rows"
-        " (row INTEGER PRIMARY KEY, purged INTEGER NOT NULL, living INTEGER NOT NULL)"
-    )
     for kind, table, number, names, which in (
-        (TURN, "_turns", "turn", "x.turn_id, NULL, NULL", ""),
-        (ITEM, "_items", "item", "x.turn_id, x.item_id, x.type", ""),
-        (EVENT, "_events", "seq", "x.turn_id, NULL, x.type", " WHERE x.from_record"),
-        (REALTIME, "_realtime_items", "realtime_item", "NULL, x.item_id, x.type", ""),
+        (TURN, "_turns", "turn", "x.turn_id, NULL, NULL", "true"),
+        (ITEM, "_items", "item", "x.turn_id, x.item_id, x.type", "true"),
+        (EVENT, "_events", "seq", "x.turn_id, NULL, x.type", "x.from_record"),
+        (REALTIME, "_realtime_items", "realtime_item", "NULL, x.item_id, x.type", "true"),
     ):
-        db.execute("DELETE FROM temp.going_rows")
+        going = f"FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout"
         db.execute(
-            f"INSERT INTO temp.going_rows"
-            f" SELECT x.{number}, row_number() OVER (ORDER BY x.{number})"
-            " + coalesce((SELECT max(purged) FROM _feed_purged), 0), x.tombstone = 0"
-            f" FROM temp.going AS g JOIN {table} AS x ON x.rollout = g.rollout{which}"
+            f"INSERT INTO _feed (kind, op, row) SELECT {kind}, {TOMBSTONE}, x.{number} {going}"
+            f" WHERE {which} AND x.tombstone = 0 ORDER BY x.{number}"
         )
+        (upto,) = db.execute("SELECT coalesce(max(seq), 0) FROM _feed").fetchone()
+        # Ignored: a row that no entry names, with the number of one that was purged before it.
         db.execute(
-            "INSERT INTO _feed_purged (purged, upto, uid, thread_id, rollout_id, turn_id, item_id,"
-            " type) SELECT g.purged, 0, x.uid, coalesce(r.thread_id, ''), r.rollout_id, "
-            f"{names} FROM temp.going_rows AS g JOIN {table} AS x ON x.{number} = g.row"
-            " LEFT JOIN _rollouts AS r ON r.rollout = x.rollout ORDER BY g.purged"
+            "INSERT OR IGNORE INTO _feed_purged (kind, row, upto, uid, thread_id, rollout_id,"
+            f" turn_id, item_id, type) SELECT {kind}, x.{number}, ?, x.uid,"
+            f" coalesce(r.thread_id, ''), r.rollout_id, {names} {going}"
+            f" LEFT JOIN _rollouts AS r ON r.rollout = x.rollout WHERE {which}",
+            (upto,),
         )
-        db.execute(
-            "UPDATE _feed SET row = -(SELECT g.purged FROM temp.going_rows AS g"
-            " WHERE g.row = _feed.row)"
-            " WHERE kind = ? AND row IN (SELECT g.row FROM temp.going_rows AS g)",
-            (kind,),
-        )
-        db.execute(
-            "INSERT INTO _feed (kind, op, row) SELECT ?, ?, -purged FROM temp.going_rows"
-            " WHERE living ORDER BY purged",
-            (kind, TOMBSTONE),
-        )
-        db.execute("UPDATE _feed_purged SET upto = (SELECT max(seq) FROM _feed) WHERE upto = 0")
 
 
 def tell_again(
@@ -216,11 +201,7 @@ def prune(db: sqlite3.Connection, before_ms: int) -> bool:
         ).fetchone()
         upto = last[0] if last else end
         some = (pruned, upto)
-        db.execute(
-            "DELETE FROM _feed_purged WHERE purged <="
-            " (SELECT max(purged) FROM _feed_purged WHERE upto <= ?)",
-            (upto,),
-        )
+        db.execute("DELETE FROM _feed_purged WHERE upto <= ?", (upto,))
         db.execute(
             "UPDATE _feed_state SET pruned = ?1, pruned_mark ="
             " (SELECT mark FROM _feed_commits WHERE upto >= ?1 ORDER BY upto LIMIT 1)",

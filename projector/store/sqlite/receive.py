@@ -220,11 +220,16 @@ class SqliteReceiver:
         if found:
             return int(found[0])
         names = ("thread_id", "rollout_id", "turn_id", "item_id", "type")
-        lost = {"upto": change["seq"], "uid": _uid(change["uid"]) or b""} | {
-            name: change[name] for name in names
-        }
+        seq = change["seq"]
+        lost = {
+            "kind": KINDS[change["kind"]],
+            "row": -seq,
+            "upto": seq,
+            "uid": _uid(change["uid"]) or b"",
+        } | {name: change[name] for name in names}
         lost["thread_id"] = lost["thread_id"] or ""
-        return -self._insert("_feed_purged", lost)
+        self._insert("_feed_purged", lost)
+        return -int(seq)
 
     def _thread(self, thread_id: str) -> int:
         found = self._db.execute(

@@ -594,8 +594,8 @@ CREATE TABLE _feed (
   kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime item
   op   INTEGER NOT NULL,      -- 1 insert, 2 update, 3 tombstone
   row  INTEGER NOT NULL       -- _turns.turn, _item_rows.item, _feed_threads.thread, _events.seq,
-                              -- _realtime_items.realtime_item; less than 0: the row was purged,
-                              -- -_feed_purged.purged
+                              -- _realtime_items.realtime_item; if _feed_purged has it, another
+                              -- row may have the number now
 ) STRICT;
 
 -- A row for each transaction that changed something: the last of its changes, when, and its mark, a
@@ -619,17 +619,22 @@ CREATE TABLE _feed_state (
 ) STRICT;
 INSERT INTO _feed_state (id, feed_id) VALUES (1, randomblob(16));
 
--- What rows were that are no more (on_delete = "purge").
+-- What rows were that are no more (on_delete = "purge"). Rows may get the number of one that was purged:
+-- an entry names the purged row with the least `upto` that is not less than its `seq`; without one, the
+-- row that is there.
 CREATE TABLE _feed_purged (
-  purged     INTEGER PRIMARY KEY AUTOINCREMENT,
-  upto       INTEGER NOT NULL,              -- no later change names it
+  kind       INTEGER NOT NULL,              -- as in _feed
+  row        INTEGER NOT NULL,              -- as in _feed; less than 0: it came without a number
+  upto       INTEGER NOT NULL,              -- no later entry names it
   uid        BLOB NOT NULL,
   thread_id  TEXT NOT NULL,
   rollout_id TEXT,
   turn_id    TEXT,
   item_id    TEXT,
-  type       TEXT
-) STRICT;
+  type       TEXT,
+  PRIMARY KEY (kind, row, upto)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX feed_purged_by_upto ON _feed_purged (upto);
 
 -- Threads as they were told of last.
 CREATE TABLE _feed_threads (

@@ -200,13 +200,15 @@ SELECT f.seq,
 FROM _feed AS f
 LEFT JOIN _feed_commits AS c
   ON c.upto = (SELECT k.upto FROM _feed_commits AS k WHERE k.upto >= f.seq ORDER BY k.upto LIMIT 1)
-LEFT JOIN _turns AS t ON f.kind = 1 AND t.turn = f.row
-LEFT JOIN _items AS i ON f.kind = 2 AND i.item = f.row
+LEFT JOIN _feed_purged AS g ON g.kind = f.kind AND g.row = f.row
+  AND g.upto = (SELECT min(p.upto) FROM _feed_purged AS p
+    WHERE p.kind = f.kind AND p.row = f.row AND p.upto >= f.seq)
+LEFT JOIN _turns AS t ON f.kind = 1 AND t.turn = f.row AND g.upto IS NULL
+LEFT JOIN _items AS i ON f.kind = 2 AND i.item = f.row AND g.upto IS NULL
 LEFT JOIN _feed_threads AS h ON f.kind = 3 AND h.thread = f.row
 LEFT JOIN _thread_states AS s ON s.thread_id = h.thread_id
-LEFT JOIN _events AS e ON f.kind = 4 AND e.seq = f.row
-LEFT JOIN _realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row
-LEFT JOIN _feed_purged AS g ON f.row < 0 AND g.purged = -f.row
+LEFT JOIN _events AS e ON f.kind = 4 AND e.seq = f.row AND g.upto IS NULL
+LEFT JOIN _realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row AND g.upto IS NULL
 LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout, v.rollout);
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
