@@ -34,7 +34,7 @@ format:
 
 # Pages, man page, units and settings file, made anew from the code
 docs:
-    {{python}} -m tests.docs
+    {{python}} -m tests.support.docs
 
 # What the tests reach, with the floor that CI holds
 coverage:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from projector.logs import events as log
 from projector.model import redaction
-from tests.databases import ENGINES, Empty, Where, empty_of, url_of
-from tests.server import Server
+from tests.support.databases import ENGINES, Empty, Where, empty_of, url_of
+from tests.support.server import Server
 
 # A machine with other work is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

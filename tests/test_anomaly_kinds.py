@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import docs
+from tests.support import docs
 
 _NOTING = {"Anomaly", "note", "_note", "note_at", "_stop"}
 #: Kinds that are chosen before they are noted.

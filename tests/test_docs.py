@@ -19,8 +19,8 @@ from projector import cli
 from projector.commands import load_settings as config
 from projector.model.settings import Settings
 from projector.serve.health import judge as health
-from tests import docs, manual, questions, tables
 from tests.sample import make
+from tests.support import docs, manual, questions, tables
 
 README = docs.README.read_text("utf-8")
 MANUAL = docs.manual_text()
@@ -29,13 +29,13 @@ FENCED = re.findall(r"^```(\w+)\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
 
 
 def test_the_settings_file_holds_every_setting_with_its_default() -> None:
-    """Else: python -m tests.docs."""
+    """Else: python -m tests.support.docs."""
     assert docs.CONFIG_FILE.read_text("utf-8") == docs.config_file()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_as_the_code_has_it(name: str) -> None:
-    """Tables and the sample's answers. Else: python -m tests.docs."""
+    """Tables and the sample's answers. Else: python -m tests.support.docs."""
     assert docs.filled(PAGES[name]) == PAGES[name]
 
 
@@ -190,7 +190,7 @@ def test_the_second_command_runs_the_tests() -> None:
 
 
 def test_the_manual_page_is_that_of_the_help() -> None:
-    """Else: python -m tests.docs."""
+    """Else: python -m tests.support.docs."""
     assert docs.MANUAL.read_text("utf-8") == manual.page()
 
 
@@ -207,7 +207,7 @@ def test_man_has_nothing_to_say() -> None:
 
 @pytest.mark.parametrize("name", docs.units())
 def test_the_units_are_what_install_would_write(name: str) -> None:
-    """Else: python -m tests.docs."""
+    """Else: python -m tests.support.docs."""
     assert (docs.UNITS_FOLDER / name).read_text("utf-8") == docs.units()[name]
 
 

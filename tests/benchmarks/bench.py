@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tests.benchmarks.results import Result
-from tests.benchmarks.rollouts import MB
+from tests.support.generator.rollouts import MB
 
 #: Root of the checkout: where `python -m projector` finds the code that is measured.
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ class Run:
         os.sync()
 
     def home(self, *options: str) -> Home:
-        """Give a home that `python -m tests.benchmarks.rollouts` writes with these options.
+        """Give a home that `python -m tests.support.generator.rollouts` writes with these options.
 
         Made by a process of its own, which takes its memory with it; one and the same for every
         benchmark of a session.
@@ -104,7 +104,13 @@ class Run:
         if key not in self.homes:
             self.tell(f"{self.result.name}: writing rollouts ({key})")
             path = Path(tempfile.mkdtemp(prefix="home-", dir=self.scratch))
-            command = [sys.executable, "-m", "tests.benchmarks.rollouts", str(path), "--json"]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.support.generator.rollouts",
+                str(path),
+                "--json",
+            ]
             done = subprocess.run(
                 [*command, *options], cwd=ROOT, capture_output=True, text=True, check=True
             )

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from tests.benchmarks.bench import ROOT, Failed, Home, Run
 from tests.benchmarks.processes import Daemon, backfill, environment, measured, projector
-from tests.benchmarks.rollouts import Rollout
 from tests.benchmarks.watching import Watch
+from tests.support.generator.rollouts import Rollout
 
 #: How long a daemon may take to say what it has read so far.
 _HEARTBEAT_S: Final = 60

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import SOURCE
+from tests.support.databases import SOURCE
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -14,18 +14,18 @@ from projector import cli
 from projector.model.database_url import is_postgres
 from projector.model.ids import RolloutId
 from projector.store.open import open_store
-from tests.benchmarks.rollouts import Rollout
-from tests.commands.stage import home_with_all_kinds
-from tests.contract.makers import batch, file_of, rollout_id, usage
-from tests.databases import SOURCE, reading
-from tests.extended import THREAD, extended
-from tests.homes import put
-from tests.migration import migrated
-from tests.mirror import Mirror, changes_of, rows_to_mirror
-from tests.projecting import backfilled
-from tests.rows import rows_of
 from tests.sample import make
-from tests.server import Server
+from tests.support.databases import SOURCE, reading
+from tests.support.extended import THREAD, extended
+from tests.support.generator.rollouts import Rollout
+from tests.support.homes import put
+from tests.support.makers import batch, file_of, rollout_id, usage
+from tests.support.migration import migrated
+from tests.support.mirror import Mirror, changes_of, rows_to_mirror
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.server import Server
+from tests.support.stage import home_with_all_kinds
 
 New = Callable[[str], str]
 #: A text that PostgreSQL does not hold as it is.

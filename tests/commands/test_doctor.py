@@ -12,12 +12,12 @@ import pytest
 
 from projector import cli
 from projector.model.ids import RolloutId
-from tests import paginated as p
 from tests.commands.codex_history import listed, stalled
-from tests.commands.stage import projector
-from tests.homes import put
-from tests.projecting import backfilled
-from tests.zst import frame
+from tests.support import paginated as p
+from tests.support.homes import put
+from tests.support.projecting import backfilled
+from tests.support.stage import projector
+from tests.support.zst import frame
 
 _NAME = "sessions/2026/11/01/rollout-2026-11-01T10-00-00-{}.jsonl"
 #: After the second turn token_count and thread_settings_applied have one ordinal: what Codex

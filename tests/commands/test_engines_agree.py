@@ -15,14 +15,14 @@ import pytest
 
 from projector import cli
 from projector.serve.health.database_stats import count
-from tests.benchmarks.rollouts import Rollout
-from tests.commands.stage import home_with_all_kinds
-from tests.databases import reading
-from tests.docs import manual_text
-from tests.projecting import backfilled
-from tests.rows import OF_SERVERS, rows_of
 from tests.sample import make
-from tests.server import Server
+from tests.support.databases import reading
+from tests.support.docs import manual_text
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.rows import OF_SERVERS, rows_of
+from tests.support.server import Server
+from tests.support.stage import home_with_all_kinds
 
 MANUAL: Final = manual_text()
 #: What depends on where a database is and not on what it holds.

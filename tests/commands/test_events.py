@@ -26,14 +26,14 @@ from projector.serve.feed import Wanted
 from projector.store.open import open_to_read
 from projector.store.rules.feed import START
 from projector.store.sqlite import reading
-from tests import paginated
-from tests.benchmarks.rollouts import Rollout
 from tests.conftest import NewDatabase
-from tests.databases import SOURCE
-from tests.engines import told
-from tests.homes import DAY, NAME, put
-from tests.mirror import Mirror, changes_of, rows_to_mirror
-from tests.projecting import backfilled
+from tests.support import paginated
+from tests.support.databases import SOURCE
+from tests.support.engines import told
+from tests.support.generator.rollouts import Rollout
+from tests.support.homes import DAY, NAME, put
+from tests.support.mirror import Mirror, changes_of, rows_to_mirror
+from tests.support.projecting import backfilled
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 20

@@ -17,12 +17,12 @@ import pytest
 
 from projector import cli
 from projector.store.postgres.pipeline import composed
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import SOURCE
-from tests.engines import told
-from tests.mirror import changes_of
-from tests.projecting import backfilled
-from tests.server import Server
+from tests.support.databases import SOURCE
+from tests.support.engines import told
+from tests.support.generator.rollouts import Rollout
+from tests.support.mirror import changes_of
+from tests.support.projecting import backfilled
+from tests.support.server import Server
 
 Run = Callable[..., tuple[int, str, str]]
 

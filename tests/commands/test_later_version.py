@@ -12,11 +12,11 @@ import pytest
 
 from projector.decode import thread_item as item
 from projector.reduce.paginated import handlers as kinds
-from tests.benchmarks.rollouts import Rollout
-from tests.commands.stage import projector
-from tests.databases import reading
-from tests.projecting import backfilled
-from tests.rows import rows_of
+from tests.support.databases import reading
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.stage import projector
 
 #: Table, what is taken from it, the anomaly that is noted of it.
 UNKNOWN: Final[list[tuple[dict[str, Any], str, str]]] = [

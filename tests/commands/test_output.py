@@ -18,8 +18,8 @@ import pytest
 import projector as package
 from projector import cli
 from projector.model.terminal_safe import brief, json_ascii, json_safe, terminal_safe
-from tests import paginated
-from tests.commands.stage import projector
+from tests.support import paginated
+from tests.support.stage import projector
 
 #: What no terminal may ever see of what others wrote.
 HARMFUL = re.compile(

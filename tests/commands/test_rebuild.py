@@ -19,7 +19,12 @@ from projector.store.open import open_store
 from projector.store.protocol import Batch, Holder
 from projector.store.sqlite.lock import hold
 from projector.store.sqlite.store import SqliteStore
-from tests.commands.stage import (
+from tests.support.extended import THREAD, extended
+from tests.support.homes import put
+from tests.support.migration import migrated
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import Rows, rows_of
+from tests.support.stage import (
     appended,
     asked,
     changed,
@@ -27,11 +32,6 @@ from tests.commands.stage import (
     home_with_all_kinds,
     projector,
 )
-from tests.extended import THREAD, extended
-from tests.homes import put
-from tests.migration import migrated
-from tests.projecting import backfilled, settings_for
-from tests.rows import Rows, rows_of
 
 
 @pytest.fixture(scope="module")

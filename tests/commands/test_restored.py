@@ -17,15 +17,15 @@ from projector import cli
 from projector.commands import events
 from projector.store.open import open_store
 from projector.store.rules.feed import Cursor
-from tests.benchmarks.rollouts import Rollout
 from tests.commands.test_events import Place, following
 from tests.contract.backends import PostgresBackend
-from tests.contract.makers import at, batch, file_of, item
-from tests.databases import Where, reading, url_of
-from tests.mirror import Mirror, rows_to_mirror
-from tests.projecting import backfilled
-from tests.restoring import Backup
-from tests.server import Server
+from tests.support.databases import Where, reading, url_of
+from tests.support.generator.rollouts import Rollout
+from tests.support.makers import at, batch, file_of, item
+from tests.support.mirror import Mirror, rows_to_mirror
+from tests.support.projecting import backfilled
+from tests.support.restoring import Backup
+from tests.support.server import Server
 
 
 class Restored:

@@ -19,8 +19,8 @@ from projector.serve.search import hits as shown
 from projector.serve.search.hits import BEGIN, END, Hit
 from projector.store.open import open_store
 from tests.conftest import NewDatabase
-from tests.projecting import backfilled, settings_for
 from tests.sample import make
+from tests.support.projecting import backfilled, settings_for
 
 Found = tuple[int, str, str]
 Search = Callable[..., Found]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from projector.serve.doctor.duplicates import copied_name
-from tests import paginated
-from tests.commands.stage import asked, projector
+from tests.support import paginated
+from tests.support.stage import asked, projector
 
 NAME = f"rollout-2026-11-01T10-00-00-{paginated.THREAD}.jsonl"
 RECORDS = (

@@ -22,9 +22,9 @@ from psycopg import sql
 from projector import cli
 from projector.model import redaction
 from projector.model.database_url import HIDDEN
-from tests.benchmarks.rollouts import Rollout
-from tests.server import Server, free_port
-from tests.service.manager import Manager
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import Manager
+from tests.support.server import Server, free_port
 
 #: Each printable character once, in no order in which they occur elsewhere.
 _CHARACTERS = [chr(code) for code in range(32, 127)] + ["é"]

@@ -19,8 +19,10 @@ from projector.run.verify import Report, verify
 from projector.store.check.stored_rows import StoredRows
 from projector.store.open import open_to_read
 from projector.store.reading import Connection
-from tests.benchmarks.rollouts import Rollout
-from tests.commands.stage import (
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import rows_of
+from tests.support.stage import (
     appended,
     asked,
     changed,
@@ -28,8 +30,6 @@ from tests.commands.stage import (
     home_with_all_kinds,
     projector,
 )
-from tests.projecting import backfilled, settings_for
-from tests.rows import rows_of
 
 
 @pytest.fixture(scope="module")

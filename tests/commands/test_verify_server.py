@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from projector import cli
-from tests.benchmarks.rollouts import Rollout
-from tests.commands.stage import home_with_all_kinds
-from tests.engines import told
-from tests.projecting import backfilled
-from tests.server import Server, name_of
+from tests.support.engines import told
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.server import Server, name_of
+from tests.support.stage import home_with_all_kinds
 
 
 class Place(NamedTuple):

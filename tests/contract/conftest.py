@@ -19,7 +19,7 @@ from tests.contract.backends import (
     Run,
     SqliteBackend,
 )
-from tests.server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from projector.model.changes import (
 from projector.model.errors import CheckpointMoved
 from projector.model.ids import ItemId, Offset, Ordinal, TurnId
 from tests.contract.backends import Backend, Queried, Run
-from tests.contract.makers import (
+from tests.support.makers import (
     LEGACY,
     at,
     batch,

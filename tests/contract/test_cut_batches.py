@@ -12,7 +12,7 @@ import pytest
 from projector.model.changes import Change, ItemRow, Tombstone, TombstoneFrames, UsageRow, uid
 from projector.model.ids import Offset
 from tests.contract.backends import Queried, Run
-from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, usage
+from tests.support.makers import LEGACY, at, batch, file_of, item, rollout_id, usage
 
 KINDS = ("plan", "commandExecution", "fileChange", "agentMessage")
 SHOWN = {

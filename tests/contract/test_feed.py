@@ -23,7 +23,8 @@ from projector.store.postgres import feed as postgres_feed
 from projector.store.protocol import Batch
 from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
-from tests.contract.makers import (
+from tests.contract.test_replace import OLD, anew
+from tests.support.makers import (
     LEGACY,
     at,
     batch,
@@ -36,7 +37,6 @@ from tests.contract.makers import (
     thread_id,
     turn,
 )
-from tests.contract.test_replace import OLD, anew
 
 Told = list[tuple[Any, ...]]
 

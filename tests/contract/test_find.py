@@ -7,7 +7,7 @@ from typing import Any
 from projector.model.changes import Change, Lookup, LookupResult, Message, StoredTurn
 from projector.model.ids import ItemId, TurnId
 from tests.contract.backends import Queried, Run
-from tests.contract.makers import batch, continuing, file_of, item, rollout_id, turn
+from tests.support.makers import batch, continuing, file_of, item, rollout_id, turn
 
 T, U = TurnId("t"), TurnId("u")
 

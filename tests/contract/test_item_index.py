@@ -20,7 +20,7 @@ from projector.store.protocol import Batch
 from projector.store.sqlite import search_index as index
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Run
-from tests.contract.makers import (
+from tests.support.makers import (
     LEGACY,
     at,
     batch,

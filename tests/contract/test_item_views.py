@@ -8,7 +8,7 @@ import orjson
 
 from projector.model.changes import ItemRow
 from tests.contract.backends import Queried, Run
-from tests.contract.makers import batch, continuing, file_of, item, rollout_id, thread_id
+from tests.support.makers import batch, continuing, file_of, item, rollout_id, thread_id
 
 
 def snapshot(name: str, offset: int, kind: str, **fields: Any) -> ItemRow:

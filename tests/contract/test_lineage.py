@@ -18,7 +18,7 @@ from projector.model.ids import Offset, Ordinal
 from projector.store.protocol import Batch
 from tests.contract.backends import ENGINES, Fresh, Queried, Run
 from tests.contract.lineage_model import Rollout, Told, shown
-from tests.contract.makers import (
+from tests.support.makers import (
     PAGINATED,
     at,
     batch,

@@ -9,8 +9,8 @@ import pytest
 
 from projector.model.changes import SessionHeader
 from tests.contract.backends import Fresh
-from tests.contract.makers import PAGINATED, continuing
 from tests.contract.test_same import ROLLOUTS, Story
+from tests.support.makers import PAGINATED, continuing
 
 
 class Reverts(Story):

@@ -16,9 +16,9 @@ import pytest
 
 from projector.search import text as words
 from projector.store.sqlite.store import SqliteStore
-from tests.contract.makers import batch, file_of, item
-from tests.projecting import backfilled
-from tests.unit.test_words import ITEMS
+from tests.support.makers import batch, file_of, item
+from tests.support.projecting import backfilled
+from tests.unit.search.test_search_text import ITEMS
 
 #: Views that people and programs may rely on.
 PUBLIC = frozenset({

@@ -25,9 +25,9 @@ from projector.store.migrate import migrations
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
-from tests.benchmarks.rollouts import write_home
 from tests.contract.backends import PostgresBackend, Run
-from tests.contract.makers import (
+from tests.support.generator.rollouts import write_home
+from tests.support.makers import (
     at,
     batch,
     continuing,
@@ -39,8 +39,8 @@ from tests.contract.makers import (
     turn,
     usage,
 )
-from tests.projecting import backfilled
-from tests.server import Server
+from tests.support.projecting import backfilled
+from tests.support.server import Server
 
 #: Small tables that every machine has whole; and the one of all sources, led by a bucket.
 REFERENCE: Final = frozenset({"_migrations"})

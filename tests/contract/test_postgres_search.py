@@ -16,7 +16,7 @@ from projector.search.text import query
 from projector.store.postgres import search
 from projector.store.protocol import Batch
 from tests.contract.backends import PostgresBackend, Queried, Run, SqliteBackend
-from tests.contract.makers import at, batch, file_of, item, rollout_id
+from tests.support.makers import at, batch, file_of, item, rollout_id
 
 TEXTS = (
     "green tea", "Green TEA, please", "teapot", "grün-tee und Café", "cafe\u0301", "straße",

@@ -10,7 +10,7 @@ from projector.serve.health import collect as gather
 from projector.serve.health.snapshot import Facts
 from projector.store.open import open_store, open_to_read
 from projector.store.protocol import DaemonState, Heartbeat, Holder
-from tests.databases import SOURCE, Where, url_of
+from tests.support.databases import SOURCE, Where, url_of
 
 HOLDER = Holder(pid=4711, host="here", version="1", started_at_ms=5)
 

@@ -12,9 +12,9 @@ import pytest
 from projector.model.changes import ItemRow, UsageRow, uid
 from projector.store.protocol import Batch
 from tests.contract.backends import Backend, Queried, Run
-from tests.contract.makers import at, batch, continuing, file_of, item, rollout_id, usage
-from tests.docs import PAGES
-from tests.questions import questions
+from tests.support.docs import PAGES
+from tests.support.makers import at, batch, continuing, file_of, item, rollout_id, usage
+from tests.support.questions import questions
 
 TOKENS = "input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens"
 COUNTED = f"recorded_at_ms, model, {TOKENS}"

@@ -21,7 +21,7 @@ from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
 from projector.store.schema_names import REPLACED
 from tests.contract.backends import Backend, Queried, Run
-from tests.contract.makers import (
+from tests.support.makers import (
     LEGACY,
     at,
     batch,

@@ -9,7 +9,7 @@ import pytest
 from projector.model.changes import Change, Lookup, Own, RollbackFrame, Tombstone, TombstoneFrames
 from projector.model.ids import ItemId, Offset, TurnId
 from tests.contract.backends import Queried, Run
-from tests.contract.makers import LEGACY, at, batch, file_of, item, rollout_id, turn
+from tests.support.makers import LEGACY, at, batch, file_of, item, rollout_id, turn
 
 
 def take(store: Queried, run: Run, *steps: list[Change]) -> None:

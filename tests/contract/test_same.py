@@ -28,7 +28,7 @@ from projector.model.changes import (
 from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
 from tests.contract.backends import Fresh, Queried
-from tests.contract.makers import (
+from tests.support.makers import (
     PAGINATED,
     at,
     batch,

@@ -18,7 +18,7 @@ from projector.serve.history.visible import Item
 from projector.store.open import open_store, open_to_read
 from projector.store.protocol import Store
 from tests.conftest import NewDatabase
-from tests.contract.makers import (
+from tests.support.makers import (
     at,
     batch,
     continuing,

@@ -24,7 +24,7 @@ from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Backend, Queried, Run, SqliteBackend
-from tests.contract.makers import (
+from tests.support.makers import (
     at,
     batch,
     continuing,
@@ -256,7 +256,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from projector.store.sqlite.store import SqliteStore
-from tests.contract.makers import at, batch, file_of, item
+from tests.support.makers import at, batch, file_of, item
 async def main(path, kill_at):
     store = await SqliteStore.open(Path(path))
     steps = 0

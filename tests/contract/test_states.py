@@ -12,7 +12,7 @@ from projector.model.errors import AlreadyRunning
 from projector.model.ids import Offset
 from projector.store.protocol import Heartbeat, Holder
 from tests.contract.backends import Backend, Queried, Run
-from tests.contract.makers import (
+from tests.support.makers import (
     PAGINATED,
     at,
     batch,

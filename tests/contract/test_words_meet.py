@@ -13,7 +13,7 @@ from projector.search import tsvector as lexemes
 from projector.serve.search.hits import BEGIN, END
 from projector.serve.search.snippets import Snippets
 from tests.contract.backends import Backend, PostgresBackend, Queried, Run
-from tests.contract.makers import batch, file_of, item
+from tests.support.makers import batch, file_of, item
 
 MEET = [
     # what is written      what is asked for

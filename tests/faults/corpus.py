@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import orjson
 
 import projector
-from tests import legacy_records as old
-from tests import paginated as new
-from tests.benchmarks.rollouts import Rollout
+from tests.support import legacy_records as old
+from tests.support import paginated as new
+from tests.support.generator.rollouts import Rollout
 from tests.unit.decode.test_items import ITEMS
 
 Kind = Literal["paginated", "legacy"]

@@ -30,11 +30,11 @@ from projector.run import daemon as daemons
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
-from tests.benchmarks.rollouts import Rollout
 from tests.faults.test_cut import append, pieces
-from tests.projecting import backfilled, settings_for
-from tests.rows import Rows, rows_of
-from tests.server import Server
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import Rows, rows_of
+from tests.support.server import Server
 
 _PATIENCE_S = 180
 _CUT = (

@@ -54,12 +54,12 @@ from projector.reduce.detect import resume, start
 from projector.reduce.protocol import Reducer
 from projector.store.protocol import Batch
 from projector.store.sqlite.store import SqliteStore
-from tests import legacy_records as old
-from tests import paginated as new
 from tests.faults import corpus
 from tests.faults.mutations import garbled, mutated
-from tests.rows import rows_of
-from tests.zst import frame
+from tests.support import legacy_records as old
+from tests.support import paginated as new
+from tests.support.rows import rows_of
+from tests.support.zst import frame
 
 #: Mutated lines in a group; files and .zst in one.
 LINES = 60

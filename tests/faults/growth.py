@@ -18,9 +18,9 @@ from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.protocol import Store
 from projector.store.sqlite import store as engine
 from projector.store.sqlite.store import SqliteStore
-from tests.databases import SOURCE, Where
 from tests.faults.thread_changes import Act, Shape, build
-from tests.projecting import settings_for
+from tests.support.databases import SOURCE, Where
+from tests.support.projecting import settings_for
 
 #: Steps of SQLite's machine between two counts.
 GRAIN: Final = 20

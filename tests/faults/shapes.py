@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from tests import legacy_records as legacy
+from tests.support import legacy_records as legacy
 
 Record = dict[str, Any]
 Files = Mapping[str, bytes]

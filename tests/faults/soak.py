@@ -32,10 +32,10 @@ from pathlib import Path
 from random import Random
 
 from projector import cli
-from tests.benchmarks.rollouts import Rollout
-from tests.projecting import backfilled
-from tests.rows import Rows, rows_of
-from tests.zst import zstd
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.rows import Rows, rows_of
+from tests.support.zst import zstd
 
 WRITERS = 10
 #: How long the last daemon may take to read what is there. Seconds; of a busy machine.

@@ -21,18 +21,18 @@ from projector.run.file_catalog import FileCatalog
 from projector.run.progress import Silent
 from projector.run.scheduler import Scheduler
 from projector.store.open import open_store
-from tests import paginated as new
-from tests.benchmarks.rollouts import MB, Rollout
-from tests.homes import DAY, NAME, name_of, put
-from tests.projecting import backfilled, settings_for
-from tests.rows import rows_of
-from tests.zst import frame
+from tests.support import paginated as new
+from tests.support.generator.rollouts import MB, Rollout
+from tests.support.homes import DAY, NAME, name_of, put
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import rows_of
+from tests.support.zst import frame
 
 #: Backfills a home in a process of its own and tells its largest resident memory, in MiB.
 _CHILD = """
 import re, sys
 from pathlib import Path
-from tests.projecting import backfilled
+from tests.support.projecting import backfilled
 backfilled(Path(sys.argv[1]), Path(sys.argv[2]))
 # getrusage would tell of the process that this one was forked from.
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projector.store.sqlite import damaged_database as salvage
-from tests.benchmarks.rollouts import Rollout
 from tests.faults.test_cut import append, home_of, pieces, scratch
 from tests.faults.test_killed import _die_at
-from tests.mirror import Mirror, changes_of, rows_to_mirror
-from tests.projecting import backfilled
-from tests.restoring import Backup
+from tests.support.generator.rollouts import Rollout
+from tests.support.mirror import Mirror, changes_of, rows_to_mirror
+from tests.support.projecting import backfilled
+from tests.support.restoring import Backup
 
 ROLLBACK = (
     b'{"timestamp":"2026-11-01T10:00:00.000Z","type":"event_msg",'

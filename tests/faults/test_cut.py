@@ -18,10 +18,10 @@ from projector.model.ids import RolloutId
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.protocol import RolloutStatus
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import ENGINES, Empty, Where
-from tests.projecting import backfill_once, backfilled, settings_for
-from tests.rows import Rows, rows_of
+from tests.support.databases import ENGINES, Empty, Where
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfill_once, backfilled, settings_for
+from tests.support.rows import Rows, rows_of
 
 #: Rollouts of a home.
 ROLLOUTS = 3

@@ -9,17 +9,17 @@ from typing import Final, get_args
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import Where, reading
 from tests.faults.corpus import HOSTILE, Kind, lines
 from tests.faults.mutations import mutated
 from tests.faults.test_cut import home_of
 from tests.faults.test_killed import small_home
-from tests.homes import DAY, name_of, put
-from tests.projecting import backfilled
-from tests.rows import rows_of
 from tests.sample import make
-from tests.server import Server
+from tests.support.databases import Where, reading
+from tests.support.generator.rollouts import Rollout
+from tests.support.homes import DAY, name_of, put
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.server import Server
 
 #: Views that other tests do not compare, and the columns that say what rows are.
 MORE: Final = {

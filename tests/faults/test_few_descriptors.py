@@ -22,9 +22,9 @@ from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import RESERVED, RESTING, SIDE_BY_SIDE, OpenFiles, share_of
 from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
-from tests.homes import DAY, name_of, put
-from tests.projecting import settings_for
-from tests.running import running
+from tests.support.homes import DAY, name_of, put
+from tests.support.projecting import settings_for
+from tests.support.running import running
 
 ROLLOUTS = 400
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.projecting import backfilled
-from tests.rows import rows_of
-from tests.service.manager import Manager
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import Manager
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
 
 #: It tries again every tenth of a second, and a fault lasts when it has lasted for half of one.
 SOON: Final = """

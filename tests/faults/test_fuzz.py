@@ -10,10 +10,10 @@ import pytest
 from projector.decode.review import review_text
 from projector.reduce.detect import start
 from projector.store.sqlite.store import SqliteStore
-from tests import legacy_records as old
-from tests import paginated as new
 from tests.faults.fuzz import Projection, fuzzed
-from tests.rows import rows_of
+from tests.support import legacy_records as old
+from tests.support import paginated as new
+from tests.support.rows import rows_of
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])

@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from tests.databases import Where
 from tests.faults import thread_changes
 from tests.faults.growth import Work, acts_work, backfill_work, put
 from tests.faults.shapes import SHAPES
-from tests.server import Server
+from tests.support.databases import Where
+from tests.support.server import Server
 
 #: Twice the size may take this much more. Linear: 2; by the square: 4.
 MOST = 2.3

@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import Where
-from tests.projecting import backfilled
-from tests.rows import Rows, rows_of
-from tests.server import Server
+from tests.support.databases import Where
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.rows import Rows, rows_of
+from tests.support.server import Server
 
 #: Statements, or waits for the server, between one death and the next.
 STEPS = {"sqlite": 3, "postgres": 23}

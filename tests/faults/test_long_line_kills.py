@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollouts import MB, Rollout
-from tests.databases import Where, reading, url_of
-from tests.faults.following import World, following
-from tests.projecting import backfilled
+from tests.support.databases import Where, reading, url_of
+from tests.support.following import World, following
+from tests.support.generator.rollouts import MB, Rollout
+from tests.support.projecting import backfilled
 
 #: The line is held once, and cannot be held a second time.
 LINE_BYTES, LIMIT_BYTES = 200 * MB, 330 * MB

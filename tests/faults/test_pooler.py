@@ -18,12 +18,12 @@ import pytest
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
-from tests.contract.makers import at, batch, file_of, item, rollout_id
-from tests.databases import reading
 from tests.faults.test_cut import home_of
-from tests.projecting import backfilled
-from tests.rows import rows_of
-from tests.server import Server, user
+from tests.support.databases import reading
+from tests.support.makers import at, batch, file_of, item, rollout_id
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.server import Server, user
 
 POOLER: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 _CONFIG: Final = """

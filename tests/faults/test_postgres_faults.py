@@ -16,15 +16,15 @@ from projector.model.errors import StoreUnavailable
 from projector.run.daemon import Daemon
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Batch
-from tests.benchmarks.rollouts import Rollout
-from tests.contract.makers import at, batch, event, file_of, item, rollout_id
-from tests.databases import reading
 from tests.faults import fleet
 from tests.faults.test_cut import home_of
-from tests.projecting import backfilled, settings_for
-from tests.proxy import Cut, proxied
-from tests.rows import rows_of
-from tests.server import Server
+from tests.support.databases import reading
+from tests.support.generator.rollouts import Rollout
+from tests.support.makers import at, batch, event, file_of, item, rollout_id
+from tests.support.projecting import backfilled, settings_for
+from tests.support.proxy import Cut, proxied
+from tests.support.rows import rows_of
+from tests.support.server import Server
 
 SOCKET = ".s.PGSQL.5432"
 

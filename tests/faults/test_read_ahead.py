@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.projecting import backfilled
-from tests.reading_ahead import BATCH_BYTES, WHEN
-from tests.rows import rows_of
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.reading_ahead import BATCH_BYTES, WHEN
+from tests.support.rows import rows_of
 
 
 def _read_ahead(home: Path, database: Path, disturbance: str = "nothing") -> int:
     """Backfill; gives how many batches were read ahead."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.reading_ahead", home, database, disturbance],
+        [sys.executable, "-m", "tests.support.reading_ahead", home, database, disturbance],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
-from tests.legacy_records import (
+from tests.support.legacy_records import (
     answer,
     completed,
     event,
@@ -21,9 +21,9 @@ from tests.legacy_records import (
     said,
     started,
 )
-from tests.memory_legacy import ROLLOUT
-from tests.projecting import backfilled
-from tests.rows import rows_of
+from tests.support.memory_legacy import ROLLOUT
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
 
 PATIENCE_S = 30
 

@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
 from tests.faults.test_consumer import rolled_back, shaken
 from tests.faults.test_cut import home_of
-from tests.projecting import backfilled
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
 
 STATUS = {
     "turn.started": "inProgress",

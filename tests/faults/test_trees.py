@@ -20,8 +20,8 @@ from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.protocol import RolloutStatus
 from tests.contract.lineage_model import Rollout, Told, shown
-from tests.databases import ENGINES, Empty, Where, reading
-from tests.projecting import backfilled, settings_for
+from tests.support.databases import ENGINES, Empty, Where, reading
+from tests.support.projecting import backfilled, settings_for
 
 
 def id_of(number: int) -> str:

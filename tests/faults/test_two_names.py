@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.server import user
-from tests.service.manager import Manager, managed
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import Manager, managed
+from tests.support.server import user
 
 
 def projector(

@@ -21,9 +21,9 @@ from projector import cli
 from projector.model.errors import StoreRefused, StoreUnavailable
 from projector.store.postgres.reading import connect
 from projector.store.sqlite.file import explained
-from tests.benchmarks.rollouts import Rollout
-from tests.server import Server, user
-from tests.service.manager import Manager
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import Manager
+from tests.support.server import Server, user
 
 #: Mounts a file system whose server never answers, in a namespace of its own, and runs a command.
 _HUNG = """

@@ -18,8 +18,8 @@ from projector.serve.health.snapshot import Facts
 from projector.store.protocol import Holder
 from projector.store.sqlite.reading import SqliteConnection
 from projector.store.sqlite.store import SqliteStore
-from tests.faults.following import World, following, world
-from tests.projecting import backfilled
+from tests.support.following import World, following, world
+from tests.support.projecting import backfilled
 
 OTHER = Holder(pid=1, host="h", version="0", started_at_ms=0)
 

@@ -15,8 +15,8 @@ import pytest
 
 from projector.reduce.paginated import PaginatedReducer
 from projector.store.sqlite.write import write as really
-from tests.faults.following import World, following, world
-from tests.projecting import backfilled
+from tests.support.following import World, following, world
+from tests.support.projecting import backfilled
 
 
 def the_same(made: World) -> None:

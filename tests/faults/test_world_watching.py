@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from watchfiles import Change
 
-from tests.faults.following import PATIENCE_S, following, world
+from tests.support.following import PATIENCE_S, following, world
 
 Changes = AsyncGenerator[set[tuple[Change, str]], None]
 

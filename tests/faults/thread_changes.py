@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from projector.model.changes import Change
 from projector.model.ids import Checkpoint
 from projector.store.protocol import Batch, Store
-from tests.contract.makers import (
+from tests.support.makers import (
     PAGINATED,
     at,
     batch,

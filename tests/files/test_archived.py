@@ -9,7 +9,7 @@ from projector.discover.scan import scan
 from projector.model.errors import RolloutMissing
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import UpToDate
-from tests.homes import DAY, NAME, Follower, put, records
+from tests.support.homes import DAY, NAME, Follower, put, records
 
 
 @pytest.mark.parametrize("suffix", ["", ".zst"])

@@ -11,10 +11,10 @@ import pytest
 from watchfiles import Change
 
 from projector.run.file_catalog import FileCatalog, Survey
-from tests.commands.stage import projector
-from tests.faults.following import following, world
-from tests.projecting import backfilled
-from tests.rows import rows_of
+from tests.support.following import following, world
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.stage import projector
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from projector.discover.scan import scan
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.compare_files import Agreements
 from projector.read.resume import Resume, UpToDate
-from tests.homes import DAY, NAME, Follower, put, records
+from tests.support.homes import DAY, NAME, Follower, put, records
 
 
 def test_nothing_is_read_again(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from projector.discover.duplicates import SelectedFile, choose
 from projector.discover.scan import joined, scan
 from projector.read.compare_files import Agreements
-from tests.homes import DAY, NAME, put, records
+from tests.support.homes import DAY, NAME, put, records
 
 
 def chosen(*homes: Path) -> SelectedFile:

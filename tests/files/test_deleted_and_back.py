@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import Where, reading
-from tests.faults.following import following, world
-from tests.projecting import backfilled
+from tests.support.databases import Where, reading
+from tests.support.following import following, world
+from tests.support.projecting import backfilled
 
 _FILES = "SELECT type FROM lifecycle_events WHERE thread_id = :thread AND type LIKE 'thread.%ed'"
 

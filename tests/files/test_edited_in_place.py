@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import Where, reading
-from tests.faults.following import World, following
-from tests.projecting import backfilled
-from tests.rows import rows_of
-from tests.zst import frame, zstd
+from tests.support.databases import Where, reading
+from tests.support.following import World, following
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
+from tests.support.zst import frame, zstd
 
 SECRET, MASK = b"SECRETSECRET", b"REDACTED____"
 #: Views that do not tell of a rollout's past.

@@ -6,7 +6,7 @@ import pytest
 
 from projector.discover.scan import scan, stat_rollout
 from projector.model.errors import RolloutUnreadable
-from tests.homes import DAY, NAME, Follower, name_of, put
+from tests.support.homes import DAY, NAME, Follower, name_of, put
 
 
 def test_it_is_named_and_the_others_go_on(tmp_path: Path) -> None:

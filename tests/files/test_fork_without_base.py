@@ -11,9 +11,9 @@ import pytest
 
 from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
-from tests.benchmarks.rollouts import Rollout
-from tests.databases import reading
-from tests.faults.following import World, following
+from tests.support.databases import reading
+from tests.support.following import World, following
+from tests.support.generator.rollouts import Rollout
 
 
 def incomplete(database: Path, thread: str) -> bool:

@@ -14,8 +14,8 @@ import pytest
 from projector.discover import names
 from projector.discover.names import read_names
 from projector.model.ids import ThreadId
-from tests.benchmarks.rollouts import Rollout
-from tests.running import running
+from tests.support.generator.rollouts import Rollout
+from tests.support.running import running
 
 INDEX = "session_index.jsonl"
 ONE = ThreadId("0199f1b2-0000-7000-8000-000000000001")

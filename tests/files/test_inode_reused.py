@@ -4,7 +4,7 @@ from pathlib import Path
 
 from projector.model.ids import HEAD_BYTES
 from projector.read.resume import Restart, UpToDate
-from tests.homes import NAME, Follower, put, records
+from tests.support.homes import NAME, Follower, put, records
 
 
 def test_the_same_name_and_inode_with_other_bytes_is_another_file(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from projector.discover.watch import Watch
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
-from tests.benchmarks.rollouts import Rollout
-from tests.projecting import settings_for
-from tests.zst import zstd
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import settings_for
+from tests.support.zst import zstd
 
 #: More than all fingerprints and looks of one step read, and less than any rollout here holds.
 LITTLE = 16_384

@@ -14,11 +14,11 @@ import orjson
 import pytest
 
 from projector import cli
-from tests.databases import SOURCE, Where, reading, url_of
-from tests.engines import told as changed
-from tests.extended import AGENT, RECORDS, THREAD, TOLD, extended
-from tests.homes import put
-from tests.legacy_records import (
+from tests.support.databases import SOURCE, Where, reading, url_of
+from tests.support.engines import told as changed
+from tests.support.extended import AGENT, RECORDS, THREAD, TOLD, extended
+from tests.support.homes import put
+from tests.support.legacy_records import (
     Record,
     answer,
     call,
@@ -30,10 +30,10 @@ from tests.legacy_records import (
     said,
     started,
 )
-from tests.migration import migrated
-from tests.mirror import Mirror, rows_to_mirror
-from tests.projecting import backfilled
-from tests.rows import rows_of
+from tests.support.migration import migrated
+from tests.support.mirror import Mirror, rows_to_mirror
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
 
 PATH: Final = f"sessions/2026/03/01/rollout-2026-03-01T09-00-00-{THREAD}.jsonl"
 Dicts = list[dict[str, Any]]

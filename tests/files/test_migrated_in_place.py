@@ -15,10 +15,10 @@ import pytest
 from projector.discover.watch import Watch
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
-from tests.benchmarks.rollouts import Rollout
-from tests.migration import migrated
-from tests.projecting import backfilled, settings_for
-from tests.rows import rows_of
+from tests.support.generator.rollouts import Rollout
+from tests.support.migration import migrated
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import rows_of
 
 #: Long enough for a busy machine; a test that gets there has failed.
 PATIENCE_S = 30

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from projector.run.file_catalog import FileCatalog, Survey
-from tests.projecting import backfilled
 from tests.sample import make
+from tests.support.projecting import backfilled
 
 
 @pytest.mark.parametrize("on_delete", ["keep", "purge"])

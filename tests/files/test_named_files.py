@@ -13,8 +13,8 @@ import pytest
 from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.serve.health.collect import behind_bytes
-from tests.benchmarks.rollouts import Rollout
-from tests.homes import NAME
+from tests.support.generator.rollouts import Rollout
+from tests.support.homes import NAME
 
 KINDS: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,

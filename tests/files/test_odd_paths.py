@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollouts import Rollout
-from tests.running import running
+from tests.support.generator.rollouts import Rollout
+from tests.support.running import running
 
 #: Bytes that are no UTF-8, an escape sequence and an end of a line.
 ODD = os.fsdecode(b"o\xfdd \x1b[31m\n\xc2\x9b")

@@ -15,10 +15,10 @@ from projector.run.backfill import backfill
 from projector.run.progress import Silent
 from projector.store.check import derived_check
 from projector.store.open import open_store
-from tests.benchmarks.rollouts import Rollout
 from tests.conftest import NewDatabase
-from tests.databases import Where, reading
-from tests.projecting import backfilled, settings_for
+from tests.support.databases import Where, reading
+from tests.support.generator.rollouts import Rollout
+from tests.support.projecting import backfilled, settings_for
 
 LATER = "7fffffff-0000-7000-8000-000000000001"
 OTHER = "7fffffff-0000-7000-8000-000000000002"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from projector.read.resume import Restart
-from tests.homes import NAME, Follower, put, records
+from tests.support.homes import NAME, Follower, put, records
 
 
 @pytest.mark.parametrize("restarted", [False, True])

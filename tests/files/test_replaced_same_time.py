@@ -8,7 +8,7 @@ import pytest
 from projector.discover.scan import scan
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import Restart
-from tests.homes import DAY, NAME, Follower, put, records
+from tests.support.homes import DAY, NAME, Follower, put, records
 
 
 @pytest.mark.parametrize("restarted", [False, True])

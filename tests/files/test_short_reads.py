@@ -16,10 +16,10 @@ from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.read.compare_files import Agreements
 from projector.read.resume import Restart
-from tests.benchmarks.rollouts import Rollout
-from tests.homes import NAME, Follower, name_of, put, records
-from tests.projecting import backfilled
-from tests.rows import rows_of
+from tests.support.generator.rollouts import Rollout
+from tests.support.homes import NAME, Follower, name_of, put, records
+from tests.support.projecting import backfilled
+from tests.support.rows import rows_of
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 from projector.discover.duplicates import choose
 from projector.discover.scan import joined, scan
 from projector.read.compare_files import Agreements
-from tests.homes import DAY, NAME, Follower, put, records
+from tests.support.homes import DAY, NAME, Follower, put, records
 
 
 def test_a_linked_rollout_is_followed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.resume import UpToDate
-from tests.homes import NAME, Follower, put, records
+from tests.support.homes import NAME, Follower, put, records
 
 
 def append(path: Path, data: bytes) -> None:

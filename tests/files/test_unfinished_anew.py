@@ -9,9 +9,9 @@ from pathlib import Path
 from projector.run.progress import Silent
 from projector.run.rebuild import rebuild
 from projector.store.open import open_store
-from tests.projecting import backfilled, settings_for
-from tests.rows import Rows, rows_of
 from tests.sample import make
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import Rows, rows_of
 
 ROLLOUT = "019b8d62-7a80-7000-8000-000000000002.jsonl"
 

@@ -6,7 +6,7 @@ import pytest
 
 from projector.model.errors import RolloutUnreadable
 from projector.read.file_reader import File, Identity, OpenFile
-from tests.homes import NAME, Follower, put, records
+from tests.support.homes import NAME, Follower, put, records
 
 
 class Failing:

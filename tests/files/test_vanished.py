@@ -7,7 +7,7 @@ import pytest
 from projector.discover.scan import scan, stat_rollout
 from projector.model.errors import RolloutMissing
 from projector.read.resume import Restart
-from tests.homes import DAY, NAME, Follower, put, records
+from tests.support.homes import DAY, NAME, Follower, put, records
 
 
 def test_between_listing_and_reading(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.live.operations import start
 from tests.live.plays import PLAYS
 from tests.live.rollouts import responses
 from tests.live.stage import Stage, Thread
-from tests.projecting import backfilled
+from tests.support.projecting import backfilled
 
 
 def _revert(stage: Stage, thread: Thread, place: int) -> None:

@@ -6,12 +6,12 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.databases import reading
-from tests.extended import RECORDS, THREAD
-from tests.homes import put
-from tests.legacy_records import call, completed, lines_from, output, ran, said, started
 from tests.live import offline
-from tests.projecting import backfilled
+from tests.support.databases import reading
+from tests.support.extended import RECORDS, THREAD
+from tests.support.homes import put
+from tests.support.legacy_records import call, completed, lines_from, output, ran, said, started
+from tests.support.projecting import backfilled
 
 #: With commands of an event and of a call alone, and a turn that no record opens.
 MORE = (

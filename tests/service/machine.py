@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from tests import docs
+from tests.support import docs
 
 #: How long anything may take before the test gives up, seconds.
 PATIENCE_S: Final = 60

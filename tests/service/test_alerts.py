@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from projector.commands import load_settings as config
-from tests import docs
+from tests.support import docs
 
 RULES: Final = docs.ROOT / "config/alerts.yml"
 ALERTS: Final = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server import programs
 from tests.service.installed import follows, install
 from tests.service.machine import LIBRARIES, Machine
+from tests.support.server import programs
 
 SECRET = "0pen-sesame"
 DATA = "/home/robin/server"

@@ -24,9 +24,9 @@ from projector.model.settings import Serve, Settings
 from projector.model.telemetry import BUCKETS_S, DaemonMetrics, Durations
 from projector.serve.telemetry.endpoint import Endpoint
 from projector.serve.telemetry.metrics import names
-from tests import docs
-from tests.benchmarks.rollouts import Rollout
-from tests.service.manager import Manager
+from tests.support import docs
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import Manager
 
 ALERTS = yaml.safe_load((docs.ROOT / "config/alerts.yml").read_text())["groups"]
 DASHBOARD = json.loads((docs.ROOT / "config/grafana-dashboard.json").read_text())

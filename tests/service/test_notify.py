@@ -13,8 +13,8 @@ import pytest
 
 from projector.run.systemd import Watchdog
 from projector.store.sqlite.store import SqliteStore
-from tests.benchmarks.rollouts import Rollout
-from tests.service.manager import managed
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import managed
 
 #: No work is ever done: the loop of asyncio turns, that of the daemon does not.
 HUNG = """

@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from projector.serve.telemetry.metrics import names
-from tests.benchmarks.rollouts import Rollout
-from tests.server import Server
-from tests.service.manager import PATIENCE_S, Manager
 from tests.service.test_metrics import ask
+from tests.support.generator.rollouts import Rollout
+from tests.support.manager import PATIENCE_S, Manager
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import docs
+from tests.support import docs
 
 
 @pytest.fixture(scope="module")

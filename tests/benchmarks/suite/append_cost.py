@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from tests.benchmarks.bench import Failed, Home, Run, benchmark
 from tests.benchmarks.following import Appender, Followed, following
 from tests.benchmarks.processes import backfill, measured
-from tests.benchmarks.rollouts import KB
+from tests.support.generator.rollouts import KB
 
 _SLACK_BYTES = 64 * 1024
 

@@ -7,8 +7,8 @@ import sqlite3
 from tests.benchmarks.bench import Run, benchmark
 from tests.benchmarks.contestants import AGENTS_VIEW, BARE, PROJECTOR, run_projector
 from tests.benchmarks.processes import MIB
-from tests.benchmarks.rollouts import parse_size
 from tests.benchmarks.suite.backfill import race
+from tests.support.generator.rollouts import parse_size
 
 
 @benchmark("giant-line", "one item of 100 MB in a line: memory as a multiple of the line")

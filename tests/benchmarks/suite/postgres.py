@@ -16,8 +16,8 @@ from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Batch
 from tests.benchmarks.bench import Home, Run, benchmark
-from tests.databases import Where, reading, url_of
-from tests.server import Server
+from tests.support.databases import Where, reading, url_of
+from tests.support.server import Server
 
 _TABLES = ("_items", "_turns", "_usage", "_events")
 #: As a server is run that people keep their data in.

@@ -12,8 +12,8 @@ from typing import Any
 from tests.benchmarks.bench import Failed, Run, benchmark
 from tests.benchmarks.following import backfilled
 from tests.benchmarks.watching import read_only
-from tests.docs import PAGES
-from tests.questions import questions as questions_of
+from tests.support.docs import PAGES
+from tests.support.questions import questions as questions_of
 
 _PAGE = 100
 #: A full scan of a table reads like this in SQLite's plan; of a few rows that were found

@@ -15,11 +15,11 @@ from tests.benchmarks.bench import Failed, Home, Run
 from tests.benchmarks.contestants import Contestant
 from tests.benchmarks.processes import Cost, measured
 from tests.benchmarks.results import Result
-from tests.benchmarks.rollouts import MB, Rollout
 from tests.benchmarks.suite import backfill
 from tests.benchmarks.suite.backfill import race
 from tests.benchmarks.suite.reading import scans
 from tests.benchmarks.watching import Watch
+from tests.support.generator.rollouts import MB, Rollout
 
 NOBODY = "0" * 36
 

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from projector import cli
-from tests.benchmarks.rollouts import Rollout
-from tests.paginated import THREAD, agent, item, meta, started, user
-from tests.projecting import backfilled
+from tests.support.generator.rollouts import Rollout
+from tests.support.paginated import THREAD, agent, item, meta, started, user
+from tests.support.projecting import backfilled
 
 SECRET = "xyzzy-plugh"
 

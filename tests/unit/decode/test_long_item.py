@@ -16,7 +16,7 @@ from projector.decode.long_item import spelled_as_written
 from projector.model.changes import Change, ItemRow
 from projector.model.ids import Line
 from projector.reduce.paginated import reducer
-from tests.paginated import ROLLOUT, THREAD, agent, item, meta, rollout, started, user
+from tests.support.paginated import ROLLOUT, THREAD, agent, item, meta, rollout, started, user
 from tests.unit.decode.test_items import ITEMS, REFUSED, command
 
 Json = dict[str, Any]

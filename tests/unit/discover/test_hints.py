@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.discover.hints import LOOK_AGAIN_S, ChangeHints, HomePath, RescanSchedule
-from tests.homes import DAY, NAME
+from tests.support.homes import DAY, NAME
 
 FILE = HomePath("/h", f"/h/{DAY}/{NAME}")
 FOLDER = HomePath("/h", f"/h/{DAY}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from projector.discover.paths import scan_path
-from tests.homes import DAY, NAME, THREAD, name_of, put
+from tests.support.homes import DAY, NAME, THREAD, name_of, put
 
 
 @pytest.fixture

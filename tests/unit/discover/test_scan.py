@@ -24,7 +24,7 @@ from projector.discover.scan import (
 )
 from projector.model.file_index import FileIndex, id_of, key_of
 from projector.model.ids import RolloutFile
-from tests.homes import DAY, NAME, name_of, put
+from tests.support.homes import DAY, NAME, name_of, put
 
 
 def paths(found: Scan, home: Path) -> set[str]:

@@ -12,7 +12,7 @@ from watchfiles import Change
 from projector.discover import watch
 from projector.discover.hints import ChangeHints, HomePath
 from projector.discover.watch import Mode, Watch
-from tests.homes import DAY, NAME, put
+from tests.support.homes import DAY, NAME, put
 
 NFS = "1 0 8:1 / / rw - nfs4 host:/ rw\n"
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.read.frames import unpacked_size
-from tests.zst import NOISE, SKIPPABLE, frame, zstd
+from tests.support.zst import NOISE, SKIPPABLE, frame, zstd
 
 frames = st.lists(
     st.one_of(

@@ -16,7 +16,7 @@ from projector.model.errors import RolloutMissing
 from projector.model.ids import HEAD_BYTES, Checkpoint, Line, Offset, Ordinal
 from projector.read.resume import Restart, Resume, UpToDate
 from projector.read.rollout import RolloutReader
-from tests.zst import zstd
+from tests.support.zst import zstd
 
 pieces = st.one_of(
     st.binary(min_size=1, max_size=100),

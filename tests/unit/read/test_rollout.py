@@ -8,8 +8,8 @@ from projector.model.errors import RolloutUnreadable
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Offset, Ordinal
 from projector.read.resume import Restart, Resume, UpToDate
 from projector.read.rollout import RolloutReader
-from tests.homes import NAME, Follower, put, records
-from tests.zst import NOISE, frame
+from tests.support.homes import NAME, Follower, put, records
+from tests.support.zst import NOISE, frame
 
 DATA = records(0, 200)
 VERIFIED = HEAD_BYTES + TAIL_BYTES

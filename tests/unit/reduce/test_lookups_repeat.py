@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from projector.model.ids import Line
 from projector.reduce.detect import resume, start
 from projector.reduce.protocol import Reducer
-from tests.legacy_records import (
+from tests.support.legacy_records import (
     answer,
     call,
     event,
@@ -24,10 +24,12 @@ from tests.legacy_records import (
     said,
     started,
 )
-from tests.memory import Memory
-from tests.memory_legacy import ROLLOUT, lines_of
-from tests.paginated import THREAD
-from tests.unit.reduce import test_legacy_laws, test_migrated, test_paginated_laws
+from tests.support.memory import Memory
+from tests.support.memory_legacy import ROLLOUT, lines_of
+from tests.support.paginated import THREAD
+from tests.unit.reduce.legacy import test_legacy_laws
+from tests.unit.reduce.migrated import test_migrated
+from tests.unit.reduce.paginated import test_paginated_laws
 
 RUNS = "Wall time: 0.1 seconds\nProcess running with session ID 7\nOutput:\nsome\n"
 #: What a later line may reach back to: boundaries, a running process, open calls, a reasoning.

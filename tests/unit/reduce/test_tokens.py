@@ -9,8 +9,8 @@ import pytest
 from projector.model.changes import MOST_TOKENS, Anomaly, Change, UsageRow
 from projector.reduce.detect import start
 from projector.reduce.legacy.reducer import LegacyReducer
-from tests.memory import Memory
-from tests.paginated import (
+from tests.support.memory import Memory
+from tests.support.paginated import (
     ROLLOUT,
     THREAD,
     complete,

@@ -24,8 +24,8 @@ from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import OpenFiles
 from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
-from tests.extended import extended
-from tests.legacy_records import (
+from tests.support.extended import extended
+from tests.support.legacy_records import (
     Record,
     answer,
     call,
@@ -40,12 +40,13 @@ from tests.legacy_records import (
     started,
     tokens,
 )
-from tests.memory_legacy import ROLLOUT
-from tests.migration import migrated
-from tests.paginated import THREAD
-from tests.projecting import backfilled, settings_for
-from tests.rows import rows_of
-from tests.unit.reduce import test_legacy_laws, test_paginated_laws
+from tests.support.memory_legacy import ROLLOUT
+from tests.support.migration import migrated
+from tests.support.paginated import THREAD
+from tests.support.projecting import backfilled, settings_for
+from tests.support.rows import rows_of
+from tests.unit.reduce.legacy import test_legacy_laws
+from tests.unit.reduce.paginated import test_paginated_laws
 
 RUNS = "Wall time: 0.1 seconds\nProcess running with session ID {}\nOutput:\nsome\n"
 ENDS = "Wall time: 0.1 seconds\nProcess exited with code 3\nOutput:\nlast\n"

@@ -1,0 +1,43 @@
+"""All that readers see of a database, to be compared."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.support.databases import Where, reading
+
+#: The views of the contract, and what depends on when a row arrived rather than on the rollouts.
+VIEWS: Final[dict[str, frozenset[str]]] = {
+    "codex_thread_items": frozenset(),
+    "codex_thread_turns": frozenset(),
+    "codex_thread_realtime_items": frozenset(),
+    "codex_projection_state": frozenset(),
+    "thread_history": frozenset(),
+    "thread_turn_history": frozenset(),
+    "threads": frozenset({"path"}),
+    "token_usage": frozenset(),
+    "thread_tokens": frozenset(),
+    "lifecycle_events": frozenset({"seq", "noted_at_ms"}),
+    "anomalies": frozenset({"noted_at_ms"}),
+}
+
+Rows = dict[str, list[tuple[object, ...]]]
+
+#: What PostgreSQL's views have behind the columns of both.
+OF_SERVERS: Final = frozenset({"source_id", "host", "escaped"})
+
+
+def rows_of(database: Where) -> Rows:
+    """Give every row of every view, each view in one order, arrival columns left out."""
+    shown: Rows = {}
+    with reading(database) as db:
+        for view, arrival in VIEWS.items():
+            rows = db.dicts(f"SELECT * FROM {view}")
+            shown[view] = sorted(
+                (
+                    tuple(value for name, value in row.items() if name not in arrival | OF_SERVERS)
+                    for row in rows
+                ),
+                key=repr,
+            )
+    return shown

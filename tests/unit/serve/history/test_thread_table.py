@@ -1,0 +1,201 @@
+"""Which threads are listed, and how."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from projector.serve.history.table import cells, footnote, table, when
+from projector.serve.history.threads import Wanted, choose, document, resolve, since, source_of
+from tests.support.shown_history import THREAD
+
+SPAWNED = '{"subagent":{"thread_spawn":{"parent_thread_id":"x","depth":1}}}'
+
+
+def row(**columns: object) -> dict[str, Any]:
+    return {**THREAD, **columns}
+
+
+# fmt: off
+SOURCES = [
+    # as stored thread_source label asked for by
+    ("cli", "user", "cli", ["cli", "CLI"]),
+    ("vscode", None, "vscode", ["vscode"]),
+    ("mcp", None, "mcp", ["mcp", "appServer"]),
+    (None, None, "unknown", ["unknown"]),
+    ("", None, "unknown", ["unknown"]),
+    ("later", None, "later", ["later"]),
+    ('{"custom":"atlas"}', None, "atlas", ["custom", "atlas"]),
+    ('{"later":1}', None, "later", ["later"]),
+    ('{"a":1,"b":2}', None, "unknown", ["unknown"]),
+    ("{", None, "unknown", ["unknown"]),
+    ('{"subagent":"review"}', "subagent", "review",
+     ["subagent", "review", "subAgentReview", "sub-agent"]),
+    ('{"subagent":"memory_consolidation"}', None, "memory_consolidation",
+     ["subagent", "memory_consolidation"]),
+    (SPAWNED, "subagent", "subagent",
+     ["subagent", "thread_spawn", "subAgentThreadSpawn"]),
+    ('{"subagent":{"other":"guardian"}}', None, "guardian", ["subagent", "guardian"]),
+    ('{"internal":"memory_consolidation"}', None, "memory_consolidation", ["subagent"]),
+    ("exec", "subagent", "exec", ["subagent", "exec"]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("source", "thread_source", "label", "asked"), SOURCES)
+def test_where_a_thread_comes_from(
+    source: str | None, thread_source: str | None, label: str, asked: list[str]
+) -> None:
+    found = source_of(row(source=source, thread_source=thread_source))
+
+    assert label == found.label
+    assert all(found.answers(one) for one in asked)
+    assert not found.answers("something")
+
+
+NAMED = "named"
+# fmt: off
+ASKED = [
+    ("all that are neither archived, deleted nor agents, if nothing is asked",
+     Wanted(), {}, True),
+    ("an archived one is hidden", Wanted(), {"archived": 1}, False),
+    ("an archived one is shown if asked", Wanted(archived="only"), {"archived": 1}, True),
+    ("only archived ones, if asked", Wanted(archived="only"), {}, False),
+    ("a deleted one is hidden", Wanted(), {"deleted": 1}, False),
+    ("a deleted one is shown if asked", Wanted(deleted="only"), {"deleted": 1}, True),
+    ("only deleted ones, if asked", Wanted(deleted="only"), {}, False),
+    ("a sub-agent is hidden", Wanted(), {"source": SPAWNED}, False),
+    ("a reviewer is hidden", Wanted(), {"source": '{"subagent":"review"}'}, False),
+    ("a sub-agent is shown with all", Wanted(agents=True), {"source": SPAWNED}, True),
+    ("a sub-agent is shown if its source is asked for",
+     Wanted(sources=("subagent",)), {"source": SPAWNED}, True),
+    ("another source is not shown", Wanted(sources=("exec", "vscode")), {}, False),
+    ("one of several sources", Wanted(sources=("exec", "cli")), {}, True),
+    ("the folder itself", Wanted(folders=("/w",)), {"cwd": "/w"}, True),
+    ("a folder below", Wanted(folders=("/w",)), {"cwd": "/w/a/b"}, True),
+    ("a folder beside it that begins alike", Wanted(folders=("/w",)), {"cwd": "/wx"}, False),
+    ("the root has all below it", Wanted(folders=("/",)), {"cwd": "/w"}, True),
+    ("either spelling of the folder", Wanted(folders=("/l", "/w")), {"cwd": "/w"}, True),
+    ("a folder of Windows", Wanted(folders=("C:\\w",)), {"cwd": "C:\\w\\a"}, True),
+    ("no folder known", Wanted(folders=("/w",)), {"cwd": None}, False),
+    ("changed at the very moment", Wanted(since_ms=5), {"updated_at_ms": 5}, True),
+    ("changed before", Wanted(since_ms=5), {"updated_at_ms": 4}, False),
+    ("changed nobody knows when", Wanted(since_ms=5), {"updated_at_ms": None}, False),
+    ("text in the name, in any case", Wanted(text="ÄBC"), {"name": "xäbcx"}, True),
+    ("text in the preview", Wanted(text="bc"), {"name": None, "preview": "ABC"}, True),
+    ("text in neither", Wanted(text="bc"), {"name": None, "preview": None}, False),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("wanted", "columns", "shown"), [pytest.param(*case[1:], id=case[0]) for case in ASKED]
+)
+def test_what_is_asked_for(wanted: Wanted, columns: dict[str, Any], shown: bool) -> None:  # noqa: FBT001 - a column of the table
+    one = row(**columns)
+
+    assert ([one] if shown else []) == list(choose([one], wanted).rows)
+
+
+def test_what_is_hidden_or_behind_the_limit_is_said() -> None:
+    rows = [row(), row(), row(), row(archived=1), row(source=SPAWNED), row(source=SPAWNED)]
+
+    listed = choose([*rows, row(cwd="/elsewhere", archived=1)], Wanted(limit=1, folders=("/w",)))
+
+    assert footnote(listed) == (
+        "2 older (--limit 0: all); 1 archived, 2 sub-agents hidden (--all: shown)"
+    )
+    assert footnote(choose(rows[:1], Wanted())) is None
+
+
+def test_what_is_the_opposite_of_what_is_asked_is_not_called_hidden() -> None:
+    assert footnote(choose([row(), row(archived=1)], Wanted(archived="only"))) is None
+
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone(timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("90m", "2026-11-20T10:30:00+01:00"),
+        ("12h", "2026-11-20T00:00:00+01:00"),
+        ("1.5 d", "2026-11-19T00:00:00+01:00"),
+        ("2w", "2026-11-06T12:00:00+01:00"),
+        ("today", "2026-11-20T00:00:00+01:00"),
+        ("Yesterday", "2026-11-19T00:00:00+01:00"),
+        ("2026-11-01", "2026-11-01T00:00:00+01:00"),
+        ("2026-11-01T10:00", "2026-11-01T10:00:00+01:00"),
+        ("2026-11-01 10:00:00Z", "2026-11-01T10:00:00+00:00"),
+    ],
+)
+def test_since(text: str, moment: str) -> None:
+    """Spans count back from now; what has no zone is in that of now."""
+    assert round(datetime.fromisoformat(moment).timestamp() * 1000) == since(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "soon", "2026-13-01"])
+def test_no_point_in_time(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - which of Python's messages does not matter
+        since(text, NOW)
+
+
+ONE, TWO, THREE = ("019b-1111", "ab"), ("019b-1112", "019b-1111"), ("019c-1111", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("019c-1111", [THREE], id="a whole id"),
+        pytest.param("019b-1111", [ONE], id="a whole id, before a name that reads the same"),
+        pytest.param("019C", [THREE], id="the start of an id, in any case"),
+        pytest.param("019", [], id="too short a start"),
+        pytest.param("019b", [ONE, TWO], id="a start that two have"),
+        pytest.param("ab", [ONE], id="a name, however short"),
+        pytest.param("AB", [], id="a name is exact"),
+    ],
+)
+def test_what_a_text_stands_for(text: str, found: list[tuple[str, str | None]]) -> None:
+    assert found == resolve(text, [ONE, TWO, THREE])
+
+
+def test_flags_are_booleans_in_json() -> None:
+    """A 0 is true for jq."""
+    shown = document(row(archived=0, deleted=1, item_count=0))
+
+    assert [shown[name] for name in ("archived", "deleted")] == [False, True]
+    assert list(shown) == list(THREAD)
+
+
+WIDE = "漢字" * 30
+
+
+@pytest.mark.parametrize("width", [200, 120, 100, 80, 70])
+@pytest.mark.parametrize("name", ["short", "long " * 30, WIDE, "e\u0301" * 60])
+def test_a_table_fits_the_terminal(width: int, name: str) -> None:
+    listed = choose([row(name=name, cwd="/a" * 90), row(archived=1)], Wanted(archived="show"))
+
+    head, lines = table(listed, width=width, zone=UTC)
+
+    assert max(map(cells, [head, *lines])) <= width
+    assert all(THREAD["thread_id"] in line for line in lines)
+
+
+def test_a_table_without_a_terminal() -> None:
+    """Aligned, with all columns; newlines and escapes in names are harmless."""
+    listed = choose([row(name="a\nb\x1b[31m"), row(name=None, preview=None)], Wanted())
+
+    head, lines = table(listed, width=None, zone=UTC)
+
+    thread = THREAD["thread_id"]
+    assert [
+        f"UPDATED           THREAD{' ' * 30}  SOURCE  TURNS  MODEL  FOLDER  NAME",
+        f"2001-09-09 01:47  {thread}  cli         1  m      /w      a b␛[31m",
+        f"2001-09-09 01:47  {thread}  cli         1  m      /w      -",
+    ] == [head, *lines]
+
+
+def test_times_out_of_the_calendar_are_numbers() -> None:
+    assert [when(None), when(int("9" * 18))] == ["-", "9" * 18]
