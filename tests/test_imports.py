@@ -8,6 +8,7 @@ nobody needs any more fails as well.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -196,7 +197,9 @@ def test_run_and_serve_know_no_backend_and_not_each_other(module: _Module) -> No
     part = module.name.partition(".")[0]
     if part not in ("run", "serve"):
         return
-    stores = {name for name in module.own if _in(name, "store")}
+    stores = {
+        name for name in module.own if _in(name, "store") and not _in(name, "store.questions")
+    }
 
     assert stores <= {
         "store.protocol",
@@ -241,6 +244,59 @@ def test_a_library_is_one_modules_job(module: _Module) -> None:
     used = {name.partition(".")[0] for name in module.foreign}
 
     assert {name for name in used & JOBS.keys() if not _in(module.name, JOBS[name])} == set()
+
+
+#: Internal tables and views of all engines: their names begin with `_`.
+TABLES: Final = frozenset(
+    name
+    for path in ROOT.joinpath("store", "sql").glob("*/*.sql")
+    for name in re.findall(r"CREATE (?:VIRTUAL )?(?:TABLE|VIEW) (_\w+)", path.read_text())
+)
+#: Where queries of other databases than ours stand.
+FOREIGN_QUERIES: Final[Mapping[str, str]] = {
+    "serve.doctor.codex_compare": "Codex's own history",
+    "serve.doctor.codex_databases": "Codex's own list of threads",
+    "serve.search.snippets": "a database in memory, which cuts texts",
+}
+_QUERY: Final = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE)\b.*\b(FROM|INTO|SET)\b", re.DOTALL)
+
+
+def _texts(module: _Module) -> Iterator[str]:
+    """Yield the texts of a module but for its docstrings; values within them are left out."""
+    inner: set[int] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.JoinedStr):
+            inner.update(map(id, node.values))
+        elif isinstance(node, ast.Expr):
+            inner.add(id(node.value))
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part for part in node.values if isinstance(part, ast.Constant)]
+            yield " ".join(str(part.value) for part in parts)
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner
+        ):
+            yield node.value
+
+
+@every_module
+def test_questions_to_the_database_stand_in_the_store(module: _Module) -> None:
+    """No name of an internal table outside `store/`, and no query: `store.questions` asks."""
+    if _in(module.name, "store serve.feed serve.history.reader serve.search.query"):
+        return  # the last three: to be moved
+    texts = tuple(_texts(module))
+    queries = () if module.name in FOREIGN_QUERIES else texts
+
+    assert not {name for text in texts for name in re.findall(r"\b_\w+", text)} & TABLES
+    assert not [text for text in queries if _QUERY.search(text)]
+
+
+def test_queries_are_seen() -> None:
+    """The rule finds both kinds of what it forbids, and each exception is needed."""
+    assert {"_rollouts", "_item_rows", "_item_index", "_read_rollouts"} <= TABLES
+    for name in FOREIGN_QUERIES:
+        (module,) = (one for one in MODULES if one.name == name)
+        assert any(_QUERY.search(text) for text in _texts(module)), name
 
 
 def test_every_exception_is_needed() -> None:

@@ -92,6 +92,8 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
 
     `whole`: look at every page. For single threads it is enough that it can be opened.
     """
+    from projector.store.questions.contents import check_readable  # noqa: PLC0415 - see the package
+
     try:
         with reading(settings) as db:
             if whole and db.server() is None:
@@ -100,7 +102,7 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
                 if found not in (None, "ok"):
                     return f"{db.shown}: is damaged ({found})"
             else:
-                db.rows("SELECT count(*) FROM _rollouts")
+                check_readable(db)
     except StoreDamaged as error:
         return error.message
     except StoreMissing as error:

@@ -14,8 +14,9 @@ from projector.model.humanize import count, size
 from projector.model.settings import Settings
 from projector.serve.doctor.anomaly_kinds import KINDS, Level
 from projector.serve.doctor.codex_gaps import ADVICE
-from projector.serve.doctor.facts import Codex, Examined, Incomplete, Kind, Source, Stored
+from projector.serve.doctor.facts import Codex, Examined, Stored
 from projector.serve.health.judge import LARGE_LOG
+from projector.store.questions.doctor import Incomplete, Kind, Source
 from projector.store.reading import Server
 
 #: Older versions of SQLite may damage a database that two connections write and checkpoint.

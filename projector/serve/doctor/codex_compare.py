@@ -17,7 +17,9 @@ from projector.read.rollout import RolloutReader
 from projector.serve.doctor import duplicates as copies
 from projector.serve.doctor.codex_databases import Databases, Listed, reading, threads
 from projector.serve.doctor.codex_gaps import NOTHING, UNKNOWN, Held, Missing, Record
-from projector.store.reading import Connection, Sql
+from projector.store.questions import paginated
+from projector.store.questions.paginated import EVERYTHING, PaginatedRollout
+from projector.store.reading import Connection
 
 #: A record at a checkpoint is read up to this many bytes.
 _RECORD_BYTES: Final = 8 << 20
@@ -28,70 +30,28 @@ FRESH_S: Final = 60.0
 class Here(NamedTuple):
     """A paginated rollout as projected here."""
 
-    number: int
-    rollout_id: RolloutId
-    thread_id: ThreadId
-    path: str
-    compressed: bool
-    end: int
-    start: int
-    incomplete: bool
-    current: bool
-    """True if it is the thread's current rollout."""
+    row: PaginatedRollout
     odd: frozenset[str]
+    """Kinds of anomalies of the whole file."""
     others: tuple[str, ...]
     """Files of the rollout with different content, which are not projected."""
-
-    def values(self, upto: int) -> dict[str, object]:
-        """Return the parameters of a query for its rows before a position."""
-        return {
-            "rollout": self.number,
-            "rollout_id": self.rollout_id,
-            "start": self.start,
-            "upto": upto,
-        }
-
-
-_ODD: Final = Sql(
-    "SELECT r.rollout_id, a.kind, a.detail FROM _anomaly_rows AS a JOIN _rollouts AS r"
-    " ON r.rollout = a.rollout WHERE a.byte_offset = 0 AND r.mode = 'paginated'",
-    "SELECT r.rollout_id, a.kind, a.detail FROM _anomaly_rows AS a JOIN _rollouts AS r"
-    " ON r.source_id = a.source_id AND r.rollout_id = a.rollout_id"
-    " WHERE a.source_id = :source AND a.byte_offset = 0 AND r.mode = 'paginated'",
-)
-_HOMES: Final = Sql(
-    "SELECT DISTINCT home FROM _rollouts",
-    "SELECT DISTINCT home FROM _rollouts WHERE source_id = :source",
-)
-_HERE: Final = Sql(
-    "SELECT r.rollout, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
-    " r.start_position, coalesce(s.incomplete, 0), s.rollout IS r.rollout"
-    " FROM _rollouts AS r LEFT JOIN _thread_states AS s ON s.thread_id = r.thread_id"
-    " WHERE r.mode = 'paginated' AND r.gone_at_ms IS NULL"
-    "  AND r.home IN (SELECT value FROM json_each(:homes)) ORDER BY 2",
-    "SELECT 0, r.rollout_id, r.thread_id, r.path, r.compressed, r.next_offset,"
-    " r.start_position, coalesce(s.incomplete, false), coalesce(s.rollout_id = r.rollout_id, false)"
-    " FROM _rollouts AS r LEFT JOIN _thread_states AS s ON s.thread_id = r.thread_id"
-    " WHERE r.source_id = :source AND NOT r.elsewhere"
-    "  AND r.mode = 'paginated' AND r.gone_at_ms IS NULL"
-    "  AND r.home IN (SELECT json_array_elements_text(CAST(:homes AS json))) ORDER BY 2",
-)
 
 
 def rollouts(ours: Connection, home: str) -> list[Here]:
     """Return the paginated rollouts of a home whose files exist."""
-    odd: dict[str, set[str]] = {}
-    others: dict[str, dict[str, None]] = {}
-    for rollout_id, kind, detail in ours.rows(_ODD):
+    odd: dict[RolloutId, set[str]] = {}
+    others: dict[RolloutId, dict[str, None]] = {}
+    for rollout_id, kind, detail in paginated.first_anomalies(ours):
         odd.setdefault(rollout_id, set()).add(kind)
         if kind == "second_file" and (path := copies.path_of(detail)) and os.path.exists(path):
             others.setdefault(rollout_id, {})[path] = None
+    every = paginated.rollouts(ours)
     real = os.path.realpath(home)
-    homes = [name for (name,) in ours.rows(_HOMES) if os.path.realpath(name) == real]
-    rows = ours.rows(_HERE, {"homes": orjson.dumps(homes).decode()})
+    homes = {name for name in {row.home for row in every} if os.path.realpath(name) == real}
     return [
-        Here._make((*row, frozenset(odd.get(row[1], ())), tuple(others.get(row[1], ()))))
-        for row in rows
+        Here(row, frozenset(odd.get(row.rollout_id, ())), tuple(others.get(row.rollout_id, ())))
+        for row in every
+        if row.home in homes
     ]
 
 
@@ -118,23 +78,13 @@ def held(ours: Connection, databases: Databases, now_s: float) -> Iterator[Held]
         continued = _continued(ours, stands)
         both = _Sources(ours, codex, listed, now_s, databases.home)
         for here in every:
-            found = both.held(here, stands.get(here.rollout_id))
-            inheritors = continued.get(here.rollout_id, ())
+            found = both.held(here, stands.get(here.row.rollout_id))
+            inheritors = continued.get(here.row.rollout_id, ())
             for thread_id, upto in inheritors:
-                lacks, _ = _missing(ours, None, here, None, upto=upto)
+                lacks, _ = _missing(ours, None, here.row, None, upto=upto)
                 yield replace(found, thread_id=thread_id, beyond=lacks, inherited=True)
             if not inheritors:
                 yield found
-
-
-_BASES: Final = Sql(
-    "SELECT p.rollout_id, p.thread_id, c.rollout_id, p.upto FROM _thread_parts AS p"
-    " JOIN _thread_states AS s ON s.thread_id = p.thread_id"
-    " JOIN _rollouts AS c ON c.rollout = s.rollout WHERE p.rollout <> s.rollout ORDER BY 1, 2",
-    "SELECT p.rollout_id, p.thread_id, s.rollout_id, p.upto FROM _thread_parts AS p"
-    " JOIN _thread_states AS s ON s.source_id = p.source_id AND s.thread_id = p.thread_id"
-    " WHERE p.part_source = :source AND p.rollout_id <> s.rollout_id ORDER BY 1, 2",
-)
 
 
 def _continued(
@@ -142,9 +92,9 @@ def _continued(
 ) -> dict[RolloutId, list[tuple[ThreadId, int]]]:
     """Return the threads that continue a rollout unknown to Codex, and up to which position."""
     found: dict[RolloutId, list[tuple[ThreadId, int]]] = {}
-    for base, thread_id, current, upto in ours.rows(_BASES):
-        if current in stands and base not in stands:
-            found.setdefault(base, []).append((thread_id, upto))
+    for part in paginated.inherited_parts(ours):
+        if part.current in stands and part.rollout_id not in stands:
+            found.setdefault(part.rollout_id, []).append((part.thread_id, part.upto))
     return found
 
 
@@ -160,42 +110,48 @@ class _Sources(NamedTuple):
 
     def held(self, here: Here, stands: tuple[int, int] | None) -> Held:
         """Return one rollout; `stands`: Codex's position, None: it never projected the rollout."""
+        row = here.row
         offset, ordinal = stands or (None, None)
-        passed, beyond = _missing(self.ours, self.codex if stands else None, here, offset)
+        passed, beyond = _missing(self.ours, self.codex if stands else None, row, offset)
         if stands is None:
             passed, beyond = NOTHING, passed
-        entry = None if self.listed is None else self.listed.get(here.thread_id)
+        entry = None if self.listed is None else self.listed.get(row.thread_id)
         instead = None
-        if entry is not None and here.current and _other(entry.path, here.path, self.home):
+        if entry is not None and row.current and _other(entry.path, row.path, self.home):
             instead = entry.path
         return Held(
-            thread_id=here.thread_id,
-            rollout_id=here.rollout_id,
-            path=here.path,
-            end=here.end,
+            thread_id=row.thread_id,
+            rollout_id=row.rollout_id,
+            path=row.path,
+            end=row.end,
             codex_offset=offset,
             codex_ordinal=ordinal,
-            at=record_at(here, offset) if beyond and offset is not None else UNKNOWN,
+            at=record_at(row, offset) if beyond and offset is not None else UNKNOWN,
             passed=passed,
             beyond=beyond,
             listed=None if self.listed is None else entry is not None,
             odd=here.odd,
-            incomplete=here.incomplete and here.current,
+            incomplete=row.incomplete and row.current,
             older=tuple(self._alone(here)),
             shown_instead=instead,
-            fresh=_fresh(here.path, self.now_s),
+            fresh=_fresh(row.path, self.now_s),
         )
 
     def _alone(self, here: Here) -> Iterator[tuple[str, Missing]]:
         """Yield files of a rollout with content that is neither here nor in Codex."""
         if not here.others:
             return
-        values = here.values(_ALL)
-        turns = {turn_id for turn_id, *_ in self.ours.stream(_OUR_TURNS, values)}
-        items = {(turn, item) for turn, item, _ in self.ours.stream(_OUR_ITEMS, values)}
+        row = here.row
+        turns = {
+            turn.turn_id for turn in paginated.living_turns(self.ours, row.rollout_id, row.start)
+        }
+        items = {
+            (item.turn_id, item.item_id)
+            for item in paginated.living_items(self.ours, row.rollout_id, row.start)
+        }
         for path in here.others:
-            if not os.path.exists(here.path) or not os.path.samefile(path, here.path):
-                missing = copies.alone(path, here.rollout_id, here.thread_id, turns, items)
+            if not os.path.exists(row.path) or not os.path.samefile(path, row.path):
+                missing = copies.alone(path, row.rollout_id, row.thread_id, turns, items)
                 if missing:
                     yield path, missing
 
@@ -220,7 +176,7 @@ def _fresh(path: str, now_s: float) -> bool:
         return False
 
 
-def record_at(here: Here, offset: int) -> Record:
+def record_at(here: PaginatedRollout, offset: int) -> Record:
     """Read the record of a rollout at an offset of its uncompressed bytes."""
     try:
         if here.compressed:
@@ -260,25 +216,6 @@ def _ordinal_of(line: bytes) -> Record:
 
 # Missing rows -------------------------------------------------------------------------------------
 
-_OUR_TURN: Final = (
-    "SELECT turn_id, position - :start, status, started_at, coalesce(end_offset, 0) FROM _turns"
-)
-_LIVING: Final = "AND tombstone = 0 AND position < :upto"
-_OUR_TURNS: Final = Sql(
-    f"{_OUR_TURN} WHERE rollout = :rollout {_LIVING} ORDER BY position",
-    f"{_OUR_TURN} WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
-    " ORDER BY position",
-)
-# In the order of Codex's unique key: so both can be merged, whatever they contain.
-_OUR_ITEMS: Final = Sql(
-    "SELECT turn_id, item_id, position - :start FROM _items"
-    f" WHERE rollout = :rollout {_LIVING} ORDER BY turn_id, item_id",
-    "SELECT turn_id, item_id, position - :start FROM _items"
-    f" WHERE source_id = :source AND rollout_id = :rollout_id {_LIVING}"
-    " ORDER BY turn_id, item_id",
-)
-_ALL: Final = (1 << 63) - 1
-
 
 class _Gap:
     """Collects the missing rows of one range."""
@@ -292,7 +229,7 @@ class _Gap:
 
     def told(self, started: Mapping[str, tuple[int, int | None]]) -> Missing:
         def place(turn_id: str) -> int:
-            return min(self.turns[turn_id], started.get(turn_id, (_ALL, None))[0])
+            return min(self.turns[turn_id], started.get(turn_id, (EVERYTHING, None))[0])
 
         turns = tuple(sorted(self.turns, key=place))
         return Missing(turns, self.items, started[turns[0]][1] if turns[:1] and turns[0] in started
@@ -302,16 +239,15 @@ class _Gap:
 def _missing(
     ours: Connection,
     codex: sqlite3.Connection | None,
-    here: Here,
+    here: PaginatedRollout,
     offset: int | None,
-    upto: int = _ALL,
+    upto: int = EVERYTHING,
 ) -> tuple[Missing, Missing]:
     """Return the rows that Codex lacks before and after its checkpoint.
 
     Without one, all are before.
     """
-    values = here.values(upto)
-    cut = _ALL if offset is None else offset
+    cut = EVERYTHING if offset is None else offset
     before, behind = _Gap(), _Gap()
     status: dict[str, str] = {}
     if codex is not None:
@@ -321,7 +257,9 @@ def _missing(
             )
         )
     started: dict[str, tuple[int, int | None]] = {}
-    for turn_id, place, ended, at, end in ours.stream(_OUR_TURNS, values):
+    for turn_id, place, ended, at, end in paginated.living_turns(
+        ours, here.rollout_id, here.start, upto
+    ):
         started[turn_id] = (place, at)
         if turn_id not in status:
             (before if place < cut else behind).turn(turn_id, place)
@@ -335,7 +273,7 @@ def _missing(
             (here.rollout_id,),
         )
     other = next(theirs, None)
-    for turn_id, item_id, place in ours.stream(_OUR_ITEMS, values):
+    for turn_id, item_id, place in paginated.living_items(ours, here.rollout_id, here.start, upto):
         while other is not None and other < (turn_id, item_id):
             other = next(theirs, None)
         if other != (turn_id, item_id):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from projector.serve.doctor.codex_gaps import Shortfall
 from projector.serve.health.snapshot import Facts
+from projector.store.questions.doctor import Incomplete, Kind, Source
 from projector.store.reading import Server
 
 
@@ -32,38 +33,6 @@ class Mode(NamedTuple):
     """True if the current user can write it."""
     links: int = 1
     """Number of hard links."""
-
-
-class Source(NamedTuple):
-    """An installation that writes the same database."""
-
-    name: str
-    host: str
-    own: bool
-    """True if it is this one."""
-    beat_at_ms: int | None
-    """Time of its daemon's last heartbeat; None: never."""
-    stopping: bool
-    """True if it announced that it stops."""
-    held: bool
-    """True if a daemon holds its lease, which has not expired."""
-    claims: int
-    """Number of rollouts of this host that it projects too."""
-
-
-class Kind(NamedTuple):
-    """Anomalies of one kind."""
-
-    kind: str
-    anomalies: int
-    rollouts: int
-
-
-class Incomplete(NamedTuple):
-    """A thread with a missing part of its history."""
-
-    thread_id: str
-    base: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

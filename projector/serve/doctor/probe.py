@@ -24,20 +24,12 @@ from projector.serve.doctor import codex_compare as codex
 from projector.serve.doctor import codex_databases
 from projector.serve.doctor.codex_gaps import shortfalls
 from projector.serve.doctor.duplicates import conflicts
-from projector.serve.doctor.facts import (
-    Codex,
-    Examined,
-    Home,
-    Incomplete,
-    Kind,
-    Mode,
-    Source,
-    Stored,
-)
+from projector.serve.doctor.facts import Codex, Examined, Home, Mode, Stored
 from projector.serve.health.collect import collect
 from projector.store import state_file
 from projector.store.free_space import free_bytes
-from projector.store.reading import Connection, Sql
+from projector.store.questions import doctor as questions
+from projector.store.reading import Connection
 
 #: Time limit of the database's integrity check, seconds.
 INTEGRITY_S: Final = 10.0
@@ -102,53 +94,20 @@ def _home(home: str, mounts: str) -> Home:
     return Home(home, len(found.files), len(found.folders), tuple(faults), why, others)
 
 
-_KINDS: Final = Sql(
-    "SELECT kind, count(*), count(DISTINCT rollout) FROM _anomaly_rows"
-    " GROUP BY kind ORDER BY 2 DESC, 1",
-    "SELECT kind, count(*), count(DISTINCT rollout_id) FROM _anomaly_rows"
-    " WHERE source_id = :source GROUP BY kind ORDER BY 2 DESC, 1",
-)
-_INCOMPLETE: Final = Sql(
-    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
-    " JOIN _rollouts AS r ON r.rollout = p.rollout WHERE p.thread_id = s.thread_id"
-    " ORDER BY p.part LIMIT 1) FROM _thread_states AS s"
-    " WHERE s.incomplete AND NOT s.deleted ORDER BY 1",
-    "SELECT s.thread_id, (SELECT r.base_rollout_id FROM _thread_parts AS p"
-    " JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
-    " WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id ORDER BY p.part LIMIT 1)"
-    " FROM _thread_states AS s"
-    " WHERE s.source_id = :source AND s.incomplete AND NOT s.deleted ORDER BY 1",
-)
-_SOURCES: Final = Sql(
-    "SELECT NULL WHERE false",
-    "SELECT s.name, s.host, s.source_id = :source, h.beat_at_ms,"
-    " coalesce(h.phase = 'stopping', false), coalesce(s.lease_until_ms >"
-    " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), false),"
-    " (SELECT count(*) FROM _rollouts AS r JOIN _claims AS c ON c.rollout_id = r.rollout_id"
-    " WHERE r.source_id = :source AND r.elsewhere AND c.source_id = s.source_id)"
-    " FROM _sources AS s LEFT JOIN _heartbeat AS h ON h.source_id = s.source_id ORDER BY 1",
-)
-_FAILED: Final = "SELECT rollout_id, failures FROM _attempts WHERE failures > 0"
-_ATTEMPTS: Final = Sql(f"{_FAILED} ORDER BY 1", f"{_FAILED} AND source_id = :source ORDER BY 1")
-_LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM _rollouts"
-_LATEST_HERE: Final = Sql(_LATEST, f"{_LATEST} WHERE source_id = :source")
-
-
 def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
     facts = collect(db, settings.codex_homes, now_ms)
     schema = db.schema()
-    ((latest_ms,),) = db.rows(_LATEST_HERE)
     return Stored(
         facts=facts,
         schema=schema.found,
         newest_schema=schema.newest,
         integrity=db.soundness(integrity_s),
-        kinds=tuple(Kind(*row) for row in db.rows(_KINDS)),
-        incomplete=tuple(Incomplete(*row) for row in db.rows(_INCOMPLETE)),
-        latest_ms=latest_ms,
-        attempts=tuple((one, times) for one, times in db.rows(_ATTEMPTS)),
+        kinds=questions.anomaly_kinds(db),
+        incomplete=questions.incomplete_threads(db),
+        latest_ms=questions.latest_ms(db),
+        attempts=questions.failed_attempts(db),
         server=db.server(),
-        sources=tuple(Source(*row) for row in db.rows(_SOURCES)),
+        sources=questions.sources(db),
     )
 
 

@@ -12,25 +12,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from projector.discover.scan import Fault, Unchanged, walk
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.regular_file import open_regular
-from projector.serve.health.database_stats import THREADS
 from projector.serve.health.judge import Level, Verdict, disk_full
-from projector.serve.health.snapshot import (
-    Backlog,
-    Database,
-    Facts,
-    Projected,
-    Totals,
-    Waiting,
-    waiting_since_ms,
-)
+from projector.serve.health.snapshot import Backlog, Database, Facts, Waiting, waiting_since_ms
 from projector.store.free_space import free_bytes, is_full
-from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Holder, Published
-from projector.store.reading import Connection, Sql
+from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
+from projector.store.questions import contents
+from projector.store.questions.contents import Projected
+from projector.store.reading import Connection
 
 _CHUNK: Final = 1 << 16
 #: Longest tail that is searched for a newline where nobody has told that it is torn: the answer is
@@ -46,32 +39,6 @@ _LATE_MS: Final = 5_000
 #: Bytes of a record that are searched for its timestamp, which comes first.
 _HEAD_BYTES: Final = 4096
 _TIMESTAMP: Final = re.compile(rb'\{\s*"timestamp"\s*:\s*"([0-9TZ:+. -]{10,40})"')
-#: Columns of the heartbeat that are named like its fields.
-_BEAT: Final = (
-    "beat_at_ms", "interval_s", "phase", "watching", "watching_why", "behind_bytes",
-    "behind_since_ms", "bytes_read", "records", "batches", "set_aside", "boot_ms", "files",
-    "waiting", "current_as_of_ms",
-)  # fmt: skip
-_ROLLOUT: Final = (
-    "rollout_id, thread_id, path, compressed, size, next_offset, records, items, turns,"
-    " gone_at_ms IS NOT NULL, read_at_ms FROM _rollouts"
-)
-_ROLLOUTS: Final = Sql(
-    f"SELECT rollout, {_ROLLOUT}", f"SELECT rollout_id, {_ROLLOUT} WHERE source_id = :source"
-)
-#: Indexes into a row of `_ROLLOUTS`.
-_PATH, _COMPRESSED, _BYTES, _OFFSET = 3, 4, 5, 6
-_COUNT: Final = (
-    "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0), coalesce(sum(records), 0)"
-    " FROM _rollouts"
-)
-_SUMS: Final = Sql(_COUNT, f"{_COUNT} WHERE source_id = :source")
-_ODD: Final = Sql(
-    "SELECT rollout, count(*) FROM _anomaly_rows GROUP BY rollout",
-    "SELECT rollout_id, count(*) FROM _anomaly_rows WHERE source_id = :source GROUP BY rollout_id",
-)
-_BEATS: Final = f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM _heartbeat"
-_HEARTBEAT: Final = Sql(_BEATS, f"{_BEATS} WHERE source_id = :source")
 
 
 def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
@@ -94,7 +61,7 @@ def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool
     count = 0
     waiting = []
     current = Current(database)
-    unchanged = Unchanged(_whole(database.rollouts), set())
+    unchanged = Unchanged(database.whole, set())
     for file in _that_count(homes, database.rollouts, faults, unchanged):
         count += 1
         known = database.rollouts.get(file.name.rollout_id)
@@ -190,36 +157,6 @@ def _that_count(
             yield file
 
 
-class _Rollouts(Mapping[RolloutId, Projected]):
-    """Rows of rollouts, by id; objects are created on access."""
-
-    def __init__(self, rows: dict[RolloutId, tuple[Any, ...]], odd: Mapping[object, int]) -> None:
-        self._rows = rows
-        self._odd = odd
-
-    def __getitem__(self, rollout_id: RolloutId) -> Projected:
-        number, *row, read_at_ms = self._rows[rollout_id]
-        return Projected._make((*row, self._odd.get(number, 0), read_at_ms))
-
-    def __iter__(self) -> Iterator[RolloutId]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def whole(self) -> dict[str, int]:
-        """Return the size in bytes of completely projected files, by path."""
-        return {
-            row[_PATH]: row[_BYTES]
-            for row in self._rows.values()
-            if row[_COMPRESSED] or row[_BYTES] == row[_OFFSET]
-        }
-
-
-def _whole(rollouts: Mapping[RolloutId, Projected]) -> Mapping[str, int]:
-    return rollouts.whole() if isinstance(rollouts, _Rollouts) else {}
-
-
 def read_database(
     db: Connection, *, rollouts: bool = True, published: Published = UNPUBLISHED
 ) -> Database:
@@ -228,39 +165,31 @@ def read_database(
     `rollouts`: return each of them; else they are only counted.
     """
     with db.snapshot():
-        # Few, and by an index: a subquery for each rollout costs as much as everything else
-        # together.
-        odd = dict(db.rows(_ODD))
-        rows = {row[1]: row for row in db.rows(_ROLLOUTS)} if rollouts else {}
-        (sums,) = db.rows(_SUMS)
-        ((threads,),) = db.rows(THREADS)
-        beats = db.rows(_HEARTBEAT)
+        anomalies = contents.rollouts_with_anomalies(db)
+        known = contents.rollouts(db, anomalies) if rollouts else {}
+        totals = contents.totals(db)
+        threads = contents.thread_count(db)
+        beat = contents.heartbeat(db)
     size = db.size()
     state = published.state
-    beat = _heartbeat(*beats[0]) if beats else None
     if state is not None and state.heartbeat is not None:
         newer = beat is None or beat.holder == state.holder
         if newer:
-            known = None if beat is None else beat.current_as_of_ms
-            known = state.heartbeat.current_as_of_ms or known
-            beat = replace(state.heartbeat, current_as_of_ms=known)
+            current_ms = None if beat is None else beat.current_as_of_ms
+            current_ms = state.heartbeat.current_as_of_ms or current_ms
+            beat = replace(state.heartbeat, current_as_of_ms=current_ms)
     return Database(
         path=db.shown,
         size=size.database,
         wal_size=size.log,
-        rollouts=_Rollouts(rows, odd),
+        rollouts=known,
         threads=threads,
-        anomalies=sum(odd.values()),
+        anomalies=sum(anomalies.values()),
         heartbeat=beat,
-        totals=Totals(*sums),
+        totals=totals,
         free=size.free,
         published=published,
     )
-
-
-def _heartbeat(pid: int, host: str, version: str, started_at_ms: int, *beat: Any) -> Heartbeat:
-    holder = Holder(pid=pid, host=host, version=version, started_at_ms=started_at_ms)
-    return Heartbeat(holder=holder, **dict(zip(_BEAT, beat, strict=True)))
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None, current_ms: int | None = None) -> int:

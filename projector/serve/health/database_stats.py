@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from projector.store.reading import Connection, Sql
-
-#: Threads of a source.
-THREADS: Final = Sql(
-    "SELECT count(*) FROM _thread_states",
-    "SELECT count(*) FROM _thread_states WHERE source_id = :source",
-)
-_SUMS: Final = "SELECT count(*), coalesce(sum(turns), 0), coalesce(sum(items), 0) FROM _rollouts"
-_ROLLOUTS: Final = Sql(_SUMS, f"{_SUMS} WHERE source_id = :source")
-_KINDS: Final = Sql(
-    "SELECT kind, count(*) FROM _anomaly_rows GROUP BY kind",
-    "SELECT kind, count(*) FROM _anomaly_rows WHERE source_id = :source GROUP BY kind",
-)
+from projector.store.questions import contents
+from projector.store.reading import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +29,16 @@ class DatabaseStats:
 def count(db: Connection) -> DatabaseStats:
     """Count the contents of the database. Raises as `Connection` does."""
     with db.snapshot():
-        ((rollouts, turns, items),) = db.rows(_ROLLOUTS)
-        ((threads,),) = db.rows(THREADS)
-        anomalies = dict(db.rows(_KINDS))
+        totals = contents.totals(db)
+        threads = contents.thread_count(db)
+        anomalies = contents.anomaly_counts(db)
         schema = db.schema()
     size = db.size()
     return DatabaseStats(
-        rollouts=rollouts,
+        rollouts=totals.rollouts,
         threads=threads,
-        turns=turns,
-        items=items,
+        turns=totals.turns,
+        items=totals.items,
         anomalies=anomalies,
         database_bytes=size.database,
         wal_bytes=size.log,

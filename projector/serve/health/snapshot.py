@@ -6,37 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from projector.model.ids import RolloutFile, RolloutId, ThreadId
+from projector.model.ids import RolloutFile, RolloutId
 from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
-
-
-class Projected(NamedTuple):
-    """A rollout as stored in the database."""
-
-    rollout_id: RolloutId
-    thread_id: ThreadId
-    path: str
-    compressed: bool
-    size: int
-    """Bytes on disk when last read."""
-    offset: int
-    """Checkpoint, in uncompressed bytes."""
-    records: int
-    items: int
-    turns: int
-    gone: bool
-    anomalies: int = 0
-    read_at_ms: int = 0
-    """Time of its last committed batch."""
-
-
-class Totals(NamedTuple):
-    """Counts of what is projected."""
-
-    rollouts: int
-    turns: int
-    items: int
-    records: int
+from projector.store.questions.contents import Projected, Rollouts, Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +44,11 @@ class Database:
             items=sum(one.items for one in every),
             records=sum(one.records for one in every),
         )
+
+    @property
+    def whole(self) -> Mapping[str, int]:
+        """Return the size in bytes of completely projected files, by path."""
+        return self.rollouts.whole() if isinstance(self.rollouts, Rollouts) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

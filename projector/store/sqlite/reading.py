@@ -20,6 +20,8 @@ from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, wor
 
 #: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
 LOCK_TIMEOUT_S: Final = 1.0
+#: `:source` in a query: the id of the database's only source, as the read views have it.
+SOURCE: Final = ""
 #: Steps of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
 
@@ -53,12 +55,12 @@ class SqliteConnection:
     def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """See `Connection`."""
         with explaining(self._path):
-            return self._db.execute(words_of(sql).sqlite, values).fetchall()
+            return self._execute(sql, values).fetchall()
 
     def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
         """See `Connection`."""
         with explaining(self._path):
-            cursor = self._db.execute(words_of(sql).sqlite, values)
+            cursor = self._execute(sql, values)
             names = [name for name, *_ in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
@@ -66,8 +68,11 @@ class SqliteConnection:
         """See `Connection`."""
         with explaining(self._path):
             # Not `yield from`: that would close the cursor, perhaps in another thread.
-            for row in self._db.execute(words_of(sql).sqlite, values):  # noqa: UP028 - see above
+            for row in self._execute(sql, values):  # noqa: UP028 - see above
                 yield row
+
+    def _execute(self, sql: Sql | str, values: Values) -> sqlite3.Cursor:
+        return self._db.execute(words_of(sql).sqlite, {"source": SOURCE, **values})
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

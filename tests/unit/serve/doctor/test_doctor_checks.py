@@ -10,9 +10,10 @@ import pytest
 from projector.model.settings import Settings
 from projector.serve.doctor.anomaly_kinds import KINDS
 from projector.serve.doctor.checks import Check, checks, document, sound
-from projector.serve.doctor.facts import Examined, Home, Incomplete, Kind, Mode, Source, Stored
+from projector.serve.doctor.facts import Examined, Home, Mode, Stored
 from projector.serve.health.snapshot import Database, Facts
 from projector.store.protocol import Heartbeat, Holder
+from projector.store.questions.doctor import Incomplete, Kind, Source
 from projector.store.reading import Server
 
 NOW = 1_000_000_000_000

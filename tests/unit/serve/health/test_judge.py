@@ -13,8 +13,9 @@ from projector.model.settings import Health
 from projector.serve.health import status
 from projector.serve.health.judge import Asked, Level, Verdict, judge
 from projector.serve.health.ranges import parse
-from projector.serve.health.snapshot import Backlog, Database, Facts, Projected, Waiting
+from projector.serve.health.snapshot import Backlog, Database, Facts, Waiting
 from projector.store.protocol import Heartbeat, Holder
+from projector.store.questions.contents import Projected
 
 NOW = 1_767_600_000_000
 LIMITS = Health(

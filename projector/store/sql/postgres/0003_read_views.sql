@@ -1,0 +1,42 @@
+-- Read views: internal. What this program asks of a database is one text for every engine
+-- (store/questions) over these, which have the same names and columns on SQLite. `rollout_key`
+-- names a rollout within its source.
+
+CREATE VIEW _read_rollouts AS
+SELECT r.*, r.rollout_id AS rollout_key FROM _rollouts AS r;
+COMMENT ON VIEW _read_rollouts IS 'Rollouts, for this program. Internal.';
+
+CREATE VIEW _read_threads AS
+SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomplete,
+       s.repeated_turns
+FROM _thread_states AS s;
+COMMENT ON VIEW _read_threads IS 'States of threads, for this program. Internal.';
+
+CREATE VIEW _read_parts AS
+SELECT p.source_id, p.thread_id, p.part, p.part_source, p.rollout_id, p.upto, p.items, p.turns
+FROM _thread_parts AS p;
+COMMENT ON VIEW _read_parts IS 'Chains of threads, for this program. Internal.';
+
+CREATE VIEW _read_turns AS
+SELECT t.source_id, t.rollout_id, t.turn_id, t.position, t.status, t.started_at, t.end_offset,
+       t.tombstone
+FROM _turns AS t;
+COMMENT ON VIEW _read_turns IS 'Turns by rollout, for this program. Internal.';
+
+CREATE VIEW _read_items AS
+SELECT i.source_id, i.rollout_id, i.turn_id, i.item_id, i.position, i.tombstone
+FROM _items AS i;
+COMMENT ON VIEW _read_items IS 'Items by rollout, for this program. Internal.';
+
+CREATE VIEW _read_anomalies AS
+SELECT a.source_id, a.rollout_id AS rollout_key, a.rollout_id, a.byte_offset, a.kind, a.detail
+FROM _anomaly_rows AS a;
+COMMENT ON VIEW _read_anomalies IS 'Anomalies, for this program. Internal.';
+
+CREATE VIEW _read_attempts AS
+SELECT a.source_id, a.rollout_id, a.failures FROM _attempts AS a;
+COMMENT ON VIEW _read_attempts IS 'Attempts at long lines, for this program. Internal.';
+
+CREATE VIEW _read_heartbeats AS
+SELECT h.* FROM _heartbeat AS h;
+COMMENT ON VIEW _read_heartbeats IS 'Heartbeats, for this program. Internal.';

@@ -1,0 +1,38 @@
+-- Read views: internal. What this program asks of a database is one text for every engine
+-- (store/questions) over these, which have the same names and columns on PostgreSQL. This database
+-- has one source, which has no id: ''. `rollout_key` names a rollout within this database, cheaply.
+
+CREATE VIEW _read_rollouts AS
+SELECT r.*, '' AS source_id, r.rollout AS rollout_key, 0 AS elsewhere FROM _rollouts AS r;
+
+CREATE VIEW _read_threads AS
+SELECT '' AS source_id, s.thread_id,
+       (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = s.rollout) AS rollout_id,
+       s.archived, s.deleted, s.incomplete, s.repeated_turns
+FROM _thread_states AS s;
+
+CREATE VIEW _read_parts AS
+SELECT '' AS source_id, p.thread_id, p.part, '' AS part_source, p.rollout_id, p.upto, p.items,
+       p.turns
+FROM _thread_parts AS p;
+
+CREATE VIEW _read_turns AS
+SELECT '' AS source_id, r.rollout_id, t.turn_id, t.position, t.status, t.started_at, t.end_offset,
+       t.tombstone
+FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout;
+
+CREATE VIEW _read_items AS
+SELECT '' AS source_id, r.rollout_id, i.turn_id, i.item_id, i.position, i.tombstone
+FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout;
+
+CREATE VIEW _read_anomalies AS
+SELECT '' AS source_id, a.rollout AS rollout_key,
+       (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = a.rollout) AS rollout_id,
+       a.byte_offset, a.kind, a.detail
+FROM _anomaly_rows AS a;
+
+CREATE VIEW _read_attempts AS
+SELECT '' AS source_id, a.rollout_id, a.failures FROM _attempts AS a;
+
+CREATE VIEW _read_heartbeats AS
+SELECT h.*, '' AS source_id FROM _heartbeat AS h;
