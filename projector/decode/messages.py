@@ -6,6 +6,7 @@ Source: docs on paginated rollouts, 2.4.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from projector.decode.errors import DecodeError
@@ -15,6 +16,7 @@ from projector.decode.fields import (
     U32_MAX,
     U64_MAX,
     Object,
+    choice,
     integer,
     items,
     obj,
@@ -30,6 +32,12 @@ from projector.decode.review import review_text
 _DETAILS: Final = same("auto", "low", "high", "original")
 _PHASES: Final = same("commentary", "partial_answer", "final_answer")
 _DELIVERIES: Final = same("async")
+_DISPLAY_MODES: Final = same("show", "hide", "block")
+_ANNOTATIONS: Final = same("wellbeingHelpline")
+_SUBJECTS: Final = same("answer", "prompt")
+_CONTACTS: Final = same("check", "skip")
+_REPLACEMENTS: Final = same("wellbeingPromptHelpline")
+_BLOCK_REASONS: Final = same("cyber", "protection")
 
 
 def user_message(item: Object) -> Object:
@@ -160,15 +168,39 @@ def _moderation(moderation: Any) -> Object:
     if type(moderated) is not bool:
         raise DecodeError("moderated")
     display = moderation.get("display")
-    if display is not None:
-        display = obj(display, "display")
-        display = {
-            "action": text(display, "action"),
-            "blockType": opt_text(display, "blockType"),
-            "cyberTrustedAccess": opt_bool(display, "cyberTrustedAccess"),
-            "checkTrustedContacts": opt_bool(display, "checkTrustedContacts"),
-        }
+    if type(display) is dict:
+        with contextlib.suppress(DecodeError):  # of another release: Codex shows null
+            display = _display(display)
     return {"moderated": moderated, "display": display}
+
+
+def _display(display: Object) -> Object:
+    """Return how Codex 0.171 shows a message that was moderated."""
+    integer(display, "version", 1, 1)
+    mode = choice(display, "mode", _DISPLAY_MODES)
+    shown: Object = {"mode": mode, "version": 1}
+    if mode == "show":
+        if display.get("annotation") is not None:
+            annotation = obj(display["annotation"], "annotation")
+            shown["annotation"] = {
+                "kind": choice(annotation, "kind", _ANNOTATIONS),
+                "subject": choice(annotation, "subject", _SUBJECTS),
+            }
+        shown["trustedContacts"] = choice(display, "trustedContacts", _CONTACTS)
+    elif mode == "hide":
+        replacement = obj(display.get("replacement"), "replacement")
+        shown["replacement"] = {"kind": choice(replacement, "kind", _REPLACEMENTS)}
+    else:
+        shown["reason"] = _block_reason(obj(display.get("reason"), "reason"))
+    return shown
+
+
+def _block_reason(reason: Object) -> Object:
+    kind = choice(reason, "kind", _BLOCK_REASONS)
+    if kind == "protection":
+        return {"kind": kind, "protectionType": text(reason, "protectionType")}
+    trusted = opt_bool(reason, "trustedAccess")
+    return {"kind": kind} if trusted is None else {"kind": kind, "trustedAccess": trusted}
 
 
 def _citation(item: Object) -> Object:

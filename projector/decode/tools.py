@@ -163,6 +163,7 @@ def mcp_tool_call(item: Object) -> Object:
         "type": "mcpToolCall",
         "id": item["id"],
         "server": text(item, "server"),
+        "environmentId": opt_text(item, "environmentId"),
         "tool": text(item, "tool"),
         "status": choice(item, "status", _MCP_STATUSES),
         "arguments": arguments,

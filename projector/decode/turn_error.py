@@ -1,6 +1,6 @@
 """Convert the error that ended a turn to the app-server protocol. Pure.
 
-Source: docs on paginated rollouts, section 3, checked against Codex 0.169.0.
+Source: docs on paginated rollouts, section 3, checked against Codex 0.171.0.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _NAMES: Final = {
     "server_overloaded": "serverOverloaded",
     "model_not_found": "modelNotFound",
     "policy_capacity_unavailable": "policyCapacityUnavailable",
+    "bio_policy": "bioPolicy",
     "cyber_policy": "cyberPolicy",
     "misalignment_policy_violation": "misalignmentPolicyViolation",
     "too_many_denials": "tooManyDenials",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 #: The release that the projector's rules were read from.
-PINNED: Final = "0.169.0"
+PINNED: Final = "0.171.0"
 
 _INSTALL_SECONDS: Final = 600
 _BINARY: Final = "node_modules/@openai/codex-*/vendor/*/bin/codex"

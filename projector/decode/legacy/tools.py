@@ -156,6 +156,7 @@ def mcp_call(payload: Json) -> Json:
     connector = opt_text(payload, "connector_id")
     resource = opt_text(payload, "mcp_app_resource_uri")
     item.update(
+        environmentId=opt_text(invocation, "environment_id"),
         status="failed" if failed else "completed",
         arguments=invocation.get("arguments"),
         pluginId=opt_text(payload, "plugin_id"),
@@ -183,6 +184,7 @@ def mcp_item(item_id: str, server: str, tool: str) -> Json:
         "type": "mcpToolCall",
         "id": item_id,
         "server": server,
+        "environmentId": None,
         "tool": tool,
         "status": "inProgress",
         "arguments": None,

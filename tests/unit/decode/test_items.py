@@ -74,10 +74,13 @@ ITEMS: list[tuple[str, Json, Json]] = [
       "aggregatedOutput": None, "exitCode": 3, "durationMs": 1001}),
     ("McpToolCall with an app", it("McpToolCall", server="s", tool="t", status="inProgress", arguments=None, connectorId="c",
                                    mcpAppResourceUri="u", result={"content": [1], "isError": True}),
-     {"type": "mcpToolCall", "id": "x", "server": "s", "tool": "t", "status": "inProgress", "arguments": None,
+     {"type": "mcpToolCall", "id": "x", "server": "s", "environmentId": None, "tool": "t", "status": "inProgress", "arguments": None,
       "appContext": {"connectorId": "c", "linkId": None, "resourceUri": "u", "appName": None, "actionName": None},
       "mcpAppResourceUri": "u", "mcpAppUi": None, "pluginId": None, "readOnlyHint": None,
       "result": {"content": [1], "structuredContent": None, "_meta": None}, "error": None, "durationMs": None}),
+    ("McpToolCall in an environment", it("McpToolCall", server="s", environmentId="e", tool="t", status="failed", arguments=1, error={"message": "m"}),
+     {"type": "mcpToolCall", "id": "x", "server": "s", "environmentId": "e", "tool": "t", "status": "failed", "arguments": 1,
+      "appContext": None, "mcpAppUi": None, "pluginId": None, "readOnlyHint": None, "result": None, "error": {"message": "m"}, "durationMs": None}),
     ("CollabAgentToolCall", it("CollabAgentToolCall", tool="spawn_agent", status="completed", sender_thread_id=THREAD,
                                agents_states={THREAD: {"completed": "m"}}),
      {"type": "collabAgentToolCall", "id": "x", "tool": "spawnAgent", "status": "completed", "senderThreadId": SHOWN,
@@ -116,12 +119,42 @@ def test_an_item_is_shown_with_its_keys_in_order(item: Json, shown: Json) -> Non
     assert orjson.dumps(shown) == orjson.dumps(to_thread_item(item))
 
 
+#: What is written of a message that was moderated, and what Codex 0.171 shows; ...: as written.
+DISPLAYS: list[tuple[Any, Any]] = [
+    ({"trustedContacts": "skip", "version": 1, "mode": "show"}, {"mode": "show", "version": 1, "trustedContacts": "skip"}),
+    ({"version": 1, "mode": {"show": None}, "trustedContacts": "check", "annotation": {"subject": "prompt", "kind": "wellbeingHelpline"}},
+     {"mode": "show", "version": 1, "annotation": {"kind": "wellbeingHelpline", "subject": "prompt"}, "trustedContacts": "check"}),
+    ({"version": 1, "mode": "show", "trustedContacts": "check", "annotation": None}, {"mode": "show", "version": 1, "trustedContacts": "check"}),
+    ({"version": 1, "mode": "hide", "replacement": {"kind": "wellbeingPromptHelpline"}}, {"mode": "hide", "version": 1, "replacement": {"kind": "wellbeingPromptHelpline"}}),
+    ({"version": 1, "mode": "block", "reason": {"trustedAccess": False, "kind": "cyber"}}, {"mode": "block", "version": 1, "reason": {"kind": "cyber", "trustedAccess": False}}),
+    ({"version": 1, "mode": "block", "reason": {"kind": "protection", "protectionType": "p"}}, {"mode": "block", "version": 1, "reason": {"kind": "protection", "protectionType": "p"}}),
+    ({"version": 1, "mode": "block", "reason": {"kind": "protection"}}, ...),
+    ({"version": 1.0, "mode": "show", "trustedContacts": "check"}, ...),
+    ({"version": 2, "mode": "show", "trustedContacts": "check"}, ...),
+    ({"version": 1, "mode": "blink"}, ...),
+    ({"action": "hide", "blockType": "soft"}, ...),
+    ("show", ...), ([1], ...), (None, ...),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("display", "shown"), DISPLAYS)
+def test_how_a_moderated_message_is_shown(display: Any, shown: Any) -> None:
+    """What Codex would show as null, a form of another release, is kept as written."""
+    item = it("AgentMessage", content=[], moderation={"moderated": True, "display": display})
+
+    found = to_thread_item(item)["moderation"]["display"]
+
+    assert orjson.dumps(found) == orjson.dumps(display if shown is ... else shown)
+
+
 # fmt: off
 REFUSED: list[tuple[str, Json]] = [
     ("an unknown type",                    it("Sleep", durationMs=5)),
     ("no id",                              {"type": "Plan", "text": "t"}),
     ("an id that is no text",              it("Plan", text="t") | {"id": 5}),
     ("content that is null",               it("UserMessage", content=None)),
+    ("moderation without its word",        it("AgentMessage", content=[], moderation={"moderated": 0})),
+    ("an environment that is no text",     it("McpToolCall", server="s", tool="t", status="failed", arguments=1, environmentId=5)),
     ("an unknown phase",                   it("AgentMessage", content=[], phase="last")),
     ("a question with another key",        it("AgentMessage", content=[], questions=[{"title": "t", "hint": 1}])),
     ("a path for a URI",                   command(cwd="/w")),

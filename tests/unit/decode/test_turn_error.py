@@ -16,6 +16,8 @@ from projector.decode.turn_error import error_info, error_json
 CASES: list[tuple[Any, Any]] = [
     (None,                                                     None),
     ("server_overloaded",                                      "serverOverloaded"),
+    ("bio_policy",                                             "bioPolicy"),
+    ({"bio_policy": None},                                     "bioPolicy"),
     ({"server_overloaded": None},                              "serverOverloaded"),
     ("serverOverloaded",                                       "other"),
     ({"later": 5},                                             "other"),

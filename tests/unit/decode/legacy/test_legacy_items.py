@@ -109,6 +109,9 @@ def test_an_mcp_call() -> None:
     assert (shown["status"], shown["error"], shown["arguments"]) == ("failed", None, None)
     assert shown["result"] == {"content": [], "structuredContent": None, "_meta": None}
     assert shown["appContext"]["resourceUri"] == shown["mcpAppResourceUri"] == "ui://x"
+    assert shown["environmentId"] is None
+    placed = MCP | {"invocation": MCP["invocation"] | {"environment_id": "e"}}
+    assert tools.mcp_call(placed)["environmentId"] == "e"
     assert tools.mcp_call(MCP | {"result": {"Err": "no"}})["error"] == {"message": "no"}
 
 
