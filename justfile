@@ -14,11 +14,15 @@ setup:
 
 # The pure tests, in seconds
 quick *ARGS:
-    {{python}} -m pytest -q -n auto --hypothesis-profile quick -m pure {{ARGS}}
+    {{python}} -m pytest -q --hypothesis-profile quick -m pure {{ARGS}}
 
-# All tests: a real PostgreSQL, systemd, the real Codex, a browser
+# All tests of a push: a real PostgreSQL, systemd, the real Codex
 test *ARGS:
-    {{python}} -m pytest -q -n auto {{ARGS}}
+    {{python}} -m pytest -q {{ARGS}}
+
+# The tests marked `scheduled`, which take long; .ci/scheduled adds many examples, fuzz and a soak
+scheduled *ARGS:
+    {{python}} -m pytest -q --scheduled {{ARGS}}
 
 # Style, types, dead code
 lint:
@@ -38,7 +42,7 @@ docs:
 
 # What the tests reach, with the floor that CI holds
 coverage:
-    {{python}} -m pytest -q -n auto --cov --cov-report=term:skip-covered -m pure
+    {{python}} -m pytest -q --cov --cov-report=term:skip-covered -m pure
 
 # Benchmarks by name; without names, all (an hour)
 bench *NAMES:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,7 @@ from tests.support.server import Server
 # A machine with other work is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("patient"), max_examples=10)
+settings.register_profile("thorough", settings.get_profile("patient"), max_examples=1000)
 settings.load_profile("patient")
 
 #: What the tests of a folder stand on, by its name: also the name of their marker.
@@ -31,23 +34,61 @@ MARKS = {
     "wheel": ("wheel", "a wheel in an environment of its own"),
 }
 
+#: Whether it has been said what is about to be started.
+SAID = pytest.StashKey[bool]()
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folders."""
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--scheduled`: what takes long runs, and only that."""
+    parser.addoption(
+        "--scheduled", action="store_true", help="run the tests marked `scheduled`, and no others"
+    )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one process more than there are CPUs: many tests wait. None for a few files."""
+    if all(".py" in arg for arg in config.args):
+        return 0
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by their folders; leave out those that a schedule runs, or all but those."""
     for item in items:
-        mark = _mark_of(item)
+        mark = _mark_of(item.path)
         if mark is not None:
             item.add_marker(mark[0])
+    scheduled = bool(config.getoption("--scheduled"))
+    out = [one for one in items if (one.get_closest_marker("scheduled") is None) == scheduled]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [one for one in items if one not in set(out)]
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> list[str]:
     """Say what is about to be started."""
-    needed = {mark[1] for item in items if (mark := _mark_of(item)) is not None and mark[1]}
+    return _starts({item.path for item in items})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """Say it once where several processes collect."""
+    config: pytest.Config = node.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not config.stash.get(SAID, False):
+        config.stash[SAID] = True
+        for line in _starts({config.rootpath / one.partition("::")[0] for one in ids}):
+            reporter.write_line(line)
+
+
+def _starts(paths: Iterable[Path]) -> list[str]:
+    needed = {mark[1] for path in paths if (mark := _mark_of(path)) is not None and mark[1]}
     return [f"starts: {', '.join(sorted(needed))}"] if needed else []
 
 
-def _mark_of(item: pytest.Item) -> tuple[str, str] | None:
-    parts = item.path.relative_to(Path(__file__).parent).parts
+def _mark_of(path: Path) -> tuple[str, str] | None:
+    parts = path.relative_to(Path(__file__).parent).parts
     return MARKS.get(parts[0]) if len(parts) > 1 else None
 
 

@@ -11,12 +11,11 @@ from tests.live import install, offline
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--seed 7 [--kills]`, which plays one session again, and `--long`, the long set."""
+    """Add `--seed 7 [--kills]`, which plays one session again."""
     group = parser.getgroup("live", "sessions with the real Codex")
     group.addoption("--seed", type=int, help="play this session only")
     group.addoption("--operations", type=int, default=60, help="how long it is (with --seed)")
     group.addoption("--kills", action="store_true", help="with kills (with --seed)")
-    group.addoption("--long", action="store_true", help="ten sessions of 60 operations")
 
 
 @pytest.fixture(scope="session")

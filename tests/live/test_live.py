@@ -16,7 +16,7 @@ from tests.live.faulty import FAULTS
 #: Of the short set: seed, kills. Long enough to meet most operations, short enough for each push.
 SHORT = ((1, False), (2, True), (3, False))
 SHORT_OPERATIONS = 25
-#: Of the long set, `pytest tests/live --long`: ten sessions, five with kills.
+#: Of the long set, `pytest tests/live --scheduled`: ten sessions, five with kills.
 LONG = tuple((seed, seed % 2 == 0) for seed in range(101, 111))
 LONG_OPERATIONS = 60
 
@@ -28,14 +28,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     option = metafunc.config.getoption
     seed = option("--seed", default=None)
     if seed is not None:
-        kills = bool(option("--kills"))
-        sessions = [(seed, option("--operations"), kills)]
-    elif option("--long", default=False):
-        sessions = [(number, LONG_OPERATIONS, kills) for number, kills in LONG]
+        sessions = [(seed, option("--operations"), bool(option("--kills")))]
     else:
         sessions = [(number, SHORT_OPERATIONS, kills) for number, kills in SHORT]
-    names = [f"seed {n}, {size} operations{', kills' * kills}" for n, size, kills in sessions]
-    metafunc.parametrize("session", sessions, ids=names)
+        sessions += [(number, LONG_OPERATIONS, kills) for number, kills in LONG]
+    metafunc.parametrize(
+        "session",
+        [
+            pytest.param(
+                (number, size, kills),
+                id=f"seed {number}, {size} operations{', kills' * kills}",
+                marks=[pytest.mark.scheduled] * (seed is None and (number, kills) in LONG),
+            )
+            for number, size, kills in sessions
+        ],
+    )
 
 
 def play(
