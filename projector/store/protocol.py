@@ -162,7 +162,8 @@ class Store(Protocol):
         change. If the bytes of the file may differ from the last one
         (`FileState.may_have_other_bytes_than`), the rollout is unverified from now on; likewise
         with a batch. A thread whose `archived` changes gets its lifecycle event; one whose files
-        come back, here or with a commit, gets thread.restored.
+        come back, here or with a commit, gets thread.restored. The current rollout of a thread is
+        chosen anew where a file has a name of its thread now, or has none any more.
         """
 
     async def verified(self, file: RolloutFile) -> None:

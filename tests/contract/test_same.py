@@ -186,8 +186,10 @@ class Story:
 
     async def _found(self, number: int) -> str:
         archived = self._chance.random() < 0.5
+        # Sometimes under a name that is not its thread's.
+        named = self._thread(number) if self._chance.random() < 0.7 else number + 1
         return await self._tell(
-            "update_locations", [file_of(number, thread=self._thread(number), archived=archived)]
+            "update_locations", [file_of(number, thread=named, archived=archived)]
         )
 
     async def _name(self, number: int) -> str:

@@ -130,6 +130,35 @@ def test_a_thread_that_comes_back_is_restored(
     assert [kind for (kind,) in told] == kinds
 
 
+@pytest.mark.parametrize("read_on", [False, True], ids=["moved", "read on"])
+def test_a_file_that_gets_another_name_is_or_is_not_its_threads(
+    store: Queried, run: Run, *, read_on: bool
+) -> None:
+    """Promise: the current rollout of a thread is chosen anew.
+
+    A file that is named for another thread is current only where its thread has no other one.
+    """
+    header = replace(PAGINATED, thread_id=thread_id(1))
+
+    def come(named_for: int, size: int) -> None:
+        file = file_of(2, thread=named_for, size=size)
+        if read_on:
+            run(store.commit([batch(file, start=at(size), end=size + 1, header=header)]))
+        else:
+            run(store.update_locations([file]))
+
+    run(store.commit([batch(file_of(1), [item(1, "a", 100)])]))
+    second = batch(file_of(2, thread=1), [item(2, "b", 100)], end=1, header=header)
+    run(store.commit([second]))
+    assert run(store.query("SELECT rollout_id FROM threads")) == [(rollout_id(2),)]
+
+    for size, named_for, current in ((1, 7, 1), (2, 1, 2), (3, 2, 1), (4, 1, 2)):
+        come(named_for, size)
+        assert run(store.query("SELECT rollout_id FROM threads")) == [(rollout_id(current),)]
+        told = run(store.query("SELECT kind, rollout_id FROM changes ORDER BY seq DESC LIMIT 1"))
+        assert told == [("thread", rollout_id(current))]
+
+
 @pytest.mark.parametrize("purge", [False, True], ids=["keep", "purge"])
 def test_a_thread_is_restored_by_any_of_its_rollouts(
     store: Queried, run: Run, *, purge: bool

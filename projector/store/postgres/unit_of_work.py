@@ -29,11 +29,6 @@ _OWN: Final = (
     "source", "thread_source", "originator", "cli_version", "mode", "parent_thread_id",
     "forked_from_id", "agent_nickname", "agent_role", "agent_path", "attached", "path",
 )  # fmt: skip
-#: What a chain depends on.
-_LINEAGE: Final = (
-    "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "attached", "archived",
-)  # fmt: skip
-
 Place = tuple[int | None, int | None]
 """Where a row lived before, and where it lives now."""
 
@@ -70,9 +65,14 @@ class Rollout:
         """It is on disk."""
         return self.now["gone_at_ms"] is None
 
-    def lineage(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    @staticmethod
+    def lineage(row: Mapping[str, Any]) -> lineage.Standing:
         """Give what chains depend on."""
-        return (*(row[name] for name in _LINEAGE), row["gone_at_ms"] is None)
+        return lineage.Standing(
+            row["thread_id"], row["base_rollout_id"], row["base_end_ordinal"],
+            row["base_end_offset"], row["attached"], row["archived"], row["gone_at_ms"] is None,
+            is_named_for(row["path"], row["thread_id"]),
+        )  # fmt: skip
 
     @property
     def relinked(self) -> bool:

@@ -53,6 +53,21 @@ class Link(NamedTuple):
 Lookup = Callable[[RolloutId], Link | None]
 
 
+class Standing(NamedTuple):
+    """All that chains depend on of a rollout: they are made anew where it changes."""
+
+    thread_id: ThreadId
+    base_id: RolloutId | None
+    end_ordinal: int | None
+    end_offset: int | None
+    attached: bool
+    archived: bool
+    there: bool
+    """It is on disk."""
+    named: bool
+    """Its file has a name of the thread: see `Candidate`."""
+
+
 class Part(NamedTuple):
     """A stretch of a thread's history: a rollout up to a cut."""
 

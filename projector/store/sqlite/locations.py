@@ -110,7 +110,7 @@ def note(
     with writing(db):
         row = rollouts.lookup(db, rollout_id)
         if row is not None:
-            to = write.Target("", row.rollout, ThreadId(row.lineage[0]), 0, now_ms)
+            to = write.Target("", row.rollout, row.lineage.thread_id, 0, now_ms)
             write.note(db, to, anomalies, from_batch=False)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from projector.model.changes import Event, ItemRow, TurnRow
 from projector.model.errors import CheckpointMoved
-from projector.model.ids import Checkpoint, ThreadId
+from projector.model.ids import Checkpoint
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
@@ -93,7 +93,7 @@ def finish(
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE _rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         if old.lineage != row.lineage:
-            link.relink(db, [last.file.name.rollout_id], now_ms, [ThreadId(old.lineage[0])])
+            link.relink(db, [last.file.name.rollout_id], now_ms, [old.lineage.thread_id])
             row = rollouts.lookup(db, last.file.name.rollout_id) or row
         else:
             link.refile(db, [last.file.name.rollout_id], now_ms)
@@ -141,7 +141,7 @@ def _keep(
 
     `migrated`: it may have been just now; `name`: as the old content said.
     """
-    thread_id = ThreadId(row.lineage[0])
+    thread_id = row.lineage.thread_id
     marked = db.execute("DELETE FROM _kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
     before = frozenset(uid for (uid,) in marked)
     if not (migrated or before):

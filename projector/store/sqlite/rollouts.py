@@ -7,9 +7,18 @@ from typing import Any, Final, NamedTuple
 
 from projector.model.errors import CheckpointMoved
 from projector.model.file_index import Folder
-from projector.model.ids import Checkpoint, FileState, Fingerprint, Offset, Ordinal, RolloutFile
+from projector.model.ids import (
+    Checkpoint,
+    FileState,
+    Fingerprint,
+    Offset,
+    Ordinal,
+    RolloutFile,
+    is_named_for,
+)
 from projector.store.protocol import Batch
 from projector.store.rollout_status import RolloutStatuses
+from projector.store.rules.lineage import Standing
 from projector.store.schema_names import HEADER, META
 from projector.store.sqlite import stale_threads, usage
 from projector.store.sqlite.file import writing
@@ -46,7 +55,7 @@ class Row(NamedTuple):
     generation: int
     next_offset: int
     start_position: int
-    lineage: tuple[Any, ...]
+    lineage: Standing
     """What its chain and those of others depend on."""
     file: FileState
     unverified: bool
@@ -60,16 +69,21 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     """Read a rollout; None: it is not here."""
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
-        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL,"
+        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, path,"
         " inode, size, mtime_ns, compressed, unverified"
         " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
-    *rest, inode, size, mtime_ns, compressed, unverified = row
+    *numbers, thread_id, base_id, end_ordinal, end_offset = row[:8]
+    attached, archived, there, path, inode, size, mtime_ns, compressed, unverified = row[8:]
+    standing = Standing(
+        thread_id, base_id, end_ordinal, end_offset, bool(attached), bool(archived), bool(there),
+        is_named_for(path, thread_id),
+    )  # fmt: skip
     file = FileState(inode, size, mtime_ns, bool(compressed))
-    return Row._make((*rest[:4], tuple(rest[4:]), file, bool(unverified)))
+    return Row._make((*numbers, standing, file, bool(unverified)))
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
@@ -118,13 +132,13 @@ def put(
     else:
         with stale_threads.changing(db, row.rollout):
             many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
-        if batch.thread_id != row.lineage[0]:
+        if batch.thread_id != row.lineage.thread_id:
             # What its records told so far was told of the thread that it says now.
             db.execute(
                 "UPDATE OR REPLACE _events SET thread_id = ? WHERE rollout = ? AND from_record",
                 (mended(batch.thread_id), row.rollout),
             )
-            usage.rethread(db, row.rollout, row.lineage[0], str(mended(batch.thread_id)))
+            usage.rethread(db, row.rollout, row.lineage.thread_id, str(mended(batch.thread_id)))
     written = lookup(db, file.name.rollout_id)
     assert written is not None, file
     return written

@@ -441,7 +441,7 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             old = rollouts.at_start(db, batch)
             row = rollouts.put(db, old, batch, now_ms)
             if old is None or old.lineage != row.lineage:
-                left = [ThreadId(old.lineage[0])] if old else []
+                left = [old.lineage.thread_id] if old else []
                 link.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
