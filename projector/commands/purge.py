@@ -40,12 +40,11 @@ def purge(
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
-    from projector.serve.history.reader import Reader  # noqa: PLC0415
+    from projector.store.questions import history  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     with reading(settings) as db:
-        reader = Reader(db)
-        found = {one: reader.rollouts(one) for one in thread}
+        found = {one: history.rollouts(db, one) for one in thread}
     for one, files in found.items():
         _refuse_living(one, files, settings)
     if dry_run:

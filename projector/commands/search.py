@@ -76,6 +76,7 @@ def search(
     from projector.search.tsvector import query as vector  # noqa: PLC0415
     from projector.serve.search import hits as found  # noqa: PLC0415 - see the package's docstring
     from projector.serve.search.query import SearchQuery  # noqa: PLC0415
+    from projector.store.questions.search import SearchRequest  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     asked = query(words)
@@ -90,7 +91,7 @@ def search(
             inside = finder.within(spellings(folder))
             threads = inside if threads is None else tuple(set(threads) & set(inside))
         hits = finder.find(
-            found.SearchRequest(
+            SearchRequest(
                 query=asked,
                 vector=vector(words),
                 threads=threads,

@@ -15,7 +15,6 @@ from projector.commands.options import as_json, common, reading, settings_of
 from projector.model.errors import ProjectorError, UsageError
 
 if TYPE_CHECKING:
-    from projector.serve.history.reader import Reader
     from projector.store.reading import Connection
 
 #: Default number of threads in a table on a terminal: what fits on a screen.
@@ -89,8 +88,8 @@ def threads(
     Archived and deleted threads, sub-agents and reviewers are hidden by default.
     """
     from projector.serve.history import table  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.history.reader import Reader  # noqa: PLC0415
     from projector.serve.history.threads import Wanted, choose, document  # noqa: PLC0415
+    from projector.store.questions import history  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not as_json
     if limit is None and terminal:
@@ -106,7 +105,7 @@ def threads(
         limit=limit or None,
     )
     with reading(settings_of(context, codex_home, database)) as db:
-        listed = choose(Reader(db).threads(), wanted)
+        listed = choose(history.threads(db), wanted)
     if as_json:
         import orjson  # noqa: PLC0415 - see the package's docstring
 
@@ -155,12 +154,11 @@ def show(
     JSON and events are exact and complete.
     """
     from projector.serve.history import render as shown  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.history.reader import Reader  # noqa: PLC0415
     from projector.serve.history.replay import line, replay  # noqa: PLC0415
+    from projector.serve.history.stored_history import StoredHistory  # noqa: PLC0415
 
     with reading(settings_of(context, codex_home, database)) as db:
-        reader = Reader(db)
-        history = reader.history(meant(reader, thread))
+        history = StoredHistory(db, meant(db, thread))
         detail = shown.Detail(full=full, reasoning=reasoning)
         match form:
             case "json":
@@ -180,18 +178,16 @@ def chosen_threads(db: Connection, named: Iterable[str]) -> tuple[str, ...]:
     """
     import uuid  # noqa: PLC0415 - see the package's docstring
 
-    from projector.serve.history.reader import Reader  # noqa: PLC0415
-
     chosen: list[str] = []
     for name in named:
         try:
             chosen.append(str(uuid.UUID(name)))
         except ValueError:
-            chosen.append(meant(Reader(db), name))
+            chosen.append(meant(db, name))
     return tuple(dict.fromkeys(chosen))
 
 
-def meant(reader: Reader, text: str) -> str:
+def meant(db: Connection, text: str) -> str:
     """Return the id of the thread named by its id, the prefix of one, or its name.
 
     Raises:
@@ -200,8 +196,9 @@ def meant(reader: Reader, text: str) -> str:
     """
     from projector.model.terminal_safe import one_line  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history.threads import PREFIX, resolve  # noqa: PLC0415
+    from projector.store.questions import history  # noqa: PLC0415
 
-    found = resolve(text, reader.names())
+    found = resolve(text, history.names(db))
     if not found:
         raise ProjectorError(
             f"no thread {text!r}",

@@ -16,9 +16,9 @@ import orjson
 
 from projector.model.changes import EventType
 from projector.model.errors import ProjectorError, UsageError
-from projector.serve.history.visible import EVERYTHING
-from projector.store.reading import Connection, Sql
-from projector.store.rules.feed import Cursor, FeedState, verdict
+from projector.store.questions import feed, history
+from projector.store.reading import Connection
+from projector.store.rules.feed import Cursor, verdict
 
 #: Kinds of changed rows.
 KINDS: Final = ("turn", "item", "realtime", "thread", "event")
@@ -28,70 +28,6 @@ LIFECYCLE: Final[tuple[str, ...]] = get_args(EventType)
 PAGE: Final = 500
 
 _ANEW: Final = "Begin again without --after"
-
-_STATE: Final = Sql(
-    "SELECT (SELECT coalesce(max(seq), 0) FROM _feed), pruned, rewound_after, rewound_upto,"
-    " CASE :seq WHEN pruned THEN pruned_mark ELSE"
-    " (SELECT mark FROM _feed_commits WHERE upto >= :seq ORDER BY upto LIMIT 1) END, pruned_mark"
-    " FROM _feed_state",
-    "SELECT s.last_seq, s.pruned, s.rewound_after, s.rewound_upto,"
-    " CASE CAST(:seq AS bigint) WHEN s.last_seq THEN s.last_mark WHEN s.pruned THEN s.pruned_mark"
-    " ELSE (SELECT f.mark FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq = :seq) END,"
-    " s.pruned_mark FROM _sources AS s WHERE s.source_id = :source",
-)
-_SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM _sources ORDER BY 1")
-_CHANGES: Final = Sql(
-    "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit",
-    "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms,"
-    " cursor FROM changes WHERE source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
-)
-
-
-def _of(kind: int, columns: str, sqlite: str, postgres: str) -> Sql:
-    """Return the query for the living rows of one kind that changes refer to."""
-    some = f"f.kind = {kind} AND f.seq > :after AND f.seq <= :last AND x.tombstone = 0"
-    there = (
-        f"NOT EXISTS (SELECT 1 FROM _feed_purged AS g WHERE g.kind = {kind} AND g.row = f.row"
-        " AND g.upto >= f.seq)"
-    )
-    return Sql(
-        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {sqlite} WHERE {some} AND {there}",
-        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {postgres} AND x.source_id = f.row_source"
-        f" AND x.uid = f.uid WHERE f.source_id = :source AND {some}",
-    )
-
-
-_ITEMS: Final = _of(
-    2,
-    "x.position, x.ordinal, x.updated_ordinal, x.created_at_ms, x.started_at_ms,"
-    " x.completed_at_ms, x.provenance, x.json AS item",
-    "_items AS x ON x.item = f.row",
-    "_items AS x ON x.rollout_id = f.rollout_id",
-)
-_TURNS: Final = _of(
-    1,
-    "x.position, x.ordinal, x.status, x.error_json AS error, x.started_at, x.completed_at,"
-    " x.duration_ms, x.first_user_item_id, x.final_agent_item_id, x.root_turn_id, x.model,"
-    " x.end_ordinal, x.end_offset",
-    "_turns AS x ON x.turn = f.row",
-    "_turns AS x ON x.rollout_id = f.rollout_id",
-)
-_REALTIME: Final = _of(
-    5,
-    "x.position, x.ordinal, x.created_at_ms, x.json AS item",
-    "_realtime_items AS x ON x.realtime_item = f.row",
-    "_realtime_items AS x ON x.rollout_id = f.rollout_id",
-)
-_EVENTS: Final = _of(
-    4,
-    "x.payload, x.recorded_at_ms",
-    "_events AS x ON x.seq = f.row",
-    "_events AS x ON x.thread_id = f.thread_id",
-)
-_THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
-_PARTS: Final = "SELECT rollout_id, upto FROM _thread_parts WHERE thread_id = :thread ORDER BY part"
-#: Columns that contain JSON.
-_JSON: Final = frozenset({"item", "error", "payload"})
 
 
 class Wanted(NamedTuple):
@@ -160,8 +96,8 @@ class Feed:
             UsageError: it has no such source.
         """
         self._db = db
-        if not db.rows(_STATE, {"seq": 0}):
-            known = ", ".join(name for (name,) in db.rows(_SOURCES)) or "none yet"
+        if feed.state(db, 0) is None:
+            known = ", ".join(feed.source_names(db)) or "none yet"
             raise UsageError(
                 f"{db.shown}: contains no rows of this source",
                 hint=f"Name one: --source; there are: {known}",
@@ -174,11 +110,10 @@ class Feed:
             TimelineLost: the database does not contain its entry; says what to do.
             ChangesPruned: some were deleted; says what to do.
         """
-        found = self._db.rows(_STATE, {"seq": after.seq})
-        if not found:
+        found = feed.state(self._db, after.seq)
+        if found is None:
             raise ProjectorError(f"{self._db.shown}: contains no rows of this source any more")
-        ((*numbers, mark, pruned_mark),) = found
-        state = FeedState(*numbers)
+        state, mark, pruned_mark = found
         match verdict(after, state, mark, only_events=wanted.only_events):
             case "pruned":
                 raise ChangesPruned(
@@ -212,7 +147,7 @@ class Feed:
         """Read the next changes after a cursor; at most `limit` lines. Raises as `check` does."""
         with self._db.snapshot():
             last = self.check(after, wanted)
-            rows = self._db.dicts(_CHANGES, {"after": after.seq, "limit": PAGE})
+            rows = feed.changes(self._db, after.seq, PAGE)
             if rows:
                 last = _cursor(rows[-1])
             full = len(rows) == PAGE
@@ -228,14 +163,13 @@ class Feed:
         """Return the rows of changes by their numbers, as in this snapshot."""
         shown: dict[int, Any] = {}
         kinds = {change["kind"] for change in changes}
-        for kind, sql in (
-            ("item", _ITEMS), ("turn", _TURNS), ("realtime", _REALTIME), ("event", _EVENTS),
-        ):  # fmt: skip
+        for kind in feed.KINDS_WITH_ROWS:
             if kind in kinds:
-                for row in self._db.dicts(sql, {"after": after, "last": last}):
-                    seq = row.pop("seq")
+                for seq, row in feed.changed_rows(self._db, kind, after, last).items():
                     shown[seq] = {
-                        name: orjson.Fragment(value) if name in _JSON and value else value
+                        name: orjson.Fragment(value)
+                        if name in feed.JSON_COLUMNS and value
+                        else value
                         for name, value in row.items()
                     }
         threads: dict[str, dict[str, Any] | None] = {}
@@ -249,16 +183,19 @@ class Feed:
 
     def _thread(self, thread_id: str) -> dict[str, Any] | None:
         """Return a thread with the parts of its visible history; None: it no longer exists."""
-        for row in self._db.dicts(_THREAD, {"thread": thread_id}):
-            parts = self._db.rows(_PARTS, {"thread": thread_id})
-            row.pop("source_id", None)
-            return row | {
-                "parts": [
-                    {"rollout_id": rollout_id, "upto": None if upto == EVERYTHING else upto}
-                    for rollout_id, upto in parts
-                ]
-            }
-        return None
+        row = history.thread(self._db, thread_id)
+        if row is None:
+            return None
+        parts = history.chain(self._db, thread_id)
+        return row | {
+            "parts": [
+                {
+                    "rollout_id": part.rollout_id,
+                    "upto": None if part.upto == history.EVERYTHING else part.upto,
+                }
+                for part in parts
+            ]
+        }
 
 
 def _cursor(change: Mapping[str, Any]) -> Cursor:

@@ -12,11 +12,11 @@ import pytest
 from projector.cli import run
 from projector.model.changes import ThreadMetadata
 from projector.model.errors import StoreUnavailable
-from projector.serve.history import reader as module
-from projector.serve.history.reader import Reader
-from projector.serve.history.visible import Item
+from projector.serve.history import stored_history as module
+from projector.serve.history.stored_history import StoredHistory
 from projector.store.open import open_store, open_to_read
 from projector.store.protocol import Store
+from projector.store.questions.history import Item
 from tests.conftest import NewDatabase
 from tests.support.makers import (
     at,
@@ -163,7 +163,7 @@ def test_rows_that_share_a_position_are_all_given(
     written(database, story)
     monkeypatch.setattr(module, "PAGE", 2)
     with open_to_read(database) as db:
-        found: list[Item] = list(Reader(db).history(thread_id(3)).items())
+        found: list[Item] = list(StoredHistory(db, thread_id(3)).items())
 
     assert sorted(names) == sorted(one.item_id for one in found)
 
@@ -178,7 +178,7 @@ def test_pages_that_do_not_fit_together_are_not_mixed(
 
     monkeypatch.setattr(module, "PAGE", 1)
     with open_to_read(database) as db:
-        items = Reader(db).history(thread_id(1)).items()
+        items = StoredHistory(db, thread_id(1)).items()
         next(items)
         written(database, revert)
 

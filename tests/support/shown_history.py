@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from projector.serve.history.visible import Item, Span, Turn
+from projector.store.questions.history import Item, Span, Turn
 
 THREAD: Mapping[str, Any] = {
     "thread_id": "00000000-0000-7000-8000-000000000001",

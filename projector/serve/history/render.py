@@ -20,7 +20,8 @@ from projector.serve.history.rendered_item import Part, duration, error_message,
 from projector.serve.history.replay import raw
 from projector.serve.history.table import title, when
 from projector.serve.history.threads import document, source_of
-from projector.serve.history.visible import History, Item, Turn, every_turn
+from projector.serve.history.visible import History, every_turn
+from projector.store.questions.history import Item, Turn
 
 #: Lines of an output and of a diff that are shown unless everything is requested.
 OUTPUT_LINES: Final = 20

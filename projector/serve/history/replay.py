@@ -25,7 +25,8 @@ from typing import Any, Final
 
 import orjson
 
-from projector.serve.history.visible import History, Item, Turn
+from projector.serve.history.visible import History
+from projector.store.questions.history import Item, Turn
 
 #: Number of turns remembered as started; an older one is looked up again.
 RECENT: Final = 1024

@@ -6,59 +6,9 @@ Names and meaning are those of the views `thread_turn_history` and `thread_histo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Protocol
 
-#: A position after all others.
-EVERYTHING: Final = (1 << 63) - 1
-
-
-class Turn(NamedTuple):
-    """A turn as shown in its thread. Times are seconds; positions sort."""
-
-    position: int
-    rollout_id: str
-    turn_id: str
-    uid: str | None
-    """None: the turn has no record, only items that name it."""
-    status: str | None
-    error_json: str | None
-    started_at: int | None
-    completed_at: int | None
-    duration_ms: int | None
-    model: str | None
-    input_tokens: int | None
-    cached_input_tokens: int | None
-    output_tokens: int | None
-    reasoning_output_tokens: int | None
-    total_tokens: int | None
-    root_turn_id: str | None
-    end_position: int | None
-    """Position after the record that ended it; None: not ended, or not by a record of its own."""
-
-
-class Item(NamedTuple):
-    """An item as shown in its thread. Times are milliseconds; positions sort."""
-
-    position: int
-    rollout_id: str
-    turn_id: str
-    item_id: str
-    uid: str
-    type: str
-    item_json: str
-    """The snapshot, exactly as stored."""
-    created_at_ms: int
-    started_at_ms: int | None
-    completed_at_ms: int | None
-
-
-class Span(NamedTuple):
-    """Positions of a turn's first and last item."""
-
-    rollout_id: str
-    """Rollout of the first item."""
-    first: int
-    last: int
+from projector.store.questions.history import Item, Span, Turn
 
 
 class History(Protocol):

@@ -1,12 +1,11 @@
-"""Search requests and hits, formatted for people and for programs. Pure."""
+"""Search hits, formatted for people and for programs. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from projector.model.terminal_safe import one_line
 from projector.search.text import GAP
@@ -31,24 +30,6 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _MARKED: Final = re.compile(f"[{BEGIN}{END}]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchRequest:
-    """A search request."""
-
-    query: str
-    """In FTS5's query language; see `text.query`."""
-    vector: str = ""
-    """The same in tsquery syntax; see `tsvector.query`."""
-    threads: tuple[str, ...] | None = None
-    """Only in these threads; None: in all."""
-    types: tuple[str, ...] = ()
-    """Only items of these types; empty: of all."""
-    since_ms: int | None = None
-    """Created at or after this time."""
-    order: Literal["newest", "best"] = "newest"
-    limit: int | None = None
 
 
 class Hit(NamedTuple):

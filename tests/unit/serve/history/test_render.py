@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from projector.model.terminal_safe import one_line, terminal_safe
 from projector.serve.history.render import Detail, as_json, as_markdown, as_text, fenced
 from projector.serve.history.rendered_item import duration, shown
-from projector.serve.history.visible import Item, every_turn
+from projector.serve.history.visible import every_turn
+from projector.store.questions.history import Item
 from tests.support.shown_history import HeldHistory, item, turn
 
 DETAIL = Detail(zone=UTC)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from projector.serve.history import replay as module
 from projector.serve.history.replay import line, replay
-from projector.serve.history.visible import Item, Turn
+from projector.store.questions.history import Item, Turn
 from tests.support.shown_history import THREAD, HeldHistory, item, turn
 
 A, B = "a", "b"

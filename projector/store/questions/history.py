@@ -1,0 +1,200 @@
+"""Threads and their visible histories: rows of `threads`, `thread_turn_history`, `thread_history`.
+
+A history is asked for in pages by position. Rows can share a position: a page begins at the last
+one of the page before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from projector.model.ids import RolloutId
+from projector.store.reading import Connection, Sql
+from projector.store.rules.lineage import EVERYTHING as EVERYTHING  # noqa: PLC0414 - the end of all
+
+
+class Named(NamedTuple):
+    """Id and name of a thread."""
+
+    thread_id: str
+    name: str | None
+
+
+class Part(NamedTuple):
+    """A part of a thread's chain of rollouts."""
+
+    rollout_id: RolloutId
+    upto: int
+    """The thread shows rows before this position; EVERYTHING: all."""
+    generation: int
+    """Number of the rollout's projection: another one has other rows."""
+
+
+class Turn(NamedTuple):
+    """A turn as shown in its thread. Times are seconds; positions sort."""
+
+    position: int
+    rollout_id: str
+    turn_id: str
+    uid: str | None
+    """None: the turn has no record, only items that name it."""
+    status: str | None
+    error_json: str | None
+    started_at: int | None
+    completed_at: int | None
+    duration_ms: int | None
+    model: str | None
+    input_tokens: int | None
+    cached_input_tokens: int | None
+    output_tokens: int | None
+    reasoning_output_tokens: int | None
+    total_tokens: int | None
+    root_turn_id: str | None
+    end_position: int | None
+    """Position after the record that ended it; None: not ended, or not by a record of its own."""
+
+
+class Item(NamedTuple):
+    """An item as shown in its thread. Times are milliseconds; positions sort."""
+
+    position: int
+    rollout_id: str
+    turn_id: str
+    item_id: str
+    uid: str
+    type: str
+    item_json: str
+    """The snapshot, exactly as stored."""
+    created_at_ms: int
+    started_at_ms: int | None
+    completed_at_ms: int | None
+
+
+class Span(NamedTuple):
+    """Positions of a turn's first and last item."""
+
+    rollout_id: str
+    """Rollout of the first item."""
+    first: int
+    last: int
+
+
+_THREADS: Final = "SELECT * FROM threads ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
+_NAMES: Final = "SELECT thread_id, name FROM threads"
+_THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
+_ROLLOUTS: Final = (
+    "SELECT rollout_id, path FROM _read_rollouts WHERE source_id = :source AND thread_id = :thread"
+)
+_CHAIN: Final = (
+    "SELECT p.rollout_id, p.upto, r.generation FROM _read_parts AS p JOIN _read_rollouts AS r"
+    " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
+    " WHERE p.thread_id = :thread ORDER BY p.part"
+)
+_TURN: Final = (
+    f"SELECT {', '.join(Turn._fields)} FROM thread_turn_history WHERE thread_id = :thread"
+)
+_TURNS: Final = f"{_TURN} AND position >= :position ORDER BY position LIMIT :limit"
+_ONE_TURN: Final = f"{_TURN} AND turn_id = :turn"
+_SPANS: Final = (
+    "SELECT turn_id, rollout_id, min(position), max(position) FROM thread_history"
+    " WHERE thread_id = :thread GROUP BY turn_id, rollout_id ORDER BY 3"
+)
+_FROM: Final = (
+    f"SELECT {', '.join(Item._fields)} FROM thread_history"
+    " WHERE thread_id = :thread AND position >= :position"
+)
+_PAGE: Final = "ORDER BY position LIMIT :limit"
+
+
+def _end(more: str = "") -> str:
+    """Return PostgreSQL's condition for the end of a page, by one index range per part.
+
+    Without it the server sorts everything after the page; SQLite stops by itself.
+    """
+    return (
+        "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM _thread_parts AS p"
+        " CROSS JOIN LATERAL (SELECT i.position FROM _items AS i WHERE i.source_id = p.part_source"
+        " AND i.rollout_id = p.rollout_id AND i.tombstone = 0 AND i.position < p.upto"
+        f" AND i.position >= :position {more} ORDER BY i.position LIMIT :limit) AS i"
+        " WHERE p.thread_id = :thread AND p.upto > :position ORDER BY 1 LIMIT :limit) AS x)"
+    )
+
+
+_ITEMS: Final = Sql(f"{_FROM} {_PAGE}", f"{_FROM} {_end()} {_PAGE}")
+# By position and not by turn: there is no index on a turn's items in file order.
+_ITEMS_OF: Final = Sql(
+    f"{_FROM} AND +turn_id = :turn AND position <= :last {_PAGE}",
+    f"{_FROM} AND turn_id = :turn {_end('AND i.turn_id = :turn AND i.position <= :last')} {_PAGE}",
+)
+
+
+def threads(db: Connection) -> list[dict[str, Any]]:
+    """Return the rows of the view `threads`, most recently changed first; of all hosts."""
+    return [_for_people(row) for row in db.dicts(_THREADS)]
+
+
+def thread(db: Connection, thread_id: str) -> dict[str, Any] | None:
+    """Return a thread's row of the view `threads`; None: it does not exist."""
+    return next(map(_for_people, db.dicts(_THREAD, {"thread": thread_id})), None)
+
+
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a thread's row without columns that mean nothing to people; `host` stays."""
+    row.pop("source_id", None)
+    return row
+
+
+def names(db: Connection) -> list[Named]:
+    """Return every thread's id and name."""
+    return [Named._make(row) for row in db.rows(_NAMES)]
+
+
+def rollouts(db: Connection, thread_id: str) -> dict[RolloutId, str]:
+    """Return the rollouts of a thread, and the last known path of each."""
+    return dict(db.rows(_ROLLOUTS, {"thread": thread_id}))
+
+
+def chain(db: Connection, thread_id: str) -> list[Part]:
+    """Return a thread's chain of rollouts, oldest part first."""
+    return [Part._make(row) for row in db.rows(_CHAIN, {"thread": thread_id})]
+
+
+def turns(db: Connection, thread_id: str, position: int, limit: int) -> list[Turn]:
+    """Return a page of turns, by position from `position` on."""
+    values = {"thread": thread_id, "position": position, "limit": limit}
+    return [Turn._make(row) for row in db.rows(_TURNS, values)]
+
+
+def turn(db: Connection, thread_id: str, turn_id: str) -> Turn | None:
+    """Return one turn; None if it has no record."""
+    rows = db.rows(_ONE_TURN, {"thread": thread_id, "turn": turn_id})
+    return Turn._make(rows[0]) if rows else None
+
+
+def items(db: Connection, thread_id: str, position: int, limit: int) -> list[Item]:
+    """Return a page of items, by position from `position` on."""
+    values = {"thread": thread_id, "position": position, "limit": limit}
+    return [Item._make(row) for row in db.rows(_ITEMS, values)]
+
+
+def items_of(
+    db: Connection, thread_id: str, position: int, limit: int, *, turn_id: str, last: int
+) -> list[Item]:
+    """Return a page of one turn's items, by position from `position` to `last`."""
+    values = {
+        "thread": thread_id, "turn": turn_id, "last": last, "position": position, "limit": limit,
+    }  # fmt: skip
+    return [Item._make(row) for row in db.rows(_ITEMS_OF, values)]
+
+
+def spans(db: Connection, thread_id: str) -> dict[str, Span]:
+    """Return the span of every turn that has items, by id."""
+    found: dict[str, Span] = {}
+    for turn_id, rollout_id, first, last in db.rows(_SPANS, {"thread": thread_id}):
+        known = found.get(turn_id)
+        found[turn_id] = (
+            Span(rollout_id, first, last)
+            if known is None
+            else known._replace(last=max(known.last, last))
+        )
+    return found
