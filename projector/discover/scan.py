@@ -228,7 +228,7 @@ class _Entry(NamedTuple):
 
 
 def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns
+    return found.st_size, found.st_ino, found.st_dev, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _file(found: _Entry | Fault) -> RolloutFile | Fault:
@@ -236,15 +236,23 @@ def _file(found: _Entry | Fault) -> RolloutFile | Fault:
         return found
     folder, status = folder_of(found.place), found.status
     assert found.name is not None, "nothing is known before"
+    return rollout_file(found.name, folder, found.base, status)
+
+
+def rollout_file(
+    name: RolloutName, folder: Folder, base: str, status: os.stat_result
+) -> RolloutFile:
+    """Return a file of a folder as a rollout, as `os.stat` found it."""
     return RolloutFile(
-        name=found.name,
+        name=name,
         home=folder.home,
-        path=f"{folder.path}/{found.base}",
+        path=f"{folder.path}/{base}",
         archived=folder.archived,
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         device=status.st_dev,
         inode=status.st_ino,
+        ctime_ns=status.st_ctime_ns,
     )
 
 

@@ -1,7 +1,7 @@
 """Files found by a scan, by rollout id, in a mapping that holds a million.
 
 As objects each takes 900 bytes, most of them for its path and ids. Here a rollout is a number, its
-id, and a byte string of its size, time, location and name, with the folder as a number: 190 bytes
+id, and a byte string of its size, times, location and name, with the folder as a number: 200 bytes
 together. Objects are created at each access; operations on all entries (what is new, what is
 missing, total size) compare the byte strings. Two mappings with the same rollout in the same state
 share its bytes.
@@ -24,13 +24,13 @@ from projector.model.ids import RolloutFile, RolloutId, RolloutName
 Key = int | str
 
 _BITS: Final = (1 << 64) - 1
-#: Size, inode, device, mtime, number of the folder; then the file's name.
-_FORM: Final = struct.Struct("<QQQQL")
+#: Size, inode, device, mtime, ctime, number of the folder; then the file's name.
+_FORM: Final = struct.Struct("<QQQQQL")
 _NAMED: Final = _FORM.size
 _SIZE: Final = struct.Struct("<Q")
 
-#: Size, inode, device and mtime of a file.
-Stamp = tuple[int, int, int, int]
+#: Size, inode, device, mtime and ctime of a file.
+Stamp = tuple[int, int, int, int, int]
 
 
 class Folder(NamedTuple):
@@ -110,7 +110,7 @@ class FileIndex(MutableMapping[RolloutId, RolloutFile]):
     def __setitem__(self, rollout_id: RolloutId, file: RolloutFile) -> None:
         """Store the file of a rollout."""
         folder, _, base = file.path.rpartition("/")
-        stamp = file.size, file.inode, file.device, file.mtime_ns
+        stamp = file.size, file.inode, file.device, file.mtime_ns, file.ctime_ns
         self._put(rollout_id, Folder(file.home, folder, file.archived), base, stamp)
         if RolloutName.parse(base) != file.name or file.name.rollout_id != rollout_id:
             self._odd[rollout_id] = file
@@ -260,7 +260,7 @@ def id_of(key: Key) -> RolloutId:
 
 def file_of(record: bytes) -> RolloutFile:
     """Return the file described by a record."""
-    size, inode, device, mtime_ns, number = _FORM.unpack_from(record)
+    size, inode, device, mtime_ns, ctime_ns, number = _FORM.unpack_from(record)
     folder = _FOLDERS[number]
     base = name_in(record).decode(errors="surrogateescape")
     name = RolloutName.parse(base)
@@ -271,7 +271,12 @@ def file_of(record: bytes) -> RolloutFile:
         path=f"{folder.path}/{base}",
         archived=folder.archived,
         size=size,
-        mtime_ns=mtime_ns if mtime_ns <= _BITS >> 1 else mtime_ns - _BITS - 1,
+        mtime_ns=_signed(mtime_ns),
         device=device,
         inode=inode,
+        ctime_ns=_signed(ctime_ns),
     )
+
+
+def _signed(time_ns: int) -> int:
+    return time_ns if time_ns <= _BITS >> 1 else time_ns - _BITS - 1

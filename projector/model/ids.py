@@ -86,6 +86,8 @@ class RolloutFile:
     mtime_ns: int
     device: int
     inode: int
+    ctime_ns: int = 0
+    """When anything of the file changed, its times and rights included; 0: unknown."""
 
 
 class FileState(NamedTuple):
@@ -95,6 +97,8 @@ class FileState(NamedTuple):
     size: int
     mtime_ns: int
     compressed: bool
+    ctime_ns: int
+    path: str
 
     @classmethod
     def of(cls, file: RolloutFile) -> FileState:
@@ -103,19 +107,39 @@ class FileState(NamedTuple):
         The inode number is cut to 63 bits, which a database column holds.
         """
         inode = min(file.inode, (1 << 63) - 1)
-        return cls(inode, file.size, file.mtime_ns, file.name.compressed)
+        return cls(inode, file.size, file.mtime_ns, file.name.compressed, file.ctime_ns, file.path)
 
     def may_have_other_bytes_than(self, before: FileState) -> bool:
         """True if it is another file, or was written to without growing.
 
         Then bytes before the checkpoint may differ even if head and tail are equal. A plain file
-        that only grew is trusted: checking each append would mean reading the whole file. Device
-        numbers change when a host starts, so they are ignored.
+        that grew is another matter (`trusted_bytes`). Device numbers change when a host starts,
+        so they are ignored. A change of the file's status alone (`ctime_ns`) counts: the time of
+        an edit may have been put back. One that comes with a new path does not: a move is one.
         """
         if self.inode != before.inode:
             return True
-        grew = self.size > before.size and not self.compressed
-        return not grew and self != before
+        if self.size > before.size and not self.compressed:
+            return False
+        if (self.size, self.mtime_ns, self.compressed) != before[1:4]:
+            return True
+        known = bool(self.ctime_ns and before.ctime_ns)
+        return known and self.ctime_ns != before.ctime_ns and self.path == before.path
+
+    def trusted_bytes(self, before: FileState, trusted: int | None) -> int | None:
+        """Return how many bytes of the file were trusted when they were read or compared last.
+
+        None: all are trusted as they are. 0: the file may hold others, and is to be compared.
+        Else: it has grown since it had so many bytes. Those may have been edited in between, but
+        an append is seldom more than that: they are compared once the file rests, not each time.
+
+        `before`, `trusted`: the file as it was seen last, and what this said of it.
+        """
+        if self.may_have_other_bytes_than(before):
+            return 0
+        if trusted is None and self.size > before.size:
+            return before.size
+        return trusted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +148,7 @@ class Fingerprint:
 
     Two short digests, so that resuming after a move, a compression or a restart reads only a few
     bytes. The checksum of all bytes is compared if the file is another one, or was written to
-    without growing (`read/whole.py`).
+    without growing; and where it grew, once it rests (`read/whole.py`).
     """
 
     head: bytes

@@ -11,11 +11,12 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple, Protocol, Self
 
 from projector.model.changes import Anomaly
 from projector.model.errors import RolloutMissing, RolloutUnreadable, TooManyOpenFiles
-from projector.model.ids import Offset
+from projector.model.ids import Offset, RolloutFile
 from projector.model.regular_file import NotRegularFile, open_regular, pread_fully
 
 if sys.version_info >= (3, 14):
@@ -45,6 +46,11 @@ class Identity(NamedTuple):
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+
+    def of(self, file: RolloutFile) -> RolloutFile:
+        """Return a rollout's file as it was at this moment."""
+        return replace(file, **self._asdict())
 
 
 class File(Protocol):
@@ -134,7 +140,7 @@ def identity_of(path: str) -> Identity:
 
 
 def _identity(found: os.stat_result) -> Identity:
-    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _set_aside(path: str, error: OSError) -> RolloutUnreadable:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
-from dataclasses import replace
 
 from projector.model.errors import RolloutUnreadable
 from projector.model.ids import Checkpoint, RolloutFile
@@ -35,11 +34,7 @@ class PrefixCheck:
         self._checksum = 0
         self._file = open_file(file.path)
         try:
-            found = self._file.identity()
-            self.file = replace(
-                file, device=found.device, inode=found.inode, size=found.size,
-                mtime_ns=found.mtime_ns,
-            )  # fmt: skip
+            self.file = self._file.identity().of(file)
             """The file as it was when opened."""
             packed = file.name.compressed and self._file.pread(1, 0) != _PLAIN
             self._stream = Unpacked(self._file) if packed else None

@@ -67,7 +67,7 @@ async def backfill(
         rounds.news(file for file in missed.values() if file is not None)
     try:
         # Files whose earlier bytes may have changed are compared after all others are done.
-        while rounds.waiting or await rounds.check(settings.run.batch_bytes):
+        while rounds.waiting or await rounds.check(settings.run.batch_bytes, rest_s=0):
             if rounds.waiting:
                 await rounds.round()
     finally:

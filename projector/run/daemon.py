@@ -349,7 +349,7 @@ class Daemon:
 
     async def _check_some(self) -> None:
         """Compare some bytes that may have changed, if it is time to."""
-        if self._rounds.checks and time.monotonic() - self._checked >= CHECK_EVERY_S:
+        if self._rounds.checks.is_due() and time.monotonic() - self._checked >= CHECK_EVERY_S:
             await self._rounds.check(CHECK_BYTES)
             self._checked = time.monotonic()
 
@@ -364,7 +364,7 @@ class Daemon:
     def _patience_s(self) -> float:
         interval = systemd.watchdog_interval_s()
         rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten.at))
-        if self._rounds.checks:
+        if self._rounds.checks.is_due():
             rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
         return rest if interval is None else min(rest, interval)
 

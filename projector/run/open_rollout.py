@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import orjson
@@ -19,6 +19,7 @@ import orjson
 from projector.model.changes import Anomaly, Change, LookupResult
 from projector.model.ids import (
     Checkpoint,
+    FileState,
     Fingerprint,
     Line,
     Offset,
@@ -53,6 +54,9 @@ class OpenRollout:
         self._limits = limits
         self.file = file
         """As it was when `look` saw it last."""
+        self._seen: FileState | None = None
+        """As it was when it was read from; None: it was not yet."""
+        self._trusted_bytes: int | None = None
         self._checkpoint = checkpoint
         self._reader = reader
         self._reducer = reducer
@@ -158,9 +162,21 @@ class OpenRollout:
             self._reader, self._lines = reader_at(file, self._checkpoint, self._limits), []
         self.file = file
         decision = self._reader.resume(self._limits.batch_bytes)
-        device, inode, size, mtime_ns = self._reader.identity
-        self.file = replace(file, device=device, inode=inode, size=size, mtime_ns=mtime_ns)
+        self.file = self._reader.identity.of(file)
+        self.saw(self.file)
         return decision if isinstance(decision, Restart | Undecided) else None
+
+    def saw(self, file: RolloutFile) -> None:
+        """Note how the file was when it was read from: compared with how it is found next."""
+        now, before = FileState.of(file), self._seen
+        if before is not None:
+            self._trusted_bytes = now.trusted_bytes(before, self._trusted_bytes)
+        self._seen = now
+
+    def take_trusted_bytes(self) -> int | None:
+        """Return what all looks since the last call say: `FileState.trusted_bytes`."""
+        trusted, self._trusted_bytes = self._trusted_bytes, None
+        return trusted
 
     def poll_blocking(self, file: RolloutFile) -> Batch | Restart | Undecided | None:
         """Look, and return the next batch if it can be made without the store. Blocks.
@@ -255,6 +271,7 @@ class OpenRollout:
         `why`: noted, as an anomaly; None: the file is what it was.
         """
         self._reader.start_over()
+        self._trusted_bytes = None
         self._reducer = _reducer_at(self.file, None)
         generation = self._generation + 1
         notes: tuple[Change, ...] = ()

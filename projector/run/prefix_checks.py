@@ -1,16 +1,44 @@
-"""Rollouts whose bytes before the checkpoint may be others by now: compared piece by piece."""
+"""Rollouts whose bytes before the checkpoint may be others by now: compared piece by piece.
+
+What changed without growing, or lies in another file, is compared as soon as may be. What grew is
+hardly ever more than that, and comparing each append would read the whole file each time: it is
+compared once it rests, if that reads no more than `SHARE` times what grew, or so little that it
+does not matter; else once it has rested a day. So the bytes read for it follow those appended, or
+the size of the file once a day.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from projector.model.errors import RolloutUnreadable
 from projector.model.ids import FileState, RolloutFile, RolloutId
 from projector.read.resume import Restart
 from projector.read.whole import PrefixCheck
 from projector.store.protocol import Store
+
+#: A rollout that grew rests if nothing more came for so long, in seconds.
+REST_S: Final = 30.0
+#: It is compared then if it has so many bytes at most, or so many times those that it grew by.
+LITTLE_BYTES: Final = 4 * 1024 * 1024
+SHARE: Final = 16
+#: Else it is compared when nothing more came for so long, in seconds.
+LONG_REST_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A rollout that grew."""
+
+    trusted_bytes: int
+    """How many bytes it had when all of them were read or compared."""
+    since: float
+    """When it grew last, by the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +68,79 @@ class PrefixChecks:
         self._where = where
         self._on_step = on_step
         self._unverified: dict[RolloutId, FileState | None] = {}
+        """Compared as soon as may be."""
+        self._grown: OrderedDict[RolloutId, _Grown] = OrderedDict()
+        """The one that grew longest ago first."""
+        self._large: OrderedDict[RolloutId, _Grown] = OrderedDict()
+        """Those of them that were found resting, and are too large to be compared for what came."""
         self._replaced: dict[RolloutId, Restart] = {}
         self._current: _Current | None = None
         self.bytes_read = 0
         """Uncompressed bytes, of all comparisons."""
 
-    def __bool__(self) -> bool:
-        """True if there is something to compare."""
+    def is_due(self, rest_s: float | None = None) -> bool:
+        """True if there is something to compare now.
+
+        `rest_s`: as in `step`.
+        """
+        self._take_resting(REST_S if rest_s is None else rest_s)
         return bool(self._unverified)
 
-    def remember(self, rollout_ids: Iterable[RolloutId]) -> None:
-        """Compare these rollouts, and no others."""
-        self._unverified = dict.fromkeys(rollout_ids)
+    def remember(self, trusted_bytes: Mapping[RolloutId, int]) -> None:
+        """Compare these rollouts, and no others: as `RolloutStatus.trusted_bytes` tells of each."""
+        self.clear()
+        ages = {one: self._age_s(one) for one, trusted in trusted_bytes.items() if trusted}
+        now = time.monotonic()
+        for one in sorted(ages, key=ages.__getitem__, reverse=True):
+            self._grown[one] = _Grown(trusted_bytes[one], now - ages[one])
+        self._unverified = {one: None for one, trusted in trusted_bytes.items() if not trusted}
+
+    def _age_s(self, rollout_id: RolloutId) -> float:
+        """Return how long ago a rollout's file was written to, if its time can be believed."""
+        file = self._where(rollout_id)
+        return 0.0 if file is None else max(0.0, time.time() - file.mtime_ns / 1e9)
 
     def only(self, chosen: Container[RolloutId]) -> None:
         """Compare no rollouts but these."""
-        self._unverified = {one: state for one, state in self._unverified.items() if one in chosen}
+        for some in (self._unverified, self._grown, self._large):
+            for one in [one for one in some if one not in chosen]:
+                del some[one]
 
-    def add(self, rollout_id: RolloutId, state: FileState) -> None:
-        """Compare a rollout whose file is now as `state` tells."""
-        self._unverified[rollout_id] = state
+    def add(self, rollout_id: RolloutId, state: FileState, trusted_bytes: int | None) -> None:
+        """Compare a rollout whose file is now as `state` tells, as `FileState.trusted_bytes` says.
+
+        None: there is nothing to compare.
+        """
+        if trusted_bytes is None:
+            return
+        before = self._grown.pop(rollout_id, None) or self._large.pop(rollout_id, None)
+        if trusted_bytes == 0:
+            self._unverified[rollout_id] = state
+            return
+        if before is not None:
+            trusted_bytes = min(trusted_bytes, before.trusted_bytes)
+        self._grown[rollout_id] = _Grown(trusted_bytes, time.monotonic())
+
+    def _take_resting(self, rest_s: float) -> None:
+        """Have those compared that grew and rest now."""
+        now = time.monotonic()
+        while self._grown:
+            rollout_id, grown = next(iter(self._grown.items()))
+            if now - grown.since < rest_s:
+                break
+            del self._grown[rollout_id]
+            file = self._where(rollout_id)
+            size = 0 if file is None else file.size
+            if size <= max(LITTLE_BYTES, SHARE * (size - grown.trusted_bytes)):
+                self._unverified.setdefault(rollout_id, None)
+            else:
+                self._large[rollout_id] = grown
+        while self._large:
+            rollout_id, grown = next(iter(self._large.items()))
+            if now - grown.since < LONG_REST_S:
+                break
+            del self._large[rollout_id]
+            self._unverified.setdefault(rollout_id, None)
 
     def restart_of(self, rollout_id: RolloutId) -> Restart | None:
         """Return why a rollout must be projected again; None: nothing is known against it."""
@@ -67,22 +148,27 @@ class PrefixChecks:
 
     def forget(self, rollout_id: RolloutId) -> None:
         """Compare a rollout no more, and forget what was found."""
-        self._unverified.pop(rollout_id, None)
-        self._replaced.pop(rollout_id, None)
+        for some in (self._unverified, self._grown, self._large, self._replaced):
+            some.pop(rollout_id, None)
 
     def clear(self) -> None:
         """Compare nothing, and forget what was found."""
-        self._unverified.clear()
-        self._replaced.clear()
+        for some in (self._unverified, self._grown, self._large, self._replaced):
+            some.clear()
 
-    async def step(self, max_bytes: int) -> Iterable[RolloutFile] | None:
+    async def step(
+        self, max_bytes: int, rest_s: float | None = None
+    ) -> Iterable[RolloutFile] | None:
         """Compare some bytes; return rollouts that hold others than were read, at most one.
+
+        `rest_s`: what grew is compared once it rests so long, in seconds; None: `REST_S`.
 
         None: there is nothing to compare.
 
         Raises:
             StoreUnavailable: call again later.
         """
+        self._take_resting(REST_S if rest_s is None else rest_s)
         current = self._current or await self._begin()
         if current is None:
             return None

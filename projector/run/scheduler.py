@@ -229,7 +229,7 @@ class Scheduler:
     def remember(self, standings: RolloutStatuses) -> None:
         """Take what the store has, so that an unchanged file is not even opened."""
         standings.divide(self._seen, self._stored)
-        self._checks.remember(standings.unverified)
+        self._checks.remember(standings.trusted_bytes)
 
     def read_last(self, failures: Mapping[RolloutId, int]) -> None:
         """Read these rollouts alone, after all others: reading them has ended a process.
@@ -444,17 +444,18 @@ class Scheduler:
         self._checks.end()
         self._throw_away(*list(self._tailers))
 
-    async def check(self, max_bytes: int) -> bool:
+    async def check(self, max_bytes: int, rest_s: float | None = None) -> bool:
         """Compare some bytes of a rollout that may hold others than were read.
 
         If it does, it is queued to be projected again. False: there is nothing to compare.
+        `rest_s`: as in `PrefixChecks.step`.
 
         Raises:
             StoreUnavailable: call again later.
         """
         before = self._checks.bytes_read
         try:
-            replaced = await self._checks.step(max_bytes)
+            replaced = await self._checks.step(max_bytes, rest_s)
         finally:
             self.counters.bytes_read += self._checks.bytes_read - before
         for file in replaced or ():
@@ -744,10 +745,11 @@ class Scheduler:
         if not told and tail.offset and self._seen.get(rollout_id) != file:
             await self._store.update_locations([file])
         before = self._seen.get(rollout_id) or self._stored.get(rollout_id)
-        if before is not None and tail.offset:
-            now = FileState.of(file)
-            if now.may_have_other_bytes_than(FileState.of(before)) and not anew:
-                self._checks.add(rollout_id, now)
+        now, trusted = FileState.of(file), tail.take_trusted_bytes()
+        if before is not None and not anew:
+            trusted = now.trusted_bytes(FileState.of(before), trusted)
+        if tail.offset:
+            self._checks.add(rollout_id, now, trusted)
         odd = tail.anomalies
         if odd:
             await self._store.add_anomalies(rollout_id, odd)

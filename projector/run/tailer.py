@@ -214,6 +214,8 @@ class Tailer:
         self._changed = file = self._changed or self._listed
         rollout = await OpenRollout.at_checkpoint(self._store, self._limits, file)
         self._bytes_of_closed = self.bytes_read
+        if isinstance(self._source, _PrefetchedRollout) and self._source.offset:
+            rollout.saw(self._source.file)
         self._source = rollout
         return rollout
 
@@ -233,6 +235,10 @@ class Tailer:
     def _saw(self, found: Batch | Restart | Undecided | Exception | None) -> None:
         if not isinstance(found, Undecided | Exception):
             self._changed = None
+
+    def take_trusted_bytes(self) -> int | None:
+        """Return what all looks since the last call say: `FileState.trusted_bytes`."""
+        return self._source.take_trusted_bytes() if isinstance(self._source, OpenRollout) else None
 
     def acknowledge(self, batch: Batch) -> None:
         """Advance the checkpoint to `batch.end`. Call after the store has committed it."""

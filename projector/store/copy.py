@@ -89,9 +89,9 @@ def _of(table: str, order: str, *columns: str) -> Table:
 
 _PLACE: Final = (
     "rollout_id", "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset",
-    "start_position", "home", "path", "archived", "compressed", "size", "mtime_ns", "device",
-    "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
-    "checksum", "unverified", "read_at_ms", "records", "items", "turns",
+    "start_position", "home", "path", "archived", "compressed", "size", "mtime_ns", "ctime_ns",
+    "device", "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
+    "checksum", "trusted_bytes", "read_at_ms", "records", "items", "turns",
 )  # fmt: skip
 _ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
 ROLLOUT: Final = Sql(

@@ -66,8 +66,11 @@ class RolloutStatus:
     offset: Offset
     file: RolloutFile | None
     """Last known file; None: it was deleted."""
-    unverified: bool = False
-    """True if its file was replaced, or written to without growing, since it was read."""
+    trusted_bytes: int | None = None
+    """Of its file, how many are trusted to be those that were read; None: all of them.
+
+    0: it was replaced, or written to without growing. Else: it has grown since it had so many.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +162,11 @@ class Store(Protocol):
         """Store where rollouts are now, and their lengths when read to the end.
 
         For moves, archiving, compression, and for a waiting partial last line: none of their rows
-        change. If the bytes of the file may differ from the last one
-        (`FileState.may_have_other_bytes_than`), the rollout is unverified from now on; likewise
-        with a batch. A thread whose `archived` changes gets its lifecycle event; one whose files
-        come back, here or with a commit, gets thread.restored. The current rollout of a thread is
-        chosen anew where a file has a name of its thread now, or has none any more.
+        change. If the bytes of the file may differ from the last one, the rollout's `trusted_bytes`
+        say so from now on (`FileState.trusted_bytes`); likewise with a batch. A thread whose
+        `archived` changes gets its lifecycle event; one whose files come back, here or with a
+        commit, gets thread.restored. The current rollout of a thread is chosen anew where a file
+        has a name of its thread now, or has none any more.
         """
 
     async def verified(self, file: RolloutFile) -> None:

@@ -21,8 +21,8 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         """Create an empty mapping."""
         self.files = FileIndex()
         """Rollouts that are not deleted, at their last known locations."""
-        self.unverified: set[RolloutId] = set()
-        """Rollouts whose bytes before the checkpoint may have changed."""
+        self.trusted_bytes: dict[RolloutId, int] = {}
+        """Rollouts whose bytes before the checkpoint may have changed: `RolloutStatus`."""
         self._told: dict[Key, bytes] = {}
 
     @classmethod
@@ -31,8 +31,8 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         made = cls()
         for one in standings:
             made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
-            if one.unverified:
-                made.unverified.add(one.rollout_id)
+            if one.trusted_bytes is not None:
+                made.trusted_bytes[one.rollout_id] = one.trusted_bytes
             if one.file is not None:
                 made.files[one.rollout_id] = one.file
         return made
@@ -48,7 +48,7 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         """Add its last known location: this folder and this file name."""
         if self.files.put(rollout_id, folder, base, stamp):
             return
-        size, inode, device, mtime_ns = stamp
+        size, inode, device, mtime_ns, ctime_ns = stamp
         self.files[rollout_id] = RolloutFile(
             name=RolloutName.parse(base)
             or RolloutName(
@@ -64,6 +64,7 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
             mtime_ns=mtime_ns,
             device=device,
             inode=inode,
+            ctime_ns=ctime_ns,
         )
 
     def divide(self, whole: FileIndex, rest: FileIndex) -> None:
@@ -98,5 +99,5 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
             generation=generation,
             offset=Offset(offset),
             file=self.files.get(rollout_id),
-            unverified=rollout_id in self.unverified,
+            trusted_bytes=self.trusted_bytes.get(rollout_id),
         )

@@ -18,8 +18,10 @@ from itertools import islice
 from typing import Final
 
 from projector.discover.duplicates import DIFFERENT
+from projector.discover.scan import rollout_file
 from projector.model.changes import ItemRow, LookupResult, Tombstone, TurnRow
 from projector.model.errors import RolloutUnreadable
+from projector.model.file_index import Folder
 from projector.model.ids import RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.read.compare_files import Agreements
 from projector.read.rollout import RolloutReader
@@ -71,22 +73,12 @@ def _copies(folders: Iterable[str]) -> Iterator[RolloutFile]:
             copied = copied_name(name)
             if copied is None:
                 continue
-            path = f"{folder}/{name}"
             try:
-                found = os.stat(path)
+                found = os.stat(f"{folder}/{name}")
             except OSError:
                 continue
             if stat.S_ISREG(found.st_mode):
-                yield RolloutFile(
-                    name=copied,
-                    home="",
-                    path=path,
-                    archived=False,
-                    size=found.st_size,
-                    mtime_ns=found.st_mtime_ns,
-                    device=found.st_dev,
-                    inode=found.st_ino,
-                )
+                yield rollout_file(copied, Folder("", folder, archived=False), name, found)
 
 
 def path_of(note: str) -> str | None:

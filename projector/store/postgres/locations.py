@@ -17,7 +17,7 @@ from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.postgres.pipeline import Pipeline, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
-from projector.store.postgres.write import doubts, lies, state_of
+from projector.store.postgres.write import lies, state_of, trusted_in
 from projector.store.rules.feed import EVENT, ITEM, REALTIME, TOMBSTONE, TURN
 from projector.store.schema_names import REPLACED
 
@@ -39,7 +39,7 @@ async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
     by_id = {file.name.rollout_id: file for file in files}
     stored = await _own(tx, [*by_id])
     for one, row in stored.items():
-        row.now["unverified"] = doubts(row, by_id[one])
+        row.now["trusted_bytes"] = trusted_in(row, by_id[one])
         row.now.update(lies(by_id[one]))
     _relink_changed(tx, stored)
     tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
@@ -50,7 +50,7 @@ async def verified(tx: Transaction, file: RolloutFile) -> None:
     """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
     for row in (await _own(tx, [file.name.rollout_id])).values():
         if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
-            row.now["unverified"] = False
+            row.now["trusted_bytes"] = file.size if row.now["size"] > file.size else None
     await tx.commit()
 
 

@@ -54,7 +54,8 @@ _SOURCE: Final = (
 )
 _STANDINGS: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
-    " compressed, size, mtime_ns, device, inode, unverified FROM _rollouts WHERE source_id = %s"
+    " compressed, size, mtime_ns, ctime_ns, device, inode, trusted_bytes FROM _rollouts"
+    " WHERE source_id = %s"
 )
 _PLACES: Final = (
     "SELECT rollout_id, generation, next_offset FROM _rollouts WHERE source_id = %s"
@@ -506,17 +507,17 @@ class _Again(Exception):
 
 def _standing(row: Row) -> RolloutStatus:
     rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed, *file = row
-    size, mtime_ns, device, inode, unverified = file
+    size, mtime_ns, ctime_ns, device, inode, trusted = file
     path = escapes.plain(path)
     name = RolloutName.parse(PurePath(path).name) or RolloutName(
         thread_id=thread_id, rollout_id=rollout_id, started="", compressed=compressed
     )
     where = RolloutFile(
         name=name, home=escapes.plain(home), path=path, archived=archived, size=size,
-        mtime_ns=mtime_ns, device=int(device), inode=int(inode),
+        mtime_ns=mtime_ns, ctime_ns=ctime_ns, device=int(device), inode=int(inode),
     )  # fmt: skip
     return RolloutStatus(
         rollout_id=RolloutId(rollout_id), thread_id=ThreadId(thread_id), generation=generation,
         offset=offset, file=None if gone is not None else where,
-        unverified=unverified and gone is None,
+        trusted_bytes=trusted if gone is None else None,
     )  # fmt: skip

@@ -367,7 +367,7 @@ def values_of(
         "head": end.fingerprint.head,
         "tail": end.fingerprint.tail,
         "checksum": end.fingerprint.checksum,
-        "unverified": row is not None and not anew and doubts(row, batch.file),
+        "trusted_bytes": None if row is None or anew else trusted_in(row, batch.file),
         "state": end.state,
         "read_at_ms": now_ms,
         "records": counted + batch.records,
@@ -381,16 +381,18 @@ def _held(value: Any) -> Any:
     return escapes.text(value) if isinstance(value, str) else value
 
 
-def doubts(row: Rollout, file: RolloutFile) -> bool:
-    """True if the bytes before a rollout's checkpoint may not be those of `file`."""
-    return row.now["unverified"] or FileState.of(file).may_have_other_bytes_than(state_of(row))
+def trusted_in(row: Rollout, file: RolloutFile) -> int | None:
+    """Return how many bytes of a rollout are trusted, now that it was found in `file`."""
+    trusted: int | None = row.now["trusted_bytes"]
+    return FileState.of(file).trusted_bytes(state_of(row), trusted)
 
 
 def state_of(row: Rollout) -> FileState:
     """Return in which file a rollout was seen last."""
     now = row.now
     inode = min(now["inode"], (1 << 63) - 1)
-    return FileState(inode, now["size"], now["mtime_ns"], now["compressed"])
+    path = escapes.plain(now["path"])
+    return FileState(inode, now["size"], now["mtime_ns"], now["compressed"], now["ctime_ns"], path)
 
 
 def lies(file: RolloutFile) -> dict[str, Any]:
@@ -402,6 +404,7 @@ def lies(file: RolloutFile) -> dict[str, Any]:
         "compressed": file.name.compressed,
         "size": file.size,
         "mtime_ns": file.mtime_ns,
+        "ctime_ns": file.ctime_ns,
         "device": file.device,
         "inode": file.inode,
         "gone_at_ms": None,

@@ -26,9 +26,9 @@ from projector.store.sqlite.write import many, mended
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
-    "archived", "compressed", "size", "mtime_ns", "device", "inode", "gone_at_ms", "generation",
-    "next_offset", "next_ordinal", "head", "tail", "checksum", "unverified", "state",
-    "read_at_ms",
+    "archived", "compressed", "size", "mtime_ns", "ctime_ns", "device", "inode", "gone_at_ms",
+    "generation", "next_offset", "next_ordinal", "head", "tail", "checksum", "trusted_bytes",
+    "state", "read_at_ms",
 )  # fmt: skip
 _COLUMNS: Final = _PLACE + HEADER + META
 
@@ -43,7 +43,7 @@ _UPDATE: Final = (
 
 _STANDINGS: Final = """
 SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,
-  size, mtime_ns, device, inode, unverified
+  size, mtime_ns, ctime_ns, device, inode, trusted_bytes
 FROM _rollouts
 """
 
@@ -58,11 +58,11 @@ class Row(NamedTuple):
     lineage: Standing
     """What its chain and those of others depend on."""
     file: FileState
-    unverified: bool
+    trusted_bytes: int | None
 
-    def doubts(self, file: RolloutFile) -> bool:
-        """True if the bytes before its checkpoint may not be those of `file`."""
-        return self.unverified or FileState.of(file).may_have_other_bytes_than(self.file)
+    def trusted_in(self, file: RolloutFile) -> int | None:
+        """Return how many bytes are trusted, now that it was found in `file`."""
+        return FileState.of(file).trusted_bytes(self.file, self.trusted_bytes)
 
 
 def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
@@ -70,20 +70,20 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
         " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, path,"
-        " inode, size, mtime_ns, compressed, unverified"
+        " inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes"
         " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
     *numbers, thread_id, base_id, end_ordinal, end_offset = row[:8]
-    attached, archived, there, path, inode, size, mtime_ns, compressed, unverified = row[8:]
+    attached, archived, there, path, inode, size, mtime_ns, compressed, ctime_ns, trusted = row[8:]
     standing = Standing(
         thread_id, base_id, end_ordinal, end_offset, bool(attached), bool(archived), bool(there),
         is_named_for(path, thread_id),
     )  # fmt: skip
-    file = FileState(inode, size, mtime_ns, bool(compressed))
-    return Row._make((*numbers, standing, file, bool(unverified)))
+    file = FileState(inode, size, mtime_ns, bool(compressed), ctime_ns, path)
+    return Row._make((*numbers, standing, file, trusted))
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
@@ -121,7 +121,7 @@ def put(
         end.fingerprint.head,
         end.fingerprint.tail,
         end.fingerprint.checksum,
-        row is not None and not anew and row.doubts(file),
+        None if row is None or anew else row.trusted_in(file),
         end.state,
         now_ms,
         *(getattr(batch.header, name) for name in HEADER),
@@ -148,17 +148,21 @@ def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
     """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
     row = lookup(db, file.name.rollout_id)
     if row is not None and not row.file.may_have_other_bytes_than(FileState.of(file)):
+        grown = file.size if row.file.size > file.size else None
         with writing(db):
-            db.execute("UPDATE _rollouts SET unverified = 0 WHERE rollout = ?", (row.rollout,))
+            db.execute(
+                "UPDATE _rollouts SET trusted_bytes = ? WHERE rollout = ?", (grown, row.rollout)
+            )
 
 
 def lies(db: sqlite3.Connection, row: Row, file: RolloutFile) -> None:
     """Note where a rollout lies now."""
     with stale_threads.changing(db, row.rollout):
         db.execute(
-            "UPDATE _rollouts SET unverified = ?, home = ?, path = ?, archived = ?, compressed = ?,"
-            " size = ?, mtime_ns = ?, device = ?, inode = ?, gone_at_ms = NULL WHERE rollout = ?",
-            tuple(map(mended, (row.doubts(file), *_lies(file), row.rollout))),
+            "UPDATE _rollouts SET trusted_bytes = ?, home = ?, path = ?, archived = ?,"
+            " compressed = ?, size = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?,"
+            " gone_at_ms = NULL WHERE rollout = ?",
+            tuple(map(mended, (row.trusted_in(file), *_lies(file), row.rollout))),
         )
 
 
@@ -170,6 +174,7 @@ def _lies(file: RolloutFile) -> tuple[Any, ...]:
         file.name.compressed,
         file.size,
         file.mtime_ns,
+        file.ctime_ns,
         file.device,
         file.inode,
     )
@@ -199,13 +204,14 @@ def standings(db: sqlite3.Connection) -> RolloutStatuses:
     found = RolloutStatuses()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,
-        size, mtime_ns, device, inode, unverified,
+        size, mtime_ns, ctime_ns, device, inode, trusted,
     ) in db.execute(_STANDINGS):  # fmt: skip
         found.put(rollout_id, thread_id, generation, offset)
-        if unverified and gone is None:
-            found.unverified.add(rollout_id)
         if gone is None:
+            if trusted is not None:
+                found.trusted_bytes[rollout_id] = trusted
             above, _, base = path.rpartition("/")
-            folder, stamp = Folder(home, above, bool(archived)), (size, inode, device, mtime_ns)
+            folder = Folder(home, above, bool(archived))
+            stamp = size, inode, device, mtime_ns, ctime_ns
             found.lies(rollout_id, thread_id, folder, base, stamp)
     return found

@@ -50,6 +50,7 @@ FILES = st.builds(
     archived=st.booleans(),
     size=st.integers(0, BITS - 1),
     mtime_ns=st.integers(-(BITS >> 1), (BITS >> 1) - 1),
+    ctime_ns=st.integers(-(BITS >> 1), (BITS >> 1) - 1),
     device=st.integers(0, BITS - 1),
     inode=st.integers(0, BITS - 1),
 )

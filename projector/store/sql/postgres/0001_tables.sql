@@ -85,6 +85,7 @@ CREATE TABLE _rollouts (
   compressed             boolean NOT NULL,      -- .zst
   size                   bigint NOT NULL,       -- bytes on disk
   mtime_ns               bigint NOT NULL,
+  ctime_ns               bigint NOT NULL DEFAULT 0,   -- 0: unknown
   device                 numeric NOT NULL,      -- 64 bits without a sign
   inode                  numeric NOT NULL,
   gone_at_ms             bigint,                -- since when it is missed; NULL: it is there
@@ -95,7 +96,8 @@ CREATE TABLE _rollouts (
   head                   bytea NOT NULL,        -- fingerprints of the bytes before next_offset
   tail                   bytea NOT NULL,
   checksum               bigint,                -- CRC-32 of all bytes before next_offset
-  unverified             boolean NOT NULL DEFAULT false, -- the file may hold others by now
+  trusted_bytes          bigint,                -- of the file; NULL: all. 0: it may hold others by
+                                                -- now. Else it has grown since it had so many
   read_at_ms             bigint NOT NULL,       -- when the last batch was written
   -- Counters.
   records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out

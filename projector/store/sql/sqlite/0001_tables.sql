@@ -29,6 +29,7 @@ CREATE TABLE _rollouts (
   compressed             INTEGER NOT NULL,      -- 1: .zst
   size                   INTEGER NOT NULL,      -- bytes on disk
   mtime_ns               INTEGER NOT NULL,
+  ctime_ns               INTEGER NOT NULL DEFAULT 0,   -- 0: unknown
   device                 INTEGER NOT NULL,
   inode                  INTEGER NOT NULL,
   gone_at_ms             INTEGER,               -- since when it is missed; NULL: it is there
@@ -39,7 +40,8 @@ CREATE TABLE _rollouts (
   head                   BLOB NOT NULL,         -- fingerprints of the bytes before next_offset
   tail                   BLOB NOT NULL,
   checksum               INTEGER,               -- CRC-32 of all bytes before next_offset
-  unverified             INTEGER NOT NULL DEFAULT 0,   -- 1: the file may hold others by now
+  trusted_bytes          INTEGER,               -- of the file; NULL: all. 0: it may hold others by
+                                                -- now. Else it has grown since it had so many
   read_at_ms             INTEGER NOT NULL,      -- when the last batch was written
   -- Counters.
   records                INTEGER NOT NULL DEFAULT 0,   -- lines read, blank ones left out
