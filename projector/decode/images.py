@@ -5,7 +5,7 @@ As in `tools`. Source: docs on paginated rollouts, 2.4.
 
 from __future__ import annotations
 
-from projector.decode import paths
+from projector.decode import item_types, paths
 from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I64_MAX,
@@ -23,17 +23,7 @@ from projector.decode.fields import (
 def generated(item: Object) -> Object:
     """Return the Extension of kind `image_gen.generation`."""
     get = item.get
-    shown: Object = {
-        "type": "imageGeneration",
-        "id": item["id"],
-        "status": text(item, "status"),
-        "revisedPrompt": opt_text(item, "revisedPrompt"),
-    }
-    if type(get("fileId")) is str:
-        shown["fileId"] = get("fileId")
-    else:
-        shown["result"] = text(item, "result")
-    shown["transparentBackground"] = opt_bool(item, "transparentBackground")
+    file_id = get("fileId")
     failure = get("failure")
     if failure is not None:
         failure = obj(failure, "failure")
@@ -44,36 +34,34 @@ def generated(item: Object) -> Object:
             "limitId": text(failure, "limitId"),
             "resetsAt": opt_integer(failure, "resetsAt", I64_MIN, I64_MAX),
         }
-    shown["failure"] = failure
     saved = opt_text(item, "savedPath")
-    if saved is not None:
-        shown["savedPath"] = _absolute(saved)
     inputs = [obj(each, "inputImages") for each in items(get("inputImages", []), "inputImages")]
-    if inputs:
-        shown["inputImages"] = [
+    return item_types.image_generation(
+        item["id"],
+        status=text(item, "status"),
+        prompt=opt_text(item, "revisedPrompt"),
+        image={"fileId": file_id} if type(file_id) is str else {"result": text(item, "result")},
+        transparent=opt_bool(item, "transparentBackground"),
+        failure=failure,
+        saved_path=None if saved is None else _absolute(saved),
+        inputs=[
             {"path": _absolute(text(each, "path")), "sha256": text(each, "sha256")}
             for each in inputs
-        ]
-    shown["generationId"] = opt_text(item, "generationId")
-    return shown
+        ],
+        generation_id=opt_text(item, "generationId"),
+    )
 
 
 def image_generation(item: Object) -> Object:
     """Return an ImageGeneration."""
     saved = opt_text(item, "saved_path")
-    shown: Object = {
-        "type": "imageGeneration",
-        "id": item["id"],
-        "status": text(item, "status"),
-        "revisedPrompt": opt_text(item, "revised_prompt"),
-        "result": text(item, "result"),
-        "transparentBackground": None,
-        "failure": None,
-    }
-    if saved is not None:
-        shown["savedPath"] = _absolute(saved)
-    shown["generationId"] = None
-    return shown
+    return item_types.image_generation(
+        item["id"],
+        status=text(item, "status"),
+        prompt=opt_text(item, "revised_prompt"),
+        image={"result": text(item, "result")},
+        saved_path=None if saved is None else _absolute(saved),
+    )
 
 
 def _absolute(path: str) -> str:
@@ -85,4 +73,4 @@ def _absolute(path: str) -> str:
 
 def image_view(item: Object) -> Object:
     """Return an ImageView."""
-    return {"type": "imageView", "id": item["id"], "path": paths.from_uri(text(item, "path"))}
+    return item_types.image_view(item["id"], paths.from_uri(text(item, "path")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I32_MAX,
@@ -42,37 +43,26 @@ _BLOCK_REASONS: Final = same("cyber", "protection")
 
 def user_message(item: Object) -> Object:
     """Return a UserMessage."""
-    return {
-        "type": "userMessage",
-        "id": item["id"],
-        "clientId": opt_text(item, "client_id"),
-        "content": [_input(part) for part in items(item.get("content"), "content")],
-    }
+    client_id = opt_text(item, "client_id")
+    content = [_input(part) for part in items(item.get("content"), "content")]
+    return item_types.user_message(item["id"], content, client_id=client_id)
 
 
 def _input(part: Any) -> Object:
     kind = part.get("type") if type(part) is dict else None
     if kind == "text":
-        return {
-            "type": "text",
-            "text": text(part, "text"),
-            "text_elements": [
-                _element(each) for each in items(part.get("text_elements", []), "text_elements")
-            ],
-        }
+        elements = items(part.get("text_elements", []), "text_elements")
+        return item_types.text_input(text(part, "text"), [_element(each) for each in elements])
     if kind == "image":
         found = _source(part, "image_url", "url", "fileId")
-        return {"type": "image", **found, "detail": opt_choice(part, "detail", _DETAILS)}
+        return item_types.image_input(found, opt_choice(part, "detail", _DETAILS))
     if kind == "local_image":
-        return {
-            "type": "localImage",
-            "detail": opt_choice(part, "detail", _DETAILS),
-            "path": text(part, "path"),
-        }
+        detail = opt_choice(part, "detail", _DETAILS)
+        return item_types.local_image_input(text(part, "path"), detail)
     if kind == "audio":
-        return {"type": "audio", **_source(part, "audio_url", "url", "fileId")}
+        return item_types.audio_input(_source(part, "audio_url", "url", "fileId"))
     if kind == "local_audio":
-        return {"type": "localAudio", "path": text(part, "path")}
+        return item_types.local_audio_input(text(part, "path"))
     if kind in ("skill", "mention"):
         return {"type": kind, "name": text(part, "name"), "path": text(part, "path")}
     raise DecodeError("content.type")
@@ -92,13 +82,11 @@ def _source(part: Object, url: str, url_as: str, file_as: str) -> Object:
 def _element(element: Any) -> Object:
     element = obj(element, "text_elements")
     place = obj(element.get("byte_range"), "byte_range")
-    return {
-        "byteRange": {
-            "start": integer(place, "start", 0, U64_MAX),
-            "end": integer(place, "end", 0, U64_MAX),
-        },
-        "placeholder": opt_text(element, "placeholder"),
-    }
+    return item_types.text_element(
+        integer(place, "start", 0, U64_MAX),
+        integer(place, "end", 0, U64_MAX),
+        opt_text(element, "placeholder"),
+    )
 
 
 def function_call_output(item: Object) -> Object:
@@ -106,13 +94,7 @@ def function_call_output(item: Object) -> Object:
     name, namespace, output = text(item, "name"), opt_text(item, "namespace"), item.get("output")
     if type(output) is not str:
         output = [_output(part) for part in items(output, "output")]
-    return {
-        "type": "functionCallOutput",
-        "id": item["id"],
-        "name": name,
-        "namespace": namespace,
-        "output": output,
-    }
+    return item_types.function_call_output(item["id"], name, namespace, output)
 
 
 def _output(part: Any) -> Object:
@@ -133,13 +115,13 @@ def _output(part: Any) -> Object:
 def hook_prompt(item: Object) -> Object:
     """Return a HookPrompt."""
     fragments = [obj(each, "fragments") for each in items(item.get("fragments"), "fragments")]
-    return {
-        "type": "hookPrompt",
-        "id": item["id"],
-        "fragments": [
-            {"text": text(each, "text"), "hookRunId": text(each, "hookRunId")} for each in fragments
+    return item_types.hook_prompt(
+        item["id"],
+        [
+            item_types.hook_fragment(text(each, "text"), text(each, "hookRunId"))
+            for each in fragments
         ],
-    }
+    )
 
 
 def agent_message(item: Object) -> Object:
@@ -150,16 +132,15 @@ def agent_message(item: Object) -> Object:
             raise DecodeError("content.type")
         said.append(text(part, "text"))
     get = item.get
-    return {
-        "type": "agentMessage",
-        "moderation": None if get("moderation") is None else _moderation(item["moderation"]),
-        "id": item["id"],
-        "text": said[0] if len(said) == 1 else "".join(said),
-        "phase": opt_choice(item, "phase", _PHASES),
-        "memoryCitation": None if get("memory_citation") is None else _citation(item),
-        "delivery": opt_choice(item, "delivery", _DELIVERIES),
-        "questions": None if get("questions") is None else _questions(item["questions"]),
-    }
+    return item_types.agent_message(
+        item["id"],
+        said[0] if len(said) == 1 else "".join(said),
+        moderation=None if get("moderation") is None else _moderation(item["moderation"]),
+        phase=opt_choice(item, "phase", _PHASES),
+        citation=None if get("memory_citation") is None else _citation(item),
+        delivery=opt_choice(item, "delivery", _DELIVERIES),
+        questions=None if get("questions") is None else _questions(item["questions"]),
+    )
 
 
 def _moderation(moderation: Any) -> Object:
@@ -206,18 +187,16 @@ def _block_reason(reason: Object) -> Object:
 def _citation(item: Object) -> Object:
     citation = obj(item["memory_citation"], "memory_citation")
     entries = [obj(each, "entries") for each in items(citation.get("entries"), "entries")]
-    return {
-        "entries": [
-            {
-                "path": text(each, "path"),
-                "lineStart": integer(each, "lineStart", 0, U32_MAX),
-                "lineEnd": integer(each, "lineEnd", 0, U32_MAX),
-                "note": text(each, "note"),
-            }
-            for each in entries
-        ],
-        "threadIds": texts(citation.get("rolloutIds"), "rolloutIds"),
-    }
+    shown = [
+        {
+            "path": text(each, "path"),
+            "lineStart": integer(each, "lineStart", 0, U32_MAX),
+            "lineEnd": integer(each, "lineEnd", 0, U32_MAX),
+            "note": text(each, "note"),
+        }
+        for each in entries
+    ]
+    return item_types.memory_citation(shown, texts(citation.get("rolloutIds"), "rolloutIds"))
 
 
 def _questions(questions: Any) -> list[Object]:
@@ -238,22 +217,19 @@ def _questions(questions: Any) -> list[Object]:
 
 def plan(item: Object) -> Object:
     """Return a Plan."""
-    return {"type": "plan", "id": item["id"], "text": text(item, "text")}
+    return item_types.plan(item["id"], text(item, "text"))
 
 
 def reasoning(item: Object) -> Object:
     """Return a Reasoning."""
-    return {
-        "type": "reasoning",
-        "id": item["id"],
-        "summary": texts(item.get("summary_text"), "summary_text"),
-        "content": texts(item.get("raw_content", []), "raw_content"),
-    }
+    summary = texts(item.get("summary_text"), "summary_text")
+    content = texts(item.get("raw_content", []), "raw_content")
+    return item_types.reasoning(item["id"], summary, content)
 
 
 def context_compaction(item: Object) -> Object:
     """Return a ContextCompaction."""
-    return {"type": "contextCompaction", "id": item["id"]}
+    return item_types.context_compaction(item["id"])
 
 
 def entered_review(item: Object) -> Object:
@@ -269,11 +245,7 @@ def entered_review(item: Object) -> Object:
         text(target, "instructions")
     elif kind != "uncommittedChanges":
         raise DecodeError("target.type")
-    return {
-        "type": "enteredReviewMode",
-        "id": item["id"],
-        "review": text(item, "user_facing_hint"),
-    }
+    return item_types.entered_review_mode(item["id"], text(item, "user_facing_hint"))
 
 
 def exited_review(item: Object) -> Object:
@@ -281,7 +253,7 @@ def exited_review(item: Object) -> Object:
     output = item.get("review_output")
     if output is not None:
         check_review(output)
-    return {"type": "exitedReviewMode", "id": item["id"], "review": review_text(output)}
+    return item_types.exited_review_mode(item["id"], review_text(output))
 
 
 def check_review(output: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from projector.decode import images, paths, shell
+from projector.decode import images, item_types, paths, shell
 from projector.decode.errors import DecodeError
 from projector.decode.fields import (
     I32_MAX,
@@ -70,25 +70,24 @@ def command_execution(item: Object) -> Object:
     if exit_code is not None and not (type(exit_code) is int and I32_MIN <= exit_code <= I32_MAX):
         raise DecodeError("exit_code")
     cwd = paths.folder(text(item, "cwd"))
-    return {
-        "type": "commandExecution",
-        "id": item["id"],
-        "pluginId": get("plugin_id"),
-        "scriptPath": get("script_path"),
-        "command": shell.join(texts(argv, "command")),
-        "cwd": cwd.shown,
-        "processId": process,
-        "source": choice(item, "source", _COMMAND_SOURCES),
-        "status": choice(item, "status", _COMMAND_STATUSES),
-        "commandActions": command_actions(items(actions, "parsed_cmd"), cwd),
-        "aggregatedOutput": output or None,
-        "exitCode": exit_code,
-        "durationMs": opt_duration_ms(item, "duration"),
-    }
+    return item_types.command_execution(
+        item["id"],
+        plugin_id=get("plugin_id"),
+        script_path=get("script_path"),
+        command=shell.join(texts(argv, "command")),
+        cwd=cwd.shown,
+        process_id=process,
+        source=choice(item, "source", _COMMAND_SOURCES),
+        status=choice(item, "status", _COMMAND_STATUSES),
+        actions=command_actions(items(actions, "parsed_cmd"), cwd),
+        output=output,
+        exit_code=exit_code,
+        duration_ms=opt_duration_ms(item, "duration"),
+    )
 
 
 def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
-    """Return `commandActions` for a `parsed_cmd`."""
+    """Return `commandActions` for a `parsed_cmd`; reads of an invalid path are left out."""
     shown: list[Object] = []
     for action in parsed:
         kind = action.get("type") if type(action) is dict else None
@@ -111,7 +110,7 @@ def command_actions(parsed: list[Any], cwd: paths.Folder) -> list[Object]:
                 }
             )
         elif kind == "unknown":
-            shown.append({"type": "unknown", "command": text(action, "cmd")})
+            shown.append(item_types.unknown_action(text(action, "cmd")))
         else:
             raise DecodeError("parsed_cmd.type")
     return shown
@@ -124,19 +123,18 @@ def dynamic_tool_call(item: Object) -> Object:
         raise DecodeError("arguments")
     content = item.get("content_items")
     opt_text(item, "error")
-    return {
-        "type": "dynamicToolCall",
-        "id": item["id"],
-        "namespace": opt_text(item, "namespace"),
-        "tool": text(item, "tool"),
-        "arguments": arguments,
-        "status": choice(item, "status", _TOOL_STATUSES),
-        "contentItems": None
+    return item_types.dynamic_tool_call(
+        item["id"],
+        namespace=opt_text(item, "namespace"),
+        tool=text(item, "tool"),
+        arguments=arguments,
+        status=choice(item, "status", _TOOL_STATUSES),
+        content=None
         if content is None
         else [_content(part) for part in items(content, "content_items")],
-        "success": opt_bool(item, "success"),
-        "durationMs": opt_duration_ms(item, "duration"),
-    }
+        success=opt_bool(item, "success"),
+        duration_ms=opt_duration_ms(item, "duration"),
+    )
 
 
 def _content(part: Any) -> Object:
@@ -159,26 +157,8 @@ def mcp_tool_call(item: Object) -> Object:
     connector, link = opt_text(item, "connectorId"), opt_text(item, "linkId")
     resource = opt_text(item, "mcpAppResourceUri")
     app, action = opt_text(item, "appName"), opt_text(item, "actionName")
-    shown: Object = {
-        "type": "mcpToolCall",
-        "id": item["id"],
-        "server": text(item, "server"),
-        "environmentId": opt_text(item, "environmentId"),
-        "tool": text(item, "tool"),
-        "status": choice(item, "status", _MCP_STATUSES),
-        "arguments": arguments,
-        "appContext": None
-        if connector is None
-        else {
-            "connectorId": connector,
-            "linkId": link,
-            "resourceUri": resource,
-            "appName": app,
-            "actionName": action,
-        },
-    }
-    if resource is not None:
-        shown["mcpAppResourceUri"] = resource
+    server, tool = text(item, "server"), text(item, "tool")
+    status = choice(item, "status", _MCP_STATUSES)
     ui, result, error = get("mcpAppUi"), get("result"), get("error")
     if ui is not None:
         ui = obj(ui, "mcpAppUi")
@@ -189,20 +169,31 @@ def mcp_tool_call(item: Object) -> Object:
     if result is not None:
         result = obj(result, "result")
         opt_bool(result, "isError")
-        result = {
-            "content": items(result.get("content"), "result.content"),
-            "structuredContent": result.get("structuredContent"),
-            "_meta": result.get("_meta"),
-        }
+        result = item_types.mcp_result(
+            items(result.get("content"), "result.content"),
+            result.get("structuredContent"),
+            result.get("_meta"),
+        )
     if error is not None:
-        error = {"message": text(obj(error, "error"), "message")}
-    shown["mcpAppUi"] = ui
-    shown["pluginId"] = opt_text(item, "pluginId")
-    shown["readOnlyHint"] = opt_bool(item, "readOnlyHint")
-    shown["result"] = result
-    shown["error"] = error
-    shown["durationMs"] = opt_duration_ms(item, "duration")
-    return shown
+        error = text(obj(error, "error"), "message")
+    return item_types.mcp_tool_call(
+        item["id"],
+        server=server,
+        environment_id=opt_text(item, "environmentId"),
+        tool=tool,
+        arguments=arguments,
+        status=status,
+        app=item_types.app_context(
+            connector, link_id=link, resource_uri=resource, app_name=app, action_name=action
+        ),
+        resource_uri=resource,
+        ui=ui,
+        plugin_id=opt_text(item, "pluginId"),
+        read_only=opt_bool(item, "readOnlyHint"),
+        result=result,
+        error=error,
+        duration_ms=opt_duration_ms(item, "duration"),
+    )
 
 
 def collab_tool_call(item: Object) -> Object:
@@ -217,19 +208,18 @@ def collab_tool_call(item: Object) -> Object:
         thread_id(agent.get("thread_id"), "receiver_agents.thread_id")
         opt_text(agent, "agent_nickname")
         opt_text(agent, "agent_role")
-    return {
-        "type": "collabAgentToolCall",
-        "id": item["id"],
-        "tool": choice(item, "tool", _COLLAB_TOOLS),
-        "status": choice(item, "status", _COLLAB_STATUSES),
-        "senderThreadId": thread_id(item.get("sender_thread_id"), "sender_thread_id"),
-        "receiverThreadIds": [thread_id(each, "receiver_thread_ids") for each in receivers],
-        "prompt": opt_text(item, "prompt"),
-        "model": opt_text(item, "model"),
-        "reasoningEffort": effort,
+    return item_types.collab_agent_tool_call(
+        item["id"],
+        tool=choice(item, "tool", _COLLAB_TOOLS),
+        status=choice(item, "status", _COLLAB_STATUSES),
+        sender=thread_id(item.get("sender_thread_id"), "sender_thread_id"),
+        receivers=[thread_id(each, "receiver_thread_ids") for each in receivers],
+        prompt=opt_text(item, "prompt"),
+        model=opt_text(item, "model"),
+        effort=effort,
         # Unordered in Codex; sorted, so the same item always gives the same text.
-        "agentsStates": _states(states),
-    }
+        states=_states(states),
+    )
 
 
 def _states(states: Object) -> Object:
@@ -239,15 +229,15 @@ def _states(states: Object) -> Object:
 
 def _state(state: Any) -> Object:
     if type(state) is str and state in _AGENT_STATES:
-        return {"status": _AGENT_STATES[state], "message": None}
+        return item_types.agent_state(_AGENT_STATES[state])
     if type(state) is dict and len(state) == 1:
         ((name, held),) = state.items()
         if name == "completed" and (held is None or type(held) is str):
-            return {"status": "completed", "message": held}
+            return item_types.agent_state("completed", held)
         if name == "errored" and type(held) is str:
-            return {"status": "errored", "message": held}
+            return item_types.agent_state("errored", held)
         if name in _AGENT_STATES and held is None:
-            return {"status": _AGENT_STATES[name], "message": None}
+            return item_types.agent_state(_AGENT_STATES[name])
     raise DecodeError("agents_states")
 
 
@@ -256,15 +246,14 @@ def sub_agent_activity(item: Object) -> Object:
     effort = opt_text(item, "reasoning_effort")
     if effort == "":
         raise DecodeError("reasoning_effort")
-    return {
-        "type": "subAgentActivity",
-        "model": opt_text(item, "model"),
-        "reasoningEffort": effort,
-        "id": item["id"],
-        "kind": choice(item, "kind", _ACTIVITIES),
-        "agentThreadId": thread_id(item.get("agent_thread_id"), "agent_thread_id"),
-        "agentPath": agent_path(item, "agent_path"),
-    }
+    return item_types.sub_agent_activity(
+        item["id"],
+        model=opt_text(item, "model"),
+        effort=effort,
+        kind=choice(item, "kind", _ACTIVITIES),
+        thread_id=thread_id(item.get("agent_thread_id"), "agent_thread_id"),
+        path=agent_path(item, "agent_path"),
+    )
 
 
 def web_search(item: Object) -> Object:
@@ -272,19 +261,18 @@ def web_search(item: Object) -> Object:
     action = item.get("action")
     if action is None:
         raise DecodeError("action")
-    return _web_search(item, _action(action, "open_page", "find_in_page"))
+    return _web_search(item, search_action(action))
 
 
 def extension(item: Object) -> Object:
     """Extension: its `kind` decides."""
     kind = item.get("kind")
     if kind == "clock.sleep":
-        slept = integer(item, "durationMs", 0, U64_MAX)
-        return {"type": "sleep", "id": item["id"], "durationMs": slept}
+        return item_types.sleep(item["id"], integer(item, "durationMs", 0, U64_MAX))
     if kind == "web.search":
         action = item.get("action")
         if action is not None:
-            action = _action(action, "openPage", "findInPage")
+            action = search_action(action, "openPage", "findInPage")
         return _web_search(item, action)
     if kind == "image_gen.generation":
         return images.generated(item)
@@ -292,17 +280,15 @@ def extension(item: Object) -> Object:
 
 
 def _web_search(item: Object, action: Object | None) -> Object:
-    results = item.get("results")
-    return {
-        "type": "webSearch",
-        "id": item["id"],
-        "query": text(item, "query"),
-        "action": action,
-        "results": None if results is None else items(results, "results"),
-    }
+    query, results = text(item, "query"), item.get("results")
+    found = None if results is None else items(results, "results")
+    return item_types.web_search(item["id"], query, action, found)
 
 
-def _action(action: Any, open_page: str, find_in_page: str) -> Object:
+def search_action(
+    action: Any, open_page: str = "open_page", find_in_page: str = "find_in_page"
+) -> Object:
+    """Return the action of a web search. `open_page`, `find_in_page`: the spelling of two kinds."""
     kind = text(obj(action, "action"), "type")
     if kind == "search":
         queries = action.get("queries")
@@ -328,12 +314,8 @@ def file_change(item: Object) -> Object:
     opt_bool(item, "auto_approved")
     opt_text(item, "stdout")
     opt_text(item, "stderr")
-    return {
-        "type": "fileChange",
-        "id": item["id"],
-        "changes": file_changes(obj(item.get("changes"), "changes")),
-        "status": status or "inProgress",
-    }
+    changes = file_changes(obj(item.get("changes"), "changes"))
+    return item_types.file_change(item["id"], changes, status or "inProgress")
 
 
 def file_changes(changes: Object) -> list[Object]:
@@ -344,21 +326,18 @@ def file_changes(changes: Object) -> list[Object]:
         names = tuple(part for at, part in enumerate(parts) if part and (part != "." or at == 0))
         key = (path.startswith("/"), names)
         first = merged.get(key)
-        merged[key] = _change(path if first is None else first["path"], change)
+        merged[key] = change_of_file(path if first is None else first["path"], change)
     if len(merged) == 1:
         return list(merged.values())
     return sorted(merged.values(), key=lambda each: each["path"].encode("utf-8", "replace"))
 
 
-def _change(path: str, change: Any) -> Object:
+def change_of_file(path: str, change: Any) -> Object:
+    """Return what a patch does to one file."""
     kind = change.get("type") if type(change) is dict else None
     if kind in ("add", "delete"):
-        return {"path": path, "kind": {"type": kind}, "diff": text(change, "content")}
+        return item_types.changed_file(path, kind, text(change, "content"))
     if kind != "update":
         raise DecodeError("changes.type")
-    diff, target = text(change, "unified_diff"), opt_text(change, "move_path")
-    return {
-        "path": path,
-        "kind": {"type": "update", "move_path": target},
-        "diff": diff if target is None else f"{diff}\n\nMoved to: {target}",
-    }
+    diff, moved_to = text(change, "unified_diff"), opt_text(change, "move_path")
+    return item_types.updated_file(path, diff, moved_to)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
-from projector.decode.fields import opt_text, text
+from projector.decode.fields import camel, opt_text, text
 from projector.decode.legacy.fields import Json
 
 #: Event → the tool whose call it ends.
@@ -23,12 +24,6 @@ ENDED: Final = {
 _BAD: Final = frozenset({"errored", "notFound"})
 
 
-def camel(name: str) -> str:
-    """Return a snake_case name in camelCase."""
-    head, *tail = name.split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in tail)
-
-
 def state(value: Any) -> Json:
     """Return an agent's state as `{status, message}`.
 
@@ -36,44 +31,17 @@ def state(value: Any) -> Json:
         DecodeError: it has an unknown form.
     """
     if type(value) is str:
-        return {"status": camel(value), "message": None}
+        return item_types.agent_state(camel(value))
     if type(value) is dict and len(value) == 1:
         ((name, message),) = value.items()
         if message is None or type(message) is str:
-            return {"status": camel(name), "message": message}
+            return item_types.agent_state(camel(name), message)
     raise DecodeError("agent status")
 
 
 def failed(states: dict[str, Json]) -> bool:
     """True if any of these states makes the call failed."""
     return any(each["status"] in _BAD for each in states.values())
-
-
-def call(
-    item_id: str,
-    tool: str,
-    sender: str,
-    *,
-    status: str = "inProgress",
-    receivers: list[str] | None = None,
-    prompt: str | None = None,
-    model: str | None = None,
-    effort: str | None = None,
-    states: dict[str, Json] | None = None,
-) -> Json:
-    """Return the item of one call."""
-    return {
-        "type": "collabAgentToolCall",
-        "id": item_id,
-        "tool": tool,
-        "status": status,
-        "senderThreadId": sender,
-        "receiverThreadIds": receivers or [],
-        "prompt": prompt,
-        "model": model,
-        "reasoningEffort": effort,
-        "agentsStates": states or {},
-    }
 
 
 def ended(payload: Json, tool: str) -> Json:
@@ -101,10 +69,10 @@ def ended(payload: Json, tool: str) -> Json:
         lost = tool == "spawnAgent" and receiver is None
         receivers = [] if receiver is None else [receiver]
         states = {} if receiver is None else {receiver: now}
-    return call(
+    return item_types.collab_agent_tool_call(
         item_id,
-        tool,
-        sender,
+        tool=tool,
+        sender=sender,
         status="failed" if lost or failed(states) else "completed",
         receivers=receivers,
         prompt=prompt,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy.fields import Json, entries, mapping, required_texts, texts, unsigned
@@ -23,17 +24,16 @@ def user_message(payload: Json, item_id: str) -> Json:
     content: list[Json] = []
     elements = [_element(each) for each in entries(payload, "text_elements")]
     if message.strip():
-        content.append({"type": "text", "text": message, "text_elements": elements})
+        content.append(item_types.text_input(message, elements))
     content.extend(_pictures(payload))
     details = _details(payload, "local_image_details")
     content.extend(
-        {"type": "localImage", "detail": detail, "path": path}
+        item_types.local_image_input(path, detail)
         for path, detail in _paired(texts(payload, "local_images"), details)
     )
-    content.extend({"type": "audio", "url": url} for url in texts(payload, "audio"))
-    content.extend({"type": "localAudio", "path": path} for path in texts(payload, "local_audio"))
-    client_id = opt_text(payload, "client_id")
-    return {"type": "userMessage", "id": item_id, "clientId": client_id, "content": content}
+    content.extend(item_types.audio_input({"url": url}) for url in texts(payload, "audio"))
+    content.extend(map(item_types.local_audio_input, texts(payload, "local_audio")))
+    return item_types.user_message(item_id, content, client_id=opt_text(payload, "client_id"))
 
 
 def images_only(payload: Json) -> bool:
@@ -50,20 +50,18 @@ def _element(value: Any) -> Json:
     if type(value) is not dict:
         raise DecodeError("text_elements")
     place = mapping(value, "byte_range")
-    return {
-        "byteRange": {"start": unsigned(place, "start"), "end": unsigned(place, "end")},
-        "placeholder": opt_text(value, "placeholder"),
-    }
+    start, end = unsigned(place, "start"), unsigned(place, "end")
+    return item_types.text_element(start, end, opt_text(value, "placeholder"))
 
 
 def _pictures(payload: Json) -> list[Json]:
     """Return inline images and files, in `image_order` if it lists exactly these."""
     inline = [
-        {"type": "image", "url": url, "detail": detail}
+        item_types.image_input({"url": url}, detail)
         for url, detail in _paired(texts(payload, "images"), _details(payload, "image_details"))
     ]
     files = [
-        {"type": "image", "fileId": file_id, "detail": detail}
+        item_types.image_input({"fileId": file_id}, detail)
         for file_id, detail in _paired(
             texts(payload, "file_ids"), _details(payload, "file_id_details")
         )
@@ -97,16 +95,14 @@ def agent_message(payload: Json, item_id: str) -> Json | None:
     if phase not in _PHASES:
         raise DecodeError("phase")
     delivery = opt_text(payload, "delivery")
-    item = {
-        "type": "agentMessage",
-        "moderation": None,
-        "id": item_id,
-        "text": message,
-        "phase": phase,
-        "memoryCitation": _citation(payload.get("memory_citation")),
-        "delivery": delivery,
-        "questions": _questions(payload.get("questions")),
-    }
+    item = item_types.agent_message(
+        item_id,
+        message,
+        phase=phase,
+        citation=_citation(payload.get("memory_citation")),
+        delivery=delivery,
+        questions=_questions(payload.get("questions")),
+    )
     return item if message else None
 
 
@@ -115,7 +111,7 @@ def _citation(value: Any) -> Json | None:
         return None
     if type(value) is not dict or type(value.get("entries")) is not list:
         raise DecodeError("memory_citation")
-    return {"entries": value["entries"], "threadIds": required_texts(value, "rolloutIds")}
+    return item_types.memory_citation(value["entries"], required_texts(value, "rolloutIds"))
 
 
 def _questions(value: Any) -> list[Json] | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from projector.decode import item_types
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.paths import joined_path
-from projector.decode.legacy.tools import change_of
 
 _SHELLS: Final = frozenset({"bash", "zsh", "sh"})
 _SCRIPT_WORDS: Final = 3
@@ -77,10 +77,10 @@ def changes_of(patch: str, cwd: str) -> list[Json] | None:
             while at < last and lines[at].startswith("+"):
                 at += 1
             diff = "".join(f"{each[1:]}\n" for each in lines[start:at])
-            changes[path] = {"path": path, "kind": {"type": "add"}, "diff": diff}
+            changes[path] = item_types.changed_file(path, "add", diff)
         elif line.startswith(_DELETE):
             path = joined_path(cwd, line[len(_DELETE) :].strip())
-            changes[path] = {"path": path, "kind": {"type": "delete"}, "diff": ""}
+            changes[path] = item_types.changed_file(path, "delete", "")
         elif line.startswith(_UPDATE):
             path = joined_path(cwd, line[len(_UPDATE) :].strip())
             moved: str | None = None
@@ -90,7 +90,7 @@ def changes_of(patch: str, cwd: str) -> list[Json] | None:
             start = at
             while at < last and not lines[at].startswith((_ADD, _DELETE, _UPDATE)):
                 at += 1
-            changes[path] = change_of(path, _hunks(lines[start:at]), moved)
+            changes[path] = item_types.updated_file(path, _hunks(lines[start:at]), moved)
     return [changes[path] for path in sorted(changes, key=_bytes)]
 
 

@@ -21,13 +21,11 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from projector.decode import shell
+from projector.decode import item_types, shell
 from projector.decode.errors import DecodeError
-from projector.decode.legacy import agents
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.patch import changes_of, patch_in, script_of
 from projector.decode.legacy.paths import joined_path
-from projector.decode.legacy.tools import mcp_item
 
 Kind = Literal[
     "command",
@@ -130,12 +128,12 @@ def _function(
         return ran(call_id, _object(arguments), setting)
     server, tool = _mcp_name(name, namespace)
     if server:
-        return Called("mcp", mcp(call_id, server, tool, any_json(arguments)))
+        return Called("mcp", mcp_item(call_id, server, tool, any_json(arguments)))
     if name in _RESOURCES:
         taken = any_json(arguments)
         named = taken.get("server") if type(taken) is dict else None
         server = named if type(named) is str and named else "codex"
-        return Called("resource", mcp(call_id, server, name, taken))
+        return Called("resource", mcp_item(call_id, server, name, taken))
     if name in _AGENTS and namespace in (None, "multi_agent_v1"):
         found = _agent(call_id, name, _object(arguments), setting.thread_id)
         if found is not None:
@@ -153,7 +151,7 @@ def _brought(
     if not (separator and server and tool) or namespace is not None:
         return NOTHING
     if setting.plain_mcp:
-        return Called("mcp", mcp(call_id, server, tool, any_json(arguments)))
+        return Called("mcp", mcp_item(call_id, server, tool, any_json(arguments)))
     note = arguments if type(arguments) is str else ""
     return Called("maybe_mcp", None, orjson.dumps((name, note)).decode())
 
@@ -266,21 +264,14 @@ def command_item(call_id: str, command: Argv, cwd: str, source: str) -> tuple[Js
     """Return a commandExecution in progress, and the script that it runs."""
     line = command if type(command) is str else shell.join(command)
     script = (script_of(command) if type(command) is list else None) or line
-    item = {
-        "type": "commandExecution",
-        "id": call_id,
-        "pluginId": None,
-        "scriptPath": None,
-        "command": line,
-        "cwd": cwd,
-        "processId": None,
-        "source": source,
-        "status": "inProgress",
-        "commandActions": [{"type": "unknown", "command": script}],
-        "aggregatedOutput": None,
-        "exitCode": None,
-        "durationMs": None,
-    }
+    item = item_types.command_execution(
+        call_id,
+        command=line,
+        cwd=cwd,
+        source=source,
+        status="inProgress",
+        actions=[item_types.unknown_action(script)],
+    )
     return item, script
 
 
@@ -288,8 +279,7 @@ def _patch(call_id: str, patch: Any, cwd: str) -> Called | None:
     changes = changes_of(patch, cwd) if type(patch) is str else None
     if changes is None:
         return None
-    item = {"type": "fileChange", "id": call_id, "changes": changes, "status": "inProgress"}
-    return Called("patch", item)
+    return Called("patch", item_types.file_change(call_id, changes, "inProgress"))
 
 
 def _mcp_name(name: str, namespace: str | None) -> tuple[str, str]:
@@ -303,30 +293,23 @@ def _mcp_name(name: str, namespace: str | None) -> tuple[str, str]:
     return (server, tool) if separator and tool else ("", "")
 
 
-def mcp(call_id: str, server: str, tool: str, arguments: Any) -> Json:
+def mcp_item(call_id: str, server: str, tool: str, arguments: Any) -> Json:
     """Return an mcpToolCall in progress."""
-    item = mcp_item(call_id, server, tool)
-    item["arguments"] = arguments
-    return item
+    return item_types.mcp_tool_call(
+        call_id, server=server, tool=tool, arguments=arguments, status="inProgress"
+    )
 
 
 def _dynamic(call_id: str, namespace: str | None, name: str, arguments: Any) -> Json:
-    return {
-        "type": "dynamicToolCall",
-        "id": call_id,
-        "namespace": namespace,
-        "tool": name,
-        "arguments": arguments,
-        "status": "inProgress",
-        "contentItems": None,
-        "success": None,
-        "durationMs": None,
-    }
+    return item_types.dynamic_tool_call(
+        call_id, namespace=namespace, tool=name, arguments=arguments, status="inProgress"
+    )
 
 
 def _agent(call_id: str, name: str, arguments: Json, sender: str) -> Called | None:
     tool = _AGENTS[name]
-    prompt, receivers = _string(arguments.get("message")), []
+    prompt = _string(arguments.get("message"))
+    receivers: list[str] = []
     model = effort = None
     if tool == "spawnAgent":
         model, effort = _string(arguments.get("model")), _string(arguments.get("reasoning_effort"))
@@ -341,8 +324,15 @@ def _agent(call_id: str, name: str, arguments: Json, sender: str) -> Called | No
             raise BadArguments("target")
         receivers = [receiver]
         prompt = prompt if tool == "sendInput" else None
-    item = agents.call(
-        call_id, tool, sender, receivers=receivers, prompt=prompt, model=model, effort=effort
+    item = item_types.collab_agent_tool_call(
+        call_id,
+        tool=tool,
+        status="inProgress",
+        sender=sender,
+        receivers=receivers,
+        prompt=prompt,
+        model=model,
+        effort=effort,
     )
     return Called("agent", item)
 

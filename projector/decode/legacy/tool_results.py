@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
 from projector.decode.legacy import agents
 from projector.decode.legacy.fields import Json
@@ -21,7 +22,7 @@ from projector.decode.legacy.output_text import (
     read_output,
     without_wall_time,
 )
-from projector.decode.legacy.tool_calls import BadArguments, Kind, any_json, command_item, mcp
+from projector.decode.legacy.tool_calls import BadArguments, Kind, any_json, command_item, mcp_item
 from projector.decode.legacy.tools import mcp_result
 
 _NOT_APPLIED: Final = ("apply_patch verification failed", "error:", "unsupported")
@@ -39,7 +40,7 @@ def answered(kind: Kind, call_id: str, item: Json | None, note: str, output: Any
         if kind == "maybe_mcp":
             return _maybe_mcp(call_id, note, text)
         shown = kind == "view" and _was_shown(output)
-        return {"type": "imageView", "id": call_id, "path": note} if shown else None
+        return item_types.image_view(call_id, note) if shown else None
     match kind:
         case "command":
             item = _ran(item, read_output(text))
@@ -141,12 +142,13 @@ def _content(part: Json) -> Json | None:
 
 
 def _mcp_done(item: Json, content: list[Any], structured: Any, ms: int | None) -> Json:
-    result = {"content": content, "structuredContent": structured, "_meta": None}
+    result = item_types.mcp_result(content, structured, None)
     return item | {"status": "completed", "result": result, "durationMs": ms}
 
 
 def _mcp_failed(item: Json, message: str, ms: int | None) -> Json:
-    return item | {"status": "failed", "error": {"message": message}, "durationMs": ms}
+    error = item_types.mcp_error(message)
+    return item | {"status": "failed", "error": error, "durationMs": ms}
 
 
 def _maybe_mcp(call_id: str, note: str, text: str) -> Json | None:
@@ -162,7 +164,7 @@ def _maybe_mcp(call_id: str, note: str, text: str) -> Json | None:
     name, arguments = orjson.loads(note)
     server, _, tool = name.partition("__")
     try:
-        item = mcp(call_id, server, tool, any_json(arguments))
+        item = mcp_item(call_id, server, tool, any_json(arguments))
     except BadArguments:
         return None
     return _mcp_answered(item, text, text, resource=False)

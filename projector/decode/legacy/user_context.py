@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
+from projector.decode import item_types
 from projector.decode.legacy.fields import Json
 
 _HOOK = re.compile(
@@ -104,7 +105,7 @@ def hook_fragment(text: str) -> Json | None:
     if run_id is None or not run_id.strip():
         return None
     words = _unescaped(found[3])
-    return None if words is None else {"text": words, "hookRunId": run_id}
+    return None if words is None else item_types.hook_fragment(words, run_id)
 
 
 def hook_fragments(content: Any) -> list[Json] | None:

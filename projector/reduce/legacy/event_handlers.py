@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_integer, opt_text, text
 from projector.decode.legacy import agents, messages, tools
@@ -171,12 +172,7 @@ class EventHandlers:
                 ledger.change_item(item, item.json, self._desk.row_ms)
                 self.turns.touch(turn)
                 return
-        json: Json = {
-            "type": "reasoning",
-            "id": self._desk.made_id("reasoning"),
-            "summary": [],
-            "content": [],
-        }
+        json = item_types.reasoning(self._desk.made_id("reasoning"), [], [])
         json[part].append(words)
         self._put(turn, json, "event")
         state.reasoning = (turn.turn_id, json["id"])
@@ -188,7 +184,7 @@ class EventHandlers:
         output = payload.get("review_output")
         if output is not None and type(output) is not dict:
             raise DecodeError("review_output")
-        json = {"type": "exitedReviewMode", "id": "", "review": review_text(output)}
+        json = item_types.exited_review_mode("", review_text(output))
         self._review(json, payload, "exited")
 
     def _review(self, json: Json, payload: Json, kind: str) -> None:
@@ -201,7 +197,7 @@ class EventHandlers:
 
     def _compacted(self, _payload: Json) -> None:
         turn = self.turns.active_or_opened()
-        json = {"type": "contextCompaction", "id": self._desk.made_id("compaction")}
+        json = item_types.context_compaction(self._desk.made_id("compaction"))
         self._put(turn, json, "event")
 
     def _web_search(self, payload: Json) -> None:
@@ -278,9 +274,9 @@ class EventHandlers:
     def _hook_prompt(self, payload: Json, fragments: list[Json]) -> None:
         named = payload.get("id")
         kept = type(named) is str and 0 < len(named) <= ID_MAX
-        item_id = named if kept else self._desk.made_id("hook")
+        item_id = str(named) if kept else self._desk.made_id("hook")
         turn = self.turns.active_or_opened()
-        self._put(turn, {"type": "hookPrompt", "id": item_id, "fragments": fragments}, "event")
+        self._put(turn, item_types.hook_prompt(item_id, fragments), "event")
         self._desk.end_reasoning()
 
     # Bare lines
@@ -336,12 +332,7 @@ class EventHandlers:
         content = prompts.texts_of(_as_text(payload.get("content")))
         if not summary and not content:
             return
-        json = {
-            "type": "reasoning",
-            "id": self._own_id(payload, "thought"),
-            "summary": summary,
-            "content": content,
-        }
+        json = item_types.reasoning(self._own_id(payload, "thought"), summary, content)
         self._put(self.turns.active_or_opened(), json, "response_item")
 
     def _own_id(self, payload: Json, kind: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from projector.decode import item_types
 from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_text, text
 from projector.decode.legacy import tools
@@ -22,6 +23,7 @@ from projector.decode.legacy.output_text import joined, read_output
 from projector.decode.legacy.tool_calls import BadArguments, Called, Setting, called, command_item
 from projector.decode.legacy.tool_results import answered, polled
 from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
+from projector.decode.tools import search_action
 from projector.reduce.legacy.context import ReducerContext, passed_turn
 from projector.reduce.legacy.row_buffer import BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, SESSIONS_MAX, OpenCall, Session
@@ -230,17 +232,12 @@ class ToolCallRecovery:
             return
         action = payload.get("action")
         try:
-            done = tools.search_action(action) if type(action) is dict else _OTHER
+            done = search_action(action)
         except DecodeError:
             done = _OTHER
-        item = {
-            "type": "webSearch",
-            "id": item_id if named else self._desk.made_id("search"),
-            "query": tools.search_query(done),
-            "action": done,
-            "results": None,
-        }
-        self._put(turn, item)
+        if type(item_id) is not str or not named:
+            item_id = self._desk.made_id("search")
+        self._put(turn, item_types.web_search(item_id, tools.search_query(done), done, None))
 
     def image(self, payload: Json) -> None:
         """Apply an `image_generation_call`."""
@@ -259,7 +256,8 @@ class ToolCallRecovery:
         except DecodeError:
             self._desk.note("bad_arguments", "an image that is none")
             return
-        item = tools.image_item(item_id, status, result, prompt)
+        image = {"result": result}
+        item = item_types.image_generation(item_id, status=status, image=image, prompt=prompt)
         self._put(turn, item)
 
     def shell(self, payload: Json, ran: ShellCommand) -> None:
