@@ -6,7 +6,10 @@ import gc
 import os
 import sys
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import threading
 
 #: Options with a value that may stand before the command.
 _WITH_VALUE: Final = ("--config", "--database", "--codex-home")
@@ -27,6 +30,10 @@ def main() -> None:
 
     sys.excepthook = _report_fault
     sys.unraisablehook = _report_unraisable
+    if not brief:  # it has no threads
+        import threading  # noqa: PLC0415 - see above
+
+        threading.excepthook = _report_thread
     code = cli.run(sys.argv[1:])
     if brief:
         sys.stderr.flush()
@@ -51,6 +58,14 @@ def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     if fault is not None:
         sys.stderr.write(f"{unraisable.err_msg or 'Exception ignored'}:\n")
         _report_fault(unraisable.exc_type, fault, unraisable.exc_traceback)
+
+
+def _report_thread(ended: threading.ExceptHookArgs) -> None:
+    """Print the traceback of the fault that ended a thread, as `_report_fault` does."""
+    if ended.exc_value is not None and ended.exc_type is not SystemExit:
+        name = "a thread" if ended.thread is None else ended.thread.name
+        sys.stderr.write(f"Exception in thread {name}:\n")
+        _report_fault(ended.exc_type, ended.exc_value, ended.exc_traceback)
 
 
 if __name__ == "__main__":

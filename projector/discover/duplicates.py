@@ -23,14 +23,26 @@ from typing import Final, Literal
 from projector.model.ids import RolloutFile, RolloutId
 
 #: Relation of the uncompressed bytes of two files, as returned by `compare(one, other)`.
-Agreement = Literal["same", "longer", "shorter", "differ"]
+Agreement = Literal["same", "longer", "shorter", "differ", "unreadable", "other unreadable"]
 #: Reason why a file with different content is not projected.
 DIFFERENT: Final = "older than, and different from,"
 _COPY: Final = "a copy of"
 _BEGINNING: Final = "the beginning of"
 _COMPRESSED: Final = "compressed, and there is a plain"
 _SAME: Final = "the same file as"
-_REASON: Final = re.compile(f": (?:{DIFFERENT}|{_COPY}|{_BEGINNING}|{_COMPRESSED}|{_SAME}) ")
+_UNREADABLE: Final = "cannot be read, and there is"
+_REASON: Final = re.compile(
+    f": (?:{DIFFERENT}|{_COPY}|{_BEGINNING}|{_COMPRESSED}|{_SAME}|{_UNREADABLE}) "
+)
+#: Whether the other file is selected before the one selected so far, and the reason for the file
+#: that is not.
+_VERDICTS: Final[Mapping[Agreement, tuple[bool, str]]] = {
+    "same": (False, _COPY),
+    "longer": (True, _BEGINNING),
+    "shorter": (False, _BEGINNING),
+    "unreadable": (False, _UNREADABLE),
+    "other unreadable": (True, _UNREADABLE),
+}
 Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 
@@ -94,15 +106,10 @@ def _beats(other: RolloutFile, mine: RolloutFile, compare: Compare) -> tuple[boo
     """Return whether `other` is selected before `mine`, and the reason for the one that is not."""
     if mine.name.compressed != other.name.compressed:
         return mine.name.compressed, _COMPRESSED
-    match compare(other, mine):
-        case "same":
-            return False, _COPY
-        case "longer":
-            return True, _BEGINNING
-        case "shorter":
-            return False, _BEGINNING
-        case "differ":
-            return other.mtime_ns > mine.mtime_ns, DIFFERENT
+    verdict = compare(other, mine)
+    if verdict == "differ":
+        return other.mtime_ns > mine.mtime_ns, DIFFERENT
+    return _VERDICTS[verdict]
 
 
 def _stem(file: RolloutFile) -> str:

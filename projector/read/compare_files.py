@@ -6,10 +6,11 @@ and only grew, only the new bytes are compared.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Literal, NamedTuple
 
-from projector.model.errors import RolloutUnreadable
+from projector.model.errors import RolloutUnreadable, TooManyOpenFiles
 from projector.model.ids import RolloutFile
 from projector.read.file_reader import CHUNK_BYTES, File, Opener, OpenFile, Unpacked
 
@@ -17,10 +18,14 @@ from projector.read.file_reader import CHUNK_BYTES, File, Opener, OpenFile, Unpa
 _OVERLAP = 64 * 1024
 
 
+#: How one file relates to another; "unreadable": it cannot be read, "other unreadable": the other.
+Agreement = Literal["same", "longer", "shorter", "differ", "unreadable", "other unreadable"]
+
+
 class _Agreed(NamedTuple):
     one: RolloutFile
     other: RolloutFile
-    verdict: Literal["same", "longer", "shorter", "differ"]
+    verdict: Agreement
     upto: int
 
 
@@ -33,12 +38,10 @@ class Agreements:
         self._known: dict[tuple[str, str], _Agreed] = {}
         self.bytes_read = 0
 
-    def compare(
-        self, one: RolloutFile, other: RolloutFile
-    ) -> Literal["same", "longer", "shorter", "differ"]:
-        """Return how `one` relates to `other`: longer, shorter, same, or different.
+    def compare(self, one: RolloutFile, other: RolloutFile) -> Agreement:
+        """Return how `one` relates to `other`: longer, shorter, same, different, or unreadable.
 
-        An unreadable file differs: it is no prefix of anything.
+        Without file descriptors: what is known of them, else as if `one` could not be read.
         """
         key = one.path, other.path
         known = self._known.get(key)
@@ -49,30 +52,57 @@ class Agreements:
             start = max(0, known.upto - _OVERLAP)
         try:
             verdict, upto = self._compare(one, other, start)
-        except RolloutUnreadable:
-            return "differ"
+        except TooManyOpenFiles:
+            return "unreadable" if known is None else known.verdict
+        except _CannotRead as cannot:
+            return cannot.verdict
         self._known[key] = _Agreed(one, other, verdict, upto)
         return verdict
 
-    def _compare(
-        self, one: RolloutFile, other: RolloutFile, start: int
-    ) -> tuple[Literal["same", "longer", "shorter", "differ"], int]:
-        with (
-            closing(self._open_file(one.path)) as first,
-            closing(self._open_file(other.path)) as second,
-        ):
-            mine = _Bytes(first, start, compressed=one.name.compressed)
-            theirs = _Bytes(second, start, compressed=other.name.compressed)
-            at = start
-            while True:
-                a, b = mine.next(), theirs.next()
-                self.bytes_read += len(a) + len(b)
-                both = min(len(a), len(b))
-                if a[:both] != b[:both]:
-                    return "differ", 0
-                at += both
-                if len(a) != len(b) or not a:
-                    return _verdict(len(a), len(b)), at
+    def _compare(self, one: RolloutFile, other: RolloutFile, start: int) -> tuple[Agreement, int]:
+        with _reading("unreadable"):
+            first = self._open_file(one.path)
+        with closing(first):
+            with _reading("other unreadable"):
+                second = self._open_file(other.path)
+            with closing(second):
+                return self._compare_open(
+                    _Bytes(first, start, compressed=one.name.compressed),
+                    _Bytes(second, start, compressed=other.name.compressed),
+                    start,
+                )
+
+    def _compare_open(self, mine: _Bytes, theirs: _Bytes, at: int) -> tuple[Agreement, int]:
+        while True:
+            with _reading("unreadable"):
+                a = mine.next()
+            with _reading("other unreadable"):
+                b = theirs.next()
+            self.bytes_read += len(a) + len(b)
+            both = min(len(a), len(b))
+            if a[:both] != b[:both]:
+                return "differ", 0
+            at += both
+            if len(a) != len(b) or not a:
+                return _verdict(len(a), len(b)), at
+
+
+class _CannotRead(Exception):
+    """One of two files cannot be read."""
+
+    def __init__(self, verdict: Agreement) -> None:
+        super().__init__(verdict)
+        self.verdict = verdict
+
+
+@contextmanager
+def _reading(verdict: Agreement) -> Iterator[None]:
+    try:
+        yield
+    except TooManyOpenFiles:
+        raise
+    except RolloutUnreadable as error:
+        raise _CannotRead(verdict) from error
 
 
 class _Bytes:

@@ -314,7 +314,7 @@ def test_doctor_tells_of_a_file_that_others_can_read(
 
 
 _UNHEARD: Final = """
-import asyncio, gc, sys
+import asyncio, gc, sys, threading
 from projector import __main__, cli
 from projector.store.postgres.connect import parameters
 
@@ -331,9 +331,15 @@ async def forget():
     await asyncio.sleep(0)
     gc.collect()
 
+def end_thread():
+    raise ValueError(sys.argv[1])
+
 def run(arguments):
     parameters(arguments[0])
     asyncio.run(forget())
+    thread = threading.Thread(target=end_thread)
+    thread.start()
+    thread.join()
     Odd()
     return 0
 
@@ -343,12 +349,13 @@ __main__.main()
 
 
 def test_faults_that_nobody_asks_for_do_not_tell(guarded: Guarded) -> None:
-    """Those of a task that nobody awaits, and of what Python tidies up."""
+    """Those of a task that nobody awaits, of a thread, and of what Python tidies up."""
     done = subprocess.run(
         [sys.executable, "-c", _UNHEARD, guarded.urls()["keywords"]],
         capture_output=True, check=True, text=True,
     )  # fmt: skip
 
     assert "Task exception was never retrieved" in done.stderr
-    assert done.stderr.count("ValueError: ") == 2
+    assert "Exception in thread " in done.stderr
+    assert done.stderr.count("ValueError: ") == 3
     assert not leaked(done.stderr)

@@ -58,7 +58,8 @@ def conflicts(files: Iterable[RolloutFile], folders: Iterable[str], limit: int) 
     agreements = Agreements()
     for copy in islice(_copies(folders), limit):
         held = known.get(copy.name.rollout_id, ())
-        if not any(agreements.compare(copy, one) in {"same", "shorter"} for one in held):
+        no_more = {"same", "shorter", "unreadable"}
+        if not any(agreements.compare(copy, one) in no_more for one in held):
             yield copy.path
 
 

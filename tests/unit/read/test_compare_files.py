@@ -1,12 +1,15 @@
 """Whether two files of one rollout hold the same bytes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from projector.discover.scan import stat_rollout
+from projector.model.errors import TooManyOpenFiles
 from projector.model.ids import RolloutFile
 from projector.read.compare_files import Agreements
+from projector.read.file_reader import OpenFile
 from tests.support.homes import NAME, put, records
 
 LONG = records(0, 60_000)
@@ -71,9 +74,43 @@ def test_a_file_that_was_replaced_is_compared_from_its_start(tmp_path: Path) -> 
     assert agreements.compare(found(first), found(second)) == "differ"
 
 
-def test_a_file_that_vanishes_is_no_beginning_of_anything(tmp_path: Path) -> None:
-    first, second = put(tmp_path / "a", NAME), put(tmp_path / "b", NAME)
-    files = found(first), found(second)
-    first.unlink()
+def _gone(path: Path) -> None:
+    path.unlink()
 
-    assert Agreements().compare(*files) == "differ"
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [_gone, _folder])
+def test_a_file_that_cannot_be_read_is_told_from_one_that_differs(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    first, second = put(tmp_path / "a", NAME), put(tmp_path / "b", NAME)
+    one, other = found(first), found(second)
+    spoil(first)
+
+    assert Agreements().compare(one, other) == "unreadable"
+    assert Agreements().compare(other, one) == "other unreadable"
+
+
+def test_of_files_that_cannot_be_opened_for_now_nothing_new_is_said(tmp_path: Path) -> None:
+    """Without descriptors; and what was found before holds."""
+    starved = False
+
+    def open_file(path: str) -> OpenFile:
+        if starved:
+            raise TooManyOpenFiles.at(path)
+        return OpenFile(path)
+
+    agreements = Agreements(open_file)
+    first, second = put(tmp_path / "a", NAME, LONG + b"x"), put(tmp_path / "b", NAME, LONG)
+    third = put(tmp_path / "c", NAME, LONG)
+    assert agreements.compare(found(first), found(second)) == "longer"
+    with first.open("ab") as file:
+        file.write(b"more\n")
+    starved = True
+
+    assert agreements.compare(found(first), found(second)) == "longer"
+    assert agreements.compare(found(first), found(third)) == "unreadable"
