@@ -146,6 +146,7 @@ LAZY: Final = {
     "threads": "threads",
     "uninstall": "install",
     "verify": "verify",
+    "web": "web",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from projector.model.errors import ProjectorError
 from projector.model.ids import RolloutId
-from projector.store.reading import Connection, Sql, of_rollout
+from projector.store.reading import Connection, Sql
 from projector.store.schema_names import HEADER, META
 
 Row = tuple[Any, ...]
@@ -79,7 +79,11 @@ def _of(table: str, order: str, *columns: str) -> Table:
     return Table(
         table,
         columns,
-        of_rollout(names, table, f"ORDER BY {order}"),
+        Sql(
+            f"SELECT {names} FROM {table} WHERE rollout = :rollout ORDER BY {order}",
+            f"SELECT {names} FROM {table} WHERE source_id = :source AND rollout_id = :rollout_id"
+            " ORDER BY {}".format("position, uid" if "position" in columns else order),
+        ),
     )
 
 
@@ -89,10 +93,15 @@ _PLACE: Final = (
     "device", "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
     "checksum", "trusted_bytes", "read_at_ms", "records", "items", "turns",
 )  # fmt: skip
-ROLLOUT: Final = of_rollout(", ".join((*_PLACE, *HEADER, *META, "state")), "_rollouts")
-_ROLLOUTS: Final = (
-    "SELECT rollout_key, rollout_id, size FROM _read_rollouts"
-    " WHERE source_id = :source AND NOT elsewhere ORDER BY rollout_key"
+_ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
+ROLLOUT: Final = Sql(
+    f"{_ROLLOUT} WHERE rollout = :rollout",
+    f"{_ROLLOUT} WHERE source_id = :source AND rollout_id = :rollout_id",
+)
+_ROLLOUTS: Final = Sql(
+    "SELECT rollout, rollout_id, size FROM _rollouts ORDER BY rollout",
+    "SELECT 0, rollout_id, size FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
+    " ORDER BY rollout_id",
 )
 _STAND: Final = Sql(
     "SELECT feed_id, pruned, pruned_mark, (SELECT coalesce(max(seq), 0) FROM _feed),"
@@ -105,23 +114,23 @@ _STAND: Final = Sql(
 #: Rows of a rollout.
 OWNED: Final = (
     _of(
-        "_turns", "position, uid",
+        "_turns", "turn",
         "uid", "position", "ordinal", "status", "started_at", "completed_at", "duration_ms",
         "end_ordinal", "end_offset", "owner", "end_owner", "tombstone", "turn_id",
         "first_user_item_id", "final_agent_item_id", "root_turn_id", "model", "error_json",
     ),
     _of(
-        "_items", "position, uid",
+        "_items", "item",
         "uid", "position", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms",
         "completed_at_ms", "owner", "tombstone", "provenance", "type", "turn_id", "item_id",
         "json",
     ),
     _of(
-        "_realtime_items", "position, uid",
+        "_realtime_items", "realtime_item",
         "uid", "position", "ordinal", "created_at_ms", "tombstone", "type", "item_id", "json",
     ),
     _of(
-        "_usage", "position, uid",
+        "_usage", "usage",
         "uid", "position", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
         "output_tokens", "reasoning_output_tokens", "total_tokens", "tombstone", "counted",
         "turn_id", "response_id", "model", "cache_write_input_tokens", "service_tier",

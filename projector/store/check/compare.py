@@ -69,10 +69,10 @@ class Difference(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """How far the database has a rollout."""
+    """How far the database has a rollout, and under which number."""
 
-    key: object
-    """Names it within the database: `rollout_key` of the read views."""
+    number: int
+    """In SQLite."""
     rollout_id: RolloutId
     thread_id: ThreadId
     generation: int

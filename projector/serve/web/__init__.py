@@ -1,0 +1,1 @@
+"""Pages in a browser: threads, a thread, search, usage, health. Read-only."""
