@@ -124,6 +124,7 @@ def test_sigterm_while_a_server_accepts_and_is_silent(tmp_path: Path) -> None:
 def _silent_at_connecting(_url: str) -> Iterator[tuple[str, Callable[[], object]]]:
     """A server that accepts; gives its address, and what waits until it was asked."""
     with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as held:
+        silent.settimeout(30)
         url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=600"
         yield url, lambda: held.enter_context(silent.accept()[0])
 
@@ -134,7 +135,7 @@ def _silent_at_a_query(url: str) -> Iterator[tuple[str, Callable[[], object]]]:
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
     with psycopg.connect(url) as db, psycopg.connect(url, autocommit=True) as looking:
-        db.execute("LOCK TABLE _sources IN ACCESS EXCLUSIVE MODE")
+        db.execute("LOCK TABLE _sources, _rollouts IN ACCESS EXCLUSIVE MODE")
 
         def asked() -> None:
             deadline = time.monotonic() + 30
@@ -143,6 +144,21 @@ def _silent_at_a_query(url: str) -> Iterator[tuple[str, Callable[[], object]]]:
                 time.sleep(0.01)
 
         yield url, asked
+
+
+@pytest.mark.parametrize("silent", [_silent_at_connecting, _silent_at_a_query])
+def test_health_answers_though_the_server_does_not(
+    postgres: str,
+    silent: Callable[[str], AbstractContextManager[tuple[str, Callable[[], object]]]],
+) -> None:
+    with silent(postgres) as (url, _):
+        done = subprocess.run(
+            [sys.executable, "-m", "projector", "health", "-t", "3", "--database", url],
+            env=os.environ | {"PROJECTOR_CONFIG": os.devnull},
+            capture_output=True, text=True, timeout=40, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (3, "UNKNOWN: no answer within 3 s\n"), done.stderr
 
 
 @pytest.mark.parametrize("silent", [_silent_at_connecting, _silent_at_a_query])

@@ -15,7 +15,9 @@ from projector.model.settings import Settings
 from projector.serve.doctor.anomaly_kinds import KINDS, Level
 from projector.serve.doctor.codex_gaps import ADVICE
 from projector.serve.doctor.facts import Codex, Examined, Stored
+from projector.serve.health import status
 from projector.serve.health.judge import LARGE_LOG
+from projector.serve.health.snapshot import Facts
 from projector.store.questions.doctor import Incomplete, Kind, Source
 from projector.store.reading import Server
 
@@ -59,7 +61,7 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
     ]
     if found.stored is not None:
         every += _stored(found.stored)
-        every += _attempts(found.stored)
+        every += torn_and_tried(found.stored.facts)
         every += _log(found, found.stored)
         every += _server(found.stored.server)
         every += _sources(found, found.stored.sources)
@@ -191,12 +193,14 @@ def _stored(stored: Stored) -> Iterator[Check]:
         yield Check("problem", "database", text, mend)
 
 
-def _attempts(stored: Stored) -> Iterator[Check]:
-    for rollout_id, times in stored.attempts[:_NAMED]:
-        ended = f"has ended the daemon {count(times, 'time')}"
-        text = f"rollout {rollout_id}: reading a long line of it {ended}"
+def torn_and_tried(facts: Facts) -> Iterator[Check]:
+    """Judge rollouts with a long line that has ended the daemon, or a last one without newline."""
+    for text in status.attempts(facts):
         mend = "It is tried again later, alone. Give it more memory, or lower read.max_line_bytes"
         yield Check("problem", "memory", text, mend)
+    for text in status.torn(facts):
+        mend = "A crash or a full disk cut it: resume the thread in Codex, which ends the line"
+        yield Check("warning", "rollouts", text, mend)
 
 
 def _log(found: Examined, stored: Stored) -> Iterator[Check]:

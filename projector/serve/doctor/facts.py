@@ -48,8 +48,6 @@ class Stored:
     incomplete: tuple[Incomplete, ...]
     latest_ms: int
     """Latest time of a written row, by the clock of that moment."""
-    attempts: tuple[tuple[str, int], ...] = ()
-    """Rollouts whose reading has ended a process, and how often."""
     server: Server | None = None
     """None: the database is a file."""
     sources: tuple[Source, ...] = ()

@@ -105,7 +105,6 @@ def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float)
         kinds=questions.anomaly_kinds(db),
         incomplete=questions.incomplete_threads(db),
         latest_ms=questions.latest_ms(db),
-        attempts=questions.failed_attempts(db),
         server=db.server(),
         sources=questions.sources(db),
     )

@@ -18,7 +18,14 @@ from projector.discover.scan import Fault, Unchanged, walk
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.regular_file import open_regular
 from projector.serve.health.judge import Level, Verdict, disk_full
-from projector.serve.health.snapshot import Backlog, Database, Facts, Waiting, waiting_since_ms
+from projector.serve.health.snapshot import (
+    Backlog,
+    Database,
+    Facts,
+    Torn,
+    Waiting,
+    waiting_since_ms,
+)
 from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
 from projector.store.questions import contents
@@ -31,6 +38,9 @@ _CHUNK: Final = 1 << 16
 _TORN_BYTES: Final = 64 << 20
 #: So much of a tail is searched in any case.
 _SEARCHED_BYTES: Final = 1 << 20
+#: A last line without its newline is mentioned if nothing was written for so long, milliseconds:
+#: Codex writes a line at once.
+TORN_MS: Final = 3_600_000
 #: From this number of rollouts on, the numbers published by a living daemon are used: reading the
 #: state of so many files takes some tenths of a second.
 MANY_FILES: Final = 10_000
@@ -60,6 +70,7 @@ def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool
     faults: list[str] = []
     count = 0
     waiting = []
+    torn = []
     current = Current(database)
     unchanged = Unchanged(database.whole, set())
     for file in _that_count(homes, database.rollouts, faults, unchanged):
@@ -69,9 +80,11 @@ def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool
         if behind:
             since_ms = _since_ms(file, known, current.of(known))
             waiting.append(Waiting(file=file, behind=behind, since_ms=since_ms))
+        elif rest := _torn(file, known, now_ms):
+            torn.append(rest)
     return Facts(
         now_ms=now_ms, database=database, files=count + len(unchanged.found), waiting=waiting,
-        faults=faults, boot_ms=boot_ms,
+        faults=faults, torn=torn, boot_ms=boot_ms,
     )  # fmt: skip
 
 
@@ -170,6 +183,7 @@ def read_database(
         totals = contents.totals(db)
         threads = contents.thread_count(db)
         beat = contents.heartbeat(db)
+        attempts = contents.failed_attempts(db)
     size = db.size()
     state = published.state
     if state is not None and state.heartbeat is not None:
@@ -189,6 +203,7 @@ def read_database(
         totals=totals,
         free=size.free,
         published=published,
+        attempts=attempts,
     )
 
 
@@ -210,6 +225,18 @@ def behind_bytes(file: RolloutFile, known: Projected | None, current_ms: int | N
     if file.size == known.size and current_ms is not None and _changed_ms(file) < current_ms:
         most = 0  # it was looked for a newline up to here
     return behind if behind and _has_line(file.path, known.offset, most) else 0
+
+
+def _torn(file: RolloutFile, known: Projected | None, now_ms: int) -> Torn | None:
+    """Return the last line of a rollout that is not behind, if it has lacked its newline for long.
+
+    Of a plain file; what a compressed one holds is not told without unpacking it.
+    """
+    rest = file.size - (0 if known is None else known.offset)
+    since_ms = file.mtime_ns // 1_000_000
+    if file.name.compressed or rest <= 0 or now_ms - since_ms < TORN_MS:
+        return None
+    return Torn(file=file, bytes=rest, since_ms=since_ms)
 
 
 def _has_line(path: str, offset: int, most: int) -> bool:

@@ -31,6 +31,8 @@ class Database:
     """Free bytes on its disk; None: unknown."""
     published: Published = UNPUBLISHED
     """What the daemon has published beside the database."""
+    attempts: Sequence[tuple[str, int]] = ()
+    """Rollouts with a long line whose reading has ended a process, and how often."""
 
     @property
     def counted(self) -> Totals:
@@ -60,6 +62,17 @@ class Waiting:
     """Bytes; compressed bytes for a compressed file."""
     since_ms: int
     """Since when the oldest of them has waited: `waiting_since_ms`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Torn:
+    """A rollout whose last line has lacked its newline for long."""
+
+    file: RolloutFile
+    bytes: int
+    """Length of that line."""
+    since_ms: int
+    """When the file was last written to."""
 
 
 class Backlog(NamedTuple):
@@ -101,6 +114,8 @@ class Facts:
     """Folders and files that cannot be read."""
     told: Backlog | None = None
     """Backlog published by the daemon; None: all files were read, see `waiting`."""
+    torn: Sequence[Torn] = ()
+    """Not told if the daemon's backlog is used."""
     boot_ms: int = 0
     """Current time of the host's boot clock, which nobody sets; 0: unknown."""
 

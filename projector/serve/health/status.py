@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from projector.model.humanize import count, size
 from projector.serve.health.snapshot import Facts
+
+#: Most lines of one kind.
+_NAMED: Final = 10
 
 
 def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
@@ -45,6 +48,18 @@ def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
             "set_aside": beat.set_aside,
         },
         "faults": [str(fault) for fault in facts.faults],
+        "torn": [
+            {
+                "rollout_id": one.file.name.rollout_id,
+                "path": one.file.path,
+                "bytes": one.bytes,
+                "since_ms": one.since_ms,
+            }
+            for one in facts.torn
+        ],
+        "failed_attempts": [
+            {"rollout_id": rollout_id, "times": times} for rollout_id, times in database.attempts
+        ],
     }
     if rollouts:
         found["per_rollout"] = _per_rollout(facts)
@@ -71,9 +86,31 @@ def text(facts: Facts, *, rollouts: bool = False) -> str:
         _daemon(facts),
         f"{every['database']}: {size(every['database_bytes'])}, log {size(every['wal_bytes'])}",
         *every["faults"],
+        *attempts(facts),
+        *torn(facts),
     ]
     lines += [_row(one) for one in every.get("per_rollout", ())]
     return "\n".join(lines)
+
+
+def attempts(facts: Facts) -> list[str]:
+    """Return a line for each of the rollouts whose reading has ended the daemon; not of all."""
+    return [
+        f"rollout {rollout_id}: reading a long line of it has ended the daemon"
+        f" {count(times, 'time')}"
+        for rollout_id, times in facts.database.attempts[:_NAMED]
+    ]
+
+
+def torn(facts: Facts) -> list[str]:
+    """Return a line for each of the rollouts that have long ended in a torn line; not of all."""
+    lines = [
+        f"{one.file.path}: its last {size(one.bytes)} have no newline, for"
+        f" {(facts.now_ms - one.since_ms) // 3_600_000} h; they wait for it"
+        for one in facts.torn[:_NAMED]
+    ]
+    more = len(facts.torn) - _NAMED
+    return [*lines, f"{count(more, 'more torn line')}"] if more > 0 else lines
 
 
 def _row(one: dict[str, Any]) -> str:

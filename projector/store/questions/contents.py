@@ -42,6 +42,10 @@ _HEARTBEAT: Final = (
     f"SELECT pid, host, version, started_at_ms, {', '.join(_BEAT)} FROM _read_heartbeats"
     " WHERE source_id = :source"
 )
+_ATTEMPTS: Final = (
+    "SELECT rollout_id, failures FROM _read_attempts"
+    " WHERE source_id = :source AND failures > 0 ORDER BY 1"
+)
 _TOUCHED: Final = "SELECT count(*) FROM _read_rollouts"
 
 
@@ -137,6 +141,11 @@ def heartbeat(db: Connection) -> Heartbeat | None:
         holder = Holder(pid=pid, host=host, version=version, started_at_ms=started_at_ms)
         return Heartbeat(holder=holder, **dict(zip(_BEAT, beat, strict=True)))
     return None
+
+
+def failed_attempts(db: Connection) -> tuple[tuple[str, int], ...]:
+    """Return rollouts whose reading has ended a process, and how often, by id."""
+    return tuple((rollout_id, failures) for rollout_id, failures in db.rows(_ATTEMPTS))
 
 
 def check_readable(db: Connection) -> None:

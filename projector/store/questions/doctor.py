@@ -1,4 +1,4 @@
-"""What `doctor` asks: anomalies, incomplete threads, other hosts, attempts at long lines."""
+"""What `doctor` asks: anomalies, incomplete threads, other hosts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ _INCOMPLETE: Final = (
     " WHERE s.source_id = :source AND s.incomplete AND NOT s.deleted ORDER BY 1"
 )
 _LATEST: Final = "SELECT coalesce(max(read_at_ms), 0) FROM _read_rollouts WHERE source_id = :source"
-_ATTEMPTS: Final = (
-    "SELECT rollout_id, failures FROM _read_attempts"
-    " WHERE source_id = :source AND failures > 0 ORDER BY 1"
-)
 # A file has one source, and nobody to share it with.
 _SOURCES: Final = Sql(
     "SELECT NULL WHERE false",
@@ -79,11 +75,6 @@ def incomplete_threads(db: Connection) -> tuple[Incomplete, ...]:
 def latest_ms(db: Connection) -> int:
     """Return when the last batch was written, by the clock of that moment; 0: never."""
     return int(db.rows(_LATEST)[0][0])
-
-
-def failed_attempts(db: Connection) -> tuple[tuple[str, int], ...]:
-    """Return rollouts whose reading has ended a process, and how often, by id."""
-    return tuple((rollout_id, failures) for rollout_id, failures in db.rows(_ATTEMPTS))
 
 
 def sources(db: Connection) -> tuple[Source, ...]:

@@ -15,9 +15,10 @@ import pytest
 from projector.model.errors import StoreRefused, StoreUnavailable
 from projector.model.ids import RolloutId
 from projector.model.settings import Health
-from projector.serve.doctor.checks import checks
+from projector.serve.doctor.checks import checks, torn_and_tried
 from projector.serve.doctor.probe import probe
 from projector.serve.health import collect as gather
+from projector.serve.health import status
 from projector.serve.health.judge import Level, Verdict, judge
 from projector.serve.health.snapshot import Facts
 from projector.store.migrate import migrate, migrations
@@ -120,6 +121,52 @@ def test_behind(
     assert facts.behind_bytes == behind
     assert facts.files == 1
     assert len(facts.database.rollouts) == (before is not None)
+
+
+HOUR_MS = 3_600_000
+TORN = [
+    # what happened, known (offset, size, compressed) or None, on disk, hours ago, its bytes
+    ("torn for long", (8, 15, 0), (LINES[:-1], ""), 2, 7),
+    ("not known yet, and torn for long", None, (b'{"a":1}', ""), 2, 7),
+    ("torn a moment ago", (8, 15, 0), (LINES[:-1], ""), 0, None),
+    ("whole", (16, 16, 0), (LINES, ""), 2, None),
+    ("a whole line is behind", (8, 8, 0), (LINES, ""), 2, None),
+    ("compressed since", (8, 15, 0), (b"\x28\xb5zst", ".zst"), 2, None),
+    ("empty", None, (b"", ""), 2, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "disk", "hours", "length"), [pytest.param(*case[1:], id=case[0]) for case in TORN]
+)
+def test_torn_lines_are_told_once_they_are_old(
+    database: sqlite3.Connection,
+    tmp_path: Path,
+    *,
+    before: tuple[int, int, int] | None,
+    disk: tuple[bytes, str],
+    hours: int,
+    length: int | None,
+) -> None:
+    path = rollout(tmp_path, *disk)
+    written_ns = (NOW - hours * HOUR_MS - 1) * 1_000_000
+    os.utime(path, ns=(written_ns, written_ns))
+    if before is not None:
+        offset, size, compressed = before
+        known(database, next_offset=offset, size=size, compressed=compressed)
+
+    facts = found(tmp_path)
+    told = status.document(facts)["torn"]
+    warned = list(torn_and_tried(facts))
+
+    if length is None:
+        assert (told, warned) == ([], [])
+        assert "no newline" not in status.text(facts)
+        return
+    assert [(one["rollout_id"], one["bytes"]) for one in told] == [(ONE, length)]
+    line = f"{path}: its last 7 B have no newline, for 2 h"
+    assert line in status.text(facts)
+    assert line in warned[0].text
 
 
 def read_by(look: Callable[[], Facts]) -> tuple[Facts, int]:
