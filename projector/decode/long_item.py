@@ -15,6 +15,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,7 @@ from projector.decode import lossless_json as exact
 from projector.decode import thread_item as items
 from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
+from projector.decode.known_members import keep_of_item
 from projector.decode.lifecycle import check_item_completed
 
 #: Lines of at least this many bytes may be read this way.
@@ -47,6 +49,8 @@ class LongItem(Object):
 
     shown: Object
     """The item's snapshot, with placeholders."""
+    unknown: Sequence[str]
+    """Names of members of it that are not known."""
     json: bytes
     """The snapshot's JSON, with the strings themselves."""
 
@@ -63,6 +67,7 @@ def long_item(data: bytes) -> LongItem | None:
             return None
         check_item_completed(payload)
         record.shown = items.to_thread_item(payload["item"])
+        record.unknown = keep_of_item(record, payload, record.shown)
         if record.shown["type"] == "userMessage" and strings.said_in(record.shown):
             return None
         record.json = strings.put_into(orjson.dumps(record.shown))

@@ -6,15 +6,14 @@ possible: items are the history, and none is lost because of a field's spelling.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from projector.decode import images, messages, paths, shell, tools
+from projector.decode import images, known_members, messages, tools
 from projector.decode import lossless_json as exact
 from projector.decode.errors import DecodeError
-from projector.decode.fields import Object, camel, opt_duration_ms
-from projector.decode.review import review_text
+from projector.decode.fields import Object, camel
+from projector.decode.members import Found
 
 _CONVERTERS: Final[dict[str, Callable[[Object], Object]]] = {
     "UserMessage": messages.user_message,
@@ -52,6 +51,8 @@ class Kept(NamedTuple):
     shown: Object
     known: bool
     """True if its type is known and only its content is not."""
+    unknown: Sequence[str] = ()
+    """Members that are not known."""
 
 
 def to_thread_item(item: Any) -> Object:
@@ -80,78 +81,157 @@ def needs_exact(shown: Object) -> bool:
 def to_partial_item(item: Any) -> Kept | None:
     """Convert an item that `to_thread_item` refuses as far as possible.
 
-    None if nothing can be read. An unknown type keeps its name and all fields, in camelCase; so do
-    known ones, with the fields that people read (texts, commands, changes) in their usual form.
+    None if nothing can be read. Of a known type each member that Codex takes is in its usual form;
+    the others are as written. An unknown type keeps its name and all fields, in camelCase.
     """
     if type(item) is not dict:
         return None
     kind, identity = item.get("type"), item.get("id")
     if type(kind) is not str or type(identity) is not str:
         return None
-    known = kind in _CONVERTERS and kind != "Extension"
-    shown: Object = {"type": kind[:1].lower() + kind[1:] if known else kind, "id": identity}
-    for name, value in item.items():
-        if name not in ("type", "id"):
-            shown.setdefault(camel(name), value)
-    mend = _MENDED.get(kind)
-    if mend is not None:
-        mend(item, shown)
-    return Kept(shown, known)
+    template = _TEMPLATES.get(known_members.name_of(item))
+    if template is None:
+        shown: Object = {"type": kind, "id": identity}
+        found = Found()
+        for name, value in item.items():
+            if name not in ("type", "id"):
+                found.put(shown, _NONE, name, value)
+        return Kept(shown, known=False)
+    return _Partial(item, template).kept()
 
 
-def _said(item: Object, shown: Object) -> None:
-    parts = item.get("content")
-    if type(parts) is list:
-        said = [part.get("text") for part in parts if type(part) is dict]
-        shown["text"] = "".join(part for part in said if type(part) is str)
-        del shown["content"]
+class _Partial:
+    """What can be told of an item of a known type."""
 
+    def __init__(self, item: Object, template: Object) -> None:
+        """`template`: the least that Codex takes of that type."""
+        self._item = item
+        self._convert = _CONVERTERS[item["type"]]
+        self._template = {"type": item["type"], "id": item["id"], **template}
+        self._good: Object = {}
+        """Members as Codex takes them; of some that it refuses, what can be told."""
+        self._odd: Object = {}
+        """Members that it refuses, as written."""
 
-def _ran(item: Object, shown: Object) -> None:
-    argv = item.get("command")
-    if type(argv) is list:
-        shown["command"] = shell.join([part for part in argv if type(part) is str])
-    with contextlib.suppress(DecodeError, KeyError, TypeError, AttributeError):
-        shown["cwd"] = paths.from_uri(item["cwd"])
-    _took(item, shown)
+    def kept(self) -> Kept:
+        """Return the item's snapshot."""
+        item = self._item
+        for name, value in item.items():
+            self._try(name, value)
+        if "cwd" in item and "cwd" not in self._good and "parsed_cmd" in item:
+            self._odd["parsed_cmd"] = item["parsed_cmd"]  # relative to nobody knows what
+            self._good["parsed_cmd"] = []
+        shown = self._convert({**self._template, **self._good})
+        for name in self._template.keys() - self._good.keys():
+            shown.pop(_shown_name(name, shown), None)
+        whole = {name: held for name, held in item.items() if name not in self._odd}
+        unknown = known_members.keep_of_members(whole, shown)
+        found = Found()
+        for name, value in self._odd.items():
+            into = _shown_name(name, shown)
+            if into != camel(name):
+                found.put(shown, _NONE, name, value)
+            elif name not in self._good:
+                shown[into] = value
+            elif type(shown.get(into)) is list and type(value) is list:
+                shown[into] = self._entries(name, value, into)
+            elif shown.get(into) != value:
+                found.put(shown, _NONE, name, value)
+        return Kept(shown, known=True, unknown=unknown)
 
-
-def _took(item: Object, shown: Object) -> None:
-    if "duration" in item:
+    def _takes(self, name: str, value: Any) -> Object | None:
         try:
-            shown["durationMs"] = opt_duration_ms(item, "duration")
+            return self._convert({**self._template, name: value})
         except DecodeError:
+            return None
+
+    def _try(self, name: str, value: Any) -> None:
+        """Take a member if Codex does; else as much of it as can be told."""
+        if self._takes(name, value) is not None:
+            self._good[name] = value
             return
-        shown.pop("duration", None)
+        self._odd[name] = value
+        for other in self._nearly(name, value):
+            if self._takes(name, other) is not None:
+                self._good[name] = other
+                return
+
+    def _nearly(self, name: str, value: Any) -> Iterator[Any]:
+        """Yield forms of a value that Codex might take."""
+        if type(value) is list:
+            yield [each for each in value if self._takes(name, [each]) is not None]
+        elif name == "changes" and type(value) is dict:
+            yield {
+                path: _CHANGED if self._takes(name, {path: change}) is None else change
+                for path, change in value.items()
+            }
+        elif name == "duration" and type(value) is dict:
+            yield {part: value.get(part) for part in ("secs", "nanos")}
+        elif name == "cwd" and type(value) is str and value.startswith("/"):
+            yield "file://" + value.translate(_QUOTED)
+
+    def _entries(self, name: str, value: list[Any], into: str) -> list[Any]:
+        """Convert a list's entries one by one; those that Codex refuses stay as written."""
+        shown: list[Any] = []
+        for each in value:
+            alone = self._takes(name, [each])
+            shown += [each] if alone is None else alone[into]
+        return shown
 
 
-def _patched(item: Object, shown: Object) -> None:
-    changes = item.get("changes")
-    if type(changes) is not dict:
-        return
-    mended: list[Object] = []
-    for path, change in changes.items():
-        try:
-            mended.extend(tools.file_changes({path: change}))
-        except DecodeError:
-            mended.append({"path": path, "kind": {"type": "update", "move_path": None}, "diff": ""})
-    shown["changes"] = sorted(mended, key=lambda each: str(each["path"]))
+def _shown_name(name: str, shown: Object) -> str:
+    """Return the name of an item's member in its snapshot."""
+    if name == "content" and "text" in shown:
+        return "text"
+    if name == "raw_content":
+        return "content"
+    return _SHOWN_NAMES.get(name) or camel(name)
 
 
-def _reviewed(item: Object, shown: Object) -> None:
-    if item["type"] == "ExitedReviewMode":
-        shown["review"] = review_text(item.get("review_output"))
-        shown.pop("reviewOutput", None)
-    elif type(item.get("user_facing_hint")) is str:
-        shown["review"] = shown.pop("userFacingHint")
-
-
-_MENDED: Final[dict[str, Callable[[Object, Object], None]]] = {
-    "AgentMessage": _said,
-    "CommandExecution": _ran,
-    "DynamicToolCall": _took,
-    "McpToolCall": _took,
-    "FileChange": _patched,
-    "EnteredReviewMode": _reviewed,
-    "ExitedReviewMode": _reviewed,
+_SHOWN_NAMES: Final = {
+    "parsed_cmd": "commandActions",
+    "duration": "durationMs",
+    "summary_text": "summary",
+    "user_facing_hint": "review",
+    "review_output": "review",
 }
+#: Characters of a path that mean something else in a URI.
+_QUOTED: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23", "\\": "%5C"})
+#: Stands for a change that Codex refuses.
+_CHANGED: Final[Object] = {"type": "update", "unified_diff": ""}
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+#: The least that Codex takes of each type.
+_TEMPLATES: Final[dict[str, Object]] = {
+    "UserMessage": {"content": []},
+    "FunctionCallOutput": {"name": "", "output": ""},
+    "HookPrompt": {"fragments": []},
+    "AgentMessage": {"content": []},
+    "Plan": {"text": ""},
+    "Reasoning": {"summary_text": []},
+    "CommandExecution": {
+        "command": [],
+        "cwd": "file:///",
+        "parsed_cmd": [],
+        "source": "agent",
+        "status": "completed",
+    },
+    "DynamicToolCall": {"tool": "", "arguments": None, "status": "completed"},
+    "McpToolCall": {"server": "", "tool": "", "arguments": None, "status": "completed"},
+    "CollabAgentToolCall": {"tool": "wait", "status": "completed", "sender_thread_id": _NOBODY},
+    "SubAgentActivity": {"kind": "started", "agent_thread_id": _NOBODY, "agent_path": "/root"},
+    "WebSearch": {"query": "", "action": {"type": "other"}},
+    "ImageView": {"path": "file:///"},
+    "ImageGeneration": {"status": "", "result": ""},
+    "EnteredReviewMode": {"target": {"type": "uncommittedChanges"}, "user_facing_hint": ""},
+    "ExitedReviewMode": {},
+    "FileChange": {"changes": {}},
+    "ContextCompaction": {},
+    "Extension clock.sleep": {"kind": "clock.sleep", "durationMs": 0},
+    "Extension web.search": {"kind": "web.search", "query": ""},
+    "Extension image_gen.generation": {
+        "kind": "image_gen.generation",
+        "status": "",
+        "result": "",
+    },
+}
+_NONE: Final[frozenset[str]] = frozenset()

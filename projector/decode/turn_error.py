@@ -5,12 +5,13 @@ Source: docs on paginated rollouts, section 3, checked against Codex 0.171.0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-import orjson
-
+from projector.decode import lossless_json as exact
 from projector.decode.errors import DecodeError
 from projector.decode.fields import Object
+from projector.decode.members import Found, Members
 
 #: `codex_error_info` as a plain name → `codexErrorInfo`.
 _NAMES: Final = {
@@ -44,12 +45,29 @@ _CONNECTIONS: Final = {
 _NOT_STEERABLE: Final = "active_turn_not_steerable"
 _STATUS_MAX: Final = 65535
 
+_KEYS: Final = ("message", "codexErrorInfo", "additionalDetails", "misalignment")
+#: Members of an error; `type` is that of an `error` event.
+_ERROR: Final = Members(
+    "type message",
+    also=" ".join(_KEYS),
+    codex_error_info=(
+        Members(
+            " ".join(_NAMES),
+            {name: (Members("http_status_code"), shown) for name, shown in _CONNECTIONS.items()},
+            active_turn_not_steerable=(Members("turn_kind"), "activeTurnNotSteerable"),
+        ),
+        "codexErrorInfo",
+    ),
+)
+
 #: Kinds of an `error` event that do not change the turn (docs on legacy rollouts, b5).
 HARMLESS: Final = frozenset({"thread_rollback_failed", _NOT_STEERABLE})
 
 
 def error_json(error: Any) -> str:
     """Return a turn's `error_json` from the `error` of the record that ended it.
+
+    Members that are not known are kept in it.
 
     Raises:
         DecodeError: Codex does not accept the record with this error.
@@ -59,32 +77,64 @@ def error_json(error: Any) -> str:
     message = error.get("message")
     if type(message) is not str:
         raise DecodeError("error.message")
-    return _written(message, error_info(error.get("codex_error_info")))
+    shown = _shown(message, error_info(error.get("codex_error_info")))
+    _keep(error, shown, Found())
+    return exact.dumps(shown)
 
 
 def partial_error_json(error: Any) -> str | None:
     """Return the `error_json` of what can be told of an error that Codex refuses; None: nothing."""
     if type(error) is not dict:
-        return None
-    message = error.get("message")
+        return None if error is None else exact.dumps(_refused(error))
+    message, info = error.get("message"), None
+    shown = _shown(message if type(message) is str else "", None)
+    if type(message) is not str and message is not None:
+        shown["message_"] = message
     try:
-        info = error_info(error.get("codex_error_info"))
+        info = shown["codexErrorInfo"] = error_info(error.get("codex_error_info"))
     except DecodeError:
-        info = None
-    if type(message) is not str:
-        return None if info is None else _written("", info)
-    return _written(message, info)
+        error = dict(error)
+        shown["codex_error_info"] = error.pop("codex_error_info")
+    _keep(error, shown, Found())
+    if type(message) is not str and len(shown) == len(_KEYS) and info is None:
+        return None
+    return exact.dumps(shown)
 
 
-def _written(message: str, info: str | Object | None) -> str:
-    return orjson.dumps(
-        {
-            "message": message,
-            "codexErrorInfo": info,
-            "additionalDetails": None,
-            "misalignment": None,
-        }
-    ).decode()
+def unknown_members(error: Any) -> Sequence[str]:
+    """Return the names of the members of an error that are kept though they are not known."""
+    if type(error) is not dict or type(error.get("message")) is not str:
+        return ()
+    found = Found()
+    try:
+        shown = _shown("", error_info(error.get("codex_error_info")))
+    except DecodeError:
+        return ()
+    _keep(error, shown, found)
+    return found.names
+
+
+def _refused(error: Any) -> Object:
+    return _shown(error if type(error) is str else "", None) | {"error": error}
+
+
+def _shown(message: str, info: str | Object | None) -> Object:
+    shown: Object = {
+        "message": message,
+        "codexErrorInfo": info,
+        "additionalDetails": None,
+        "misalignment": None,
+    }
+    return shown
+
+
+def _keep(error: Object, shown: Object, found: Found) -> None:
+    """Put what is not known of an error into its `error_json`."""
+    _ERROR.keep(error, shown, "error", found)
+    info = error.get("codex_error_info")
+    if type(info) is str and shown["codexErrorInfo"] == "other" != info:
+        shown["codex_error_info"] = info
+        found.tell("error", "codex_error_info", "codex_error_info")
 
 
 def error_info(info: Any) -> str | dict[str, Any] | None:

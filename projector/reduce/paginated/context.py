@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
-
+from projector.decode import lossless_json as exact
 from projector.decode.fields import I64_MAX, Object
 from projector.decode.parse import Found, parse
 from projector.decode.times import to_ms
@@ -20,6 +19,9 @@ from projector.reduce.paginated.turns import OpenTurn
 
 #: How many unknown kinds are noted for one rollout.
 _STRANGE_MAX: Final = 256
+#: How many unknown members, and what their keys among the kinds begin with.
+_FIELDS_MAX: Final = 100
+_FIELD: Final = "field:"
 #: Characters of a timestamp as Codex writes it: others are looked at.
 STAMP: Final = 24
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
@@ -39,6 +41,7 @@ class ReducerContext:
         self.saved = saved
         self.numbers = OrdinalTracker(saved)
         self.strange = set(saved.strange)
+        self._fields_left = _FIELDS_MAX - sum(map(_is_field, saved.strange))
         self.turns: dict[str, OpenTurn] = {}
         self.changes: list[Change] = []
         self.call = 0
@@ -117,9 +120,7 @@ class ReducerContext:
                 uid("event", self.rollout, kind, turn_id or "", place.offset),
                 kind,
                 turn_id,
-                orjson.dumps(
-                    {key: held for key, held in told.items() if held is not None}
-                ).decode(),
+                exact.dumps({key: held for key, held in told.items() if held is not None}),
                 at_ms,
             )
         )
@@ -140,11 +141,21 @@ class ReducerContext:
         self.numbers.note_undecoded(record)
         shown = plain_name(name)
         key = f"{what}:{shown}"
-        if key in self.strange or len(self.strange) >= _STRANGE_MAX:
+        if key in self.strange or len(self.strange) >= _STRANGE_MAX + _FIELDS_MAX:
             return
         self.strange.add(key)
         self.saved.strange.append(key)
         self.note(f"unknown_{what}", place, shown)
+
+    def note_fields(self, names: Sequence[str], place: Place) -> None:
+        """Note members that are not known, each the first time that it comes."""
+        for name in names:
+            key = f"{_FIELD}{name}"
+            if key not in self.strange and self._fields_left > 0:
+                self._fields_left -= 1
+                self.strange.add(key)
+                self.saved.strange.append(key)
+                self.note("unknown_field", place, name)
 
     def refused(self, what: str, why: str, place: Place, record: Object) -> None:
         """Note that Codex refuses a record."""
@@ -172,6 +183,10 @@ class ReducerContext:
                 break
         self.timed = max(self.timed, index)
         return self.last_ms
+
+
+def _is_field(key: str) -> bool:
+    return key.startswith(_FIELD)
 
 
 def plain_name(name: str) -> str:

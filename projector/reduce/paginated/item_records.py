@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import orjson
 
+from projector.decode import known_members as members
 from projector.decode import lifecycle
 from projector.decode import lossless_json as exact
 from projector.decode import realtime as voices
@@ -25,6 +25,7 @@ from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 def item(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Apply an `item_completed`."""
     if isinstance(record, LongItem):
+        desk.note_fields(record.unknown, place)
         _put(desk, payload, record, place, index, shown=record.shown, text=record.json)
         return
     try:
@@ -33,7 +34,10 @@ def item(desk: ReducerContext, payload: Object, record: Object, place: Place, in
     except DecodeError as error:
         _keep(desk, payload, record, place, index, error=error)
         return
-    odd = items.needs_exact(shown)
+    unknown = members.keep_of_item(record, payload, shown)
+    odd = items.needs_exact(shown) or (unknown and exact.has_float(shown))
+    if unknown:
+        desk.note_fields(unknown, place)
     if odd:
         shown = _exactly(desk, shown, index)
         if exact.refused_integer(desk.lines[index].data):
@@ -63,8 +67,8 @@ def _keep(
         desk.note_strange("item", shown["type"], place, record)
     else:
         desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
-        with contextlib.suppress(DecodeError):  # only the record around it is odd
-            shown = items.to_thread_item(body)
+    desk.note_fields(kept.unknown, place)
+    desk.note_fields(members.keep_around_item(record, payload, shown), place)
     if exact.has_float(shown):
         shown = _exactly(desk, shown, index)
     _put(desk, payload, record, place, index, shown=shown)
@@ -73,14 +77,21 @@ def _keep(
 def _exactly(desk: ReducerContext, shown: Object, index: int) -> Object:
     """Return an item with all numbers spelled as in the file."""
     try:
-        body = exact.loads(desk.lines[index].data)["payload"]["item"]
+        record = exact.loads(desk.lines[index].data)
+        payload = record["payload"]
+        body = payload["item"]
     except (ValueError, KeyError, TypeError):  # from a damaged line: already exact
         return shown
     try:
-        return items.to_thread_item(body)
+        exactly = items.to_thread_item(body)
+        members.keep_of_item(record, payload, exactly)
     except DecodeError:
         kept = items.to_partial_item(body)
-        return shown if kept is None else kept.shown
+        if kept is None:
+            return shown
+        exactly = kept.shown
+        members.keep_around_item(record, payload, exactly)
+    return exactly
 
 
 def _put(
@@ -158,6 +169,8 @@ def realtime(
             desk.note("lost_item", place, why, undecoded=record)
             return
         desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
+    else:
+        desk.note_fields(members.keep_of_realtime(record, payload, shown), place)
     created = to_ms(record.get("timestamp"))
     if created is None:
         created = desk.some_time(record, place, index, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from projector.decode import known_members as members
 from projector.decode import lifecycle, turn_error
 from projector.decode.errors import DecodeError
 from projector.decode.fields import U64_MAX, Object
@@ -42,6 +43,7 @@ def started(
     except DecodeError as error:
         desk.refused("task_started", str(error), place, record)
         return
+    more = _note_unknown(desk, record, payload, place)
     turn_id = told.turn_id
     turn = desk.turn(turn_id)
     around = _refused_around(record, place)
@@ -61,7 +63,7 @@ def started(
         model=saved.meta.model,
     ):
         saved.active = turn_id
-        _put_status(desk, turn, before, place, record, told={})
+        _put_status(desk, turn, before, place, record, told=more)
     at_ms = to_ms(record.get("timestamp"))
     if at_ms is not None:
         saved.meta.last_turn_at_ms = at_ms
@@ -94,6 +96,9 @@ def aborted(
 def _ended(
     desk: ReducerContext, what: str, ended: lifecycle.Ended, record: Object, place: Place
 ) -> None:
+    more = _note_unknown(desk, record, record["payload"], place)
+    if ended.error is not None:
+        desk.note_fields(turn_error.unknown_members(ended.error), place)
     turn_id, saved = ended.turn_id, desk.saved
     around = _refused_around(record, place)
     refused = _note_refused(desk, what, ended, place, record, around=around)
@@ -117,7 +122,7 @@ def _ended(
             model=saved.meta.model,
         )
     if changed:
-        told = {"reason": ended.reason, **_error(ended.error)}
+        told = {"reason": ended.reason, **_error(ended.error), **more}
         _put_status(desk, turn, before, place, record, told=told)
 
 
@@ -131,6 +136,7 @@ def failed(
     except DecodeError as refused:
         desk.refused("error", str(refused), place, record)
         return
+    desk.note_fields(turn_error.unknown_members(payload), place)
     if active is None or turn_error.kind(info) in turn_error.HARMLESS:
         return
     turn = desk.turn(active)
@@ -158,6 +164,14 @@ def context(
     if turn.row.model != saved.meta.model:
         turn.row = turn.row._replace(model=saved.meta.model)
         desk.put(turn)
+
+
+def _note_unknown(desk: ReducerContext, record: Object, payload: Object, place: Place) -> Object:
+    """Note the members of a record that are not known, and return them."""
+    more, names = members.of_turn(record, payload)
+    if names:
+        desk.note_fields(names, place)
+    return more
 
 
 def _note_refused(

@@ -21,6 +21,9 @@ KINDS: Final[Mapping[str, tuple[Level, str, str]]] = {
     "unknown_item": (
         "info", "items of types unknown to this version, stored as written", "Upgrade",
     ),
+    "unknown_field": (
+        "info", "members unknown to this version, stored as written", "Upgrade",
+    ),
     "replaced": ("info", "files with changed content were projected again from their start", ""),
     "torn": (
         "warning", "truncated lines, typically from a crash or a full disk",

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from projector.decode.errors import DecodeError
-from projector.decode.turn_error import error_info, error_json
+from projector.decode.turn_error import error_info, error_json, unknown_members
 
 # fmt: off
 CASES: list[tuple[Any, Any]] = [
@@ -46,13 +46,34 @@ def test_forms_that_codex_refuses(info: Any) -> None:
         error_info(info)
 
 
-def test_error_json_has_all_of_its_keys() -> None:
-    assert orjson.loads(error_json({"message": "m", "more": 1})) == {
-        "message": "m",
-        "codexErrorInfo": None,
-        "additionalDetails": None,
-        "misalignment": None,
-    }
+KEYS = {"codexErrorInfo": None, "additionalDetails": None, "misalignment": None}
+HTTP = {"http_connection_failed": {"http_status_code": 502, "request_id": "r"}}
+
+# fmt: off
+#: Members of an error, of its `error_json`, and the names of those that are not known.
+WHOLE: list[tuple[Any, Any, list[str]]] = [
+    ({}, {}, []),
+    ({"codex_error_info": "other"}, {"codexErrorInfo": "other"}, []),
+    ({"codex_error_info": {"other": None}}, {"codexErrorInfo": "other"}, []),
+    ({"retry_at": 5}, {"retryAt": 5}, ["error.retry_at (retryAt)"]),
+    ({"additional_details": "a"}, {"additional_details": "a"}, ["error.additional_details"]),
+    ({"misalignment": {}}, {"misalignment_": {}}, ["error.misalignment (misalignment_)"]),
+    ({"codex_error_info": "later"}, {"codexErrorInfo": "other", "codex_error_info": "later"}, ["error.codex_error_info"]),
+    ({"codex_error_info": {"later": {"a": 1}}}, {"codexErrorInfo": "other", "codex_error_info": {"later": {"a": 1}}}, ["error.codex_error_info.later"]),
+    ({"codex_error_info": HTTP}, {"codexErrorInfo": {"httpConnectionFailed": {"httpStatusCode": 502, "requestId": "r"}}},
+     ["error.codex_error_info.http_connection_failed.request_id (requestId)"]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("error", "shown", "names"), WHOLE)
+def test_an_error_has_all_of_its_keys_and_what_is_not_known(
+    error: Any, shown: Any, names: list[str]
+) -> None:
+    error = {"message": "m", **error}
+
+    assert orjson.loads(error_json(error)) == {"message": "m", **KEYS, **shown}
+    assert list(unknown_members(error)) == names
 
 
 @pytest.mark.parametrize("error", [None, "m", {}, {"message": None}])

@@ -124,12 +124,12 @@ REFUSED: list[tuple[str, Json, str, Json]] = [
     ("a duration that is a text",       complete("A", completed_at=9, duration_ms="4"), "task_complete of turn A: duration_ms", {"status": "completed", "completed_at": 9, "duration_ms": None}),
     ("only what is odd is unknown",     complete("A", started_at=[], completed_at=9, duration_ms=4), "task_complete of turn A: started_at", {"started_at": None, "completed_at": 9, "duration_ms": 4}),
     ("a last message that is none",     complete("A", completed_at=9, last_agent_message=5), "task_complete of turn A: last_agent_message", {"status": "completed", "completed_at": 9}),
-    ("an error of a kind of no form",   complete("A", error={"message": "m", "codex_error_info": 5}), "task_complete of turn A: codex_error_info", {"status": "failed", "error_json": ERROR | {"message": "m"}}),
+    ("an error of a kind of no form",   complete("A", error={"message": "m", "codex_error_info": 5}), "task_complete of turn A: codex_error_info", {"status": "failed", "error_json": ERROR | {"message": "m", "codex_error_info": 5}}),
     ("an error that says nothing",      complete("A", error={"codex_error_info": "other"}), "task_complete of turn A: error.message", {"status": "failed", "error_json": ERROR | {"message": "", "codexErrorInfo": "other"}}),
-    ("an error whose message is none",  complete("A", error={"message": orjson.Fragment("[" * 300 + "]" * 300)}), "task_complete of turn A: error.message", {"status": "failed", "error_json": None}),
-    ("an error that is a text",         complete("A", error="m"), "task_complete of turn A: error",                           {"status": "failed", "error_json": None}),
+    ("an error whose message is none",  complete("A", error={"message": orjson.Fragment("[" * 300 + "]" * 300)}), "task_complete of turn A: error.message", {"status": "failed"}),
+    ("an error that is a text",         complete("A", error="m"), "task_complete of turn A: error",                           {"status": "failed", "error_json": ERROR | {"message": "m", "error": "m"}}),
     ("an abort for a reason not known", aborted("A", reason="later", completed_at=9), "turn_aborted of turn A: reason",        {"status": "interrupted", "completed_at": 9}),
-    ("an abort with an odd error",      aborted("A", error=[]), "turn_aborted of turn A: error",                              {"status": "interrupted", "error_json": None}),
+    ("an abort with an odd error",      aborted("A", error=[]), "turn_aborted of turn A: error",                              {"status": "interrupted", "error_json": ERROR | {"message": "", "error": []}}),
     ("a turn of no plain name",         complete("A B", duration_ms="4"), "task_complete of turn a name of 3 characters: duration_ms", {"status": "completed"}),
 ]
 # fmt: on
