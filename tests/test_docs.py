@@ -19,6 +19,7 @@ from projector import cli
 from projector.commands import load_settings as config
 from projector.model.settings import Settings
 from projector.serve.health import judge as health
+from projector.store import view_descriptions
 from tests.sample import make
 from tests.support import docs, manual, questions, tables
 
@@ -37,6 +38,17 @@ def test_the_settings_file_holds_every_setting_with_its_default() -> None:
 def test_a_page_is_as_the_code_has_it(name: str) -> None:
     """Tables and the sample's answers. Else: python -m tests.support.docs."""
     assert docs.filled(PAGES[name]) == PAGES[name]
+
+
+def test_the_data_dictionary_is_that_of_the_code() -> None:
+    """Else: python -m tests.support.docs."""
+    assert docs.DICTIONARY.read_text("utf-8") == view_descriptions.page()
+
+
+@pytest.mark.parametrize("file", docs.schemas(), ids=lambda file: file.parent.name)
+def test_the_schema_describes_views_as_the_code_does(file: Path) -> None:
+    """Else: python -m tests.support.docs."""
+    assert file.read_text("utf-8") == docs.schemas()[file]
 
 
 def test_the_manual_holds_every_setting_event_and_metric() -> None:

@@ -325,7 +325,11 @@ class SessionHeader:
     """Records below this ordinal are a copy of the parent's."""
     created_at_ms: int | None = None
     source: str | None = None
-    """The string, or the object as compact JSON."""
+    """A word: cli, vscode, exec, mcp, custom, internal, subagent, or as written."""
+    source_kind: str | None = None
+    """Of an object: its inner word, as `review` or `thread_spawn` of a sub-agent; else None."""
+    source_json: str | None = None
+    """The source as written, as compact JSON; None: it is a word."""
     thread_source: str | None = None
     originator: str | None = None
     cli_version: str | None = None
@@ -334,6 +338,8 @@ class SessionHeader:
     agent_nickname: str | None = None
     agent_role: str | None = None
     agent_path: str | None = None
+    agent_depth: int | None = None
+    """Number of agents above and including this one."""
 
 
 @dataclass(slots=True, kw_only=True)

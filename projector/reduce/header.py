@@ -18,6 +18,9 @@ from projector.model.ids import Offset, Ordinal, RolloutId, ThreadId
 
 #: Source of threads whose header does not name one.
 _DEFAULT_SOURCE: Final = "vscode"
+#: Source that is neither a word nor an object with one key.
+_UNKNOWN: Final = "unknown"
+_AGENT: Final = "subagent"
 _LINES: Final = ("cwd", "model_provider")
 _GIT: Final = {
     "git_sha": "commit_hash",
@@ -29,6 +32,7 @@ _GIT: Final = {
 def header(payload: Object, recorded_at_ms: int | None) -> SessionHeader:
     """Return the header of a paginated rollout from its first session_meta."""
     created = to_ms(payload.get("timestamp"))
+    spawn = _spawn(payload)
     return SessionHeader(
         mode="paginated",
         thread_id=_thread(payload.get("id")),
@@ -36,15 +40,15 @@ def header(payload: Object, recorded_at_ms: int | None) -> SessionHeader:
         attached=payload.get("attached_thread") is True,
         subagent_start_ordinal=_ordinal(payload.get("subagent_history_start_ordinal")),
         created_at_ms=recorded_at_ms if created is None else created,
-        source=_source(payload),
+        **_source(payload),
         thread_source=_text(payload, "thread_source"),
         originator=_text(payload, "originator"),
         cli_version=_text(payload, "cli_version"),
         parent_thread_id=_parent(payload),
         forked_from_id=_thread(payload.get("forked_from_id")),
-        agent_nickname=_text(payload, "agent_nickname"),
-        agent_role=_text(payload, "agent_role"),
-        agent_path=_text(payload, "agent_path"),
+        agent_nickname=_text(payload, "agent_nickname") or _text(spawn, "agent_nickname"),
+        agent_role=_text(payload, "agent_role") or _text(spawn, "agent_role"),
+        agent_path=_text(payload, "agent_path") or _text(spawn, "agent_path"),
     )
 
 
@@ -55,7 +59,7 @@ def renewed(header: SessionHeader, payload: Object) -> SessionHeader:
     """
     return replace(
         header,
-        source=_source(payload) if "source" in payload else header.source,
+        **(_source(payload) if "source" in payload else {}),
         cli_version=_text(payload, "cli_version") or header.cli_version,
         thread_source=_text(payload, "thread_source") or header.thread_source,
         agent_nickname=_text(payload, "agent_nickname") or header.agent_nickname,
@@ -110,10 +114,17 @@ def _thread(value: Any) -> ThreadId | None:
 
 def _parent(payload: Object) -> ThreadId | None:
     """Return the thread that spawned an agent; older releases only have it in `source`."""
-    parent: Any = payload.get("source")
-    for name in ("subagent", "thread_spawn", "parent_thread_id"):
-        parent = parent.get(name) if type(parent) is dict else None
-    return _thread(payload.get("parent_thread_id")) or _thread(parent)
+    return _thread(payload.get("parent_thread_id")) or _thread(
+        _spawn(payload).get("parent_thread_id")
+    )
+
+
+def _spawn(payload: Object) -> Object:
+    """Return what the source of an agent says of its parent; {}: nothing."""
+    found: Any = payload.get("source")
+    for name in (_AGENT, "thread_spawn"):
+        found = found.get(name) if type(found) is dict else None
+    return found if type(found) is dict else {}
 
 
 def _base(value: Any) -> BaseRef | None:
@@ -127,11 +138,31 @@ def _base(value: Any) -> BaseRef | None:
     return BaseRef(rollout_id=RolloutId(rollout), end_ordinal=ordinal, end_offset=Offset(offset))
 
 
-def _source(payload: Object) -> str | None:
-    source = payload.get("source", _DEFAULT_SOURCE)
-    if type(source) is str:
-        return source
-    return None if source is None else exact.dumps(source)
+def _source(payload: Object) -> Object:
+    """Return the fields of a header that say where a thread comes from."""
+    source: Any = payload.get("source", _DEFAULT_SOURCE)
+    depth = _spawn(payload).get("depth")
+    found: Object = {
+        "source": source,
+        "source_kind": None,
+        "source_json": None,
+        "agent_depth": depth if type(depth) is int and 0 <= depth <= I64_MAX else None,
+    }
+    if source is None or type(source) is str:
+        return found
+    word, kind = _UNKNOWN, None
+    if type(source) is dict and (_AGENT in source or len(source) == 1):
+        word = _AGENT if _AGENT in source else next(iter(source))
+        kind = source[word]
+    if type(kind) is dict and kind:
+        name, inner = next(iter(kind.items()))
+        kind = inner if name == "other" else name
+    return {
+        **found,
+        "source": word,
+        "source_kind": kind if type(kind) is str else None,
+        "source_json": exact.dumps(source),
+    }
 
 
 def events(

@@ -94,7 +94,7 @@ def has_odd_rate(payload: Object, line: bytes) -> bool:
 
 def may_copy(header: SessionHeader) -> bool:
     """True if a rollout may begin with a copy of another thread's records."""
-    subagent = header.thread_source == "subagent" or '"subagent"' in (header.source or "")
+    subagent = "subagent" in (header.thread_source, header.source)
     return header.base is None and (header.forked_from_id is not None or subagent)
 
 

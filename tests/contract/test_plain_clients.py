@@ -23,7 +23,8 @@ from tests.unit.search.test_search_text import ITEMS
 #: Views that people and programs may rely on.
 PUBLIC = frozenset({
     "all_items", "all_turns", "anomalies", "changes", "codex_projection_state",
-    "codex_thread_items", "codex_thread_realtime_items", "codex_thread_turns", "commands",
+    "codex_thread_items", "codex_thread_realtime_items", "codex_thread_turns", "columns",
+    "commands",
     "file_changes", "lifecycle_events", "messages", "search", "thread_history", "thread_tokens",
     "thread_turn_history", "threads", "token_days", "token_usage", "tool_calls",
 })  # fmt: skip

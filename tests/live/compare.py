@@ -262,7 +262,11 @@ _TURN_TIMES: Final = (
 
 
 def _compare_threads(shown: Shown, db: sqlite3.Connection, report: Report) -> None:
-    found = {row["thread_id"]: row for row in db.execute("SELECT * FROM threads")}
+    columns = ", ".join(THREAD_COLUMNS).replace("source", "coalesce(source_json, source) AS source")
+    found = {
+        row["thread_id"]: row
+        for row in db.execute(f"SELECT thread_id, deleted, {columns} FROM threads")
+    }
     for thread, wanted in shown.threads.items():
         have = found.get(thread)
         if have is None:

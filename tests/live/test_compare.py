@@ -115,7 +115,7 @@ def database(tmp_path: Path, shown: Shown) -> Path:
         {"seq": 2, "rollout_id": THREAD, "turn_id": "t1", "type": "turn.completed"},
         {"seq": 3, "rollout_id": THREAD, "turn_id": "t2", "type": "turn.started"},
     ]
-    about = {**shown.threads[THREAD], "thread_id": THREAD, "deleted": 0}
+    about = {**shown.threads[THREAD], "thread_id": THREAD, "deleted": 0, "source_json": None}
     with closing(sqlite3.connect(made)) as db, db:
         for table, (view, _) in TABLES.items():
             fill(db, view, shown.rows[table])

@@ -1,4 +1,4 @@
-"""Makes the settings file, the units, the man page and the tables of the manual from the code.
+"""Makes from the code: settings file, units, man page, data dictionary, tables of the manual.
 
     python -m tests.support.docs
 
@@ -16,6 +16,7 @@ from typing import Any, get_args
 from projector.commands import load_settings as config
 from projector.install.render import UNITS, Host, render
 from projector.model import settings
+from projector.store import view_descriptions
 from tests.support import manual, questions, tables
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- /settings -->)", re.DOTA
 
 MANUAL = ROOT / "config" / "projector.1"
 UNITS_FOLDER = ROOT / "systemd"
+DICTIONARY = PAGES / "dictionary.md"
 #: For whom the units in the repository are: `projector install` makes them for one host.
 ANY_HOST = Host(
     command=["/usr/local/bin/projector"],
@@ -110,6 +112,15 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def schemas() -> dict[Path, str]:
+    """Give the steps of the schema that describe the views, by file."""
+    folder = ROOT / "projector" / "store" / "sql"
+    return {
+        folder / engine / "0004_columns.sql": view_descriptions.schema(engine)
+        for engine in ("sqlite", "postgres")
+    }
+
+
 def units() -> dict[str, str]:
     """Give the text of each file in systemd/."""
     return {name: render(name, ANY_HOST) for name in UNITS}
@@ -121,5 +132,8 @@ if __name__ == "__main__":
     for name, text in units().items():
         (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")
+    DICTIONARY.write_text(view_descriptions.page(), "utf-8")
+    for file, text in schemas().items():
+        file.write_text(text, "utf-8")
     for page in (README, *PAGES.glob("*.md")):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")

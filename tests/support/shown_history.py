@@ -17,6 +17,7 @@ THREAD: Mapping[str, Any] = {
     "model_provider": "p",
     "reasoning_effort": None,
     "source": "cli",
+    "source_kind": None,
     "thread_source": "user",
     "parent_thread_id": None,
     "forked_from_id": None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,28 +55,12 @@ class Source(NamedTuple):
 
 
 def source_of(row: Row) -> Source:
-    """Parse the origin of a thread; `source` is a word, or an object as JSON text."""
-    text = row["source"]
-    source = _read(text) if text else Source("unknown", "unknown")
-    if row.get("thread_source") == _AGENTS and source.family != _AGENTS:
-        return Source(_AGENTS, source.kind)
-    return source
-
-
-def _read(text: str) -> Source:
-    if not text.startswith("{"):
-        return Source(text, text)
-    try:
-        ((family, value),) = json.loads(text).items()
-    except (ValueError, AttributeError, RecursionError):
-        return Source("unknown", "unknown")
-    if family == "internal":
+    """Return the origin of a thread."""
+    family = row["source"] or "unknown"
+    kind = row["source_kind"] or family
+    if family == "internal" or row["thread_source"] == _AGENTS:
         family = _AGENTS
-    while isinstance(value, dict) and value:
-        kind, value = next(iter(value.items()))
-        if kind != "other":
-            return Source(family, kind)
-    return Source(family, value if isinstance(value, str) else family)
+    return Source(family, kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

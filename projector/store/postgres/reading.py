@@ -11,12 +11,14 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC
 from typing import Any, Final, Self
 
 import psycopg
 from psycopg import errors
-from psycopg.abc import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
+from psycopg.types.datetime import TimestamptzLoader
 
 from projector.model.database_url import shown, source_id
 from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, StoreUnavailable
@@ -61,6 +63,18 @@ class _YesOrNo(Loader):
         return int(bytes(data) == b"t")
 
 
+class _Time(Loader):
+    """Loads a time as SQLite's views write it."""
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._loader = TimestamptzLoader(oid, context)
+
+    def load(self, data: Buffer) -> str:
+        at = self._loader.load(data).astimezone(UTC)
+        return f"{at.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
 class _Whole(Loader):
     def load(self, data: Buffer) -> int | float:
         text = str(data, "ascii")
@@ -68,9 +82,9 @@ class _Whole(Loader):
 
 
 #: Give values as SQLite has them.
-LOADERS: Final[Mapping[str, type[_Text | _Json | _Uuid | _YesOrNo | _Whole]]] = {
+LOADERS: Final[Mapping[str, type[Loader]]] = {
     "text": _Text, "varchar": _Text, "json": _Json, "jsonb": _Json, "uuid": _Uuid,
-    "bool": _YesOrNo, "numeric": _Whole,
+    "bool": _YesOrNo, "numeric": _Whole, "timestamptz": _Time,
 }  # fmt: skip
 
 

@@ -26,8 +26,9 @@ from projector.store.rules.shown_threads import INHERITED
 
 #: Of the current rollout: shown as it says.
 _OWN: Final = (
-    "source", "thread_source", "originator", "cli_version", "mode", "parent_thread_id",
-    "forked_from_id", "agent_nickname", "agent_role", "agent_path", "attached", "path",
+    "source", "source_kind", "source_json", "thread_source", "originator", "cli_version", "mode",
+    "parent_thread_id", "forked_from_id", "agent_nickname", "agent_role", "agent_path",
+    "agent_depth", "attached", "path",
 )  # fmt: skip
 Place = tuple[int | None, int | None]
 """Where a row lived before, and where it lives now."""

@@ -21,10 +21,13 @@ _STATE: Final = Sql(
     " s.pruned_mark FROM _sources AS s WHERE s.source_id = :source",
 )
 _SOURCES: Final = Sql("SELECT NULL WHERE false", "SELECT name FROM _sources ORDER BY 1")
-_CHANGES: Final = Sql(
-    "SELECT * FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit",
+_CHANGE: Final = (
     "SELECT seq, kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms,"
-    " cursor FROM changes WHERE source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
+    " cursor FROM changes WHERE"
+)
+_CHANGES: Final = Sql(
+    f"{_CHANGE} seq > :after ORDER BY seq LIMIT :limit",
+    f"{_CHANGE} source_id = :source AND seq > :after ORDER BY seq LIMIT :limit",
 )
 
 

@@ -18,9 +18,9 @@ from projector.store.rules.shown_threads import INHERITED
 
 #: Columns of the current rollout as the view `threads` shows them.
 _OWN: Final = (
-    "source", "thread_source", "originator", "cli_version", "mode", "parent_thread_id",
-    "forked_from_id", "agent_nickname", "agent_role", "agent_path", "attached", "rollout_id",
-    "path",
+    "source", "source_kind", "source_json", "thread_source", "originator", "cli_version", "mode",
+    "parent_thread_id", "forked_from_id", "agent_nickname", "agent_role", "agent_path",
+    "agent_depth", "attached", "rollout_id", "path",
 )  # fmt: skip
 _STATE: Final = (
     "SELECT s.rollout, s.archived, s.deleted, s.incomplete, s.repeated_turns,"

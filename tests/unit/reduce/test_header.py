@@ -1,4 +1,4 @@
-"""session_meta → who spawned a thread."""
+"""session_meta → where a thread comes from, and who spawned it."""
 
 from typing import Any
 
@@ -29,3 +29,50 @@ def spawned_by(parent: Any) -> dict[str, Any]:
 )
 def test_the_parent_of_a_thread(payload: dict[str, Any], parent: str | None) -> None:
     assert header(payload, None).parent_thread_id == parent
+
+
+@pytest.mark.parametrize(
+    ("source", "word", "kind", "kept", "depth"),
+    [
+        ("cli", "cli", None, None, None),
+        ("of tomorrow", "of tomorrow", None, None, None),
+        (None, None, None, None, None),
+        ({"subagent": "review"}, "subagent", "review", '{"subagent":"review"}', None),
+        ({"subagent": {"other": "x"}}, "subagent", "x", '{"subagent":{"other":"x"}}', None),
+        (
+            {"subagent": {"thread_spawn": {"depth": 2}}},
+            "subagent", "thread_spawn", '{"subagent":{"thread_spawn":{"depth":2}}}', 2,
+        ),
+        (
+            {"subagent": {"thread_spawn": {"depth": "x"}}},
+            "subagent", "thread_spawn", '{"subagent":{"thread_spawn":{"depth":"x"}}}', None,
+        ),
+        ({"internal": "guardian"}, "internal", "guardian", '{"internal":"guardian"}', None),
+        ({"custom": "atlas"}, "custom", "atlas", '{"custom":"atlas"}', None),
+        ({"later": 1}, "later", None, '{"later":1}', None),
+        ({"a": 1, "b": 2}, "unknown", None, '{"a":1,"b":2}', None),
+        ({"a": 1, "subagent": "x"}, "subagent", "x", '{"a":1,"subagent":"x"}', None),
+        ([1], "unknown", None, "[1]", None),
+        ({}, "unknown", None, "{}", None),
+    ],
+)  # fmt: skip
+def test_the_source_is_a_word_with_its_details_beside_it(
+    source: Any, word: str | None, kind: str | None, kept: str | None, depth: int | None
+) -> None:
+    found = header({"source": source}, None)
+
+    assert found.source == word
+    assert found.source_kind == kind
+    assert found.source_json == kept
+    assert found.agent_depth == depth
+
+
+def test_an_agent_of_an_older_release_is_named_by_its_source() -> None:
+    spawn = {"depth": 1, "agent_nickname": "Ada", "agent_role": "tester", "agent_path": "/root/a"}
+    found = header({"source": {"subagent": {"thread_spawn": spawn}}}, None)
+
+    assert (found.agent_nickname, found.agent_role, found.agent_path) == (
+        "Ada",
+        "tester",
+        "/root/a",
+    )

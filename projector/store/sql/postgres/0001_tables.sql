@@ -106,7 +106,9 @@ CREATE TABLE _rollouts (
   -- What its first session_meta says.
   subagent_start_ordinal bigint,
   created_at_ms          bigint,
-  source                 text,
+  source                 text,                  -- a word: cli, vscode, exec, ..., subagent
+  source_kind            text,                  -- of a sub-agent: review, thread_spawn, ...
+  source_json            text,                  -- as written, where it is no word
   thread_source          text,
   originator             text,
   cli_version            text,
@@ -115,6 +117,7 @@ CREATE TABLE _rollouts (
   agent_nickname         text,
   agent_role             text,
   agent_path             text,
+  agent_depth            bigint,                -- 1: of an agent that no agent started
   -- What its records so far say of the thread.
   cwd                    text,
   model                  text,

@@ -4,6 +4,9 @@
 -- `uid` is the text of a UUID; times as in 0001. What is yes or no is boolean here, JSON is of type
 -- json.
 
+-- Beside times in milliseconds stands the same as a time, NULL outside of the years 1 to 9999, which
+-- others cannot read: rollouts hold whatever was written.
+
 -- As Codex names them ---------------------------------------------------------------------------
 -- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
 -- those of paginated rollouts: Codex keeps none of legacy ones.
@@ -15,7 +18,6 @@ SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ord
 FROM _rollouts AS r
 JOIN _items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id
 WHERE i.tombstone = 0 AND r.mode = 'paginated';
-COMMENT ON VIEW codex_thread_items IS 'Living items of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
 
 CREATE VIEW codex_thread_turns AS
 SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.status, t.error_json,
@@ -26,21 +28,18 @@ SELECT r.rollout_id AS thread_id, t.turn_id, t.ordinal AS rollout_ordinal, t.sta
 FROM _rollouts AS r
 JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
 WHERE t.tombstone = 0 AND r.mode = 'paginated';
-COMMENT ON VIEW codex_thread_turns IS 'Living turns of paginated rollouts, as Codex''s own database has them; thread_id is the rollout''s id.';
 
 CREATE VIEW codex_thread_realtime_items AS
 SELECT i.rollout_id AS thread_id, i.item_id, i.ordinal AS rollout_ordinal, i.created_at_ms,
        i.type AS item_type, i.json AS item_json
 FROM _realtime_items AS i
 WHERE i.tombstone = 0;
-COMMENT ON VIEW codex_thread_realtime_items IS 'Realtime items, as Codex''s own database has them; thread_id is the rollout''s id.';
 
 CREATE VIEW codex_projection_state AS
 SELECT rollout_id AS thread_id, next_offset AS next_rollout_byte_offset,
        next_ordinal AS next_rollout_ordinal
 FROM _rollouts
 WHERE mode = 'paginated' AND NOT elsewhere;
-COMMENT ON VIEW codex_projection_state IS 'How far paginated rollouts are projected, as Codex''s own database has it.';
 
 -- For people ------------------------------------------------------------------------------------
 
@@ -50,7 +49,10 @@ COMMENT ON VIEW codex_projection_state IS 'How far paginated rollouts are projec
 -- thread's. `escaped`: see projector/escapes.py.
 CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
-       i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms, i.ordinal,
+       i.json AS item_json, i.created_at_ms,
+       CASE WHEN i.created_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + i.created_at_ms * interval '1 millisecond' END AS created_at, i.started_at_ms,
+       CASE WHEN i.started_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + i.started_at_ms * interval '1 millisecond' END AS started_at, i.completed_at_ms,
+       CASE WHEN i.completed_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + i.completed_at_ms * interval '1 millisecond' END AS completed_at, i.ordinal,
        i.provenance,
        (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r
         WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
@@ -59,7 +61,6 @@ FROM _thread_parts AS p
 JOIN _items AS i ON i.source_id = p.part_source AND i.rollout_id = p.rollout_id
   AND i.position < p.upto
 WHERE i.tombstone = 0;
-COMMENT ON VIEW thread_history IS 'Items of each thread''s visible history, through forks and reverts; position sorts.';
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
 -- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
@@ -73,7 +74,10 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id, t.uid::text AS uid,
        CASE WHEN r.start_position + t.end_offset > p.upto THEN 'inProgress' ELSE t.status END AS status,
        CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.error_json END AS error_json,
        t.started_at,
+       CASE WHEN t.started_at BETWEEN -62135596800 AND 253402300799 THEN timestamptz 'epoch' + t.started_at * interval '1 second' END AS started_time,
        CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.completed_at END AS completed_at,
+       CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL
+       WHEN t.completed_at BETWEEN -62135596800 AND 253402300799 THEN timestamptz 'epoch' + t.completed_at * interval '1 second' END AS completed_time,
        CASE WHEN r.start_position + t.end_offset > p.upto THEN NULL ELSE t.duration_ms END AS duration_ms,
        t.model, u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens,
        u.total_tokens, t.first_user_item_id, t.final_agent_item_id, t.root_turn_id, t.ordinal,
@@ -102,7 +106,6 @@ WHERE t.tombstone = 0
       AND n.position < q.upto
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
       AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
-COMMENT ON VIEW thread_turn_history IS 'Turns of each thread''s visible history, each with its own tokens: not to be added up over threads.';
 
 -- One row a thread. Metadata is that of the visible history: what the current rollout does not
 -- say is taken from the next older part. `preview`: the first user message before the cut, else
@@ -110,13 +113,24 @@ COMMENT ON VIEW thread_turn_history IS 'Turns of each thread''s visible history,
 -- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: none of its rollouts is on disk. `incomplete`: a base is missing. `host`: whose it is.
 CREATE VIEW threads AS
+SELECT thread_id, name, preview, cwd, model, model_provider, reasoning_effort, source, source_kind,
+       source_json, thread_source, originator, cli_version, history_mode, parent_thread_id, forked_from_id,
+       agent_nickname, agent_role, agent_path, agent_depth, attached, archived, deleted, incomplete, created_at_ms,
+       CASE WHEN created_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + created_at_ms * interval '1 millisecond' END AS created_at,
+       updated_at_ms,
+       CASE WHEN updated_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + updated_at_ms * interval '1 millisecond' END AS updated_at,
+       last_turn_at_ms,
+       CASE WHEN last_turn_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + last_turn_at_ms * interval '1 millisecond' END AS last_turn_at,
+       turn_count, item_count, total_tokens, reported_total_tokens, git_branch, git_sha,
+       git_origin_url, rollout_id, path, host, source_id
+FROM (
 SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal) AS preview,
        coalesce(c.cwd, h.cwd) AS cwd, coalesce(c.model, h.model) AS model,
        coalesce(c.model_provider, h.model_provider) AS model_provider,
        coalesce(c.reasoning_effort, h.reasoning_effort) AS reasoning_effort,
-       c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
+       c.source, c.source_kind, c.source_json, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
        c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
-       c.attached, s.archived, s.deleted, s.incomplete,
+       c.agent_depth, c.attached, s.archived, s.deleted, s.incomplete,
        coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id
                   AND NOT f.elsewhere LIMIT 1),
                 c.created_at_ms) AS created_at_ms,
@@ -158,29 +172,31 @@ LEFT JOIN LATERAL (
   FROM _thread_parts AS p
   JOIN _rollouts AS r ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id
   WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id
-) AS h ON true;
-COMMENT ON VIEW threads IS 'Conversations, one row each; host says whose.';
+) AS h ON true) AS every;
 
 -- Installations that write here, one a host: their ids by name.
 CREATE VIEW sources AS
-SELECT source_id, name, host, since_ms FROM _sources;
-COMMENT ON VIEW sources IS 'Installations that write here, one a host: their ids by name.';
+SELECT source_id, name, host, since_ms,
+       CASE WHEN since_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + since_ms * interval '1 millisecond' END AS since
+FROM _sources;
 
 -- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
-SELECT rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms, source_id
+SELECT rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms,
+       CASE WHEN noted_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + noted_at_ms * interval '1 millisecond' END AS noted_at, source_id
 FROM _anomaly_rows;
-COMMENT ON VIEW anomalies IS 'Places in rollouts that could not be read as written.';
 
 -- What happened to threads and turns, in the order of a source's commits: `seq` grows and is never
 -- used again. `recorded_at_ms`: time of the record, NULL where there is none; `noted_at_ms`: when
 -- the event was first written here. `payload` is a JSON object.
 CREATE VIEW lifecycle_events AS
 SELECT seq, uid::text AS uid, thread_id, rollout_id, turn_id, type, payload, recorded_at_ms,
-       noted_at_ms, source_id
+       CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + recorded_at_ms * interval '1 millisecond' END AS recorded_at,
+       noted_at_ms,
+       CASE WHEN noted_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + noted_at_ms * interval '1 millisecond' END AS noted_at,
+       source_id
 FROM _events
 WHERE tombstone = 0;
-COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns; seq counts per source_id.';
 
 -- What happened to turns, items, threads and events, in the order of a source's commits. `kind`:
 -- turn, item, thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids
@@ -194,20 +210,20 @@ SELECT f.seq,
          ELSE 'realtime' END AS kind,
        CASE f.op WHEN 1 THEN 'insert' WHEN 2 THEN 'update' ELSE 'tombstone' END AS op,
        f.thread_id, f.rollout_id, f.turn_id, f.item_id, f.uid::text AS uid, f.type,
-       f.committed_at_ms, f.seq || '-' || lpad(to_hex(f.mark), 16, '0') AS cursor, f.source_id
+       f.committed_at_ms,
+       CASE WHEN f.committed_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + f.committed_at_ms * interval '1 millisecond' END AS committed_at, f.seq || '-' || lpad(to_hex(f.mark), 16, '0') AS cursor, f.source_id
 FROM _feed AS f;
-COMMENT ON VIEW changes IS 'The change feed: every change of a row, once; seq counts per source_id.';
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
-       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms, u.response_id,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
+       CASE WHEN u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + u.recorded_at_ms * interval '1 millisecond' END AS recorded_at, u.response_id,
        u.uid::text AS uid, u.source_id
 FROM _usage AS u
 JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
 WHERE u.counted AND u.tombstone = 0;
-COMMENT ON VIEW token_usage IS 'What each model response cost, counted once.';
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
 -- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
@@ -221,7 +237,6 @@ SELECT thread_id, sum(responses)::bigint AS responses, sum(input_tokens)::bigint
 FROM _usage_threads
 GROUP BY thread_id
 HAVING sum(responses) > 0;
-COMMENT ON VIEW thread_tokens IS 'Tokens by thread, of its own responses, counted once.';
 
 -- The sums of token_usage by day (UTC) and model; NULL where they are not known.
 CREATE VIEW token_days AS
@@ -234,7 +249,6 @@ SELECT nullif(day, '') AS day, nullif(model, '') AS model, sum(responses)::bigin
 FROM _usage_days
 GROUP BY day, model
 HAVING sum(responses) > 0;
-COMMENT ON VIEW token_days IS 'Tokens by day (UTC) and model, over all hosts.';
 
 -- Every item and every turn that was ever written, tombstones included. `visible`: its own thread
 -- shows it; `tombstone` says why not: replaced (the rollout's new content lacks it), rolled back,
@@ -242,7 +256,10 @@ COMMENT ON VIEW token_days IS 'Tokens by day (UTC) and model, over all hosts.';
 -- visible.
 CREATE VIEW all_items AS
 SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
-       started_at_ms, completed_at_ms, ordinal, provenance, tombstone IS NULL AS visible, tombstone,
+       CASE WHEN created_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + created_at_ms * interval '1 millisecond' END AS created_at,
+       started_at_ms,
+       CASE WHEN started_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + started_at_ms * interval '1 millisecond' END AS started_at, completed_at_ms,
+       CASE WHEN completed_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + completed_at_ms * interval '1 millisecond' END AS completed_at, ordinal, provenance, tombstone IS NULL AS visible, tombstone,
        escaped, source_id
 FROM (
   SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
@@ -256,11 +273,12 @@ FROM (
          THEN NULL ELSE 'reverted' END END AS tombstone
   FROM _rollouts AS r
   JOIN _items AS i ON i.source_id = r.source_id AND i.rollout_id = r.rollout_id) AS every;
-COMMENT ON VIEW all_items IS 'Every item that was ever written; tombstone says why it is no more shown.';
 
 CREATE VIEW all_turns AS
 SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, started_at,
-       completed_at, duration_ms, model, ordinal, tombstone IS NULL AS visible, tombstone, source_id
+       CASE WHEN started_at BETWEEN -62135596800 AND 253402300799 THEN timestamptz 'epoch' + started_at * interval '1 second' END AS started_time,
+       completed_at,
+       CASE WHEN completed_at BETWEEN -62135596800 AND 253402300799 THEN timestamptz 'epoch' + completed_at * interval '1 second' END AS completed_time, duration_ms, model, ordinal, tombstone IS NULL AS visible, tombstone, source_id
 FROM (
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id, t.uid::text AS uid, t.status,
          t.error_json, t.started_at, t.completed_at, t.duration_ms, t.model, t.ordinal, t.source_id,
@@ -272,7 +290,6 @@ FROM (
          THEN NULL ELSE 'reverted' END END AS tombstone
   FROM _rollouts AS r
   JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id) AS every;
-COMMENT ON VIEW all_turns IS 'Every turn that was ever written; tombstone says why it is no more shown.';
 
 -- What was said, run and changed ------------------------------------------------------------------
 -- Over the visible history of each thread. A fork shows what it inherits too: to count over several
@@ -294,10 +311,9 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
            ELSE '[]'::json END) WITH ORDINALITY AS part (value, number))
        ELSE item_json ->> 'text' END AS text,
        CASE WHEN type = 'userMessage' THEN NULL ELSE item_json ->> 'phase' END AS phase,
-       created_at_ms, inherited, source_id
+       created_at_ms, created_at, inherited, source_id
 FROM thread_history
 WHERE left(type, 64) IN ('userMessage', 'agentMessage') AND type IN ('userMessage', 'agentMessage');
-COMMENT ON VIEW messages IS 'What users and agents said.';
 
 -- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
 -- there was none.
@@ -310,10 +326,9 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
        CASE WHEN item_json ->> 'durationMs' ~ '^-?[0-9]{1,18}$'
        THEN (item_json ->> 'durationMs')::bigint END AS duration_ms,
        item_json ->> 'aggregatedOutput' AS output,
-       created_at_ms, inherited, source_id
+       created_at_ms, created_at, inherited, source_id
 FROM thread_history
 WHERE left(type, 64) = 'commandExecution' AND type = 'commandExecution';
-COMMENT ON VIEW commands IS 'Commands that were run.';
 
 -- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
@@ -321,6 +336,7 @@ CREATE VIEW file_changes AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, c.path,
        c.kind, c.move_path, i.json -> 'changes' -> c.number ->> 'diff' AS diff,
        i.json ->> 'status' AS status, i.created_at_ms,
+       CASE WHEN i.created_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + i.created_at_ms * interval '1 millisecond' END AS created_at,
        (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r
         WHERE r.source_id = p.part_source AND r.rollout_id = p.rollout_id) AS inherited,
        p.source_id
@@ -330,7 +346,6 @@ JOIN _thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.roll
 JOIN _changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollout_id
   AND c.uid = i.uid
 WHERE i.tombstone = 0 AND left(i.type, 64) = 'fileChange' AND i.type = 'fileChange';
-COMMENT ON VIEW file_changes IS 'Files that were changed, a row each.';
 
 -- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
 -- and those that work with other agents (`arguments`: the prompt; `result`: the agents' states).
@@ -348,11 +363,10 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
        item_json -> 'error' ->> 'message' AS error, item_json ->> 'status' AS status,
        CASE WHEN item_json ->> 'durationMs' ~ '^-?[0-9]{1,18}$'
        THEN (item_json ->> 'durationMs')::bigint END AS duration_ms,
-       created_at_ms, inherited, source_id
+       created_at_ms, created_at, inherited, source_id
 FROM thread_history
 WHERE left(type, 64) IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall')
   AND type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
-COMMENT ON VIEW tool_calls IS 'Tools that were called.';
 
 -- SELECT ... FROM search WHERE search @@ to_tsquery('simple', 'words & beginn:*'): items of the visible
 -- history of each thread that hold all of them. A fork finds what it inherits too. `rank` is the
@@ -361,6 +375,7 @@ COMMENT ON VIEW tool_calls IS 'Tools that were called.';
 CREATE VIEW search AS
 SELECT i.words AS search, 0::real AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
        i.item_id, i.uid::text AS uid, i.type, i.json AS item_json, i.created_at_ms,
+       CASE WHEN i.created_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + i.created_at_ms * interval '1 millisecond' END AS created_at,
        p.thread_id <> r.thread_id AS inherited, p.source_id
 FROM _items AS i
 JOIN _thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.rollout_id
@@ -368,4 +383,3 @@ JOIN _thread_parts AS p ON p.part_source = i.source_id AND p.rollout_id = i.roll
 JOIN _rollouts AS r ON r.source_id = i.source_id AND r.rollout_id = i.rollout_id
 JOIN _sources AS o ON o.source_id = i.source_id
 WHERE i.tombstone = 0 AND i.words IS NOT NULL AND i.words_round = o.search_round;
-COMMENT ON VIEW search IS 'Items of visible histories by their words.';

@@ -50,7 +50,9 @@ CREATE TABLE _rollouts (
   -- What its first session_meta says.
   subagent_start_ordinal INTEGER,
   created_at_ms          INTEGER,
-  source                 TEXT,
+  source                 TEXT,                  -- a word: cli, vscode, exec, ..., subagent
+  source_kind            TEXT,                  -- of a sub-agent: review, thread_spawn, ...
+  source_json            TEXT,                  -- as written, where it is no word
   thread_source          TEXT,
   originator             TEXT,
   cli_version            TEXT,
@@ -59,6 +61,7 @@ CREATE TABLE _rollouts (
   agent_nickname         TEXT,
   agent_role             TEXT,
   agent_path             TEXT,
+  agent_depth            INTEGER,               -- 1: of an agent that no agent started
   -- What its records so far say of the thread.
   cwd                    TEXT,
   model                  TEXT,

@@ -2,6 +2,9 @@
 --
 -- `uid` is the text of a UUID; times as in 0001.
 
+-- Beside times in milliseconds stands the same as a time, NULL outside of the years 1 to 9999, which
+-- others cannot read: rollouts hold whatever was written.
+
 -- As Codex names them ---------------------------------------------------------------------------
 -- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
 -- those of paginated rollouts: Codex keeps none of legacy ones.
@@ -45,7 +48,10 @@ CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
     || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
-       i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms,
+       i.type, i.json AS item_json, i.created_at_ms,
+       iif(i.created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at, i.started_at_ms,
+       iif(i.started_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.started_at_ms / 1000.0, 'unixepoch'), NULL) AS started_at, i.completed_at_ms,
+       iif(i.completed_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.completed_at_ms / 1000.0, 'unixepoch'), NULL) AS completed_at,
        i.ordinal, i.provenance,
        (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
 FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND likely(i.position < p.upto)
@@ -65,7 +71,9 @@ SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        iif(r.start_position + t.end_offset > p.upto, 'inProgress', t.status) AS status,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.error_json) AS error_json,
        t.started_at,
+       iif(t.started_at BETWEEN -62135596800 AND 253402300799, strftime('%Y-%m-%dT%H:%M:%fZ', t.started_at, 'unixepoch'), NULL) AS started_time,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.completed_at) AS completed_at,
+       iif(r.start_position + t.end_offset > p.upto, NULL, iif(t.completed_at BETWEEN -62135596800 AND 253402300799, strftime('%Y-%m-%dT%H:%M:%fZ', t.completed_at, 'unixepoch'), NULL)) AS completed_time,
        iif(r.start_position + t.end_offset > p.upto, NULL, t.duration_ms) AS duration_ms, t.model,
        (SELECT sum(u.input_tokens) FROM _usage_rows AS u JOIN _thread_parts AS q ON q.thread_id = p.thread_id
           AND q.rollout = u.rollout AND u.position < q.upto
@@ -98,6 +106,17 @@ WHERE t.tombstone = 0
 -- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: 1 when none of its rollouts is on disk. `incomplete`: 1 when a base is missing.
 CREATE VIEW threads AS
+SELECT thread_id, name, preview, cwd, model, model_provider, reasoning_effort, source, source_kind,
+       source_json, thread_source, originator, cli_version, history_mode, parent_thread_id, forked_from_id,
+       agent_nickname, agent_role, agent_path, agent_depth, attached, archived, deleted, incomplete, created_at_ms,
+       iif(created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at,
+       updated_at_ms,
+       iif(updated_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', updated_at_ms / 1000.0, 'unixepoch'), NULL) AS updated_at,
+       last_turn_at_ms,
+       iif(last_turn_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', last_turn_at_ms / 1000.0, 'unixepoch'), NULL) AS last_turn_at,
+       turn_count, item_count, total_tokens, reported_total_tokens, git_branch, git_sha,
+       git_origin_url, rollout_id, path
+FROM (
 SELECT s.thread_id,
        coalesce(n.name, c.name) AS name,
        coalesce((SELECT r.preview FROM _thread_parts AS p JOIN _rollouts AS r ON r.rollout = p.rollout
@@ -123,9 +142,9 @@ SELECT s.thread_id,
                   JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.reasoning_effort IS NOT NULL
                   ORDER BY p.part DESC LIMIT 1)) AS reasoning_effort,
-       c.source, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
+       c.source, c.source_kind, c.source_json, c.thread_source, c.originator, c.cli_version, c.mode AS history_mode,
        c.parent_thread_id, c.forked_from_id, c.agent_nickname, c.agent_role, c.agent_path,
-       c.attached, s.archived, s.deleted, s.incomplete,
+       c.agent_depth, c.attached, s.archived, s.deleted, s.incomplete,
        coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id),
                 c.created_at_ms) AS created_at_ms,
        coalesce(c.updated_at_ms, (SELECT r.updated_at_ms FROM _thread_parts AS p
@@ -160,11 +179,12 @@ SELECT s.thread_id,
        c.rollout_id, c.path
 FROM _thread_states AS s
 JOIN _rollouts AS c ON c.rollout = s.rollout
-LEFT JOIN _names AS n ON n.thread_id = s.thread_id;
+LEFT JOIN _names AS n ON n.thread_id = s.thread_id) AS every;
 
 -- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
-SELECT r.rollout_id, a.byte_offset, a.byte_length, a.kind, a.detail, a.noted_at_ms
+SELECT r.rollout_id, a.byte_offset, a.byte_length, a.kind, a.detail, a.noted_at_ms,
+       iif(a.noted_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', a.noted_at_ms / 1000.0, 'unixepoch'), NULL) AS noted_at
 FROM _anomaly_rows AS a JOIN _rollouts AS r ON r.rollout = a.rollout;
 
 -- What happened to threads and turns, in the order of commits: `seq` grows and is never used
@@ -173,7 +193,10 @@ FROM _anomaly_rows AS a JOIN _rollouts AS r ON r.rollout = a.rollout;
 CREATE VIEW lifecycle_events AS
 SELECT e.seq, lower(hex(substr(e.uid, 1, 4)) || '-' || hex(substr(e.uid, 5, 2)) || '-' || hex(substr(e.uid, 7, 2))
     || '-' || hex(substr(e.uid, 9, 2)) || '-' || hex(substr(e.uid, 11))) AS uid,
-       e.thread_id, r.rollout_id, e.turn_id, e.type, e.payload, e.recorded_at_ms, e.noted_at_ms
+       e.thread_id, r.rollout_id, e.turn_id, e.type, e.payload, e.recorded_at_ms,
+       iif(e.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', e.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at,
+       e.noted_at_ms,
+       iif(e.noted_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', e.noted_at_ms / 1000.0, 'unixepoch'), NULL) AS noted_at
 FROM _events AS e LEFT JOIN _rollouts AS r ON r.rollout = e.rollout
 WHERE e.tombstone = 0;
 
@@ -196,7 +219,8 @@ SELECT f.seq,
                      || substr(x, 17, 4) || '-' || substr(x, 21))
         FROM (SELECT hex(coalesce(t.uid, i.uid, e.uid, v.uid, g.uid)) AS x) WHERE x <> '') AS uid,
        coalesce(i.type, e.type, v.type, g.type) AS type,
-       c.committed_at_ms, f.seq || '-' || printf('%016x', c.mark) AS cursor
+       c.committed_at_ms,
+       iif(c.committed_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', c.committed_at_ms / 1000.0, 'unixepoch'), NULL) AS committed_at, f.seq || '-' || printf('%016x', c.mark) AS cursor
 FROM _feed AS f
 LEFT JOIN _feed_commits AS c
   ON c.upto = (SELECT k.upto FROM _feed_commits AS k WHERE k.upto >= f.seq ORDER BY k.upto LIMIT 1)
@@ -215,7 +239,8 @@ LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
        u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
-       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms, u.response_id,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
+       iif(u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', u.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at, u.response_id,
        lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
     || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid
 FROM _usage AS u JOIN _rollouts AS r ON r.rollout = u.rollout
@@ -243,7 +268,10 @@ WHERE responses > 0;
 -- show it); NULL: visible.
 CREATE VIEW all_items AS
 SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
-       started_at_ms, completed_at_ms, ordinal, provenance, tombstone IS NULL AS visible, tombstone
+       iif(created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at,
+       started_at_ms,
+       iif(started_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', started_at_ms / 1000.0, 'unixepoch'), NULL) AS started_at, completed_at_ms,
+       iif(completed_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', completed_at_ms / 1000.0, 'unixepoch'), NULL) AS completed_at, ordinal, provenance, tombstone IS NULL AS visible, tombstone
 FROM (
   SELECT r.thread_id, r.rollout_id, i.position, i.turn_id, i.item_id,
          lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
@@ -268,7 +296,9 @@ FROM (
 
 CREATE VIEW all_turns AS
 SELECT thread_id, rollout_id, position, turn_id, uid, status, error_json, started_at,
-       completed_at, duration_ms, model, ordinal, tombstone IS NULL AS visible,
+       iif(started_at BETWEEN -62135596800 AND 253402300799, strftime('%Y-%m-%dT%H:%M:%fZ', started_at, 'unixepoch'), NULL) AS started_time,
+       completed_at,
+       iif(completed_at BETWEEN -62135596800 AND 253402300799, strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, 'unixepoch'), NULL) AS completed_time, duration_ms, model, ordinal, tombstone IS NULL AS visible,
        tombstone
 FROM (
   SELECT r.thread_id, r.rollout_id, t.position, t.turn_id,
@@ -308,7 +338,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
             FROM json_each(item_json, '$.content') AS part),
            json_extract(item_json, '$.text')) AS text,
        iif(type = 'userMessage', NULL, json_extract(item_json, '$.phase')) AS phase,
-       created_at_ms, inherited
+       created_at_ms, created_at, inherited
 FROM thread_history
 WHERE type IN ('userMessage', 'agentMessage');
 
@@ -326,6 +356,7 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        json_extract(i.json, '$.durationMs') AS duration_ms,
        json_extract(i.json, '$.aggregatedOutput') AS output,
        i.created_at_ms,
+       iif(i.created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at,
        (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
 FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND i.position < p.upto
 WHERE i.tombstone = 0 AND i.type = 'commandExecution';
@@ -340,6 +371,7 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        json_extract(i.json, '$.changes[' || c.number || '].diff') AS diff,
        json_extract(i.json, '$.status') AS status,
        i.created_at_ms,
+       iif(i.created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at,
        (SELECT r.thread_id <> p.thread_id FROM _rollouts AS r WHERE r.rollout = p.rollout) AS inherited
 FROM _items AS i JOIN _thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
 JOIN _changed_files AS c ON c.item = i.item
@@ -364,7 +396,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
        json_extract(item_json, '$.error.message') AS error,
        json_extract(item_json, '$.status') AS status,
        json_extract(item_json, '$.durationMs') AS duration_ms,
-       created_at_ms, inherited
+       created_at_ms, created_at, inherited
 FROM thread_history
 WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 
@@ -377,7 +409,8 @@ SELECT f._item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollo
        i.item_id,
        lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
     || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
-       i.type, i.json AS item_json, i.created_at_ms, p.thread_id <> r.thread_id AS inherited
+       i.type, i.json AS item_json, i.created_at_ms,
+       iif(i.created_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', i.created_at_ms / 1000.0, 'unixepoch'), NULL) AS created_at, p.thread_id <> r.thread_id AS inherited
 FROM _item_index AS f JOIN _items AS i ON i.item = f.rowid
 JOIN _thread_parts AS p ON p.rollout = i.rollout AND p.upto > i.position
 JOIN _rollouts AS r ON r.rollout = i.rollout

@@ -400,7 +400,7 @@ def test_the_header_says_where_the_rollout_comes_from() -> None:
 
     assert header.base is not None
     assert (str(header.base.rollout_id), int(header.base.end_ordinal)) == (OTHER, 40)
-    assert (header.forked_from_id, header.source) == (OTHER, '{"subagent":"review"}')
+    assert (header.forked_from_id, header.source) == (OTHER, "subagent")
     assert projected.notes == []
     assert projected.reducer.next_ordinal == 42
     assert [kind for kind, turn in projected.events if turn is None] == [

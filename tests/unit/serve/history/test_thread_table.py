@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from projector.reduce.header import header
 from projector.serve.history.table import cells, footnote, table, when
 from projector.serve.history.threads import Wanted, choose, document, resolve, since, source_of
 from tests.support.shown_history import THREAD
 
-SPAWNED = '{"subagent":{"thread_spawn":{"parent_thread_id":"x","depth":1}}}'
+SPAWNED = {"subagent": {"thread_spawn": {"parent_thread_id": "x", "depth": 1}}}
+AGENT = {"source": "subagent", "source_kind": "thread_spawn"}
 
 
 def row(**columns: object) -> dict[str, Any]:
@@ -19,26 +21,26 @@ def row(**columns: object) -> dict[str, Any]:
 
 
 # fmt: off
-SOURCES = [
-    # as stored thread_source label asked for by
+SOURCES: list[tuple[object, str | None, str, list[str]]] = [
+    # as written thread_source label asked for by
     ("cli", "user", "cli", ["cli", "CLI"]),
     ("vscode", None, "vscode", ["vscode"]),
     ("mcp", None, "mcp", ["mcp", "appServer"]),
     (None, None, "unknown", ["unknown"]),
     ("", None, "unknown", ["unknown"]),
     ("later", None, "later", ["later"]),
-    ('{"custom":"atlas"}', None, "atlas", ["custom", "atlas"]),
-    ('{"later":1}', None, "later", ["later"]),
-    ('{"a":1,"b":2}', None, "unknown", ["unknown"]),
-    ("{", None, "unknown", ["unknown"]),
-    ('{"subagent":"review"}', "subagent", "review",
+    ({"custom": "atlas"}, None, "atlas", ["custom", "atlas"]),
+    ({"later": 1}, None, "later", ["later"]),
+    ({"a": 1, "b": 2}, None, "unknown", ["unknown"]),
+    ([], None, "unknown", ["unknown"]),
+    ({"subagent": "review"}, "subagent", "review",
      ["subagent", "review", "subAgentReview", "sub-agent"]),
-    ('{"subagent":"memory_consolidation"}', None, "memory_consolidation",
+    ({"subagent": "memory_consolidation"}, None, "memory_consolidation",
      ["subagent", "memory_consolidation"]),
     (SPAWNED, "subagent", "subagent",
      ["subagent", "thread_spawn", "subAgentThreadSpawn"]),
-    ('{"subagent":{"other":"guardian"}}', None, "guardian", ["subagent", "guardian"]),
-    ('{"internal":"memory_consolidation"}', None, "memory_consolidation", ["subagent"]),
+    ({"subagent": {"other": "guardian"}}, None, "guardian", ["subagent", "guardian"]),
+    ({"internal": "memory_consolidation"}, None, "memory_consolidation", ["subagent"]),
     ("exec", "subagent", "exec", ["subagent", "exec"]),
 ]
 # fmt: on
@@ -46,9 +48,12 @@ SOURCES = [
 
 @pytest.mark.parametrize(("source", "thread_source", "label", "asked"), SOURCES)
 def test_where_a_thread_comes_from(
-    source: str | None, thread_source: str | None, label: str, asked: list[str]
+    source: object, thread_source: str | None, label: str, asked: list[str]
 ) -> None:
-    found = source_of(row(source=source, thread_source=thread_source))
+    read = header({"source": source, "thread_source": thread_source}, None)
+    found = source_of(
+        row(source=read.source, source_kind=read.source_kind, thread_source=read.thread_source)
+    )
 
     assert label == found.label
     assert all(found.answers(one) for one in asked)
@@ -66,11 +71,11 @@ ASKED = [
     ("a deleted one is hidden", Wanted(), {"deleted": 1}, False),
     ("a deleted one is shown if asked", Wanted(deleted="only"), {"deleted": 1}, True),
     ("only deleted ones, if asked", Wanted(deleted="only"), {}, False),
-    ("a sub-agent is hidden", Wanted(), {"source": SPAWNED}, False),
-    ("a reviewer is hidden", Wanted(), {"source": '{"subagent":"review"}'}, False),
-    ("a sub-agent is shown with all", Wanted(agents=True), {"source": SPAWNED}, True),
+    ("a sub-agent is hidden", Wanted(), AGENT, False),
+    ("a reviewer is hidden", Wanted(), {"source": "subagent", "source_kind": "review"}, False),
+    ("a sub-agent is shown with all", Wanted(agents=True), AGENT, True),
     ("a sub-agent is shown if its source is asked for",
-     Wanted(sources=("subagent",)), {"source": SPAWNED}, True),
+     Wanted(sources=("subagent",)), AGENT, True),
     ("another source is not shown", Wanted(sources=("exec", "vscode")), {}, False),
     ("one of several sources", Wanted(sources=("exec", "cli")), {}, True),
     ("the folder itself", Wanted(folders=("/w",)), {"cwd": "/w"}, True),
@@ -100,7 +105,7 @@ def test_what_is_asked_for(wanted: Wanted, columns: dict[str, Any], shown: bool)
 
 
 def test_what_is_hidden_or_behind_the_limit_is_said() -> None:
-    rows = [row(), row(), row(), row(archived=1), row(source=SPAWNED), row(source=SPAWNED)]
+    rows = [row(), row(), row(), row(archived=1), row(**AGENT), row(**AGENT)]
 
     listed = choose([*rows, row(cwd="/elsewhere", archived=1)], Wanted(limit=1, folders=("/w",)))
 
