@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.model.changes import BaseRef, Change, SessionHeader
@@ -18,6 +18,7 @@ from projector.model.ids import Offset, Ordinal
 from projector.store.protocol import Batch
 from tests.contract.backends import ENGINES, Fresh, Queried, Run
 from tests.contract.lineage_model import Rollout, Told, shown
+from tests.support.examples import examples
 from tests.support.makers import (
     PAGINATED,
     at,
@@ -123,7 +124,7 @@ async def compare(store: Queried, there: dict[int, Rollout]) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=40)
+@examples(25)
 @given(count=st.integers(1, 30), seed=st.integers(0))
 def test_any_tree_in_any_order_shows_what_the_model_shows(
     engine: str, fresh: Fresh, count: int, seed: int

@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projector.model.changes import (
@@ -28,6 +28,7 @@ from projector.model.changes import (
 from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
 from tests.contract.backends import Fresh, Queried
+from tests.support.examples import examples
 from tests.support.makers import (
     PAGINATED,
     at,
@@ -268,7 +269,7 @@ class Story:
 @example(seed=8210)  # two items of one id, in two turns, at one place
 @example(seed=324)  # a replacement that moves what continues it
 @given(seed=st.integers(0, 1 << 40))
-@settings(max_examples=6)
+@examples(4)
 def test_both_engines_do_the_same(fresh: Fresh, seed: int) -> None:
     """Commits, replacements, purges, moves, names, mending, in any order."""
 

@@ -9,12 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.store.sqlite import damaged_database as salvage
 from tests.faults.test_cut import append, home_of, pieces, scratch
 from tests.faults.test_killed import _die_at
+from tests.support.examples import examples
 from tests.support.generator.rollouts import Rollout
 from tests.support.mirror import Mirror, changes_of, rows_to_mirror
 from tests.support.projecting import backfilled
@@ -89,7 +90,7 @@ def shaken(home: Path, chance: Random) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=8)
+@examples(8)
 def test_a_consumer_sees_each_change_once(seed: int) -> None:
     """Restarts of either side, at any moment, lose no change and repeat none."""
     with scratch() as folder:
@@ -131,7 +132,7 @@ def away_and_back(home: Path, aside: Path, chance: Random) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=6)
+@examples(6)
 def test_a_consumer_beside_purges_and_restored_backups(seed: int) -> None:
     """Whatever was kept of the lost time goes; what is left is what the tables hold.
 

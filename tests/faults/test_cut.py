@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
@@ -19,6 +19,7 @@ from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.protocol import RolloutStatus
 from tests.support.databases import ENGINES, Empty, Where
+from tests.support.examples import examples
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfill_once, backfilled, settings_for
 from tests.support.rows import Rows, rows_of
@@ -87,7 +88,7 @@ def in_one_go(home: Path, folder: Path) -> Rows:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=15)
+@examples(8)
 def test_cuts_and_restarts_are_invisible(engine: str, empty: Empty, seed: int) -> None:
     """Fed in random pieces, each read by a new process's worth of state: the same rows."""
     with scratch() as folder, empty(engine) as database:

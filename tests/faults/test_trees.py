@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.discover.watch import Watch
@@ -21,6 +21,7 @@ from projector.store.open import open_store
 from projector.store.protocol import RolloutStatus
 from tests.contract.lineage_model import Rollout, Told, shown
 from tests.support.databases import ENGINES, Empty, Where, reading
+from tests.support.examples import examples
 from tests.support.projecting import backfilled, settings_for
 
 
@@ -164,7 +165,7 @@ def read_whole(standings: Mapping[RolloutId, RolloutStatus], sizes: list[int]) -
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
-@settings(max_examples=12)
+@examples(8)
 def test_any_tree_in_any_order_and_pieces(engine: str, empty: Empty, seed: int) -> None:
     """Bases before or after what continues them; looked at in between, and at the end."""
     chance = Random(seed)
@@ -183,7 +184,7 @@ def test_any_tree_in_any_order_and_pieces(engine: str, empty: Empty, seed: int) 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(seed=st.integers(0, 1 << 30))
-@settings(max_examples=8)
+@examples(6)
 def test_any_tree_of_which_a_part_is_there(engine: str, empty: Empty, seed: int) -> None:
     """Missing bases end a history, and nothing else."""
     chance = Random(seed)

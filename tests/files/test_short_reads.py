@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.discover.scan import stat_rollout
 from projector.model.ids import RolloutFile
 from projector.read.compare_files import Agreements
 from projector.read.resume import Restart
+from tests.support.examples import examples
 from tests.support.generator.rollouts import Rollout
 from tests.support.homes import NAME, Follower, name_of, put, records
 from tests.support.projecting import backfilled
@@ -43,7 +44,7 @@ LENGTHS = st.lists(st.sampled_from([1, 2, 7, 64, 511, 5000]), min_size=1, max_si
 
 
 @given(lengths=LENGTHS, sizes=st.lists(st.integers(0, 40), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @pytest.mark.parametrize("suffix", ["", ".zst"])
 def test_a_rollout_is_read_on(suffix: str, lengths: list[int], sizes: list[int]) -> None:
     """Through appends and restarts: all is read once, and never are there "other bytes"."""
@@ -60,7 +61,7 @@ def test_a_rollout_is_read_on(suffix: str, lengths: list[int], sizes: list[int])
 
 
 @given(lengths=LENGTHS)
-@settings(deadline=None, max_examples=10)
+@examples(10)
 def test_copies_agree(lengths: list[int]) -> None:
     with TemporaryDirectory() as folder, short_reads(lengths):
         one = put(Path(folder), name_of(1), records(0, 30))

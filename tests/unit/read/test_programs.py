@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from zlib import crc32
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -16,6 +15,7 @@ from projector.model.errors import RolloutMissing
 from projector.model.ids import HEAD_BYTES, Checkpoint, Line, Offset, Ordinal
 from projector.read.resume import Restart, Resume, UpToDate
 from projector.read.rollout import RolloutReader
+from tests.support.examples import examples
 from tests.support.zst import zstd
 
 pieces = st.one_of(
@@ -212,4 +212,4 @@ class Programs(RuleBasedStateMachine):
 
 
 TestPrograms = Programs.TestCase
-TestPrograms.settings = settings(max_examples=60, stateful_step_count=25)
+TestPrograms.settings = examples(60, stateful_step_count=25)

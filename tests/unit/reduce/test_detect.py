@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.decode import parse as parsing
 from projector.model.changes import Anomaly, Change
 from projector.model.ids import Line, Offset, RolloutId, ThreadId
 from projector.reduce import detect as reducers
+from tests.support.examples import examples
 
 IDS = RolloutId("r"), ThreadId("t")
 META = (
@@ -29,7 +30,7 @@ def lines_of(texts: list[bytes]) -> list[Line]:
 
 
 @pytest.mark.parametrize("head", [b"", META, META.replace(b'"ordinal":0,', b"")])
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     runs=st.lists(
         st.tuples(st.sampled_from([b"x", b"{}", b"1", b"\0"]), st.integers(1, 40)), max_size=6
@@ -71,7 +72,7 @@ RECORD = b'{"timestamp":"2026-11-01T10:00:00.000Z","ordinal":%d,"type":"strange"
 
 
 @pytest.mark.parametrize("head", [b"", META, PAGINATED])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     runs=st.lists(
         st.tuples(

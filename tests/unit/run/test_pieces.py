@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
 from projector.discover.scan import scan
@@ -24,6 +24,7 @@ from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import OpenFiles
 from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
+from tests.support.examples import examples
 from tests.support.extended import extended
 from tests.support.legacy_records import (
     Record,
@@ -180,7 +181,7 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 ROOMS = st.sampled_from([(64, 1_024), (2, 3), (1, 1)])
 
 
-@settings(max_examples=20, phases=PHASES)
+@examples(12, phases=PHASES)
 @given(seed=st.integers(0, 1 << 32), room=ROOMS, drawn=DRAWN)
 @example(seed=1, room=(64, 1_024), drawn=(b"", b""))
 def test_in_pieces_the_rows_are_those_of_a_backfill(

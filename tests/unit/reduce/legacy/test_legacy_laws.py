@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.model.errors import IncompatibleState
 from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.reduce.legacy import LegacyReducer
+from tests.support.examples import examples
 from tests.support.legacy_records import (
     PATCH,
     Record,
@@ -180,7 +181,6 @@ ROLLOUTS = st.lists(RECORDS | ODD, max_size=40).map(lines_from)
 CUTS = st.lists(st.integers(0, 40), max_size=12)
 
 
-@settings(max_examples=200)
 @given(data=ROLLOUTS, cuts=CUTS)
 def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]) -> None:
     """However the lines are cut, and wherever it is made anew, the same rows come out."""
@@ -195,7 +195,7 @@ def test_cuts_and_restarts_are_invisible(data: bytes, cuts: list[int]) -> None:
         assert again.header == reducer.header
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(data=ROLLOUTS)
 def test_a_restart_behind_every_line_is_invisible(data: bytes) -> None:
     """A daemon that is killed after each line ends with the rows of one that never was."""
@@ -233,7 +233,6 @@ KINDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
 @given(
     records=st.lists(
         st.tuples(
@@ -261,7 +260,6 @@ def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]) -> Non
     assert all(json.loads(row.json)["type"] == row.type for row in store.living_items())
 
 
-@settings(max_examples=200)
 @given(data=st.binary(max_size=300))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     """Lines of any bytes."""
