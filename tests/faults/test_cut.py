@@ -23,6 +23,7 @@ from tests.support.examples import examples
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfill_once, backfilled, settings_for
 from tests.support.rows import Rows, rows_of
+from tests.support.writes import Writes
 
 #: Rollouts of a home.
 ROLLOUTS = 3
@@ -129,13 +130,16 @@ async def _follow_while_written(whole: Path, home: Path, database: Where, chance
     settings = settings_for(home, database, rescan_s=1.0)
     store = await open_store(settings.database, source=settings.source.name)
     async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
+        writes = Writes(store)
         daemon = asyncio.create_task(Daemon(store, settings, watch, stop).run())
         for path, piece in pieces(whole, chance):
             append(home / path, piece)
             await asyncio.sleep(0 if chance.random() < 0.8 else 0.005)
-        async with asyncio.timeout(60):
-            while not _read_to_the_end(await store.statuses()):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
+
+        async def is_read() -> bool:
+            return _read_to_the_end(await store.statuses())
+
+        await writes.until(is_read)
         stop.set()
         await daemon
     await store.close()

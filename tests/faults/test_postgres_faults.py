@@ -25,6 +25,7 @@ from tests.support.projecting import backfilled, settings_for
 from tests.support.proxy import Cut, proxied
 from tests.support.rows import rows_of
 from tests.support.server import Server
+from tests.support.writes import Writes
 
 SOCKET = ".s.PGSQL.5432"
 
@@ -134,11 +135,10 @@ def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postg
         settings, stop = settings_for(home, postgres), asyncio.Event()
         store = await PostgresStore.open(postgres, source=settings.source.name)
         async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
-            daemon = Daemon(store, settings, watch, stop)
+            daemon, writes = Daemon(store, settings, watch, stop), Writes(store)
             async with await psycopg.AsyncConnection.connect(postgres) as other:
                 following = asyncio.create_task(daemon.run())
-                while not await store.statuses():  # it has begun  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+                await writes.until(store.statuses)  # it has begun
                 await other.execute("SELECT * FROM _sources FOR UPDATE")
                 async with asyncio.timeout(30):
                     while not await _waits(other):  # noqa: ASYNC110 - nobody tells
@@ -148,9 +148,11 @@ def test_a_slow_server_is_waited_for_with_little_in_memory(tmp_path: Path, postg
                 assert daemon.bytes_read == read
                 assert read < size
                 await other.commit()
-            async with asyncio.timeout(60):
-                while next(iter((await store.statuses()).values())).offset < size:  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+
+            async def is_read() -> bool:
+                return next(iter((await store.statuses()).values())).offset == size
+
+            await writes.until(is_read)
             stop.set()
             await following
         await store.close()

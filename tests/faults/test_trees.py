@@ -23,6 +23,7 @@ from tests.contract.lineage_model import Rollout, Told, shown
 from tests.support.databases import ENGINES, Empty, Where, reading
 from tests.support.examples import examples
 from tests.support.projecting import backfilled, settings_for
+from tests.support.writes import Writes
 
 
 def id_of(number: int) -> str:
@@ -210,15 +211,18 @@ def test_hundreds_of_rollouts_live(tmp_path: Path, database: Where, seed: int) -
         wanted = settings_for(home, database)
         store = await open_store(wanted.database, source=wanted.source.name)
         async with Watch(wanted.codex_homes, rescan_s=1.0) as watch:
+            writes = Writes(store)
             running = asyncio.create_task(Daemon(store, wanted, watch, stop).run())
             for number, piece in arrivals(tree, chance):
                 with (folder / tree.name(number)).open("ab") as out:
                     out.write(piece)
                 await asyncio.sleep(0)
             sizes = sorted(map(len, tree.files.values()))
-            async with asyncio.timeout(60):
-                while not read_whole(await store.statuses(), sizes):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)  # nobody tells
+
+            async def is_read() -> bool:
+                return read_whole(await store.statuses(), sizes)
+
+            await writes.until(is_read)
             stop.set()
             await running
         await store.close()

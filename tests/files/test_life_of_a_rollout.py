@@ -14,6 +14,7 @@ from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import settings_for
+from tests.support.writes import Writes
 from tests.support.zst import zstd
 
 #: More than all fingerprints and looks of one step read, and less than any rollout here holds.
@@ -28,6 +29,7 @@ class Followed:
         self.home = home
         self._database = database
         self.daemon: Daemon | None = None
+        self.writes: Writes | None = None
 
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask as a reader does."""
@@ -41,10 +43,9 @@ class Followed:
         return self.daemon.bytes_read
 
     async def until(self, what: Callable[[], bool]) -> None:
-        """Wait for what must come; the limit is only there so that a failure ends."""
-        async with asyncio.timeout(30):
-            while not what():  # noqa: ASYNC110 - readers poll
-                await asyncio.sleep(0.01)
+        """Wait for what must come."""
+        assert self.writes is not None
+        await self.writes.until(what)
 
 
 @asynccontextmanager
@@ -56,6 +57,7 @@ async def following(folder: Path) -> AsyncIterator[Followed]:
     settings = settings_for(home, folder / "p.db", rescan_s=2.0)
     store = await open_store(settings.database)
     followed = Followed(home, folder / "p.db")
+    followed.writes = Writes(store)
     async with Watch(settings.codex_homes, rescan_s=2.0) as watch:
         followed.daemon = Daemon(store, settings, watch, stop)
         running = asyncio.create_task(followed.daemon.run())

@@ -19,9 +19,7 @@ from tests.support.generator.rollouts import Rollout
 from tests.support.migration import migrated
 from tests.support.projecting import backfilled, settings_for
 from tests.support.rows import rows_of
-
-#: Long enough for a busy machine; a test that gets there has failed.
-PATIENCE_S = 30
+from tests.support.writes import Writes
 
 
 class Shown(NamedTuple):
@@ -113,11 +111,10 @@ async def _replaced_under_a_daemon(path: Path, home: Path, database: Path) -> No
     settings = settings_for(home, database, rescan_s=1.0)
     store = await open_store(settings.database)
     async with Watch(settings.codex_homes, rescan_s=1.0) as watch:
+        writes = Writes(store)
         daemon = asyncio.create_task(Daemon(store, settings, watch, stop).run())
         replace(path)
-        async with asyncio.timeout(PATIENCE_S):
-            while not _replaced(database):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
+        await writes.until(lambda: _replaced(database))
         stop.set()
         await daemon
     await store.close()

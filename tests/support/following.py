@@ -20,6 +20,7 @@ from projector.store.sqlite.store import SqliteStore
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfilled, settings_for
 from tests.support.rows import Rows, rows_of
+from tests.support.writes import Writes
 
 #: Long enough for a busy machine; a test that gets there has failed.
 PATIENCE_S = 30
@@ -93,15 +94,20 @@ class Following:
     watch: Watch
     task: asyncio.Task[None]
     said: list[tuple[str, dict[str, Any]]]
+    writes: Writes
 
     async def until(self, done: Callable[[], object]) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not done():
-                if self.task.done():
-                    self.task.result()
-                    raise AssertionError("the daemon has left")
-                await asyncio.sleep(0.005)
+
+        def done_or_left() -> bool:
+            if found := bool(done()):
+                return found
+            if self.task.done():
+                self.task.result()
+                raise AssertionError("the daemon has left")
+            return False
+
+        await self.writes.until(done_or_left)
 
     async def until_said(self, name: str) -> dict[str, Any]:
         """Wait until an event is logged; give its fields. Forgets what was said before."""
@@ -116,9 +122,9 @@ class Following:
 
 
 @contextmanager
-def _told(said: list[tuple[str, dict[str, Any]]]) -> Iterator[None]:
+def _told(tell: Callable[[str, dict[str, Any]], object]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log, "event", lambda name, /, **fields: said.append((name, fields)))
+        patch.setattr(log, "event", lambda name, /, **fields: tell(name, fields))
         patch.setattr(daemons, "STORE_WAIT_S", (0.01, 0.05))
         yield
 
@@ -133,14 +139,24 @@ async def following(
     """
     said: list[tuple[str, dict[str, Any]]] = []
     settings = settings_for(world.home, world.database, rescan_s=1.0, **run)
-    with _told(said):
+    woken: list[Writes] = []
+
+    def tell(name: str, fields: dict[str, Any]) -> None:
+        said.append((name, fields))
+        for writes in woken:
+            writes.wake()
+
+    with _told(tell):
         store = await SqliteStore.open(world.database, busy_timeout_s=0.02)
+        writes = Writes(store)
+        woken.append(writes)
         stop = asyncio.Event()
         try:
             async with Watch(settings.codex_homes, rescan_s=rescan_s, events=events) as watch:
                 task = asyncio.create_task(Daemon(store, settings, watch, stop).run())
+                task.add_done_callback(writes.wake)
                 try:
-                    yield Following(world, store, watch, task, said)
+                    yield Following(world, store, watch, task, said, writes)
                 finally:
                     stop.set()
                     await task
