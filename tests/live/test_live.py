@@ -13,8 +13,8 @@ import pytest
 from tests.live import drift, offline
 from tests.live.faulty import FAULTS
 
-#: Of the short set: seed, kills. Long enough to meet most operations, short enough for each push.
-SHORT = ((1, False), (2, True), (3, False))
+#: Of the short set: seed, kills. What one session of every operation, once each, leaves out.
+SHORT = ((2, True),)
 SHORT_OPERATIONS = 25
 #: Of the long set, `pytest tests/live --scheduled`: ten sessions, five with kills.
 LONG = tuple((seed, seed % 2 == 0) for seed in range(101, 111))
