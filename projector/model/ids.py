@@ -182,6 +182,10 @@ class Checkpoint:
     fingerprint: Fingerprint
     state: bytes
     """The reducer's state: JSON with a version number."""
+    revision: int = 1
+    """Of the rules that made the rows (`model/revisions.py`)."""
+    kinds: str = ""
+    """Kinds of records, events and items before the offset, as `SeenKinds.text`."""
 
 
 class Line(NamedTuple):

@@ -24,6 +24,7 @@ from projector.model.changes import (
 )
 from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId
+from projector.model.revisions import SeenKinds
 from projector.reduce.migrated import MigratedReducer
 from projector.reduce.protocol import Reducer
 
@@ -50,8 +51,8 @@ def start(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
     return _Chosen(rollout_id, thread_id, None, {})
 
 
-def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
-    """Return the reducer of a rollout from its saved state.
+def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes, kinds: str = "") -> Reducer:
+    """Return the reducer of a rollout from its saved state and the kinds that were seen in it.
 
     Raises:
         IncompatibleState: the state is of another version.
@@ -62,11 +63,13 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> Reducer:
     inner = state[state.find(b":", len(b'{"reducer":')) + 1 : -1]
     if state.startswith(_PAGINATED):
         chosen: Reducer = MigratedReducer.resume(rollout_id, thread_id, inner)
+        chosen.kinds.add(kinds.split())
         return _Chosen(rollout_id, thread_id, chosen, noted)
     if state.startswith(_LEGACY):
         from projector.reduce.legacy import LegacyReducer  # noqa: PLC0415 - few need it
 
         chosen = LegacyReducer.resume(rollout_id, thread_id, inner)
+        chosen.kinds.add(kinds.split())
         return _Chosen(rollout_id, thread_id, chosen, noted)
     raise IncompatibleState("a saved state of another version", hint=_HINT)
 
@@ -123,6 +126,11 @@ class _Chosen:
     def next_ordinal(self) -> Ordinal:
         """One more than the greatest ordinal read; 0 for legacy rollouts."""
         return Ordinal(0) if self._chosen is None else self._chosen.next_ordinal
+
+    @property
+    def kinds(self) -> SeenKinds:
+        """Kinds of records, events and items in the lines so far."""
+        return SeenKinds() if self._chosen is None else self._chosen.kinds
 
     @property
     def remembered(self) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from projector.model.changes import Change, Lookup, LookupResult, SessionHeader, ThreadMetadata
 from projector.model.ids import Line, Ordinal
+from projector.model.revisions import SeenKinds
 
 
 class Reducer(Protocol):
@@ -37,6 +38,10 @@ class Reducer(Protocol):
     @property
     def next_ordinal(self) -> Ordinal:
         """One more than the greatest ordinal read; 0 for legacy rollouts."""
+
+    @property
+    def kinds(self) -> SeenKinds:
+        """Kinds of records, events and items in the lines so far, those without rows included."""
 
     @property
     def remembered(self) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from projector.model import revisions
 from projector.model.changes import Change, ItemRow
 from projector.model.ids import Checkpoint, Line, RolloutFile
 from projector.model.settings import Settings
@@ -94,6 +95,8 @@ def batch_of(
             next_ordinal=reducer.next_ordinal,
             fingerprint=reader.fingerprint(end),
             state=reducer.dump_state(),
+            revision=revisions.current(),
+            kinds=reducer.kinds.text,
         ),
         header=reducer.header,
         meta=reducer.meta,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
+from projector.model import revisions
 from projector.model.changes import Anomaly, Change, LookupResult
 from projector.model.ids import (
     Checkpoint,
@@ -253,6 +254,7 @@ class OpenRollout:
             next_ordinal=Ordinal(0),
             fingerprint=Fingerprint(head=b"", tail=b""),
             state=b"",
+            revision=revisions.current(),
         )
         return Batch(
             file=self.file,
@@ -362,7 +364,7 @@ def _reducer_at(file: RolloutFile, checkpoint: Checkpoint | None) -> Reducer:
     ids: tuple[RolloutId, ThreadId] = (file.name.rollout_id, file.name.thread_id)
     if checkpoint is None or not checkpoint.offset:
         return reducers.start(*ids)
-    return reducers.resume(*ids, checkpoint.state)
+    return reducers.resume(*ids, checkpoint.state, checkpoint.kinds)
 
 
 def _whole(line: Line) -> bool:

@@ -91,7 +91,8 @@ _PLACE: Final = (
     "rollout_id", "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset",
     "start_position", "home", "path", "archived", "compressed", "size", "mtime_ns", "ctime_ns",
     "device", "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
-    "checksum", "trusted_bytes", "read_at_ms", "records", "items", "turns",
+    "checksum", "trusted_bytes", "read_at_ms", "revision", "records", "items", "turns",
+    "kinds",
 )  # fmt: skip
 _ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
 ROLLOUT: Final = Sql(

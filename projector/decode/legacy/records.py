@@ -55,6 +55,10 @@ class Record(NamedTuple):
 
 
 _NO_PAYLOAD: Final[Json] = {}
+#: Payloads of the response items that are not read.
+_TYPES: Final[dict[bytes, Json]] = {
+    name: {"type": name[:-1].decode()} for name in (_MESSAGE, *_UNREAD_ITEMS)
+}
 
 
 def read_into(records: list[Record | Anomaly], line: Line) -> None:
@@ -62,7 +66,7 @@ def read_into(records: list[Record | Anomaly], line: Line) -> None:
     data = line.data
     if data[38:_TYPE] == _BETWEEN and _unread(data):
         time = data[_TIME].decode("ascii", "replace")
-        records.append(Record("nothing", "", _NO_PAYLOAD, line.offset, line.end, time))
+        records.append(Record("nothing", *_kind_of(data), line.offset, line.end, time))
         return
     try:
         value = orjson.loads(data if begins_object(data) else b"")
@@ -85,6 +89,13 @@ def _unread(data: bytes) -> bool:
         head = data[_ROLE]
         return _UNREAD_ROLES[0] in head or _UNREAD_ROLES[1] in head
     return data.startswith(_UNREAD_ITEMS, _KIND)
+
+
+def _kind_of(data: bytes) -> tuple[str, Json]:
+    """Return the record's type of an unread line, and a payload that has no more than its type."""
+    if data.startswith(_PAYLOAD, _TYPE):
+        return "response_item", _TYPES[data[_KIND : data.index(b'"', _KIND) + 1]]
+    return data[_TYPE : data.index(b'"', _TYPE)].decode(), _NO_PAYLOAD
 
 
 def _add_damaged(records: list[Record | Anomaly], line: Line) -> None:

@@ -20,6 +20,7 @@ from projector.model.changes import (
     ThreadMetadata,
 )
 from projector.model.ids import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.model.revisions import SeenKinds
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
 from projector.reduce.legacy.event_handlers import EventHandlers
 from projector.reduce.legacy.rollback_stack import rollback_of
@@ -39,6 +40,8 @@ class LegacyReducer:
         self, rollout_id: RolloutId, thread_id: ThreadId, *, state: State | None = None
     ) -> None:
         whole = state is None
+        self.kinds = SeenKinds()
+        """Kinds of records, events and items in the lines so far."""
         self._state = State(thread_id=str(thread_id)) if state is None else state
         self._ledger = RowBuffer(rollout_id, whole=whole)
         self._desk = ReducerContext(rollout_id, self._state, self._ledger)
@@ -213,6 +216,7 @@ class LegacyReducer:
                 self._ledger.add(record)
                 continue
             desk.take(record)
+            self._see(record)
             pair = state.pair
             if record.form == "nothing":
                 state.pair = None
@@ -225,6 +229,18 @@ class LegacyReducer:
                 desk.note("malformed", f"{error} is missing or not as it should be")
             if state.pair is pair:
                 state.pair = None
+
+    def _see(self, record: Record) -> None:
+        """Note of which kind a record is."""
+        kind, inner = record.type, record.payload.get("type")
+        if record.form == "bare item":
+            kind, inner = "response_item", kind
+        if inner.__class__ is not str:
+            inner = None
+        if (kind, inner) not in self.kinds.pairs and kind:
+            self.kinds.see(kind, inner)
+        if inner == "item_completed":
+            self.kinds.see_item(record.payload)
 
     def _dispatch(self, record: Record) -> None:
         payload, kind = record.payload, record.type

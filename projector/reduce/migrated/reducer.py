@@ -22,6 +22,7 @@ from projector.model.changes import (
 )
 from projector.model.errors import IncompatibleState
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId
+from projector.model.revisions import SeenKinds
 from projector.reduce.migrated.migration_signs import Beginning, objects, sign_of
 from projector.reduce.paginated import PaginatedReducer
 
@@ -88,6 +89,11 @@ class MigratedReducer:
     def next_ordinal(self) -> Ordinal:
         """One more than the greatest ordinal read."""
         return self._plain.next_ordinal
+
+    @property
+    def kinds(self) -> SeenKinds:
+        """Kinds of records, events and items in the lines so far."""
+        return self._plain.kinds
 
     @property
     def remembered(self) -> int:

@@ -13,6 +13,7 @@ from projector.decode.parse import Found, parse
 from projector.decode.times import to_ms
 from projector.model.changes import Anomaly, Change, Event, EventType, uid, uids
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.model.revisions import SeenKinds
 from projector.reduce.paginated.ordinal_tracker import OrdinalTracker
 from projector.reduce.paginated.state import SavedState
 from projector.reduce.paginated.turns import OpenTurn
@@ -40,6 +41,7 @@ class ReducerContext:
         self.usage_uid = uids("usage", rollout_id)
         self.saved = saved
         self.numbers = OrdinalTracker(saved)
+        self.kinds = SeenKinds()
         self.strange = set(saved.strange)
         self._fields_left = _FIELDS_MAX - sum(map(_is_field, saved.strange))
         self.turns: dict[str, OpenTurn] = {}

@@ -31,6 +31,9 @@ def take(desk: ReducerContext, line: Line, record: Any, index: int) -> None:
 
 
 def _take(desk: ReducerContext, record: Object, place: Place, index: int) -> None:
+    kind, payload = record.get("type"), record.get("payload")
+    if type(kind) is str:
+        desk.kinds.see(kind, payload.get("type") if type(payload) is dict else None)
     if not desk.saved.headed:
         payload = record.get("payload")
         is_meta = record.get("type") == "session_meta" and type(payload) is dict
@@ -42,6 +45,8 @@ def _take(desk: ReducerContext, record: Object, place: Place, index: int) -> Non
         desk.note("bad_time", place, "a record whose time cannot be read")
     if not _is_inherited(desk, record.get("ordinal")):
         _do(desk, record, place, index)
+    elif type(payload) is dict:
+        desk.kinds.see_item(payload)
 
 
 def take_again(desk: ReducerContext, line: Line, index: int) -> None:

@@ -24,6 +24,7 @@ from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 
 def item(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Apply an `item_completed`."""
+    desk.kinds.see_item(payload)
     if isinstance(record, LongItem):
         desk.note_fields(record.unknown, place)
         _put(desk, payload, record, place, index, shown=record.shown, text=record.json)

@@ -91,6 +91,8 @@ class PaginatedReducer:
         """`saved`: where an earlier process left off; None: at the start of the file."""
         self._desk = ReducerContext(rollout_id, thread_id, SavedState() if saved is None else saved)
         self._remembers_all = saved is None
+        self.kinds = self._desk.kinds
+        """Kinds of records, events and items in the lines so far."""
         self._decoded: tuple[Sequence[Line], list[Any]] | None = None
 
     @classmethod
@@ -192,6 +194,7 @@ class PaginatedReducer:
         handle: Handler | None = None
         ordinal: Any = None
         payload: Any = None
+        seen = desk.kinds.pairs
         for index, (line, record) in enumerate(zip(lines, records, strict=True)):
             known = False
             try:
@@ -207,6 +210,11 @@ class PaginatedReducer:
                 if index == last or len(line.data) >= LONG:
                     desk.note_time(record, index)
                 numbers.due = ordinal + 1
+                inner = payload.get("type")
+                if inner.__class__ is not str:
+                    inner = None
+                if (kind, inner) not in seen:
+                    desk.kinds.see(kind, inner)
                 if handle is not None:
                     handle(desk, payload, record, line, index)
             else:

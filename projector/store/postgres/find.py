@@ -142,11 +142,13 @@ def _frame(row: Row) -> RollbackFrame:
 
 def checkpoint_of(row: Row) -> Checkpoint:
     """Make a checkpoint of a row."""
-    generation, offset, ordinal, head, tail, checksum, state = row
+    generation, offset, ordinal, head, tail, checksum, state, revision, kinds = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
         next_ordinal=Ordinal(ordinal),
         fingerprint=Fingerprint(head=bytes(head), tail=bytes(tail), checksum=checksum),
         state=bytes(state),
+        revision=revision,
+        kinds=kinds,
     )

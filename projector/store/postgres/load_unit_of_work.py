@@ -16,7 +16,8 @@ COLUMNS: Final = tuple(
         "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "start_position",
         "elsewhere", "home", "path", "archived", "compressed", "size", "mtime_ns", "ctime_ns",
         "device", "inode", "trusted_bytes", "gone_at_ms", "generation", "next_offset",
-        "next_ordinal", "read_at_ms", "records", "items", "turns", *HEADER, *META,
+        "next_ordinal", "read_at_ms", "revision", "records", "items", "turns", *HEADER,
+        *META,
     ))
 )  # fmt: skip
 _ROLLOUT: Final = ", ".join(f"r.{name}" for name in ("source_id", "rollout_id", *COLUMNS))

@@ -62,7 +62,8 @@ _PLACES: Final = (
     " AND rollout_id = ANY(%s)"
 )
 _CHECKPOINT: Final = (
-    "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
+    "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state,"
+    " revision, kinds FROM _rollouts"
     " WHERE source_id = %s AND rollout_id = %s"
 )
 _ATTEMPT: Final = (

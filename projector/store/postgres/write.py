@@ -369,6 +369,8 @@ def values_of(
         "checksum": end.fingerprint.checksum,
         "trusted_bytes": None if row is None or anew else trusted_in(row, batch.file),
         "state": end.state,
+        "revision": end.revision,
+        "kinds": end.kinds,
         "read_at_ms": now_ms,
         "records": counted + batch.records,
         **begun,

@@ -28,7 +28,7 @@ _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
     "archived", "compressed", "size", "mtime_ns", "ctime_ns", "device", "inode", "gone_at_ms",
     "generation", "next_offset", "next_ordinal", "head", "tail", "checksum", "trusted_bytes",
-    "state", "read_at_ms",
+    "state", "revision", "kinds", "read_at_ms",
 )  # fmt: skip
 _COLUMNS: Final = _PLACE + HEADER + META
 
@@ -123,6 +123,8 @@ def put(
         end.fingerprint.checksum,
         None if row is None or anew else row.trusted_in(file),
         end.state,
+        end.revision,
+        end.kinds,
         now_ms,
         *(getattr(batch.header, name) for name in HEADER),
         *(getattr(batch.meta, name) for name in META),
@@ -183,19 +185,22 @@ def _lies(file: RolloutFile) -> tuple[Any, ...]:
 def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     """Return a rollout's checkpoint; None: never seen."""
     row = db.execute(
-        "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state FROM _rollouts"
+        "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state,"
+        " revision, kinds FROM _rollouts"
         " WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
-    generation, offset, ordinal, head, tail, checksum, state = row
+    generation, offset, ordinal, head, tail, checksum, state, revision, kinds = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
         next_ordinal=Ordinal(ordinal),
         fingerprint=Fingerprint(head=head, tail=tail, checksum=checksum),
         state=state,
+        revision=revision,
+        kinds=kinds,
     )
 
 

@@ -99,6 +99,7 @@ CREATE TABLE _rollouts (
   trusted_bytes          bigint,                -- of the file; NULL: all. 0: it may hold others by
                                                 -- now. Else it has grown since it had so many
   read_at_ms             bigint NOT NULL,       -- when the last batch was written
+  revision               integer NOT NULL,      -- of the rules that made its rows: model/revisions.py
   -- Counters.
   records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out
   items                  bigint NOT NULL DEFAULT 0,    -- living rows
@@ -133,12 +134,14 @@ CREATE TABLE _rollouts (
   last_turn_at_ms        bigint,
   preview                text,
   goal                   text,
+  kinds                  text NOT NULL,         -- of records, events and items that were seen
   state                  bytea NOT NULL,        -- the reducer's
   PRIMARY KEY (source_id, rollout_id)
 ) WITH (fillfactor = 70);
 CREATE INDEX rollouts_by_id ON _rollouts (rollout_id);
 CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+CREATE INDEX rollouts_by_revision ON _rollouts (source_id, revision);
 COMMENT ON TABLE _rollouts IS 'Rollouts and their checkpoints. Internal.';
 
 -- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks

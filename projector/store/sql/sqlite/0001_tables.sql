@@ -43,6 +43,7 @@ CREATE TABLE _rollouts (
   trusted_bytes          INTEGER,               -- of the file; NULL: all. 0: it may hold others by
                                                 -- now. Else it has grown since it had so many
   read_at_ms             INTEGER NOT NULL,      -- when the last batch was written
+  revision               INTEGER NOT NULL,      -- of the rules that made its rows: model/revisions.py
   -- Counters.
   records                INTEGER NOT NULL DEFAULT 0,   -- lines read, blank ones left out
   items                  INTEGER NOT NULL DEFAULT 0,   -- living rows
@@ -78,10 +79,12 @@ CREATE TABLE _rollouts (
   -- Long values last, so that reading the others does not touch their overflow pages.
   preview                TEXT,
   goal                   TEXT,
+  kinds                  TEXT NOT NULL,         -- of records, events and items that were seen
   state                  BLOB NOT NULL          -- the reducer's
 ) STRICT;
 CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+CREATE INDEX rollouts_by_revision ON _rollouts (revision);
 
 -- Ids of turns, which many rows repeat: they have the key. The views `items` and `usage` below show
 -- them with the id.
