@@ -59,6 +59,15 @@ class CheckpointMoved(TransientError):
         )
 
 
+class RulesMoved(CheckpointMoved):
+    """A later revision of the rules has the rollout by now. Nothing was written."""
+
+    @classmethod
+    def to(cls, rollout_id: str, revision: int) -> RulesMoved:
+        """Create the error from the stored revision."""
+        return cls(f"rollout {rollout_id}: a newer program has it, with revision {revision}")
+
+
 class RolloutUnreadable(ProjectorError):
     """This rollout cannot be read now; the others continue."""
 
@@ -98,6 +107,10 @@ class StoreDamaged(StoreRefused):
 
 class AlreadyRunning(FatalError):
     """Another daemon serves this database."""
+
+
+class NewerRules(RolloutUnreadable):
+    """The rollout was projected by a later revision of the rules: it is left as it is."""
 
 
 class IncompatibleState(RolloutUnreadable):

@@ -184,6 +184,8 @@ class Checkpoint:
     """The reducer's state: JSON with a version number."""
     revision: int = 1
     """Of the rules that made the rows (`model/revisions.py`)."""
+    mode: str = "paginated"
+    """Form of the rollout: that of its header."""
     kinds: str = ""
     """Kinds of records, events and items before the offset, as `SeenKinds.text`."""
 

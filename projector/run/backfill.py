@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from projector.logs import events as log
+from projector.model import revisions
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.settings import Settings
 from projector.run.batches import limits_of
@@ -60,14 +61,28 @@ async def backfill(
         rounds.checks.only(look.files)
     # Oldest first: a base is projected before what continues it, as Codex wrote them.
     fresh = rounds.news_of(look.files.oldest_first())
-    progress.skip(len(look.files) - fresh, on_disk - rounds.bytes_in_line)
+    rules = await store.raise_revisions(revisions.current(), revisions.is_outdated)
+    old = {
+        one: look.files[one].size
+        for one in rules.rollouts
+        if one in look.files and not rounds.is_waiting(one)
+    }
+    rounds.renew(old)
+    if rules.newer:
+        rounds.note_newer()
+    left = on_disk - rounds.bytes_in_line - sum(old.values())
+    progress.skip(len(look.files) - fresh - len(old), left)
     missed: dict[RolloutId, RolloutFile | None] = {}
     if not selection:
         missed = await asyncio.to_thread(_missed, surveyor, look, standings)
         rounds.news(file for file in missed.values() if file is not None)
     try:
         # Files whose earlier bytes may have changed are compared after all others are done.
-        while rounds.waiting or await rounds.check(settings.run.batch_bytes, rest_s=0):
+        while (
+            rounds.waiting
+            or rounds.begin_renewal()
+            or await rounds.check(settings.run.batch_bytes, rest_s=0)
+        ):
             if rounds.waiting:
                 await rounds.round()
     finally:

@@ -96,6 +96,7 @@ def batch_of(
             fingerprint=reader.fingerprint(end),
             state=reducer.dump_state(),
             revision=revisions.current(),
+            mode=reducer.header.mode,
             kinds=reducer.kinds.text,
         ),
         header=reducer.header,

@@ -24,6 +24,7 @@ from projector import __version__
 from projector.discover.hints import ChangeHints
 from projector.discover.watch import Mode, Watch
 from projector.logs import events as log
+from projector.model import revisions
 from projector.model.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.model.ids import RolloutFile
 from projector.model.settings import Search, Settings
@@ -48,6 +49,8 @@ BUSY_BEAT_S: Final = 5.0
 #: between comparisons, in seconds.
 CHECK_BYTES: Final = 4 * 1024 * 1024
 CHECK_EVERY_S: Final = 0.25
+#: How much of the time rollouts without news may take that rules of an older revision projected.
+RENEWAL_SHARE: Final = 0.2
 #: Pause before retrying a store that cannot be written, in seconds: initial and maximum.
 STORE_WAIT_S: Final = (0.25, 30.0)
 
@@ -194,7 +197,12 @@ class Daemon:
         self._audience = audience or NullTelemetry()
         self._surveyor = FileCatalog(settings.codex_homes)
         self._rounds = Scheduler(
-            store, limits_of(settings), self._surveyor.rollout, on_step=self._pulse
+            store,
+            limits_of(settings),
+            self._surveyor.rollout,
+            on_step=self._pulse,
+            renewal_share=RENEWAL_SHARE,
+            on_renewed=self._wake_up,
         )
         self._names = NameReader()
         self._holder = Holder(
@@ -218,6 +226,8 @@ class Daemon:
         self._indexed: Search | None = None
         """The index settings passed to the store."""
         self._missed: frozenset[str] = frozenset()
+        self._is_renewing = False
+        """There were rollouts with rows of older rules."""
         self._told_mode: Mode | None = None
         self._passed_over: frozenset[str] = frozenset()
 
@@ -286,6 +296,13 @@ class Daemon:
         self._rounds.remember(await self._store.statuses())
         self._surveyor.remember(self._rounds.seen)
         self._rounds.read_last(await self._store.attempts(count=True))
+        found = await self._store.raise_revisions(revisions.current(), revisions.is_outdated)
+        self._rounds.renew(found.rollouts)
+        if found.newer:
+            self._rounds.note_newer()
+        if found.rollouts:
+            self._is_renewing = True
+            log.event("rules.outdated", rollouts=len(found.rollouts), gone=found.gone)
 
     async def _index(self) -> None:
         """Configure the index; items not indexed yet are added while nothing changes."""
@@ -322,7 +339,7 @@ class Daemon:
         await self._heed_scan()
         self._tell_of_watching()
         await self._check_some()
-        if self._rounds.waiting:
+        if self._rounds.waiting or self._renews():
             if await self._rounds.round():
                 self._due.add(Due.SCAN)  # only a scan can vouch that a rollout is gone
             self._note_backlog()
@@ -339,6 +356,19 @@ class Daemon:
                 self._due.discard(Due.BACKFILL_SEARCH)
             return
         await self._wait()
+
+    def _wake_up(self) -> None:
+        """Have the loop look at what there is to do."""
+        self._wake.set()
+
+    def _renews(self) -> bool:
+        """True if a rollout with rows of older rules is to be read now, as nothing else is."""
+        if self._phase is not Phase.FOLLOWING or self._inbox:
+            return False
+        if self._is_renewing and not self._rounds.outdated:
+            self._is_renewing = False
+            log.event("rules.renewed", rollouts=self._rounds.counters.renewed)
+        return self._rounds.begin_renewal()
 
     def _note_caught_up(self) -> None:
         """Follow from now on, if all that was there at the start is projected."""
@@ -366,6 +396,9 @@ class Daemon:
         rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten.at))
         if self._rounds.checks.is_due():
             rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
+        renewal_s = self._rounds.renewal_due_s
+        if renewal_s is not None and self._phase is Phase.FOLLOWING:
+            rest = min(rest, renewal_s)
         return rest if interval is None else min(rest, interval)
 
     def _overdue(self) -> bool:

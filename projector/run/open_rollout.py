@@ -18,6 +18,7 @@ import orjson
 
 from projector.model import revisions
 from projector.model.changes import Anomaly, Change, LookupResult
+from projector.model.errors import IncompatibleState, NewerRules
 from projector.model.ids import (
     Checkpoint,
     FileState,
@@ -29,6 +30,7 @@ from projector.model.ids import (
     RolloutId,
     ThreadId,
 )
+from projector.model.revisions import ProjectedBy
 from projector.read.resume import Restart, Undecided
 from projector.run.batches import Limits, batch_of, reader_at
 from projector.store.protocol import Batch, Store
@@ -50,6 +52,7 @@ class OpenRollout:
         checkpoint: Checkpoint | None,
         reader: RolloutReader,
         reducer: Reducer,
+        is_outdated: bool = False,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -65,22 +68,33 @@ class OpenRollout:
         self._lines: list[Line] = []
         """Lines that were read and are in no batch: the store must be asked for rows first."""
         self._unfinished: Line | None = None
+        self.is_outdated = is_outdated
+        """Its rows were made by older rules: it is to be projected again before it is read on."""
 
     @classmethod
     async def at_checkpoint(cls, store: Store, limits: Limits, file: RolloutFile) -> Self:
         """Open a rollout at the checkpoint that the store has. Reads nothing: `look` comes next.
 
         Raises:
+            NewerRules: it was projected by rules that this program does not know.
             StoreUnavailable: the checkpoint cannot be had.
         """
         checkpoint = await store.checkpoint(file.name.rollout_id)
+        is_outdated = checkpoint is not None and revisions.is_outdated(projected_by(checkpoint))
+        if checkpoint is not None and revisions.is_newer(checkpoint.revision):
+            raise newer_rules(file, checkpoint)
+        try:
+            reducer = _reducer_at(file, None if is_outdated else checkpoint)
+        except IncompatibleState:
+            reducer, is_outdated = _reducer_at(file, None), True
         return cls(
             store,
             limits,
             file,
             checkpoint=checkpoint,
             reader=reader_at(file, checkpoint, limits),
-            reducer=_reducer_at(file, checkpoint),
+            reducer=reducer,
+            is_outdated=is_outdated,
         )
 
     @classmethod
@@ -189,7 +203,7 @@ class OpenRollout:
             RolloutUnreadable: it cannot be read now.
         """
         found = self.look(file)
-        if found is not None:
+        if found is not None or self.is_outdated:
             return found
         lines = self.read()
         if lines and self._reducer.lookup(lines):
@@ -270,7 +284,7 @@ class OpenRollout:
         """Yield the whole rollout again, a generation later.
 
         None now and then: so many bytes were read as make a batch, and no line of them is whole.
-        `why`: noted, as an anomaly; None: the file is what it was.
+        `why`: noted, as an anomaly; None: the file is what it was, so equal rows change nothing.
         """
         self._reader.start_over()
         self._trusted_bytes = None
@@ -294,6 +308,7 @@ class OpenRollout:
     def acknowledge(self, batch: Batch) -> None:
         """Advance the checkpoint to `batch.end`. Call after the store has committed it."""
         self._checkpoint = batch.end
+        self.is_outdated = False
 
     def park(self, *, is_open: bool) -> None:
         """Release what was read, and the file too unless `is_open`; the position stays."""
@@ -351,11 +366,26 @@ class Reprojection:
     """A rollout that is to be projected again from its first byte, and why."""
 
     rollout: OpenRollout
-    why: Restart
+    why: Restart | None
+    """None: its rows were made by older rules."""
 
     def batches(self) -> AsyncIterator[Batch | None]:
         """Yield its batches, as `OpenRollout.batches_from_start`."""
         return self.rollout.batches_from_start(self.why)
+
+
+def projected_by(checkpoint: Checkpoint) -> ProjectedBy:
+    """Return how a rollout was projected."""
+    return ProjectedBy(checkpoint.revision, checkpoint.mode, checkpoint.kinds)
+
+
+def newer_rules(file: RolloutFile, checkpoint: Checkpoint) -> NewerRules:
+    """Say that a rollout is left to newer programs."""
+    return NewerRules(
+        f"{file.path}: was projected by revision {checkpoint.revision} of the rules, this program"
+        f" knows {revisions.current()}",
+        hint="It is left as it is: upgrade this program, or rebuild the thread with it",
+    )
 
 
 def _reducer_at(file: RolloutFile, checkpoint: Checkpoint | None) -> Reducer:

@@ -20,6 +20,10 @@ Backfill and daemon run the same rounds and end them differently. The rules:
    whether only a scan can tell that it is gone.
 7. Rollouts keep open what is their share of the process's limit. Where one cannot be opened for
    want of descriptors all are closed, the share is halved, and it is tried again.
+8. A rollout whose rows were made by older rules is projected again before it is read on. Those
+   without news are so one at a time, begun when nothing else waits (`begin_renewal`), and rest so
+   long between their pieces that they take no more than their share of the time; while something
+   waits for one, it rests no more. One that newer rules have made is left as it is.
 """
 
 from __future__ import annotations
@@ -34,12 +38,15 @@ from itertools import dropwhile, islice
 from traceback import format_tb
 
 from projector.logs import events as log
+from projector.model import revisions
 from projector.model.changes import Anomaly
 from projector.model.errors import (
     CheckpointMoved,
+    NewerRules,
     ProjectorError,
     RolloutMissing,
     RolloutUnreadable,
+    RulesMoved,
     TooManyOpenFiles,
 )
 from projector.model.file_index import FileIndex, WorkQueue, id_of
@@ -74,6 +81,8 @@ class Counters:
     anomalies: int = 0
     bytes_read: int = 0
     replaced: int = 0
+    renewed: int = 0
+    """Rollouts projected again because rules changed."""
     commits: Durations = field(default_factory=Durations)
 
 
@@ -120,8 +129,33 @@ class _Reprojecting:
 
     file: RolloutFile
     task: asyncio.Task[None]
+    is_paced: bool = False
+    """It takes a share of the time only, and nobody waits for it."""
     is_given_up: bool = False
     """We leave: nothing of it is to be written."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """It counts as something that waits, or is to be heeded."""
+        return not self.is_paced or self.task.done()
+
+
+class _Pace:
+    """How long work that nobody waits for rests, to take no more than its share of the time."""
+
+    def __init__(self, share: float) -> None:
+        """`share`: 0 to 1; 1: it never rests."""
+        self.share = share
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        """Begin a piece of work."""
+        self._began = time.monotonic()
+
+    @property
+    def rest_s(self) -> float:
+        """Return how long to rest after the piece that was begun last, in seconds."""
+        return (time.monotonic() - self._began) * (1 / self.share - 1)
 
 
 class _Leaving(Exception):
@@ -145,6 +179,8 @@ class Scheduler:
         on_done: Callable[[RolloutFile], None] = lambda _: None,
         on_step: Callable[[], None] = lambda: None,
         ahead: Prefetcher | None = None,
+        renewal_share: float = 1.0,
+        on_renewed: Callable[[], None] = lambda: None,
     ) -> None:
         """Create a scheduler with an empty queue.
 
@@ -156,6 +192,8 @@ class Scheduler:
             on_done: told that a rollout was read to its end, or set aside.
             on_step: told of each step of the work: a piece of a rollout, read or committed.
             ahead: reads rollouts that the store does not know ahead, one at a time.
+            renewal_share: how much of the time rollouts with rows of older rules may take, 0 to 1.
+            on_renewed: told that one of these is done, so that the next round heeds it.
         """
         self._store = store
         self._limits = limits
@@ -176,6 +214,17 @@ class Scheduler:
         self._missing: list[RolloutFile] = []
         """Those of `_unread` that are to be located before the next round."""
         self._reprojecting: _Reprojecting | None = None
+        self._pace = _Pace(renewal_share)
+        self._on_renewed = on_renewed
+        self._outdated: OrderedDict[RolloutId, None] = OrderedDict()
+        """Rollouts with rows of older rules that have no news."""
+        self._renewing: RolloutId | None = None
+        """The one of them that was begun last."""
+        self._renew_from = 0.0
+        """When the next one may begin, by the monotonic clock."""
+        self._deferred = False
+        """A rollout of this round waits for the one that is projected again."""
+        self._met_newer = False
         self._tailers = TailerCache()
         self._risks = RiskyReads(store)
         self._checks = PrefixChecks(store, self.where, on_step)
@@ -246,7 +295,8 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Return the number of rollouts in the queue."""
-        reprojecting = self._reprojecting is not None
+        job = self._reprojecting
+        reprojecting = job is not None and job.is_awaited
         return len(self._line) + len(self._reading) + len(self._missing) + reprojecting
 
     def is_waiting(self, rollout_id: RolloutId) -> bool:
@@ -266,7 +316,7 @@ class Scheduler:
     def behind_bytes(self) -> int:
         """Return the bytes on disk of queued rollouts that are not committed, judged by size."""
         behind = self._line.bytes_beyond(self._seen)
-        if self._reprojecting is not None:
+        if self._reprojecting is not None and not self._reprojecting.is_paced:
             behind += self._reprojecting.file.size
         for rollout_id, file in self._reading.items():
             behind += max(0, file.size - self._done_of(rollout_id))
@@ -319,6 +369,7 @@ class Scheduler:
         self._seen.pop(rollout_id, None)
         self._stored.pop(rollout_id, None)
         self._unread.pop(rollout_id, None)
+        self._outdated.pop(rollout_id, None)
         self._checks.forget(rollout_id)
         self._throw_away(rollout_id)
 
@@ -329,11 +380,63 @@ class Scheduler:
             known.clear()
         self._checks.clear()
         self._missing.clear()
+        self._outdated.clear()
 
     def limit(self, limits: Limits) -> None:
         """Set the limits used from now on."""
         self._limits = limits
         self._tailers.limit(limits)
+
+    # Rows of older rules --------------------------------------------------------------------
+
+    def renew(self, rollout_ids: Iterable[RolloutId]) -> None:
+        """Project these again, when there is time: their rows were made by older rules."""
+        self._outdated.update(dict.fromkeys(rollout_ids))
+
+    @property
+    def outdated(self) -> int:
+        """Return how many rollouts are to be projected again because of the rules."""
+        job = self._reprojecting
+        return len(self._outdated) + (job is not None and job.is_paced)
+
+    @property
+    def renewal_due_s(self) -> float | None:
+        """Return in how many seconds the next may begin; None: there is none now."""
+        if not self._outdated or self._reprojecting is not None:
+            return None
+        return max(0.0, self._renew_from - time.monotonic())
+
+    def begin_renewal(self) -> bool:
+        """Enqueue the next rollout with rows of older rules for the next round.
+
+        False: nothing is to be done now.
+        """
+        if self.renewal_due_s != 0.0:
+            return False
+        while self._outdated:
+            rollout_id, _ = self._outdated.popitem(last=False)
+            file = self.where(rollout_id)
+            # One that has news is projected again when it is read.
+            if file is not None and not self.is_waiting(rollout_id):
+                self._line[rollout_id] = file
+                self._renewing = rollout_id if self._pace.share < 1 else None
+                return True
+        return False
+
+    def _hurry(self) -> None:
+        """Let what is projected again rest no more: something waits for it."""
+        if self._reprojecting is not None:
+            self._reprojecting.is_paced = False
+
+    async def _rest(self) -> None:
+        """Wait after a piece of a rollout without news, so that it takes no more than its share."""
+        until = time.monotonic() + self._pace.rest_s
+        while (left := until - time.monotonic()) > 0:
+            job = self._reprojecting
+            if job is None or not job.is_paced or job.is_given_up:
+                break
+            await asyncio.sleep(min(left, _PATIENCE_S))
+        self._pace.begin()
 
     # A round --------------------------------------------------------------------------------
 
@@ -351,12 +454,14 @@ class Scheduler:
         try:
             starved = await self._heed_reprojection()
             chosen = self._next()
-            if not chosen and self._reprojecting is not None:
-                await asyncio.wait([self._reprojecting.task], timeout=_PATIENCE_S)
-                return nowhere
+            self._deferred = not chosen
             starved |= await self._take_turns(chosen, turns)
             if turns:
                 await self._commit(turns)
+            elif self._deferred and self._reprojecting is not None:
+                # What is left waits for that one.
+                self._hurry()
+                await asyncio.wait([self._reprojecting.task], timeout=_PATIENCE_S)
             self._fit_open_files(starved=starved)
         except CheckpointMoved as moved:
             log.event("store.checkpoint_moved", why=moved.message)
@@ -472,7 +577,11 @@ class Scheduler:
         most = self._open.side_by_side
         while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
-            if self._is_reprojecting(rollout_id) or (file.name.compressed and packed == PACKED):
+            if self._is_reprojecting(rollout_id):
+                self._hurry()
+                passed_over.append((rollout_id, file))
+                continue
+            if file.name.compressed and packed == PACKED:
                 passed_over.append((rollout_id, file))
                 continue
             if self._risks.failures_of(rollout_id) is not None:
@@ -589,6 +698,9 @@ class Scheduler:
         Returns `reason` where other files can be closed for it.
         """
         unread = self._unread.get(rollout_id)
+        if isinstance(reason, NewerRules):
+            self._leave_alone(rollout_id, file)
+            return None
         if isinstance(reason, RolloutMissing) and (unread is None or unread.file != file):
             self._throw_away(rollout_id)
             self._unread[rollout_id] = _Unread(file, None if unread is None else unread.reason)
@@ -602,6 +714,21 @@ class Scheduler:
         # It vanished where it was located, too, or nothing more of ours can be closed.
         self._quarantine(rollout_id, file, reason)
         return None
+
+    def _leave_alone(self, rollout_id: RolloutId, file: RolloutFile) -> None:
+        """Leave a rollout as newer rules have made it, until its file changes."""
+        self._throw_away(rollout_id)
+        self._outdated.pop(rollout_id, None)
+        self._unread.pop(rollout_id, None)
+        self._seen[rollout_id] = file
+        self._on_done(file)
+        self.note_newer()
+
+    def note_newer(self) -> None:
+        """Log once that there are rollouts that newer rules have made."""
+        if not self._met_newer:
+            self._met_newer = True
+            log.event("rules.newer", revision=revisions.current())
 
     def _prefetched(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
         """Return the prefetcher, if it reads this rollout: the store does not know it."""
@@ -634,14 +761,21 @@ class Scheduler:
         """Project one rollout again beside the rounds, one at a time, each in a transaction."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         if self._reprojecting is not None:  # it takes turns until that one is done
+            self._hurry()
+            self._deferred = True
             self._reading.move_to_end(rollout_id)
             tail.changed(self._reading[rollout_id])
             return
         self._reading.pop(rollout_id, None)
         self._tailers.take(rollout_id)
         self._checks.forget(rollout_id)
+        self._outdated.pop(rollout_id, None)
+        is_paced = reprojection.why is None and rollout_id == self._renewing
+        self._renewing = None
         task = asyncio.create_task(self._replace(tail, reprojection))
-        self._reprojecting = _Reprojecting(file, task)
+        self._reprojecting = _Reprojecting(file, task, is_paced)
+        if is_paced:
+            task.add_done_callback(lambda _: self._on_renewed())
 
     async def _heed_reprojection(self) -> bool:
         """Take what came of a rollout that was projected again, if it is done.
@@ -677,32 +811,22 @@ class Scheduler:
 
     async def _replace(self, tail: Tailer, reprojection: Reprojection) -> None:
         """Project one rollout again, in a transaction of its own."""
-        rollout_id, before = tail.file.name.rollout_id, tail.bytes_read
-        why = reprojection.why.reason
-        log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why)
+        rollout_id = tail.file.name.rollout_id
+        if reprojection.why is not None:
+            why = reprojection.why.reason
+            log.event("rollout.replaced", rollout=rollout_id, path=tail.file.path, reason=why)
         made: list[Batch] = []
-
-        async def batches() -> AsyncIterator[Batch]:
-            nonlocal before
-            async for batch in reprojection.batches():
-                if self._reprojecting is not None and self._reprojecting.is_given_up:
-                    raise _Leaving
-                if batch is not None:
-                    offset = made[-1].end.offset if made else Offset(0)
-                    made.append(replace(batch, changes=()))
-                    self._count(batch, offset, 0)
-                await self._risks.note(tail)
-                self.counters.bytes_read += tail.bytes_read - before
-                before = tail.bytes_read
-                self._on_step()
-                if batch is not None:
-                    yield batch
-
         try:
-            await self._store.replace(await self._checkpoint(rollout_id), batches())
+            batches = self._made_anew(tail, reprojection, made)
+            await self._store.replace(await self._checkpoint(rollout_id), batches)
             tail.acknowledge(made[-1])
-            self.counters.replaced += 1
             await self._risks.end([tail])
+            if reprojection.why is None:
+                self.counters.renewed += 1
+                self._renew_from = time.monotonic() + self._pace.rest_s
+                log.event("rollout.renewed", rollout=rollout_id, path=tail.file.path)
+            else:
+                self.counters.replaced += 1
             if tail.torn:  # it stays in line for its last line
                 self._line.setdefault(rollout_id, tail.file)
                 tail.close()
@@ -715,14 +839,41 @@ class Scheduler:
             tail.close()
             raise
 
+    async def _made_anew(
+        self, tail: Tailer, reprojection: Reprojection, made: list[Batch]
+    ) -> AsyncIterator[Batch]:
+        """Yield the batches of a rollout from its start, appended to `made` without changes."""
+        before = tail.bytes_read
+        self._pace.begin()
+        async for batch in reprojection.batches():
+            if self._reprojecting is not None and self._reprojecting.is_given_up:
+                raise _Leaving
+            if batch is not None:
+                offset = made[-1].end.offset if made else Offset(0)
+                made.append(replace(batch, changes=()))
+                self._count(batch, offset, 0, is_known=reprojection.why is None)
+            await self._risks.note(tail)
+            self.counters.bytes_read += tail.bytes_read - before
+            before = tail.bytes_read
+            self._on_step()
+            if batch is not None:
+                yield batch
+            await self._rest()
+
     async def _checkpoint(self, rollout_id: RolloutId) -> Checkpoint:
         start = await self._store.checkpoint(rollout_id)
         if start is None:
             raise CheckpointMoved(f"rollout {rollout_id}: its rows have gone meanwhile")
+        if revisions.is_newer(start.revision):
+            raise RulesMoved.to(rollout_id, start.revision)
         return start
 
-    def _count(self, batch: Batch, start: int, milliseconds: int) -> None:
+    def _count(
+        self, batch: Batch, start: int, milliseconds: int, *, is_known: bool = False
+    ) -> None:
+        """Count a batch; `is_known`: its anomalies were noted before."""
         anomalies = sum(1 for change in batch.changes if isinstance(change, Anomaly))
+        anomalies = 0 if is_known else anomalies
         self.counters.records += batch.records
         self.counters.batches += 1
         self.counters.anomalies += anomalies
@@ -769,6 +920,8 @@ class Scheduler:
         unread = self._unread.get(rollout_id)
         before = None if unread is None else unread.reason
         self._unread[rollout_id] = _Unread(file, reason)
+        if self._seen.get(rollout_id) == file:  # a scan is to find it again
+            self._seen.pop(rollout_id, None)
         self._on_done(file)
         fresh = before is None or before.message != reason.message
         if fresh and not isinstance(reason, _Failed):

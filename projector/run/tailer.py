@@ -175,7 +175,7 @@ class Tailer:
         if isinstance(found, Undecided):
             return Progress.READING
         why = restart or (found if isinstance(found, Restart) else None)
-        if why is not None:
+        if why is not None or rollout.is_outdated:
             return Reprojection(rollout, why)
         batch = found if isinstance(found, Batch) else await rollout.next()
         if batch is None and rollout.at_end:

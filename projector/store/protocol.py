@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ThreadMetadata,
     )
     from projector.model.ids import Checkpoint, Offset, RolloutFile, RolloutId, ThreadId
+    from projector.model.revisions import ProjectedBy
     from projector.search.text import Extent, Indexing
     from projector.store.rollout_status import RolloutStatuses
 
@@ -84,6 +85,18 @@ class Totals:
     items: int
     """Living items of all rollouts."""
     anomalies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outdated:
+    """Rollouts whose rows were made by an older revision of the rules that a later one touches."""
+
+    rollouts: Sequence[RolloutId]
+    """Those whose files are there, oldest first."""
+    gone: int
+    """Number of those without a file, whose rows stay as they are."""
+    newer: int
+    """Number of rollouts that were projected by a later revision than this program knows."""
 
 
 class Store(Protocol):
@@ -173,6 +186,15 @@ class Store(Protocol):
         """Record that `file` has the bytes that were read before the checkpoint.
 
         Does nothing if the rollout was found in another file, or changed, since `file` was scanned.
+        """
+
+    async def raise_revisions(
+        self, to: int, is_outdated: Callable[[ProjectedBy], bool]
+    ) -> Outdated:
+        """Set the revision of older rollouts to `to` if no later revision touches them.
+
+        Their rows are not read, and nothing else of them changes. Returns the others.
+        `is_outdated`: True if a rollout is to be projected again.
         """
 
     async def attempt(self, rollout_id: RolloutId) -> None:

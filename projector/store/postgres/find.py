@@ -142,7 +142,7 @@ def _frame(row: Row) -> RollbackFrame:
 
 def checkpoint_of(row: Row) -> Checkpoint:
     """Make a checkpoint of a row."""
-    generation, offset, ordinal, head, tail, checksum, state, revision, kinds = row
+    generation, offset, ordinal, head, tail, checksum, state, revision, mode, kinds = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
@@ -150,5 +150,6 @@ def checkpoint_of(row: Row) -> Checkpoint:
         fingerprint=Fingerprint(head=bytes(head), tail=bytes(tail), checksum=checksum),
         state=bytes(state),
         revision=revision,
+        mode=mode,
         kinds=kinds,
     )

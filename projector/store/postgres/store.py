@@ -25,10 +25,11 @@ from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.database_url import shown, source_id
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
 from projector.store.migrate import migrations
-from projector.store.postgres import feed, lease, schema, search, write
+from projector.store.postgres import feed, lease, revisions, schema, search, write
 from projector.store.postgres import locations as moves
 from projector.store.postgres import sanitize as mended
 from projector.store.postgres import text as escapes
@@ -38,7 +39,15 @@ from projector.store.postgres.pipeline import Pipeline, Row
 from projector.store.postgres.replace import finish
 from projector.store.postgres.staging import Scratch
 from projector.store.postgres.transaction import Transaction
-from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, RolloutStatus, Totals
+from projector.store.protocol import (
+    Batch,
+    DaemonState,
+    Heartbeat,
+    Holder,
+    Outdated,
+    RolloutStatus,
+    Totals,
+)
 from projector.store.rollout_status import RolloutStatuses
 from projector.store.rules.feed import UNKNOWN
 
@@ -63,7 +72,7 @@ _PLACES: Final = (
 )
 _CHECKPOINT: Final = (
     "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state,"
-    " revision, kinds FROM _rollouts"
+    " revision, mode, kinds FROM _rollouts"
     " WHERE source_id = %s AND rollout_id = %s"
 )
 _ATTEMPT: Final = (
@@ -415,6 +424,14 @@ class PostgresStore:
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
         await self._transact(lambda tx: moves.verified(tx, file))
+
+    async def raise_revisions(
+        self, to: int, is_outdated: Callable[[ProjectedBy], bool]
+    ) -> Outdated:
+        """See `Store`. Of this source."""
+        return await self._run(
+            lambda wire: revisions.raise_revisions(wire, self.source, to, is_outdated)
+        )
 
     async def attempt(self, rollout_id: RolloutId) -> None:
         """See `Store`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from projector.model.changes import Anomaly
-from projector.model.errors import CheckpointMoved
+from projector.model.errors import CheckpointMoved, RulesMoved
 from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId, ThreadId
 from projector.store.postgres import load_unit_of_work as load_world
 from projector.store.postgres import ownership as claims
@@ -66,7 +66,10 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     claimed: dict[str, Any] = dict(next(answers)) if fresh else {}
     stored = {row.rollout_id: row for row in map(load_world.rollout_of, next(answers))}
     for one, batch in by_id.items():
-        at_start(one, stored.get(one), batch)
+        row = stored.get(one)
+        at_start(one, row, batch)
+        if row is not None and row.now["revision"] > batch.end.revision:
+            raise RulesMoved.to(one, row.now["revision"])
     asked.take([next(answers) for _ in asked.queries])
     rest = [*answers]
     # What another source has only moves on here, without rows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final, NamedTuple
 
-from projector.model.errors import CheckpointMoved
+from projector.model.errors import CheckpointMoved, RulesMoved
 from projector.model.file_index import Folder
 from projector.model.ids import (
     Checkpoint,
@@ -59,6 +59,7 @@ class Row(NamedTuple):
     """What its chain and those of others depend on."""
     file: FileState
     trusted_bytes: int | None
+    revision: int
 
     def trusted_in(self, file: RolloutFile) -> int | None:
         """Return how many bytes are trusted, now that it was found in `file`."""
@@ -70,33 +71,36 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
         " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, path,"
-        " inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes"
+        " inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes, revision"
         " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
     *numbers, thread_id, base_id, end_ordinal, end_offset = row[:8]
-    attached, archived, there, path, inode, size, mtime_ns, compressed, ctime_ns, trusted = row[8:]
+    attached, archived, there, path, inode, size, mtime_ns, compressed, *rest = row[8:]
+    ctime_ns, trusted, revision = rest
     standing = Standing(
         thread_id, base_id, end_ordinal, end_offset, bool(attached), bool(archived), bool(there),
         is_named_for(path, thread_id),
     )  # fmt: skip
     file = FileState(inode, size, mtime_ns, bool(compressed), ctime_ns, path)
-    return Row._make((*numbers, standing, file, trusted))
+    return Row._make((*numbers, standing, file, trusted, revision))
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
     """Read the rollout of a batch, which must stand where the batch begins.
 
     Raises:
-        CheckpointMoved: it does not.
+        CheckpointMoved: it does not, or rules that are newer than the batch's have it.
     """
     row = lookup(db, batch.file.name.rollout_id)
     stands = (row.generation, row.next_offset) if row else None
     begins = (batch.start.generation, batch.start.offset) if batch.start else None
     if stands != begins:
         raise CheckpointMoved.found(batch.file.name.rollout_id, begins, stands)
+    if row is not None and row.revision > batch.end.revision:
+        raise RulesMoved.to(batch.file.name.rollout_id, row.revision)
     return row
 
 
@@ -186,13 +190,13 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     """Return a rollout's checkpoint; None: never seen."""
     row = db.execute(
         "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state,"
-        " revision, kinds FROM _rollouts"
+        " revision, mode, kinds FROM _rollouts"
         " WHERE rollout_id = ?",
         (rollout_id,),
     ).fetchone()
     if row is None:
         return None
-    generation, offset, ordinal, head, tail, checksum, state, revision, kinds = row
+    generation, offset, ordinal, head, tail, checksum, state, revision, mode, kinds = row
     return Checkpoint(
         generation=generation,
         offset=Offset(offset),
@@ -200,6 +204,7 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
         fingerprint=Fingerprint(head=head, tail=tail, checksum=checksum),
         state=state,
         revision=revision,
+        mode=mode,
         kinds=kinds,
     )
 

@@ -22,12 +22,13 @@ import aiosqlite
 from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, ThreadId
+from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
 from projector.store.migrate import migrate, migrations, version
-from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Totals
+from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Outdated, Totals
 from projector.store.rollout_status import RolloutStatuses
-from projector.store.sqlite import attempts, changed_files, feed, replace, rollouts
+from projector.store.sqlite import attempts, changed_files, feed, replace, revisions, rollouts
 from projector.store.sqlite import locations as moves
 from projector.store.sqlite import rebuild_derived as mend
 from projector.store.sqlite import search_index as index
@@ -308,6 +309,12 @@ class SqliteStore:
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
         await self._run(rollouts.verified, file)
+
+    async def raise_revisions(
+        self, to: int, is_outdated: Callable[[ProjectedBy], bool]
+    ) -> Outdated:
+        """See `Store`."""
+        return await self._run(revisions.raise_revisions, to, is_outdated)
 
     async def attempt(self, rollout_id: RolloutId) -> None:
         """See `Store`."""
