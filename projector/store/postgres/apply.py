@@ -113,7 +113,8 @@ class Realtime:
     created_at_ms: int
     type: str
     item_id: str
-    json: str
+    json: str | None
+    """None: not read, for it does not change."""
     tombstone: int = 0
     was: tuple[object, ...] | None = None
 

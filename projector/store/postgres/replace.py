@@ -1,19 +1,21 @@
-"""A rollout that is not what it was: made anew aside, then put in the place of the old one.
+"""Replaces a rollout whose file is not what it was by its new content.
 
-It is projected into a SQLite database of its own, in the folder for temporary files, by the code
-that projects any rollout; so the server has nothing to do while it is read, nobody is locked out,
-and nothing is left behind. Then, in one transaction, its rows are compared with the stored ones by
-their uids, and the differences are written.
+The new content is projected into a SQLite database of its own, in the folder for temporary files,
+by the code that projects any rollout; so the server has nothing to do while the file is read,
+nobody is locked out, and nothing is left behind. Then one transaction writes it as a batch, with
+one more rule: all stored rows of the rollout are tombstones, before its changes are applied. What
+is put lives again, as if it were new; what is not put stays a tombstone. Rows are compared with
+what they were, so only differences are written, and told of.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from projector.model.changes import Anomaly, Event, ItemRow, TurnRow, UsageRow
+from projector.model.changes import Anomaly, Event, ItemRow, RealtimeRow, TurnRow, UsageRow
 from projector.model.ids import Offset, RolloutId
 from projector.store.postgres import load, save
 from projector.store.postgres import load_unit_of_work as load_world
@@ -22,9 +24,10 @@ from projector.store.postgres import sanitize as mended
 from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
-from projector.store.postgres.apply import EventState, Item, Realtime, Rows, Turn, places
+from projector.store.postgres.apply import Item, Realtime, Rows, Turn, apply, places
 from projector.store.postgres.feed_entries import RowEntries, op_of
-from projector.store.postgres.staging import Scratch
+from projector.store.postgres.pipeline import Query, Row
+from projector.store.postgres.staging import Scratch, Staged
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
 from projector.store.postgres.write import at_start, other_thread, recount, values_of
@@ -77,7 +80,7 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     if by:
         await tx.wire.execute(*save_world.moved(world, {one: by}))
     await _keep(tx, scratch, row, migrated=migrated, name=name)
-    await _Merge(tx, scratch, one, by, row.start - await scratch.start()).all()
+    await _Merge(tx, scratch, one, by).all()
     recount(tx, one)
     await tx.commit()
 
@@ -127,29 +130,26 @@ async def _keep(
 
 
 class _Merge:
-    """Compares the rows that were made anew with the stored ones."""
+    """Puts the rows that were made anew over the stored ones."""
 
-    def __init__(
-        self, tx: Transaction, scratch: Scratch, rollout_id: RolloutId, by: int, shift: int
-    ) -> None:
+    def __init__(self, tx: Transaction, scratch: Scratch, rollout_id: RolloutId, by: int) -> None:
         self._tx = tx
         self._scratch = scratch
         self._id = rollout_id
         self._thread = tx.world.rollouts[rollout_id].thread_id
         self._by = by
         """How far the stored rows were moved."""
-        self._shift = shift
-        """From a position aside to one among the others."""
+        self._start = tx.world.rollouts[rollout_id].start
         self._place = (tx.source, rollout_id)
         self._entries = RowEntries()
         self._items: list[tuple[int | None, int | None]] = []
         self._turns: list[tuple[int | None, int | None]] = []
 
     async def all(self) -> None:
-        """Compare and write all kinds of rows."""
-        await self._merge_turns()
-        await self._merge_items()
-        await self._merge_realtime()
+        """Write all kinds of rows."""
+        await self._merge(TurnRow, "turns", load.turns, load.turn_of)
+        await self._merge(ItemRow, "items", load.items, load.item_of)
+        await self._merge(RealtimeRow, "realtime", load.realtime, load.realtime_of)
         await self._merge_usage()
         await self._merge_events()
         await self._renew_frames()
@@ -171,152 +171,82 @@ class _Merge:
         if queries:
             await self._tx.wire.execute(*queries)
 
-    def _json(self, value: str) -> str:
-        return escapes.of_json(mended.of_json(value) if self._scratch.mended else value)
-
     def _rows(self) -> Rows:
         return Rows(self._tx.source, self._id)
 
-    async def _merge_turns(self) -> None:
-        (stored,) = await self._tx.wire.execute(load.turns(*self._place))
-        old = {turn.uid: turn for turn in map(load.turn_of, stored)}
-        columns = (
-            "uid, turn_id, position, ordinal, status, error_json, started_at, completed_at,"
-            " duration_ms, first_user_item_id, final_agent_item_id, end_ordinal, end_offset,"
-            " root_turn_id, model, owner, end_owner, tombstone"
-        )
-        async for some in self._scratch.rows("_turns", "turn", columns):
-            rows = self._rows()
-            for uid, turn_id, position, ordinal, status, error, *rest in some:
-                turn = Turn(
-                    uid, escapes.text(turn_id), position + self._shift, ordinal, status,
-                    None if error is None else self._json(error), *map(_held, rest),
-                )  # fmt: skip
-                if before := old.pop(uid, None):
-                    turn.was = before.was
-                rows.turns[uid] = turn
-            await self._write(rows)
-        rows = self._rows()
-        for turn in old.values():
-            if turn.tombstone != REPLACED:
-                turn.tombstone = REPLACED
-                rows.turns[turn.uid] = turn
-        await self._write(rows)
-
-    async def _merge_items(self) -> None:
-        (stored,) = await self._tx.wire.execute(load.items(*self._place))
-        # In the place of its JSON each has its digest.
-        old = {item.uid: item for item in map(load.item_of, stored)}
-        columns = (
-            "uid, turn_id, item_id, position, ordinal, updated_ordinal, created_at_ms,"
-            " started_at_ms, completed_at_ms, type, json, provenance, owner, tombstone"
-        )
-        async for some in self._scratch.rows("_items", "item", columns):
-            rows = self._rows()
-            for uid, turn_id, item_id, position, *between, kind, json, where, owner, grave in some:
-                item = Item(*(
-                    uid, escapes.text(turn_id), escapes.text(item_id), position + self._shift,
-                    *between, escapes.text(kind), self._json(json), where, owner, grave,
-                ))  # fmt: skip
-                if before := old.pop(uid, None):
-                    _compare(item, before)
-                rows.items[uid] = item
-            await self._write(rows)
-        rows = self._rows()
-        for item in old.values():
-            item.json = None
-            if item.tombstone != REPLACED:
-                item.tombstone = REPLACED
-                rows.items[item.uid] = item
-        await self._write(rows)
-
-    async def _merge_realtime(self) -> None:
-        (stored,) = await self._tx.wire.execute(load.realtime(*self._place))
-        old = {row.uid: row for row in map(load.realtime_of, stored)}
-        columns = "uid, position, ordinal, created_at_ms, type, item_id, json"
-        async for some in self._scratch.rows("_realtime_items", "realtime_item", columns):
-            rows = self._rows()
-            for uid, position, ordinal, created, kind, item_id, json in some:
-                row = Realtime(
-                    uid, position + self._shift, ordinal, created, escapes.text(kind),
-                    escapes.text(item_id), self._json(json),
-                )  # fmt: skip
-                before = old.pop(uid, None)
-                if before is not None and before.was is not None:
-                    if _digest(row.json) == before.json:
-                        before.json = row.json  # in the place of its digest
-                    row.was = before.state()
-                rows.realtime[uid] = row
-            await self._write(rows)
-        gone = [row for row in old.values() if not row.tombstone]
-        rows = self._rows()
-        for row in gone:
+    async def _merge(
+        self,
+        kind: type,
+        name: str,
+        stored: Callable[[str, str], Query],
+        row_of: Callable[[Row], Turn | Item | Realtime],
+    ) -> None:
+        """Put the new rows of a kind, and write what became of all; `name`: where `Rows` has it."""
+        (answer,) = await self._tx.wire.execute(stored(*self._place))
+        old = {row.uid: row for row in map(row_of, answer)}
+        for row in old.values():
             row.tombstone = REPLACED
-            rows.realtime[row.uid] = row
-        self._entries.add(rows, self._thread)
-        if gone:
-            self._tx.first.append((
-                f"UPDATE _realtime_items SET tombstone = {REPLACED} WHERE source_id = %s"
-                " AND rollout_id = %s AND uid = ANY(%s::text[]::uuid[])",
-                (*self._place, [row.uid.hex() for row in gone]),
-            ))  # fmt: skip
+        async for some in self._scratch.changes(kind):
+            rows = self._rows()
+            mine: dict[bytes, Turn | Item | Realtime] = getattr(rows, name)
+            uids = [one.change.uid for one in some]
+            mine.update({uid: old.pop(uid) for uid in uids if uid in old})
+            digests = {
+                uid: row.json for uid, row in mine.items() if isinstance(row, (Item, Realtime))
+            }
+            self._put(rows, some)
+            for one in some:
+                row = mine[one.change.uid]
+                row.tombstone = one.tombstone
+                if isinstance(row, Item):
+                    row.updated_ordinal = one.updated_ordinal
+                if isinstance(row, (Item, Realtime)) and row.uid in digests:
+                    _compare(row, digests[row.uid])
+            await self._write(rows)
+        rows = self._rows()
+        mine = getattr(rows, name)
+        for row in old.values():
+            if row.was is not None and row.was[0] != REPLACED:
+                mine[row.uid] = row
+                if isinstance(row, (Item, Realtime)):
+                    row.json = None  # it was read as a digest, and stays as it is
+        await self._write(rows)
+
+    def _put(self, rows: Rows, some: Iterable[Staged]) -> None:
+        """Apply changes as those of a batch: what is a tombstone lives again, as if it were new."""
+        changes = [one.change for one in some]
+        if self._scratch.mended:
+            changes = [mended.change(one) for one in changes]
+        apply(rows, changes, start=self._start, thread_id=self._thread, now_ms=self._tx.now_ms)
 
     async def _merge_usage(self) -> None:
         *_, stored = await self._tx.wire.execute(*usages.of_rollouts(self._tx.source, [self._id]))
-        old = {row.uid: row for row in map(usages.of_row, stored)}
         rows = self._rows()
-        columns = (
-            "uid, turn_id, position, ordinal, response_id, model, input_tokens,"
-            " cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,"
-            " recorded_at_ms, cache_write_input_tokens, service_tier, tombstone"
-        )
-        async for some in self._scratch.rows("_usage", "usage", columns):
-            for *values, tombstone in some:
-                usage = usages.of_change(
-                    self._tx.source, self._thread, self._id, UsageRow._make(values), self._shift
-                )
-                if before := old.pop(usage.uid, None):
-                    usage.was = before.was
-                if tombstone:
-                    usage.bury(tombstone)
-                rows.usage[usage.uid] = usage
-        for usage in old.values():
-            usage.bury(REPLACED)
-            rows.usage[usage.uid] = usage
-        responses = sorted(
-            {
-                usage.response_id for usage in rows.usage.values() if usage.response_id is not None
-            }.union(usage.response_id for usage in map(usages.of_row, stored) if usage.response_id)
-        )
+        rows.usage = {row.uid: row for row in map(usages.of_row, stored)}
+        responses = {row.response_id for row in rows.usage.values()}
+        for row in rows.usage.values():
+            row.bury(REPLACED)
+        async for some in self._scratch.changes(UsageRow):
+            self._put(rows, some)
+            for one in some:
+                if one.tombstone:
+                    rows.usage[one.change.uid].bury(one.tombstone)
+        responses |= {row.response_id for row in rows.usage.values()}
         *_, first = await self._tx.wire.execute(
-            *usages.first_of(responses, self._tx.source, [self._id])
+            *usages.first_of(sorted(filter(None, responses)), self._tx.source, [self._id])
         )
         self._tx.responses.extend(map(usages.of_row, first))
         self._tx.rows.append(rows)
 
     async def _merge_events(self) -> None:
         (stored,) = await self._tx.wire.execute(load.events(*self._place))
-        old = {event.uid: event for event in map(load.event_of, stored)}
-        new: list[EventState] = []
-        missing = dict(old)
-        columns = "uid, type, turn_id, payload, recorded_at_ms, from_record, tombstone"
-        async for some in self._scratch.rows("_events", "seq", columns):
-            for uid, kind, turn_id, payload, at_ms, from_record, _ in some:
-                if not from_record:
-                    continue
-                missing.pop(uid, None)
-                turn = None if turn_id is None else escapes.text(turn_id)
-                event = old.get(uid)
-                if event is None:
-                    event = EventState(
-                        uid, self._thread, kind, turn, "", at_ms, self._tx.now_ms, self._id
-                    )
-                    new.append(event)
-                event.type, event.turn_id, event.recorded_at_ms = kind, turn, at_ms
-                event.payload, event.tombstone = self._json(payload), 0
-        for event in missing.values():
+        rows = self._rows()
+        rows.events = {event.uid: event for event in map(load.event_of, stored)}
+        for event in rows.events.values():
             event.tombstone = REPLACED
-        self._tx.events.extend((*old.values(), *new))
+        async for some in self._scratch.changes(Event):
+            self._put(rows, some)
+        self._tx.events.extend(rows.events.values())
 
     async def _renew_frames(self) -> None:
         self._tx.first.append(
@@ -345,18 +275,19 @@ def _digest(json: str) -> str:
     return hashlib.md5(json.encode(), usedforsecurity=False).hexdigest()
 
 
-def _compare(new: Item, old: Item) -> None:
-    """Let a row that comes again know what it was; `old` has the digest of its JSON."""
-    assert new.json is not None, new.uid
-    same = _digest(new.json) == old.json
-    assert old.was is not None, new.uid
-    old.json = new.json if same else None
-    new.was = old.state()
-    new.reworded = not same or bool(old.tombstone) or new.type != old.type
+#: Where `state` has the JSON.
+_JSON: Final = {Item: 3, Realtime: 1}
 
 
-def _held(value: Any) -> Any:
-    return escapes.text(value) if isinstance(value, str) else value
+def _compare(row: Item | Realtime, digest: str | None) -> None:
+    """Let a row that was read with the digest of its JSON know what it was."""
+    assert row.json is not None, row.uid
+    assert row.was is not None, row.uid
+    at = _JSON[type(row)]
+    same = _digest(row.json) == digest
+    row.was = (*row.was[:at], row.json if same else None, *row.was[at + 1 :])
+    if isinstance(row, Item):
+        row.reworded = not same or bool(row.was[0]) or row.type != row.was[at + 1]
 
 
 def _plain(row: Sequence[Any], json: int | None = None) -> Iterator[Any]:

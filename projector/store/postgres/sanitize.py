@@ -56,11 +56,12 @@ def batch(given: Batch) -> Batch:
         file=file(given.file),
         header=_fields(given.header),
         meta=_fields(given.meta),
-        changes=[_row(change) for change in given.changes],
+        changes=[change(one) for one in given.changes],
     )
 
 
-def _row(row: Any) -> Any:
+def change(row: Any) -> Any:
+    """Give a change with its values mended."""
     return row._make(_value(one, value) for one, value in zip(row._fields, row, strict=True))
 
 

@@ -115,7 +115,7 @@ def rows(all_rows: Iterable[Rows], search: Search) -> Iterator[Query]:
     source = touched[0].source if touched else ""
     yield from put("_turns", _TURN, _KEY, [*_turns(touched)], source)
     yield from _items(touched, source, search)
-    yield from put("_realtime_items", _REALTIME, _KEY, [*_realtime(touched)], source)
+    yield from _realtime(touched, source)
     yield from put("_frames", _FRAME, ("rollout_id", "key"), [*_frames(touched)], source)
 
 
@@ -152,14 +152,7 @@ def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Que
                 if row.reworded:
                     reworded.append((each.rollout_id, row))
     yield from put("_items", _ITEM, _KEY, whole, source, changing=_ITEM_AGAIN)
-    if buried:
-        yield (
-            "UPDATE _items AS i SET tombstone = k.tombstone, owner = k.owner FROM unnest("
-            "%s::text[], %s::text[]::uuid[], %s::smallint[], %s::bigint[])"
-            " AS k (rollout_id, uid, tombstone, owner) WHERE i.source_id = %s"
-            " AND i.rollout_id = k.rollout_id AND i.uid = k.uid",
-            (*map(list, zip(*buried, strict=True)), source),
-        )
+    yield from _buried("_items", {"tombstone": "smallint", "owner": "bigint"}, buried, source)
     yield from files(reworded, source)
 
 
@@ -200,15 +193,38 @@ def listed_files(kind: str, json: str) -> Iterator[tuple[Any, ...]]:
         yield number, *(None if one is None else escapes.text(str(one)) for one in values)
 
 
-def _realtime(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:
+def _realtime(touched: Iterable[Rows], source: str) -> Iterator[Query]:
+    whole: list[tuple[Any, ...]] = []
+    buried: list[tuple[Any, ...]] = []
     for each in touched:
         for row in each.realtime.values():
+            key = (each.rollout_id, row.uid.hex())
             if row.was == row.state():
                 continue
-            yield (
-                each.rollout_id, row.uid.hex(), row.position, row.ordinal, row.created_at_ms,
-                row.type, row.item_id, row.json, row.tombstone, escapes.LEAD in row.json,
-            )  # fmt: skip
+            if row.json is None:
+                buried.append((*key, row.tombstone))
+            else:
+                whole.append((
+                    *key, row.position, row.ordinal, row.created_at_ms, row.type, row.item_id,
+                    row.json, row.tombstone, escapes.LEAD in row.json,
+                ))  # fmt: skip
+    yield from put("_realtime_items", _REALTIME, _KEY, whole, source)
+    yield from _buried("_realtime_items", {"tombstone": "smallint"}, buried, source)
+
+
+def _buried(
+    table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], source: str
+) -> Iterator[Query]:
+    """Write some columns of rows of which the JSON was not read."""
+    if rows:
+        arrays = "".join(f", %s::{kind}[]" for kind in columns.values())
+        names = ", ".join(("rollout_id", "uid", *columns))
+        yield (
+            f"UPDATE {table} AS x SET {', '.join(f'{name} = k.{name}' for name in columns)}"
+            f" FROM unnest(%s::text[], %s::text[]::uuid[]{arrays}) AS k ({names})"
+            " WHERE x.source_id = %s AND x.rollout_id = k.rollout_id AND x.uid = k.uid",
+            (*map(list, zip(*rows, strict=True)), source),
+        )
 
 
 def _frames(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:

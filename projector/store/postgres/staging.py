@@ -6,9 +6,18 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
-from projector.model.changes import Change, Event, ItemRow, Lookup, LookupResult, TurnRow
+from projector.model.changes import (
+    Change,
+    Event,
+    ItemRow,
+    Lookup,
+    LookupResult,
+    RealtimeRow,
+    TurnRow,
+    UsageRow,
+)
 from projector.model.ids import RolloutId
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content
@@ -17,6 +26,25 @@ from projector.store.sqlite.store import SqliteStore
 
 #: Rows that are compared at a time.
 _STEP: Final = 500
+#: Where the rows of a kind are made aside: table, and the column that numbers them.
+_TABLES: Final = {
+    TurnRow: ("_turns", "turn"),
+    ItemRow: ("_items", "item"),
+    RealtimeRow: ("_realtime_items", "realtime_item"),
+    UsageRow: ("_usage", "usage"),
+    Event: ("_events", "seq"),
+}
+#: Fields of an item that its row has.
+_ITEM: Final = ItemRow._fields[: ItemRow._fields.index("owner") + 1]
+
+
+class Staged(NamedTuple):
+    """A row that was made aside: the change that writes it, and what only several changes say."""
+
+    change: Any
+    tombstone: int
+    updated_ordinal: int | None
+    """Of an item."""
 
 
 class Scratch:
@@ -52,19 +80,33 @@ class Scratch:
         """Look up its rows."""
         return await self._store.find(rollout_id, wants)
 
-    async def rows(self, table: str, number: str, columns: str) -> AsyncIterator[list[Any]]:
+    async def rows(
+        self, table: str, number: str, columns: str, which: str = "true"
+    ) -> AsyncIterator[list[Any]]:
         """Give rows in the order in which they were made; places count from its first byte."""
         last = 0
         while True:
             some = await self._store.query(
-                f"SELECT {number}, {columns} FROM {table} WHERE {number} > ? ORDER BY {number}"
-                " LIMIT ?",
+                f"SELECT {number}, {columns} FROM {table} WHERE {number} > ? AND {which}"
+                f" ORDER BY {number} LIMIT ?",
                 (last, _STEP),
             )
             if not some:
                 return
             last = some[-1][0]
             yield [row[1:] for row in some]
+
+    async def changes(self, kind: type) -> AsyncIterator[list[Staged]]:
+        """Yield the rows of a kind in the order in which they were made, as its changes."""
+        table, number = _TABLES[kind]
+        start = await self.start()
+        updated = "updated_ordinal" if kind is ItemRow else "NULL"
+        names = _ITEM if kind is ItemRow else kind._fields  # type: ignore[attr-defined] # a tuple's
+        columns = [f"position - {start}" if name == "offset" else name for name in names]
+        texts = ", ".join((*columns, "tombstone", updated))
+        which = "from_record" if kind is Event else "true"
+        async for some in self.rows(table, number, texts, which):
+            yield [Staged(kind(*row[:-2]), *row[-2:]) for row in some]
 
     async def frames(self) -> list[tuple[Any, ...]]:
         """Give its frames: key, popped, turn, before."""
