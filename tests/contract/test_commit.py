@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from random import Random
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from projector.model.changes import (
     Anomaly,
+    BaseRef,
     Change,
     Lookup,
     RealtimeRow,
     RollbackFrame,
+    SessionHeader,
     ThreadMetadata,
     uid,
 )
@@ -289,16 +291,34 @@ def test_standings_tell_where_every_rollout_is(store: Queried, run: Run) -> None
     assert found[rollout_id(3)].thread_id == thread_id(1)
 
 
+def filled(kind: type[Any], **given: Any) -> dict[str, Any]:
+    """Return a value for each field of a class, by its type, none like another."""
+    values: dict[str, Any] = {}
+    for number, (name, hint) in enumerate(get_type_hints(kind).items(), start=1001):
+        plain = next(iter(get_args(hint)), hint)
+        plain = getattr(plain, "__supertype__", plain)
+        values[name] = given.get(name) or {str: f"{name} {number}", int: number, bool: True}[plain]
+    return values
+
+
 def test_every_field_of_header_and_meta_is_kept(store: Queried, run: Run) -> None:
-    """A field that is added to either needs a migration."""
-    meta = ThreadMetadata(
-        cwd="/w", model="m", preview="hello", preview_offset=5, reported_total_tokens=7
-    )
+    """Each comes back as it was, and `threads` has under its name what it is about."""
+    base = BaseRef(rollout_id=rollout_id(7), end_ordinal=Ordinal(8), end_offset=Offset(900))
+    header = filled(SessionHeader, mode="legacy", base=base, thread_id=thread_id(5))
+    meta = filled(ThreadMetadata, preview_offset=5)
 
-    run(store.commit([batch(file_of(1), [], meta=meta)]))
+    made = SessionHeader(**header)
+    run(store.commit([batch(file_of(1), [], header=made, meta=ThreadMetadata(**meta))]))
 
-    found = run(store.query("SELECT cwd, model, preview, reported_total_tokens FROM threads"))
-    assert found == [("/w", "m", "hello", 7)]
+    del header["base"]
+    kept = header | meta | {f"base_{name}": value for name, value in asdict(base).items()}
+    (row,) = run(store.query(f"SELECT {', '.join(kept)} FROM _rollouts"))
+    assert dict(zip(kept, row, strict=True)) == kept
+    shown = header | meta | {"history_mode": header["mode"]}
+    for inner in ("mode", "subagent_start_ordinal", "preview_offset", "goal"):
+        del shown[inner]
+    (row,) = run(store.query(f"SELECT {', '.join(shown)} FROM threads"))
+    assert dict(zip(shown, row, strict=True)) == shown
 
 
 def test_a_note_can_be_taken_back(store: Queried, run: Run) -> None:
