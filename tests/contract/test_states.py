@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -335,15 +335,16 @@ def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
     """Promise: store the daemon's heartbeat, which has one row."""
     beat = Heartbeat(
         holder=HOLDER, beat_at_ms=5, interval_s=1.5, phase="following", watching="polling",
-        watching_why="network home", behind_bytes=1, behind_since_ms=None, bytes_read=2,
-        records=3, batches=4, set_aside=0,
+        watching_why="network home", behind_bytes=1, behind_since_ms=6, bytes_read=2, records=3,
+        batches=4, set_aside=7, boot_ms=8, files=9, waiting=10, current_as_of_ms=11,
     )  # fmt: skip
-    run(store.write_heartbeat(replace(beat, beat_at_ms=4)))
+    run(store.write_heartbeat(replace(beat, beat_at_ms=4, behind_since_ms=None)))
     run(store.write_heartbeat(beat))
 
-    columns = "pid, host, beat_at_ms, interval_s, phase, watching_why, behind_since_ms, set_aside"
-    rows = run(store.query(f"SELECT {columns} FROM _heartbeat"))
-    assert rows == [(4711, "here", 5, 1.5, "following", "network home", None, 0)]
+    values = asdict(beat)
+    values |= values.pop("holder")
+    rows = run(store.query(f"SELECT {', '.join(values)} FROM _heartbeat"))
+    assert rows == [tuple(values.values())]
 
 
 def test_close_is_safe_to_call_twice(store: Queried, run: Run) -> None:
