@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,12 @@ def killed_at(number: int, home: Path, database: Where) -> bool:
 def _die_at(number: int) -> None:
     """Count the statements of every connection that this process opens from now on."""
     statements = itertools.count(1)
-    connect = sqlite3.connect
 
     def count(_statement: str) -> None:
         if next(statements) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def connect_and_count(*args: object, **named: object) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*args, **named)  # type: ignore[call-overload]
-        connection.set_trace_callback(count)
-        return connection
-
-    sqlite3.connect = connect_and_count  # type: ignore[assignment]
+    sqlite3.connect = _traced(sqlite3.connect, count)  # type: ignore[assignment]
     wait = psycopg.AsyncConnection.wait
 
     async def count_and_wait(*args: Any, **named: Any) -> Any:
@@ -81,6 +76,17 @@ def _die_at(number: int) -> None:
         return await wait(*args, **named)
 
     psycopg.AsyncConnection.wait = count_and_wait  # type: ignore[method-assign]
+
+
+def _traced(
+    connect: Callable[..., sqlite3.Connection], trace: Callable[[str], object]
+) -> Callable[..., sqlite3.Connection]:
+    def connect_and_trace(*args: object, **named: object) -> sqlite3.Connection:
+        connection = connect(*args, **named)
+        connection.set_trace_callback(trace)
+        return connection
+
+    return connect_and_trace
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +98,37 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows]:
     return home, rows_of(folder / "p.db")
 
 
-def test_killed_at_every_write(undisturbed: tuple[Path, Rows], tmp_path: Path) -> None:
-    """Killed before its 1st, 4th, 7th … statement and started again, it ends with the same rows."""
+def _deaths(home: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Statements before which to die: around the ends of each transaction, and some within."""
+    statements: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", _traced(sqlite3.connect, statements.append))
+        backfilled(home, empty, batch_records=30)
+    ends = [
+        number for number, one in enumerate(statements, 1) if one in ("BEGIN IMMEDIATE", "COMMIT")
+    ]
+    assert len(ends) >= 8, statements
+    around = {number + step for number in ends for step in (0, 1)}
+    return sorted(around | set(range(ends[0], ends[-1], 17)) | {1, len(statements) + 99})
+
+
+def test_killed_at_every_write(
+    undisturbed: tuple[Path, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before and after each transaction and within it, it ends with the same rows."""
     home, rows = undisturbed
     backfilled(tmp_path / "nobody", tmp_path / "empty.db")  # to make it is another test's matter
-    for number in itertools.count(1, 3):  # every transaction has more than three
+    shutil.copy(tmp_path / "empty.db", tmp_path / "whole.db")
+    deaths = _deaths(home, tmp_path / "whole.db", monkeypatch)
+    for number in deaths:
         database = tmp_path / f"{number}.db"
         shutil.copy(tmp_path / "empty.db", database)
-        killed = killed_at(number, home, database)
+
+        assert killed_at(number, home, database) == (number != deaths[-1])
+
         backfilled(home, database, batch_records=30)
-
         assert rows == rows_of(database), f"killed before statement {number}"
-
         database.unlink()
-        if not killed:
-            assert number > 100, "the kills did not reach the writes"
-            return
 
 
 def test_killed_again_and_again(

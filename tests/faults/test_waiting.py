@@ -86,6 +86,16 @@ def _signal(server: Server, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+#: The processes of these tests leave an unresponsive server after a second, not ten.
+_SOON = "from projector.run import daemon\ndaemon.LEAVE_S = 1.0\n"
+_FOLLOW = """
+from projector.__main__ import main
+from projector.commands import events
+events.LEAVE_S = 1.0
+main()
+"""
+
+
 @pytest.mark.parametrize("busy", [False, True], ids=["at rest", "with news"])
 def test_sigterm_while_the_server_is_silent(
     own_server: Server,
@@ -96,7 +106,7 @@ def test_sigterm_while_the_server_is_silent(
     with Manager(tmp_path) as manager:
         manager.url = own_server.make_database()
         Rollout(seed=1).write(manager.home, size=3_000)
-        daemon = manager.start()
+        daemon = manager.start(fault=_SOON)
         manager.until("STATUS", "following 1 rollouts, 0 bytes behind")
         _signal(own_server, signal.SIGSTOP)
         try:
@@ -114,7 +124,7 @@ def test_sigterm_while_a_server_accepts_and_is_silent(tmp_path: Path) -> None:
     """At the start: nothing was ever heard of it."""
     with socket.create_server(("127.0.0.1", 0)) as silent, Manager(tmp_path) as manager:
         manager.url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=600"
-        daemon = manager.start()
+        daemon = manager.start(fault=_SOON)
         with silent.accept()[0]:
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(30) == 0
@@ -169,7 +179,7 @@ def test_sigterm_while_a_follower_of_the_feed_waits_for_an_answer(
     """It leaves after a while, with 0."""
     with silent(postgres) as (url, asked):
         follower = subprocess.Popen(
-            [sys.executable, "-m", "projector", "events", "--follow", "--database", url],
+            [sys.executable, "-c", _FOLLOW, "events", "--follow", "--database", url],
             env=os.environ | {"PROJECTOR_CONFIG": os.devnull},
         )
         try:
