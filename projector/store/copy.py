@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from projector.model.errors import ProjectorError
 from projector.model.ids import RolloutId
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, of_rollout
 from projector.store.schema_names import HEADER, META
 
 Row = tuple[Any, ...]
@@ -79,11 +79,7 @@ def _of(table: str, order: str, *columns: str) -> Table:
     return Table(
         table,
         columns,
-        Sql(
-            f"SELECT {names} FROM {table} WHERE rollout = :rollout ORDER BY {order}",
-            f"SELECT {names} FROM {table} WHERE source_id = :source AND rollout_id = :rollout_id"
-            " ORDER BY {}".format("position, uid" if "position" in columns else order),
-        ),
+        of_rollout(names, table, f"ORDER BY {order}"),
     )
 
 
@@ -94,15 +90,10 @@ _PLACE: Final = (
     "checksum", "trusted_bytes", "read_at_ms", "revision", "records", "items", "turns",
     "kinds",
 )  # fmt: skip
-_ROLLOUT: Final = f"SELECT {', '.join((*_PLACE, *HEADER, *META, 'state'))} FROM _rollouts"
-ROLLOUT: Final = Sql(
-    f"{_ROLLOUT} WHERE rollout = :rollout",
-    f"{_ROLLOUT} WHERE source_id = :source AND rollout_id = :rollout_id",
-)
-_ROLLOUTS: Final = Sql(
-    "SELECT rollout, rollout_id, size FROM _rollouts ORDER BY rollout",
-    "SELECT 0, rollout_id, size FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
-    " ORDER BY rollout_id",
+ROLLOUT: Final = of_rollout(", ".join((*_PLACE, *HEADER, *META, "state")), "_rollouts")
+_ROLLOUTS: Final = (
+    "SELECT rollout_key, rollout_id, size FROM _read_rollouts"
+    " WHERE source_id = :source AND NOT elsewhere ORDER BY rollout_key"
 )
 _STAND: Final = Sql(
     "SELECT feed_id, pruned, pruned_mark, (SELECT coalesce(max(seq), 0) FROM _feed),"
@@ -115,23 +106,23 @@ _STAND: Final = Sql(
 #: Rows of a rollout.
 OWNED: Final = (
     _of(
-        "_turns", "turn",
+        "_turns", "position, uid",
         "uid", "position", "ordinal", "status", "started_at", "completed_at", "duration_ms",
         "end_ordinal", "end_offset", "owner", "end_owner", "tombstone", "turn_id",
         "first_user_item_id", "final_agent_item_id", "root_turn_id", "model", "error_json",
     ),
     _of(
-        "_items", "item",
+        "_items", "position, uid",
         "uid", "position", "ordinal", "updated_ordinal", "created_at_ms", "started_at_ms",
         "completed_at_ms", "owner", "tombstone", "provenance", "type", "turn_id", "item_id",
         "json",
     ),
     _of(
-        "_realtime_items", "realtime_item",
+        "_realtime_items", "position, uid",
         "uid", "position", "ordinal", "created_at_ms", "tombstone", "type", "item_id", "json",
     ),
     _of(
-        "_usage", "usage",
+        "_usage", "position, uid",
         "uid", "position", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
         "output_tokens", "reasoning_output_tokens", "total_tokens", "tombstone", "counted",
         "turn_id", "response_id", "model", "cache_write_input_tokens", "service_tier",

@@ -28,6 +28,18 @@ def words_of(sql: Sql | str) -> Sql:
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
+def of_rollout(columns: str, table: str, rest: str = "") -> Sql:
+    """Return the query for a rollout's rows in a table, which each engine keys in its own way.
+
+    Values: `rollout`, its `rollout_key` of the read views, and `rollout_id`.
+    """
+    return Sql(
+        f"SELECT {columns} FROM {table} WHERE rollout = :rollout {rest}",
+        f"SELECT {columns} FROM {table} WHERE source_id = :source"
+        f" AND rollout_id = :rollout_id {rest}",
+    )
+
+
 #: A disk with fewer bytes left than this is full: a commit takes more.
 FULL_BYTES: Final = 1 << 20
 

@@ -57,7 +57,7 @@ class StoredHistory:
 
     def turns(self) -> Iterator[Turn]:
         """Return the turns by position."""
-        return self._pages(history.turns)
+        return self._pages(partial(history.turns, self._db, self._id))
 
     def turn(self, turn_id: str) -> Turn | None:
         """Return one turn; None if it has no record."""
@@ -65,7 +65,7 @@ class StoredHistory:
 
     def items(self) -> Iterator[Item]:
         """Return the items of all turns by position."""
-        return self._pages(history.items)
+        return self._pages(partial(history.items, self._db, self._chain))
 
     def items_of(self, turn_id: str) -> Iterator[Item]:
         """Return the items of one turn by position."""
@@ -75,7 +75,7 @@ class StoredHistory:
         window = self._around(span)
         if window.upto > span.last:
             return (item for item in window.items if item.turn_id == turn_id)
-        page = partial(history.items_of, turn_id=turn_id, last=span.last)
+        page = partial(history.items_of, self._db, self._chain, turn_id=turn_id, last=span.last)
         return self._pages(page, span.first)
 
     def _around(self, span: Span) -> _Window:
@@ -85,7 +85,7 @@ class StoredHistory:
         """
         window = self._window
         if not window.first <= span.first < window.upto:
-            items = self._unchanged(partial(history.items, self._db, self._id, span.first, PAGE))
+            items = self._unchanged(partial(history.items, self._db, self._chain, span.first, PAGE))
             # Rows that share the last position may continue on the next page.
             upto = items[-1].position if len(items) == PAGE else EVERYTHING
             self._window = window = _Window(span.first, upto, items)
@@ -97,9 +97,7 @@ class StoredHistory:
             self._spans = self._unchanged(partial(history.spans, self._db, self._id))
         return self._spans
 
-    def _pages(
-        self, page: Callable[[Connection, str, int, int], list[_Row]], first: int = -1
-    ) -> Iterator[_Row]:
+    def _pages(self, page: Callable[[int, int], list[_Row]], first: int = -1) -> Iterator[_Row]:
         """Yield all rows, page by page from a position on.
 
         Rows can share a position: a page starts at the last one's and skips rows already yielded.
@@ -108,7 +106,7 @@ class StoredHistory:
         position = first
         while True:
             limit = PAGE + len(given)
-            rows = self._unchanged(partial(page, self._db, self._id, position, limit))
+            rows = self._unchanged(partial(page, position, limit))
             for row in rows:
                 if row.position != position:
                     position, given = row.position, set()

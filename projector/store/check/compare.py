@@ -69,10 +69,10 @@ class Difference(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """How far the database has a rollout, and under which number."""
+    """How far the database has a rollout."""
 
-    number: int
-    """In SQLite."""
+    key: object
+    """Names it within the database: `rollout_key` of the read views."""
     rollout_id: RolloutId
     thread_id: ThreadId
     generation: int

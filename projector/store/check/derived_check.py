@@ -33,61 +33,44 @@ _PART: Final = _Table("part", ("part", "rollout", "rollout_id", "upto", "items",
 
 
 # Rollouts are named by their ids, whatever they are keyed by.
-_STATES: Final = Sql(
-    "SELECT (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = s.rollout), archived,"
-    " deleted, incomplete, repeated_turns FROM _thread_states AS s WHERE thread_id = :thread",
-    "SELECT (SELECT r.rollout_id FROM _rollouts AS r WHERE r.source_id = s.source_id"
+_STATES: Final = (
+    "SELECT (SELECT r.rollout_id FROM _read_rollouts AS r WHERE r.source_id = s.source_id"
     " AND r.rollout_id = s.rollout_id AND NOT r.elsewhere), archived, deleted, incomplete,"
-    " repeated_turns FROM _thread_states AS s WHERE thread_id = :thread",
+    " repeated_turns FROM _read_threads AS s WHERE thread_id = :thread"
 )
-_PARTS: Final = Sql(
-    "SELECT part, (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = p.rollout),"
-    " rollout_id, upto, items, turns FROM _thread_parts AS p"
-    " WHERE thread_id = :thread ORDER BY part",
-    "SELECT part, (SELECT r.rollout_id FROM _rollouts AS r WHERE r.source_id = p.part_source"
-    " AND r.rollout_id = p.rollout_id AND NOT r.elsewhere), rollout_id, upto, items, turns"
-    " FROM _thread_parts AS p WHERE thread_id = :thread ORDER BY part",
+_PARTS: Final = (
+    "SELECT part, (SELECT r.rollout_id FROM _read_rollouts AS r WHERE r.source_id = p.part_source"
+    " AND r.rollout_key = p.rollout_key AND NOT r.elsewhere), rollout_id, upto, items, turns"
+    " FROM _read_parts AS p WHERE thread_id = :thread ORDER BY part"
 )
-_OF: Final = "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position, path FROM _rollouts"
-_ROLLOUTS: Final = Sql(
-    f"{_OF} WHERE thread_id = :thread ORDER BY rollout_id",
-    f"{_OF} WHERE thread_id = :thread AND NOT elsewhere ORDER BY rollout_id",
+_ROLLOUTS: Final = (
+    "SELECT rollout_id, gone_at_ms IS NULL, archived, start_position, path FROM _read_rollouts"
+    " WHERE thread_id = :thread AND NOT elsewhere ORDER BY rollout_id"
 )
-_LINKED: Final = (
+_LINK: Final = (
     "SELECT 0, rollout_id, thread_id, base_rollout_id, coalesce(base_end_ordinal, 0),"
-    " coalesce(base_end_offset, 0), attached FROM _rollouts WHERE rollout_id = :rollout"
+    " coalesce(base_end_offset, 0), attached FROM _read_rollouts"
+    " WHERE rollout_id = :rollout AND NOT elsewhere"
 )
-_LINK: Final = Sql(_LINKED, f"{_LINKED} AND NOT elsewhere")
-_STARTS: Final = "SELECT start_position FROM _rollouts WHERE rollout_id = :rollout"
-_START: Final = Sql(_STARTS, f"{_STARTS} AND NOT elsewhere")
-
-
-def _count(table: str) -> Sql:
-    count = f"SELECT count(*) FROM {table} AS x JOIN _rollouts AS r ON "
-    which = "r.rollout_id = :rollout AND x.position < :upto AND x.tombstone = 0"
-    return Sql(
-        f"{count} r.rollout = x.rollout WHERE {which}",
-        f"{count} r.source_id = x.source_id AND r.rollout_id = x.rollout_id"
-        f" WHERE {which} AND NOT r.elsewhere",
-    )
-
-
-_ITEMS: Final = _count("_items")
-_TURNS: Final = _count("_turns")
-_REPEATED: Final = Sql(
-    "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
-    " JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
-    " WHERE p.thread_id = :thread AND t.tombstone = 0",
-    "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
-    " JOIN _turns AS t ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id"
-    " AND t.position < p.upto WHERE p.thread_id = :thread AND t.tombstone = 0",
+_START: Final = (
+    "SELECT start_position FROM _read_rollouts WHERE rollout_id = :rollout AND NOT elsewhere"
 )
-_THREADS: Final = Sql(
-    "SELECT thread_id FROM _rollouts UNION SELECT thread_id FROM _thread_states"
-    " UNION SELECT thread_id FROM _thread_parts",
-    "SELECT thread_id FROM _rollouts WHERE source_id = :source AND NOT elsewhere"
-    " UNION SELECT thread_id FROM _thread_states WHERE source_id = :source"
-    " UNION SELECT thread_id FROM _thread_parts WHERE source_id = :source",
+_COUNT: Final = (
+    "SELECT count(*) FROM {} AS x JOIN _read_rollouts AS r"
+    " ON r.source_id = x.source_id AND r.rollout_id = x.rollout_id WHERE r.rollout_id = :rollout"
+    " AND NOT r.elsewhere AND x.position < :upto AND x.tombstone = 0"
+)
+_ITEMS: Final = _COUNT.format("_read_items")
+_TURNS: Final = _COUNT.format("_read_turns")
+_REPEATED: Final = (
+    "SELECT count(*) - count(DISTINCT t.turn_id) FROM _read_parts AS p JOIN _read_turns AS t"
+    " ON t.source_id = p.part_source AND t.rollout_id = p.rollout_id AND t.position < p.upto"
+    " WHERE p.thread_id = :thread AND t.tombstone = 0"
+)
+_THREADS: Final = (
+    "SELECT thread_id FROM _read_rollouts WHERE source_id = :source AND NOT elsewhere"
+    " UNION SELECT thread_id FROM _read_threads WHERE source_id = :source"
+    " UNION SELECT thread_id FROM _read_parts WHERE source_id = :source"
 )
 _OWNERLESS: Final = """
 WITH RECURSIVE held (rollout) AS (

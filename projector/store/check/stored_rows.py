@@ -15,7 +15,7 @@ from typing import Final
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.check import derived_check as recheck
 from projector.store.check.compare import Difference, Kind, Rollout, Row
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, of_rollout
 from projector.store.schema_names import HEADER, META, REPLACED
 
 _ITEM: Final = (
@@ -40,15 +40,6 @@ _ROLLOUT: Final = (
 )  # fmt: skip
 
 
-def _of(columns: str, table: str, rest: str = "") -> Sql:
-    """Select rows of one rollout."""
-    return Sql(
-        f"SELECT {columns} FROM {table} WHERE rollout = :rollout {rest}",
-        f"SELECT {columns} FROM {table} WHERE source_id = :source"
-        f" AND rollout_id = :rollout_id {rest}",
-    )
-
-
 def _placed(
     name: str, columns: tuple[str, ...], identity: tuple[str, ...], table: str, where: str
 ) -> Kind:
@@ -59,7 +50,7 @@ def _placed(
         ("offset", *identity, *columns),
         1 + len(identity),
         identity,
-        _of(
+        of_rollout(
             f"position - :start, {', '.join((*identity, *columns))}",
             table,
             f"AND {where} ORDER BY {sort}",
@@ -69,8 +60,8 @@ def _placed(
 
 #: Rows that were kept when the rollout was migrated count, and no file tells of them.
 _ALONE: Final = {
-    "items": _of("count(*)", "_kept_rows", "AND kind = 'item' AND alone"),
-    "turns": _of("count(*)", "_kept_rows", "AND kind = 'turn' AND alone"),
+    "items": of_rollout("count(*)", "_kept_rows", "AND kind = 'item' AND alone"),
+    "turns": of_rollout("count(*)", "_kept_rows", "AND kind = 'turn' AND alone"),
 }
 
 
@@ -83,7 +74,7 @@ def _rollout() -> Sql:
                 for name in _ROLLOUT
             )
         )
-        for engine, text in enumerate(_of("{}", "_rollouts"))
+        for engine, text in enumerate(of_rollout("{}", "_rollouts"))
     )
     return Sql(*texts)
 
@@ -106,50 +97,44 @@ KINDS: Final[Sequence[Kind]] = (
     Kind(
         "event", ("uid", "type", "turn_id", "thread_id", "recorded_at_ms", "payload"), 1,
         ("type", "turn_id", "uid"),
-        _of("uid, type, turn_id, thread_id, recorded_at_ms, payload", "_events", f"{_EVENTS} uid"),
+        of_rollout(
+            "uid, type, turn_id, thread_id, recorded_at_ms, payload", "_events", f"{_EVENTS} uid"
+        ),
     ),
     Kind(
         "event", ("place", "type", "turn_id", "uid"), 1, ("place",),
-        _of("row_number() OVER (ORDER BY seq), type, turn_id, uid", "_events", f"{_EVENTS} seq"),
+        of_rollout(
+            "row_number() OVER (ORDER BY seq), type, turn_id, uid", "_events", f"{_EVENTS} seq"
+        ),
         sequence=True,
     ),
     Kind(
         "anomaly", ("offset", "length", "anomaly", "detail"), 4, ("anomaly", "offset"),
-        _of(_ANOMALY, "_anomaly_rows", _ANOMALIES)._replace(
-            postgres=_of(_ANOMALY, "_anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
+        of_rollout(_ANOMALY, "_anomaly_rows", _ANOMALIES)._replace(
+            postgres=of_rollout(_ANOMALY, "_anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
         ),
     ),
     Kind(
         "frame", ("key", "popped", "turn_id", "before"), 1, ("key",),
-        _of("key, popped, turn_id, before", "_frames", "ORDER BY key"),
+        of_rollout("key, popped, turn_id, before", "_frames", "ORDER BY key"),
     ),
 )  # fmt: skip
 
-_KEPT: Final = _of("uid", "_kept_rows")
-_OWN: Final = "SELECT rollout_id FROM _rollouts"
-_ROLLOUTS: Final = Sql(
-    f"{_OWN} ORDER BY 1", f"{_OWN} WHERE source_id = :source AND NOT elsewhere ORDER BY 1"
+_KEPT: Final = of_rollout("uid", "_kept_rows")
+_OWN: Final = "SELECT rollout_id FROM _read_rollouts WHERE source_id = :source"
+_ROLLOUTS: Final = f"{_OWN} AND NOT elsewhere ORDER BY 1"
+_ELSEWHERE: Final = f"{_OWN} AND elsewhere"
+_GONE: Final = f"{_OWN} AND gone_at_ms IS NOT NULL"
+_CHAINS: Final = (
+    f"{_OWN} AND NOT elsewhere AND :one IN (thread_id, rollout_id)"
+    " UNION SELECT rollout_id FROM _read_parts WHERE part_source = :source AND thread_id = :one"
 )
-_ELSEWHERE: Final = Sql(f"{_OWN} WHERE false", f"{_OWN} WHERE source_id = :source AND elsewhere")
-_GONE: Final = Sql(
-    f"{_OWN} WHERE gone_at_ms IS NOT NULL",
-    f"{_OWN} WHERE source_id = :source AND gone_at_ms IS NOT NULL",
+_ONE: Final = (
+    "SELECT rollout_key, rollout_id, thread_id, generation, next_offset, start_position"
+    " FROM _read_rollouts"
+    " WHERE source_id = :source AND rollout_id = :rollout AND NOT elsewhere"
 )
-_CHAINS: Final = Sql(
-    f"{_OWN} WHERE :one IN (thread_id, rollout_id)"
-    " UNION SELECT rollout_id FROM _thread_parts WHERE thread_id = :one",
-    f"{_OWN} WHERE source_id = :source AND NOT elsewhere AND :one IN (thread_id, rollout_id)"
-    " UNION SELECT rollout_id FROM _thread_parts WHERE part_source = :source AND thread_id = :one",
-)
-_STANDS: Final = "rollout_id, thread_id, generation, next_offset, start_position FROM _rollouts"
-_ONE: Final = Sql(
-    f"SELECT rollout, {_STANDS} WHERE rollout_id = :rollout",
-    f"SELECT 0, {_STANDS} WHERE source_id = :source AND rollout_id = :rollout AND NOT elsewhere",
-)
-_NAMES: Final = Sql(
-    "SELECT thread_id, name FROM _names",
-    "SELECT thread_id, name FROM _names WHERE source_id = :source",
-)
+_NAMES: Final = "SELECT thread_id, name FROM _read_names WHERE source_id = :source"
 
 
 class StoredRows:
@@ -197,7 +182,7 @@ class StoredRows:
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
         """See `Rows`."""
         values = {
-            "rollout": rollout.number,
+            "rollout": rollout.key,
             "rollout_id": rollout.rollout_id,
             "start": rollout.start,
         }
@@ -205,7 +190,7 @@ class StoredRows:
 
     def kept(self, rollout: Rollout) -> frozenset[bytes]:
         """See `Rows`."""
-        values = {"rollout": rollout.number, "rollout_id": rollout.rollout_id}
+        values = {"rollout": rollout.key, "rollout_id": rollout.rollout_id}
         return frozenset(uid for (uid,) in self._db.rows(_KEPT, values))
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:

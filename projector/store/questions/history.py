@@ -6,10 +6,11 @@ one of the page before.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from projector.model.ids import RolloutId
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Values
 from projector.store.rules.lineage import EVERYTHING as EVERYTHING  # noqa: PLC0414 - the end of all
 
 
@@ -21,9 +22,13 @@ class Named(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a thread's chain of rollouts."""
+    """A part of a thread's chain of rollouts. Positions grow from part to part."""
 
+    source_id: str
+    """Source that has its rows."""
     rollout_id: RolloutId
+    start: int
+    """Position of the rollout's first byte."""
     upto: int
     """The thread shows rows before this position; EVERYTHING: all."""
     generation: int
@@ -86,7 +91,8 @@ _ROLLOUTS: Final = (
     "SELECT rollout_id, path FROM _read_rollouts WHERE source_id = :source AND thread_id = :thread"
 )
 _CHAIN: Final = (
-    "SELECT p.rollout_id, p.upto, r.generation FROM _read_parts AS p JOIN _read_rollouts AS r"
+    "SELECT CAST(p.part_source AS text), p.rollout_id, r.start_position, p.upto, r.generation"
+    " FROM _read_parts AS p JOIN _read_rollouts AS r"
     " ON r.source_id = p.part_source AND r.rollout_id = p.rollout_id"
     " WHERE p.thread_id = :thread ORDER BY p.part"
 )
@@ -99,33 +105,15 @@ _SPANS: Final = (
     "SELECT turn_id, rollout_id, min(position), max(position) FROM thread_history"
     " WHERE thread_id = :thread GROUP BY turn_id, rollout_id ORDER BY 3"
 )
-_FROM: Final = (
-    f"SELECT {', '.join(Item._fields)} FROM thread_history"
-    " WHERE thread_id = :thread AND position >= :position"
+_LIVING_ITEMS: Final = (
+    f"SELECT {', '.join(Item._fields)} FROM _read_items"
+    " WHERE source_id = :part_source AND rollout_id = :rollout AND tombstone = 0"
+    " AND position >= :position AND position < :upto"
 )
 _PAGE: Final = "ORDER BY position LIMIT :limit"
-
-
-def _end(more: str = "") -> str:
-    """Return PostgreSQL's condition for the end of a page, by one index range per part.
-
-    Without it the server sorts everything after the page; SQLite stops by itself.
-    """
-    return (
-        "AND position <= (SELECT max(x.position) FROM (SELECT i.position FROM _thread_parts AS p"
-        " CROSS JOIN LATERAL (SELECT i.position FROM _items AS i WHERE i.source_id = p.part_source"
-        " AND i.rollout_id = p.rollout_id AND i.tombstone = 0 AND i.position < p.upto"
-        f" AND i.position >= :position {more} ORDER BY i.position LIMIT :limit) AS i"
-        " WHERE p.thread_id = :thread AND p.upto > :position ORDER BY 1 LIMIT :limit) AS x)"
-    )
-
-
-_ITEMS: Final = Sql(f"{_FROM} {_PAGE}", f"{_FROM} {_end()} {_PAGE}")
+_ITEMS: Final = f"{_LIVING_ITEMS} {_PAGE}"
 # By position and not by turn: there is no index on a turn's items in file order.
-_ITEMS_OF: Final = Sql(
-    f"{_FROM} AND +turn_id = :turn AND position <= :last {_PAGE}",
-    f"{_FROM} AND turn_id = :turn {_end('AND i.turn_id = :turn AND i.position <= :last')} {_PAGE}",
-)
+_ITEMS_OF: Final = f"{_LIVING_ITEMS} AND turn_id = :turn {_PAGE}"
 
 
 def threads(db: Connection) -> list[dict[str, Any]]:
@@ -171,20 +159,39 @@ def turn(db: Connection, thread_id: str, turn_id: str) -> Turn | None:
     return Turn._make(rows[0]) if rows else None
 
 
-def items(db: Connection, thread_id: str, position: int, limit: int) -> list[Item]:
-    """Return a page of items, by position from `position` on."""
-    values = {"thread": thread_id, "position": position, "limit": limit}
-    return [Item._make(row) for row in db.rows(_ITEMS, values)]
+def items(db: Connection, parts: Iterable[Part], position: int, limit: int) -> list[Item]:
+    """Return a page of a chain's items, by position from `position` on."""
+    return _page(db, _ITEMS, parts, position, limit, {})
 
 
 def items_of(
-    db: Connection, thread_id: str, position: int, limit: int, *, turn_id: str, last: int
+    db: Connection, parts: Iterable[Part], position: int, limit: int, *, turn_id: str, last: int
 ) -> list[Item]:
-    """Return a page of one turn's items, by position from `position` to `last`."""
-    values = {
-        "thread": thread_id, "turn": turn_id, "last": last, "position": position, "limit": limit,
-    }  # fmt: skip
-    return [Item._make(row) for row in db.rows(_ITEMS_OF, values)]
+    """Return a page of one turn's items in a chain, by position from `position` to `last`."""
+    until = (part._replace(upto=min(part.upto, last + 1)) for part in parts if part.start <= last)
+    return _page(db, _ITEMS_OF, until, position, limit, {"turn": turn_id})
+
+
+def _page(  # noqa: PLR0917
+    db: Connection, sql: str, parts: Iterable[Part], position: int, limit: int, values: Values
+) -> list[Item]:
+    """Read part by part: each is one range of an index. An engine asked for all would sort them."""
+    found: list[Item] = []
+    for part in parts:
+        if part.upto > position and len(found) < limit:
+            rows = db.rows(
+                sql,
+                {
+                    **values,
+                    "part_source": part.source_id,
+                    "rollout": part.rollout_id,
+                    "upto": part.upto,
+                    "position": position,
+                    "limit": limit - len(found),
+                },
+            )
+            found += map(Item._make, rows)
+    return found
 
 
 def spans(db: Connection, thread_id: str) -> dict[str, Span]:

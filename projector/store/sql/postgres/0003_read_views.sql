@@ -13,7 +13,8 @@ FROM _thread_states AS s;
 COMMENT ON VIEW _read_threads IS 'States of threads, for this program. Internal.';
 
 CREATE VIEW _read_parts AS
-SELECT p.source_id, p.thread_id, p.part, p.part_source, p.rollout_id, p.upto, p.items, p.turns
+SELECT p.source_id, p.thread_id, p.part, p.part_source, p.rollout_id AS rollout_key,
+       p.rollout_id, p.upto, p.items, p.turns
 FROM _thread_parts AS p;
 COMMENT ON VIEW _read_parts IS 'Chains of threads, for this program. Internal.';
 
@@ -24,7 +25,9 @@ FROM _turns AS t;
 COMMENT ON VIEW _read_turns IS 'Turns by rollout, for this program. Internal.';
 
 CREATE VIEW _read_items AS
-SELECT i.source_id, i.rollout_id, i.turn_id, i.item_id, i.position, i.tombstone
+SELECT i.source_id, i.rollout_id, i.position, i.tombstone, i.turn_id, i.item_id,
+       i.uid::text AS uid, i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms,
+       i.completed_at_ms
 FROM _items AS i;
 COMMENT ON VIEW _read_items IS 'Items by rollout, for this program. Internal.';
 
@@ -40,3 +43,7 @@ COMMENT ON VIEW _read_attempts IS 'Attempts at long lines, for this program. Int
 CREATE VIEW _read_heartbeats AS
 SELECT h.* FROM _heartbeat AS h;
 COMMENT ON VIEW _read_heartbeats IS 'Heartbeats, for this program. Internal.';
+
+CREATE VIEW _read_names AS
+SELECT n.source_id, n.thread_id, n.name FROM _names AS n;
+COMMENT ON VIEW _read_names IS 'Names of threads, for this program. Internal.';

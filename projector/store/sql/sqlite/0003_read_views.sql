@@ -12,8 +12,8 @@ SELECT '' AS source_id, s.thread_id,
 FROM _thread_states AS s;
 
 CREATE VIEW _read_parts AS
-SELECT '' AS source_id, p.thread_id, p.part, '' AS part_source, p.rollout_id, p.upto, p.items,
-       p.turns
+SELECT '' AS source_id, p.thread_id, p.part, '' AS part_source, p.rollout AS rollout_key,
+       p.rollout_id, p.upto, p.items, p.turns
 FROM _thread_parts AS p;
 
 CREATE VIEW _read_turns AS
@@ -22,7 +22,10 @@ SELECT '' AS source_id, r.rollout_id, t.turn_id, t.position, t.status, t.started
 FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout;
 
 CREATE VIEW _read_items AS
-SELECT '' AS source_id, r.rollout_id, i.turn_id, i.item_id, i.position, i.tombstone
+SELECT '' AS source_id, r.rollout_id, i.position, i.tombstone, i.turn_id, i.item_id,
+       lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
+    || '-' || hex(substr(i.uid, 9, 2)) || '-' || hex(substr(i.uid, 11))) AS uid,
+       i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms
 FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout;
 
 CREATE VIEW _read_anomalies AS
@@ -36,3 +39,6 @@ SELECT '' AS source_id, a.rollout_id, a.failures FROM _attempts AS a;
 
 CREATE VIEW _read_heartbeats AS
 SELECT h.*, '' AS source_id FROM _heartbeat AS h;
+
+CREATE VIEW _read_names AS
+SELECT '' AS source_id, n.thread_id, n.name FROM _names AS n;
