@@ -163,6 +163,24 @@ def test_a_giant_line_that_is_no_record_is_not_held(
     assert peak < 150
 
 
+@pytest.mark.parametrize("suffix", [".zst", ""], ids=["compressed", "plain"])
+def test_very_many_lines_of_garbage(tmp_path: Path, suffix: str) -> None:
+    """Each is passed over; so many are noted that the others are only counted."""
+    kinds = [b'{"a":1}', b"x", b"[]", b"{", b'"s"', b"\xff", b"\0", b'{"timestamp":', b"{}"]
+    garbage = (b"\n".join(kinds) + b"\n") * 6_000
+    path = tmp_path / "home" / DAY / f"{NAME}{suffix}"
+    path.parent.mkdir(parents=True)
+    pack = frame if suffix else bytes
+    path.write_bytes(pack(b"\n".join([*HEAD, b""]) + garbage + LAST + b"\n"))
+
+    peak = peak_mib(tmp_path / "home", tmp_path / "p.db")
+
+    rows = rows_of(tmp_path / "p.db")
+    assert [row[2] for row in rows["codex_thread_items"]] == ["last"]
+    assert len(rows["anomalies"]) < 10_000
+    assert peak < 150
+
+
 def test_a_folder_of_very_many_rollouts(tmp_path: Path) -> None:
     """What is known of each is a few hundred bytes, also while all are looked at again."""
     count = 5_000

@@ -226,6 +226,31 @@ def _newlines(path: Path) -> None:
         file.write(b"\n" * (LONG_BYTES >> 2))
 
 
+GARBAGE = [b'{"a":1}', b"x", b"[]", b"{", b'"s"', b"\xff", b"\0", b'{"timestamp":', b"", b"{}"]
+#: So many that they are more than the rounds take that are watched.
+GARBAGE_LINES = 16 * 10_000
+
+
+def _one_kind(path: Path) -> None:
+    """Put very many equal lines behind a rollout, each of which says nothing."""
+    with path.open("ab") as file:
+        file.write(b'{"a":1}\n' * GARBAGE_LINES)
+
+
+def _all_kinds(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write((b"\n".join(GARBAGE) + b"\n") * (GARBAGE_LINES // len(GARBAGE)))
+
+
+def _packed(fill: Callable[[Path], None]) -> Callable[[Path], None]:
+    def fill_and_pack(path: Path) -> None:
+        fill(path)
+        path.with_name(path.name + ".zst").write_bytes(frame(path.read_bytes(), size=False))
+        path.unlink()
+
+    return fill_and_pack
+
+
 def _other_bytes(path: Path) -> None:
     """Have it begin with other bytes, and hold a giant line."""
     data = path.read_bytes()
@@ -233,9 +258,24 @@ def _other_bytes(path: Path) -> None:
     _torn(path)
 
 
-@pytest.mark.parametrize("make_long", [_torn, _torn_packed, _newlines, _other_bytes])
+LONG: dict[str, Callable[[Path], None]] = {
+    "a torn line": _torn,
+    "a torn line, compressed": _torn_packed,
+    "empty lines": _newlines,
+    "other bytes before the checkpoint": _other_bytes,
+    "garbage": _one_kind,
+    "garbage, compressed": _packed(_one_kind),
+    "garbage of all kinds": _all_kinds,
+    "garbage of all kinds, compressed": _packed(_all_kinds),
+}
+
+
+@pytest.mark.parametrize("make_long", LONG.values(), ids=LONG)
 def test_what_is_long_holds_nobody_up(tmp_path: Path, make_long: Callable[[Path], None]) -> None:
-    """Between any two rounds little is read, and what was appended meanwhile is in the next."""
+    """Between any two rounds little is read, and what was appended meanwhile is in the next.
+
+    Little: of bytes, and of lines, whose number may cost more than their bytes.
+    """
     scene = Scene(tmp_path)
     long, short = Rollout(seed=1), Rollout(seed=2)
 
@@ -253,10 +293,11 @@ def test_what_is_long_holds_nobody_up(tmp_path: Path, make_long: Callable[[Path]
             rounds.news(
                 [file for file in listed if file.path.endswith(str(short.path))], urgent=True
             )
-            before = rounds.counters.bytes_read
+            before, records = rounds.counters.bytes_read, rounds.counters.records
             await rounds.round()
 
             assert rounds.counters.bytes_read - before < LONG_BYTES // 4
+            assert rounds.counters.records - records <= 10_000 + 100
             standings = await store.statuses()
             assert standings[RolloutId(short.rollout_id)].offset == short.offset
             beside += rounds.waiting > 0
