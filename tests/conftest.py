@@ -31,6 +31,7 @@ MARKS = {
     "faults": ("faults", "PostgreSQL"),
     "service": ("service", "systemd in namespaces of its own"),
     "live": ("live", "the real Codex (from npm at the first run, 425 MB)"),
+    "browser": ("browser", "a headless Chromium"),
     "wheel": ("wheel", "a wheel in an environment of its own"),
 }
 

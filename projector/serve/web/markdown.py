@@ -37,6 +37,17 @@ class _Renderer(RendererHTML):
         address = str(token.attrGet("src") or "")
         return f'<a rel="noreferrer noopener" href="{escape(address)}">{escape(label)}</a>'
 
+    def table_open(
+        self,
+        tokens: Sequence[Token],
+        idx: int,
+        options: OptionsDict,
+        env: MutableMapping[str, Any],
+    ) -> str:
+        """Return the beginning of a table that can be scrolled by keys."""
+        tokens[idx].attrSet("tabindex", "0")
+        return self.renderToken(tokens, idx, options, env)
+
     def link_open(
         self,
         tokens: Sequence[Token],

@@ -9,7 +9,7 @@ document.addEventListener("keydown", (event) => {
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   if (event.key === "/") {
     event.preventDefault();
-    document.querySelector("[data-key='/']").focus();
+    document.querySelector("[data-key='/']").select();
   } else if (event.key === "j" || event.key === "k") {
     const all = steps();
     if (!all.length) return;

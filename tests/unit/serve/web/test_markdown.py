@@ -14,7 +14,7 @@ ALLOWED = frozenset(
     "p h1 h2 h3 h4 h5 h6 em strong s a code pre ul ol li blockquote hr br"
     " table thead tbody tr th td".split()
 )
-ATTRIBUTES = frozenset({"href", "rel", "class", "start", "title"})
+ATTRIBUTES = frozenset({"href", "rel", "class", "start", "title", "tabindex"})
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
