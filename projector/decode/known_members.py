@@ -205,18 +205,70 @@ _STARTED: Final = Members(
     ),
 )
 _COMPLETED: Final = Members(f"{_TURN} error last_agent_message time_to_first_token_ms")
-_EVENTS: Final[dict[str, Members]] = {
+_TURN_RECORDS: Final[dict[str, Members]] = {
     "task_started": _STARTED,
     "turn_started": _STARTED,
     "task_complete": _COMPLETED,
     "turn_complete": _COMPLETED,
     "turn_aborted": Members(f"{_TURN} error reason"),
-    "item_completed": Members(
-        "type thread_id turn_id item started_at_ms completed_at_ms content_token_count"
-    ),
 }
-_ITEM_RECORD: Final = _EVENTS["item_completed"]
+_ITEM_RECORD: Final = Members(
+    "type thread_id turn_id item started_at_ms completed_at_ms content_token_count"
+)
 _has_all_of_item_record: Final = _ITEM_RECORD.has_all
+_AGENT_CALL: Final = Members(
+    "type call_id turn_id sender_thread_id new_thread_id new_agent_nickname new_agent_role"
+    " receiver_thread_id receiver_agent_nickname receiver_agent_role prompt model reasoning_effort"
+    " status statuses agent_statuses"
+)
+_REASONED: Final = Members("type text")
+#: Of legacy events that tell of an item.
+_LEGACY: Final[dict[str, Members]] = {
+    "user_message": Members(
+        "type message kind images image_details local_images local_image_details client_id audio"
+        " local_audio file_ids file_id_details image_order",
+        text_elements=Each(Members("placeholder", byte_range=Members("start end"))),
+    ),
+    "agent_message": Members(
+        "type message phase delivery",
+        memory_citation=_CITATION,
+        questions=Each(Members("title options")),
+    ),
+    "agent_reasoning": _REASONED,
+    "agent_reasoning_raw_content": _REASONED,
+    "context_compacted": Members("type"),
+    "entered_review_mode": Members("type prompt user_facing_hint turn_id item_id", target=_TARGET),
+    "exited_review_mode": Members("type turn_id item_id", review_output=_REVIEW),
+    "image_generation_end": Members("type call_id turn_id status result revised_prompt saved_path"),
+    "web_search_end": Members("type call_id turn_id query results", action=_SEARCHES),
+    "patch_apply_end": Members(
+        "type call_id turn_id stdout stderr success status auto_approved", changes=_CHANGES
+    ),
+    "mcp_tool_call_end": Members(
+        "type call_id turn_id duration connector_id link_id app_name action_name"
+        " mcp_app_resource_uri plugin_id read_only_hint template_id",
+        invocation=Members("server tool arguments environment_id"),
+        result=Members("Err", Ok=_RESULT),
+    ),
+    "exec_command_end": Members(
+        "type call_id turn_id process_id command cwd source interaction_input stdout stderr"
+        " aggregated_output exit_code duration formatted_output status plugin_id script_path",
+        parsed_cmd=_ACTIONS,
+    ),
+    "view_image_tool_call": Members("type call_id turn_id path"),
+    "dynamic_tool_call_response": Members(
+        "type call_id turn_id namespace tool arguments success error duration",
+        content_items=_CONTENT_ITEMS,
+    ),
+    "sub_agent_activity": Members(
+        "type event_id occurred_at_ms kind agent_thread_id agent_path model reasoning_effort"
+    ),
+    "collab_agent_spawn_end": _AGENT_CALL,
+    "collab_agent_interaction_end": _AGENT_CALL,
+    "collab_waiting_end": _AGENT_CALL,
+    "collab_close_end": _AGENT_CALL,
+    "collab_resume_end": _AGENT_CALL,
+}
 #: Members of the object around a payload.
 _RECORD: Final = Members("timestamp ordinal type payload metadata")
 #: How many of them a record has that is no response item.
@@ -288,14 +340,28 @@ def keep_of_realtime(record: Object, payload: Object, shown: Object) -> Sequence
     return found.names
 
 
+def of_legacy_event(payload: Object) -> Sequence[str]:
+    """Return the names of those of a legacy event that tells of an item.
+
+    Their values are not kept: items of legacy rollouts are as Codex's migration makes them.
+    """
+    kind: str = payload.get("type", "")
+    shape = _LEGACY.get(kind)
+    if shape is None or shape.knows(payload):
+        return _NOTHING
+    found = Found()
+    shape.keep(payload, None, kind, found)
+    return found.names
+
+
 def of_turn(record: Object, payload: Object) -> tuple[Object, Sequence[str]]:
     """Return those of a record that begins or ends a turn, and their names.
 
     They go into the payload of its event, spelled as written.
     """
-    kind: str = payload["type"]
-    shape = _EVENTS[kind]
-    if shape.knows(payload) and _RECORD.knows(record):
+    kind: str = payload.get("type", "")
+    shape = _TURN_RECORDS.get(kind)
+    if shape is None or (shape.knows(payload) and _RECORD.knows(record)):
         return _EMPTY, _NOTHING
     found = Found(str)
     told: Object = dict.fromkeys(_TOLD)

@@ -9,13 +9,15 @@ The hot path is `knows`: one look at each key of an object. `keep` is rare.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from projector.decode.fields import Object, camel
 
 #: Characters of a name that are told.
-NAME_MAX: Final = 64
+_NAME_MAX: Final = 64
+_is_plain: Final = re.compile(r"[A-Za-z0-9_.$@:/\-]+").fullmatch
 
 
 class Shape(Protocol):
@@ -51,9 +53,14 @@ class Found:
         return key
 
     def tell(self, at: str, name: str, kept_as: str) -> None:
-        """Tell the name of a member."""
-        told = f"{at}.{name[:NAME_MAX]}"
-        self.names.append(told if kept_as == name else f"{told} ({kept_as[:NAME_MAX]})")
+        """Tell the name of a member; of one that may be content, only how long it is."""
+        cut = name[:_NAME_MAX]
+        if _is_plain(cut) is None:
+            self.names.append(f"{at}: a name of {len(name)} characters")
+        elif kept_as == name:
+            self.names.append(f"{at}.{cut}")
+        else:
+            self.names.append(f"{at}.{cut} ({kept_as[:_NAME_MAX]})")
 
 
 Taken = frozenset[str]

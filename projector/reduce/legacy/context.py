@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Final
 
+from projector.decode import known_members
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
 from projector.decode.times import to_ms
 from projector.model.changes import Anomaly, Provenance
 from projector.model.ids import Offset, RolloutId
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
-from projector.reduce.legacy.state import ID_MAX, UNKNOWN_MAX, State
+from projector.reduce.legacy.state import FIELDS_MAX, ID_MAX, UNKNOWN_MAX, State
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
 #: Length of the minute in a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
 _TIME_LENGTH: Final = 24
 _MINUTE_MS: Final = "60000"
+#: What the keys of unknown members begin with.
+_FIELD: Final = "field "
+_NO_ENVELOPE: Final[Json] = {}
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
 
@@ -140,9 +145,26 @@ class ReducerContext:
         unknown = self.state.unknown
         shown = name if len(name) <= UNKNOWN_MAX and name.isprintable() else "unreadable"
         key = f"{what} {shown}"
-        if key not in unknown and len(unknown) < UNKNOWN_MAX:
+        if key not in unknown and len(unknown) < UNKNOWN_MAX + FIELDS_MAX:
             unknown[key] = None
             self.note("unknown_record", key)
+
+    def note_fields(self, names: Sequence[str]) -> None:
+        """Add an anomaly for each member that is not known, once per member."""
+        unknown = self.state.unknown
+        for name in names:
+            key = f"{_FIELD}{name}"
+            if key in unknown or sum(each.startswith(_FIELD) for each in unknown) >= FIELDS_MAX:
+                continue
+            unknown[key] = None
+            self.note("unknown_field", name)
+
+    def unknown_of_turn(self) -> Json:
+        """Return the members of the record that are not known, if it begins or ends a turn."""
+        more, names = known_members.of_turn(_NO_ENVELOPE, self.record.payload)
+        if names:
+            self.note_fields(names)
+        return more
 
 
 def named_turn(payload: Json) -> str | None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from projector.decode import item_types
+from projector.decode import item_types, known_members
 from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_integer, opt_text, text
 from projector.decode.legacy import agents, messages, tools
@@ -25,6 +25,7 @@ from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
 
+_NO_ENVELOPE: Final[Json] = {}
 #: Known response items without any effect.
 _SILENT: Final = frozenset(
     {
@@ -104,6 +105,11 @@ class EventHandlers:
         return self._put(turn, json, "event")
 
     def _put(self, turn: BufferedTurn, json: Json, provenance: Provenance) -> BufferedItem:
+        record = self._desk.record
+        if record.type == "event_msg":
+            unknown = known_members.of_legacy_event(record.payload)
+            if unknown:
+                self._desk.note_fields(unknown)
         item = self._desk.item(turn, json, provenance)
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
@@ -232,6 +238,12 @@ class EventHandlers:
         self._desk.end_reasoning()
         if json is None or turn is None:
             return
+        self._desk.note_fields(
+            (
+                *known_members.keep_of_members(item, json),
+                *known_members.keep_around_item(_NO_ENVELOPE, payload, json),
+            )
+        )
         self.recovery.told(turn, json["id"])
         turn = self.turns.named(turn)
         row = self._desk.item(turn, json, "snapshot", created_ms=started)

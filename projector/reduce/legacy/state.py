@@ -33,6 +33,8 @@ REBUILT_MAX: Final = 64
 TOOLS_MAX: Final = 1024
 #: Maximum number of unknown kinds of records that are reported.
 UNKNOWN_MAX: Final = 64
+#: Maximum number of unknown members that are reported.
+FIELDS_MAX: Final = 100
 #: Maximum length of an id, in characters.
 ID_MAX: Final = 512
 #: Maximum length of a note on an open call, and of all of them together, in characters.

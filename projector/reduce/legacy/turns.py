@@ -221,6 +221,7 @@ class Turns:
         turn_id = self._needed(payload)
         error = payload.get("error")
         error_json = None if error is None else turn_error.error_json(error)
+        self._desk.note_fields(turn_error.unknown_members(error))
         self._end(turn_id, "failed" if error_json else "completed", error_json, payload)
 
     def abort(self, payload: Json) -> None:
@@ -335,6 +336,7 @@ class Turns:
         """Apply an `error` event: the active turn fails, if the error is one of the turn."""
         info = payload.get("codex_error_info")
         error_json = turn_error.error_json(payload)
+        self._desk.note_fields(turn_error.unknown_members(payload))
         active = self._state.active
         if active is None or turn_error.kind(info) in turn_error.HARMLESS:
             return
@@ -376,7 +378,8 @@ class Turns:
         return turn_id
 
     def _tell(self, kind: EventType, turn: BufferedTurn, more: Json | None = None) -> None:
-        desk, told = self._desk, turn.told() | (more or {})
+        desk = self._desk
+        told = turn.told() | (more or {}) | desk.unknown_of_turn()
         self._ledger.event(kind, turn.turn_id, desk.record.offset, told, desk.now_ms)
 
 

@@ -34,6 +34,7 @@ CASES: list[tuple[str, Json, Json, list[str]]] = [
     ("of a name that only snapshots have", command(commandActions=5, duration_ms=6), {"commandActions": [], "commandActions_": 5, "duration_ms": 6},
      ["CommandExecution.commandActions (commandActions_)", "CommandExecution.duration_ms"]),
     ("of a name of more than 64 characters", it("Plan", text="t", **{"x" * 70: 1}), {"x" * 70: 1}, ["Plan." + "x" * 64]),
+    ("of a name that may be content", it("Plan", text="t", **{"is it?": 1}), {"is it?": 1}, ["Plan: a name of 6 characters"]),
     ("in an entry of a list",  command(parsed_cmd=[{"type": "unknown", "cmd": "a", "is_x": 1}, {"type": "unknown", "cmd": "b"}]),
      {"commandActions": [{"type": "unknown", "command": "a", "isX": 1}, {"type": "unknown", "command": "b"}]}, ["CommandExecution.parsed_cmd.is_x (isX)"]),
     ("in an entry of a list that lost one", command(parsed_cmd=[{"type": "read", "cmd": "c", "name": "n", "path": "\0"}, {"type": "unknown", "cmd": "b", "is_x": 1}]),
@@ -69,6 +70,29 @@ def test_a_member_that_is_not_known_is_kept_and_told(
 
     assert shown == {**before, **kept}
     assert list(told) == names
+
+
+LEGACY: list[tuple[Json, list[str]]] = [
+    (
+        {"type": "exec_command_end", "stdout": "s", "parsed_cmd": [{"type": "unknown", "is_x": 1}]},
+        ["exec_command_end.parsed_cmd.is_x"],
+    ),
+    ({"type": "agent_message", "message": "m", "tone": "t"}, ["agent_message.tone"]),
+    (
+        {
+            "type": "mcp_tool_call_end",
+            "invocation": {"host": "h"},
+            "result": {"Ok": {"is_error": 1}},
+        },
+        ["mcp_tool_call_end.invocation.host", "mcp_tool_call_end.result.Ok.is_error"],
+    ),
+    ({"type": "message", "role": "user"}, []),
+]
+
+
+@pytest.mark.parametrize(("payload", "names"), LEGACY)
+def test_of_legacy_events_their_names_are_told(payload: Json, names: list[str]) -> None:
+    assert list(known_members.of_legacy_event(payload)) == names
 
 
 def test_what_is_around_an_item_is_kept_in_it() -> None:

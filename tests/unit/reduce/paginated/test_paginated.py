@@ -348,6 +348,39 @@ def test_kinds_that_are_not_known_are_noted_once() -> None:
     assert projected.notes == [("unknown_record", 1), ("unknown_event", 3)]
 
 
+def test_unknown_members_are_kept_and_noted_once_each() -> None:
+    odd = item("A", agent("a") | {"new_one": 1.10}) | {"host": "h"}
+    end = complete("A", later=[1], error={"message": "m", "retry_at": 5})
+    voiced = realtime("r", tone_of_voice="low")
+    projected = Projected(meta(), started("A", by_whom="x"), odd, odd, voiced, end)
+    (row,), (voice,) = projected.memory.items.values(), projected.memory.realtime.values()
+    told = [orjson.loads(each.payload) for each in projected.memory.events.values()]
+
+    shown = orjson.loads(row["json"])
+    assert (shown["newOne"], shown["host"], shown["text"]) == (1.1, "h", "Hello.")
+    assert orjson.loads(voice.json)["tone_of_voice"] == "low"
+    assert [each.get("by_whom") for each in told if "by_whom" in each] == ["x"]
+    assert [each.get("later") for each in told if "later" in each] == [[1]]
+    assert orjson.loads(projected.turns["A"].error_json or "{}")["retryAt"] == 5
+    assert [note.detail for note in projected.memory.anomalies] == [
+        "task_started.by_whom",
+        "AgentMessage.new_one (newOne)",
+        "record.host",
+        "realtime_session_started.tone_of_voice",
+        "task_complete.later",
+        "error.retry_at (retryAt)",
+    ]
+
+
+def test_a_hundred_unknown_members_are_noted_of_a_rollout() -> None:
+    bodies = [agent("a") | {f"new{at}": at for at in range(half, half + 70)} for half in (0, 70)]
+    projected = Projected(meta(), *(item("A", body) for body in bodies))
+    (row,) = projected.memory.items.values()
+
+    assert len(projected.notes) == 100
+    assert orjson.loads(row["json"])["new139"] == 139
+
+
 def test_an_item_of_unknown_type_is_kept_in_camel_case() -> None:
     row = Projected(
         meta(), item("A", {"type": "LaterItem", "id": "x", "some_field": {"a_b": 1.50}})
