@@ -105,8 +105,10 @@ def _check_file(path: Path, *, shared: bool) -> None:
 
 @dataclass(slots=True)
 class _Files:
-    """Descriptors of one file. Closing one releases all of SQLite's locks on that file in this
-    process, so all are closed with the last one.
+    """Descriptors of one file.
+
+    Closing one releases all of SQLite's locks on that file in this process, so all are closed with
+    the last one.
     """
 
     users: int = 0
@@ -158,7 +160,7 @@ class Guard:
 
 
 def _place(path: Path) -> int:
-    """Return the byte that stands for a name: computed from its folder's inode and its last part."""
+    """Return the byte that stands for a name, from its folder's inode and its last part."""
     folder = os.stat(path.parent)
     name = f"{folder.st_dev}:{folder.st_ino}:".encode() + os.fsencode(path.name)
     return _FIRST + zlib.crc32(name)
