@@ -14,7 +14,7 @@ setup:
 
 # The pure tests, in seconds
 quick *ARGS:
-    {{python}} -m pytest -q --hypothesis-profile quick -m pure {{ARGS}}
+    {{python}} -m pytest -q --hypothesis-profile quick tests/unit {{ARGS}}
 
 # All tests of a push: a real PostgreSQL, systemd, the real Codex
 test *ARGS:
@@ -42,7 +42,7 @@ docs:
 
 # What the tests reach, with the floor that CI holds
 coverage:
-    {{python}} -m pytest -q --cov --cov-report=term:skip-covered -m pure
+    {{python}} -m pytest -q --cov --cov-report=term:skip-covered --hypothesis-profile quick tests/unit
 
 # Benchmarks by name; without names, all (an hour)
 bench *NAMES:

@@ -17,8 +17,8 @@ VIEWS: Final[dict[str, frozenset[str]]] = {
     "threads": frozenset({"path"}),
     "token_usage": frozenset(),
     "thread_tokens": frozenset(),
-    "lifecycle_events": frozenset({"seq", "noted_at_ms"}),
-    "anomalies": frozenset({"noted_at_ms"}),
+    "lifecycle_events": frozenset({"seq", "noted_at_ms", "noted_at"}),
+    "anomalies": frozenset({"noted_at_ms", "noted_at"}),
 }
 
 Rows = dict[str, list[tuple[object, ...]]]
