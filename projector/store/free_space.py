@@ -1,4 +1,4 @@
-"""Free space on a file's disk."""
+"""How much may still be written beside a file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from projector.store.reading import FULL_BYTES
 
 
 def is_full(path: str) -> bool:
-    """True if nothing more can be written on the file's disk."""
+    """True if nothing more can be written beside a file."""
     free = free_bytes(path)
     return free is not None and free < FULL_BYTES
 
 
 def free_bytes(path: str) -> int | None:
-    """Return the free bytes on the file's disk; None: unknown."""
+    """Return the bytes that may still be written beside a file; None: that cannot be told."""
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder) and folder != "/":
         folder = os.path.dirname(folder)

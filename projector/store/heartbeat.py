@@ -1,6 +1,6 @@
-"""The daemon's heartbeat, and the state that it publishes beside the database. Pure.
+"""The daemon's sign of life, as the store and its state file keep it. Pure.
 
-`health` needs no more of the store's interface than this.
+Of the store's contract this is all that `health` needs.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-#: Size of a state file, which is overwritten in place: that works on a full disk, too.
+#: Size of a state file, which is overwritten in place: a full disk takes that, too.
 STATE_BYTES: Final = 4096
-#: Reasons are cut to this number of characters, so that they fit into a state file however escaped.
+#: Reasons are cut to so many characters, so that they fit into a state file however escaped.
 _FAULT_CHARS: Final = 250
 _WHY_CHARS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The daemon that follows a database, as a second daemon reports it."""
+    """Who follows a database: what a second daemon is told."""
 
     pid: int
     host: str
@@ -29,7 +29,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The daemon's heartbeat, written at least every `interval_s` seconds."""
+    """What the daemon says of itself, at least every `interval_s` seconds."""
 
     holder: Holder
     beat_at_ms: int
@@ -37,33 +37,34 @@ class Heartbeat:
     phase: Literal["catching up", "following", "stopping"]
     watching: Literal["events", "polling"]
     watching_why: str
-    """Why it polls; empty if it gets file events."""
+    """Why it polls; empty while events come."""
     behind_bytes: int
-    """Bytes on disk that were seen and are not committed, without partial last lines."""
+    """Bytes on disk that were seen and are not committed; a torn last line is none of them."""
     behind_since_ms: int | None
-    """Since when the oldest of them has waited, ms since 1970; None: nothing waits."""
+    """Since when the oldest of them has waited; None: nothing waits."""
     bytes_read: int
-    """Uncompressed bytes of rollouts read since the start, including fingerprints."""
+    """Uncompressed bytes of rollouts read since the start, fingerprints included."""
     records: int
     batches: int
     set_aside: int
-    """Rollouts that are quarantined."""
+    """Rollouts that cannot be read now."""
     boot_ms: int = 0
-    """Time of the heartbeat by the host's boot clock (CLOCK_BOOTTIME), milliseconds."""
+    """When it was given by the clock that nobody sets (CLOCK_BOOTTIME), milliseconds."""
     files: int = 0
     """Rollouts on disk."""
     waiting: int = 0
     """Rollouts on disk with bytes that are not committed."""
     current_as_of_ms: int | None = None
-    """Latest time as of which everything on disk is known to be committed; None: never yet."""
+    """The latest moment as of which all that was on disk is known to have been committed; None:
+    there was none yet."""
 
 
 class DaemonState(NamedTuple):
-    """Content of a state file: who follows the database, and whether it can write it."""
+    """What a state file says: who follows and how it goes, the database being writable or not."""
 
     holder: Holder
     heartbeat: Heartbeat | None = None
-    """None: the process that locks the database is not a daemon, or has only started."""
+    """None: whoever holds the database is no daemon, or has only begun."""
     fault: str = ""
     """Why the database cannot be written; empty: it can."""
     fault_since_ms: int | None = None
@@ -71,16 +72,16 @@ class DaemonState(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What is known of a daemon without the database."""
+    """What can be told of a daemon without the database."""
 
     held: bool | None = None
-    """True if the process that wrote the state is alive; None: unknown on this host."""
+    """The process that wrote the state is alive; None: it cannot be told from here."""
     state: DaemonState | None = None
     alone: bool = False
-    """True if no daemon can follow this database without locking this file."""
+    """No daemon can follow this database without holding this file."""
 
 
-#: Nothing is known.
+#: Nothing can be told.
 UNPUBLISHED: Final = Published()
 
 
@@ -98,7 +99,7 @@ def encode(state: DaemonState) -> bytes:
 
 
 def decode(text: bytes) -> DaemonState | None:
-    """Return the state that `encode` wrote; None: it is none, or was overwritten meanwhile."""
+    """Return the state that `encode` wrote; None: it is none, or was torn by a write meanwhile."""
     try:
         found = json.loads(text)
         beat = found.get("heartbeat")

@@ -1,6 +1,6 @@
-"""Interface of a database that is open for reading, whatever its engine. Pure.
+"""How a database is read, whatever its engine: all that `serve` knows of a backend. Pure.
 
-A reader never writes, takes no lock, and keeps no snapshot longer than one answer takes.
+A reader never writes, asks for no lock, and keeps no snapshot longer than one answer takes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 from projector.store.heartbeat import Published
 
 Values = Mapping[str, object]
-#: No parameters.
+#: No values.
 NONE: Final[Values] = {}
 
 
 class Sql(NamedTuple):
-    """A query as each engine needs it; where one text works for both, a plain string is used."""
+    """A question in the words of each engine; where a plain text will do for both, it does."""
 
     sqlite: str
     postgres: str
 
 
 def words_of(sql: Sql | str) -> Sql:
-    """Return the query of each engine."""
+    """Return a question for each engine."""
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
@@ -40,18 +40,18 @@ def of_rollout(columns: str, table: str, rest: str = "") -> Sql:
     )
 
 
-#: Free space below which a disk counts as full, bytes: a commit needs more.
+#: A disk with fewer bytes left than this is full: a commit takes more.
 FULL_BYTES: Final = 1 << 20
 
 
 class Size(NamedTuple):
-    """Sizes on the database's disk, in bytes."""
+    """Bytes on the database's disk."""
 
     database: int
     log: int
-    """Size of its write-ahead log."""
+    """Of the write-ahead log beside it."""
     free: int | None = None
-    """Free space; None: unknown."""
+    """That may still be written on that disk; None: it is not known."""
 
 
 class Schema(NamedTuple):
@@ -59,72 +59,72 @@ class Schema(NamedTuple):
 
     found: int
     newest: int
-    """The version that this program creates."""
+    """The one that this program makes."""
 
 
 class Server(NamedTuple):
-    """Facts about the server of a database."""
+    """What a database that is on a server says of it."""
 
     version: str
     encrypted: bool
     local: bool
-    """True if it is reached by a Unix socket."""
+    """Reached by a socket of this machine."""
     standby: bool
-    """True if it is a read-only standby."""
+    """It only follows another one, and cannot be written."""
     lag_s: float | None
-    """Replication lag of a standby, seconds; None: not a standby, or unknown."""
+    """How far it is behind that one; None: it is none, or does not say."""
     may_write: bool
-    """True if the user has write permission."""
+    """We may write there, as far as permissions go."""
 
 
 class Connection(Protocol):
     """A database that is open for reading. Blocks.
 
     In a database that several hosts write, a question is about all of them, or about one *source*:
-    the one that the connection was opened for; `:source` is its id ('' in SQLite, which has one
-    source). Values are bound by name, `:name` in the query. Every method raises StoreUnavailable if
-    the database cannot be read now, and StoreRefused (StoreDamaged) if it never can be as it is.
+    the one that the connection was opened for; `:source` is its id, where an engine has any.
+    Values are bound by name, `:name` in the query. Every method raises StoreUnavailable where the
+    database cannot be read now, and StoreRefused (StoreDamaged) where it never will be as it is.
     """
 
     @property
     def shown(self) -> str:
-        """Path or URL as shown to people, never with a password."""
+        """What people know it by: a path or an address, never with a password."""
 
     def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
 
     def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
-        """Return all rows of a query, as mappings by column name."""
+        """Return all rows of a query, by the names of its columns."""
 
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query one by one; no other query may run meanwhile."""
+        """Return the rows of a query one by one, however many; nothing else is asked meanwhile."""
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Read everything inside from one snapshot."""
+        """Read everything within it as of one moment."""
 
     def version(self) -> object:
-        """Return a value that changes with each commit; None: another database is there now."""
+        """Return a value that changes with each commit; None: it is another database now."""
 
     def size(self) -> Size:
-        """Return its sizes."""
+        """Say how large it is."""
 
     def daemon(self) -> Published:
-        """Return what the daemon publishes beside the database. Never raises."""
+        """Return what the daemon says beside the database. Never raises."""
 
     def schema(self) -> Schema:
-        """Return the versions of its schema."""
+        """Return the version of its schema."""
 
     def server(self) -> Server | None:
-        """Return facts about its server; None: it is a file."""
+        """Say what server it is on; None: it is a file."""
 
     def soundness(self, seconds: float | None) -> str | None:
-        """Check the whole file: "ok", or what is wrong; None: not finished in time.
+        """Check all that is stored, for so long: "ok", or what is wrong; None: not all was seen.
 
-        `seconds`: time limit; None: none.
+        `seconds`: None: however long it takes.
         """
 
     def close(self) -> None:
-        """Close the connection."""
+        """Let go of it."""
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -17,6 +17,7 @@ import pytest
 from watchfiles import Change
 
 from tests.support.following import PATIENCE_S, following, world
+from tests.support.generator.rollouts import Rollout
 
 Changes = AsyncGenerator[set[tuple[Change, str]], None]
 
@@ -52,6 +53,26 @@ def test_events_are_lost(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert made.whole() == made.rows()
+
+
+def test_what_is_appended_is_seen_by_its_event_alone(tmp_path: Path) -> None:
+    """The next scan would come in an hour. In a new folder, too, of a new day."""
+    made = world(tmp_path)
+
+    async def run() -> None:
+        async with following(made, rescan_s=3600) as daemon:
+            await daemon.until_read()
+            made.grow()
+            await daemon.until_read()
+            fresh = Rollout(seed=77)
+            fresh.write(tmp_path / "elsewhere", size=3_000)
+            there = made.home / "sessions/2026/12/24" / fresh.path.name
+            there.parent.mkdir(parents=True)
+            (tmp_path / "elsewhere" / fresh.path).rename(there)
+            made.rollouts.append(fresh)
+            await daemon.until_read()
+
+    asyncio.run(run())
 
 
 def test_the_limit_of_watches_is_reached(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
 import psycopg
 from psycopg import sql
@@ -45,6 +45,8 @@ _SETTINGS: Final = {
     "logging_collector": "off",
 }
 _PORT: Final = 5432
+#: As a setting: folder and port of the server that this one follows.
+_STANDBY: Final = "standby_of"
 _ALONE: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -103,6 +105,11 @@ class Server:
             text=True,
         )
         self._answer()
+
+    @classmethod
+    def standby_of(cls, primary: Server) -> Self:
+        """Make a copy of a server, which follows it."""
+        return cls(**{_STANDBY: f"{primary.folder} {primary.port}"})
 
     def url(self, database: str = "postgres") -> str:
         """Give the address of a database of it."""
@@ -221,6 +228,17 @@ class _Keeper:
             os.chown(folder, self._user, -1)
 
     def make(self) -> None:
+        followed = [one for one in self._settings if one.startswith(f"{_STANDBY}=")]
+        if followed:
+            self._settings.remove(followed[0])
+            primary, port = followed[0].partition("=")[2].split()
+            subprocess.run(
+                [self._bin / "pg_basebackup", "-D", self._data, "-h", primary, "-p", port,
+                 "-U", "projector", "-X", "stream", "-c", "fast", "-R", "-N"],
+                check=True, user=self._user, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=self._log, stderr=self._log,
+            )  # fmt: skip
+            return
         subprocess.run(
             [self._bin / "initdb", "-D", self._data, "-U", "projector", "-A", "trust", "-N",
              "-E", "UTF8", "--locale=C", "--no-instructions"],

@@ -1,4 +1,4 @@
-"""Connects to a PostgreSQL server, and explains its errors."""
+"""A PostgreSQL server: how it is reached, and its faults in words that help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailabl
 from projector.model.redaction import learn, redact_driver
 from projector.store.postgres.passwords import passwords
 
-# The driver raises what it reports; its own log would go to standard error.
+# What the driver has to say it raises; its own log would go to standard error.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
@@ -27,11 +27,11 @@ class _Redacting(logging.Formatter):
         return redact_driver(super().format(record))
 
 
-# asyncio's reports of unhandled exceptions, too. Here passwords become known.
+# So does what asyncio says of a task whose fault nobody asked for. Here passwords become known.
 if logging.lastResort is not None:
     logging.lastResort.setFormatter(_Redacting())
 
-#: Defaults, unless the URL has others: a server that vanishes silently is noticed.
+#: Unless the URL says otherwise: a server that is gone without a word is noticed.
 _DEFAULTS: Final = {
     "application_name": "codex-projector",
     "connect_timeout": "10",
@@ -40,10 +40,9 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-#: Errors after which the whole transaction may succeed at once: others were in the way.
+#: Faults after which the same may work at once, as a whole: others were in the way.
 AGAIN: Final = (errors.SerializationFailure, errors.DeadlockDetected)
-#: A value that PostgreSQL does not accept as text, JSON or number: it is sanitized and written
-#: again.
+#: A value is no text of PostgreSQL's, no JSON, or too great: it is mended and written again.
 ODD: Final = (
     psycopg.DataError,  # also psycopg's own: NUL in a text
     UnicodeEncodeError,
@@ -52,12 +51,12 @@ ODD: Final = (
 
 
 async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect without prepared statements: a pooler may give each transaction another server.
+    """Connect; statements are not prepared: a pooler may give each transaction another server.
 
     Raises:
-        StoreUnavailable: the server is not available now.
-        StoreRefused: it refuses the connection.
-        UsageError: the URL is invalid.
+        StoreUnavailable: it is not there now.
+        StoreRefused: it does not let us in.
+        UsageError: the address is none.
     """
     more = parameters(url)
     with faults(url):
@@ -65,16 +64,16 @@ async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """Return the connection parameters besides those of the URL.
+    """Give what a connection is made with, beside what the address says.
 
     Raises:
-        UsageError: it is invalid.
+        UsageError: it is none.
     """
     learn(secrets(url))
     try:
         known = conninfo.conninfo_to_dict(url)
     except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
-        # Not chained: libpq's message about an invalid URL quotes parts of it.
+        # Not chained: what libpq says of a URL that it cannot read quotes parts of it.
         raise UsageError(f"--database {shown(url)}: {_unread(url, str(error))}") from None
     given = {name: str(value) for name, value in known.items()}
     learn([*(given[name] for name in SECRET & given.keys()), *passwords(given)])
@@ -82,16 +81,16 @@ def parameters(url: str) -> dict[str, Any]:
     return {**more, "client_encoding": "UTF8", "prepare_threshold": None}
 
 
-#: libpq's message about an unknown option.
+#: An option that libpq does not know, in its own words.
 _UNKNOWN_OPTION: Final = re.compile(
     r'invalid (?:URI query parameter|connection option)[^"]*"(\w+)"'
 )
 
 
 def _unread(url: str, text: str) -> str:
-    """Return why libpq cannot parse a URL, without its quotes, which may be parts of a password.
+    """Say why libpq cannot read a URL: it quotes pieces of it, which may be pieces of a password.
 
-    The name of an unknown option is quoted only if it is similar to a known one.
+    The name of an option that it does not know is quoted only if it is like one that it does.
     """
     if wrong := fault(url):
         return wrong
@@ -105,10 +104,10 @@ def _unread(url: str, text: str) -> str:
 
 @contextmanager
 def faults(url: str) -> Iterator[None]:
-    """Translate the driver's errors into ours; ours pass, and so do our own bugs.
+    """Turn what the driver raises into our errors; ours pass, and so do our own mistakes.
 
     Raises:
-        StoreUnavailable: it may go away by itself.
+        StoreUnavailable: it may heal by itself.
         StoreRefused: it will not.
     """
     try:
@@ -120,7 +119,7 @@ def faults(url: str) -> Iterator[None]:
         raise fault from error
 
 
-#: What happens next after an error, by the prefix of its code (SQLSTATE); the longest one counts.
+#: What happens next after a fault, by the beginning of its code (SQLSTATE); the longest counts.
 _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
     "25006": (StoreUnavailable, "cannot be written: a standby, or read-only", "Name the primary"),
     "28": (StoreRefused, "does not let us in", "Check user, password and pg_hba.conf"),
@@ -147,18 +146,18 @@ _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
     "58": (StoreUnavailable, "the server has trouble with its files", "Read the server's log"),
     "XX": (StoreUnavailable, "the server has trouble", "Read the server's log"),
 }
-#: Errors of tables that are not those of this version.
+#: Told by the tables: they are not those of this version.
 _OTHER_SCHEMA: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 
 
-#: The server's message about a missing right.
+#: What the server says when a right is missing.
 _DENIED: Final = re.compile(r"(?:permission denied for|must be owner of) (\w+) (\S+)")
 
 
 def missing_right(url: str, text: str, *, reading: bool) -> str:
-    """Return the statement that grants the missing right; "": the text does not name it.
+    """Return the statement that gives the right that is missing; "": the text does not say which.
 
-    `reading`: only rights to read are needed.
+    `reading`: no more is needed than to read.
     """
     found = _DENIED.search(text)
     if found is None:
@@ -179,7 +178,7 @@ def missing_right(url: str, text: str, *, reading: bool) -> str:
 
 
 def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> ProjectorError | None:
-    """Return our error for an error of the driver; None: it is our own bug."""
+    """Return what a fault means for the one who runs us; None: it is our own."""
     where = shown(url)
     if isinstance(error, _OTHER_SCHEMA):
         return StoreRefused(
@@ -198,7 +197,7 @@ def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> Proje
     return None
 
 
-#: Errors while connecting, which have no code.
+#: Told while connecting, without a code.
 _NOT_LET_IN: Final = re.compile(
     r"password authentication failed|no password supplied|pg_hba\.conf|"
     r"(?:role|database) \"[^\"]*\" does not exist|certificate|could not translate host name"
@@ -218,9 +217,9 @@ def _unreached(url: str, error: psycopg.Error) -> ProjectorError:
 
 
 def said(error: psycopg.Error) -> str:
-    """Return the message of the server or libpq, in one line, without passwords.
+    """Give what the server or libpq said, in one line, without passwords.
 
-    They are redacted first: cut, or with other blanks, they would not be found.
+    They are taken out first: cut or with other blanks they would not be found.
     """
     text = redact_driver(error.diag.message_primary or str(error))
     return " ".join(text.split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""The daemon's lock on a database: a flock that ends with its process, however that ends."""
+"""One daemon a database: a lock that goes with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from projector.store.sqlite.file import refused
 
 
 def hold(database: Path, holder: Holder) -> int:
-    """Lock `DATABASE.lock` and write the holder into it; return the descriptor that keeps the lock.
+    """Lock `DATABASE.lock` and write into it who has it; gives the descriptor that keeps it.
 
     Raises:
         AlreadyRunning: another process has it.
-        StoreRefused: the file cannot be created.
+        StoreRefused: the file cannot be made.
     """
     path = _path(database)
     try:
@@ -35,7 +35,7 @@ def hold(database: Path, holder: Holder) -> int:
 
 
 def is_held(database: Path, file: int) -> bool:
-    """True if the lock that `hold` returned is on the file that other processes would lock."""
+    """True if the lock that `hold` gave is still the one that others would find."""
     try:
         return os.path.samestat(os.stat(_path(database)), os.fstat(file))
     except OSError:
@@ -47,7 +47,7 @@ def _path(database: Path) -> Path:
 
 
 def _who(path: Path) -> str:
-    """Return who holds the lock; empty if the holder has not written it yet."""
+    """Say who holds the lock; empty while that one has not written it yet."""
     state = state_file.read(str(path)).state
     if state is None:
         return ""

@@ -18,11 +18,11 @@ from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import Published
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
-#: Seconds to wait for a lock; readers wait only if the database is not in WAL mode.
+#: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
 LOCK_TIMEOUT_S: Final = 1.0
 #: `:source` in a query: the id of the database's only source, as the read views have it.
 SOURCE: Final = ""
-#: SQLite virtual machine steps between two looks at the clock.
+#: Steps of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
 
 
@@ -30,21 +30,21 @@ class SqliteConnection:
     """See `Connection`."""
 
     def __init__(self, path: str) -> None:
-        """Open the database.
+        """Open it.
 
         Raises:
             StoreMissing: there is no such file.
-            StoreRefused: it is not ours.
+            StoreRefused: it is none of ours.
             StoreUnavailable: it cannot be read now.
         """
         self._path = path
         self._real = os.path.realpath(path)
-        """Path of the file itself: its log and lock are beside it, not beside a link to it."""
+        """Where its log and lock are: beside the file, not beside a link to it."""
         which = _file(path)[:2]
         with explaining(path):
             self._db = opened(path)
-        # Device and inode are read before opening: a file that takes its place meanwhile is
-        # noticed. The log's existence is read after: opening may create it.
+        # Of which file is told before: one that takes its place meanwhile is noticed. Of the log
+        # after: to open may make it.
         self._file = (*which, _file(path)[2])
 
     @property
@@ -141,19 +141,19 @@ class SqliteConnection:
 
 
 def opened(path: str) -> sqlite3.Connection:
-    """Open read-only; as an immutable file if the folder is not writable and there is no log.
+    """Open read-only; where the folder is not ours to write, as a database that rests.
 
-    SQLite needs the log's index beside a database in WAL mode, and cannot create it in a folder
-    without permission. Without a log nobody writes, and the file alone is complete.
+    SQLite needs the log's index beside a database in WAL mode, and cannot make it in a folder
+    without permission. Without a log nobody writes, and the file alone is the truth.
 
     Raises:
         StoreMissing: there is no database.
-        StoreRefused: it is not a regular file, or has several names.
-        sqlite3.Error: it cannot be opened; `explained` translates it.
+        StoreRefused: it is no regular file, or this is another name of it.
+        sqlite3.Error: it cannot be opened; `explained` puts it in words.
     """
     if not os.path.exists(path):
         raise _missing(path)
-    if not os.path.isfile(path):  # opening a pipe would wait
+    if not os.path.isfile(path):  # a pipe would be waited for
         raise StoreRefused(f"{path}: is no regular file", hint="Give another path")
     if os.stat(path).st_nlink > 1:
         from projector.store.sqlite.guard import check_to_read  # noqa: PLC0415 - rare
@@ -176,7 +176,7 @@ def opened(path: str) -> sqlite3.Connection:
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Translate SQLite's errors into ours."""
+    """Say of what fails inside why the database cannot be read, and how to mend it."""
     try:
         yield
     except sqlite3.Error as error:
@@ -184,7 +184,7 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
-    """Return our error for an error of SQLite."""
+    """Say why the database cannot be read, and how to mend it."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return StoreUnavailable(f"{path}: locked by another program")
@@ -210,10 +210,9 @@ def _missing(path: str) -> StoreMissing:
 
 
 def _file(path: str) -> tuple[int, int, bool]:
-    """Return device and inode of a file, and whether it has a write-ahead log.
+    """Tell one file of a name from another, and one that rests from one with a log beside it.
 
-    A connection opened without a log, in a folder without write permission, does not see a later
-    log.
+    What is opened while it rests, in a folder that is not ours to write, does not see the log.
     """
     try:
         facts = os.stat(path)
