@@ -1,8 +1,9 @@
-"""A database's rows on their way into another one, of the same engine or another. Pure.
+"""Copies a database's rows into another one, of the same engine or another. Pure.
 
-What is sent is what both engines have: rows named by the ids that files give them, no numbers of
-one database. Not sent is what can be made again (the full-text index, sums) and what belongs to a
-daemon (its sign of life). A rollout is sent with all its rows, then what belongs to none.
+Sent is what both engines have: rows named by the ids that files give them, no numbers of one
+database. Not sent is what can be computed again (the full-text index, sums) and what belongs to a
+daemon (its heartbeat). Each rollout is sent with all its rows, then the rows that belong to no
+rollout.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Row = tuple[Any, ...]
 
 
 class Table(NamedTuple):
-    """What is sent of a table, in which order of columns."""
+    """A table to be sent: its columns in order, and the query for its rows."""
 
     name: str
     columns: tuple[str, ...]
@@ -27,11 +28,11 @@ class Table(NamedTuple):
 
 
 class Stand(NamedTuple):
-    """How far the change feed was."""
+    """State of the sender's change feed."""
 
     feed_id: bytes
     pruned: int
-    """Changes up to this one are no longer there, but for events that came."""
+    """Changes up to this one were pruned, except inserts of events."""
     pruned_mark: int | None
     last: int
     last_mark: int | None
@@ -40,38 +41,38 @@ class Stand(NamedTuple):
 
 
 class Receiver(Protocol):
-    """A database that takes rows over: all of them, or nothing."""
+    """A database that receives rows: all of them, or nothing."""
 
     def begin(self, stand: Stand, rollout_ids: Sequence[RolloutId]) -> frozenset[RolloutId]:
-        """Get ready; gives the rollouts that are another host's there: they are not to be sent.
+        """Prepare; return the rollouts that belong to another host there, which are not to be sent.
 
         Raises:
             StoreRefused: there are rows already.
         """
 
     def rollout(self, row: dict[str, Any]) -> None:
-        """Take a rollout. The rows of `take_of` that follow are its rows."""
+        """Insert a rollout. Rows of the following calls of `take_of` belong to it."""
 
     def take_of(self, table: Table, rows: Iterable[Row]) -> int:
-        """Take rows of the rollout that came last; gives how many there were."""
+        """Insert rows of the last rollout; return their number."""
 
     def take(self, table: Table, rows: Iterable[Row]) -> int:
-        """Take rows that are of no rollout, or name theirs; gives how many there were."""
+        """Insert rows that belong to no rollout, or name theirs; return their number."""
 
     def finish(self) -> None:
-        """Make it final."""
+        """Commit everything."""
 
     def close(self) -> None:
-        """Let go; what is not final is undone."""
+        """Close it; what is not committed is rolled back."""
 
 
 class Sent(NamedTuple):
-    """What came over."""
+    """Numbers of what was sent."""
 
     rollouts: int
     rows: int
     left: int
-    """Rollouts that another host had projected there already."""
+    """Number of rollouts that another host had projected there already."""
 
 
 def _of(table: str, order: str, *columns: str) -> Table:
@@ -103,7 +104,7 @@ _STAND: Final = Sql(
     " FROM _sources WHERE source_id = :source",
 )
 
-#: Rows of a rollout.
+#: Tables of a rollout's rows.
 OWNED: Final = (
     _of(
         "_turns", "position, uid",
@@ -148,7 +149,7 @@ _CHANGE: Final = (
 
 
 def _named(columns: tuple[str, ...], table: str) -> str:
-    """Select rows of SQLite with the id of their rollout instead of its number."""
+    """Return SQLite's query for rows with the id of their rollout instead of its number."""
     names = ", ".join(
         "(SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = x.rollout) AS rollout_id"
         if name == "rollout_id"
@@ -174,7 +175,7 @@ STATES: Final = _whole("_thread_states", _STATE, "thread_id", _named(_STATE, "_t
 PARTS: Final = _whole("_thread_parts", _PART, "thread_id, part")
 EVENTS: Final = _whole("_events", _EVENT, "seq", _named(_EVENT, "_events"))
 CHANGES: Final = _whole("changes", _CHANGE, "seq")
-#: Rows of no rollout, in an order in which each finds what it names.
+#: Tables of rows that belong to no rollout, referenced ones first.
 OTHERS: Final = (
     _whole("_names", ("thread_id", "name"), "thread_id"),
     STATES,
@@ -191,10 +192,10 @@ def send(
     start: Callable[[int, int], None],
     advance: Callable[[int, int], None],
 ) -> Sent:
-    """Send all rows of a source, as of one moment.
+    """Send all rows of a source, from one snapshot.
 
-    `start`: told how many rollouts there are, and how many bytes they have on disk; `advance`: how
-    many more are done.
+    `start`: called with the number of rollouts and their bytes on disk; `advance`: called with the
+    number of rollouts and bytes sent since.
     """
     with db.snapshot():
         stands = db.rows(_STAND)
@@ -220,7 +221,7 @@ def send(
 
 
 def _apart(db: Connection, left: frozenset[RolloutId]) -> frozenset[str]:
-    """Return the threads whose chains are to be made anew, for a part of them stays behind."""
+    """Return the threads with a part that is not sent: their chains are computed again."""
     if not left:
         return frozenset()
     thread, rollout = PARTS.columns.index("thread_id"), PARTS.columns.index("rollout_id")
@@ -230,7 +231,7 @@ def _apart(db: Connection, left: frozenset[RolloutId]) -> frozenset[str]:
 def _ours(
     table: Table, rows: Iterable[Row], left: frozenset[RolloutId], apart: frozenset[str]
 ) -> Iterator[Row]:
-    """Leave out rows of rollouts that stay behind, and chains with such a part."""
+    """Skip rows of rollouts that are not sent, and chains with such a part."""
     if not left or "rollout_id" not in table.columns:
         yield from rows
         return

@@ -1,4 +1,4 @@
-"""How much may still be written beside a file."""
+"""Free space on a file's disk."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from projector.store.reading import FULL_BYTES
 
 
 def is_full(path: str) -> bool:
-    """True if nothing more can be written beside a file."""
+    """True if nothing more can be written on the file's disk."""
     free = free_bytes(path)
     return free is not None and free < FULL_BYTES
 
 
 def free_bytes(path: str) -> int | None:
-    """Return the bytes that may still be written beside a file; None: that cannot be told."""
+    """Return the free bytes on the file's disk; None: unknown."""
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder) and folder != "/":
         folder = os.path.dirname(folder)

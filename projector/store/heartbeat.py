@@ -1,6 +1,6 @@
-"""The daemon's sign of life, as the store and its state file keep it. Pure.
+"""The daemon's heartbeat, and the state that it publishes beside the database. Pure.
 
-Of the store's contract this is all that `health` needs.
+`health` needs no more of the store's interface than this.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-#: Size of a state file, which is overwritten in place: a full disk takes that, too.
+#: Size of a state file, which is overwritten in place: that works on a full disk, too.
 STATE_BYTES: Final = 4096
-#: Reasons are cut to so many characters, so that they fit into a state file however escaped.
+#: Reasons are cut to this number of characters, so that they fit into a state file however escaped.
 _FAULT_CHARS: Final = 250
 _WHY_CHARS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who follows a database: what a second daemon is told."""
+    """The daemon that follows a database, as a second daemon reports it."""
 
     pid: int
     host: str
@@ -29,7 +29,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What the daemon says of itself, at least every `interval_s` seconds."""
+    """The daemon's heartbeat, written at least every `interval_s` seconds."""
 
     holder: Holder
     beat_at_ms: int
@@ -37,34 +37,33 @@ class Heartbeat:
     phase: Literal["catching up", "following", "stopping"]
     watching: Literal["events", "polling"]
     watching_why: str
-    """Why it polls; empty while events come."""
+    """Why it polls; empty if it gets file events."""
     behind_bytes: int
-    """Bytes on disk that were seen and are not committed; a torn last line is none of them."""
+    """Bytes on disk that were seen and are not committed, without partial last lines."""
     behind_since_ms: int | None
-    """Since when the oldest of them has waited; None: nothing waits."""
+    """Since when the oldest of them has waited, ms since 1970; None: nothing waits."""
     bytes_read: int
-    """Uncompressed bytes of rollouts read since the start, fingerprints included."""
+    """Uncompressed bytes of rollouts read since the start, including fingerprints."""
     records: int
     batches: int
     set_aside: int
-    """Rollouts that cannot be read now."""
+    """Rollouts that are quarantined."""
     boot_ms: int = 0
-    """When it was given by the clock that nobody sets (CLOCK_BOOTTIME), milliseconds."""
+    """Time of the heartbeat by the host's boot clock (CLOCK_BOOTTIME), milliseconds."""
     files: int = 0
     """Rollouts on disk."""
     waiting: int = 0
     """Rollouts on disk with bytes that are not committed."""
     current_as_of_ms: int | None = None
-    """The latest moment as of which all that was on disk is known to have been committed; None:
-    there was none yet."""
+    """Latest time as of which everything on disk is known to be committed; None: never yet."""
 
 
 class DaemonState(NamedTuple):
-    """What a state file says: who follows and how it goes, the database being writable or not."""
+    """Content of a state file: who follows the database, and whether it can write it."""
 
     holder: Holder
     heartbeat: Heartbeat | None = None
-    """None: whoever holds the database is no daemon, or has only begun."""
+    """None: the process that locks the database is not a daemon, or has only started."""
     fault: str = ""
     """Why the database cannot be written; empty: it can."""
     fault_since_ms: int | None = None
@@ -72,16 +71,16 @@ class DaemonState(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What can be told of a daemon without the database."""
+    """What is known of a daemon without the database."""
 
     held: bool | None = None
-    """The process that wrote the state is alive; None: it cannot be told from here."""
+    """True if the process that wrote the state is alive; None: unknown on this host."""
     state: DaemonState | None = None
     alone: bool = False
-    """No daemon can follow this database without holding this file."""
+    """True if no daemon can follow this database without locking this file."""
 
 
-#: Nothing can be told.
+#: Nothing is known.
 UNPUBLISHED: Final = Published()
 
 
@@ -99,7 +98,7 @@ def encode(state: DaemonState) -> bytes:
 
 
 def decode(text: bytes) -> DaemonState | None:
-    """Return the state that `encode` wrote; None: it is none, or was torn by a write meanwhile."""
+    """Return the state that `encode` wrote; None: it is none, or was overwritten meanwhile."""
     try:
         found = json.loads(text)
         beat = found.get("heartbeat")

@@ -1,9 +1,8 @@
-"""Brings a schema to the version that this program knows, one `.sql` file at a time.
+"""Migrates a SQLite schema to the version of this program, one `.sql` file at a time.
 
-Files are `sql/BACKEND/NNNN_name.sql`, numbered from 1 without a gap, applied in order and each
-once; one that was released never changes (its checksum is kept beside it), so that every
-database has gone through the same steps. There is no way back: a database of a newer version is
-refused.
+Files are `sql/BACKEND/NNNN_name.sql`, numbered from 1 without gaps, applied in order and each once.
+A released file never changes (its checksum is stored), so that every database has gone through the
+same steps. There is no downgrade: a database of a newer version is refused.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def migrations(backend: str) -> tuple[Migration, ...]:
 
 
 def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
-    """Bring the schema to the last of `steps`. Several processes may do so at once.
+    """Apply missing migrations. Several processes may do so at once.
 
     Raises:
         StoreRefused: the database is of a newer version, or another program's.
@@ -67,7 +66,7 @@ def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> N
         return
     for step in steps:
         with writing(db):
-            # Looked at again under the lock: another process may have been faster.
+            # Checked again under the lock: another process may have been faster
             if version(db, path, steps) >= step.version:
                 continue
             db.execute(_LOG)
@@ -98,7 +97,7 @@ def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> i
     Raises:
         StoreRefused: the database is of a newer version, or another program's.
     """
-    # In one statement, so of one moment: another process may be making the schema.
+    # In one statement, so from one snapshot: another process may be creating the schema.
     application, found, objects = db.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
         " FROM pragma_application_id, pragma_user_version"

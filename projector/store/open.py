@@ -1,7 +1,6 @@
-"""The front door: a database's URL to its store, to be written, or read.
+"""Opens the store of a database's URL, for writing or reading.
 
-What an engine needs is imported when it is asked for: `projector health` only reads, and has no
-time for more.
+An engine is imported only when it is needed: `projector health` only reads, and must start fast.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ async def open_store(
     busy_timeout_s: float = 30.0,
     on_progress: Callable[[], None] | None = None,
 ) -> Store:
-    """Open the database of a URL: made, private and brought to the present schema if need be.
+    """Open the database of a URL; created, private and migrated if needed.
 
     Arguments are those of `closed_store`.
 
     Raises:
-        UsageError: the URL is none that we know.
+        UsageError: the URL is not supported.
         StoreRefused: the database cannot be used as it is.
         StoreUnavailable: it cannot be used now.
     """
@@ -54,16 +53,16 @@ def closed_store(
     busy_timeout_s: float = 30.0,
     on_progress: Callable[[], None] | None = None,
 ) -> Store:
-    """Create the store of a URL without opening it: `Store.reopen` does, as often as it takes.
+    """Create the store of a URL without opening it; `Store.reopen` does, as often as needed.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path`; a `~` is the home folder.
-    `postgresql://...`: as libpq takes it.
-    `source`: whose rows these are, where several hosts write one database; empty: the host's.
-    `busy_timeout_s`: how long a write waits for another program's before it gives up.
-    `on_progress`: called now and then while the database works, also on its thread.
+    `postgresql://...`: as libpq parses it. `source`: name of this installation, if several hosts
+    write one database; empty: the host's name. `busy_timeout_s`: how long a write waits for another
+    program's before it fails. `on_progress`: called now and then while the database works, also on
+    its thread.
 
     Raises:
-        UsageError: the URL is none that we know.
+        UsageError: the URL is not supported.
     """
     if is_postgres(url):
         try:
@@ -79,14 +78,14 @@ def closed_store(
 
 
 def open_to_read(url: str, *, source: str = "") -> Connection:
-    """Open the database of a URL for reading; nothing is made or changed.
+    """Open the database of a URL for reading; nothing is created or changed.
 
-    `source`: whose rows are looked at where a question is about one installation.
+    `source`: name of the installation that questions about one source refer to.
 
     Raises:
-        UsageError: the URL is none that we know.
+        UsageError: the URL is not supported.
         StoreMissing: there is no such database.
-        StoreRefused: it is none of ours.
+        StoreRefused: it is not ours.
         StoreUnavailable: it cannot be read now.
     """
     if is_postgres(url):
@@ -108,14 +107,14 @@ def open_rows(url: str, *, source: str = "") -> Rows:
 
 
 async def open_receiver(url: str, *, source: str = "") -> Receiver:
-    """Get a database ready to take the rows of another one; see `store.transfer`.
+    """Prepare a database to receive the rows of another one; see `store.copy`.
 
     Raises:
         StoreRefused: it has rows already.
         StoreUnavailable: it cannot be written now.
     """
     if is_postgres(url):
-        await (await open_store(url, source=source)).close()  # its schema, and the source
+        await (await open_store(url, source=source)).close()  # creates its schema, and the source
         from projector.store.postgres.receive import PostgresReceiver  # noqa: PLC0415 - see above
 
         return PostgresReceiver(url, source or _host())
@@ -125,12 +124,12 @@ async def open_receiver(url: str, *, source: str = "") -> Receiver:
 
 
 def _host() -> str:
-    """Return the name of a source for which nothing else was said."""
+    """Return the default name of a source: the host's."""
     return os.uname().nodename
 
 
 def _lacking(url: str) -> UsageError:
-    """Say what a server needs that is not installed."""
+    """Return the error that PostgreSQL's library is not installed."""
     return UsageError(
         f"--database {shown(url)}: PostgreSQL's library is not installed",
         hint="pip install 'codex-projector[postgres]'",
@@ -148,7 +147,7 @@ def _sqlite_file(url: str) -> str:
     """Return the file that a `sqlite:` URL names.
 
     Raises:
-        UsageError: it names none; says what to write instead.
+        UsageError: it does not name one; says what to write instead.
     """
     if wrong := fault(url):
         raise UsageError(f"--database: {wrong}")

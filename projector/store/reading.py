@@ -1,6 +1,6 @@
-"""How a database is read, whatever its engine: all that `serve` knows of a backend. Pure.
+"""Interface of a database that is open for reading, whatever its engine. Pure.
 
-A reader never writes, asks for no lock, and keeps no snapshot longer than one answer takes.
+A reader never writes, takes no lock, and keeps no snapshot longer than one answer takes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 from projector.store.heartbeat import Published
 
 Values = Mapping[str, object]
-#: No values.
+#: No parameters.
 NONE: Final[Values] = {}
 
 
 class Sql(NamedTuple):
-    """A question in the words of each engine; where a plain text will do for both, it does."""
+    """A query as each engine needs it; where one text works for both, a plain string is used."""
 
     sqlite: str
     postgres: str
 
 
 def words_of(sql: Sql | str) -> Sql:
-    """Return a question for each engine."""
+    """Return the query of each engine."""
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
@@ -40,18 +40,18 @@ def of_rollout(columns: str, table: str, rest: str = "") -> Sql:
     )
 
 
-#: A disk with fewer bytes left than this is full: a commit takes more.
+#: Free space below which a disk counts as full, bytes: a commit needs more.
 FULL_BYTES: Final = 1 << 20
 
 
 class Size(NamedTuple):
-    """Bytes on the database's disk."""
+    """Sizes on the database's disk, in bytes."""
 
     database: int
     log: int
-    """Of the write-ahead log beside it."""
+    """Size of its write-ahead log."""
     free: int | None = None
-    """That may still be written on that disk; None: it is not known."""
+    """Free space; None: unknown."""
 
 
 class Schema(NamedTuple):
@@ -59,72 +59,72 @@ class Schema(NamedTuple):
 
     found: int
     newest: int
-    """The one that this program makes."""
+    """The version that this program creates."""
 
 
 class Server(NamedTuple):
-    """What a database that is on a server says of it."""
+    """Facts about the server of a database."""
 
     version: str
     encrypted: bool
     local: bool
-    """Reached by a socket of this machine."""
+    """True if it is reached by a Unix socket."""
     standby: bool
-    """It only follows another one, and cannot be written."""
+    """True if it is a read-only standby."""
     lag_s: float | None
-    """How far it is behind that one; None: it is none, or does not say."""
+    """Replication lag of a standby, seconds; None: not a standby, or unknown."""
     may_write: bool
-    """We may write there, as far as permissions go."""
+    """True if the user has write permission."""
 
 
 class Connection(Protocol):
     """A database that is open for reading. Blocks.
 
     In a database that several hosts write, a question is about all of them, or about one *source*:
-    the one that the connection was opened for; `:source` is its id, where an engine has any.
-    Values are bound by name, `:name` in the query. Every method raises StoreUnavailable where the
-    database cannot be read now, and StoreRefused (StoreDamaged) where it never will be as it is.
+    the one that the connection was opened for; `:source` is its id ('' in SQLite, which has one
+    source). Values are bound by name, `:name` in the query. Every method raises StoreUnavailable if
+    the database cannot be read now, and StoreRefused (StoreDamaged) if it never can be as it is.
     """
 
     @property
     def shown(self) -> str:
-        """What people know it by: a path or an address, never with a password."""
+        """Path or URL as shown to people, never with a password."""
 
     def rows(self, sql: Sql | str, values: Values = NONE) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
 
     def dicts(self, sql: Sql | str, values: Values = NONE) -> list[dict[str, Any]]:
-        """Return all rows of a query, by the names of its columns."""
+        """Return all rows of a query, as mappings by column name."""
 
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
-        """Return the rows of a query one by one, however many; nothing else is asked meanwhile."""
+        """Yield the rows of a query one by one; no other query may run meanwhile."""
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Read everything within it as of one moment."""
+        """Read everything inside from one snapshot."""
 
     def version(self) -> object:
-        """Return a value that changes with each commit; None: it is another database now."""
+        """Return a value that changes with each commit; None: another database is there now."""
 
     def size(self) -> Size:
-        """Say how large it is."""
+        """Return its sizes."""
 
     def daemon(self) -> Published:
-        """Return what the daemon says beside the database. Never raises."""
+        """Return what the daemon publishes beside the database. Never raises."""
 
     def schema(self) -> Schema:
-        """Return the version of its schema."""
+        """Return the versions of its schema."""
 
     def server(self) -> Server | None:
-        """Say what server it is on; None: it is a file."""
+        """Return facts about its server; None: it is a file."""
 
     def soundness(self, seconds: float | None) -> str | None:
-        """Check all that is stored, for so long: "ok", or what is wrong; None: not all was seen.
+        """Check the whole file: "ok", or what is wrong; None: not finished in time.
 
-        `seconds`: None: however long it takes.
+        `seconds`: time limit; None: none.
         """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL server: how it is reached, and its faults in words that help."""
+"""Connects to a PostgreSQL server, and explains its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailabl
 from projector.model.redaction import learn, redact_driver
 from projector.store.postgres.passwords import passwords
 
-# What the driver has to say it raises; its own log would go to standard error.
+# The driver raises what it reports; its own log would go to standard error.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
@@ -27,11 +27,11 @@ class _Redacting(logging.Formatter):
         return redact_driver(super().format(record))
 
 
-# So does what asyncio says of a task whose fault nobody asked for. Here passwords become known.
+# asyncio's reports of unhandled exceptions, too. Here passwords become known.
 if logging.lastResort is not None:
     logging.lastResort.setFormatter(_Redacting())
 
-#: Unless the URL says otherwise: a server that is gone without a word is noticed.
+#: Defaults, unless the URL has others: a server that vanishes silently is noticed.
 _DEFAULTS: Final = {
     "application_name": "codex-projector",
     "connect_timeout": "10",
@@ -40,9 +40,10 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-#: Faults after which the same may work at once, as a whole: others were in the way.
+#: Errors after which the whole transaction may succeed at once: others were in the way.
 AGAIN: Final = (errors.SerializationFailure, errors.DeadlockDetected)
-#: A value is no text of PostgreSQL's, no JSON, or too great: it is mended and written again.
+#: A value that PostgreSQL does not accept as text, JSON or number: it is sanitized and written
+#: again.
 ODD: Final = (
     psycopg.DataError,  # also psycopg's own: NUL in a text
     UnicodeEncodeError,
@@ -51,12 +52,12 @@ ODD: Final = (
 
 
 async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect; statements are not prepared: a pooler may give each transaction another server.
+    """Connect without prepared statements: a pooler may give each transaction another server.
 
     Raises:
-        StoreUnavailable: it is not there now.
-        StoreRefused: it does not let us in.
-        UsageError: the address is none.
+        StoreUnavailable: the server is not available now.
+        StoreRefused: it refuses the connection.
+        UsageError: the URL is invalid.
     """
     more = parameters(url)
     with faults(url):
@@ -64,16 +65,16 @@ async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """Give what a connection is made with, beside what the address says.
+    """Return the connection parameters besides those of the URL.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is invalid.
     """
     learn(secrets(url))
     try:
         known = conninfo.conninfo_to_dict(url)
     except (psycopg.ProgrammingError, UnicodeEncodeError) as error:
-        # Not chained: what libpq says of a URL that it cannot read quotes parts of it.
+        # Not chained: libpq's message about an invalid URL quotes parts of it.
         raise UsageError(f"--database {shown(url)}: {_unread(url, str(error))}") from None
     given = {name: str(value) for name, value in known.items()}
     learn([*(given[name] for name in SECRET & given.keys()), *passwords(given)])
@@ -81,16 +82,16 @@ def parameters(url: str) -> dict[str, Any]:
     return {**more, "client_encoding": "UTF8", "prepare_threshold": None}
 
 
-#: An option that libpq does not know, in its own words.
+#: libpq's message about an unknown option.
 _UNKNOWN_OPTION: Final = re.compile(
     r'invalid (?:URI query parameter|connection option)[^"]*"(\w+)"'
 )
 
 
 def _unread(url: str, text: str) -> str:
-    """Say why libpq cannot read a URL: it quotes pieces of it, which may be pieces of a password.
+    """Return why libpq cannot parse a URL, without its quotes, which may be parts of a password.
 
-    The name of an option that it does not know is quoted only if it is like one that it does.
+    The name of an unknown option is quoted only if it is similar to a known one.
     """
     if wrong := fault(url):
         return wrong
@@ -104,10 +105,10 @@ def _unread(url: str, text: str) -> str:
 
 @contextmanager
 def faults(url: str) -> Iterator[None]:
-    """Turn what the driver raises into our errors; ours pass, and so do our own mistakes.
+    """Translate the driver's errors into ours; ours pass, and so do our own bugs.
 
     Raises:
-        StoreUnavailable: it may heal by itself.
+        StoreUnavailable: it may go away by itself.
         StoreRefused: it will not.
     """
     try:
@@ -119,7 +120,7 @@ def faults(url: str) -> Iterator[None]:
         raise fault from error
 
 
-#: What happens next after a fault, by the beginning of its code (SQLSTATE); the longest counts.
+#: What happens next after an error, by the prefix of its code (SQLSTATE); the longest one counts.
 _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
     "25006": (StoreUnavailable, "cannot be written: a standby, or read-only", "Name the primary"),
     "28": (StoreRefused, "does not let us in", "Check user, password and pg_hba.conf"),
@@ -146,18 +147,18 @@ _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
     "58": (StoreUnavailable, "the server has trouble with its files", "Read the server's log"),
     "XX": (StoreUnavailable, "the server has trouble", "Read the server's log"),
 }
-#: Told by the tables: they are not those of this version.
+#: Errors of tables that are not those of this version.
 _OTHER_SCHEMA: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 
 
-#: What the server says when a right is missing.
+#: The server's message about a missing right.
 _DENIED: Final = re.compile(r"(?:permission denied for|must be owner of) (\w+) (\S+)")
 
 
 def missing_right(url: str, text: str, *, reading: bool) -> str:
-    """Return the statement that gives the right that is missing; "": the text does not say which.
+    """Return the statement that grants the missing right; "": the text does not name it.
 
-    `reading`: no more is needed than to read.
+    `reading`: only rights to read are needed.
     """
     found = _DENIED.search(text)
     if found is None:
@@ -178,7 +179,7 @@ def missing_right(url: str, text: str, *, reading: bool) -> str:
 
 
 def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> ProjectorError | None:
-    """Return what a fault means for the one who runs us; None: it is our own."""
+    """Return our error for an error of the driver; None: it is our own bug."""
     where = shown(url)
     if isinstance(error, _OTHER_SCHEMA):
         return StoreRefused(
@@ -197,7 +198,7 @@ def explained(url: str, error: psycopg.Error, *, reading: bool = False) -> Proje
     return None
 
 
-#: Told while connecting, without a code.
+#: Errors while connecting, which have no code.
 _NOT_LET_IN: Final = re.compile(
     r"password authentication failed|no password supplied|pg_hba\.conf|"
     r"(?:role|database) \"[^\"]*\" does not exist|certificate|could not translate host name"
@@ -217,9 +218,9 @@ def _unreached(url: str, error: psycopg.Error) -> ProjectorError:
 
 
 def said(error: psycopg.Error) -> str:
-    """Give what the server or libpq said, in one line, without passwords.
+    """Return the message of the server or libpq, in one line, without passwords.
 
-    They are taken out first: cut or with other blanks they would not be found.
+    They are redacted first: cut, or with other blanks, they would not be found.
     """
     text = redact_driver(error.diag.message_primary or str(error))
     return " ".join(text.split())[:300] or type(error).__name__

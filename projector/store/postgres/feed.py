@@ -1,4 +1,4 @@
-"""A source's feed: where it stands; takes changes out of it that nobody follows any more."""
+"""Reads and prunes a source's feed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 from projector.store.postgres.pipeline import Pipeline, Query
 from projector.store.rules.feed import FeedState
 
-#: Changes that go in one transaction.
+#: Entries that are pruned in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
 
-#: The last change before those that stay: those since a time, and those of the newest commit.
+#: The last entry before those that stay: entries since a time, and those of the newest commit.
 _END: Final = """
 SELECT s.pruned, coalesce(
   (SELECT f.seq FROM _feed AS f WHERE f.source_id = s.source_id AND f.seq > s.pruned
@@ -46,7 +46,7 @@ def standing(source: str, seq: int) -> Query:
 
 
 def rewind(source: str, state: FeedState) -> Query:
-    """Store which numbers were given in a lost time line, too."""
+    """Store which numbers were assigned in a lost time line, too."""
     return (
         "UPDATE _sources SET rewound_after = %s, rewound_upto = %s WHERE source_id = %s",
         (state.rewound_after, state.rewound_upto, source),
@@ -54,9 +54,9 @@ def rewind(source: str, state: FeedState) -> Query:
 
 
 async def prune(wire: Pipeline, source: str, before_ms: int) -> bool:
-    """Take some changes away that were committed before a time; whether there are more.
+    """Delete some entries that were committed before a time; return whether there are more.
 
-    Not the newest, and not that an event came, as long as it is there.
+    Kept are the newest entry, and inserts of events that still exist.
     """
     (((pruned, end),),) = await wire.begin((_END, (before_ms, source)))
     if end <= pruned:

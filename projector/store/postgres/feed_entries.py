@@ -1,4 +1,4 @@
-"""The entries of the change feed that rows of a transaction make. Pure."""
+"""The entries of the change feed for rows of a transaction. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from projector.store.postgres.apply import EventState, Item, Realtime, Rows, Tur
 from projector.store.rules import feed
 from projector.store.rules.feed import EVENT, ITEM, REALTIME, TURN
 
-#: How many values of `state` readers do not see.
+#: Number of leading values of `state` that readers do not see.
 _UNSEEN: Final = {Item: 2, Turn: 3}
 
 
 class FeedEntry(NamedTuple):
-    """A change of a row, but for its number."""
+    """A feed entry without its number."""
 
     kind: int
     op: int
     source: str
-    """Who has the row."""
+    """Source that has the row."""
     thread_id: str
     rollout_id: str | None
     turn_id: str | None = None
@@ -29,7 +29,7 @@ class FeedEntry(NamedTuple):
 
 
 def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
-    """Tell what happened to a row; None: nothing that a view shows."""
+    """Return what happened to a row; None: nothing that a view shows."""
     seen = _UNSEEN.get(type(row), 1)
     return feed.op_of(
         None if row.was is None or row.was[0] else row.was[seen:],
@@ -38,7 +38,7 @@ def op_of(row: Item | Turn | Realtime | EventState) -> int | None:
 
 
 class RowEntries:
-    """Entries of rows: turns, items, realtime items; of each kind the new before the changed."""
+    """Entries of turns, items and realtime items; of each kind inserts before changes."""
 
     def __init__(self) -> None:
         """Create it with no entries."""
@@ -46,7 +46,7 @@ class RowEntries:
         self._changed: Final[dict[int, list[FeedEntry]]] = {TURN: [], ITEM: [], REALTIME: []}
 
     def add(self, rows: Rows, thread_id: str) -> None:
-        """Add the entries that rows of a thread make."""
+        """Add the entries for rows of a thread."""
         for turn in rows.turns.values():
             self._add(TURN, turn, rows, thread_id, turn_id=turn.turn_id)
         for item in rows.items.values():
@@ -75,27 +75,27 @@ class RowEntries:
             )  # fmt: skip
 
     def add_moved(self, entries: Iterable[FeedEntry]) -> None:
-        """Add changes of rows that have no entry yet; those of rows that have one are left out."""
+        """Add changes of rows that have no entry yet; others are skipped."""
         known = {one.uid for one in self.in_order()}
         for one in entries:
             if one.uid not in known:
                 self._changed[one.kind].append(one)
 
     def extend(self, others: RowEntries) -> None:
-        """Add the entries of others behind those of the same kind."""
+        """Append the entries of others to those of the same kind."""
         for mine, theirs in ((self._new, others._new), (self._changed, others._changed)):
             for kind, entries in theirs.items():
                 mine[kind].extend(entries)
 
     def in_order(self) -> Iterator[FeedEntry]:
-        """Yield all entries in the order in which the feed has them."""
+        """Yield all entries in the order of the feed."""
         for kind, new in self._new.items():
             yield from new
             yield from self._changed[kind]
 
 
 def told_event(row: EventState, source: str, op: int) -> FeedEntry:
-    """Tell of an event."""
+    """Return the entry for an event."""
     return FeedEntry(
         EVENT, op, source, row.thread_id, row.rollout_id, row.turn_id, uid=row.uid, type=row.type
     )

@@ -1,4 +1,4 @@
-"""Looks up earlier rows of a rollout that a reducer asks for: one round trip, whatever is asked."""
+"""Reads the earlier rows of a rollout that a reducer needs, in one round trip."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id
   AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
 """
 
-# The phase decides whether a message of the agent counts; null counts as plain, absent too. Items
-# that are no messages are told of as well: one that becomes a message later keeps its place. Of
-# turns that have ended nobody asks for them.
+# The phase decides whether a message of the agent counts; null counts as plain, and so does a
+# missing one. Other items are returned too: one that becomes a message later keeps its place. Turns
+# that have ended are not asked for.
 _MESSAGES: Final = """
 SELECT i.turn_id, i.item_id, i.ordinal,
   CASE i.type WHEN 'userMessage' THEN 'user'
@@ -70,7 +70,7 @@ JOIN LATERAL (
 
 
 async def find(wire: Pipeline, source: str, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
-    """Answer all that is wanted."""
+    """Return everything that a `Lookup` names."""
     place = (source, rollout_id)
     turns = [escapes.text(one) for one in wants.turns]
     items = [escapes.text(one) for one in wants.items]
@@ -141,7 +141,7 @@ def _frame(row: Row) -> RollbackFrame:
 
 
 def checkpoint_of(row: Row) -> Checkpoint:
-    """Make a checkpoint of a row."""
+    """Create a checkpoint from a row."""
     generation, offset, ordinal, head, tail, checksum, state, revision, mode, kinds = row
     return Checkpoint(
         generation=generation,

@@ -1,9 +1,8 @@
-"""One daemon a source: a lease in its row, which the heartbeat renews.
+"""One daemon per source: a lease in the source's row, which the heartbeat renews.
 
-A lock of the session would be lost behind a pooler, and with each connection. A daemon that ended
-without a word keeps others out until its lease ends, unless it ran on this machine, where it can be
-seen that it is no more. Should two run nevertheless, checkpoints are compared before they are set:
-no harm is done.
+A lock of the session would be lost behind a pooler, and with each connection. A daemon that was
+killed keeps others out until its lease ends, unless it ran on this host, where its process can be
+checked. If two run nevertheless, checkpoints are compared before they are set: no harm is done.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from projector.model.errors import AlreadyRunning
 from projector.store.postgres.pipeline import Pipeline, Query
 from projector.store.protocol import Heartbeat, Holder
 
-#: A lease holds so long without a sign of life; seconds.
+#: Time that a lease lasts without a heartbeat, seconds.
 _SECONDS: Final = 30.0
-#: So many signs of life may be missed.
+#: Number of heartbeats that may be missed.
 _MISSED: Final = 4
 
-#: Leases go by the server's clock, for hosts have others. It is read, and then stored: not every
-#: distributed server takes a volatile function in an UPDATE.
+#: Leases use the server's clock, because hosts have different ones. It is read, and then stored:
+#: some distributed servers refuse volatile functions in an UPDATE.
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _READ: Final = (
     f"SELECT {_NOW}, lease_id, lease_until_ms, lease_pid, lease_host, lease_version,"
@@ -55,7 +54,7 @@ _BEATEN: Final = (
     f" VALUES (%s{', %s' * len(_BEAT)}) ON CONFLICT (source_id) DO UPDATE SET "
     + ", ".join(
         f"{name} = coalesce(excluded.{name}, was.{name})"
-        if name == "current_as_of_ms"  # a daemon that has not caught up keeps what was known
+        if name == "current_as_of_ms"  # a daemon that has not caught up keeps the old value
         else f"{name} = excluded.{name}"
         for name in _BEAT
     )
@@ -63,7 +62,7 @@ _BEATEN: Final = (
 
 
 async def hold(wire: Pipeline, source: str, lease: uuid.UUID, holder: Holder, where: str) -> None:
-    """Take the lease.
+    """Acquire the lease.
 
     Raises:
         AlreadyRunning: another daemon has it.
@@ -81,7 +80,7 @@ async def hold(wire: Pipeline, source: str, lease: uuid.UUID, holder: Holder, wh
 
 
 def _ended(row: Sequence[Any]) -> bool:
-    """Tell whether the holder ran on this machine and does no more."""
+    """True if the holder ran on this host and its process is gone."""
     pid, host = row[2], row[3]
     if host != socket.gethostname():
         return False
@@ -105,7 +104,7 @@ def _said(row: Sequence[Any]) -> str:
 async def beat(
     wire: Pipeline, source: str, lease: uuid.UUID | None, heartbeat: Heartbeat, where: str
 ) -> None:
-    """Store the sign of life, and renew the lease if there is one.
+    """Store the heartbeat, and renew the lease if there is one.
 
     Raises:
         AlreadyRunning: another daemon has taken it.
@@ -124,5 +123,5 @@ async def beat(
 
 
 def let_go(source: str, lease: uuid.UUID) -> Query:
-    """Give the lease back."""
+    """Release the lease."""
     return _LET_GO, (source, lease)

@@ -1,4 +1,4 @@
-"""Which source projects a rollout that several hosts see: who claims it first."""
+"""Claims of rollouts that several hosts see: the source that claims one first projects it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 
 from projector.store.postgres.pipeline import Query
 
-#: So many buckets spread claims over machines.
+#: Number of buckets, which spread claims over machines.
 _BUCKETS: Final = 256
 
 
 def bucket(rollout_id: str) -> int:
-    """Give the bucket of a claim; how it is made never changes."""
+    """Return the bucket of a claim; its computation never changes."""
     return zlib.crc32(rollout_id.encode("utf-8", "replace")) % _BUCKETS
 
 
@@ -28,9 +28,9 @@ _CLAIM: Final = (
 
 
 def claim(own: Iterable[str], others: Iterable[str], source: str) -> Query:
-    """Claim rollouts, and lock the claims of others; gives whose each is.
+    """Claim rollouts, and lock the claims of others; returns the source of each.
 
-    In one order, so that two who do so never wait for each other.
+    In one order, so that two transactions never wait for each other.
     """
     wanted: dict[str, str | None] = dict.fromkeys(others)
     wanted.update(dict.fromkeys(own, source))

@@ -1,4 +1,4 @@
-"""Passwords that libpq finds elsewhere than in the URL, to be redacted: files of its own."""
+"""Reads passwords that libpq finds outside of the URL, in its own files, to redact them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from projector.model.regular_file import read_regular
 
-#: Bytes read of such a file.
+#: Maximum bytes read of such a file.
 _MOST: Final = 1 << 16
 _FIELD: Final = re.compile(r"(?:[^:\\]|\\.)*")
 _SETTING: Final = re.compile(r"\s*(\w+)\s*=\s*(.*?)\s*")
@@ -39,7 +39,7 @@ def passwords(options: Mapping[str, str], env: Mapping[str, str] = os.environ) -
 
 
 def _split(line: str) -> list[str]:
-    """Split a line of a password file: four fields, and the rest, in which a colon is no end."""
+    """Split a line of a password file: four fields, in which colons are escaped, and the rest."""
     fields: list[str] = []
     at = 0
     while len(fields) < _FIELDS - 1 and (found := _FIELD.match(line, at)):

@@ -1,4 +1,4 @@
-"""Statements to the server, many in one round trip."""
+"""Sends many statements to the server in one round trip."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from psycopg import sql
 
 Row = tuple[Any, ...]
 Query = tuple[str, Sequence[Any]]
-"""A statement, made from our own names of tables and columns, and the values bound in it."""
+"""A statement, made of our own names of tables and columns, and the values bound in it."""
 
 
-#: A transaction of ours that has not been heard of for so long ends by the server's will: who began
-#: it may be cut off, and what it holds is waited for. Milliseconds.
+#: A transaction that sends nothing for this time, milliseconds, is ended by the server: its host
+#: may be cut off, and others wait for its locks.
 _UNHEARD_MS: Final = 120_000
 
 
 class Pipeline:
-    """A connection, on which whole lists of statements go out at once."""
+    """A connection that sends whole lists of statements at once."""
 
     def __init__(
         self, connection: psycopg.AsyncConnection[Row], lock_timeout_s: float = 30.0
@@ -32,7 +32,7 @@ class Pipeline:
         """Round trips so far."""
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
-        """Begin a transaction, and run its first statements: as `ask`."""
+        """Begin a transaction, and run its first statements, as `execute` does."""
         limits = (
             "SELECT set_config('lock_timeout', %s, true),"
             " set_config('idle_in_transaction_session_timeout', %s, true)",
@@ -43,7 +43,7 @@ class Pipeline:
         return answers
 
     async def execute(self, *queries: Query) -> list[list[Row]]:
-        """Run statements in their order, in one round trip; give the rows of each."""
+        """Run statements in order, in one round trip; return the rows of each."""
         async with self._connection.pipeline():
             cursors = [
                 await self._connection.execute(composed(text), values) for text, values in queries
@@ -56,5 +56,5 @@ class Pipeline:
 
 @lru_cache(maxsize=512)
 def composed(statement: str) -> sql.SQL:
-    """Let a statement pass that is no literal: it is made of our own names."""
+    """Accept a statement that is not a literal: it is made of our own names."""
     return sql.SQL(statement)

@@ -1,7 +1,7 @@
-"""A source of a PostgreSQL database that takes the rows of another database over.
+"""Writes the rows of another database into a source of a PostgreSQL database.
 
-See `store.transfer.Receiver`. All of it is one transaction, so that an attempt that fails leaves
-nothing; rows go over by COPY. Rollouts that another source has claimed stay that one's.
+See `store.copy.Receiver`. Everything is one transaction, so that a failed attempt leaves nothing;
+rows are sent by COPY. Rollouts that another source has claimed stay with that source.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from projector.store.postgres.save import listed_files
 from projector.store.rules.feed import KINDS, OPS, Cursor
 
 _JSON: Final = frozenset({"json", "error_json", "payload"})
-#: Tables whose rows say whether something in them is escaped.
+#: Tables with a column that says whether a row is escaped.
 _MARKED: Final = frozenset({"_items", "_turns", "_realtime_items", "_events"})
 
-#: Of the rows of a response that several sources have now, the first counts; gives whose changed.
+#: Let the first of the rows of a response that several sources have now count; returns the sources
+#: whose rows changed.
 _SETTLED: Final = """
 WITH first AS (
   SELECT o.source_id, o.rollout_id, o.uid, o.counted, row_number() OVER (
@@ -52,7 +53,7 @@ class PostgresReceiver:
     """See `Receiver`."""
 
     def __init__(self, url: str, source: str) -> None:
-        """Connect. The schema is there, and so is the row of the source."""
+        """Connect. The schema and the source's row must exist."""
         self._url = url
         self._source = str(source_id(source))
         self._name = source
@@ -83,7 +84,7 @@ class PostgresReceiver:
             return frozenset(self._claimed(rollout_ids))
 
     def _claimed(self, rollout_ids: Sequence[RolloutId]) -> Iterator[RolloutId]:
-        """Claim rollouts; gives those that are another's."""
+        """Claim rollouts; yield those that another source has."""
         ordered = sorted((bucket(one), one) for one in rollout_ids)
         for at in range(0, len(ordered), 1000):
             some = ordered[at : at + 1000]
@@ -167,7 +168,7 @@ class PostgresReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with explaining(self._url):
-            # Whose sums may change with ours.
+            # Sources whose sums may change with ours.
             self._db.execute("SELECT 1 FROM _sources ORDER BY source_id FOR UPDATE")
             for text, values in usages.settling(self._source):
                 self._db.execute(composed(text), values)
@@ -183,7 +184,7 @@ class PostgresReceiver:
 
 
 def _entry(columns: Sequence[str], row: Row) -> Row:
-    """Return an entry of the feed as the table has it: in the place of its cursor its mark."""
+    """Return an entry of the feed as stored: its mark instead of its cursor."""
     change = dict(zip(columns, row, strict=True))
     cursor = Cursor.parse(change["cursor"])
     assert cursor is not None, change
@@ -194,7 +195,7 @@ def _entry(columns: Sequence[str], row: Row) -> Row:
 
 
 def _value(name: str, value: Any) -> Any:
-    """Give a value as the server takes it."""
+    """Return a value as the server accepts it."""
     if name == "uid" and isinstance(value, bytes):
         return value.hex()
     if not isinstance(value, str):
@@ -216,5 +217,5 @@ def _json(value: str) -> str:
 
 
 def _digest(detail: str) -> str:
-    """Give the key of an anomaly's words, as the store makes it."""
+    """Return the key of an anomaly's detail, as the store computes it."""
     return hashlib.md5(detail.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()

@@ -1,7 +1,7 @@
-"""Values that no server takes, mended: as SQLite's store mends them, so that rows are the same.
+"""Replaces values that no server accepts, as SQLite's store does, so that rows are the same. Pure.
 
-Pure. Half a surrogate pair is U+FFFD, integers end at 63 bits, and JSON that PostgreSQL does not
-take for JSON goes into a JSON string (`escapes.of_no_json`).
+Half a surrogate pair is U+FFFD, integers end at 63 bits, and JSON that PostgreSQL does not accept
+becomes a JSON string (`text.of_no_json`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _JSON: Final = frozenset({"json", "error_json", "payload"})
 
 
 def text(value: object) -> object:
-    """Give a value that the server takes."""
+    """Return a value that the server accepts."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -31,12 +31,12 @@ def text(value: object) -> object:
 
 
 def name(value: Id) -> Id:
-    """Give an id that the server takes."""
+    """Return an id that the server accepts."""
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # type: ignore[return-value] # as the one that was given
 
 
 def of_json(value: str) -> str:
-    """Give JSON that the server takes; what is none goes into a JSON string."""
+    """Return JSON that the server accepts; invalid JSON becomes a JSON string."""
     whole = str(text(value))
     try:
         json.loads(whole, parse_constant=_refuse)
@@ -50,7 +50,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def batch(given: Batch) -> Batch:
-    """Give a batch with all its values mended."""
+    """Return a batch with all its values sanitized."""
     return replace(
         given,
         file=file(given.file),
@@ -61,7 +61,7 @@ def batch(given: Batch) -> Batch:
 
 
 def change(row: Any) -> Any:
-    """Give a change with its values mended."""
+    """Return a change with its values sanitized."""
     return row._make(_value(one, value) for one, value in zip(row._fields, row, strict=True))
 
 
@@ -85,17 +85,17 @@ def _fields(given: T) -> T:
 
 
 def file(given: RolloutFile) -> RolloutFile:
-    """Give a file whose path the server takes: names of files are bytes."""
+    """Return a file with paths that the server accepts: file names are bytes."""
     return replace(given, home=str(text(given.home)), path=str(text(given.path)))
 
 
 def anomaly(given: Anomaly) -> Anomaly:
-    """Give an anomaly with its values mended."""
+    """Return an anomaly with its values sanitized."""
     return Anomaly._make(map(text, given))
 
 
 def wants(given: Lookup) -> Lookup:
-    """Give what is wanted by ids that the server takes; `given` itself where they are."""
+    """Return a lookup by ids that the server accepts; `given` itself if all are."""
     ids = (*given.turns, *given.items, *given.frames_of)
     try:
         "".join(ids).encode()
@@ -110,7 +110,7 @@ def wants(given: Lookup) -> Lookup:
 
 
 def found(given: LookupResult, wanted: Lookup) -> LookupResult:
-    """Give what was found under the ids that were asked for."""
+    """Return a result under the ids that were asked for."""
     return replace(
         given,
         turns=_under(given.turns, wanted.turns),

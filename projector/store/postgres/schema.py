@@ -1,7 +1,7 @@
-"""Brings a PostgreSQL database to the present schema; fifty daemons may do so at once.
+"""Migrates a PostgreSQL database to the current schema; many daemons may do so at once.
 
-All steps are one transaction under an advisory lock of the transaction, which also a pooler in
-transaction mode keeps: who comes second finds the schema there.
+All steps are one transaction under an advisory lock of the transaction, which a pooler in
+transaction mode keeps too: whoever comes second finds the schema.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psycopg import errors, sql
 from projector.model.errors import StoreRefused
 from projector.store.migrate import Migration, statements
 
-#: Bytes `CxPjPgSc`: the lock of those who bring the schema up to date.
+#: Bytes `CxPjPgSc`: key of the advisory lock of migrations.
 _LOCK: Final = 0x4378506A50675363
 
 _LOG: Final = """
@@ -34,7 +34,7 @@ _APPLIED: Final = "SELECT version, sha256, database_id::text FROM _migrations OR
 
 
 async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]) -> uuid.UUID:
-    """Bring the schema to the last of `steps`; gives the database's own id.
+    """Apply missing migrations; return the database's own id.
 
     `db`: in autocommit. `where`: the database, as it may be shown.
 
@@ -46,7 +46,7 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
         return known
     async with db.transaction():
         await db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # Looked at again under the lock: another process may have been faster.
+        # Checked again under the lock: another process may have been faster
         applied = await _applied(db)
         if applied is None:
             await db.execute(_LOG)
@@ -72,7 +72,7 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
 async def identity(
     db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]
 ) -> uuid.UUID | None:
-    """Give the database's own id; None: its schema is not the present one yet.
+    """Return the database's own id; None: its schema is not the current one yet.
 
     Raises:
         StoreRefused: the database is of a newer version, or not ours.
@@ -85,7 +85,7 @@ async def identity(
 
 
 async def _applied(db: psycopg.AsyncConnection) -> list[tuple[int, str, str]] | None:
-    """Give the steps that were applied; None: there is not even a table of them."""
+    """Return the applied migrations; None: there is no table of them."""
     try:
         cursor = await db.execute("SELECT to_regclass('_migrations') IS NOT NULL")
         row = await cursor.fetchone()
@@ -97,10 +97,10 @@ async def _applied(db: psycopg.AsyncConnection) -> list[tuple[int, str, str]] | 
 
 
 def check(where: str, applied: Sequence[tuple[int, str, str]], steps: Sequence[Migration]) -> None:
-    """See that what was applied is what we know.
+    """Check that the applied migrations are ours.
 
     Raises:
-        StoreRefused: it is not.
+        StoreRefused: they are not.
     """
     if len(applied) > len(steps):
         raise StoreRefused(

@@ -1,9 +1,8 @@
-"""What full-text search finds: a setting of each source, kept with the rows, filled in steps.
+"""Keeps the full-text index of PostgreSQL: a setting of each source, filled step by step.
 
-Items that are written have the words of the present settings, and their number
-(`_sources.search_round`). Where the settings change, or how words are made (`words.REVISION`), the
-number does: words of another number are found by nobody, and are replaced from the newest rollout
-back.
+Written items have the words of the current settings, and their number (`_sources.search_round`).
+When the settings change, or how words are made (`text.REVISION`), the number changes: words of
+another number are not found, and are replaced from the newest rollout back.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from projector.store.postgres import text as escapes
 from projector.store.postgres.pipeline import Pipeline
 from projector.store.postgres.save import Search
 
-#: Items whose words are made in one transaction.
+#: Items indexed in one transaction.
 STEP: Final = 500
 
 _CHOOSE: Final = """
@@ -48,7 +47,7 @@ WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 
 
 async def choose(wire: Pipeline, source: str, extent: Extent, max_text_bytes: int) -> None:
-    """Say what is indexed from now on; where that differs, what was is forgotten."""
+    """Set what is indexed from now on; if that differs, existing words become invalid."""
     await wire.begin(
         (_CHOOSE, (extent, max_text_bytes, REVISION, source, extent, max_text_bytes, REVISION)),
         ("COMMIT", ()),
@@ -56,7 +55,7 @@ async def choose(wire: Pipeline, source: str, extent: Extent, max_text_bytes: in
 
 
 async def fill(wire: Pipeline, source: str) -> bool:
-    """Make the words of some items anew; True: there are more."""
+    """Index some items again; True if there are more."""
     (((rollout_id, position, what, text_bytes, number),),) = await wire.begin(
         (_UNFILLED, (source,))
     )
@@ -65,7 +64,7 @@ async def fill(wire: Pipeline, source: str) -> bool:
         return False
     search = Search(what, text_bytes, number)
     rows: list[tuple[str, str, str | None]] = []
-    # Many rollouts have no item, or few: several go in one step.
+    # Many rollouts have no items, or few: several are indexed in one step.
     for _ in range(STEP):
         ((found), ((before,),)) = await wire.execute(
             (_OLDER, (source, rollout_id, position, STEP - len(rows))),

@@ -1,4 +1,4 @@
-"""Where a rollout is made anew, before it takes the place of the old one: see `replace`."""
+"""Staging database for the new content of a rollout that is being replaced: see `replace`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content
 from projector.store.scratch import scratch_folder
 from projector.store.sqlite.store import SqliteStore
 
-#: Rows that are compared at a time.
+#: Rows that are read at a time.
 _STEP: Final = 500
-#: Where the rows of a kind are made aside: table, and the column that numbers them.
+#: Tables of the staged rows of each kind, and the column that numbers them.
 _TABLES: Final = {
     TurnRow: ("_turns", "turn"),
     ItemRow: ("_items", "item"),
@@ -39,7 +39,7 @@ _ITEM: Final = ItemRow._fields[: ItemRow._fields.index("owner") + 1]
 
 
 class Staged(NamedTuple):
-    """A row that was made aside: the change that writes it, and what only several changes say."""
+    """A staged row: the change that writes it, and what only several changes together determine."""
 
     change: Any
     tombstone: int
@@ -48,7 +48,7 @@ class Staged(NamedTuple):
 
 
 class Scratch:
-    """Where a rollout is made anew."""
+    """A SQLite database in a temporary folder that holds one rollout's new content."""
 
     def __init__(self, folder: Path, store: SqliteStore) -> None:
         self._folder = folder
@@ -56,12 +56,12 @@ class Scratch:
         self.last: Batch | None = None
         self.records = 0
         self.mended = False
-        """The server refused some of its values: all are looked at."""
+        """True if the server refused some of its values: all are sanitized."""
         self._own: Content | None = None
 
     @classmethod
     async def make(cls) -> Self:
-        """Make an empty one."""
+        """Create an empty one."""
         folder = Path(scratch_folder("replace"))
         try:
             return cls(folder, await SqliteStore.open(folder / "anew.db"))
@@ -70,20 +70,20 @@ class Scratch:
             raise
 
     async def add(self, batch: Batch) -> None:
-        """Add the next batch."""
+        """Write the next batch."""
         start = self.last.end if self.last is not None else None
         await self._store.commit([replace(batch, start=start)])
         self.last = batch
         self.records += batch.records
 
     async def find(self, rollout_id: RolloutId, wants: Lookup) -> LookupResult:
-        """Look up its rows."""
+        """Return earlier rows, as `Store.find` does."""
         return await self._store.find(rollout_id, wants)
 
     async def rows(
         self, table: str, number: str, columns: str, which: str = "true"
     ) -> AsyncIterator[list[Any]]:
-        """Give rows in the order in which they were made; places count from its first byte."""
+        """Yield rows in the order in which they were written."""
         last = 0
         while True:
             some = await self._store.query(
@@ -97,7 +97,7 @@ class Scratch:
             yield [row[1:] for row in some]
 
     async def changes(self, kind: type) -> AsyncIterator[list[Staged]]:
-        """Yield the rows of a kind in the order in which they were made, as its changes."""
+        """Yield the rows of a kind in the order in which they were written, as its changes."""
         table, number = _TABLES[kind]
         start = await self.start()
         updated = "updated_ordinal" if kind is ItemRow else "NULL"
@@ -109,12 +109,12 @@ class Scratch:
             yield [Staged(kind(*row[:-2]), *row[-2:]) for row in some]
 
     async def frames(self) -> list[tuple[Any, ...]]:
-        """Give its frames: key, popped, turn, before."""
+        """Return its frames: key, popped, turn, before."""
         return await self._store.query("SELECT key, popped, turn_id, before FROM _frames")
 
     async def content(self) -> Content:
-        """Give what its file shows; places count from its first byte."""
-        if self._own is None:  # before anything was put over it
+        """Return its content, as the file has it; positions count from its first byte."""
+        if self._own is None:  # before anything is written over it
             whose = {"start": await self.start(), "whose": "true"}
             turns, items, events = [
                 await self._store.query(sql.format(table=table, **whose))
@@ -128,7 +128,7 @@ class Scratch:
         return self._own
 
     async def put(self, rows: Sequence[Change], unsaid: Sequence[bytes]) -> None:
-        """Put rows over those of its file, without some events; once more it changes nothing."""
+        """Write preserved rows over the file's content, without some events. Idempotent."""
         assert self.last is not None, "there was a batch"
         for uid in unsaid:
             await self._store.query("DELETE FROM _events WHERE uid = ?", (uid,))
@@ -137,12 +137,12 @@ class Scratch:
         await self._store.commit([over])
 
     async def start(self) -> int:
-        """Give the position that its rows count from."""
+        """Return the position of its first byte."""
         ((start,),) = await self._store.query("SELECT start_position FROM _rollouts")
         return int(start)
 
     async def close(self) -> None:
-        """Take it away."""
+        """Delete it."""
         try:
             await self._store.close()
         finally:

@@ -1,13 +1,13 @@
-r"""Text that PostgreSQL cannot hold, kept all the same: escaped on the way in, whole when read.
+r"""Escapes text that PostgreSQL cannot store, and restores it when it is read. Pure.
 
-Pure. PostgreSQL's text has no NUL; its JSON functions refuse `\u0000` and half surrogate pairs, so
-that one item with such text would make a view unreadable. SQLite holds all of it, and Codex writes
-it. Here each is written as a character that nobody uses and the four hex digits of what it stands
-for. The character itself is written in the same way where it comes: so each text has one escaped
-form, and reading needs no mark. Rows are marked `escaped` nevertheless, for people.
+PostgreSQL's text has no NUL; its JSON functions refuse `\u0000` and half surrogate pairs, so that
+one item with such text would make a view unreadable. SQLite stores all of it, and Codex writes it.
+Here each is written as a character that nobody uses and the four hex digits of what it stands for.
+The character itself is escaped in the same way: so each text has one escaped form, and reading
+needs no mark. Rows are marked `escaped` nevertheless, for people.
 
-JSON that PostgreSQL does not take for JSON (a bare NaN, a raw control character) becomes one JSON
-string that holds it, behind the same character.
+JSON that PostgreSQL does not accept (a bare NaN, a raw control character) becomes one JSON string
+that contains it, after the same character.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import json
 import re
 from typing import Final
 
-#: Begins what is escaped: of the private use area, without a meaning to anyone.
+#: Begins an escape: of the private use area, without a meaning.
 LEAD: Final = "\uf8f0"
 _LEAD_BYTES: Final = LEAD.encode()
-#: Begins JSON that is none.
+#: Begins text that is not valid JSON.
 _WHOLE: Final = '"' + LEAD + "json:"
 
 _TEXT: Final = re.compile("[\0\uf8f0]")
 _ESCAPED: Final = re.compile("\uf8f0([0-9a-fA-F]{4})")
-# An escape in JSON, where the backslash is no escaped one itself: pairs of backslashes are passed.
+# An escape in JSON whose backslash is not escaped itself: pairs of backslashes are skipped.
 _JSON: Final = re.compile(
     r"(?P<other>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|\\u(?P<hex>0000|[dD][89a-fA-F][0-9a-fA-F]{2})|" + LEAD
@@ -33,7 +33,7 @@ _JSON_HINT: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|" + LEAD)
 
 
 def text(value: str) -> str:
-    """Escape a text; one without NUL is as it was."""
+    """Escape a text; one without NUL is returned unchanged."""
     if "\0" in value or LEAD in value:
         return _TEXT.sub(lambda found: f"{LEAD}{ord(found[0]):04x}", value)
     return value
@@ -45,7 +45,7 @@ def opt_text(value: str | None) -> str | None:
 
 
 def of_json(value: str) -> str:
-    """Escape JSON that is valid; `value` itself where nothing is to be escaped."""
+    """Escape valid JSON; returns `value` itself if there is nothing to escape."""
     if ("\\u" in value or LEAD in value) and _JSON_HINT.search(value):
         return _JSON.sub(_escape, value)
     return value
@@ -58,17 +58,17 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def of_no_json(value: str) -> str:
-    """Put what is no valid JSON into a JSON string."""
+    """Return invalid JSON as a JSON string."""
     return f"{_WHOLE}{json.dumps(text(value))[1:]}"
 
 
 def plain(value: str) -> str:
-    """Give a text as it was before `text`."""
+    """Return a text as it was before `text`."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if LEAD in value else value
 
 
 def plain_json(value: str) -> str:
-    """Give JSON as it was before `of_json` or `of_no_json`."""
+    """Return JSON as it was before `of_json` or `of_no_json`."""
     if LEAD not in value:
         return value
     if value.startswith(_WHOLE):

@@ -1,4 +1,4 @@
-"""One statement that inserts many rows of a source, or replaces those of the same key."""
+"""Builds a statement that inserts many rows of a source, or replaces those of the same key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def put(
         changing = "DO UPDATE SET " + ", ".join(
             f"{name} = excluded.{name}" for name in columns if name not in key
         )
-    # Texts go as they are, in binary form: to quote them takes longer than all else here.
+    # Texts are sent in binary form: quoting them takes longer than everything else here.
     given = ", ".join(
         f"%{'b' if _given(kind) == 'text' else 's'}::{_given(kind)}[]" for kind in columns.values()
     )
@@ -46,5 +46,5 @@ def put(
 
 
 def _given(kind: str) -> str:
-    """Give the type that values are sent as."""
+    """Return the type that values are sent as."""
     return kind if kind in ("text", "bigint", "integer", "smallint", "boolean") else "text"

@@ -1,6 +1,6 @@
-"""What model responses cost, in PostgreSQL: the driver of `store/rules/usage.py`.
+"""Keeps which usage rows count, and the sums over them: the driver of `store/rules/usage.py`.
 
-Of the rows that tell of a response, those that change are read, and the first living one of the
+Of the rows that report a response, those that change are read, and the first living one of the
 others: by an index in the order of the rules, however many there are.
 """
 
@@ -24,7 +24,7 @@ _MODEL_MAX: Final = 256
 
 @dataclass(slots=True, kw_only=True)
 class Usage(Countable):
-    """A row of `usage`; texts escaped."""
+    """A row of `_usage`; texts are escaped."""
 
     turn_id: str | None
     ordinal: int | None
@@ -34,14 +34,14 @@ class Usage(Countable):
     tier: str | None
     tombstone: int = 0
     put: bool = True
-    """All of it is to be written."""
+    """True if the whole row is to be written."""
 
     def bury(self, why: int) -> None:
-        """Make it a tombstone; `why`: as in `columns`."""
+        """Make it a tombstone; `why`: see `schema_names`."""
         self.tombstone, self.living, self.put = why, False, True
 
     def name(self, model: str) -> None:
-        """Give it a model."""
+        """Set its model."""
         self.full_model, self.model, self.put = model, model[:_MODEL_MAX], True
 
 
@@ -55,7 +55,7 @@ _COLUMNS: Final = (
     f"{_STORED.format('u')}, (SELECT r.thread_id FROM _rollouts AS r"
     " WHERE r.source_id = u.source_id AND r.rollout_id = u.rollout_id)"
 )
-#: The first living row of each response, but for those of some rollouts.
+#: The first living row of each response, without those of some rollouts.
 _FIRST: Final = (
     f"SELECT {_COLUMNS} FROM unnest(%s::text[]) AS k (response_id) CROSS JOIN LATERAL ("
     f"SELECT {_STORED.format('v')} FROM _usage AS v"
@@ -67,8 +67,8 @@ _FIRST: Final = (
 _OWN: Final = (
     f"SELECT {_COLUMNS} FROM _usage AS u WHERE u.source_id = %s AND u.rollout_id = ANY(%s)"
 )
-#: Wait for those who choose a row of one of these responses just now, and let others wait for us.
-#: Read committed: what is read next holds what they wrote.
+#: Wait for transactions that are choosing a row of one of these responses, and make others wait. In
+#: read committed isolation the next query sees what they wrote.
 _HASHES: Final = (
     "SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
     " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
@@ -79,9 +79,10 @@ _OF_ROLLOUTS: Final = f"{_OF} AND u.rollout_id = ANY(%s)"
 
 
 def _settling(responses: str, values: Sequence[Any]) -> list[Query]:
-    """Let nobody else choose what counts of some responses, to the end of the transaction.
+    """Keep others from choosing rows of some responses until the transaction ends.
 
-    The rows are deleted at once, by their keys: nobody sees them, and who writes the same waits.
+    The rows are deleted at once, by their keys: nobody sees them, and a transaction that inserts
+    the same ones waits.
     """
     hashes = _HASHES.format(responses)
     return [
@@ -91,17 +92,17 @@ def _settling(responses: str, values: Sequence[Any]) -> list[Query]:
 
 
 def settling(source: str) -> list[Query]:
-    """Let nobody else choose what counts of a source's responses."""
+    """Keep others from choosing rows of a source's responses."""
     return _settling(_OF, (source,))
 
 
 def first_of(
     response_ids: Sequence[str], source: str = "", without: Sequence[str] = ()
 ) -> list[Query]:
-    """Read the first living row of responses, whose ever it is, in the last of some statements.
+    """Read the first living row of responses, of any source, in the last statement.
 
-    `without`: rollouts of `source` whose rows are left out. Until the end of the transaction
-    nobody else chooses which of them counts.
+    `without`: rollouts of `source` whose rows are skipped. Until the transaction ends nobody else
+    chooses which of them counts.
     """
     ids = list(response_ids)
     nobody = "00000000-0000-0000-0000-000000000000"
@@ -109,7 +110,7 @@ def first_of(
 
 
 def of_rollouts(source: str, rollout_ids: Sequence[str]) -> list[Query]:
-    """Read all usage of rollouts, in the last of some statements; else as `first_of`."""
+    """Read all usage of rollouts, in the last of several statements; else as `first_of`."""
     values = (source, list(rollout_ids))
     return [*_settling(_OF_ROLLOUTS, values), (_OWN, values)]
 
@@ -140,7 +141,7 @@ NAMELESS: Final = (
 
 
 def of_row(row: Row) -> Usage:
-    """Make a usage of a row."""
+    """Create a usage row from a stored one."""
     tokens = (row[8], row[9], row[10], row[11], row[12])
     usage = Usage(
         source=str(row[0]), thread_id=row[18], rollout_id=row[1], uid=row[2].bytes,
@@ -154,7 +155,7 @@ def of_row(row: Row) -> Usage:
 
 
 def day_of(at_ms: int | None) -> str:
-    """Return the day of a time (UTC); "" where it is none that a calendar has."""
+    """Return the day of a time (UTC); "" if it is not in the calendar."""
     if at_ms is None:
         return ""
     try:
@@ -174,7 +175,7 @@ _TYPES: Final = {
 
 
 def settled(put_rows: Iterable[Usage], first: Iterable[Usage]) -> list[Usage]:
-    """Choose what counts; return all rows that take part, each once.
+    """Choose which rows count; return all rows that take part, each once.
 
     `put_rows`: rows of the transaction's rollouts. `first`: rows of `first_of`.
     """
@@ -185,7 +186,7 @@ def settled(put_rows: Iterable[Usage], first: Iterable[Usage]) -> list[Usage]:
 
 
 def written(rows: Sequence[Usage], sums: Sums, source: str) -> Iterator[Query]:
-    """Write usage, which rows of responses count, and the sums."""
+    """Write usage rows, which rows of responses count, and the sums."""
     yield from put(
         "_usage", _TYPES, ("rollout_id", "uid"),
         [_usage_row(row) for row in rows if row.put and row.source == source], source,
@@ -249,7 +250,7 @@ _MOVED: Final = (
 
 
 def rethread(source: str, rollout_id: str, old: str, new: str) -> list[Query]:
-    """Let what a rollout's rows cost be of another thread."""
+    """Move the usage of a rollout's rows to another thread's sum."""
     return [
         (_MOVED.format(sign=sign), (thread, source, rollout_id))
         for sign, thread in (("-", old), ("", new))
@@ -276,7 +277,7 @@ WHERE u.source_id = %s AND u.counted AND u.tombstone = 0 GROUP BY 1, 2
 
 
 def add_up(source: str) -> list[Query]:
-    """Add up the sums of a source anew."""
+    """Compute the sums of a source again."""
     return [
         ("DELETE FROM _usage_days WHERE source_id = %s", (source,)),
         (_ALL_DAYS, (source,)),
@@ -286,7 +287,7 @@ def add_up(source: str) -> list[Query]:
 
 
 def of_change(source: str, thread_id: str, rollout_id: str, new: UsageRow, start: int) -> Usage:
-    """Return the row of what a response cost. `start`: position of its rollout's first byte."""
+    """Create a usage row from a change. `start`: position of its rollout's first byte."""
     model = escapes.opt_text(new.model)
     tokens: Tokens = (
         new.input_tokens, new.cached_input_tokens, new.output_tokens,

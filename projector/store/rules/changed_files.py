@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-#: The type of the items that change files.
+#: Type of the items that change files.
 FILE_CHANGE: Final = "fileChange"
 
 
 class ChangedFile(NamedTuple):
-    """A file that an item changed, without the diff. Values that are no text are their JSON."""
+    """A file that an item changed, without the diff. Values that are not text are shown as JSON."""
 
     number: int
     """From 0, as in the item."""
@@ -53,7 +53,7 @@ def _parsed(json: str) -> Any:
     except ValueError:
         pass
     try:
-        return standard_json.loads(json)  # takes half a surrogate pair
+        return standard_json.loads(json)  # accepts half a surrogate pair
     except (ValueError, RecursionError):
         return None
 

@@ -19,13 +19,13 @@ ITEM: Final = 2
 THREAD: Final = 3
 EVENT: Final = 4
 REALTIME: Final = 5
-#: What an entry is about, as the view `changes` names it.
+#: Kinds of entries, by their names in the view `changes`.
 KINDS: Final = {"turn": TURN, "item": ITEM, "thread": THREAD, "event": EVENT, "realtime": REALTIME}
 
 INSERT: Final = 1
 UPDATE: Final = 2
 TOMBSTONE: Final = 3
-#: What became of a row, as the view `changes` names it.
+#: What happened to a row, by its name in the view `changes`.
 OPS: Final = {"insert": INSERT, "update": UPDATE, "tombstone": TOMBSTONE}
 
 #: Random bits of a mark: never negative in a signed column of 64 bits.
@@ -37,9 +37,9 @@ _MOST: Final = (1 << 63) - 1
 
 
 def op_of(before: object, now: object) -> int | None:
-    """Return what became of a row between two commits; None where no view shows a difference.
+    """Return what happened to a row between two commits; None if no view shows a difference.
 
-    `before`, `now`: what views show of the row; None: nothing, it is not there or a tombstone.
+    `before`, `now`: what views show of the row; None: nothing, it does not exist or is a tombstone.
     """
     if before == now:
         return None
@@ -81,7 +81,7 @@ START: Final = Cursor(0)
 
 
 class FeedState(NamedTuple):
-    """How far a feed reaches, and what is known of other time lines."""
+    """State of a feed: how far it reaches, and what is known of other time lines."""
 
     last: int
     """Number of the newest entry; 0: there is none."""
@@ -101,26 +101,26 @@ class FeedState(NamedTuple):
 
 
 Verdict = Literal["held", "pruned", "foreign", "rewound"]
-"""What a database makes of a cursor.
+"""Result of checking a cursor.
 
-held: every entry after it is there. pruned: some of those were removed by retention. foreign: the
-database does not have the cursor's entry: it was restored from a backup, or is another one.
-rewound: a bare number that was given in two time lines.
+held: every entry after it is there. pruned: retention deleted some of those. foreign: the database
+does not have the cursor's entry: it was restored from a backup, or is another one. rewound: a bare
+number that was assigned in two time lines.
 """
 
 
 def verdict(
     cursor: Cursor, state: FeedState, mark: int | None, *, only_events: bool = False
 ) -> Verdict:
-    """True if a consumer can go on from its cursor.
+    """Check whether a consumer can continue from its cursor.
 
-    `mark`: that of the entry numbered `cursor.seq` in this database; None where it has none.
-    `only_events`: nothing else is asked for; lifecycle events are never pruned.
+    `mark`: that of the entry numbered `cursor.seq` in this database; None if it has none.
+    `only_events`: no other entries are wanted; lifecycle events are never pruned.
     """
     if cursor.seq > state.last:
         return "foreign"
     if cursor.mark is not None and cursor.mark != mark:
-        # The mark of a pruned entry may be gone with it.
+        # The mark of a pruned entry may be deleted with it.
         return "pruned" if cursor.seq < state.pruned and not only_events else "foreign"
     if cursor.mark is None and state.rewound_after < cursor.seq <= state.rewound_upto:
         return "rewound"
@@ -128,10 +128,10 @@ def verdict(
 
 
 class Newest(NamedTuple):
-    """The newest entry of a feed that its writer knows of."""
+    """The newest entry of a feed that its writer knows."""
 
     feed_id: bytes
-    """Which feed; empty: none is known of."""
+    """Id of the feed; empty: none is known."""
     cursor: Cursor
 
 

@@ -1,4 +1,4 @@
-"""The lifecycle events that no record tells of: of a thread's files, as scans find them. Pure."""
+"""Lifecycle events that no record reports: changes of a thread's files. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from projector.model.changes import EventType
 
 
 class ThreadFiles(NamedTuple):
-    """Where a thread's files are, as its lifecycle events tell."""
+    """State of a thread's files, as its lifecycle events have it."""
 
     archived: bool
-    """Its current rollout is under `archived_sessions`."""
+    """True if its current rollout is under `archived_sessions`."""
     deleted: bool
-    """None of its rollouts is on disk."""
+    """True if none of its rollouts is on disk."""
 
     @classmethod
     def told(cls, counts: Mapping[str, int]) -> Self:
-        """Return what a thread's events say of it: for a thread of which there are no rows.
+        """Return the state that a thread's events imply, for a thread without rows.
 
-        `counts`: how many events of each type it has that no record tells of. Rows of a deleted
+        `counts`: number of its events by type, of those that no record reports. Rows of a deleted
         thread may have been purged; its events stay.
         """
 

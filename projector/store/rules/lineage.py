@@ -31,15 +31,15 @@ OFFSET_BITS: Final = 38
 MAX_ORDINAL: Final = (1 << 24) - 1
 #: Upper bound of the positions of a current rollout: all of it is shown.
 EVERYTHING: Final = (1 << 63) - 1
-#: No chain has more parts; what lies behind is not shown. Codex shows chains of 140.
+#: Maximum parts of a chain; what is before them is not shown. Codex shows chains of 140.
 MAX_PARTS: Final = 1000
 
 
 class Link(NamedTuple):
-    """A rollout, as far as lineage goes."""
+    """A rollout, as far as lineage is concerned."""
 
     rollout: int
-    """Its number in the store."""
+    """Its number in the store; 0 where rollouts have none."""
     rollout_id: RolloutId
     thread_id: ThreadId
     base_id: RolloutId | None
@@ -54,7 +54,7 @@ Lookup = Callable[[RolloutId], Link | None]
 
 
 class Standing(NamedTuple):
-    """All that chains depend on of a rollout: they are made anew where it changes."""
+    """Everything about a rollout that chains depend on: they are computed again when it changes."""
 
     thread_id: ThreadId
     base_id: RolloutId | None
@@ -63,20 +63,21 @@ class Standing(NamedTuple):
     attached: bool
     archived: bool
     there: bool
-    """It is on disk."""
+    """True if it is on disk."""
     named: bool
-    """Its file has a name of the thread: see `Candidate`."""
+    """True if its file has a name of the thread: see `Candidate`."""
 
 
 class Part(NamedTuple):
-    """A stretch of a thread's history: a rollout up to a cut."""
+    """A part of a thread's history: a rollout up to a cut."""
 
     link: Link
     upto: int | None
     """Byte offset of the cut; None: the current rollout, all of it."""
 
 
-#: Why a chain ends: nothing before it, or not shown; or what is before it is not to be had.
+#: Why a chain ends. whole: nothing before it, or nothing that is shown; the others: what is before
+#: it is not available.
 End = Literal["whole", "missing", "cycle", "deep"]
 
 
@@ -91,14 +92,14 @@ class Candidate(NamedTuple):
     """One of a thread's rollouts. The greatest is the current one (rule 1)."""
 
     there: bool
-    """It is on disk."""
+    """True if it is on disk."""
     named: bool
-    """Its file has a name of the thread; False: a stray file."""
+    """True if its file has a name of the thread; False: a stray file."""
     rollout_id: RolloutId
 
 
 def current(candidates: Iterable[Candidate]) -> RolloutId:
-    """Pick a thread's current rollout from its rollouts.
+    """Return a thread's current rollout.
 
     Raises:
         ValueError: there are none.
@@ -128,7 +129,7 @@ def cycle(link: Link, lookup: Lookup) -> frozenset[RolloutId]:
 
 
 def chain(newest: Link, lookup: Lookup) -> Chain:
-    """Walk from a thread's current rollout back to where its history begins (rule 2)."""
+    """Return the chain from a thread's current rollout back to its beginning (rule 2)."""
     looped = cycle(newest, lookup)
     parts = [Part(newest, None)]
     own = newest

@@ -1,10 +1,10 @@
-"""What a thread shows of the parts of its chain, folded part by part: oldest first.
+"""What the older parts of a chain contribute to a thread, accumulated part by part. Pure.
 
-Pure. A thread shows counters of all its parts, and values of the current rollout; those that it
-does not have come from the newest part before it that has them. So what all parts but the last
-pass on to it is a value that grows by one part at a time: an append to the last part, or a revert,
-costs what it changes and not the chain. Of an inherited value, only its rollout is kept here, so
-that an older part need not be folded again when its value changes.
+A thread shows counters of all its parts, and values of the current rollout; a value that it lacks
+comes from the newest part before it that has one. So what all parts but the last contribute is a
+value that grows by one part at a time: an append to the last part, or a revert, costs what it
+changes and not the chain. Of an inherited value, only its rollout is kept here, so that older parts
+need not be accumulated again when the value changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from projector.store.rules.shown_threads import INHERITED, PASSED_ON
 
 
 class Older(NamedTuple):
-    """What the parts before one pass on to it; rollouts by their numbers."""
+    """What the parts before one contribute to it; rollouts by their numbers."""
 
     items: int = 0
     turns: int = 0
@@ -43,14 +43,14 @@ class PartRow(NamedTuple):
     items: int
     turns: int
     preview: bool
-    """Its rollout has a preview, from a record before the cut."""
+    """True if its rollout has a preview, from a record before the cut."""
     goal: bool
     has: Sequence[object]
     """For each of `INHERITED`, true if the rollout has it."""
 
 
 def fold(older: Older, part: PartRow) -> Older:
-    """Return what a part and those before it pass on to the next one."""
+    """Return what a part and those before it contribute to the next one."""
     link = f"{older.chain}\0{part.rollout_id}\0{part.upto}"
     return Older(
         older.items + part.items,
@@ -66,7 +66,7 @@ def fold(older: Older, part: PartRow) -> Older:
 
 
 def refolds(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """True if a change of a rollout changes what its parts pass on: not which value it has.
+    """True if a change of a rollout changes which values its parts contribute.
 
     `before`, `now`: the rollout, with the columns of `PASSED_ON` at least.
     """

@@ -1,14 +1,12 @@
-"""What a rollout showed before Codex migrated it in place, and its new content does not. Pure.
+"""Rows that a rollout showed before Codex migrated it in place, and its new content lacks. Pure.
 
-The migration drops what Codex itself shows no more: calls of agents and images that only events of
-extended histories tell of, errors of turns, times. Such rows stay, each behind the row that it
-stood behind, and are marked: no file tells of them any more, so whoever compares rows with files
-passes them over. A database that never saw the rollout as it was lacks them, and is right.
+The migration drops what Codex itself no longer shows: calls of agents and images that only events
+of extended histories report, errors of turns, times. Such rows stay, each after the row that it
+followed, and are marked: no file contains them any more, so comparisons of rows with files skip
+them. A database that never saw the rollout before the migration lacks them, and is right.
 
-That it was a migration shows in the ids that it makes up, and in the rows that come again: under
-their own ids, or, where these were made up, under others, of the same types and times in the same
-order.
-
+A migration is recognised by the ids that it makes up, and by the rows that occur again: under their
+own ids, or, where these were made up, under others, of the same types and times in the same order.
 Source: docs on legacy rollouts, a4 and d; files that Codex 0.169 migrated.
 """
 
@@ -30,7 +28,7 @@ _OURS: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 ).fullmatch
 
-#: How a content is read: `start`: position of the rollout's first byte.
+#: Queries for a rollout's content; `start`: position of the rollout's first byte.
 TURNS: Final = (
     "SELECT uid, turn_id, position - {start}, ordinal, status, CAST(error_json AS text),"
     " started_at, completed_at, duration_ms, first_user_item_id, final_agent_item_id, end_ordinal,"
@@ -54,37 +52,37 @@ T = TypeVar("T")
 
 
 class Content(NamedTuple):
-    """What a rollout shows: its living rows by place, items without their JSON, events as told."""
+    """Content of a rollout: living rows by position, items without JSON, events in order."""
 
     turns: Sequence[TurnRow]
     items: Sequence[ItemRow]
     events: Sequence[Event] = ()
 
     def rows(self) -> Iterable[Row]:
-        """Return all of them by place."""
+        """Return its turns and items by position."""
         kinds: tuple[Sequence[Row], ...] = (self.turns, self.items)
         return merge(*kinds, key=lambda row: row.offset)
 
 
 class Kept(NamedTuple):
-    """Rows of the former content, to be put over the new one; items without their JSON."""
+    """Rows of the old content, to be written over the new one; items without their JSON."""
 
     turns: list[TurnRow]
     items: list[ItemRow]
     events: list[Event]
     unsaid: list[bytes]
-    """uids of events of the new content that these say otherwise."""
+    """uids of events of the new content that contradict these."""
     alone: frozenset[bytes]
     """uids of the turns and items that the new content has no row of."""
 
     def moved(self) -> list[Tombstone]:
-        """Return what takes items from where the new content has them, before they are put."""
+        """Return tombstones that remove items from their new positions, before they are written."""
         return [
             Tombstone(item.uid, item.offset) for item in self.items if item.uid not in self.alone
         ]
 
     def marks(self) -> Iterator[tuple[bytes, str, bool]]:
-        """Yield what is noted of each: uid, kind, whether it is alone."""
+        """Yield the mark of each row: uid, kind, and whether it is alone."""
         uids = {
             "turn": [turn.uid for turn in self.turns],
             "item": [item.uid for item in self.items],
@@ -95,10 +93,10 @@ class Kept(NamedTuple):
 
 
 def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept | None:
-    """Tell what stays; None: the new content is none that Codex's migration made of the old one.
+    """Return what to preserve; None: the new content is not Codex's migration of the old one.
 
-    `before`: uids of the rows that stayed when the rollout was migrated; no others can. None: it
-    was a legacy one until now.
+    `before`: uids of the rows preserved when the rollout was migrated; no others can be. None: it
+    was a legacy rollout until now.
     """
     again = _again(old, new)
     if not again or (new.items and not any(_MIGRATED(item.item_id) for item in new.items)):
@@ -123,10 +121,10 @@ def kept(old: Content, new: Content, before: frozenset[bytes] | None) -> Kept | 
 def _placed(
     old: Content, again: Mapping[bytes, Row], alone: Collection[bytes]
 ) -> Iterator[tuple[Row, Row | None, Offset, Ordinal]]:
-    """Yield each old row that is in the new content, or is to be: as what it came again, and where.
+    """Yield each old row that occurs again or is preserved, with its new row, and its place.
 
-    One that did not come again stands behind the row before it, within that one's line; so does
-    what an event told of and only its call tells of now: it stood at the event.
+    A row that does not occur again is placed after the row before it, within that one's line; so is
+    an item that an event reported and only its call reports now: its place was the event.
     """
     place, ordinal = Offset(0), Ordinal(0)
     for row in old.rows():
@@ -142,7 +140,7 @@ def _placed(
 
 
 def _again(old: Content, new: Content) -> Mapping[bytes, Row]:
-    """Give, by the uids of old rows, the new rows that they come again as."""
+    """Return, by the uids of old rows, the new rows that stand for them."""
     fresh = {row.uid: row for row in new.rows()}
     found = {row.uid: fresh[row.uid] for row in old.rows() if row.uid in fresh}
     others = dict(_named((item for item in new.items if item.uid not in found), _KIND))
@@ -151,7 +149,7 @@ def _again(old: Content, new: Content) -> Mapping[bytes, Row]:
 
 
 def _named(rows: Iterable[T], key: Callable[[T], object]) -> Iterator[tuple[tuple[object, int], T]]:
-    """Name rows by a key, and by their number among those that have the same."""
+    """Name rows by a key, and by their number among those of the same key."""
     numbers = Counter[object]()
     for row in rows:
         numbers[key(row)] += 1
@@ -159,9 +157,9 @@ def _named(rows: Iterable[T], key: Callable[[T], object]) -> Iterator[tuple[tupl
 
 
 def _lost(old: Content, new: Content, again: Mapping[bytes, Row]) -> Iterator[ItemRow]:
-    """Yield the items that do not come again, under whatever id.
+    """Yield the items that do not occur again under any id.
 
-    Those whose ids we made up always do: they are messages and their like.
+    Items with ids that we made up always do: they are messages and the like.
     """
     turns = {item.turn_id for item in old.items}
     elsewhere = {item.item_id for item in new.items if item.turn_id not in turns}
@@ -171,9 +169,9 @@ def _lost(old: Content, new: Content, again: Mapping[bytes, Row]) -> Iterator[It
 
 
 def _turn(old: TurnRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Iterator[TurnRow]:
-    """Yield a turn with what was told of it before: how it ended, and when."""
+    """Yield a turn with what is only known from the old content: how it ended, and when."""
     if not isinstance(now, TurnRow):
-        # Its messages and its end were places of the former content.
+        # Its messages and its end were offsets in the old content.
         yield old._replace(
             offset=place,
             ordinal=ordinal,
@@ -196,13 +194,13 @@ def _turn(old: TurnRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Ite
 
 
 def _item(old: ItemRow, now: Row | None, place: Offset, ordinal: Ordinal) -> Iterator[ItemRow]:
-    """Yield an item that did not come again, or that an event told of and is only rebuilt now."""
+    """Yield an item that does not occur again, or that only its call reports now."""
     if not isinstance(now, ItemRow) or _is_only_rebuilt(old, now):
         yield old._replace(offset=place, ordinal=ordinal, completed_wins=True)
 
 
 def _is_only_rebuilt(old: ItemRow, now: Row | None) -> bool:
-    """True if an event told of an item that only its call tells of now."""
+    """True if an event reported an item that only its call reports now."""
     return (
         isinstance(now, ItemRow)
         and old.uid == now.uid
@@ -213,11 +211,12 @@ def _is_only_rebuilt(old: ItemRow, now: Row | None) -> bool:
 def _events(
     old: Content, new: Content, renamed: Collection[TurnId], before: frozenset[bytes] | None
 ) -> tuple[list[Event], list[bytes]]:
-    """Return the events that are not told again, and those that are told otherwise.
+    """Return the events that do not occur again, and the new events that contradict old ones.
 
-    `renamed`: turns that come again under other ids, and so do their events. Of a turn that is
-    shown before and now, all are told once more, under other ids: in their order, behind what is
-    told anew. One that ran, and of which the new content tells more, is told as it says.
+    `renamed`: turns that occur again under other ids, and so do their events. Of a turn that is
+    shown before and now, all events are written again, under other ids: in their order, after the
+    new ones. Of a turn that was running, and of which the new content reports more, the new events
+    stay.
     """
     names = {name for name, _ in _named(old.events, _WHAT)}
     told = {name for name, _ in _named(new.events, _WHAT)}

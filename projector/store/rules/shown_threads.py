@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: What the current rollout does not say is taken from the next older part.
+#: Columns that a thread takes from the next older part if its current rollout lacks them.
 INHERITED: Final = (
     "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
     "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
 )  # fmt: skip
-#: What the oldest part that has it tells of the thread.
+#: Columns that a thread takes from the oldest part that has them.
 OPENING: Final = ("preview", "preview_offset", "goal")
-#: Columns of a rollout that are shown of the threads that continue it.
+#: Columns of a rollout that threads that continue it may show.
 PASSED_ON: Final = (*OPENING, *INHERITED)
 
 

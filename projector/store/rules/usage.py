@@ -1,13 +1,13 @@
-"""Which usage row of a response counts, and the sums over those that do. Pure.
+"""Which usage row of a response counts, and the sums over those that count. Pure.
 
-Several rows may tell of one response: in forks, agents, copies, in whoever's rollouts.
+Several rows may report one response: in forks, agents, copies, in any source's rollouts.
 
-1. Of the living rows of a response one counts: that with the lowest (rollout_id, position, uid).
-   A row without a response id counts if it lives.
-2. So a row that comes is compared with the one that counts, and with no other. When the one that
-   counts goes, the next is the lowest of those left: engines find it by an index in this order.
-   Work is linear in the rows that change, however many tell of a response.
-3. Sums change by what changed rows gave before and give now; they are never added up again.
+1. Of the living rows of a response one counts: that with the lowest (rollout_id, position, uid). A
+   row without a response id counts if it is living.
+2. So a new row is compared with the one that counts, and with no other. When the one that counts is
+   deleted, the next is the lowest of those left: engines find it by an index in this order. Work is
+   linear in the rows that change, however many report a response.
+3. Sums change by what changed rows added before and add now; they are never computed again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 
 #: Input, cached input, output, reasoning output and total tokens.
 Tokens = tuple[int, int, int, int, int]
-#: What a sum holds: responses, then the tokens.
+#: Values of a sum: responses, then the tokens.
 Amounts = tuple[int, int, int, int, int, int]
 
 NOTHING: Final[Amounts] = (0, 0, 0, 0, 0, 0)
@@ -37,10 +37,10 @@ class Share:
 
 @dataclass(slots=True, kw_only=True)
 class Countable:
-    """A usage row, as far as counting goes."""
+    """A usage row, as far as counting is concerned."""
 
     source: str = ""
-    """The host whose row it is; empty where a database has one."""
+    """Source that has the row; empty where a database has one."""
     thread_id: str
     rollout_id: str
     position: int
@@ -52,7 +52,7 @@ class Countable:
     living: bool
     counted: bool
     was: Share | None = None
-    """What it gave to the sums when it was read; None: nothing."""
+    """What it added to the sums when it was read; None: nothing."""
 
     @property
     def order(self) -> tuple[str, int, bytes]:
@@ -61,23 +61,23 @@ class Countable:
 
     @property
     def share(self) -> Share | None:
-        """What it gives to the sums; None: nothing."""
+        """What it adds to the sums; None: nothing."""
         if not (self.living and self.counted):
             return None
         return Share(self.day, self.model, (1, *self.tokens))
 
 
 def choose_counted(rows: Iterable[Countable]) -> Countable | None:
-    """Return the row of one response that counts; None: none lives."""
+    """Return the row of one response that counts; None: none is living."""
     living = [row for row in rows if row.living]
     return min(living, key=lambda row: row.order, default=None)
 
 
 def settle(rows: Iterable[Countable]) -> None:
-    """Set `counted` of rows, and let no others of their responses count.
+    """Set `counted` of all rows, so that one row of each response counts.
 
-    `rows` holds, of each response, the rows that change, the stored row that counts, and where
-    that is among them, the lowest living one of the others.
+    `rows` contains, of each response, the rows that change, the stored row that counts, and if that
+    is among them, the lowest living one of the others.
     """
     responses: dict[str, list[Countable]] = {}
     for row in rows:
@@ -102,7 +102,7 @@ class Sums:
 
 
 def changes(rows: Iterable[Countable]) -> Sums:
-    """Return how the sums change with rows: by what they were, and are now. Each row once."""
+    """Return how the sums change with rows, each given once: by what they added, and add now."""
     days: dict[tuple[str, str, str], Amounts] = {}
     threads: dict[tuple[str, str], Amounts] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Rollouts of which a long line is being read."""
+"""Rollouts of which a long line is being read, and how often that ended the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projector.store.sqlite.file import writing
 
 
 def begin(db: sqlite3.Connection, rollout_id: RolloutId, now_ms: int) -> None:
-    """Note that one is begun."""
+    """Insert a rollout whose long line is about to be read."""
     with writing(db):
         db.execute(
             "INSERT INTO _attempts (rollout_id, started_at_ms) VALUES (?, ?)"
@@ -20,7 +20,7 @@ def begin(db: sqlite3.Connection, rollout_id: RolloutId, now_ms: int) -> None:
 
 
 def end(db: sqlite3.Connection, rollout_ids: Sequence[RolloutId]) -> None:
-    """Note that they are committed."""
+    """Delete rollouts whose long lines are committed."""
     with writing(db):
         db.executemany(
             "DELETE FROM _attempts WHERE rollout_id = ?", [(one,) for one in rollout_ids]
@@ -28,7 +28,7 @@ def end(db: sqlite3.Connection, rollout_ids: Sequence[RolloutId]) -> None:
 
 
 def failures(db: sqlite3.Connection, *, count: bool) -> dict[RolloutId, int]:
-    """Return those that are begun, with their failures; `count`: one more of each."""
+    """Return these rollouts with their failures; `count`: add one failure to each first."""
     if count and db.execute("SELECT 1 FROM _attempts").fetchone():
         with writing(db):
             db.execute("UPDATE _attempts SET failures = failures + 1")

@@ -14,7 +14,7 @@ _INSERT: Final = (
     "INSERT INTO _changed_files (item, number, path, kind, move_path) VALUES (?, ?, ?, ?, ?)"
 )
 _NEW: Final = f"SELECT item, type, json FROM _item_rows WHERE item > ? AND type = '{FILE_CHANGE}'"
-#: Items that were there when the transaction began, and are not as they were: see `search_index`.
+#: Items that existed when the transaction began and have changed: see `search_index`.
 _CHANGED: Final = (
     f"SELECT b.item, b.type, i.type, iif(i.type = '{FILE_CHANGE}', i.json, '')"
     " FROM items_before AS b LEFT JOIN _item_rows AS i ON i.item = b.item WHERE b.item <= ?"
@@ -23,9 +23,9 @@ _CHANGED: Final = (
 
 @contextmanager
 def following(db: sqlite3.Connection) -> Iterator[None]:
-    """List the files of the items that are written inside, before the commit.
+    """List the changed files of the items that are written inside, before the commit.
 
-    Goes inside of `search_index.following`, which sets changed items aside.
+    Must be inside of `search_index.following`, which copies changed items.
     """
     (newest,) = db.execute("SELECT coalesce(max(item), 0) FROM _item_rows").fetchone()
     yield
@@ -37,7 +37,7 @@ def following(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def list_new(db: sqlite3.Connection, last: int) -> None:
-    """List the files of the items after number `last`, of which none are listed yet."""
+    """List the files of the items with numbers greater than `last`, which are not listed yet."""
     _list(db, db.execute(_NEW, (last,)))
 
 

@@ -1,13 +1,12 @@
-"""Takes what can still be read out of a damaged database into a new one.
+"""Copies what can still be read of a damaged database into a new one.
 
-Of a rollout whose file is there nothing need be saved: it is projected anew. Saved are rollouts
-whose files are gone, with all their rows, names, and the numbers and times of events, so that
-whoever follows the change feed meets nothing twice under two numbers. Where a migration dropped
-what stays (`store/rules/preserve.py`), the rollout is saved, and then projected anew over what was
-saved.
+Rollouts whose files exist need not be copied: they are projected again. Copied are rollouts whose
+files are gone, with all their rows, names, and the numbers and times of events, so that consumers
+of the change feed see nothing twice under two numbers. A rollout with rows that a migration dropped
+(`store/rules/preserve.py`) is copied, and then projected again over the copy.
 
-A damaged page costs the rows on it. Rows are read in the order of their keys, without other
-indexes; behind a place that cannot be read the search goes on in steps that double.
+A damaged page loses the rows on it. Rows are read in the order of their keys, without other
+indexes; after a place that cannot be read the search continues in steps that double.
 """
 
 from __future__ import annotations
@@ -41,27 +40,27 @@ class Salvaged(NamedTuple):
     """What was saved."""
 
     rollouts: int
-    """Whose files are gone."""
+    """Rollouts whose files are gone."""
     rows: int
-    """Of these."""
+    """Rows of these rollouts."""
     damaged: tuple[str, ...]
-    """Tables of which not every row could be read."""
+    """Tables of which some rows could not be read."""
     numbers: dict[int, int]
-    """Of these rollouts: in the old database → in the new one."""
+    """Numbers of these rollouts in the old database, and in the new one."""
 
 
 class DamagedDatabase:
     """A damaged database, open for reading."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, if that much is possible."""
+        """Open it, if that is possible."""
         self.damaged: dict[str, None] = {}
         name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         self.db = sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None)
         self.db.text_factory = lambda raw: raw.decode("utf-8", "replace")
 
     def columns(self, table: str) -> list[str]:
-        """Return the columns of a table; none where even that cannot be read."""
+        """Return the columns of a table; none if they cannot be read."""
         try:
             return [name for _, name, *_ in self.db.execute(f"PRAGMA table_info({table})")]
         except sqlite3.DatabaseError:
@@ -69,7 +68,7 @@ class DamagedDatabase:
             return []
 
     def rows(self, table: str, key: str) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a table that can be read, by its integer key."""
+        """Yield the readable rows of a table, by its integer key."""
         columns = self.columns(table)
         if key not in columns:
             self.damaged[table] = None
@@ -97,7 +96,7 @@ class DamagedDatabase:
                 step, chunk = 1, _CHUNK
 
     def some(self, table: str, where: str = "1", values: tuple[Any, ...] = ()) -> list[Any]:
-        """Return the rows of a small table, as far as they can be read in one go."""
+        """Return the rows of a small table, as far as they can be read in one query."""
         columns = self.columns(table)
         found: list[Any] = []
         try:
@@ -110,9 +109,9 @@ class DamagedDatabase:
 
 
 def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> Salvaged:
-    """Copy rollouts that are not `there` on disk, with their rows, and names.
+    """Copy rollouts that are not `there` on disk, with their rows, and all names.
 
-    `new` has the present schema and no rows yet.
+    `new` has the current schema and no rows yet.
 
     Raises:
         StoreUnavailable: the new database cannot be written.
@@ -154,7 +153,7 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
 def _beside(
     wreck: DamagedDatabase, into: _Into, numbers: Mapping[int, int], marks: Iterable[dict[str, Any]]
 ) -> None:
-    """Copy rows without a key of their own."""
+    """Copy rows of a table without an integer key."""
     for before, number in numbers.items():
         for row in wreck.some("_frames", "rollout = ?", (before,)):
             into.insert("_frames", {**row, "rollout": number})
@@ -166,7 +165,7 @@ def _beside(
 def _rollouts(
     wreck: DamagedDatabase, into: _Into, there: Collection[RolloutId], migrated: Collection[int]
 ) -> tuple[dict[int, int], frozenset[int]]:
-    """Copy the rollouts; gives their numbers, old → new, and of which the files are there."""
+    """Copy the rollouts; return their numbers, old to new, and the numbers of those on disk."""
     numbers: dict[int, int] = {}
     again: list[int] = []
     for row in wreck.rows("_rollouts", "rollout"):
@@ -182,14 +181,14 @@ def _rollouts(
 
 
 class _Into:
-    """Takes rows over into the new database."""
+    """Inserts rows into the new database."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self._columns: dict[str, frozenset[str]] = {}
 
     def insert(self, table: str, row: dict[str, Any]) -> int:
-        """Insert a row; gives 0 where it cannot be: it is there already, or was read wrongly."""
+        """Insert a row; return its number, or 0 if that fails: a duplicate, or misread."""
         if table not in self._columns:
             found = self.db.execute(f"PRAGMA table_info({table})")
             self._columns[table] = frozenset(name for _, name, *_ in found)
@@ -210,14 +209,14 @@ def _settle(
     again: Collection[int],
     now_ms: int,
 ) -> None:
-    """Make chains and counters of what was copied."""
+    """Compute chains and counters of the copied rollouts."""
     copied = [
         db.execute(
             "SELECT rollout_id, thread_id FROM _rollouts WHERE rollout = ?", (number,)
         ).fetchone()
         for number in numbers.values()
     ]
-    # That such a thread was archived or deleted is not told again: its old events tell so.
+    # No new event for an archived or deleted thread: its old events already say so.
     db.executemany(
         "INSERT INTO _thread_states (thread_id, rollout, archived, deleted, incomplete)"
         " SELECT r.thread_id, r.rollout, r.archived, NOT EXISTS (SELECT 1 FROM _rollouts AS o"
@@ -226,7 +225,7 @@ def _settle(
         [(rollout_id,) for rollout_id, _ in copied],
     )
     link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
-    # Other rollouts of theirs may be there: what is told of it next is a change of this.
+    # Other rollouts of these threads may exist: the next event is a change from this state.
     threads = {thread_id for _, thread_id in copied}
     db.executemany(
         "UPDATE _thread_states SET archived = ?, deleted = ? WHERE thread_id = ?",
@@ -238,7 +237,7 @@ def _settle(
     )
     for number in numbers.values():
         link.recount(db, number)
-    # Should such a file come back, it is projected anew where some of its rows are lost.
+    # If such a file comes back, it is projected again where some of its rows are lost.
     for number in numbers.values() if wreck.damaged else again:
         db.execute(
             "UPDATE _rollouts SET head = x'', tail = x'', checksum = NULL, size = 0"
@@ -248,11 +247,11 @@ def _settle(
 
 
 def keep_numbers(old: Path, new: Path, numbers: Mapping[int, int]) -> tuple[str, ...]:
-    """Return the events of the new database the numbers and times that they had in the old one.
+    """Give the events of the new database the numbers and times that they had in the old one.
 
-    Events that were seen on disk, or are of rollouts that were saved, come over too. New ones are
-    numbered behind all that were ever given, and so is what the change feed tells of: every row
-    once more. Gives the tables that could not be read whole.
+    Events that were seen on disk, and events of copied rollouts, are copied too. New ones are
+    numbered after all numbers ever assigned, and so are the entries of the change feed: one for
+    every row. Returns the tables that could not be read completely.
     """
     wreck = DamagedDatabase(old)
     with (
@@ -318,14 +317,14 @@ def _take_over(db: sqlite3.Connection, columns: list[str], last: int) -> None:
 
 
 def swap(old: Path, new: Path, kept: Path) -> None:
-    """Put a new database in the place of a damaged one, which is kept under another name.
+    """Rename a new database to the path of a damaged one, which is kept under another name.
 
-    Whoever opens the path meets one or the other. The damaged one's log goes first: beside the new
-    database it would be taken for the new one's.
+    Whoever opens the path meets one or the other. The damaged one's log is removed first: beside
+    the new database it would be taken for the new one's.
     """
     try:
         os.link(old, kept)
-    except OSError:  # a file system without links: for an instant there is no database
+    except OSError:  # a file system without hard links: for an instant there is no database
         os.rename(old, kept)
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):

@@ -1,8 +1,8 @@
-"""The change feed: at the end of a transaction, all that happened in it; and what may go.
+"""The change feed: appends a transaction's entries at its end, and prunes old ones.
 
-What changes a row marks it (`statements.marked`, `statements.CHANGED`), and notes the threads that
-may not be as they were (`stale_threads`). So here the changes of a transaction are written at once,
-each row and thread at most once.
+A statement that changes a row marks it (`statements.marked`, `statements.CHANGED`), and threads
+that may have changed are noted (`stale_threads`). So the entries of a transaction are written at
+once at its end, at most one for each row and thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from projector.store.rules.feed import (
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.thread_digest import digest
 
-#: Rows whose changes are told of: kind, table, and the column that numbers them.
+#: Rows that have feed entries: kind, table, and the column that numbers them.
 _ROWS: Final = (
     (EVENT, "_events", "seq"),
     (TURN, "_turns", "turn"),
@@ -36,13 +36,13 @@ _ROWS: Final = (
     (REALTIME, "_realtime_items", "realtime_item"),
 )
 
-#: Changes that go in one transaction.
+#: Entries that are pruned in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
 
 
 @contextmanager
 def telling(db: sqlite3.Connection, now_ms: int) -> Iterator[None]:
-    """Run one write transaction; at its end the feed has all that happened in it.
+    """Run a write transaction that appends one feed entry per changed row before it commits.
 
     `now_ms`: its time, milliseconds since 1970.
     """
@@ -66,7 +66,7 @@ def telling(db: sqlite3.Connection, now_ms: int) -> Iterator[None]:
 
 
 def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int) -> None:
-    """Tell of the rows that came (with numbers behind `last`) and of those that were marked."""
+    """Append entries for new rows (numbers greater than `last`) and for marked rows."""
     seq = "seq" if kind == EVENT else "NULL"
     db.execute(
         f"INSERT INTO _feed (seq, kind, op, row) SELECT {seq}, {kind}, {INSERT}, {number}"
@@ -86,7 +86,7 @@ def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int)
 
 
 def _thread(db: sqlite3.Connection, thread_id: str) -> None:
-    """Tell of a thread, if it is not as it was told of last."""
+    """Append an entry for a thread if its digest changed since its last entry."""
     now = digest(db, thread_id)
     told = db.execute(
         "SELECT thread, digest FROM _feed_threads WHERE thread_id = ?", (thread_id,)
@@ -127,7 +127,7 @@ def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:
             f" WHERE {which} AND x.tombstone = 0 ORDER BY x.{number}"
         )
         (upto,) = db.execute("SELECT coalesce(max(seq), 0) FROM _feed").fetchone()
-        # Ignored: a row that no entry names, with the number of one that was purged before it.
+        # OR IGNORE: a row without entries that has the number of a row purged earlier
         db.execute(
             "INSERT OR IGNORE INTO _feed_purged (kind, row, upto, uid, thread_id, rollout_id,"
             f" turn_id, item_id, type) SELECT {kind}, x.{number}, ?, x.uid,"
@@ -143,10 +143,10 @@ def tell_again(
     commits: Iterable[Mapping[str, int]],
     state: Mapping[str, Any],
 ) -> None:
-    """Begin a feed that goes on behind `last`, with every row: the database was made anew.
+    """Start a new file's feed after number `last`, with an entry for every row.
 
-    Consumers of the old feed go on with this one: it knows the old one's `commits` and `state`, as
-    far as they could be read. Part of a transaction; threads are told of in the next one.
+    Consumers of the old feed continue with this one: it has the old one's `commits` and `state`, as
+    far as they could be read. Part of a transaction; threads get their entries in the next one.
     """
     for table in (
         "_feed",
@@ -180,9 +180,9 @@ def tell_again(
 
 
 def prune(db: sqlite3.Connection, before_ms: int) -> bool:
-    """Take some changes away that were committed before a time; whether there are more.
+    """Delete some entries that were committed before a time; return whether there are more.
 
-    Not the newest, from which numbers go on, and not that an event came, as long as it is there.
+    Kept are the newest entry, from which numbers continue, and inserts of events that still exist.
     """
     (pruned,) = db.execute("SELECT pruned FROM _feed_state").fetchone()
     (end,) = db.execute(

@@ -1,4 +1,4 @@
-"""The database as a file: made private, opened, and its faults in words that help."""
+"""The database file: creates it private, opens it, and explains SQLite's errors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from typing import Final
 from projector.model.errors import ProjectorError, StoreDamaged, StoreRefused, StoreUnavailable
 from projector.store.free_space import is_full
 
-#: Bytes `CxPj`: tells our databases from others (`PRAGMA application_id`).
+#: Bytes `CxPj`: distinguishes our databases from others (`PRAGMA application_id`).
 APPLICATION_ID: Final = 0x4378506A
 
-#: Of a new database, in bytes. Items are about 1 KB, and one that does not fit into a page any more
-#: leaves its end empty: a tenth of pages of 8192 bytes, a twentieth of these. Larger ones give that
-#: back in small tables, and a single new row writes a page of each table and index that it is in.
+#: Page size of a new database, in bytes. Items are about 1 KB, and an item that does not fit into a
+#: page any more leaves the end of the page empty: a tenth of pages of 8192 bytes, a twentieth of
+#: these. Larger pages lose that again in small tables, and a single new row writes one page of each
+#: of its tables and indexes.
 PAGE_SIZE: Final = 16384
 
-#: Seconds between two tries of `patiently`.
+#: Seconds between two attempts of `execute_with_retry`.
 _AGAIN_S: Final = 0.005
 
 _PRIVATE_FILE: Final = 0o600
@@ -30,14 +31,14 @@ _PRIVATE_FOLDER: Final = 0o700
 
 
 def prepare(path: Path) -> None:
-    """Make the database file, if it is missing, and its folders, so that only we can read them.
+    """Create the database file and its folders if they are missing, readable by the owner only.
 
-    Conversations hold secrets. SQLite gives -wal and -shm the mode of the database file, so
-    making that one first, whatever the umask, makes all three private. A file or folder that is
-    there already keeps its mode: its owner may have opened it to others.
+    Conversations contain secrets. SQLite gives -wal and -shm the mode of the database file, so
+    creating the database file first, whatever the umask, makes all three private. An existing file
+    or folder keeps its mode: its owner may have opened it to others.
 
     Raises:
-        StoreRefused: it cannot be made, or is no file.
+        StoreRefused: it cannot be created, or is not a file.
     """
     try:
         for folder in reversed([*_missing(path.parent)]):
@@ -60,7 +61,8 @@ def prepare(path: Path) -> None:
         raise refused(path, error) from error
 
 
-#: What may heal by itself: a disk that is full, gone for a while, or fails to read.
+#: Errors that may go away by themselves: a disk that is full, missing for a while, or fails to
+#: read.
 _PASSING: Final = frozenset(
     {
         errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT,
@@ -70,7 +72,7 @@ _PASSING: Final = frozenset(
 
 
 def refused(path: Path, error: OSError) -> ProjectorError:
-    """Return the error that says why the operating system does not let us use a file."""
+    """Return our error for an error of the operating system."""
     reason = (error.strerror or "unknown fault").lower()
     hint = {
         "permission denied": "Run as its owner, or give another path",
@@ -89,7 +91,7 @@ def _missing(folder: Path) -> Iterator[Path]:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Tell which file a path leads to; None: to none, or that cannot be told."""
+    """Return device and inode of the file that a path leads to; None: no file, or unknown."""
     try:
         found = os.stat(path)
     except OSError:
@@ -103,7 +105,7 @@ def log_of(path: Path) -> Path:
 
 
 def remove_log(path: Path) -> None:
-    """Remove a log that is of no database any more, and its index.
+    """Remove the write-ahead log of a removed database, and its index.
 
     Raises:
         StoreRefused: they cannot be removed.
@@ -117,19 +119,19 @@ def remove_log(path: Path) -> None:
 
 @contextmanager
 def faults(path: Path, *, used: bool = False) -> Iterator[None]:
-    """Turn what SQLite raises into our errors; ours pass.
+    """Translate SQLite's errors into ours; other errors pass.
 
-    `used`: the database could be written before. Then permission, or a disk mounted read-only,
-    may come back; at the start somebody has to be told.
+    `used`: the database was writable before. Then a permission, or a disk mounted read-only, may
+    come back; at the start it is reported at once.
 
     Raises:
-        StoreUnavailable: it may heal by itself (locked, disk full, read error).
+        StoreUnavailable: it may go away by itself (locked, disk full, read error).
         StoreRefused: it will not (not a database, damaged, not writable).
     """
     try:
         yield
     except sqlite3.DatabaseError as error:
-        # Broken constraints and wrong SQL are our own faults: no one else can act on them.
+        # Violated constraints and wrong SQL are our own bugs: nobody else can act on them.
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
             raise
         fault = explained(path, error)
@@ -143,7 +145,7 @@ _MAY_COME_BACK: Final = frozenset(
     (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 )
 
-#: What happens next after a fault of SQLite, what it means, and how to mend it.
+#: For each SQLite error: what happens next, what it means, and how to fix it.
 _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
     sqlite3.SQLITE_BUSY: (
         StoreUnavailable,
@@ -181,15 +183,15 @@ _FAULTS: Final[dict[int, tuple[type[ProjectorError], str, str]]] = {
 
 
 def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
-    """Say what a fault of SQLite means for the one who runs us."""
+    """Return our error for an error of SQLite."""
     code = _code(error)
-    if code == sqlite3.SQLITE_ERROR:  # no such table, no such column: trying again mends nothing
+    if code == sqlite3.SQLITE_ERROR:  # no such table, no such column: trying again does not help
         return StoreRefused(
             f"{path}: is not as this version of codex-projector makes it ({error})",
             hint="Move it away and run backfill: it is made again from the rollouts",
         )
     if code in _PERHAPS_FULL and is_full(str(path)):
-        code = sqlite3.SQLITE_FULL  # it is not always told so: of the log's index it is not
+        code = sqlite3.SQLITE_FULL  # SQLite does not always say so: not of the log's index
     kind, what, hint = _FAULTS.get(code, (StoreUnavailable, f"cannot be used ({error})", ""))
     if code in _MAY_COME_BACK:
         hint = _missing_right(path) or hint
@@ -197,7 +199,7 @@ def explained(path: Path, error: sqlite3.DatabaseError) -> ProjectorError:
 
 
 def _missing_right(path: Path) -> str:
-    """Return how to give the right that this user lacks; "": all are there."""
+    """Return the command that grants the missing file permission; "": none is missing."""
     for place, why in (
         (path, ""),
         (path.parent, "SQLite makes -wal and -shm beside the database: "),
@@ -213,15 +215,14 @@ def _missing_right(path: Path) -> str:
 
 
 def _code(error: sqlite3.DatabaseError) -> int:
-    # Extended codes (which of the I/O errors it is) have the plain one in their last byte.
+    # Extended codes (which of the I/O errors it is) have the primary code in their last byte.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def execute_with_retry(db: sqlite3.Connection, statement: str) -> None:
-    """Run a statement; wait for other connections where SQLite itself does not.
+    """Execute a statement; wait for a lock even where SQLite's busy timeout does not apply.
 
-    Where two of them take a new database into WAL mode at once, one is told at once that it is
-    locked, whatever its timeout.
+    If two connections switch a new database to WAL mode at once, one gets SQLITE_BUSY immediately.
     """
     (timeout_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
     until = time.monotonic() + timeout_ms / 1000
@@ -238,10 +239,10 @@ def execute_with_retry(db: sqlite3.Connection, statement: str) -> None:
 
 @contextmanager
 def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """Run one write transaction: all of it, or nothing.
+    """Run one write transaction, atomically.
 
-    BEGIN IMMEDIATE, because a transaction that reads first and then finds another writer fails
-    at once, whatever the timeout.
+    BEGIN IMMEDIATE: a transaction that reads first and then finds another writer fails at once,
+    whatever the timeout.
     """
     db.execute("BEGIN IMMEDIATE")
     try:

@@ -1,4 +1,4 @@
-"""Looks up earlier rows of a rollout that a reducer asks for."""
+"""Reads the earlier rows of a rollout that a reducer needs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at,
 FROM {new}_turns WHERE turn_id = :turn AND rollout = :rollout
 """
 
-# The phase decides whether a message of the agent counts; null counts as plain, absent too. Items
-# that are no messages are told of as well: one that becomes a message later keeps its place.
-# The `+` keeps SQLite from walking the whole rollout by position to save itself a short sort.
+# The phase decides whether a message of the agent counts; null counts as plain, and so does a
+# missing one. Other items are returned too: one that becomes a message later keeps its place. The
+# `+` keeps SQLite from scanning the whole rollout by position to save itself a short sort.
 _MESSAGES = """
 SELECT item_id, ordinal,
   CASE type WHEN 'userMessage' THEN 'user'
@@ -38,8 +38,8 @@ WHERE rollout = :rollout AND turn_key = (SELECT turn_key FROM _turn_ids WHERE tu
 ORDER BY +position
 """
 
-# Legacy rollouts, which do ask by item id, have an index for it; of others one is read that has
-# the item's id in it, to the rollout's end.
+# Legacy rollouts, which are asked for by item id, have an index for it; in others the rows from the
+# first row with the item's id to the end of the rollout are read.
 _ITEM = """
 SELECT uid, turn_id, item_id, position - :start, type, json, provenance, owner, created_at_ms,
   tombstone <> 0, position
@@ -56,7 +56,7 @@ SELECT key, turn_id, before, popped FROM {new}_frames
 WHERE rollout = :rollout AND popped = 0 ORDER BY key DESC LIMIT :many
 """
 
-# The newest by the index of turns alone; asked for in one step, SQLite walks all frames by key.
+# The newest ones by the index of turns alone; in one query SQLite scans all frames by key.
 _FRAME_OF = """
 SELECT key, turn_id, before, popped FROM {new}_frames
 WHERE rollout = :rollout
@@ -65,17 +65,17 @@ WHERE rollout = :rollout
 
 
 class Where(NamedTuple):
-    """Whose rows are looked up."""
+    """The rollout whose rows are read."""
 
     rollout: int
     start: int
     """Position of the rollout's first byte."""
     new: Literal["", "new"]
-    """Prefix of the tables: `new` while the rollout is made anew."""
+    """Prefix of the tables: `new` while the rollout is being replaced."""
 
 
 def find(db: sqlite3.Connection, where: Where, wants: Lookup) -> LookupResult:
-    """Answer all that is wanted."""
+    """Return everything that a `Lookup` names."""
     found = LookupResult(frames=tuple(_frames(db, where, _FRAMES, many=wants.frames)))
     for turn_id in wants.turns:
         known = _turn(db, where, turn_id)

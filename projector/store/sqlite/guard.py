@@ -1,9 +1,10 @@
-"""One database, one name: SQLite's log and our lock lie beside a file's name, not in the file.
+"""Ensures one name per database: SQLite's log and our lock belong to the name, not the file.
 
 Two programs that write one file by two names have two logs: the second one destroys what the first
 wrote. A symbolic link is followed to the file that it names. A hard link is refused. Against names
-that cannot be seen (a file that is mounted elsewhere, a link made while a daemon runs) every writer
-locks a byte of the file that stands for its name, and is refused where another one's is locked.
+that cannot be seen (a file that is mounted elsewhere, a link created while a daemon runs) every
+writer locks a byte of the file that stands for its name, and is refused if the byte of another name
+is locked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from projector.store.sqlite.file import refused
 
 #: Files that SQLite and we keep beside a database.
 SIBLINGS: Final = ("-wal", "-shm", "-journal", ".lock", ".feed")
-#: Where the bytes are that stand for names: far behind what SQLite locks, and any database's end.
+#: Offset of the bytes that stand for names: far after those that SQLite locks, and after the end of
+#: any database.
 _FIRST: Final = 1 << 61
 _NAMES: Final = 1 << 32
 _SHARED: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -37,7 +39,8 @@ def resolved(path: Path) -> Path:
         StoreRefused: the system does not let us follow them, or they lead in a circle.
     """
     try:
-        # What the kernel does not follow (another user's link in a shared folder) we do not either.
+        # A link that the kernel does not follow (another user's in a shared folder) is not followed
+        # here either
         with suppress(FileNotFoundError, NotADirectoryError):
             os.stat(path)
         return Path(os.path.realpath(path))
@@ -46,10 +49,10 @@ def resolved(path: Path) -> Path:
 
 
 def check(path: Path) -> None:
-    """See that the database at `path`, which is resolved, is ours alone.
+    """Check that the database at `path`, which is resolved, has one name and one owner.
 
     Raises:
-        StoreRefused: it has another name, or somebody else could have put it there.
+        StoreRefused: it has another name, or another user could have created it.
     """
     try:
         shared = os.stat(path.parent).st_mode & _SHARED
@@ -60,7 +63,7 @@ def check(path: Path) -> None:
 
 
 def check_to_read(path: str) -> None:
-    """See that the log of the database at `path` lies beside this name, if it has several.
+    """Check that the log of the database at `path` is beside this name, if it has several names.
 
     By another name a reader would miss what is in the log, and leave files beside the name.
 
@@ -87,7 +90,7 @@ def _check_file(path: Path, *, shared: bool) -> None:
     except OSError:
         return
     if stat.S_ISDIR(facts.st_mode):
-        return  # said of the database by `prepare`
+        return  # `prepare` reports that
     if not stat.S_ISREG(facts.st_mode):
         what = "a symbolic link" if stat.S_ISLNK(facts.st_mode) else "no regular file"
         raise StoreRefused(f"{path}: is {what}", hint="Take it away, or give another path")
@@ -104,8 +107,8 @@ def _check_file(path: Path, *, shared: bool) -> None:
 class _Files:
     """Descriptors of one file.
 
-    To close one lets go of all of SQLite's locks on that file in this process, so all are closed
-    with the last.
+    Closing one releases all of SQLite's locks on that file in this process, so all are closed with
+    the last one.
     """
 
     users: int = 0
@@ -113,13 +116,13 @@ class _Files:
 
 
 class Guard:
-    """A lock on a database file that stands for the name by which it is written."""
+    """A lock on the byte of a database file that stands for the name by which it is written."""
 
     _open: ClassVar[dict[tuple[int, int], _Files]] = {}
-    """Of this process, by device and inode."""
+    """Descriptors of this process, by device and inode."""
 
     def __init__(self, path: Path) -> None:
-        """Lock the name `path`, which is resolved. A file system without such locks: nothing.
+        """Lock the name `path`, which is resolved, if the file system has such locks.
 
         Raises:
             AlreadyRunning: another program writes the file by another name.
@@ -144,7 +147,7 @@ class Guard:
             )
 
     def release(self) -> None:
-        """Let go of the name. After SQLite's own connection is closed."""
+        """Release the name. Call after SQLite's own connection is closed."""
         if not self._held:
             return
         self._held = False
@@ -157,17 +160,17 @@ class Guard:
 
 
 def _place(path: Path) -> int:
-    """Return the byte that stands for a name: of its folder's inode and its last part."""
+    """Return the byte that stands for a name, from its folder's inode and its last part."""
     folder = os.stat(path.parent)
     name = f"{folder.st_dev}:{folder.st_ino}:".encode() + os.fsencode(path.name)
     return _FIRST + zlib.crc32(name)
 
 
 def _other_name(file: int, place: int) -> bool:
-    """Lock the byte of our name, shared, and return whether one of another name is locked."""
+    """Lock the byte of this name, shared; return whether the byte of another name is locked."""
     if not hasattr(fcntl, "F_OFD_SETLK"):
         return False
-    with suppress(OSError):  # not on every file system
+    with suppress(OSError):  # not supported by every file system
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, _range(fcntl.F_RDLCK, place, 1))
         end = _FIRST + _NAMES
         for begin, length in ((_FIRST, place - _FIRST), (place + 1, end - place - 1)):

@@ -1,4 +1,4 @@
-"""Rollouts that lie elsewhere, are gone, or are taken away; names; notes."""
+"""Writes where rollouts are, deletes rollouts, sets names of threads, and notes anomalies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projector.store.sqlite.file import writing
 
 
 def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
-    """Note where rollouts lie now. Files of rollouts that are not here are passed over."""
+    """Store where rollouts are now. Files of unknown rollouts are skipped."""
     with feed.telling(db, now_ms):
         changed = []
         for file in files:
@@ -32,7 +32,7 @@ def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) 
 def gone(
     db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
 ) -> None:
-    """Note that files are gone; their rows stay, or go as well."""
+    """Record that files are gone; `purge`: delete their rows too."""
     with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
         changed = []
         threads = []
@@ -70,7 +70,7 @@ def gone(
 
 
 def _purge(db: sqlite3.Connection, rollout: int) -> None:
-    """Take all rows of a rollout away; events that were seen on disk stay."""
+    """Delete all rows of a rollout, except events that no record tells of."""
     spent = usage.rows(db, "n.rollout = ?", (rollout,))
     for table in ("_item_rows", "_turns"):
         for which in ("tombstone = 0", "tombstone <> 0"):
@@ -87,12 +87,12 @@ def _purge(db: sqlite3.Connection, rollout: int) -> None:
         if table == "_usage_rows":
             usage.settle(db, spent, {})
     db.execute("DELETE FROM _events WHERE rollout = ? AND from_record", (rollout,))
-    # A number may be used again: nothing may keep it.
+    # SQLite may assign a number again: no row may keep it.
     db.execute("UPDATE _events SET rollout = NULL WHERE rollout = ?", (rollout,))
 
 
 def unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
-    """Forget what a thread was called, now and before."""
+    """Delete a thread's name, and the names in its events."""
     with feed.telling(db, now_ms):
         _forget_names(db, thread_id)
 
@@ -106,7 +106,7 @@ def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
 def note(
     db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly], now_ms: int
 ) -> None:
-    """Note anomalies of a rollout; of one that is not here, none."""
+    """Insert anomalies of a rollout; does nothing for an unknown one."""
     with writing(db):
         row = rollouts.lookup(db, rollout_id)
         if row is not None:
@@ -115,7 +115,7 @@ def note(
 
 
 def noted(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
-    """Return the anomalies of a kind that were noted outside of batches."""
+    """Return the anomalies of a kind that were inserted outside of batches."""
     found: dict[RolloutId, list[Anomaly]] = {}
     for rollout_id, offset, length, detail in db.execute(
         "SELECT r.rollout_id, a.byte_offset, a.byte_length, a.detail FROM _anomaly_rows AS a"
@@ -129,7 +129,7 @@ def noted(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
 
 
 def take_back(db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
-    """Delete anomalies that were noted outside of batches."""
+    """Delete anomalies that were inserted outside of batches."""
     with writing(db):
         db.executemany(
             "DELETE FROM _anomaly_rows WHERE rollout ="
@@ -140,7 +140,7 @@ def take_back(db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence
 
 
 def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
-    """Give threads their names, and tell of those that are new."""
+    """Set names of threads, with an event for each new name."""
     known = dict(db.execute("SELECT thread_id, name FROM _names"))
     wanted = {thread_id: write.mended(name) for thread_id, name in names.items()}
     if all(known.get(thread_id) == name for thread_id, name in wanted.items()):

@@ -1,4 +1,4 @@
-"""One daemon a database: a lock that goes with its process, however that ends."""
+"""The daemon's lock on a database: a flock that ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from projector.store.sqlite.file import refused
 
 
 def hold(database: Path, holder: Holder) -> int:
-    """Lock `DATABASE.lock` and write into it who has it; gives the descriptor that keeps it.
+    """Lock `DATABASE.lock` and write the holder into it; return the descriptor that keeps the lock.
 
     Raises:
         AlreadyRunning: another process has it.
-        StoreRefused: the file cannot be made.
+        StoreRefused: the file cannot be created.
     """
     path = _path(database)
     try:
@@ -35,7 +35,7 @@ def hold(database: Path, holder: Holder) -> int:
 
 
 def is_held(database: Path, file: int) -> bool:
-    """True if the lock that `hold` gave is still the one that others would find."""
+    """True if the lock that `hold` returned is on the file that other processes would lock."""
     try:
         return os.path.samestat(os.stat(_path(database)), os.fstat(file))
     except OSError:
@@ -47,7 +47,7 @@ def _path(database: Path) -> Path:
 
 
 def _who(path: Path) -> str:
-    """Say who holds the lock; empty while that one has not written it yet."""
+    """Return who holds the lock; empty if the holder has not written it yet."""
     state = state_file.read(str(path)).state
     if state is None:
         return ""

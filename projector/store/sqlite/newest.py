@@ -1,8 +1,8 @@
-"""The newest entry of the feed, remembered beside the database: `DATABASE.feed`.
+"""The newest feed entry, stored beside the database: `DATABASE.feed`.
 
-Who puts a backup in the database's place leaves this file alone as a rule, so that the next writer
-finds the feed rewound. Only those need it who keep bare numbers: a cursor says by itself which time
-line it is of. Losing the file loses no more than that.
+Whoever restores a backup of the database usually leaves this file alone, so that the next writer
+detects that the feed was rewound. Only consumers that keep bare numbers need it: a cursor
+identifies its time line by itself. Losing the file loses no more than that.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Final
 from projector.store.rules.feed import UNKNOWN, Cursor, FeedState, Newest, rewound
 from projector.store.sqlite.file import writing
 
-#: What is added to the database's name.
+#: Suffix of the file, after the database's name.
 SUFFIX: Final = ".feed"
 _NEWEST: Final = (
     "SELECT s.feed_id, c.upto, c.mark FROM _feed_state AS s, _feed_commits AS c"
     " ORDER BY c.upto DESC LIMIT 1"
 )
-#: All lines have this length: one replaces another whole.
+#: All lines have this length, so that one overwrites another completely.
 _LENGTH: Final = 80
 
 
 class Memory:
-    """Writes the newest entry down after each commit."""
+    """Writes the newest entry to the file after each commit."""
 
     def __init__(self, database: Path) -> None:
-        """Open the file, or do without."""
+        """Open the file; without it if that fails."""
         self._known = UNKNOWN
         self._file: int | None = None
         with suppress(OSError):
@@ -39,14 +39,14 @@ class Memory:
             self._file = os.open(database.with_name(database.name + SUFFIX), flags, 0o600)
 
     def read(self) -> Newest:
-        """Return what was written last; UNKNOWN where that cannot be told."""
+        """Return the last entry written; UNKNOWN if the file cannot be read."""
         if self._file is not None:
             with suppress(OSError, ValueError):
                 return _parsed(os.pread(self._file, _LENGTH, 0).decode("ascii"))
         return UNKNOWN
 
     def follow(self, db: sqlite3.Connection) -> None:
-        """Write the newest entry of a database down, unless it is the one of the last call."""
+        """Write a database's newest entry to the file if it changed since the last call."""
         if self._file is None:
             return
         row = db.execute(_NEWEST).fetchone()
@@ -71,7 +71,7 @@ def _parsed(line: str) -> Newest:
     """Parse a line.
 
     Raises:
-        ValueError: it is none, or was read while it was replaced.
+        ValueError: it is not one, or was read while it was overwritten.
     """
     _, feed_id, text = line.split()
     cursor = Cursor.parse(text)
@@ -82,7 +82,7 @@ def _parsed(line: str) -> Newest:
 
 
 def note_rewound(db: sqlite3.Connection, known: Newest) -> None:
-    """Store it where the feed no longer has an entry that was known of before it was opened."""
+    """Store in the feed's state that the feed lost an entry known from before it was opened."""
     if known == UNKNOWN:
         return
     feed_id, pruned, pruned_mark, after, upto = db.execute(

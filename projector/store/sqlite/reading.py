@@ -18,11 +18,11 @@ from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import Published
 from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
 
-#: Seconds to wait for a lock; only a database that is not in WAL mode has any for readers.
+#: Seconds to wait for a lock; readers wait only if the database is not in WAL mode.
 LOCK_TIMEOUT_S: Final = 1.0
 #: `:source` in a query: the id of the database's only source, as the read views have it.
 SOURCE: Final = ""
-#: Steps of SQLite's machine between two looks at the clock.
+#: SQLite virtual machine steps between two looks at the clock.
 _STEPS: Final = 100_000
 
 
@@ -30,21 +30,21 @@ class SqliteConnection:
     """See `Connection`."""
 
     def __init__(self, path: str) -> None:
-        """Open it.
+        """Open the database.
 
         Raises:
             StoreMissing: there is no such file.
-            StoreRefused: it is none of ours.
+            StoreRefused: it is not ours.
             StoreUnavailable: it cannot be read now.
         """
         self._path = path
         self._real = os.path.realpath(path)
-        """Where its log and lock are: beside the file, not beside a link to it."""
+        """Path of the file itself: its log and lock are beside it, not beside a link to it."""
         which = _file(path)[:2]
         with explaining(path):
             self._db = opened(path)
-        # Of which file is told before: one that takes its place meanwhile is noticed. Of the log
-        # after: to open may make it.
+        # Device and inode are read before opening: a file that takes its place meanwhile is
+        # noticed. The log's existence is read after: opening may create it.
         self._file = (*which, _file(path)[2])
 
     @property
@@ -141,19 +141,19 @@ class SqliteConnection:
 
 
 def opened(path: str) -> sqlite3.Connection:
-    """Open read-only; where the folder is not ours to write, as a database that rests.
+    """Open read-only; as an immutable file if the folder is not writable and there is no log.
 
-    SQLite needs the log's index beside a database in WAL mode, and cannot make it in a folder
-    without permission. Without a log nobody writes, and the file alone is the truth.
+    SQLite needs the log's index beside a database in WAL mode, and cannot create it in a folder
+    without permission. Without a log nobody writes, and the file alone is complete.
 
     Raises:
         StoreMissing: there is no database.
-        StoreRefused: it is no regular file, or this is another name of it.
-        sqlite3.Error: it cannot be opened; `explained` puts it in words.
+        StoreRefused: it is not a regular file, or has several names.
+        sqlite3.Error: it cannot be opened; `explained` translates it.
     """
     if not os.path.exists(path):
         raise _missing(path)
-    if not os.path.isfile(path):  # a pipe would be waited for
+    if not os.path.isfile(path):  # opening a pipe would wait
         raise StoreRefused(f"{path}: is no regular file", hint="Give another path")
     if os.stat(path).st_nlink > 1:
         from projector.store.sqlite.guard import check_to_read  # noqa: PLC0415 - rare
@@ -176,7 +176,7 @@ def opened(path: str) -> sqlite3.Connection:
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Say of what fails inside why the database cannot be read, and how to mend it."""
+    """Translate SQLite's errors into ours."""
     try:
         yield
     except sqlite3.Error as error:
@@ -184,7 +184,7 @@ def explaining(path: str) -> Iterator[None]:
 
 
 def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
-    """Say why the database cannot be read, and how to mend it."""
+    """Return our error for an error of SQLite."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return StoreUnavailable(f"{path}: locked by another program")
@@ -210,9 +210,10 @@ def _missing(path: str) -> StoreMissing:
 
 
 def _file(path: str) -> tuple[int, int, bool]:
-    """Tell one file of a name from another, and one that rests from one with a log beside it.
+    """Return device and inode of a file, and whether it has a write-ahead log.
 
-    What is opened while it rests, in a folder that is not ours to write, does not see the log.
+    A connection opened without a log, in a folder without write permission, does not see a later
+    log.
     """
     try:
         facts = os.stat(path)

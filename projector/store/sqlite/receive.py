@@ -1,8 +1,8 @@
-"""A new SQLite file that takes the rows of another database over: `store.transfer.Receiver`.
+"""Creates a SQLite file from the rows of another database: `store.copy.Receiver`.
 
-It is filled under another name and put in its place at the end, so that an attempt that fails
-leaves nothing. Numbers of rows are this database's own; the change feed keeps its numbers, and
-what it tells of rows that are no more.
+It is filled under a temporary name and renamed at the end, so that a failed attempt leaves nothing.
+Row numbers are this database's own; the change feed keeps its numbers, and its entries about
+deleted rows.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class SqliteReceiver:
     """See `Receiver`."""
 
     def __init__(self, path: Path) -> None:
-        """Make the new file.
+        """Create the new file.
 
         Raises:
-            StoreRefused: there is one already.
+            StoreRefused: it exists already.
         """
         path = resolved(path)
         for there in (path, *(Path(f"{path}{suffix}") for suffix in SIBLINGS[:-1])):
-            # A log that was left behind would be taken for that of the new file.
+            # A log left behind would be taken for the new file's
             if os.path.lexists(there):
                 raise StoreRefused(
                     f"{there}: is there already", hint="Name another file, or move it away"
@@ -62,7 +62,7 @@ class SqliteReceiver:
         del rollout_ids
         self._stand = stand
         with faults(self._path):
-            # What fails is thrown away: there is nothing to go back to, and nothing to wait for.
+            # A failed attempt is deleted: nothing to roll back to, and nothing to wait for
             for pragma in (f"page_size = {PAGE_SIZE}", "journal_mode = OFF", "synchronous = OFF"):
                 self._db.execute(f"PRAGMA {pragma}")
             migrate(self._db, self._new, migrations("sqlite"))
@@ -131,7 +131,7 @@ class SqliteReceiver:
                 return self._many(table.name, table.columns, rows)
 
     def _placed(self, table: Table, rows: Iterable[Row], *, keep: bool) -> Iterator[Row]:
-        """Put the number of its rollout before a row; those of rollouts that are not here go."""
+        """Replace the rollout's id before each row by its number; drop rows of unknown ones."""
         place = table.columns.index("rollout_id")
         for row in rows:
             number = self._numbers.get(row[place])
@@ -145,7 +145,7 @@ class SqliteReceiver:
         rows: Iterable[Row],
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Insert rows; `more`: columns whose values SQL makes of the others."""
+        """Insert rows; `more`: columns whose values SQL computes from the others."""
         marks = ", ".join((*"?" * len(columns), *more.values()))
         with faults(self._path):
             return self._db.executemany(
@@ -194,7 +194,7 @@ class SqliteReceiver:
         )
 
     def _row_of(self, change: dict[str, Any]) -> int:
-        """Return the number of a change's row; of one that is no more, that of what it was."""
+        """Return the number of a change's row; for a deleted row, its entry in `_feed_purged`."""
         key: tuple[Any, ...]
         rollout = self._numbers.get(change["rollout_id"])
         turn_id, item_id = change["turn_id"], change["item_id"]
@@ -238,8 +238,8 @@ class SqliteReceiver:
         return int(found[0]) if found else self._insert("_feed_threads", {"thread_id": thread_id})
 
     def _tell_threads(self) -> None:
-        """Keep how threads were told of, so that none is told of again for having been copied."""
-        usage.rebuild(self._db)  # what a thread cost is shown of it
+        """Store the digests of all threads, so that copying appends no feed entries."""
+        usage.rebuild(self._db)  # usage sums are among the columns shown
         known = [row[0] for row in self._db.execute("SELECT thread_id FROM _thread_states")]
         for thread_id in known:
             self._thread(thread_id)
@@ -250,7 +250,7 @@ class SqliteReceiver:
         )
 
     def _go_on(self, last: int) -> None:
-        """Let numbers go on behind the greatest that was ever given, though it was pruned."""
+        """Continue numbers after the greatest one ever assigned, even if it was pruned."""
         assert self._stand is not None
         thread = self._db.execute("SELECT thread FROM _feed_threads LIMIT 1").fetchone()
         if last < self._stand.last and thread is not None:
@@ -291,5 +291,5 @@ def _uid(text: str | None) -> bytes | None:
 
 
 def _held(value: Any) -> Any:
-    """Return what a column holds; an inode may have a bit more."""
+    """Return what a column can hold; an inode may have one bit more."""
     return min(value, _MOST) if isinstance(value, int) else value

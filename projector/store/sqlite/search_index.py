@@ -1,14 +1,15 @@
-"""The full-text index: what it holds is a setting; it is kept with the rows, and filled in steps.
+"""Keeps the full-text index of SQLite: its extent is a setting, and it is filled step by step.
 
-The rules stand in `0001_tables.sql`, under "Search". They hold at every commit, so that an index
-that is being filled misses only items that were there before it was asked for.
+The rules are in `0001_tables.sql`, under "Search". They hold at every commit, so that an index that
+is being filled misses only items that existed before it was switched on.
 
-FTS5 takes a text out of its index only when it is told that text. It is made again from the row as
-it was, by the same function with the same settings. An index of another `words.REVISION` is emptied
-before anything is taken out of it. Temporary triggers, which
-only the connections that write have, set old rows aside as they change, and the index follows at
-the end of the transaction, in one go. Triggers that write to the index row by row were tried:
-each row was flushed to disk as a segment of its own, four times the time.
+FTS5 deletes a text from its index only if it is given that text. It is computed again from the old
+row, by the same function with the same settings. An index of another `text.REVISION` is emptied
+before anything is deleted from it.
+
+Temporary triggers, which exist only on writing connections, copy old rows as they change, and the
+index is updated at the end of the transaction, all at once. Tried and rejected: triggers that write
+to the index row by row; each row was flushed to disk as a segment of its own, four times the time.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from typing import Final
 from projector.search.text import REVISION, Extent, Indexing, indexed
 from projector.store.sqlite.file import writing
 
-#: Items that are indexed in one transaction: at 8 KiB of text each, a tenth of a second.
+#: Items indexed in one transaction: with 8 KiB of text each, a tenth of a second.
 STEP: Final = 500
 _NOTHING: Final = (1 << 63) - 1
 
 
-#: The words of items, and their way into the index.
+#: Indexed texts of items, and the statement that inserts them.
 _WORDS: Final = (
     "item_words(i.type, i.json, s.what, s.max_text_bytes)"
     " FROM _search_state AS s JOIN _item_rows AS i"
@@ -54,9 +55,10 @@ _KEEPING: Final = (
 
 
 def keep(db: sqlite3.Connection) -> None:
-    """Get a connection ready to write items. The schema must be there.
+    """Prepare a connection that writes items. The schema must exist.
 
-    Statements of this module may call `item_words`; the schema may not, for other programs read it.
+    Statements of this module may call `item_words`; the schema may not, because other programs read
+    it.
     """
     db.create_function("item_words", 4, indexed, deterministic=True)
     for statement in _KEEPING:
@@ -64,16 +66,16 @@ def keep(db: sqlite3.Connection) -> None:
 
 
 class Texts:
-    """The words of new items, where who made the items made them too."""
+    """Indexed texts of new items that came with the items."""
 
     def __init__(self, indexing: Indexing) -> None:
         self.indexing: Final = indexing
-        """How they must have been made."""
+        """How they must have been extracted."""
         self.known: dict[int, bytes | str] = {}
         """By the item's number."""
 
     def made(self, last: int, words: Sequence[bytes | None]) -> None:
-        """Hear of the items behind number `last`, all new, in the order of their numbers."""
+        """Take the texts of new items: those after number `last`, in this order."""
         for item, text in enumerate(words, last + 1):
             if text is not None:
                 self.known[item] = text
@@ -81,9 +83,9 @@ class Texts:
 
 @contextmanager
 def following(db: sqlite3.Connection) -> Iterator[Texts]:
-    """Bring the index up to date with the items that are written inside, before the commit.
+    """Update the index with the items that are written inside, before the commit.
 
-    Gives what may be told of the words of new items, so that they need not be read once more.
+    Yields the collector for texts of new items, so that these need not be extracted again.
     """
     newest = _newest(db)
     if _revision(db) != REVISION:
@@ -106,7 +108,7 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
             (newest,),
         )
         for (item,) in db.execute("SELECT item FROM items_before WHERE item > ?", (newest,)):
-            texts.known.pop(item, None)  # it came again, and is another one
+            texts.known.pop(item, None)  # the row was written again with another content
         db.execute("DELETE FROM items_before")
     last = _newest(db)
     if last > max(newest, unfilled):
@@ -114,7 +116,7 @@ def following(db: sqlite3.Connection) -> Iterator[Texts]:
 
 
 def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes | str]) -> None:
-    """Index the items behind number `before` up to `last`; `known`: the words of some."""
+    """Index the items after number `before` up to `last`; `known`: texts of some of them."""
     if not known:
         db.execute(f"{_INDEX} WHERE i.item > ? AND i.item > s.unfilled ORDER BY i.item", (before,))
         return
@@ -125,14 +127,14 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes 
             if item not in known:
                 (known[item],) = db.execute(f"SELECT {_WORDS} WHERE i.item = ?", (item,)).fetchone()
         known = dict(sorted(known.items()))
-    # In the order of their numbers: FTS5 would begin another segment where one is lower.
+    # In the order of their numbers: FTS5 begins another segment for a lower one.
     db.executemany(
         "INSERT INTO _item_index (rowid, text) VALUES (?, CAST(? AS TEXT))", known.items()
     )
 
 
 def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
-    """Say what the index holds from now on; where that differs, it is emptied, to be filled."""
+    """Set what the index contains; if that differs, empty it, to be filled again."""
     if _chosen(db, extent, max_text_bytes):
         return
     with writing(db):
@@ -145,7 +147,7 @@ def choose(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> None:
 
 
 def fill(db: sqlite3.Connection) -> bool:
-    """Index the newest items that are not indexed yet; True: there are more."""
+    """Index the newest items that are not indexed yet; True if there are more."""
     if not _unfilled(db) or _revision(db) != REVISION:
         return False
     with writing(db):
@@ -166,7 +168,7 @@ def _chosen(db: sqlite3.Connection, extent: Extent, max_text_bytes: int) -> bool
 
 
 def _empty(db: sqlite3.Connection, unfilled: int) -> None:
-    """Take all words out; items up to number `unfilled` are to be indexed again."""
+    """Empty the index; items up to number `unfilled` are to be indexed again."""
     db.execute("INSERT INTO _item_index (_item_index) VALUES ('delete-all')")
     db.execute(
         "UPDATE _search_state SET revision = ?, unfilled = iif(what = 'off', ?, ?)",
@@ -187,7 +189,7 @@ def _state(db: sqlite3.Connection) -> tuple[str, int, int]:
 
 
 def _unfilled(db: sqlite3.Connection) -> int:
-    """Return the greatest item that is to be indexed yet; 0: none is."""
+    """Return the number of the newest item that is not indexed yet; 0: all are."""
     what, unfilled, _ = _state(db)
     return 0 if what == "off" else unfilled
 

@@ -1,4 +1,4 @@
-"""What is said to SQLite to write a row of each table: SQL texts. Pure."""
+"""SQL texts that write a row of each table. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 
 def differs(columns: Sequence[str]) -> str:
-    """Return SQL that is true where a row that is put again has another value in a column."""
+    """Return SQL that is true if an upserted row has another value in one of the columns."""
     return " OR ".join(f"{column} IS NOT excluded.{column}" for column in columns)
 
 
-#: For an UPDATE of living rows: they changed.
+#: For an UPDATE of living rows: mark them as changed.
 CHANGED: Final = "changed = iif(changed, changed, 1)"
 
-#: Columns that readers see, the likely ones first.
+#: Columns that readers see, the most frequently changed ones first.
 SHOWN: Final = {
     "_turns": (
         "status", "completed_at", "end_offset", "end_ordinal", "duration_ms", "started_at",
@@ -31,7 +31,7 @@ SHOWN: Final = {
 
 
 def marked(differ: str) -> str:
-    """Return SQL that marks a row that is put again, if what readers see of it changes."""
+    """Return SQL that marks an upserted row if a column that readers see changes."""
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 
@@ -46,11 +46,11 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13
   {status})
 """
 
-#: Where it was not told with the row.
+#: If the change does not say it.
 STATUS_OF_NEW: Final = f"coalesce(?14, {STATUS.format(type='?10', json='CAST(?11 AS TEXT)')})"
 
-# A row that is put again keeps its place, unless it was a tombstone: then it lives again, as if
-# it were new. `excluded` is the row that comes, the bare names are the row that is there.
+# An upserted row keeps its position, unless it was a tombstone: then it becomes living again, as if
+# it were new. `excluded` is the new row, bare names are the stored row.
 ITEM_AGAIN = """
 ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
@@ -66,7 +66,7 @@ ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
   provenance = excluded.provenance, status = excluded.status, {changed}, tombstone = 0
 """.replace(
     "{changed}",
-    # Of a living row: what the statement replaces, and the times where they are filled in.
+    # Of a living row: what the statement replaces, and the times where they are filled.
     marked(
         f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
         " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
@@ -122,7 +122,7 @@ ON CONFLICT (rollout, position) DO UPDATE SET
 WHERE tombstone <> 0
 """
 
-#: Number of the next event: events have theirs in the one sequence of all changes.
+#: Number of the next event: events share the one sequence of all changes.
 NEXT: Final = (
     "(SELECT 1 + max(coalesce((SELECT max(seq) FROM _feed), 0),"
     " coalesce((SELECT max(seq) FROM {new}_events), 0)))"

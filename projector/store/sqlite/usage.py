@@ -1,11 +1,11 @@
 """Keeps which usage rows count, and the sums over them: the driver of `store/rules/usage.py`.
 
-Rows that are new and meet nobody else's response, nearly all, are added to the sums by SQL, all of
-a statement at once, right after that statement. All others are loaded, settled by the rules, and
-what changed is saved.
+New rows whose response has no other row, nearly all, are added to the sums by SQL, all rows of a
+statement at once, right after that statement. All others are loaded, settled by the rules, and
+saved where they changed.
 
-`_usage_shared` has an entry for each living row of the responses that several rows tell of, or
-did: by it the next row is found when the one that counts goes.
+`_usage_shared` has an entry for each living row of the responses that have, or had, several rows:
+it finds the next row when the counted one is deleted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _ADDED: Final = ", ".join(
 )
 _DAY: Final = "coalesce(date(recorded_at_ms / 1000, 'unixepoch'), '')"
 
-# NOT INDEXED: by their numbers, new rows are found at once. The planner would rather pass over all
-# rows there are, in the order of an index that groups them.
+# NOT INDEXED: new rows are found at once by their numbers. The planner would rather scan all rows,
+# in the order of an index that groups them.
 
 _DAYS_OF: Final = (
     f"INSERT INTO _usage_days SELECT {_DAY}, coalesce(model, ''), count(*), {_SUMS}"
@@ -52,7 +52,7 @@ _THREAD_CHANGES: Final = (
     "INSERT INTO _usage_threads VALUES (?, ?, ?, ?, ?, ?, ?)"
     f" ON CONFLICT (thread_id) DO UPDATE SET {_ADDED}"
 )
-#: New rows of which another one tells of the same response.
+#: New rows whose response has another row.
 _MET: Final = (
     "n.usage > ? AND n.response_id IS NOT NULL AND EXISTS (SELECT 1 FROM _usage_rows AS v"
     " WHERE v.response_id = n.response_id AND v.counted = 1 AND v.usage <> n.usage)"
@@ -78,7 +78,7 @@ class Row(Countable):
     usage: int
     rollout: int
     place: int
-    """Byte offset of its record: its position moves with its rollout, this does not."""
+    """Byte offset of its record; unlike the position it does not change when the rollout moves."""
 
     def shared(self) -> tuple[Any, ...]:
         """Return its entry in `_usage_shared`."""
@@ -120,10 +120,9 @@ def count(db: sqlite3.Connection, last: int) -> None:
 
 
 def settle(db: sqlite3.Connection, before: Mapping[int, Row], after: Mapping[int, Row]) -> None:
-    """Make right what rows count after they were changed, deleted or inserted.
+    """Settle which rows count, after rows were changed, deleted or inserted, and update the sums.
 
-    `before`, `after`: the same rows as they were, and as they are; each without those that are not
-    there.
+    `before`, `after`: the same rows before and after; each without the rows that do not exist then.
     """
     changed: dict[int, Row] = {}
     touched: set[str | None] = set()
@@ -177,7 +176,7 @@ def _settle(
 
 
 def _share(db: sqlite3.Connection, living: Iterable[Row]) -> None:
-    """Write entries of the responses that several rows tell of."""
+    """Insert entries of the responses that have several rows."""
     by_response: dict[str, list[Row]] = {}
     for row in living:
         if row.response_id is not None:
@@ -189,7 +188,7 @@ def _share(db: sqlite3.Connection, living: Iterable[Row]) -> None:
 
 
 def _add(db: sqlite3.Connection, changed: Collection[Row]) -> None:
-    """Bring the sums up to date, and have the threads looked at whose sums changed."""
+    """Update the sums, and mark the threads whose sums changed as stale."""
     sums = rules.changes(changed)
     db.executemany(
         _DAY_CHANGES, [(day, model, *amounts) for (_, day, model), amounts in sums.days.items()]
@@ -206,7 +205,7 @@ def _add(db: sqlite3.Connection, changed: Collection[Row]) -> None:
 def retract(
     db: sqlite3.Connection, new: str, rollout: int, key: int | None, places: tuple[int, int]
 ) -> None:
-    """Make tombstones of the rows of `RetractCounts`.
+    """Make tombstones of the rows that a `RetractCounts` names.
 
     `new`: prefix of the tables. `places`: positions of its `since` and `before`.
     """
@@ -228,7 +227,7 @@ def retract(
 
 
 def name(db: sqlite3.Connection, new: str, rollout: int, model: str, before: int) -> None:
-    """Give a model to the rows of `NameUsage`. `new`: prefix of the tables."""
+    """Set the model of the rows that a `NameUsage` names. `new`: prefix of the tables."""
     nameless = [
         number
         for (number,) in db.execute(
@@ -253,7 +252,7 @@ def _change(
 
 
 def rethread(db: sqlite3.Connection, rollout: int, old: str, new: str) -> None:
-    """Let what a rollout's rows cost be of another thread."""
+    """Move the usage of a rollout's rows to another thread's sum."""
     db.execute(
         f"INSERT INTO _usage_threads SELECT ?, -count(*), {_SUMS.replace('sum(', '-sum(')}"
         " FROM _usage_rows WHERE rollout = ? AND counted AND tombstone = 0 HAVING count(*) > 0"
@@ -277,7 +276,7 @@ def numbered(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, Row]:
 
 
 def rebuild(db: sqlite3.Connection) -> None:
-    """Choose what counts of all responses, and add everything up, anew."""
+    """Choose which rows count for all responses, and compute all sums again."""
     for table in ("_usage_shared", "_usage_days", "_usage_threads"):
         db.execute(f"DELETE FROM {table}")
     db.execute(
@@ -287,7 +286,7 @@ def rebuild(db: sqlite3.Connection) -> None:
         " WHERE n.tombstone = 0 AND n.response_id IN (SELECT response_id FROM _usage_rows"
         " WHERE tombstone = 0 AND response_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)"
     )
-    # `usage` breaks ties in the order of the index only: no two rows have one place.
+    # `usage` breaks ties in the order of the index only: no two rows have the same place
     db.execute(
         "UPDATE _usage_rows SET counted = response_id IS NULL OR tombstone = 0"
         " WHERE counted <> (response_id IS NULL OR tombstone = 0)"

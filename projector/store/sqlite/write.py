@@ -1,7 +1,7 @@
-"""Writes the changes of a batch: a few statements, each run over all rows that it fits.
+"""Writes the changes of a batch: a few statements, each executed over all rows that it fits.
 
-The same statements write a batch into the tables that people see, and a rollout that is made
-anew into temporary ones, whose names begin with `new_` (see `replace`).
+The same statements write a batch into the tables that people see, and the new content of a rollout
+that is being replaced into temporary tables, whose names begin with `new_` (see `replace`).
 """
 
 from __future__ import annotations
@@ -37,33 +37,32 @@ class Target(NamedTuple):
     """Where the changes of a batch go."""
 
     new: Literal["", "new"]
-    """Prefix of the tables: `new_` while a rollout is made anew."""
+    """Prefix of the tables: `new_` while a rollout is being replaced."""
     rollout: int
     thread_id: ThreadId
     start: int
     """Position of the rollout's first byte."""
     now_ms: int
     texts: Texts | None = None
-    """Who wants the words of new items, if they were made as the index has them."""
+    """Collects the indexed texts of new items, if they were extracted as the index needs them."""
 
 
 class Touched(NamedTuple):
-    """What a batch may have done to what was counted before."""
+    """What a batch may have changed of earlier counts."""
 
     rows: bool
-    """There are items or turns in it."""
+    """True if it writes items or turns."""
     older: bool
-    """Rows of earlier batches may have become tombstones."""
+    """True if rows of earlier batches may have become tombstones."""
     turns: frozenset[TurnId]
-    """Turns that were put."""
+    """Turns that it writes."""
 
 
 def write(db: sqlite3.Connection, to: Target, changes: Iterable[Change]) -> Touched:
     """Apply changes in their order, as far as order matters.
 
-    Changes of different kinds touch different tables, so between two of those that look at rows
-    by their owner or uid (`Own`, `Bury`, `Drop`) they may be sorted by kind: one `executemany`
-    each.
+    Changes of different kinds write different tables, so between two of those that find rows by
+    their owner or uid (`BARRIERS`) they may be sorted by kind: one `executemany` each.
     """
     kinds: dict[type, list[Any]] = {}
     turns = set[TurnId]()
@@ -92,11 +91,11 @@ def write(db: sqlite3.Connection, to: Target, changes: Iterable[Change]) -> Touc
 
 
 def many(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement over rows, whatever texts and numbers they hold.
+    """Execute a statement over rows, whatever texts and numbers they contain.
 
-    A rollout may name a turn with half a surrogate pair, or a time beyond 63 bits; SQLite takes
-    neither. Then the rows are written once more with those mended: all statements here may be
-    repeated.
+    A rollout may name a turn with half a surrogate pair, or a time beyond 63 bits; SQLite accepts
+    neither. Then the rows are written again with those replaced (`mended`): all statements here may
+    be repeated.
     """
     try:
         db.executemany(sql, rows)
@@ -111,15 +110,14 @@ def _put(
     rows: Sequence[tuple[Any, ...]],
     more: Sequence[tuple[Any, ...]] = (),
 ) -> bool:
-    """Write rows nearly all of which are new, so that those cost little. Each begins with its uid.
+    """Write rows, nearly all of which are new and must cost little; return whether all were new.
 
-    For a statement that may change a row that is there, SQLite keeps a journal of the pages that
-    each row touches: twice the time. So the first row of each uid is inserted if it is new. Only if
-    one of them was not, all are put once more with what is done `again`, which changes nothing of a
-    row that was written just now; then those that come again, in their order.
+    Each row begins with its uid. For a statement that may change an existing row, SQLite keeps a
+    journal of the pages that each row touches: twice the time. So the first row of each uid is
+    inserted if it is new. Only if one of them was not, all are upserted, which changes nothing of a
+    row just inserted; then later rows of the same uid, in their order.
 
     `new`: INSERT OR IGNORE. `again`: its ON CONFLICT DO UPDATE; takes `more` values of each row.
-    Gives whether all were new.
     """
     every: Sequence[int] = range(len(rows))
     first, later = every, every[:0]
@@ -131,7 +129,7 @@ def _put(
             new, rows if first is every else [rows[at] for at in first]
         ).rowcount
     except (OverflowError, UnicodeEncodeError):
-        later = every  # `many` mends them
+        later = every  # `many` replaces them
     else:
         if inserted < len(first):
             later = every
@@ -150,14 +148,14 @@ def mended(value: object) -> object:
     return value
 
 
-#: The key of a turn's id.
+#: SQL for the key of a turn's id.
 KEY: Final = "(SELECT turn_key FROM _turn_ids WHERE turn_id = ?)"
 
 
 def turn_keys(
     db: sqlite3.Connection, turn_ids: Iterable[str | None]
 ) -> Mapping[str | None, int | None]:
-    """Return the keys of turns; those that have none yet get one."""
+    """Return the keys of turns; inserts those that have none yet."""
     found: dict[str | None, int | None] = {None: None}
     for turn_id in turn_ids:
         if turn_id not in found:
@@ -169,7 +167,7 @@ def turn_keys(
     return found
 
 
-#: Where an item comes from, in a row.
+#: Provenance of an item, as stored.
 PROVENANCES: Final[dict[Provenance, int]] = {"snapshot": 0, "event": 1, "response_item": 2}
 
 
@@ -275,7 +273,7 @@ def _anomalies(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly]) -> N
 
 
 def note(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly], *, from_batch: bool) -> None:
-    """Write anomalies; `from_batch`: they go when the rollout is made anew."""
+    """Insert anomalies; `from_batch`: they are deleted when the rollout is replaced."""
     many(
         db,
         statements.ANOMALY.format(new=to.new),
@@ -304,7 +302,7 @@ def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
 
 
 def _newest(to: Target, table: str) -> str:
-    """Look for the living row of a uid from the rollout's end: such rows are among the last."""
+    """Return SQL for the living row of a uid, searched from the end, where such rows are."""
     return (
         f"(SELECT rowid FROM {to.new}{table} WHERE rollout = ? AND tombstone = 0 AND uid = ?"
         " ORDER BY position DESC LIMIT 1)"
@@ -349,7 +347,7 @@ WRITERS: Final[dict[type, Writer]] = {
     Anomaly: _anomalies,
     RollbackFrame: _frames,
 }
-#: Nothing is moved across these.
+#: Changes of other kinds are not moved across these.
 BARRIERS: Final[dict[type, Writer]] = {
     Own: _own,
     TombstoneFrames: _bury,
