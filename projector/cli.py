@@ -134,6 +134,7 @@ LAZY: Final = {
     "completion": "completion",
     "config": "config",
     "copy": "copy",
+    "cost": "cost",
     "doctor": "doctor",
     "events": "events",
     "health": "health",

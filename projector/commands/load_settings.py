@@ -21,6 +21,7 @@ import msgspec
 from projector.model import database_url
 from projector.model.database_url import SQLITE, is_postgres
 from projector.model.errors import UsageError
+from projector.model.prices import price_fault
 from projector.model.redaction import learn
 from projector.model.regular_file import read_regular
 from projector.model.settings import Settings, Source, listen_fault
@@ -248,6 +249,8 @@ def _build(given: Mapping[Key, Given], faults: list[str]) -> Settings:
             )
     if settings.serve.listen and (fault := listen_fault(settings.serve)):
         faults.append(f"[serve] listen = {fault}")
+    if settings.cost.prices and (fault := price_fault(settings.cost.prices)):
+        faults.append(f"[cost] prices = {fault}")
     if settings.metrics.textfile and not settings.metrics.textfile.endswith(".prom"):
         faults.append(f"[metrics] textfile = {settings.metrics.textfile}: must end in .prom")
     return settings

@@ -180,6 +180,8 @@ class UsageRow(NamedTuple):
     """None: not told."""
     service_tier: str | None = None
     """From the record, else from the thread's settings; None: in neither."""
+    model_provider: str | None = None
+    """Provider of the thread's model at this record."""
 
 
 EventType = Literal[

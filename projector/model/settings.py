@@ -159,6 +159,21 @@ class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 0.0
 
 
+class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Prices of models. List prices need the extra `prices`."""
+
+    prices: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Own prices, which go before list prices:"
+            " `ollama/llama3.3 input=0.1 output=0.4`, in USD per million tokens. Also"
+            " cached_input=, cache_write_input= (as input where they are missing), from=2026-08-21,"
+            " above_input=272000 (for responses with more input), service_tier=flex,"
+            " currency=EUR. The provider is that of Codex's configuration."
+        ),
+    ] = ()
+
+
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Thresholds of `projector health`."""
 
@@ -293,6 +308,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: Store = Store()
     search: Search = Search()
     feed: Feed = Feed()
+    cost: Cost = Cost()
     health: Health = Health()
     serve: Serve = Serve()
     metrics: Metrics = Metrics()

@@ -76,6 +76,8 @@ class Source(NamedTuple):
     model: str | None
     """Model of the thread at this record."""
     at_ms: int | None
+    provider: str | None = None
+    """Provider of the thread's model at this record."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -225,6 +227,7 @@ class TokenState:
             source.at_ms,
             None if write is None else _cut(write),
             tier,
+            source.provider,
         )
         if all(abs(count) <= MOST_TOKENS for count in (*tokens.counts, write or 0)):
             return [row]

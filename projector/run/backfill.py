@@ -14,6 +14,7 @@ from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog, Survey, note_second_files, notes_of
 from projector.run.names import NameReader
 from projector.run.prefetch import Prefetcher
+from projector.run.prices import price
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.scheduler import Scheduler
@@ -96,9 +97,7 @@ async def backfill(
     await store.set_names(await NameReader().read(*settings.codex_homes))
     gone = [rollout_id for rollout_id, file in missed.items() if file is None]
     await store.mark_missing(gone, purge=settings.run.on_delete == "purge")
-    while await store.backfill_search():
-        pass
-    await prune(store, settings)
+    await _complete(store, settings)
     totals = await store.totals()
     faults = [str(fault) for fault in look.faults]
     faults += [str(reason) for reason in rounds.quarantined.values()]
@@ -123,6 +122,14 @@ async def backfill(
         seconds=round(summary.seconds, 3),
     )
     return summary
+
+
+async def _complete(store: Store, settings: Settings) -> None:
+    """Do what follows the last batch: the search index, old changes, prices."""
+    while await store.backfill_search():
+        pass
+    await prune(store, settings)
+    await price(store, settings)
 
 
 def _missed(

@@ -35,6 +35,7 @@ from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog, Survey, note_second_files
 from projector.run.names import NameReader
 from projector.run.open_files import exhausted
+from projector.run.prices import price
 from projector.run.reload import changed
 from projector.run.retention import prune
 from projector.run.scheduler import Scheduler
@@ -496,6 +497,7 @@ class Daemon:
         if look.faults and self._give_descriptors():
             self._due.add(Due.SCAN)
         await prune(self._store, self._settings)
+        await price(self._store, self._settings)
         self._scans += 1
         log.event("scan.finished", rollouts=len(look.files), news=added, gone=len(gone))
 

@@ -127,6 +127,7 @@ OWNED: Final = (
         "uid", "position", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
         "output_tokens", "reasoning_output_tokens", "total_tokens", "tombstone", "counted",
         "turn_id", "response_id", "model", "cache_write_input_tokens", "service_tier",
+        "model_provider",
     ),
     _of(
         "_anomaly_rows", "byte_offset, byte_length, kind",

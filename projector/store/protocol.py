@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 # Part of the interface, but in a module of its own: `health` must start fast.
+from projector.model.prices import Price
 from projector.store.heartbeat import DaemonState as DaemonState  # noqa: PLC0414 - same
 from projector.store.heartbeat import Heartbeat as Heartbeat  # noqa: PLC0414 - for others too
 from projector.store.heartbeat import Holder as Holder  # noqa: PLC0414 - same
@@ -250,6 +251,18 @@ class Store(Protocol):
         """Delete some changes from the feed that were committed before a time.
 
         True if there are more. `before_ms`: milliseconds since 1970. Lifecycle events stay.
+        """
+
+    async def models_to_price(self, version: str) -> Sequence[tuple[str, str]]:
+        """Return provider and model of responses that have no price of this version of the list.
+
+        Nor of a later one. `version`: a text that sorts as versions do.
+        """
+
+    async def set_prices(self, version: str, listed: Sequence[Price], own: Sequence[Price]) -> None:
+        """Replace the list prices of the models of `listed`, and this source's own prices.
+
+        A model whose list price is of a later version keeps it. Unchanged prices cost nothing.
         """
 
     async def totals(self) -> Totals:

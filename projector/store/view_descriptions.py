@@ -96,7 +96,7 @@ _COMMON: Final[dict[str, Column]] = {
     "response_id": Column("id", "The provider's id of the response; NULL: not told"),
     "responses": Column("count", "Model responses"),
     "rollout_id": Column("id", "Rollout, the file that holds it"),
-    "root_turn_id": Column("id", "For a sub-agent's turn, the turn of the user's thread that it belongs to"),
+    "root_turn_id": Column("id", "Turn that this one is part of, as Codex wrote it: of a review or a sub-agent, the one that began it"),
     "seq": Column("count", "Grows in the order of commits, in PostgreSQL within one source_id; never used again"),
     "service_tier": Column("word", "Service tier of the response, as told: flex, priority, ...; NULL: not told"),
     "source_id": Column("UUID", "Installation whose rows these are: one a host; see `sources`"),
@@ -132,7 +132,7 @@ _TURN_TIMES: Final = {
 }
 _STATUS: Final = Column("word", "inProgress, completed, failed or interrupted")
 _USAGE: Final = (
-    "thread_id turn_id rollout_id ordinal model input_tokens cached_input_tokens"
+    "thread_id turn_id rollout_id ordinal model model_provider input_tokens cached_input_tokens"
     " cache_write_input_tokens output_tokens reasoning_output_tokens total_tokens service_tier"
     " recorded_at_ms recorded_at response_id uid"
 )
@@ -265,6 +265,15 @@ VIEWS: Final[dict[str, View]] = {
     "token_usage": View(
         "What each model response used, counted once; reverted responses included",
         _columns(_USAGE + " source_id"),
+    ),
+    "token_costs": View(
+        "token_usage by API list price, as it was at the response's time for as much input: not a bill",
+        _columns(
+            _USAGE + " amount currency price_source source_id",
+            amount=Column("amount", "List price of the response; NULL: no price is known, see `projector help cost`"),
+            currency=Column("word", "Currency of the amount, as USD"),
+            price_source=Column("word", "The list and its version, or `settings` for own prices"),
+        ),
     ),
     "thread_tokens": View(
         "Sums of token_usage by thread, of its own responses",

@@ -26,7 +26,7 @@ PUBLIC = frozenset({
     "codex_thread_items", "codex_thread_realtime_items", "codex_thread_turns", "columns",
     "commands",
     "file_changes", "lifecycle_events", "messages", "search", "thread_history", "thread_tokens",
-    "thread_turn_history", "threads", "token_days", "token_usage", "tool_calls",
+    "thread_turn_history", "threads", "token_costs", "token_days", "token_usage", "tool_calls",
 })  # fmt: skip
 SAMPLE = Path(__file__).parents[2] / "projector" / "sample"
 

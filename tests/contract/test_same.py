@@ -61,7 +61,8 @@ SHOWN: Final = {
     "all_turns": "rollout_id, position, turn_id, status, visible, tombstone",
     "codex_thread_realtime_items": "thread_id, item_id, rollout_ordinal, item_json",
     "token_usage": "thread_id, rollout_id, turn_id, input_tokens, response_id, model,"
-    " cache_write_input_tokens, service_tier",
+    " cache_write_input_tokens, service_tier, model_provider",
+    "token_costs": "rollout_id, uid, amount, currency",
     "token_days": "day, model, responses, input_tokens, total_tokens",
     "thread_tokens": "thread_id, responses, input_tokens",
     "anomalies": "rollout_id, byte_offset, kind, detail, noted_at_ms",
@@ -122,7 +123,7 @@ class Story:
                       response=chance.choice((None, "r", "s"))),
                 usage(number, offset, chance.randint(1, 9), turn=chance.choice((at_turn, None)))
                 ._replace(model=chance.choice((None, "n")), cache_write_input_tokens=offset,
-                          service_tier="fast"),
+                          service_tier="fast", model_provider=chance.choice((None, "p"))),
                 RetractCounts(TurnId(at_turn), Offset(offset), Offset(chance.randint(0, offset))),
                 NameUsage("named", Offset(offset)),
                 event(number, "turn.started", chance.choice((1, 2, 3)), turn=at_turn),

@@ -195,6 +195,7 @@ class ThreadRecords:
             None,
             self._state.meta.model,
             self._desk.now_ms,
+            self._state.meta.model_provider,
         )
 
     def _add(self, changes: Iterable[Change]) -> None:

@@ -111,4 +111,5 @@ def _source(desk: ReducerContext, record: Object, place: Place) -> Source:
         ordinal_of(record),
         desk.saved.meta.model,
         to_ms(record.get("timestamp")),
+        desk.saved.meta.model_provider,
     )

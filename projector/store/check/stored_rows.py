@@ -31,7 +31,7 @@ _REALTIME: Final = ("uid", "ordinal", "created_at_ms", "type", "json")
 _USAGE: Final = (
     "turn_id", "ordinal", "recorded_at_ms", "input_tokens", "cached_input_tokens",
     "output_tokens", "reasoning_output_tokens", "total_tokens", "response_id", "model",
-    "cache_write_input_tokens", "service_tier",
+    "cache_write_input_tokens", "service_tier", "model_provider",
 )  # fmt: skip
 _ROLLOUT: Final = (
     "rollout_id", "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset",

@@ -25,11 +25,12 @@ from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.database_url import shown, source_id
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, RolloutName, ThreadId
+from projector.model.prices import Price
 from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
 from projector.store.migrate import migrations
-from projector.store.postgres import feed, lease, revisions, schema, search, write
+from projector.store.postgres import feed, lease, prices, revisions, schema, search, write
 from projector.store.postgres import locations as moves
 from projector.store.postgres import sanitize as mended
 from projector.store.postgres import text as escapes
@@ -496,6 +497,19 @@ class PostgresStore:
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""
         return await self._run(lambda wire: feed.prune(wire, self.source, before_ms))
+
+    async def models_to_price(self, version: str) -> Sequence[tuple[str, str]]:
+        """See `Store`."""
+
+        async def ask(wire: Pipeline) -> list[tuple[str, str]]:
+            (rows,) = await wire.execute((prices.MODELS, (version,)))
+            return prices.plain(rows)
+
+        return await self._run(ask)
+
+    async def set_prices(self, version: str, listed: Sequence[Price], own: Sequence[Price]) -> None:
+        """See `Store`."""
+        await self._run(lambda wire: prices.put(wire, str(self.source), version, listed, own))
 
     async def totals(self) -> Totals:
         """See `Store`. Of this source."""

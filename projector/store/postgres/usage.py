@@ -32,6 +32,7 @@ class Usage(Countable):
     recorded_at_ms: int | None
     cache_write: int | None
     tier: str | None
+    provider: str | None
     tombstone: int = 0
     put: bool = True
     """True if the whole row is to be written."""
@@ -49,7 +50,7 @@ _STORED: Final = (
     "{0}.source_id, {0}.rollout_id, {0}.uid, {0}.position, {0}.turn_id, {0}.ordinal,"
     " {0}.response_id, {0}.model, {0}.input_tokens, {0}.cached_input_tokens, {0}.output_tokens,"
     " {0}.reasoning_output_tokens, {0}.total_tokens, {0}.recorded_at_ms, {0}.tombstone,"
-    " {0}.counted, {0}.cache_write_input_tokens, {0}.service_tier"
+    " {0}.counted, {0}.cache_write_input_tokens, {0}.service_tier, {0}.model_provider"
 )
 _COLUMNS: Final = (
     f"{_STORED.format('u')}, (SELECT r.thread_id FROM _rollouts AS r"
@@ -144,11 +145,11 @@ def of_row(row: Row) -> Usage:
     """Create a usage row from a stored one."""
     tokens = (row[8], row[9], row[10], row[11], row[12])
     usage = Usage(
-        source=str(row[0]), thread_id=row[18], rollout_id=row[1], uid=row[2].bytes,
+        source=str(row[0]), thread_id=row[19], rollout_id=row[1], uid=row[2].bytes,
         position=row[3], turn_id=row[4], ordinal=row[5], response_id=row[6],
         day=day_of(row[13]), model=(row[7] or "")[:_MODEL_MAX], full_model=row[7], tokens=tokens,
         recorded_at_ms=row[13], living=not row[14], tombstone=row[14], counted=row[15],
-        cache_write=row[16], tier=row[17], put=False,
+        cache_write=row[16], tier=row[17], provider=row[18], put=False,
     )  # fmt: skip
     usage.was = usage.share
     return usage
@@ -170,7 +171,7 @@ _TYPES: Final = {
     "cached_input_tokens": "bigint", "output_tokens": "bigint",
     "reasoning_output_tokens": "bigint", "total_tokens": "bigint", "recorded_at_ms": "bigint",
     "tombstone": "smallint", "counted": "boolean", "cache_write_input_tokens": "bigint",
-    "service_tier": "text",
+    "service_tier": "text", "model_provider": "text",
 }  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def _usage_row(row: Usage) -> tuple[Any, ...]:
     return (
         row.rollout_id, row.uid.hex(), row.position, row.turn_id, row.ordinal, row.response_id,
         row.full_model, *row.tokens, row.recorded_at_ms, row.tombstone, row.counted,
-        row.cache_write, row.tier,
+        row.cache_write, row.tier, row.provider,
     )  # fmt: skip
 
 
@@ -299,5 +300,6 @@ def of_change(source: str, thread_id: str, rollout_id: str, new: UsageRow, start
         response_id=escapes.opt_text(new.response_id), day=day_of(new.recorded_at_ms),
         model=(model or "")[:_MODEL_MAX], full_model=model, tokens=tokens,
         recorded_at_ms=new.recorded_at_ms, cache_write=new.cache_write_input_tokens,
-        tier=escapes.opt_text(new.service_tier), living=True, counted=True,
+        tier=escapes.opt_text(new.service_tier),
+        provider=escapes.opt_text(new.model_provider), living=True, counted=True,
     )  # fmt: skip

@@ -105,8 +105,8 @@ WHERE tombstone <> 0
 USAGE_NEW = """
 INSERT OR IGNORE INTO {new}_usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
   model, input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
-  recorded_at_ms, cache_write_input_tokens, service_tier)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  recorded_at_ms, cache_write_input_tokens, service_tier, model_provider)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 USAGE_AGAIN = """
@@ -118,7 +118,8 @@ ON CONFLICT (rollout, position) DO UPDATE SET
   reasoning_output_tokens = excluded.reasoning_output_tokens,
   total_tokens = excluded.total_tokens, recorded_at_ms = excluded.recorded_at_ms,
   cache_write_input_tokens = excluded.cache_write_input_tokens,
-  service_tier = excluded.service_tier, counted = 0, tombstone = 0
+  service_tier = excluded.service_tier, model_provider = excluded.model_provider, counted = 0,
+  tombstone = 0
 WHERE tombstone <> 0
 """
 

@@ -22,13 +22,22 @@ import aiosqlite
 from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId, ThreadId
+from projector.model.prices import Price
 from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
 from projector.store.migrate import migrate, migrations, version
 from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Outdated, Totals
 from projector.store.rollout_status import RolloutStatuses
-from projector.store.sqlite import attempts, changed_files, feed, replace, revisions, rollouts
+from projector.store.sqlite import (
+    attempts,
+    changed_files,
+    feed,
+    prices,
+    replace,
+    revisions,
+    rollouts,
+)
 from projector.store.sqlite import locations as moves
 from projector.store.sqlite import rebuild_derived as mend
 from projector.store.sqlite import search_index as index
@@ -375,6 +384,14 @@ class SqliteStore:
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""
         return await self._run(feed.prune, before_ms)
+
+    async def models_to_price(self, version: str) -> Sequence[tuple[str, str]]:
+        """See `Store`."""
+        return await self._run(prices.models, version)
+
+    async def set_prices(self, version: str, listed: Sequence[Price], own: Sequence[Price]) -> None:
+        """See `Store`."""
+        await self._run(prices.put, version, tuple(listed), tuple(own))
 
     async def totals(self) -> Totals:
         """See `Store`."""

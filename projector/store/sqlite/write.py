@@ -235,7 +235,7 @@ def _usage(db: sqlite3.Connection, to: Target, rows: Sequence[UsageRow]) -> None
             (row.uid, rollout, place, keys[row.turn_id], row.ordinal, row.response_id, row.model,
              row.input_tokens, row.cached_input_tokens, row.output_tokens,
              row.reasoning_output_tokens, row.total_tokens, row.recorded_at_ms,
-             row.cache_write_input_tokens, row.service_tier)
+             row.cache_write_input_tokens, row.service_tier, row.model_provider)
             for row, place in zip(rows, places, strict=True)
         ],
     )  # fmt: skip

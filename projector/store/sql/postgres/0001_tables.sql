@@ -249,6 +249,7 @@ CREATE TABLE _usage (
   model                   text,
   cache_write_input_tokens bigint,              -- NULL: not told
   service_tier            text,                 -- NULL: not told
+  model_provider          text,                 -- as in Codex's configuration; NULL: not told
   PRIMARY KEY (source_id, rollout_id, uid)
 );
 CREATE INDEX usage_by_position ON _usage (source_id, rollout_id, position);
@@ -256,7 +257,33 @@ CREATE INDEX usage_by_turn ON _usage (source_id, rollout_id, left(turn_id, 64)) 
 -- In the order of store/rules/usage.py: the first living row of a response counts.
 CREATE INDEX usage_by_response ON _usage (left(response_id, 64), rollout_id, position, uid) WHERE response_id IS NOT NULL AND tombstone = 0;
 CREATE INDEX usage_by_time ON _usage (recorded_at_ms) WHERE counted AND tombstone = 0;
+-- The models there are, found by skipping from one to the next.
+CREATE INDEX usage_by_model ON _usage (model_provider, model)
+  WHERE length(model_provider) <= 200 AND length(model) <= 200;
 COMMENT ON TABLE _usage IS 'Tokens of model responses. Internal.';
+
+-- List prices of models, of no source, and own ones of a source, which go before: see run/prices.py.
+-- One holds from a time on, for responses with more input than `above` tokens; the last that holds
+-- counts. Amounts are for a million tokens; NULL: the list has no price for the model. Few rows, the
+-- same on every machine.
+CREATE TABLE _prices (
+  source_id      uuid NOT NULL,                 -- of own prices; else all zeros
+  model_provider text COLLATE "C" NOT NULL,
+  model          text COLLATE "C" NOT NULL,
+  service_tier   text COLLATE "C" NOT NULL,     -- empty: standard
+  own            boolean NOT NULL,              -- of the settings
+  from_ms        bigint NOT NULL,
+  above          bigint NOT NULL,
+  list_version   text COLLATE "C" NOT NULL,     -- sorts; empty: of the settings
+  price_source   text NOT NULL,
+  currency       text NOT NULL,
+  input          double precision,
+  cached_input   double precision,
+  cache_write    double precision,
+  output         double precision,
+  PRIMARY KEY (source_id, model_provider, model, service_tier, from_ms, above)
+);
+COMMENT ON TABLE _prices IS 'List prices of models, and own ones. Internal.';
 
 -- Responses of which one row is chosen just now, by a hash of their ids: a row is taken away by the
 -- transaction that wrote it, so that nobody sees any, and who writes the same waits for its end.

@@ -216,13 +216,42 @@ FROM _feed AS f;
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
-SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
+       u.input_tokens,
        u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
        u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
        CASE WHEN u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + u.recorded_at_ms * interval '1 millisecond' END AS recorded_at, u.response_id,
        u.uid::text AS uid, u.source_id
 FROM _usage AS u
 JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+WHERE u.counted AND u.tombstone = 0;
+
+-- token_usage by list price, as it was at the response's time for as much input: what an API would
+-- have billed, not what was paid. NULL where no price is known: a local or unknown provider, a model
+-- that no list has, a service tier other than the standard one, a response without a time.
+CREATE VIEW token_costs AS
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
+       u.input_tokens,
+       u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
+       CASE WHEN u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + u.recorded_at_ms * interval '1 millisecond' END AS recorded_at, u.response_id,
+       u.uid::text AS uid,
+       (greatest(u.input_tokens - u.cached_input_tokens - coalesce(u.cache_write_input_tokens, 0), 0) * p.input
+         + u.cached_input_tokens * coalesce(p.cached_input, p.input)
+         + coalesce(u.cache_write_input_tokens, 0) * coalesce(p.cache_write, p.input)
+         + u.output_tokens * p.output) / 1000000 AS amount,
+       CASE WHEN p.output IS NOT NULL THEN p.currency END AS currency,
+       CASE WHEN p.output IS NOT NULL THEN p.price_source END AS price_source, u.source_id
+FROM _usage AS u
+JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+LEFT JOIN LATERAL (
+  SELECT q.* FROM _prices AS q
+  WHERE q.source_id IN (u.source_id, '00000000-0000-0000-0000-000000000000')
+    AND q.model_provider = u.model_provider AND q.model = u.model
+    AND q.service_tier = CASE WHEN u.service_tier IN ('standard', 'default') THEN '' ELSE coalesce(u.service_tier, '') END
+    AND q.from_ms <= u.recorded_at_ms AND q.above < u.input_tokens
+  ORDER BY q.own DESC, q.from_ms DESC, q.above DESC LIMIT 1
+) AS p ON true
 WHERE u.counted AND u.tombstone = 0;
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread

@@ -84,7 +84,7 @@ FROM (VALUES
   ('thread_turn_history', 'total_tokens', 'tokens', 'Input and output'),
   ('thread_turn_history', 'first_user_item_id', 'id', 'Item with the user''s first message of the turn'),
   ('thread_turn_history', 'final_agent_item_id', 'id', 'Item with the agent''s last answer of the turn'),
-  ('thread_turn_history', 'root_turn_id', 'id', 'For a sub-agent''s turn, the turn of the user''s thread that it belongs to'),
+  ('thread_turn_history', 'root_turn_id', 'id', 'Turn that this one is part of, as Codex wrote it: of a review or a sub-agent, the one that began it'),
   ('thread_turn_history', 'ordinal', 'count', 'Number of its first record, as Codex wrote it; NULL in legacy rollouts'),
   ('thread_turn_history', 'end_position', 'count', 'Items of the turn with a lower position came before its end'),
   ('thread_turn_history', 'source_id', 'UUID', 'Installation whose rows these are: one a host; see `sources`'),
@@ -170,6 +170,7 @@ FROM (VALUES
   ('token_usage', 'rollout_id', 'id', 'Rollout, the file that holds it'),
   ('token_usage', 'ordinal', 'count', 'Number of its first record, as Codex wrote it; NULL in legacy rollouts'),
   ('token_usage', 'model', 'text', 'Model, as Codex names it; NULL: not told'),
+  ('token_usage', 'model_provider', 'text', 'Provider of the model, as in Codex''s configuration: openai, ollama, ...'),
   ('token_usage', 'input_tokens', 'tokens', 'Input, cached input included'),
   ('token_usage', 'cached_input_tokens', 'tokens', 'Input that the provider had cached; part of input_tokens'),
   ('token_usage', 'cache_write_input_tokens', 'tokens', 'Input written to the provider''s cache; part of input_tokens; NULL: not told'),
@@ -182,6 +183,27 @@ FROM (VALUES
   ('token_usage', 'response_id', 'id', 'The provider''s id of the response; NULL: not told'),
   ('token_usage', 'uid', 'UUID', 'Follows from the data alone: the same in every database, after every rebuild'),
   ('token_usage', 'source_id', 'UUID', 'Installation whose rows these are: one a host; see `sources`'),
+  ('token_costs', 'thread_id', 'id', 'Thread, a conversation'),
+  ('token_costs', 'turn_id', 'id', 'Turn: a request of the user and all that came of it'),
+  ('token_costs', 'rollout_id', 'id', 'Rollout, the file that holds it'),
+  ('token_costs', 'ordinal', 'count', 'Number of its first record, as Codex wrote it; NULL in legacy rollouts'),
+  ('token_costs', 'model', 'text', 'Model, as Codex names it; NULL: not told'),
+  ('token_costs', 'model_provider', 'text', 'Provider of the model, as in Codex''s configuration: openai, ollama, ...'),
+  ('token_costs', 'input_tokens', 'tokens', 'Input, cached input included'),
+  ('token_costs', 'cached_input_tokens', 'tokens', 'Input that the provider had cached; part of input_tokens'),
+  ('token_costs', 'cache_write_input_tokens', 'tokens', 'Input written to the provider''s cache; part of input_tokens; NULL: not told'),
+  ('token_costs', 'output_tokens', 'tokens', 'Output, reasoning included'),
+  ('token_costs', 'reasoning_output_tokens', 'tokens', 'Reasoning; part of output_tokens'),
+  ('token_costs', 'total_tokens', 'tokens', 'Input and output'),
+  ('token_costs', 'service_tier', 'word', 'Service tier of the response, as told: flex, priority, ...; NULL: not told'),
+  ('token_costs', 'recorded_at_ms', 'ms since 1970 (UTC)', 'Time of the record; NULL: it has none'),
+  ('token_costs', 'recorded_at', 'time (UTC)', 'Time of the record'),
+  ('token_costs', 'response_id', 'id', 'The provider''s id of the response; NULL: not told'),
+  ('token_costs', 'uid', 'UUID', 'Follows from the data alone: the same in every database, after every rebuild'),
+  ('token_costs', 'amount', 'amount', 'List price of the response; NULL: no price is known, see `projector help cost`'),
+  ('token_costs', 'currency', 'word', 'Currency of the amount, as USD'),
+  ('token_costs', 'price_source', 'word', 'The list and its version, or `settings` for own prices'),
+  ('token_costs', 'source_id', 'UUID', 'Installation whose rows these are: one a host; see `sources`'),
   ('thread_tokens', 'thread_id', 'id', 'Thread, a conversation'),
   ('thread_tokens', 'responses', 'count', 'Model responses'),
   ('thread_tokens', 'input_tokens', 'tokens', 'Input, cached input included'),
@@ -299,7 +321,7 @@ FROM (VALUES
   ('codex_thread_turns', 'rollout_byte_offset', 'bytes', 'Where the turn''s first record begins'),
   ('codex_thread_turns', 'rollout_end_ordinal', 'count', 'Number of the record that ended the turn'),
   ('codex_thread_turns', 'rollout_end_byte_offset', 'bytes', 'End of the record that ended the turn'),
-  ('codex_thread_turns', 'root_turn_id', 'id', 'For a sub-agent''s turn, the turn of the user''s thread that it belongs to'),
+  ('codex_thread_turns', 'root_turn_id', 'id', 'Turn that this one is part of, as Codex wrote it: of a review or a sub-agent, the one that began it'),
   ('codex_thread_realtime_items', 'thread_id', 'id', 'Rollout, which Codex''s database calls a thread'),
   ('codex_thread_realtime_items', 'item_id', 'id', 'Item, as Codex names it; unique within its turn only'),
   ('codex_thread_realtime_items', 'rollout_ordinal', 'count', 'Number of the item''s record'),
@@ -319,6 +341,7 @@ COMMENT ON VIEW file_changes IS 'Files that were changed, in visible histories: 
 COMMENT ON VIEW tool_calls IS 'Tools that were called, in visible histories: of MCP servers, of clients, and those that work with other agents';
 COMMENT ON VIEW search IS 'Full-text search over items of visible histories: see the page on search';
 COMMENT ON VIEW token_usage IS 'What each model response used, counted once; reverted responses included';
+COMMENT ON VIEW token_costs IS 'token_usage by API list price, as it was at the response''s time for as much input: not a bill';
 COMMENT ON VIEW thread_tokens IS 'Sums of token_usage by thread, of its own responses';
 COMMENT ON VIEW token_days IS 'Sums of token_usage by day and model';
 COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns, in the order of commits';
@@ -412,7 +435,7 @@ COMMENT ON COLUMN thread_turn_history.reasoning_output_tokens IS 'Reasoning; par
 COMMENT ON COLUMN thread_turn_history.total_tokens IS 'Input and output [tokens]';
 COMMENT ON COLUMN thread_turn_history.first_user_item_id IS 'Item with the user''s first message of the turn [id]';
 COMMENT ON COLUMN thread_turn_history.final_agent_item_id IS 'Item with the agent''s last answer of the turn [id]';
-COMMENT ON COLUMN thread_turn_history.root_turn_id IS 'For a sub-agent''s turn, the turn of the user''s thread that it belongs to [id]';
+COMMENT ON COLUMN thread_turn_history.root_turn_id IS 'Turn that this one is part of, as Codex wrote it: of a review or a sub-agent, the one that began it [id]';
 COMMENT ON COLUMN thread_turn_history.ordinal IS 'Number of its first record, as Codex wrote it; NULL in legacy rollouts [count]';
 COMMENT ON COLUMN thread_turn_history.end_position IS 'Items of the turn with a lower position came before its end [count]';
 COMMENT ON COLUMN thread_turn_history.source_id IS 'Installation whose rows these are: one a host; see `sources` [UUID]';
@@ -498,6 +521,7 @@ COMMENT ON COLUMN token_usage.turn_id IS 'Turn: a request of the user and all th
 COMMENT ON COLUMN token_usage.rollout_id IS 'Rollout, the file that holds it [id]';
 COMMENT ON COLUMN token_usage.ordinal IS 'Number of its first record, as Codex wrote it; NULL in legacy rollouts [count]';
 COMMENT ON COLUMN token_usage.model IS 'Model, as Codex names it; NULL: not told [text]';
+COMMENT ON COLUMN token_usage.model_provider IS 'Provider of the model, as in Codex''s configuration: openai, ollama, ... [text]';
 COMMENT ON COLUMN token_usage.input_tokens IS 'Input, cached input included [tokens]';
 COMMENT ON COLUMN token_usage.cached_input_tokens IS 'Input that the provider had cached; part of input_tokens [tokens]';
 COMMENT ON COLUMN token_usage.cache_write_input_tokens IS 'Input written to the provider''s cache; part of input_tokens; NULL: not told [tokens]';
@@ -510,6 +534,27 @@ COMMENT ON COLUMN token_usage.recorded_at IS 'Time of the record [time (UTC)]';
 COMMENT ON COLUMN token_usage.response_id IS 'The provider''s id of the response; NULL: not told [id]';
 COMMENT ON COLUMN token_usage.uid IS 'Follows from the data alone: the same in every database, after every rebuild [UUID]';
 COMMENT ON COLUMN token_usage.source_id IS 'Installation whose rows these are: one a host; see `sources` [UUID]';
+COMMENT ON COLUMN token_costs.thread_id IS 'Thread, a conversation [id]';
+COMMENT ON COLUMN token_costs.turn_id IS 'Turn: a request of the user and all that came of it [id]';
+COMMENT ON COLUMN token_costs.rollout_id IS 'Rollout, the file that holds it [id]';
+COMMENT ON COLUMN token_costs.ordinal IS 'Number of its first record, as Codex wrote it; NULL in legacy rollouts [count]';
+COMMENT ON COLUMN token_costs.model IS 'Model, as Codex names it; NULL: not told [text]';
+COMMENT ON COLUMN token_costs.model_provider IS 'Provider of the model, as in Codex''s configuration: openai, ollama, ... [text]';
+COMMENT ON COLUMN token_costs.input_tokens IS 'Input, cached input included [tokens]';
+COMMENT ON COLUMN token_costs.cached_input_tokens IS 'Input that the provider had cached; part of input_tokens [tokens]';
+COMMENT ON COLUMN token_costs.cache_write_input_tokens IS 'Input written to the provider''s cache; part of input_tokens; NULL: not told [tokens]';
+COMMENT ON COLUMN token_costs.output_tokens IS 'Output, reasoning included [tokens]';
+COMMENT ON COLUMN token_costs.reasoning_output_tokens IS 'Reasoning; part of output_tokens [tokens]';
+COMMENT ON COLUMN token_costs.total_tokens IS 'Input and output [tokens]';
+COMMENT ON COLUMN token_costs.service_tier IS 'Service tier of the response, as told: flex, priority, ...; NULL: not told [word]';
+COMMENT ON COLUMN token_costs.recorded_at_ms IS 'Time of the record; NULL: it has none [ms since 1970 (UTC)]';
+COMMENT ON COLUMN token_costs.recorded_at IS 'Time of the record [time (UTC)]';
+COMMENT ON COLUMN token_costs.response_id IS 'The provider''s id of the response; NULL: not told [id]';
+COMMENT ON COLUMN token_costs.uid IS 'Follows from the data alone: the same in every database, after every rebuild [UUID]';
+COMMENT ON COLUMN token_costs.amount IS 'List price of the response; NULL: no price is known, see `projector help cost` [amount]';
+COMMENT ON COLUMN token_costs.currency IS 'Currency of the amount, as USD [word]';
+COMMENT ON COLUMN token_costs.price_source IS 'The list and its version, or `settings` for own prices [word]';
+COMMENT ON COLUMN token_costs.source_id IS 'Installation whose rows these are: one a host; see `sources` [UUID]';
 COMMENT ON COLUMN thread_tokens.thread_id IS 'Thread, a conversation [id]';
 COMMENT ON COLUMN thread_tokens.responses IS 'Model responses [count]';
 COMMENT ON COLUMN thread_tokens.input_tokens IS 'Input, cached input included [tokens]';
@@ -627,7 +672,7 @@ COMMENT ON COLUMN codex_thread_turns.final_agent_item_id IS 'Item with the agent
 COMMENT ON COLUMN codex_thread_turns.rollout_byte_offset IS 'Where the turn''s first record begins [bytes]';
 COMMENT ON COLUMN codex_thread_turns.rollout_end_ordinal IS 'Number of the record that ended the turn [count]';
 COMMENT ON COLUMN codex_thread_turns.rollout_end_byte_offset IS 'End of the record that ended the turn [bytes]';
-COMMENT ON COLUMN codex_thread_turns.root_turn_id IS 'For a sub-agent''s turn, the turn of the user''s thread that it belongs to [id]';
+COMMENT ON COLUMN codex_thread_turns.root_turn_id IS 'Turn that this one is part of, as Codex wrote it: of a review or a sub-agent, the one that began it [id]';
 COMMENT ON COLUMN codex_thread_realtime_items.thread_id IS 'Rollout, which Codex''s database calls a thread [id]';
 COMMENT ON COLUMN codex_thread_realtime_items.item_id IS 'Item, as Codex names it; unique within its turn only [id]';
 COMMENT ON COLUMN codex_thread_realtime_items.rollout_ordinal IS 'Number of the item''s record [count]';

@@ -207,12 +207,16 @@ CREATE TABLE _usage_rows (
   model                   TEXT,
   cache_write_input_tokens INTEGER,             -- NULL: not told
   service_tier            TEXT,                 -- NULL: not told
+  model_provider          TEXT,                 -- as in Codex's configuration; NULL: not told
   UNIQUE (rollout, position)                    -- what the uid is made from
 ) STRICT;
 CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
 -- The row that counts, of each response: one that comes is compared with it alone.
 CREATE INDEX usage_counted ON _usage_rows (response_id) WHERE counted = 1 AND response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
+-- The models there are, found by skipping from one to the next.
+CREATE INDEX usage_by_model ON _usage_rows (model_provider, model)
+  WHERE length(model_provider) <= 200 AND length(model) <= 200;
 
 -- Living rows of the responses that several rows tell of, or did: the first counts, and if it goes,
 -- the next one does (store/rules/usage.py).
@@ -224,12 +228,33 @@ CREATE TABLE _usage_shared (
   PRIMARY KEY (response_id, rollout_id, place, usage)
 ) STRICT, WITHOUT ROWID;
 
+-- List prices of models, and own ones, which go before: see run/prices.py. One holds from a time on,
+-- for responses with more input than `above` tokens; the last that holds counts. Amounts are for a
+-- million tokens; NULL: the list has no price for the model. Made again by any writer.
+CREATE TABLE _prices (
+  price          INTEGER PRIMARY KEY,
+  model_provider TEXT NOT NULL,
+  model          TEXT NOT NULL,
+  service_tier   TEXT NOT NULL,                 -- empty: standard
+  own            INTEGER NOT NULL,              -- 1: of the settings
+  from_ms        INTEGER NOT NULL,
+  above          INTEGER NOT NULL,
+  list_version   TEXT NOT NULL,                 -- sorts; empty: of the settings
+  price_source   TEXT NOT NULL,
+  currency       TEXT NOT NULL,
+  input          REAL,
+  cached_input   REAL,
+  cache_write    REAL,
+  output         REAL,
+  UNIQUE (model_provider, model, service_tier, own, from_ms, above)
+) STRICT;
+
 -- With the ids of turns.
 CREATE VIEW _usage AS
 SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
        u.tombstone, u.counted, t.turn_id, u.response_id, u.model, u.cache_write_input_tokens,
-       u.service_tier
+       u.service_tier, u.model_provider
 FROM _usage_rows AS u LEFT JOIN _turn_ids AS t ON t.turn_key = u.turn_key;
 
 -- Lifecycle events, in the order in which they were committed.

@@ -237,13 +237,40 @@ LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout
 
 -- What each model response cost, counted once. Reverted responses count: they cost.
 CREATE VIEW token_usage AS
-SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.input_tokens,
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
+       u.input_tokens,
        u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
        u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
        iif(u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', u.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at, u.response_id,
        lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
     || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid
 FROM _usage AS u JOIN _rollouts AS r ON r.rollout = u.rollout
+WHERE u.counted AND u.tombstone = 0;
+
+-- token_usage by list price, as it was at the response's time for as much input: what an API would
+-- have billed, not what was paid. NULL where no price is known: a local or unknown provider, a model
+-- that no list has, a service tier other than the standard one, a response without a time.
+CREATE VIEW token_costs AS
+SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
+       u.input_tokens,
+       u.cached_input_tokens, u.cache_write_input_tokens, u.output_tokens,
+       u.reasoning_output_tokens, u.total_tokens, u.service_tier, u.recorded_at_ms,
+       iif(u.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', u.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at, u.response_id,
+       lower(hex(substr(u.uid, 1, 4)) || '-' || hex(substr(u.uid, 5, 2)) || '-' || hex(substr(u.uid, 7, 2))
+    || '-' || hex(substr(u.uid, 9, 2)) || '-' || hex(substr(u.uid, 11))) AS uid,
+       (max(u.input_tokens - u.cached_input_tokens - coalesce(u.cache_write_input_tokens, 0), 0) * p.input
+         + u.cached_input_tokens * coalesce(p.cached_input, p.input)
+         + coalesce(u.cache_write_input_tokens, 0) * coalesce(p.cache_write, p.input)
+         + u.output_tokens * p.output) / 1000000 AS amount,
+       CASE WHEN p.output IS NOT NULL THEN p.currency END AS currency,
+       CASE WHEN p.output IS NOT NULL THEN p.price_source END AS price_source
+FROM _usage AS u JOIN _rollouts AS r ON r.rollout = u.rollout
+LEFT JOIN _prices AS p ON p.price = (
+  SELECT q.price FROM _prices AS q
+  WHERE q.model_provider = u.model_provider AND q.model = u.model
+    AND q.service_tier = CASE WHEN u.service_tier IN ('standard', 'default') THEN '' ELSE coalesce(u.service_tier, '') END
+    AND q.from_ms <= u.recorded_at_ms AND q.above < u.input_tokens
+  ORDER BY q.own DESC, q.from_ms DESC, q.above DESC LIMIT 1)
 WHERE u.counted AND u.tombstone = 0;
 
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread

@@ -1,0 +1,133 @@
+"""`projector cost`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from projector.commands import output
+from projector.commands.options import as_json, common, reading, settings_of
+from projector.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from projector.serve.spending import Sum
+
+#: Maximum number of reasons that are told why responses have no price.
+_REASONS: Final = 8
+_CENT: Final = 0.01
+
+
+@click.command()
+@common
+@click.option(
+    "--by",
+    metavar="KEYS",
+    multiple=True,
+    help="Sums by day (UTC), model, provider, folder, repo, thread or turn; several, separated by"
+    " commas. Default: day.",
+)
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Only responses since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and"
+    " time.",
+)
+@click.option(
+    "--with-agents",
+    is_flag=True,
+    help="Add what sub-agents spent to the thread that started them, and to its folder and repo.",
+)
+@as_json
+@click.pass_context
+def cost(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    *,
+    by: tuple[str, ...],
+    since: str | None,
+    with_agents: bool,
+    as_json: bool,
+) -> None:
+    """Show what model responses cost by API list price. It is not your bill.
+
+    Every response counts once: neither forks nor resumes count twice, and what was reverted was
+    paid for. Responses without a known price are counted, never as 0.
+    """
+    from projector.commands.rows import say_rows  # noqa: PLC0415 - see the package's docstring
+    from projector.commands.threads import moment  # noqa: PLC0415
+    from projector.serve import spending  # noqa: PLC0415
+    from projector.store.questions import spending as questions  # noqa: PLC0415
+
+    keys = _keys(by)
+    since_ms = None if since is None else moment(since)
+    with reading(settings_of(context, codex_home, database)) as db, db.snapshot():
+        rows = questions.spent(db, since_ms=since_ms, turns="turn" in keys)
+        threads = questions.spenders(db)
+        looked_up = questions.looked_up(db)
+    sums = spending.grouped(rows, threads, keys, with_agents=with_agents)
+    head = [*(key.upper() for key in keys), "RESPONSES", "INPUT", "CACHED", "OUTPUT", "COST", ""]
+    if sums or as_json:
+        lines = [_line(one) for one in sums]
+        totals = spending.grouped(rows, (), (), with_agents=False)
+        if len(sums) > 1:
+            lines += [["total", *[""] * (len(keys) - 1), *_line(one)] for one in totals]
+        say_rows(head, lines, [one.document() for one in sums], as_json=as_json)
+    else:
+        output.tell("no responses" + ("" if since is None else " since then"))
+    if as_json:
+        return
+    if sources := spending.price_sources(rows):
+        output.tell(f"API list prices ({', '.join(sources)}): not your bill")
+    reasons = spending.why_unpriced(rows)
+    if reasons:
+        listed = [f"{reason} {count:,}" for reason, count in reasons.items()]
+        more = f", and {len(listed) - _REASONS} more" if len(listed) > _REASONS else ""
+        output.tell(
+            f"{sum(reasons.values()):,} responses without a known price are not in the sums:"
+            f" {', '.join(listed[:_REASONS])}{more}; own prices: [cost] prices"
+        )
+    if unknown := spending.not_looked_up(rows, looked_up):
+        output.tell(
+            f"{unknown} models have not been looked up: projector backfill does, with"
+            " the extra prices (pip install 'codex-projector[prices]')"
+        )
+
+
+def _keys(by: tuple[str, ...]) -> list[str]:
+    """Parse `--by`.
+
+    Raises:
+        UsageError: there is no such key.
+    """
+    from projector.serve.spending import KEYS  # noqa: PLC0415 - see the package's docstring
+
+    keys = [key.strip().lower() for one in by for key in one.split(",") if key.strip()]
+    for key in keys:
+        if key not in KEYS:
+            raise UsageError(f"--by {key}: unknown", hint=f"There are: {', '.join(KEYS)}")
+    return list(dict.fromkeys(keys)) or ["day"]
+
+
+def _line(one: Sum) -> list[object]:
+    """Return a row of the table."""
+    keys = ["unknown" if value is None else value for value in one.keys.values()]
+    if "thread" in one.keys and one.name:
+        keys = [
+            f"{value}  {one.name}" if key == "thread" else value
+            for key, value in zip(one.keys, keys, strict=True)
+        ]
+    amount = "" if one.amount is None else _amount(one.amount, one.currency)
+    note = f"{one.unpriced:,} without a price" if one.unpriced else ""
+    tokens = one.tokens
+    return [
+        *keys, one.responses, tokens["input_tokens"], tokens["cached_input_tokens"],
+        tokens["output_tokens"], amount, note,
+    ]  # fmt: skip
+
+
+def _amount(amount: float, currency: str | None) -> str:
+    """Write an amount of money: with cents, smaller ones with more digits."""
+    written = f"{amount:,.2f}" if amount >= _CENT or amount == 0 else f"{amount:.6f}"
+    return f"${written}" if currency == "USD" else f"{written} {currency}"
