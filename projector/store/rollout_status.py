@@ -22,12 +22,12 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         self.files = FileIndex()
         """Rollouts that are not deleted, at their last known locations."""
         self.trusted_bytes: dict[RolloutId, int] = {}
-        """Rollouts whose bytes before the checkpoint may have changed: `RolloutStatus`."""
+        """Rollouts whose bytes before the checkpoint may have changed: see `RolloutStatus`."""
         self._told: dict[Key, bytes] = {}
 
     @classmethod
     def of(cls, standings: Iterable[RolloutStatus]) -> Self:
-        """Make them of single ones."""
+        """Create them from single statuses."""
         made = cls()
         for one in standings:
             made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
@@ -68,9 +68,9 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         )
 
     def divide(self, whole: FileIndex, rest: FileIndex) -> None:
-        """Give the files to one of two, in the same bytes: those that were read to their last byte.
+        """Divide the files into `whole`, those read to the last byte, and `rest`.
 
-        Of a plain file its size tells; of others nothing does.
+        A plain file's size decides; compressed files go to `rest`.
         """
         for key, size, compressed in self.files.sizes():
             _, offset = _FORM.unpack_from(self._told[key])
@@ -89,7 +89,7 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         return type(rollout_id) is str and key_of(rollout_id) in self._told
 
     def __getitem__(self, rollout_id: RolloutId) -> RolloutStatus:
-        """Return what it knows."""
+        """Return a rollout's status."""
         told = self._told[key_of(rollout_id)]
         generation, offset = _FORM.unpack_from(told)
         other = told[_FORM.size :].decode()

@@ -1,4 +1,4 @@
-"""What the tables of every engine share: names and numbers in them. Pure."""
+"""Names and numbers that the tables of every engine share. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from projector.model.changes import SessionHeader, ThreadMetadata
 
-#: `tombstone`: why a row is one. Replaced: the rollout's new content lacks it.
+#: Values of `tombstone`. Replaced: the rollout's new content lacks the row.
 REPLACED: Final = 1
 ROLLED_BACK: Final = 2
 DROPPED: Final = 3
-#: Where SQLite keeps rows that name turns by keys; of the other name is a view with their ids.
+#: SQLite's tables of rows that name turns by keys; the view with the turns' ids has the other name.
 SQLITE_ROWS: Final = {"_items": "_item_rows", "_usage": "_usage_rows"}
-#: Columns of a rollout of the same name as the fields of the header; its base has columns of its
-#: own, and its thread is the batch's.
+#: Columns of a rollout with the names of the header's fields, except the base, which has columns of
+#: its own, and the thread, which the batch names.
 HEADER: Final = tuple(
     field.name for field in fields(SessionHeader) if field.name not in ("base", "thread_id")
 )

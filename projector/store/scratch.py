@@ -1,4 +1,4 @@
-"""Where databases that live for minutes are made."""
+"""Folders for temporary databases."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LARGE: Final = "/var/tmp"  # noqa: S108 - a private folder is made in it
 
 
 def scratch_folder(purpose: str) -> str:
-    """Make a private folder under $TMPDIR, else /var/tmp, and return its path.
+    """Create a private folder under $TMPDIR, else /var/tmp, and return its path.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     where = os.environ.get("TMPDIR") or (_LARGE if os.access(_LARGE, os.W_OK) else None)
     return tempfile.mkdtemp(prefix=f"codex-projector-{purpose}-", dir=where)

@@ -1,7 +1,7 @@
-"""The daemon's state beside its database: a locked file of fixed size, overwritten in place.
+"""The daemon's state file beside the database: locked, of fixed size, overwritten in place.
 
-It tells what the database cannot while that is full, locked or gone: that the daemon lives, since
-when it cannot write, and why. Blocks that were written once are written again on a full disk.
+It says what the database cannot while it is full, locked or gone: that the daemon is alive, since
+when it cannot write, and why. Overwriting blocks works on a full disk, too.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from projector.store.heartbeat import STATE_BYTES, DaemonState, Published, decod
 _PRIVATE_FILE: Final = 0o600
 _LOCK_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _PRIVATE_FOLDER: Final = 0o700
-#: Who looks whether the file is locked has it locked for a moment: seconds to wait for that.
+#: A reader that checks the lock holds it for a moment: seconds to wait for that.
 _GLANCE_S: Final = 0.1
 _STEP_S: Final = 0.01
 
 
 def lock(path: str) -> int:
-    """Open and lock a state file, made if need be; return the descriptor that keeps the lock.
+    """Open and lock a state file, created if needed; return the descriptor that keeps the lock.
 
-    The kernel lets go of a flock with the last descriptor, so also after kill -9. The file
-    stays: taking it away would let two processes hold two files of one name.
+    The kernel releases a flock with its last descriptor, so also after kill -9. The file stays:
+    deleting it would let two processes lock two files of one name.
 
     Raises:
-        BlockingIOError: another process holds it.
-        OSError: it cannot be made.
+        BlockingIOError: another process has locked it.
+        OSError: it cannot be created.
     """
     file = os.open(path, _LOCK_FLAGS, _PRIVATE_FILE)
     try:
@@ -55,7 +55,7 @@ def lock(path: str) -> int:
 
 
 def _check(path: str, facts: os.stat_result) -> None:
-    """See that a file may be written over: a link leads to somebody's file, a pipe nowhere."""
+    """Check that the file may be overwritten: it is neither a link nor a pipe."""
     if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
         raise OSError(errno.EPERM, "is no file of its own", path)
 
@@ -87,7 +87,7 @@ def read(path: str) -> Published:
 
 def _held(file: int) -> bool | None:
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released when the file is closed
     except BlockingIOError:
         return True
     except OSError:
@@ -96,7 +96,7 @@ def _held(file: int) -> bool | None:
 
 
 def remote_path(address: str, source: str) -> str:
-    """Return where a daemon of this host keeps its state whose database is on a server."""
+    """Return the path of the state file of a daemon on this host whose database is on a server."""
     folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if not folder:
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
@@ -106,7 +106,7 @@ def remote_path(address: str, source: str) -> str:
 
 
 def lock_remote(path: str) -> int | None:
-    """Lock a state file of a database on a server, if that can be: the lease is what counts."""
+    """Lock the state file of a database on a server, if possible: the lease is what counts."""
     with suppress(OSError):
         os.makedirs(os.path.dirname(path), _PRIVATE_FOLDER, exist_ok=True)
         return lock(path)

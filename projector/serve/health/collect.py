@@ -33,13 +33,13 @@ from projector.store.questions.contents import Projected
 from projector.store.reading import Connection
 
 _CHUNK: Final = 1 << 16
-#: Longest tail that is searched for a newline where nobody has told that it is torn: the answer is
-#: due in a fraction of a second.
+#: Maximum tail searched for a newline if the daemon has not reported it as torn: the answer is due
+#: in a fraction of a second.
 _TORN_BYTES: Final = 64 << 20
-#: So much of a tail is searched in any case.
+#: Bytes of a tail that are searched in any case.
 _SEARCHED_BYTES: Final = 1 << 20
-#: A last line without its newline is mentioned if nothing was written for so long, milliseconds:
-#: Codex writes a line at once.
+#: Time without writes after which a last line without its newline is reported, milliseconds: Codex
+#: writes a line at once.
 TORN_MS: Final = 3_600_000
 #: From this number of rollouts on, the numbers published by a living daemon are used: reading the
 #: state of so many files takes some tenths of a second.
@@ -208,29 +208,29 @@ def read_database(
 
 
 def behind_bytes(file: RolloutFile, known: Projected | None, current_ms: int | None = None) -> int:
-    """Return the bytes of a rollout on disk that hold whole lines and are not projected.
+    """Return the bytes of a rollout on disk that contain complete lines and are not projected.
 
-    A torn last line waits for its newline, and nothing is behind with it. `current_ms`: as of when
-    the daemon has read all whole lines, ms; None: not told.
+    A partial last line waits for its newline and does not count. `current_ms`: time up to which the
+    daemon has read all complete lines, ms; None: unknown.
     """
     if known is None:
         return file.size if file.name.compressed or _has_line(file.path, 0, _TORN_BYTES) else 0
     if file.name.compressed:
-        # Compressed since it was read: the bytes are the same ones.
+        # Compressed since it was read: the content is the same.
         return file.size if known.compressed and file.size != known.size else 0
     behind = file.size - known.offset
     if behind < 0:
         return file.size
     most = _TORN_BYTES
     if file.size == known.size and current_ms is not None and _changed_ms(file) < current_ms:
-        most = 0  # it was looked for a newline up to here
+        most = 0  # the daemon has searched it for a newline
     return behind if behind and _has_line(file.path, known.offset, most) else 0
 
 
 def _torn(file: RolloutFile, known: Projected | None, now_ms: int) -> Torn | None:
-    """Return the last line of a rollout that is not behind, if it has lacked its newline for long.
+    """Return the partial last line of a plain rollout that has lacked its newline for long.
 
-    Of a plain file; what a compressed one holds is not told without unpacking it.
+    Not of a compressed one: its end is unknown without decompressing it.
     """
     rest = file.size - (0 if known is None else known.offset)
     since_ms = file.mtime_ns // 1_000_000
@@ -240,10 +240,10 @@ def _torn(file: RolloutFile, known: Projected | None, now_ms: int) -> Torn | Non
 
 
 def _has_line(path: str, offset: int, most: int) -> bool:
-    """False if what stands at or after `offset` is a torn line.
+    """False if everything at or after `offset` is a partial line.
 
     Reads at most `most` bytes, or `_SEARCHED_BYTES`: if those have no newline, and there are more,
-    True unless `most` is 0: then it is known to be torn. True for a file that cannot be opened.
+    True unless `most` is 0: then it is known to be partial. True for a file that cannot be opened.
     """
     try:
         with os.fdopen(open_regular(path), "rb", buffering=0) as file:

@@ -1,1 +1,1 @@
-"""Whether a database holds what the rollouts say: rows compared, derived values recomputed."""
+"""Compares a database with its rollouts' files, and with what follows from its own rows."""

@@ -1,7 +1,7 @@
-"""What two databases say of one rollout, held against each other row by row. Pure.
+"""Compares the rows of two databases for one rollout. Pure.
 
-Rows come sorted and are merged, so that however many there are, only those that differ are held,
-and of these no more than `LISTED`.
+Rows come sorted and are merged, so that however many there are, only those that differ are kept in
+memory, and of these no more than `LISTED`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import orjson
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.reading import Sql
 
-#: Differences of one rollout that are listed; the others are counted.
+#: Differences of one rollout that are listed; further ones are only counted.
 LISTED: Final = 1000
-#: Values are shown up to this length, and only of columns that hold no words of a conversation.
+#: Maximum length of displayed values; columns with words of a conversation are not displayed.
 _SHOWN: Final = 80
 _PRIVATE: Final = frozenset({
     "json", "error_json", "payload", "preview", "goal", "name", "before", "state", "cwd",
 })  # fmt: skip
 _JSON: Final = frozenset({"json", "error_json", "payload", "state", "before"})
-#: How many of the members that differ are named.
+#: Number of differing members that are named.
 _MEMBERS: Final = 8
 
 Row = tuple[Any, ...]
@@ -31,48 +31,49 @@ What = Literal["missing", "extra", "changed"]
 
 
 class Kind(NamedTuple):
-    """A kind of rows: the columns that are compared, in the order that they come in."""
+    """A kind of rows: the columns that are compared, in the order of the query."""
 
     name: str
     columns: tuple[str, ...]
     order: int
-    """So many of the first columns sort the rows; no two rows agree in all of them."""
+    """Number of the first columns, which sort the rows; no two rows are equal in all of them."""
     identity: tuple[str, ...]
-    """Tell which row it is, wherever it stands."""
+    """Columns that identify the row, wherever it is."""
     source: Sql
-    """How they are found."""
+    """Query for the rows."""
     sequence: bool = False
-    """Compared only where all rows of the same name are the same, and nothing was made anew."""
+    """True if compared only if all rows of that name are equal, and none was projected again.
+    """
 
 
 class Field(NamedTuple):
-    """A column that differs. What may be words of a conversation is told of, and not shown."""
+    """A column that differs. Words of a conversation are not shown."""
 
     name: str
     files: object
-    """As it follows from the files; None where it is not shown."""
+    """Value that follows from the files; None if it is not shown."""
     database: object
-    """As the database has it; None where it is not shown."""
+    """Value in the database; None if it is not shown."""
 
 
 class Difference(NamedTuple):
-    """A row of the database that is not what follows from the files."""
+    """A row of the database that differs from what follows from the files."""
 
     thread_id: ThreadId
     rollout_id: RolloutId | None
     kind: str
     where: tuple[tuple[str, object], ...]
-    """What names the row: turn_id, item_id, offset and their like."""
+    """Identifies the row: turn_id, item_id, offset and the like."""
     what: What
     """missing: the database lacks it; extra: the files do not say so; changed: see `fields`."""
     fields: tuple[Field, ...] = ()
 
 
 class Rollout(NamedTuple):
-    """How far the database has a rollout."""
+    """A rollout's checkpoint in the database."""
 
     key: object
-    """Names it within the database: `rollout_key` of the read views."""
+    """Identifies it within the database: `rollout_key` of the read views."""
     rollout_id: RolloutId
     thread_id: ThreadId
     generation: int
@@ -85,13 +86,13 @@ class Rows(Protocol):
     """Rows of a database, read only. Blocks."""
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Read everything within it as of one moment. Keep it short: it holds up the log."""
+        """Read everything inside from one snapshot. Keep it short: the log cannot be reused."""
 
     def rollouts(self) -> Sequence[RolloutId]:
         """Return all rollouts."""
 
     def elsewhere(self) -> frozenset[RolloutId]:
-        """Return those that another host projects: of them there are no rows of ours."""
+        """Return those that another host projects: their rows are not ours."""
 
     def gone(self) -> frozenset[RolloutId]:
         """Return those whose files are gone."""
@@ -100,19 +101,19 @@ class Rows(Protocol):
         """Return the rollouts of these threads (or of these ids), and all that they continue."""
 
     def rollout(self, rollout_id: RolloutId) -> Rollout | None:
-        """Look a rollout up."""
+        """Return a rollout; None: it is unknown."""
 
     def kinds(self) -> Sequence[Kind]:
-        """Return what is compared of a rollout, its own row first."""
+        """Return the kinds of rows that are compared, the rollout's own row first."""
 
     def rows(self, rollout: Rollout, kind: Kind) -> Iterator[Row]:
         """Return the rows of one kind, sorted."""
 
     def kept(self, rollout: Rollout) -> frozenset[bytes]:
-        """Return the uids of rows with content that the rollout's file does not have."""
+        """Return the uids of rows whose content is not in the rollout's file."""
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
-        """Compute chains, positions and counters anew from the rollouts; return what differs.
+        """Compute chains, positions and counters from the rollouts; yield what differs.
 
         `threads`: only of these; None: of all, and rows that belong to no rollout too.
         """
@@ -121,14 +122,14 @@ class Rows(Protocol):
         """Return the names of threads."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
 
 
 class Differences:
-    """Gathers what differs in one rollout."""
+    """Collects the differences of one rollout."""
 
     def __init__(self, rollout: Rollout, kept: frozenset[bytes] = frozenset()) -> None:
-        """`kept`: uids of rows that may tell more than the files, or stand beside theirs."""
+        """Create it; `kept`: uids of preserved rows, which files may lack or contradict."""
         self._rollout = rollout
         self._kept = kept
         self._listed: dict[tuple[object, ...], tuple[Kind, Row | None, Row | None]] = {}
@@ -142,7 +143,7 @@ class Differences:
             return
         uid = kind.columns.index("uid") if "uid" in kind.columns else None
         apart: dict[bytes, Row] = {}
-        """Rows of files whose kept ones may stand at another place."""
+        """Rows of files whose preserved ones may have another position."""
         there: set[bytes] = set()
         for one, other in unequal(files, database, kind.order):
             known = one or other
@@ -150,7 +151,9 @@ class Differences:
             if uid is None or known[uid] not in self._kept:
                 self._list(kind, one, other)
             elif other is not None or kind.name == "event":
-                there.add(known[uid])  # of an event that was contradicted, only the file tells
+                there.add(
+                    known[uid]
+                )  # of an event that a preserved one contradicts, only the file has a row
             else:
                 apart[known[uid]] = known
         for name, row in apart.items():
@@ -158,12 +161,12 @@ class Differences:
                 self._list(kind, row, None)
 
     def _list(self, kind: Kind, one: Row | None, other: Row | None) -> None:
-        """List a row that differs between files and database."""
+        """Add a row that differs between files and database."""
         named = dict(zip(kind.columns, one or other or (), strict=True))
         name = (kind.name, *(named[column] for column in kind.identity))
         before = self._listed.get(name)
         if before is not None and (before[1] is None) != (one is None):
-            # It stands elsewhere: one row that changed, and not two.
+            # The same row at another position: one changed row, not two.
             self._listed[name] = (kind, one or before[1], other or before[2])
         elif len(self._listed) < LISTED:
             self._listed[name if before is None else (*name, len(self._listed))] = (
@@ -176,7 +179,7 @@ class Differences:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Return their number."""
         return len(self._listed) + self._more
 
     def listed(self) -> list[Difference]:
@@ -214,7 +217,7 @@ class Differences:
 def unequal(
     files: Iterable[Row], database: Iterable[Row], order: int
 ) -> Iterator[tuple[Row | None, Row | None]]:
-    """Merge two sorted streams; return the pairs that are not equal, None where one lacks a row."""
+    """Merge two sorted streams; yield the pairs that are not equal, None if one lacks a row."""
     ones, others = iter(files), iter(database)
     one, other = next(ones, None), next(others, None)
     while one is not None or other is not None:
@@ -232,7 +235,7 @@ def unequal(
 
 
 def field(name: str, files: object, database: object) -> list[Field]:
-    """Tell of a column that differs: of JSON the members, of words only that they do."""
+    """Return a column that differs: of JSON the members, of words no values."""
     if name in _JSON:
         members = _members(_parsed(files), _parsed(database), name)
         return [Field(member, None, None) for member in members[:_MEMBERS]] or [

@@ -1,6 +1,6 @@
-"""Computes chains, positions and counters anew, and tells where the database has others.
+"""Computes chains, positions and counters again, and reports where the database has others.
 
-Goes by what the rollouts' rows say of their bases, which `verify` holds against the files.
+It is based on what the rollouts' rows say of their bases, which `verify` compares with the files.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from projector.store.rules import lineage
 from projector.store.rules.lineage import EVERYTHING, Link
 from projector.store.schema_names import SQLITE_ROWS
 
-#: Tables whose rows belong to a rollout, with an index that begins with it.
+#: Tables of rollouts' rows, each with an index that begins with the rollout.
 OWNED: Final = (
     "_items", "_turns", "_realtime_items", "_usage", "_anomaly_rows", "_frames", "_kept_rows",
 )  # fmt: skip
 
 
 class _Table(NamedTuple):
-    """What is compared of a row."""
+    """The compared columns of a row."""
 
     name: str
     columns: tuple[str, ...]
@@ -32,7 +32,7 @@ _STATE: Final = _Table("thread", ("rollout", "archived", "deleted", "incomplete"
 _PART: Final = _Table("part", ("part", "rollout", "rollout_id", "upto", "items", "turns"))
 
 
-# Rollouts are named by their ids, whatever they are keyed by.
+# Rollouts are named by their ids, whatever their keys are.
 _STATES: Final = (
     "SELECT (SELECT r.rollout_id FROM _read_rollouts AS r WHERE r.source_id = s.source_id"
     " AND r.rollout_id = s.rollout_id AND NOT r.elsewhere), archived, deleted, incomplete,"
@@ -83,14 +83,14 @@ WHERE rollout IS NOT NULL AND rollout NOT IN (SELECT {key} FROM _rollouts WHERE 
 
 
 class _Links:
-    """The rollouts as lineage sees them, each read once."""
+    """The rollouts as lineage needs them, each read once."""
 
     def __init__(self, db: Connection) -> None:
         self._db = db
         self._known: dict[RolloutId, Link | None] = {}
 
     def __call__(self, rollout_id: RolloutId) -> Link | None:
-        """Look a rollout up; None: it is not here."""
+        """Return a rollout; None: it is not here."""
         if rollout_id not in self._known:
             found = self._db.rows(_LINK, {"rollout": rollout_id})
             self._known[rollout_id] = Link._make(found[0]) if found else None
@@ -98,7 +98,10 @@ class _Links:
 
 
 def differences(db: Connection, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
-    """Yield what differs; `threads`: only of these. None: of all, and rows without a rollout."""
+    """Yield what differs.
+
+    `threads`: only of these; None: of all, and rows without a rollout.
+    """
     links = _Links(db)
     wanted: Iterable[ThreadId] = threads if threads is not None else _threads(db)
     for thread_id in wanted:
@@ -180,7 +183,7 @@ def _counts(db: Connection, rollout: RolloutId, upto: int) -> tuple[int, int]:
 
 
 def _repeated(db: Connection, thread_id: ThreadId) -> int:
-    """Count the turns that more than one part of a thread has."""
+    """Count the turns that several parts of a thread have."""
     ((twice,),) = db.rows(_REPEATED, {"thread": thread_id})
     return int(twice)
 
@@ -209,7 +212,7 @@ def _ownerless(db: Connection) -> Iterator[Difference]:
 
 
 def ownerless(table: str) -> Sql:
-    """Write a query for rollouts that are not there, by a walk over those of a table."""
+    """Return the query for a table's unknown rollouts: its index is skipped through."""
     return Sql(
         _OWNERLESS.format(table=SQLITE_ROWS.get(table, table), key="rollout", which="true"),
         _OWNERLESS.format(table=table, key="rollout_id", which="source_id = :source"),

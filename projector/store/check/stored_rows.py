@@ -1,9 +1,8 @@
-"""Reads the rows of a rollout for comparison: see `store.compare`.
+"""Reads the rows of a rollout for comparison: see `compare`.
 
-What says when a row arrived, or under which number, is left out; positions count from the
-rollout's first byte. Rows that a replaced content left as tombstones follow from no file any more
-and are left out too; those of rollbacks are compared. Of rows that were kept when a rollout was
-migrated, see `Rows.kept`.
+Not compared are times of arrival and row numbers; positions count from the rollout's first byte.
+Tombstones of replaced content no longer follow from any file and are skipped; those of rollbacks
+are compared. Rows that were preserved when a rollout was migrated: see `Rows.kept`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _ROLLOUT: Final = (
 def _placed(
     name: str, columns: tuple[str, ...], identity: tuple[str, ...], table: str, where: str
 ) -> Kind:
-    """Select rows that have a position: an index gives them sorted, but for equal places."""
+    """Return the kind of rows with a position: an index sorts them, except for equal positions."""
     sort = ", ".join(("position", *identity))
     return Kind(
         name,
@@ -58,7 +57,7 @@ def _placed(
     )
 
 
-#: Rows that were kept when the rollout was migrated count, and no file tells of them.
+#: Preserved rows without a row in the file: the rollout's counters include them.
 _ALONE: Final = {
     "items": of_rollout("count(*)", "_kept_rows", "AND kind = 'item' AND alone"),
     "turns": of_rollout("count(*)", "_kept_rows", "AND kind = 'turn' AND alone"),
@@ -66,7 +65,7 @@ _ALONE: Final = {
 
 
 def _rollout() -> Sql:
-    """Select a rollout's own row, with the counters that follow from its file."""
+    """Return the query for a rollout's own row, with counters as they follow from its file."""
     texts = (
         text.format(
             ", ".join(
@@ -83,7 +82,7 @@ _LIVING: Final = "tombstone = 0"
 _BURIED: Final = f"tombstone <> 0 AND tombstone <> {REPLACED}"
 _EVENTS: Final = "AND from_record AND tombstone = 0 ORDER BY"
 _ANOMALY: Final = "byte_offset, byte_length, kind, detail"
-# That a rollout was replaced, no record of it says.
+# No record says that a rollout was replaced.
 _ANOMALIES: Final = f"AND from_batch AND kind <> 'replaced' ORDER BY {_ANOMALY}"
 
 KINDS: Final[Sequence[Kind]] = (

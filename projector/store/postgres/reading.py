@@ -64,7 +64,7 @@ class _YesOrNo(Loader):
 
 
 class _Time(Loader):
-    """Loads a time as SQLite's views write it."""
+    """Loads a time in the format of SQLite's views."""
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
@@ -81,7 +81,7 @@ class _Whole(Loader):
         return float(text) if "." in text else int(text)
 
 
-#: Give values as SQLite has them.
+#: Loaders that return values as SQLite has them.
 LOADERS: Final[Mapping[str, type[Loader]]] = {
     "text": _Text, "varchar": _Text, "json": _Json, "jsonb": _Json, "uuid": _Uuid,
     "bool": _YesOrNo, "numeric": _Whole, "timestamptz": _Time,
@@ -89,12 +89,12 @@ LOADERS: Final[Mapping[str, type[Loader]]] = {
 
 
 def connect(url: str, source: str) -> PostgresConnection:
-    """Open a database for reading; `source`: the name of the one that is asked about.
+    """Open a database for reading; `source`: name of the source that questions refer to.
 
     Raises:
-        UsageError: the address is none.
+        UsageError: the URL is invalid.
         StoreMissing: there is no such database.
-        StoreRefused: we are not let in.
+        StoreRefused: the server refuses the connection.
         StoreUnavailable: the server cannot be reached now.
     """
     more = parameters(url)
@@ -149,7 +149,7 @@ class PostgresConnection:
     def snapshot(self) -> Iterator[None]:
         """See `Connection`."""
         with explaining(self._url), self._db.transaction():
-            # Pages are small: to compile a plan takes longer than to run it.
+            # Pages are small: compiling a plan takes longer than running it.
             self._db.execute("SET LOCAL jit = off")
             yield
 
@@ -187,7 +187,7 @@ class PostgresConnection:
         pgconn = self._db.pgconn
         standby, lag_s = False, None
         may_write = True
-        # Engines that only speak PostgreSQL's protocol know less of themselves.
+        # Engines that only speak PostgreSQL's protocol know less about themselves.
         with suppress(ProjectorError):
             ((may_write,),) = self.rows(_MAY_WRITE)
         with suppress(ProjectorError):
@@ -220,7 +220,7 @@ class PostgresConnection:
 
 @contextmanager
 def explaining(url: str) -> Iterator[None]:
-    """Say of what fails inside why the database cannot be read, and how to mend it."""
+    """Translate the driver's errors into ours."""
     try:
         yield
     except errors.UndefinedTable as error:
@@ -233,7 +233,7 @@ def explaining(url: str) -> Iterator[None]:
             f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
         ) from error
     except errors.SerializationFailure as error:
-        # Who only reads is in nobody's way: on a standby what the primary did could not wait.
+        # A reader blocks nobody: on a standby, replaying the primary's changes could not wait.
         raise StoreUnavailable(
             f"{shown(url)}: the standby had to go on with what the primary wrote ({said(error)})",
             hint="Try again; max_standby_streaming_delay or hot_standby_feedback, set on the"
@@ -246,11 +246,11 @@ def explaining(url: str) -> Iterator[None]:
 
 
 def _closed_schema(url: str) -> str:
-    """Return the schema with our tables that the user has no right to use; "": there is none.
+    """Return the schema of our tables that the user may not use; "": there is none.
 
-    For such a user its tables do not exist: the server does not say that a right is missing.
+    For such a user its tables do not exist: the server does not report a missing right.
     """
-    # Not the connection that failed: its transaction may have, too.
+    # Not the connection that failed: its transaction may have failed, too.
     with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, **parameters(url)) as db:
         found = db.execute(_CLOSED).fetchone()
         return "" if found is None else str(found[0])
@@ -259,5 +259,5 @@ def _closed_schema(url: str) -> str:
 
 @functools.cache
 def _bound(sql: str) -> bytes:
-    """Write a query with values as psycopg names them."""
+    """Return a query with its parameters as psycopg names them."""
     return _NAME.sub(r"%(\1)s", sql.replace("%", "%%")).encode()

@@ -1,4 +1,4 @@
-"""Writes what a transaction made of its rows: a statement a table, whatever the number of rows."""
+"""Builds the statements that write a transaction's rows: one per table, however many rows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from projector.store.rules.feed import Cursor, numbered
 
 
 class Search:
-    """What is indexed of a source's items."""
+    """The settings of a source's full-text index."""
 
     def __init__(self, what: str, text_bytes: int, number: int) -> None:
         self.indexing = Indexing(what, text_bytes)
         self.number = number
-        """Of the settings: `words_round`."""
+        """Number of these settings: `words_round`."""
 
     def words(self, item: Item, indexing: Indexing | None) -> str | None:
-        """Give an item's words as a tsvector is written; None: it has none.
+        """Return an item's words in tsvector syntax; None: it has none.
 
-        `indexing`: how its text was made, if it was.
+        `indexing`: how its text was extracted, if it was.
         """
         if self.indexing.extent == "off" or item.json is None:
             return None
@@ -103,7 +103,7 @@ _KEYS: Final = "unnest(%s::text[], %s::text[]::uuid[])"
 
 
 def rows(all_rows: Iterable[Rows], search: Search) -> Iterator[Query]:
-    """Write items, turns, realtime items and frames, and what hangs on them."""
+    """Write items, turns, realtime items and frames, and the rows that depend on them."""
     touched = list(all_rows)
     for each in touched:
         if each.popped_from is not None:
@@ -127,7 +127,7 @@ def _turns(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:
 
 
 def turn_row(rollout_id: str, row: Turn) -> tuple[Any, ...]:
-    """Give a turn's columns."""
+    """Return a turn's columns."""
     return (
         rollout_id, row.uid.hex(), row.turn_id, row.position, row.ordinal, row.status,
         row.error_json, row.started_at, row.completed_at, row.duration_ms,
@@ -157,7 +157,7 @@ def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Que
 
 
 def item_row(rows: Rows, row: Item, search: Search) -> tuple[Any, ...]:
-    """Give an item's columns."""
+    """Return an item's columns."""
     assert row.json is not None, row.uid
     words = search.words(row, rows.indexing) if row.reworded else None
     return (
@@ -188,7 +188,7 @@ def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
 
 
 def listed_files(kind: str, json: str) -> Iterator[tuple[Any, ...]]:
-    """Return the rows of `_changed_files` for an item, from its number on."""
+    """Yield the rows of `_changed_files` for an item, from their number on."""
     for number, *values in changed_files(kind, json):
         yield number, *(None if one is None else escapes.text(str(one)) for one in values)
 
@@ -215,7 +215,7 @@ def _realtime(touched: Iterable[Rows], source: str) -> Iterator[Query]:
 def _buried(
     table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], source: str
 ) -> Iterator[Query]:
-    """Write some columns of rows of which the JSON was not read."""
+    """Write some columns of rows whose JSON was not read."""
     if rows:
         arrays = "".join(f", %s::{kind}[]" for kind in columns.values())
         names = ", ".join(("rollout_id", "uid", *columns))
@@ -234,7 +234,7 @@ def _frames(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:
 
 
 def frame_row(rollout_id: str, frame: Any) -> tuple[Any, ...]:
-    """Give a frame's columns."""
+    """Return a frame's columns."""
     turn = None if frame.turn_id is None else escapes.text(frame.turn_id)
     before = None if frame.before is None else escapes.of_json(frame.before)
     return rollout_id, frame.key, frame.popped, turn, before
@@ -246,13 +246,13 @@ def frames(all_frames: Sequence[tuple[Any, ...]], source: str) -> list[Query]:
 
 
 def kept(rollout_id: str, marks: Iterable[tuple[bytes, str, bool]], source: str) -> list[Query]:
-    """Note rows with content that their file does not have."""
+    """Mark rows whose content is not in their file."""
     rows = [(rollout_id, uid.hex(), kind, alone) for uid, kind, alone in marks]
     return put("_kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
 
 
 def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: int) -> list[Query]:
-    """Write anomalies: of which rollout, which, and whether a batch tells of it."""
+    """Write anomalies: rollout, anomaly, and whether it is from a batch."""
     found: dict[tuple[Any, ...], bool] = {}
     for rollout_id, one, from_batch in noted:
         key = (rollout_id, one.offset, one.length, one.kind, one.detail)
@@ -294,7 +294,7 @@ _FEED: Final = {
 
 
 def feed(entries: Sequence[FeedEntry], newest: Cursor, source: str, now_ms: int) -> list[Query]:
-    """Append the entries of a commit; `newest`: the cursor of the last one, with their mark."""
+    """Append the entries of a commit; `newest`: cursor of the last one, with their mark."""
     if not entries:
         return []
     rows = [

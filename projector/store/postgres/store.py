@@ -1,9 +1,9 @@
-"""`Store` on PostgreSQL: each method a few round trips, each write one transaction.
+"""`Store` on PostgreSQL: each method takes a few round trips, each write one transaction.
 
-One connection, one transaction at a time. A connection that failed is given up, and made again when
-it is needed next. Nothing is sent again after a doubt: the caller reads the checkpoint first. Only
-where the server says that others were in the way, and so that nothing was written, the whole
-transaction is made once more.
+One connection, one transaction at a time. A connection that failed is closed, and opened again when
+it is needed next. A write whose outcome is unknown is never repeated: the caller reads the
+checkpoint first. Only if the server reports a conflict with other transactions, so that nothing was
+written, the whole transaction is run again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from projector.store.rules.feed import UNKNOWN
 
 T = TypeVar("T")
 
-#: How often a transaction is made again when others were in the way.
+#: How often a transaction is run again after conflicts with others.
 _ATTEMPTS: Final = 8
 
 _SOURCE: Final = (
@@ -97,7 +97,7 @@ def _now_ms() -> int:
 
 
 class PostgresStore:
-    """What one daemon or one shot writes into a database. Made by `open`; `close` it."""
+    """The store of one process. Created by `open`; `close` it."""
 
     def __init__(
         self, url: str, name: str, lock_timeout_s: float, now_ms: Callable[[], int]
@@ -117,11 +117,11 @@ class PostgresStore:
         self._holder: Holder | None = None
         self._anew: dict[RolloutId, Scratch] = {}
         self._confirmed: dict[RolloutId, tuple[int, int]] = {}
-        """Where the rollouts of the last commit stand, generation and offset."""
+        """Generation and offset of the rollouts of the last commit."""
         self._newest = UNKNOWN
         """The newest entry of the feed that was committed here."""
         self.trips = 0
-        """Round trips of connections that are given up."""
+        """Round trips of closed connections."""
         self._closed = False
         self._abandoned = False
         self._connecting: asyncio.Task[psycopg.AsyncConnection[Row]] | None = None
@@ -143,11 +143,11 @@ class PostgresStore:
         busy_timeout_s: float = 30.0,
         now_ms: Callable[[], int] = _now_ms,
     ) -> Self:
-        """Open a database, brought to the present schema if need be.
+        """Open a database, migrated if needed.
 
-        `source`: the name of this installation; empty: that of the host.
-        `busy_timeout_s`: how long to wait for another program's lock; then StoreUnavailable.
-        `now_ms`: the clock of `noted_at_ms` and its like.
+        `source`: the name of this installation; empty: that of the host. `busy_timeout_s`: how long
+        to wait for another program's lock; then StoreUnavailable. `now_ms`: the clock of
+        `noted_at_ms` and the like.
 
         Raises:
             StoreRefused: it cannot be used as it is.
@@ -164,7 +164,7 @@ class PostgresStore:
         return store
 
     async def _connected(self, *, migrating: bool = False) -> Pipeline:
-        """Give the connection, made if need be.
+        """Return the connection, opened if needed.
 
         Raises:
             StoreReplaced: the database is another one by now.
@@ -176,7 +176,7 @@ class PostgresStore:
         except StoreRefused as refused:
             if self._identity is None:
                 raise
-            # We were let in before: what has changed there may change again.
+            # The server accepted us before: what has changed there may change again.
             raise StoreUnavailable(refused.message, hint=refused.hint) from refused
         self._wire = Pipeline(self._db, self._lock_timeout_s)
         steps = migrations("postgres")
@@ -196,13 +196,13 @@ class PostgresStore:
         return self._wire
 
     async def _see_whether_all_is_there(self, wire: Pipeline) -> None:
-        """See that the server still has what it confirmed last, and so all before.
+        """Check that the server still has what it confirmed last, and so everything before.
 
-        A standby that takes over may be behind, and a server that does not wait for its disk
-        loses the last commits in a crash.
+        A standby that takes over may be behind, and a server that does not wait for its disk loses
+        the last commits in a crash.
 
         Raises:
-            StoreReplaced: it has not: what is known of its rows is void.
+            StoreReplaced: it does not: what is known of its rows is void.
         """
         if not self._confirmed:
             return
@@ -254,15 +254,15 @@ class PostgresStore:
 
     @property
     def round_trips(self) -> int:
-        """How often the server was waited for."""
+        """Number of round trips to the server."""
         return self.trips + (self._wire.trips if self._wire is not None else 0)
 
     async def _run(self, work: Callable[[Pipeline], Awaitable[T]]) -> T:
-        """Do something on the connection; whatever fails, the next one begins anew.
+        """Run `work` on the connection; after any failure the next call starts with a new one.
 
         Raises:
             StoreReplaced: the database is another one by now.
-            StoreUnavailable: it is not known what was written.
+            StoreUnavailable: it is unknown what was written.
         """
         assert not self._closed, "the store is closed"
         async with self._one_at_a_time:
@@ -271,7 +271,7 @@ class PostgresStore:
                     with faults(self.url):
                         return await self._once(work, last=attempt == _ATTEMPTS)
                 except _Again:
-                    # Those who were in the way do not come back at the same moment.
+                    # Conflicting transactions must not all retry at the same moment.
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
             raise AssertionError("the last attempt raises")
 
@@ -285,12 +285,12 @@ class PostgresStore:
                 raise _Again from error
             raise
         except BaseException:
-            # Cancelled, or the connection is gone: nobody knows where it stands.
+            # Cancelled, or the connection is lost: its state is unknown.
             await self._give_up()
             raise
 
     async def _roll_back(self) -> None:
-        """End a transaction that failed; nothing of it is left."""
+        """Roll back a transaction that failed."""
         try:
             if self._db is not None:
                 await self._db.rollback()
@@ -382,8 +382,7 @@ class PostgresStore:
         try:
             await self._transact(lambda tx: write.commit(tx, batches))
         except ODD:
-            # Some value is none that the server takes: all are looked at, which costs as much
-            # again.
+            # The server refuses some value: all are sanitized, which costs as much again.
             whole = [mended.batch(one) for one in batches]
             await self._transact(lambda tx: write.commit(tx, whole))
         self._confirm(batches)
@@ -456,16 +455,16 @@ class PostgresStore:
             await self._transact(lambda tx: work(tx, rollout_ids))
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
-        """Take a thread away: all rows of its rollouts, its name, what its events say.
+        """Delete a thread: all rows of its rollouts, its name, the content of its events.
 
-        Of the events of its life the bare facts stay, without any text. The server overwrites what
-        is deleted when it vacuums.
+        Its lifecycle events stay without any text. The server overwrites deleted rows when it
+        vacuums.
         """
         await self.mark_missing(rollout_ids, purge=True)
         await self._transact(lambda tx: moves.unname(tx, thread_id))
 
     async def empty_log(self) -> None:
-        """Do nothing: what is in a server's log is not ours to empty."""
+        """Do nothing: a server's log is not ours to empty."""
 
     async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
@@ -524,7 +523,7 @@ class PostgresStore:
             return
         held = self._lease
         if held is not None:
-            # A server that is gone keeps nothing from ending; the lease ends by itself.
+            # A server that is gone must not keep the process from ending; the lease expires.
             with suppress(ProjectorError):
                 await self._run(lambda wire: wire.execute(lease.let_go(self.source, held)))
         self._closed = True
@@ -534,7 +533,7 @@ class PostgresStore:
 
 
 class _Again(Exception):
-    """Others were in the way, and nothing was written."""
+    """A conflict with other transactions; nothing was written."""
 
 
 def _standing(row: Row) -> RolloutStatus:

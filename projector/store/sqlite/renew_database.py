@@ -1,4 +1,4 @@
-"""Replace a damaged database file by a new one, built beside it, that keeps what can be read."""
+"""Replaces a damaged database file by a new one, built beside it, that keeps what can be read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def renewed(
     new = path.with_name(f"{path.name}.new")
     try:
         _remove(new)
-        await (await SqliteStore.open(new)).close()  # its tables, nothing in them
+        await (await SqliteStore.open(new)).close()  # creates its schema, without rows
         present = await asyncio.to_thread(on_disk)
         saved = salvage(path, new, present, time.time_ns() // 1_000_000)
         renewal = Renewal(

@@ -1,8 +1,8 @@
 """`Store` on SQLite: each method is one call on aiosqlite's thread, each write one transaction.
 
-One connection writes and checkpoints the WAL: SQLite before 3.51.3 may damage a database where
-two do. A method's whole work is one function that runs on that connection's thread, because each
-awaited call costs 65 us. Cancelling an `await` does not stop what runs there.
+One connection writes and checkpoints the WAL: SQLite before 3.51.3 may damage a database if two do.
+A method's whole work is one function that runs on that connection's thread, because each awaited
+call costs 65 us. Cancelling an `await` does not stop what runs there.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ Work = Callable[Concatenate[sqlite3.Connection, P], T]
 _PRAGMAS: Final = (
     f"PRAGMA page_size = {PAGE_SIZE}",
     "PRAGMA journal_mode = WAL",
-    # At power loss the last commits may go, rows and checkpoint together; never consistency.
+    # A power failure may lose the last commits, rows and checkpoint together; never consistency.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = OFF",
-    "PRAGMA cache_size = -32768",  # KiB: ids of responses, in no order, of a million items fit
+    "PRAGMA cache_size = -32768",  # KiB: ids of responses, in random order, of a million items fit
     "PRAGMA wal_autocheckpoint = 1000",  # pages: 16 MB
     "PRAGMA journal_size_limit = 67108864",
 )
 
-#: Steps of SQLite's machine between two calls of `on_progress`: some milliseconds.
+#: SQLite virtual machine steps between two calls of `on_progress`: some milliseconds.
 _PROGRESS_STEPS: Final = 200_000
 
 
@@ -82,7 +82,7 @@ def _now_ms() -> int:
 
 
 class SqliteStore:
-    """The database of one daemon or one shot. Made by `open`; `close` it."""
+    """The store of one process. Created by `open`; `close` it."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class SqliteStore:
     ) -> None:
         self._name: Final = path
         self.path = path
-        """The file that it leads to, through symbolic links."""
+        """The file that the path leads to, through symbolic links."""
         self._guard: Guard | None = None
         self._connect: Final = connect
         self._db: aiosqlite.Connection | None = None
@@ -132,7 +132,7 @@ class SqliteStore:
                 file, isolation_level=None, timeout=busy_timeout_s, cached_statements=256
             )
             if on_progress is not None:
-                # What it gives is an order to stop, if it is not 0.
+                # A result other than 0 would interrupt the statement.
                 await db.set_progress_handler(lambda: on_progress() or 0, _PROGRESS_STEPS)
             return db
 
@@ -147,7 +147,7 @@ class SqliteStore:
         now_ms: Callable[[], int] = _now_ms,
         on_progress: Callable[[], None] | None = None,
     ) -> Self:
-        """Open a database file: made, private and brought to the present schema if need be.
+        """Open a database file; created, private and migrated if needed.
 
         Arguments are those of `closed`.
 
@@ -190,7 +190,7 @@ class SqliteStore:
                 await asyncio.to_thread(remove_log, self.path)
             await self._open()
         except StoreRefused as refused:
-            # Where it was open before, a disk or a permission may come back.
+            # If it was open before, a disk or a permission may come back.
             if self._file is not None and isinstance(refused.__cause__, OSError):
                 raise StoreUnavailable(refused.message, hint=refused.hint) from refused
             raise
@@ -218,14 +218,14 @@ class SqliteStore:
     async def _run(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the connection's thread, with the plain connection.
 
-        aiosqlite offers one call a statement only; `_execute`, which all its methods are made
-        of, is the way to one call a batch (measured: 19 k rows/s against 243 k). Its public way, a
-        connection by `factory` whose `executescript` takes a function, costs 4 % of a backfill's
-        CPU. The one place that knows so, held by tests against the installed version.
+        aiosqlite offers one call per statement only; `_execute`, which all its methods use, allows
+        one call per batch (measured: 19 k rows/s against 243 k). Its public way, a connection by
+        `factory` whose `executescript` takes a function, costs 4 % of a backfill's CPU. This is the
+        only place that uses it, held by tests against the installed version.
 
         Raises:
-            StoreReplaced: the path leads to another file by now, or to none. What is written to
-                the old one is seen by nobody.
+            StoreReplaced: the path leads to another file by now, or to none. Nobody would see what
+                is written to the old one.
         """
         if self._db is None or identity(self._name) != self._file:
             raise StoreReplaced(f"{self._name}: was removed or replaced")
@@ -306,8 +306,8 @@ class SqliteStore:
                     await self._write(replace.finish, start, last, records, self._now_ms())
             finally:
                 self._replacing = None
-                # What is left behind goes with the connection, and before the next replacement;
-                # a fault here must not hide the one that ended this.
+                # What is left is deleted with the connection, and before the next replacement; an
+                # error here must not hide the one that ended this.
                 with suppress(ProjectorError):
                     await self._run(replace.forget)
 
@@ -353,7 +353,7 @@ class SqliteStore:
         await self._run(_query, "INSERT INTO _item_index (_item_index) VALUES ('optimize')", ())
 
     async def empty_log(self) -> None:
-        """Empty the write-ahead log. Only where no daemon has the database: one may do so."""
+        """Empty the write-ahead log. Only with the daemon's lock, because one process may do so."""
         assert self._lock is not None, "hold() comes first"
         await self._run(_query, "PRAGMA wal_checkpoint(TRUNCATE)", ())
 
@@ -398,7 +398,7 @@ class SqliteStore:
         return await self._run(_totals)
 
     async def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Read: all rows of one query, in one short snapshot."""
+        """Return all rows of one query, in one short snapshot."""
         return await self._run(_query, sql, tuple(parameters))
 
     async def close(self) -> None:
@@ -416,14 +416,14 @@ class SqliteStore:
 
 def _set_up(db: sqlite3.Connection, path: Path, now_ms: int, memory: Memory) -> None:
     steps = migrations("sqlite")
-    version(db, path, steps)  # refuses before anything is changed, the journal's mode too
+    version(db, path, steps)  # refuses before anything is changed, including the journal mode
     for pragma in _PRAGMAS:
         execute_with_retry(db, pragma)
-    known = memory.read()  # before the database: what others write meanwhile is in that, too
+    known = memory.read()  # before the database: what others write meanwhile is in both
     migrate(db, path, steps)
     index.keep(db)
     note_rewound(db, known)
-    if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of one made anew: `feed.tell_again`
+    if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of a rebuilt file: `feed.tell_again`
         with feed.telling(db, now_ms):
             link.tell_files(db, now_ms)
     memory.follow(db)
@@ -481,7 +481,7 @@ def _overwrite(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA secure_delete = ON")
 
 
-#: The beat of a daemon that has not caught up keeps what the one before it knew.
+#: The heartbeat of a daemon that has not caught up keeps the previous `current_as_of_ms`.
 _BEAT: Final = (
     "INSERT OR REPLACE INTO _heartbeat VALUES"
     " (1{marks}, coalesce(?, (SELECT current_as_of_ms FROM _heartbeat)))"
