@@ -86,10 +86,10 @@ def _of(table: str, order: str, *columns: str) -> Table:
 
 _PLACE: Final = (
     "rollout_id", "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset",
-    "start_position", "home", "path", "archived", "compressed", "size", "mtime_ns", "ctime_ns",
-    "device", "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail",
-    "checksum", "trusted_bytes", "read_at_ms", "revision", "records", "items", "turns",
-    "kinds",
+    "start_position", "home", "path", "archived", "named", "compressed", "size", "mtime_ns",
+    "ctime_ns", "device", "inode", "gone_at_ms", "generation", "next_offset", "next_ordinal",
+    "head", "tail", "checksum", "trusted_bytes", "read_at_ms", "revision", "records", "items",
+    "turns", "lacks", "kinds",
 )  # fmt: skip
 ROLLOUT: Final = of_rollout(", ".join((*_PLACE, *HEADER, *META, "state")), "_rollouts")
 _ROLLOUTS: Final = (
@@ -141,7 +141,7 @@ _EVENT: Final = (
     "seq", "uid", "thread_id", "rollout_id", "from_record", "recorded_at_ms", "noted_at_ms",
     "tombstone", "type", "turn_id", "payload",
 )  # fmt: skip
-_PART: Final = ("thread_id", "part", "rollout_id", "upto", "items", "turns")
+_PART: Final = ("thread_id", "part", "rollout_id", "upto", "items", "turns", "repeated")
 _STATE: Final = ("thread_id", "rollout_id", "archived", "deleted", "incomplete", "repeated_turns")
 _CHANGE: Final = (
     "seq", "kind", "op", "thread_id", "rollout_id", "turn_id", "item_id", "uid", "type",

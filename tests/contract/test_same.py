@@ -72,6 +72,26 @@ SHOWN: Final = {
 CHANGES: Final = "kind, op, thread_id, rollout_id, turn_id, item_id, uid, type, committed_at_ms"
 
 
+#: Parts whose `repeated` is not true.
+REPEATED: Final = """
+SELECT p.thread_id, p.part, p.repeated FROM _thread_parts AS p WHERE p.repeated <> (
+  SELECT count(*) FROM _turns AS t WHERE {0} AND t.position < p.upto AND t.tombstone = 0
+    AND EXISTS (SELECT 1 FROM _thread_parts AS q JOIN _turns AS o ON {1}
+      AND o.position < q.upto AND o.tombstone = 0
+      WHERE q.thread_id = p.thread_id AND q.part < p.part AND o.turn_id = t.turn_id))
+"""
+SAME_ROLLOUT: Final = (
+    ("t.rollout = p.rollout", "o.rollout = q.rollout"),
+    ("t.source_id = p.part_source AND t.rollout_id = p.rollout_id",
+     "o.source_id = q.part_source AND o.rollout_id = q.rollout_id"),
+)  # fmt: skip
+#: Threads whose parts are not added up right.
+SUMS: Final = (
+    "SELECT s.thread_id FROM _thread_states AS s WHERE s.repeated_turns <> (SELECT"
+    " coalesce(sum(p.repeated), 0) FROM _thread_parts AS p WHERE p.thread_id = s.thread_id)"
+)
+
+
 class Story:
     """Tells two stores the same, at random, and holds them against each other."""
 
@@ -234,6 +254,9 @@ class Story:
 
     async def compare(self, told: list[str]) -> None:
         """See that both show the same."""
+        for store, same in zip(self._stores, SAME_ROLLOUT, strict=True):
+            assert not await store.query(REPEATED.format(*same)), (same, told)
+            assert not await store.query(SUMS), told
         for view, columns in SHOWN.items():
             one, other = [
                 sorted(await store.query(f"SELECT {columns} FROM {view}"), key=repr)

@@ -85,12 +85,13 @@ def addresses(server: Server) -> Iterator[list[str]]:
         yield [made.enter_context(server.database()) for _ in range(4)]
 
 
-@pytest.mark.parametrize("act", ["append to the newest", "append to each"])
-def test_appends_on_postgresql_cost_what_they_append(
-    act: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("shape", thread_changes.SHAPES)
+def test_what_happens_to_threads_on_postgresql_too(
+    shape: str, act: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Into chains of reverts; statements, and the rows that they give."""
-    acts_grow("reverts", act, addresses, monkeypatch)
+    """Statements, and the rows that they give; calls of Python functions."""
+    acts_grow(shape, act, addresses, monkeypatch)
 
 
 @pytest.mark.parametrize("shape", ["copies", "forks", "reverts"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from projector.model.changes import Change
-from projector.model.ids import Checkpoint
+from projector.model.changes import Change, ThreadMetadata
+from projector.model.ids import Checkpoint, RolloutFile, ThreadId
 from projector.store.protocol import Batch, Store
 from tests.support.makers import (
     PAGINATED,
@@ -30,14 +31,22 @@ class Shape(NamedTuple):
     base: Callable[[int], int]
     """What a rollout continues; 0: nothing."""
     thread: Callable[[int], int]
-    shared: bool
-    """All tell of the same responses."""
+    shared: bool = False
+    """All tell of the same turns and responses."""
+    named: Callable[[int], int] | None = None
+    """The thread that a file is named for, where it is another one than its header's."""
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "copies": Shape(lambda _: 0, lambda number: number, shared=True),
-    "forks": Shape(lambda number: int(number > 1), lambda number: number, shared=False),
-    "reverts": Shape(lambda number: number - 1, lambda _: 1, shared=False),
+    "forks": Shape(lambda number: int(number > 1), lambda number: number),
+    "forks of a running turn": Shape(
+        lambda number: int(number > 1), lambda number: number, shared=True
+    ),
+    "reverts": Shape(lambda number: number - 1, lambda _: 1),
+    "reverts in a running turn": Shape(lambda number: number - 1, lambda _: 1, shared=True),
+    "reverts to the first": Shape(lambda number: int(number > 1), lambda _: 1),
+    "strays": Shape(lambda _: 0, lambda _: 1, named=lambda number: number),
 }
 
 
@@ -54,11 +63,18 @@ def told(
             usage(number, offset + 20, 3, response=f"r{name}"),
         ]
     base = shape.base(number)
+    header = continuing(base, 800 if shape.shared else 500) if base else PAGINATED
+    header = replace(header, thread_id=ThreadId(rollout_id(shape.thread(number))))
     return batch(
-        file_of(number, thread=shape.thread(number)), changes, start=start,
-        end=at((step + 1) * STEP, generation=generation),
-        header=continuing(base, 500) if base else PAGINATED,
+        file(shape, number), changes, start=start,
+        end=at((step + 1) * STEP, generation=generation), header=header,
+        meta=ThreadMetadata(updated_at_ms=step, last_turn_at_ms=step, reported_total_tokens=step),
     )  # fmt: skip
+
+
+def file(shape: Shape, number: int, *, archived: bool = False) -> RolloutFile:
+    """Give a rollout as a scan finds it."""
+    return file_of(number, thread=(shape.named or shape.thread)(number), archived=archived)
 
 
 async def build(store: Store, shape: Shape, size: int) -> None:
@@ -71,6 +87,12 @@ async def append_last(store: Store, shape: Shape, size: int) -> None:
     """Append to the newest rollout, as often as there are rollouts."""
     for step in range(1, size + 1):
         await store.commit([told(shape, size, step, at(step * STEP))])
+
+
+async def append_first(store: Store, shape: Shape, size: int) -> None:
+    """Append to the oldest rollout, as often as there are rollouts."""
+    for step in range(1, size + 1):
+        await store.commit([told(shape, 1, step, at(step * STEP))])
 
 
 async def append_each(store: Store, shape: Shape, size: int) -> None:
@@ -98,7 +120,7 @@ async def lose_each(store: Store, _: Shape, size: int) -> None:
 async def archive_each(store: Store, shape: Shape, size: int) -> None:
     """Move each rollout into the archive."""
     for number in range(1, size + 1):
-        await store.update_locations([file_of(number, thread=shape.thread(number), archived=True)])
+        await store.update_locations([file(shape, number, archived=True)])
 
 
 async def purge(store: Store, _: Shape, size: int) -> None:
@@ -116,6 +138,7 @@ Act = Callable[[Store, Shape, int], Awaitable[None]]
 #: What is done to a home that was built.
 ACTS: Final[Mapping[str, Act]] = {
     "append to the newest": append_last,
+    "append to the first": append_first,
     "append to each": append_each,
     "replace each": replace_each,
     "lose each": lose_each,

@@ -197,6 +197,8 @@ class Wanted(NamedTuple):
     are that have none."""
     nameless_before: int | None
     """Usage without a model before this offset, too."""
+    buries: bool
+    """Rows of earlier batches may become tombstones."""
 
 
 def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a kind of change
@@ -211,6 +213,7 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
     buried: int | None = None
     retracted: list[tuple[str, int, int]] = []
     nameless: int | None = None
+    buries = False
     for change in changes:
         match change:
             case ItemRow():
@@ -230,9 +233,11 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
                 items.update(dict.fromkeys(change.items))
                 turns.update(dict.fromkeys(change.turns))
             case Tombstone():
+                buries = True
                 items[change.uid] = None
                 turns[change.uid] = None
             case TombstoneFrames():
+                buries = True
                 buried = change.owner_from if buried is None else min(buried, change.owner_from)
             case RetractCounts():
                 retracted.append((escapes.text(change.turn_id), change.before, change.since))
@@ -242,7 +247,7 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
                 pass
     return Wanted(
         [*items], [*turns], realtime, usage, events, buried, [*responses], [*turn_ids], retracted,
-        nameless,
+        nameless, buries,
     )  # fmt: skip
 
 

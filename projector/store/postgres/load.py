@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from projector.model.ids import RolloutId, ThreadId
+from projector.model.ids import RolloutId
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import (
     EventState,
@@ -15,6 +15,7 @@ from projector.store.postgres.apply import (
     Turn,
     Wanted,
 )
+from projector.store.postgres.load_unit_of_work import PART
 from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.usage import Usage
 
@@ -67,15 +68,41 @@ _BURIED_TURNS: Final = (
     " AND (t.owner >= k.owner AND t.owner IS NOT NULL"
     " OR t.end_owner >= k.owner AND t.end_owner IS NOT NULL) ORDER BY t.position"
 )
-#: Threads of several parts of which another part has one of these turns.
-_REPEATS: Final = """
-SELECT DISTINCT p.thread_id FROM unnest(%s::text[], %s::text[]) AS k (rollout_id, turn_id)
-JOIN _thread_parts AS p ON p.rollout_id = k.rollout_id AND p.part_source = %s
-JOIN _thread_parts AS q ON q.source_id = p.source_id AND q.thread_id = p.thread_id
-  AND q.rollout_id <> p.rollout_id
-JOIN _turns AS t ON t.source_id = q.part_source AND t.rollout_id = q.rollout_id
-  AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
+#: Parts of chains whose turns may be repeated: of a rollout and another part that has one of its
+#: turns, the later. Of a long chain, the rows of the turn are asked whether they are in a part.
+_REPEATS: Final = f"""
+SELECT DISTINCT {PART.format("z")}
+FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS k (rollout_id, turn_id, since)
+JOIN _rollouts AS r ON r.source_id = %s AND r.rollout_id = k.rollout_id
+JOIN _thread_parts AS p ON p.rollout_id = k.rollout_id AND p.part_source = r.source_id
+  AND p.upto > r.start_position + k.since
+CROSS JOIN LATERAL (
+  SELECT l.part FROM _thread_parts AS l WHERE l.source_id = p.source_id
+    AND l.thread_id = p.thread_id ORDER BY l.part DESC LIMIT 1) AS l
+CROSS JOIN LATERAL (
+  SELECT q.part FROM _thread_parts AS q WHERE l.part BETWEEN 1 AND 15
+    AND q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part <> p.part
+    AND EXISTS (
+      SELECT 1 FROM _turns AS t WHERE t.source_id = q.part_source AND t.rollout_id = q.rollout_id
+        AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id)
+  UNION ALL
+  SELECT q.part FROM (
+    SELECT t.source_id, t.rollout_id FROM _turns AS t WHERE l.part > 15
+      AND left(t.turn_id, 64) = left(k.turn_id, 64) AND t.turn_id = k.turn_id
+      AND t.rollout_id <> k.rollout_id OFFSET 0) AS o
+  JOIN _thread_parts AS q ON q.thread_id = p.thread_id AND q.rollout_id = o.rollout_id
+    AND q.part_source = o.source_id AND q.source_id = p.source_id) AS q
+JOIN _thread_parts AS z ON z.source_id = p.source_id AND z.thread_id = p.thread_id
+  AND z.part = greatest(p.part, q.part)
 """
+
+
+def repeats(source: str, turns: Sequence[tuple[str, str, int]]) -> Query:
+    """Read the parts that may have turns of rollouts, too: rollout, turn, and from which byte on.
+
+    A thread that shows none of the rollout from there on is left out.
+    """
+    return _REPEATS, (*_columns(turns), source)
 
 
 def turns(source: str, rollout_id: str) -> Query:
@@ -117,13 +144,22 @@ def events(source: str, rollout_id: str) -> Query:
 class RowLoader:
     """The rows that the batches of a transaction touch: which queries, and what came of them."""
 
-    def __init__(self, source: str, asked: dict[RolloutId, tuple[Wanted, str, bool]]) -> None:
-        """Ask for the rows of rollouts: what is wanted, its thread, whether it is new."""
+    def __init__(
+        self,
+        source: str,
+        asked: Mapping[RolloutId, tuple[Wanted, str, bool]],
+        since: Mapping[RolloutId, int],
+    ) -> None:
+        """Ask for the rows of rollouts: what is wanted, its thread, whether it is new.
+
+        `since`: of those that are not new, from which byte on rows may come or go.
+        """
         self._source = source
         self.rows = {rollout_id: Rows(source, rollout_id) for rollout_id in asked}
         self.responses: list[Usage] = []
         """The first living row of each response that is told of; it may be one of `rows`."""
-        self.repeats: set[ThreadId] = set()
+        self.repeats: list[Row] = []
+        """Parts whose repeated turns are to be counted."""
         self.queries: list[Query] = []
         self._takers: list[Any] = []
         # Before the rollouts' own usage is read: from here on, what counts stays as it is.
@@ -160,13 +196,9 @@ class RowLoader:
             # Behind those that are read whole: these lack their JSON.
             self._add(_BURIED_ITEMS, (*_columns(buried), source), self._buried_item)
             self._add(_BURIED_TURNS, (*_columns(buried), source), self._turn)
-        turns = [(one, turn) for one, wanted in old.items() for turn in wanted.turn_ids]
-        turns += [
-            (one, turn) for one, (wanted, _, new) in asked.items() if new
-            for turn in wanted.turn_ids
-        ]  # fmt: skip
+        turns = [(one, turn, since[one]) for one, wanted in old.items() for turn in wanted.turn_ids]
         if turns:
-            self._add(_REPEATS, (*_columns(turns), source), self._repeat)
+            self._add(*repeats(source, turns), self.repeats.append)
 
     def _ask(self, text: str, keys: list[tuple[str, str]], taker: Any) -> None:
         if keys:
@@ -211,11 +243,8 @@ class RowLoader:
     def _response(self, row: Row) -> None:
         self.responses.append(usages.of_row(row))
 
-    def _repeat(self, row: Row) -> None:
-        self.repeats.add(ThreadId(row[0]))
 
-
-def _pairs(asked: dict[RolloutId, Wanted], name: str) -> list[tuple[str, str]]:
+def _pairs(asked: Mapping[RolloutId, Wanted], name: str) -> list[tuple[str, str]]:
     return [(one, uid.hex()) for one, wanted in asked.items() for uid in getattr(wanted, name)]
 
 

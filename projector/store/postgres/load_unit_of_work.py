@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from projector.model.ids import RolloutId, ThreadId
@@ -14,10 +14,10 @@ from projector.store.schema_names import HEADER, META
 COLUMNS: Final = tuple(
     dict.fromkeys((
         "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "start_position",
-        "elsewhere", "home", "path", "archived", "compressed", "size", "mtime_ns", "ctime_ns",
-        "device", "inode", "trusted_bytes", "gone_at_ms", "generation", "next_offset",
-        "next_ordinal", "read_at_ms", "revision", "records", "items", "turns", *HEADER,
-        *META,
+        "elsewhere", "home", "path", "archived", "named", "compressed", "size", "mtime_ns",
+        "ctime_ns", "device", "inode", "trusted_bytes", "gone_at_ms", "generation",
+        "next_offset", "next_ordinal", "read_at_ms", "revision", "records", "items", "turns",
+        "lacks", *HEADER, *META,
     ))
 )  # fmt: skip
 _ROLLOUT: Final = ", ".join(f"r.{name}" for name in ("source_id", "rollout_id", *COLUMNS))
@@ -83,22 +83,31 @@ def family(rollout_ids: Sequence[str], thread_ids: Sequence[str], bases: Sequenc
     return _FAMILY, (list(rollout_ids), list(thread_ids), list(bases))
 
 
+#: Columns of `take_parts`.
+PART: Final = (
+    "{0}.source_id, {0}.thread_id, {0}.part_source, {0}.rollout_id, {0}.upto, {0}.items,"
+    " {0}.turns, {0}.repeated, {0}.part"
+)
 _PARTS: Final = (
-    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns, p.part"
+    f"SELECT {PART.format('p')}"
     " FROM _thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
 )
-#: Of the threads that have a part of some rollouts: those parts, and the last one.
-_PART: Final = (
-    "z.source_id, z.thread_id, z.part_source, z.rollout_id, z.upto, z.items, z.turns, z.part"
-)
+#: Of threads: the parts of some rollouts, and the last one; or all parts from those on.
 _ENDS: Final = (
-    "SELECT p.source_id, p.thread_id, p.part_source, p.rollout_id, p.upto, p.items, p.turns, p.part"
-    " FROM unnest({threads}) AS w (thread_id) JOIN _thread_states AS s ON s.thread_id = w.thread_id"
-    f" JOIN LATERAL (SELECT {_PART} FROM _thread_parts AS z WHERE z.rollout_id = ANY(%s::text[])"
+    f"SELECT {PART.format('p')}"
+    " FROM unnest({threads}) AS w (thread_id)"
+    " JOIN _thread_states AS s ON s.thread_id = w.thread_id"
+    f" JOIN LATERAL (SELECT {PART.format('z')} FROM _thread_parts AS z WHERE {{which}}"
     " AND z.source_id = s.source_id AND z.thread_id = s.thread_id"
-    f" UNION (SELECT {_PART} FROM _thread_parts AS z WHERE z.source_id = s.source_id"
+    f" UNION (SELECT {PART.format('z')} FROM _thread_parts AS z WHERE z.source_id = s.source_id"
     " AND z.thread_id = s.thread_id ORDER BY z.part DESC LIMIT 1)) AS p ON true"
     " ORDER BY p.thread_id, p.part"
+)
+_ENDS_ONLY: Final = _ENDS.replace("{which}", "z.rollout_id = ANY(%s::text[])")
+_TAILS: Final = _ENDS.replace(
+    "{which}",
+    "z.part >= (SELECT min(x.part) FROM _thread_parts AS x WHERE x.source_id = s.source_id"
+    " AND x.thread_id = s.thread_id AND x.rollout_id = ANY(%s::text[]))",
 )
 _STATES: Final = (
     "SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomplete,"
@@ -122,12 +131,18 @@ _OF_ENDS: Final = (
     " UNION SELECT w.thread_id FROM unnest({threads}) AS w (thread_id)"
     " UNION SELECT unnest(%s::text[])))"
 )
+#: Threads that show what rollouts have from some offset on, those that rollouts are of, and others.
 _THREADS_WITH: Final = (
-    "ARRAY(SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
+    "ARRAY(SELECT w.thread_id FROM unnest(%s::text[], %s::bigint[]) AS k (rollout_id, since)"
+    " JOIN _rollouts AS r ON r.rollout_id = k.rollout_id AND NOT r.elsewhere"
     " JOIN _thread_parts AS w ON w.rollout_id = k.rollout_id"
+    " AND w.upto > r.start_position + k.since"
     " UNION SELECT w.thread_id FROM unnest(%s::text[]) AS k (rollout_id)"
-    " JOIN _rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere)"
+    " JOIN _rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere"
+    " UNION SELECT unnest(%s::text[]))"
 )
+#: Before each first byte.
+ALL: Final = -1
 
 
 def threads(thread_ids: Sequence[str]) -> list[Query]:
@@ -144,36 +159,116 @@ def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
     The last query gives the rollouts of all their parts.
     """
     ids = list(rollout_ids)
+    some = [ids, [ALL] * len(ids), ids, []]
     found: list[Query] = [
-        (text.format(threads=_THREADS_WITH), (ids, ids)) for text in (_STATES, _PARTS, _NAMES)
+        (text.format(threads=_THREADS_WITH), some) for text in (_STATES, _PARTS, _NAMES)
     ]
-    return [*found, (_OF_PARTS.format(threads=_THREADS_WITH), (ids, ids, ids, ids))]
+    return [*found, (_OF_PARTS.format(threads=_THREADS_WITH), [*some, *some])]
 
 
-def ends_of_threads_with(rollout_ids: Sequence[str], bases: Sequence[str] = ()) -> list[Query]:
-    """Read as `threads_with` does: of all parts, those of these rollouts and each thread's last.
+def ends_of_threads(
+    since: Mapping[RolloutId, int],
+    own: Sequence[str] = (),
+    thread_ids: Sequence[str] = (),
+    *,
+    tails: bool = False,
+) -> list[Query]:
+    """Read as `threads_with` does: of all parts, those of some rollouts and each thread's last.
 
-    `bases`: rollouts whose own threads are read, too.
+    `since`: rollouts, and from which byte on threads are wanted that show them. `own`: rollouts
+    whose own threads are wanted, too. `tails`: all parts from those of the rollouts on.
     """
-    ids, near = list(rollout_ids), [*rollout_ids, *bases]
+    near = [*since, *own]
+    some = [[*since], [*since.values()], near, list(thread_ids)]
+    ends = _TAILS if tails else _ENDS_ONLY
     return [
-        (_STATES.format(threads=_THREADS_WITH), (ids, near)),
-        (_ENDS.format(threads=_THREADS_WITH), (ids, near, near)),
-        (_NAMES.format(threads=_THREADS_WITH), (ids, near)),
-        (_OF_ENDS.format(threads=_THREADS_WITH), (ids, near, ids, near, near)),
+        (_STATES.format(threads=_THREADS_WITH), some),
+        (ends.format(threads=_THREADS_WITH), [*some, near]),
+        (_NAMES.format(threads=_THREADS_WITH), some),
+        (_OF_ENDS.format(threads=_THREADS_WITH), [*some, *some, near]),
     ]
 
 
-def around_reverts(rollout_ids: Sequence[str], thread_ids: Sequence[str]) -> list[Query]:
-    """Read whether new rollouts are continued already, and the numbers of their threads' events."""
-    return [
-        (
-            "SELECT 1 FROM _rollouts WHERE base_rollout_id = ANY(%s::text[]) AND NOT elsewhere"
-            " LIMIT 1",
-            (list(rollout_ids),),
-        ),
-        (_COUNTS.format(threads="%s::text[]"), (list(thread_ids),)),
-    ]
+def counts_of_threads(rollout_ids: Sequence[str]) -> Query:
+    """Count the events of the threads that rollouts are of, which no record tells of."""
+    return _COUNTS.format(threads=_THREADS_WITH), [[], [], list(rollout_ids), []]
+
+
+_NEXT: Final = (
+    f"SELECT {_ROLLOUT} FROM unnest(%s::text[]) AS w (thread_id) JOIN LATERAL ("
+    "SELECT x.* FROM _rollouts AS x WHERE x.thread_id = w.thread_id AND NOT x.elsewhere"
+    " AND x.rollout_id <> ALL(%s::text[]) ORDER BY x.thread_id DESC, (x.gone_at_ms IS NULL) DESC,"
+    " x.named DESC, x.rollout_id DESC LIMIT 1) AS r ON true"
+)
+
+
+def next_current(thread_ids: Sequence[str], but: Sequence[str]) -> Query:
+    """Read what is the current rollout of threads but for some rollouts."""
+    return _NEXT, (list(thread_ids), list(but))
+
+
+#: Rollouts, and what they continue.
+_WITH_BASES: Final = (
+    f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
+    "SELECT unnest(%s::text[]) UNION SELECT b.base_rollout_id FROM _rollouts AS b"
+    " WHERE b.rollout_id = ANY(%s::text[]) AND NOT b.elsewhere))"
+)
+
+
+def tails(thread_ids: Sequence[str], rollout_ids: Sequence[str]) -> list[Query]:
+    """Read the parts of threads from those on of rollouts or of what these continue; and those."""
+    ids, bases = list(rollout_ids), "_rollouts AS b WHERE b.rollout_id = ANY(%s::text[])"
+    which = (
+        "z.part >= (SELECT min(x.part) FROM _thread_parts AS x WHERE x.source_id = s.source_id"
+        " AND x.thread_id = s.thread_id AND x.rollout_id = ANY(ARRAY("
+        f"SELECT unnest(%s::text[]) UNION SELECT b.base_rollout_id FROM {bases})))"
+    )
+    text = _ENDS.replace("{which}", which).format(threads="%s::text[]")
+    return [(text, (list(thread_ids), ids, ids)), (_WITH_BASES, (ids, ids))]
+
+
+_CONTINUED: Final = (
+    "SELECT k.rollout_id FROM unnest(%s::text[]) AS k (rollout_id) WHERE EXISTS ("
+    "SELECT 1 FROM _rollouts AS c WHERE c.base_rollout_id = k.rollout_id AND NOT c.elsewhere)"
+)
+
+
+def continued(rollout_ids: Sequence[str]) -> Query:
+    """Read which of some rollouts others continue."""
+    return _CONTINUED, (list(rollout_ids),)
+
+
+#: Of those that continue a rollout, only those are read that lack a column, however many there are.
+_HEIRS: Final = """
+WITH RECURSIVE heirs (origin, rollout_id, columns) AS (
+  SELECT k.rollout_id COLLATE "C", k.rollout_id COLLATE "C", k.columns
+  FROM unnest(%s::text[], %s::integer[]) AS k (rollout_id, columns)
+  UNION SELECT h.origin, c.rollout_id, h.columns & c.lacks FROM heirs AS h CROSS JOIN LATERAL (
+    WITH RECURSIVE kinds (lacks) AS (
+      SELECT (SELECT min(x.lacks) FROM _rollouts AS x WHERE x.base_rollout_id = h.rollout_id)
+      UNION ALL SELECT (SELECT min(x.lacks) FROM _rollouts AS x
+        WHERE x.base_rollout_id = h.rollout_id AND x.lacks > kinds.lacks)
+      FROM kinds WHERE kinds.lacks IS NOT NULL)
+    SELECT y.rollout_id, y.lacks FROM kinds JOIN _rollouts AS y
+      ON y.base_rollout_id = h.rollout_id AND y.lacks = kinds.lacks
+    WHERE kinds.lacks & h.columns <> 0 AND NOT y.elsewhere) AS c)
+SELECT DISTINCT s.source_id, s.thread_id, s.rollout_id FROM heirs AS h
+JOIN _rollouts AS r ON r.rollout_id = h.rollout_id AND NOT r.elsewhere
+JOIN _thread_states AS s ON s.thread_id = r.thread_id AND s.rollout_id = r.rollout_id
+WHERE h.rollout_id <> h.origin AND EXISTS (
+  SELECT 1 FROM _thread_parts AS p WHERE p.source_id = s.source_id AND p.thread_id = s.thread_id
+    AND p.rollout_id = h.origin)
+"""
+
+
+def heirs(columns: Mapping[RolloutId, int]) -> Query:
+    """Read the threads that inherit one of some columns from rollouts; columns as bits."""
+    return _HEIRS, ([*columns], [*columns.values()])
+
+
+def events_of(thread_ids: Sequence[str]) -> Query:
+    """Count the events of threads that no record tells of."""
+    return _COUNTS.format(threads="%s::text[]"), (list(thread_ids),)
 
 
 def take_threads(
@@ -185,9 +280,20 @@ def take_threads(
         thread.state = State(
             str(source), RolloutId(rollout_id), archived, deleted, incomplete, repeated
         )
-    for _, thread_id, source, rollout_id, upto, items, turns, number in parts:
-        thread = world.threads.setdefault(ThreadId(thread_id), Thread())
-        thread.parts.append(Part(str(source), RolloutId(rollout_id), upto, items, turns))
-        thread.numbers.append(number)
+        thread.left_out = repeated
+    take_parts(world, parts)
     for source, thread_id, name in names:
         world.names[str(source), ThreadId(thread_id)] = name
+
+
+def take_parts(world: UnitOfWork, parts: Iterable[Row], *, late: bool = False) -> None:
+    """Put parts of threads into the world, but for those that it has.
+
+    `late`: threads were kept as they were shown before: these parts are not compared.
+    """
+    read: dict[ThreadId, dict[int, Part]] = {}
+    for _, thread_id, source, rollout_id, upto, items, turns, repeated, number in parts:
+        part = Part(str(source), RolloutId(rollout_id), upto, items, turns, repeated, late=late)
+        read.setdefault(ThreadId(thread_id), {})[number] = part
+    for thread_id, found in read.items():
+        world.add_parts(thread_id, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from projector.model.changes import Anomaly
@@ -17,58 +17,152 @@ from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.postgres.pipeline import Pipeline, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
-from projector.store.postgres.write import lies, state_of, trusted_in
+from projector.store.postgres.write import lies, state_of, take_ends, trusted_in
 from projector.store.rules.feed import EVENT, ITEM, REALTIME, TOMBSTONE, TURN
 from projector.store.schema_names import REPLACED
 
 
-async def _own(tx: Transaction, ids: Sequence[str]) -> dict[RolloutId, Rollout]:
-    """Read and lock rollouts of this source, and all that a change of them can touch."""
-    own, related = await tx.begin(load_world.own(tx.source, ids), load_world.family(ids, (), ()))
+async def _own(tx: Transaction, ids: Sequence[str]) -> tuple[dict[RolloutId, Rollout], set[str]]:
+    """Read and lock rollouts of this source, their threads, and which of them others continue."""
+    own, *world, counts, continued = await tx.begin(
+        load_world.own(tx.source, ids),
+        *load_world.ends_of_threads({}, ids),
+        load_world.counts_of_threads(ids),
+        load_world.continued(ids),
+    )
     stored = {row.rollout_id: row for row in map(load_world.rollout_of, own)}
-    here = [one for one, row in stored.items() if not row.now["elsewhere"]]
-    await tx.family(here, sorted({stored[one].thread_id for one in here}), (), related)
-    for one in here:
-        tx.world.rollouts[one] = stored[one]
+    take_ends(tx.world, world)
+    for thread_id, kind, count in counts:
+        tx.world.counts[thread_id, kind] = count
+    for one, row in stored.items():
+        if not row.now["elsewhere"]:
+            tx.world.rollouts[one] = row
     tx.world.begin()
-    return stored
+    return stored, {one for (one,) in continued}
 
 
 async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
     """Note where rollouts lie now. Files of rollouts that are not here are passed over."""
     by_id = {file.name.rollout_id: file for file in files}
-    stored = await _own(tx, [*by_id])
+    stored, _ = await _own(tx, [*by_id])
     for one, row in stored.items():
         row.now["trusted_bytes"] = trusted_in(row, by_id[one])
-        row.now.update(lies(by_id[one]))
-    _relink_changed(tx, stored)
+        row.now.update(lies(by_id[one], row.thread_id))
+    await _refile(tx, stored)
     tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
     await tx.commit()
 
 
 async def verified(tx: Transaction, file: RolloutFile) -> None:
     """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
-    for row in (await _own(tx, [file.name.rollout_id])).values():
+    (own,) = await tx.begin(load_world.own(tx.source, [file.name.rollout_id]))
+    for row in map(load_world.rollout_of, own):
         if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
             row.now["trusted_bytes"] = file.size if row.now["size"] > file.size else None
+            tx.last += save_world.rollouts([row])
     await tx.commit()
 
 
-def _relink_changed(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
+async def _refile(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
+    """Choose the current rollouts of threads anew after files came, went or moved.
+
+    As a rule that takes the last parts of their chains; else all that a change can touch is read.
+    """
+    world = tx.world
     here = [one for one, row in stored.items() if not row.now["elsewhere"]]
     changed = [one for one in here if stored[one].relinked]
-    if changed:
-        tx.world.relink(changed)
-        tx.events.extend(tx.world.events)
+    if not changed:
+        return
+    threads = sorted({stored[one].thread_id for one in changed})
+    chosen = await _currents(tx, threads, changed)
+    if chosen is None or not all(world.refile(*one) for one in chosen.items()):
+        await _read_family(tx, here)
+        world.relink(changed)
+    tx.events.extend(world.events)
+
+
+async def _read_family(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
+    """Read all that a change of rollouts can touch, instead of the last parts of their chains."""
+    world = tx.world
+    now = {one: world.rollouts[one] for one in rollout_ids}
+    for known in (world.threads, world.rollouts, world.names, world.counts, world.repeat):
+        known.clear()
+    world.events.clear()
+    await tx.family(rollout_ids, sorted({row.thread_id for row in now.values()}))
+    after = {one: row.now for one, row in now.items()}
+    for one, row in now.items():
+        row.now = dict(row.was or {})
+        world.rollouts[one] = row
+    world.begin()
+    for one, row in now.items():
+        row.now = after[one]
+
+
+async def _currents(
+    tx: Transaction,
+    threads: Sequence[ThreadId],
+    changed: Sequence[RolloutId],
+    gone: Collection[RolloutId] = (),
+) -> dict[ThreadId, RolloutId] | None:
+    """Return the current rollouts of threads after some `changed`; those `gone` do not count.
+
+    Reads what it takes to make chains end with them. None: that is not enough.
+    """
+    world = tx.world
+    before: dict[ThreadId, Rollout] = {}
+    for thread_id in threads:
+        state = world.threads[thread_id].state if thread_id in world.threads else None
+        row = world.rollouts.get(state.rollout_id) if state else None
+        if row is None or row.thread_id != thread_id or row.source != tx.source:
+            return None
+        before[thread_id] = row
+    among = {one: [] if row.rollout_id in gone else [row] for one, row in before.items()}
+    for one in changed:
+        if one not in gone:
+            among[world.rollouts[one].thread_id].append(world.rollouts[one])
+    # Where the current one is less than it was, any other may be it now.
+    less = [
+        thread_id
+        for thread_id, row in before.items()
+        if row.rollout_id in gone or row.candidate < row.candidate_of(row.was or row.now)
+    ]
+    if less:
+        (found,) = await tx.wire.execute(load_world.next_current(less, changed))
+        for row in map(load_world.rollout_of, found):
+            among[row.thread_id].append(world.rollouts.setdefault(row.rollout_id, row))
+    if not all(among.values()):
+        return None
+    chosen = {one: max(some, key=lambda row: row.candidate) for one, some in among.items()}
+    switched = {one: row for one, row in chosen.items() if row is not before[one]}
+    if switched and not await _read_tails(tx, switched):
+        return None
+    return {thread_id: row.rollout_id for thread_id, row in chosen.items()}
+
+
+async def _read_tails(tx: Transaction, switched: Mapping[ThreadId, Rollout]) -> bool:
+    """Read the parts of chains from those on that new current rollouts are, or continue.
+
+    False: another source has one of them.
+    """
+    parts, rows = await tx.wire.execute(
+        *load_world.tails([*switched], [row.rollout_id for row in switched.values()])
+    )
+    load_world.take_parts(tx.world, parts)
+    for row in map(load_world.rollout_of, rows):
+        tx.world.rollouts.setdefault(row.rollout_id, row)
+    sources = {row.source for row in switched.values()}
+    for thread_id in switched:
+        sources |= {part.source for part in tx.world.threads[thread_id].parts}
+    return sources == {tx.source}
 
 
 async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     """Note that files are gone; their rows stay."""
-    stored = await _own(tx, rollout_ids)
+    stored, _ = await _own(tx, rollout_ids)
     for row in stored.values():
         if row.there:
             row.now["gone_at_ms"] = tx.now_ms
-    _relink_changed(tx, stored)
+    await _refile(tx, stored)
     tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
     await tx.commit()
 
@@ -93,7 +187,7 @@ _PURGED: Final = (
 
 async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     """Take all rows of rollouts away; events that were seen on disk stay."""
-    stored = await _own(tx, rollout_ids)
+    stored, continued = await _own(tx, rollout_ids)
     ids = [*stored]
     if not ids:
         await tx.leave()
@@ -143,20 +237,20 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     world = tx.world
     here = [one for one, row in stored.items() if not row.now["elsewhere"]]
     threads = list(dict.fromkeys(world.rollouts[one].thread_id for one in here))
+    chosen = None if continued else await _currents(tx, threads, here, here)
     world.purged.update(here)
-    world.relink(here, threads)
+    if chosen is None or not all(world.refile(*one) for one in chosen.items()):
+        await _read_family(tx, here)
+        world.relink(here, threads)
     for one in here:
         world.rollouts[one].now = dict(world.rollouts[one].was or {})
     for event in world.events:
         if event.rollout_id in stored:
             event.rollout_id = None
     tx.events.extend(world.events)
+    left = {row.thread_id for one, row in world.rollouts.items() if one not in world.purged}
     for thread_id in threads:
-        if not any(
-            row.thread_id == thread_id
-            for one, row in world.rollouts.items()
-            if one not in world.purged
-        ):
+        if thread_id not in left:
             forget(tx, thread_id)
     await tx.commit()
 
@@ -229,17 +323,20 @@ async def take_back(
 async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
     """Set names of threads; those that are called so already cost nothing."""
     wanted_names = {one: escapes.text(given) for one, given in names.items()}
-    known, related = await tx.begin(
+    known, *read, counts = await tx.begin(
         (
             "SELECT thread_id, name FROM _names WHERE source_id = %s AND thread_id = ANY(%s)",
             (tx.source, [*wanted_names]),
         ),
-        load_world.family((), [*wanted_names], ()),
+        *load_world.ends_of_threads({}, (), [*wanted_names]),
+        load_world.events_of([*wanted_names]),
     )
     now: dict[str, str] = dict(known)
     changed = {one: given for one, given in wanted_names.items() if now.get(one) != given}
-    await tx.family((), [*wanted_names], (), related)
     world = tx.world
+    take_ends(world, read)
+    for thread_id, kind, count in counts:
+        world.counts[thread_id, kind] = count
     world.begin()
     for thread_id, given in changed.items():
         world.names[tx.source, thread_id] = given
@@ -254,8 +351,7 @@ async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
 
 async def unname(tx: Transaction, thread_id: ThreadId) -> None:
     """Forget a thread's name."""
-    (related,) = await tx.begin(load_world.family((), [thread_id], ()))
-    await tx.family((), [thread_id], (), related)
+    take_ends(tx.world, await tx.begin(*load_world.ends_of_threads({}, (), [thread_id])))
     tx.world.begin()
     forget(tx, thread_id)
     await tx.commit()
@@ -308,6 +404,6 @@ async def mend(tx: Transaction) -> None:
             world.rollouts[one].now[column] = counted.get(one, 0)
     for thread in world.threads.values():
         for part in thread.parts:
-            part.counted = False
-    world.recount.update(world.threads)
+            part.counted, part.repeated = False, 0
+    world.repeat.update({one: set(thread.numbers) for one, thread in world.threads.items()})
     await tx.commit()

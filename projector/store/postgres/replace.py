@@ -19,7 +19,6 @@ from projector.model.changes import Anomaly, Event, ItemRow, RealtimeRow, TurnRo
 from projector.model.ids import Offset, RolloutId
 from projector.store.postgres import load, save
 from projector.store.postgres import load_unit_of_work as load_world
-from projector.store.postgres import ownership as claims
 from projector.store.postgres import sanitize as mended
 from projector.store.postgres import save_unit_of_work as save_world
 from projector.store.postgres import text as escapes
@@ -30,7 +29,13 @@ from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.staging import Scratch, Staged
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout
-from projector.store.postgres.write import at_start, other_thread, recount, values_of
+from projector.store.postgres.write import (
+    at_start,
+    other_thread,
+    read_world,
+    repeat_turns,
+    values_of,
+)
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
 
@@ -44,11 +49,10 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     last = scratch.last
     assert last is not None, "there was a batch"
     one = last.file.name.rollout_id
-    base = [last.header.base.rollout_id] if last.header.base else []
-    _, own, related = await tx.begin(
-        claims.claim((), [*base, last.thread_id], tx.source),
+    own, *rest = await tx.begin(
         load_world.own(tx.source, [one]),
-        load_world.family([one], [last.thread_id], base),
+        *load_world.ends_of_threads({one: load_world.ALL}),
+        load_world.continued([one]),
     )
     row = load_world.rollout_of(own[0]) if own else None
     at_start(one, row, replace(last, start=start))
@@ -63,13 +67,12 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
         await tx.commit()
         return
     old_thread = row.thread_id
-    await tx.family([one], sorted({last.thread_id, old_thread}), base, related)
+    await read_world(tx, {one: last}, {one: row}, {one: values}, rest)
     world = tx.world
-    world.rollouts[one] = row
-    world.begin()
     row.now.update(values)
-    world.relink([one], [old_thread])
-    tx.events.extend(world.events)
+    if row.relinked:
+        world.relink([one], [old_thread])
+        tx.events.extend(world.events)
     if row.thread_id != old_thread:
         await tx.wire.execute(
             *other_thread(tx.source, one, row.thread_id),
@@ -81,7 +84,6 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
         await tx.wire.execute(*save_world.moved(world, {one: by}))
     await _keep(tx, scratch, row, migrated=migrated, name=name)
     await _Merge(tx, scratch, one, by).all()
-    recount(tx, one)
     await tx.commit()
 
 
@@ -144,6 +146,8 @@ class _Merge:
         self._entries = RowEntries()
         self._items: list[tuple[int | None, int | None]] = []
         self._turns: list[tuple[int | None, int | None]] = []
+        self._renamed: dict[str, None] = {}
+        """Turns that came, went or moved."""
 
     async def all(self) -> None:
         """Write all kinds of rows."""
@@ -156,10 +160,14 @@ class _Merge:
         await self._renew_anomalies()
         self._tx.world.tally(self._id, self._items, self._turns)
         self._tx.row_entries.extend(self._entries)
+        await repeat_turns(self._tx, [(self._id, turn, load_world.ALL) for turn in self._renamed])
 
     async def _write(self, rows: Rows) -> None:
         self._items += places(rows.items.values())
-        self._turns += places(rows.turns.values())
+        for turn in rows.turns.values():
+            if moved := [*places([turn])]:
+                self._turns += moved
+                self._renamed[turn.turn_id] = None
         if self._by:  # all that is shown has moved
             shown: list[Item | Turn | Realtime] = [*rows.items.values(), *rows.turns.values()]
             shown += rows.realtime.values()

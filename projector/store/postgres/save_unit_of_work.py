@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres.pipeline import Query
@@ -55,7 +55,7 @@ def threads(world: UnitOfWork) -> Iterator[Query]:
         if thread.state is None:
             continue
         yield from _state(thread_id, thread.state, None if gone else state)
-        yield from _parts(thread_id, thread, thread.state.source, [] if gone else parts)
+        yield from _parts(thread_id, thread, thread.state.source, {} if gone else parts)
 
 
 def _state(thread_id: ThreadId, state: State, stored: State | None) -> Iterator[Query]:
@@ -73,25 +73,63 @@ def _state(thread_id: ThreadId, state: State, stored: State | None) -> Iterator[
 
 
 def _parts(
-    thread_id: ThreadId, thread: Thread, source: str, stored: list[tuple[Any, ...]]
+    thread_id: ThreadId, thread: Thread, source: str, stored: Mapping[int, tuple[Any, ...]]
 ) -> Iterator[Query]:
-    for at, part in enumerate(thread.parts):
-        if at < len(stored) and stored[at] == part.row():
+    for number, part in zip(thread.numbers, thread.parts, strict=True):
+        if stored.get(number) == part.row():
             continue
-        number = at if thread.whole else thread.numbers[at]
         yield (
             "INSERT INTO _thread_parts (source_id, thread_id, part, part_source, rollout_id, upto,"
-            " items, turns) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " items, turns, repeated) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (source_id, thread_id, part) DO UPDATE SET"
             " part_source = excluded.part_source, rollout_id = excluded.rollout_id,"
-            " upto = excluded.upto, items = excluded.items, turns = excluded.turns",
+            " upto = excluded.upto, items = excluded.items, turns = excluded.turns,"
+            " repeated = excluded.repeated",
             (source, thread_id, number, *part.row()),
         )
-    if len(stored) > len(thread.parts):
+    last = thread.numbers[-1] if thread.numbers else -1
+    if max(stored, default=-1) > last:
         yield (
-            "DELETE FROM _thread_parts WHERE source_id = %s AND thread_id = %s AND part >= %s",
-            (source, thread_id, len(thread.parts)),
+            "DELETE FROM _thread_parts WHERE source_id = %s AND thread_id = %s AND part > %s",
+            (source, thread_id, last),
         )
+
+
+_COUNTED: Final = (
+    "SELECT (SELECT count(*) FROM _items AS i WHERE i.source_id = k.source_id"
+    " AND i.rollout_id = k.rollout_id AND i.position < k.upto AND i.tombstone = 0),"
+    " (SELECT count(*) FROM _turns AS t WHERE t.source_id = k.source_id"
+    " AND t.rollout_id = k.rollout_id AND t.position < k.upto AND t.tombstone = 0)"
+    " FROM unnest(%s::text[]::uuid[], %s::text[], %s::bigint[]) WITH ORDINALITY"
+    " AS k (source_id, rollout_id, upto, number) ORDER BY k.number"
+)
+#: The turns of parts that an earlier part has, too. Of a chain of which parts were left out, the
+#: rows of a turn are asked whether they are in one of those: they are few, parts may be many.
+_REPEATED: Final = """
+WITH chain (number, part, source_id, rollout_id, upto) AS MATERIALIZED (
+  SELECT * FROM unnest(%s::integer[], %s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[]))
+SELECT (
+  SELECT count(*) FROM _turns AS t WHERE t.source_id = m.source_id AND t.rollout_id = m.rollout_id
+    AND t.position < m.upto AND t.tombstone = 0 AND (EXISTS (
+      SELECT 1 FROM chain AS c WHERE c.number = m.number AND c.part < m.part AND EXISTS (
+        SELECT 1 FROM _turns AS o WHERE o.source_id = c.source_id AND o.rollout_id = c.rollout_id
+          AND left(o.turn_id, 64) = left(t.turn_id, 64) AND o.turn_id = t.turn_id
+          AND o.position < c.upto AND o.tombstone = 0))
+    OR m.thread_id IS NOT NULL AND EXISTS (
+      SELECT 1 FROM (
+        SELECT x.source_id, x.rollout_id, x.position FROM _turns AS x
+        WHERE left(x.turn_id, 64) = left(t.turn_id, 64) AND x.turn_id = t.turn_id
+          AND x.rollout_id <> t.rollout_id AND x.tombstone = 0 OFFSET 0) AS o
+      WHERE EXISTS (
+        SELECT 1 FROM _thread_parts AS q WHERE q.thread_id = m.thread_id
+          AND q.rollout_id = o.rollout_id AND q.part_source = o.source_id
+          AND q.source_id = m.thread_source AND q.part < m.part AND o.position < q.upto
+          AND NOT EXISTS (
+            SELECT 1 FROM chain AS l WHERE l.number = m.number AND l.part = q.part)))))
+FROM unnest(%s::integer[], %s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[],
+  %s::text[], %s::text[]::uuid[]) WITH ORDINALITY
+  AS m (number, part, source_id, rollout_id, upto, thread_id, thread_source, at) ORDER BY m.at
+"""
 
 
 def counts(world: UnitOfWork) -> list[Query]:
@@ -99,50 +137,32 @@ def counts(world: UnitOfWork) -> list[Query]:
 
     Comes after the rows were written. Two queries, or none.
     """
-    parts = world.uncounted()
-    several = world.several()
-    if not parts and not several:
+    parts, repeating = world.uncounted(), world.repeating()
+    if not parts and not repeating:
         return []
+    whose = {thread_id: number for number, thread_id in enumerate(dict(repeating))}
     chains = [
-        (number, part.source, part.rollout_id, part.upto)
-        for number, thread_id in enumerate(several)
-        for part in world.threads[thread_id].parts
+        (number, part, *one.place)
+        for thread_id, number in whose.items()
+        for part, one in zip(
+            world.threads[thread_id].numbers, world.threads[thread_id].parts, strict=True
+        )
     ]
-    left_out = [
-        (number, thread_id, state.source, thread.numbers)
-        for number, thread_id in enumerate(several)
-        if not (thread := world.threads[thread_id]).whole and (state := thread.state)
-    ]
-    read = [(number, part) for number, *_, numbers in left_out for part in numbers]
+    marked = []
+    for thread_id, at in repeating:
+        thread, state = world.threads[thread_id], world.threads[thread_id].state
+        left_out = None if thread.whole or state is None else (thread_id, state.source)
+        marked.append((
+            whose[thread_id], thread.numbers[at], *thread.parts[at].place,
+            *(left_out or (None, None)),
+        ))  # fmt: skip
     return [
+        (_COUNTED, [[part.place[column] for part in parts] for column in range(3)]),
         (
-            "SELECT (SELECT count(*) FROM _items AS i WHERE i.source_id = k.source_id"
-            " AND i.rollout_id = k.rollout_id AND i.position < k.upto AND i.tombstone = 0),"
-            " (SELECT count(*) FROM _turns AS t WHERE t.source_id = k.source_id"
-            " AND t.rollout_id = k.rollout_id AND t.position < k.upto AND t.tombstone = 0)"
-            " FROM unnest(%s::text[]::uuid[], %s::text[], %s::bigint[]) WITH ORDINALITY"
-            " AS k (source_id, rollout_id, upto, number) ORDER BY k.number",
-            [[part.place[column] for part in parts] for column in range(3)],
-        ),
-        (
-            "SELECT k.number, count(*) - count(DISTINCT t.turn_id)"
-            " FROM (SELECT c.number, c.source_id, c.rollout_id, c.upto"
-            " FROM unnest(%s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[])"
-            " AS c (number, source_id, rollout_id, upto)"
-            # What was not read stays as it is stored.
-            " UNION ALL SELECT s.number, p.part_source, p.rollout_id, p.upto"
-            " FROM unnest(%s::integer[], %s::text[], %s::text[]::uuid[])"
-            " AS s (number, thread_id, source_id) JOIN _thread_parts AS p"
-            " ON p.source_id = s.source_id AND p.thread_id = s.thread_id"
-            " WHERE NOT EXISTS (SELECT 1 FROM unnest(%s::integer[], %s::integer[])"
-            " AS l (number, part) WHERE l.number = s.number AND l.part = p.part)) AS k"
-            " JOIN _turns AS t"
-            " ON t.source_id = k.source_id AND t.rollout_id = k.rollout_id AND t.position < k.upto"
-            " WHERE t.tombstone = 0 GROUP BY k.number",
+            _REPEATED,
             [
-                *([one[column] for one in chains] for column in range(4)),
-                *([one[column] for one in left_out] for column in range(3)),
-                *([one[column] for one in read] for column in range(2)),
+                *([one[column] for one in chains] for column in range(5)),
+                *([one[column] for one in marked] for column in range(7)),
             ],
         ),
     ]
@@ -150,11 +170,7 @@ def counts(world: UnitOfWork) -> list[Query]:
 
 def take_counts(world: UnitOfWork, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
     """Take what `counts` found."""
-    parts, several = world.uncounted(), world.several()
-    for part, (items, turns) in zip(parts, answers[0], strict=True):
+    for part, (items, turns) in zip(world.uncounted(), answers[0], strict=True):
         part.items, part.turns, part.counted = items, turns, True
-    repeated = dict(answers[1])
-    for number, thread_id in enumerate(several):
-        state = world.threads[thread_id].state
-        assert state is not None, thread_id
-        state.repeated = repeated.get(number, 0)
+    for (thread_id, at), (repeated,) in zip(world.repeating(), answers[1], strict=True):
+        world.threads[thread_id].parts[at].repeated = repeated

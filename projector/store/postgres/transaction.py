@@ -72,6 +72,8 @@ class Transaction:
         """Of rows that are written already."""
         self.spent_elsewhere: Final[list[FeedEntry]] = []
         """Of threads that are not in the world, and whose tokens change."""
+        self.heirs: Final[list[Row]] = []
+        """Threads that inherit what changes of an older part: source, thread, current rollout."""
         self.newest = known
         """The newest entry of the feed that is known of."""
         self._stored = UNKNOWN
@@ -160,9 +162,11 @@ class Transaction:
             writes = []
             if counts:
                 save_world.take_counts(world, answers[-len(counts) :])
+            world.add_up_repeated()
             begin = len(answers) - len(counts) - len(moved)
             moved_rows = answers[begin : begin + len(moved)]
         else:
+            world.add_up_repeated()
             moved_rows = []
         told = self._told(moved_rows)
         newest = self._stored
@@ -188,6 +192,14 @@ class Transaction:
         spent = {ThreadId(one) for (_, one), amounts in sums.threads.items() if amounts[-1]}
         world.spent |= spent & world.threads.keys()
         others = sorted(spent - world.threads.keys())
+        heirs = {ThreadId(row[1]): row for row in self.heirs}
+        world.spent |= heirs.keys() & world.threads.keys()
+        others = [one for one in others if one not in heirs]
+        for source, thread_id, rollout_id in heirs.values():
+            if thread_id not in world.threads:
+                self.spent_elsewhere.append(
+                    FeedEntry(THREAD, UPDATE, str(source), thread_id, rollout_id)
+                )
         if others:
             states, *_ = await self.wire.execute(*load_world.threads(others))
             for source, thread_id, rollout_id, *_ in states:

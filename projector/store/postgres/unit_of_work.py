@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from projector.model.changes import Anomaly, EventType, uid
-from projector.model.ids import Offset, RolloutId, ThreadId, is_named_for
+from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.store.postgres import text as escapes
 from projector.store.postgres.apply import EventState
 from projector.store.postgres.feed_entries import FeedEntry
@@ -58,8 +58,11 @@ class Rollout:
     @property
     def candidate(self) -> lineage.Candidate:
         """What it is among the rollouts of its thread."""
-        named = is_named_for(self.now["path"], self.thread_id)
-        return lineage.Candidate(self.there, named, self.rollout_id)
+        return self.candidate_of(self.now)
+
+    def candidate_of(self, row: Mapping[str, Any]) -> lineage.Candidate:
+        """Give what it is as its columns are."""
+        return lineage.Candidate(row["gone_at_ms"] is None, row["named"], self.rollout_id)
 
     @property
     def there(self) -> bool:
@@ -72,7 +75,7 @@ class Rollout:
         return lineage.Standing(
             row["thread_id"], row["base_rollout_id"], row["base_end_ordinal"],
             row["base_end_offset"], row["attached"], row["archived"], row["gone_at_ms"] is None,
-            is_named_for(row["path"], row["thread_id"]),
+            row["named"],
         )  # fmt: skip
 
     @property
@@ -108,17 +111,21 @@ class Part:
     upto: int
     items: int = 0
     turns: int = 0
+    repeated: int = 0
+    """Those of its turns that an earlier part has, too."""
     counted: bool = True
-    """The counters are true; else they are to be counted."""
+    """Items and turns are true; else they are to be counted."""
+    late: bool = False
+    """It was read when what is shown was kept already: it stays as it is, but for `repeated`."""
 
     @property
     def place(self) -> tuple[str, str, int]:
         """Give what its rows are."""
         return self.source, self.rollout_id, self.upto
 
-    def row(self) -> tuple[str, str, int, int, int]:
+    def row(self) -> tuple[str, str, int, int, int, int]:
         """Give all that is stored."""
-        return (*self.place, self.items, self.turns)
+        return (*self.place, self.items, self.turns, self.repeated)
 
 
 @dataclass(slots=True)
@@ -129,17 +136,22 @@ class Thread:
     parts: list[Part] = field(default_factory=list)
     """Oldest first. Where chains stay as they are, of a long one only what may change."""
     numbers: list[int] = field(default_factory=list)
-    """Which parts these are of the stored chain."""
-
-    @property
-    def length(self) -> int:
-        """Return the number of its parts, with those that were left out."""
-        return len(self.parts) if self.whole else self.numbers[-1] + 1
+    """Which parts these are of the chain."""
+    left_out: int = 0
+    """Repeated turns of the parts that were left out."""
 
     @property
     def whole(self) -> bool:
-        """True if no part of the stored chain was left out."""
+        """True if no part of the chain was left out."""
         return self.numbers == list(range(len(self.numbers)))
+
+    def behind(self, rollout_id: RolloutId) -> int | None:
+        """Return which of `parts` a rollout is; None: none, or parts behind it were left out."""
+        for at, part in enumerate(self.parts):
+            if part.rollout_id == rollout_id:
+                first = self.numbers[at]
+                return at if self.numbers[-1] - first == len(self.parts) - 1 - at else None
+        return None
 
 
 @dataclass(slots=True)
@@ -159,8 +171,8 @@ class UnitOfWork:
     anomalies: list[tuple[RolloutId, Anomaly]] = field(default_factory=list)
     moved: dict[RolloutId, int] = field(default_factory=dict)
     """Rollouts whose stored rows go to other positions, and by how much."""
-    recount: set[ThreadId] = field(default_factory=set)
-    """Threads whose repeated turns are to be counted."""
+    repeat: dict[ThreadId, set[int]] = field(default_factory=dict)
+    """Parts, by their numbers, whose repeated turns are to be counted."""
     purged: set[RolloutId] = field(default_factory=set)
     spent: set[ThreadId] = field(default_factory=set)
     """Threads whose tokens change."""
@@ -171,7 +183,11 @@ class UnitOfWork:
     """Rollouts by their base."""
     _parts: dict[RolloutId, list[Part]] | None = None
     """Parts by their rollout; None: to be listed."""
-    _stored: dict[ThreadId, tuple[State | None, list[tuple[Any, ...]]]] = field(
+    _of_threads: dict[ThreadId, list[Rollout]] = field(default_factory=dict)
+    """Living rollouts by thread, while chains are made."""
+    _places: dict[tuple[str, str, int], Part] = field(default_factory=dict)
+    """Parts by what they are, while chains are made."""
+    _stored: dict[ThreadId, tuple[State | None, dict[int, tuple[Any, ...]]]] = field(
         default_factory=dict
     )
 
@@ -184,11 +200,28 @@ class UnitOfWork:
                 state.source, state.rollout_id, state.archived, state.deleted, state.incomplete,
                 state.repeated,
             )  # fmt: skip
-            self._stored[thread_id] = kept, [part.row() for part in thread.parts]
+            rows = [part.row() for part in thread.parts]
+            self._stored[thread_id] = kept, dict(zip(thread.numbers, rows, strict=True))
 
-    def stored(self, thread_id: ThreadId) -> tuple[State | None, list[tuple[Any, ...]]]:
-        """Give a thread's state and parts as they were read."""
-        return self._stored.get(thread_id, (None, []))
+    def stored(self, thread_id: ThreadId) -> tuple[State | None, dict[int, tuple[Any, ...]]]:
+        """Give a thread's state and parts, by their numbers, as they were read."""
+        return self._stored.get(thread_id, (None, {}))
+
+    def add_parts(self, thread_id: ThreadId, found: Mapping[int, Part]) -> None:
+        """Add parts that were read to a thread's, but for those that it has or had."""
+        thread = self.threads.setdefault(thread_id, Thread())
+        stored = self._stored.get(thread_id)
+        parts = dict(zip(thread.numbers, thread.parts, strict=True))
+        last = max(parts, default=max(found))
+        for number, part in found.items():
+            if number not in parts and number <= last:
+                parts[number] = part
+                thread.left_out -= part.repeated
+                if stored is not None:
+                    stored[1][number] = part.row()
+        thread.numbers = sorted(parts)
+        thread.parts = [parts[number] for number in thread.numbers]
+        self._parts = None
 
     # Lineage --------------------------------------------------------------------------------------
 
@@ -264,6 +297,10 @@ class UnitOfWork:
             if link := self.link(rollout_id):
                 touched[link.thread_id] = None
         alone = below[0] if len(below) == len(touched) == 1 else None
+        self._of_threads.clear()
+        for row in self._living():
+            self._of_threads.setdefault(row.thread_id, []).append(row)
+        self._places = {part.place: part for one in self.threads.values() for part in one.parts}
         for thread_id in touched:
             self._chain(thread_id, was=thread_id not in left, alone=alone)
         self._parts = None
@@ -287,59 +324,78 @@ class UnitOfWork:
                 row.now["start_position"] = start
                 if row.was is not None:
                     self.moved[row.rollout_id] = self.moved.get(row.rollout_id, 0) + by
-                if row.was is not None:
-                    for thread in self.threads.values():
-                        for part in thread.parts:
-                            if part.rollout_id == row.rollout_id and part.upto < EVERYTHING:
-                                part.upto += by
+                    for part in self._parts_of(row.rollout_id):
+                        if part.upto < EVERYTHING:
+                            part.upto += by
                 queue.extend(below)
 
-    def _extend(self, thread_id: ThreadId, rollout_id: RolloutId) -> bool:
-        """Put a rollout that continues its thread's last part behind it, if nothing else changed.
+    def _make_last(self, thread_id: ThreadId, row: Rollout) -> bool:
+        """Let a thread's chain end with a rollout: a part of it, or one that continues a part.
 
-        So a revert does not cost the whole chain. False: the chain is to be made anew.
+        So neither a revert nor a lost file costs the whole chain. What the rollouts continue is as
+        it was. False: that takes parts that were not read; nothing has changed.
         """
-        thread, newest = self.threads.get(thread_id), self.rollouts[rollout_id]
+        thread, name = self.threads.get(thread_id), row.rollout_id
         if thread is None or thread.state is None or thread.state.incomplete:
             return False
-        link = self.link(rollout_id)
-        before = self.rollouts.get(thread.state.rollout_id)
-        if link is None or before is None or newest.candidate < before.candidate:
-            return False
-        if not (newest.there and before.there):
-            return False
-        last = thread.parts[-1] if thread.parts else None
-        if (
-            before.rollout_id in self.purged
-            or before.thread_id != thread_id
-            or link.base_id != before.rollout_id
-            or rollout_id <= before.rollout_id
-            or last is None
-            or last.place != (before.source, before.rollout_id, EVERYTHING)
-            or thread.length >= lineage.MAX_PARTS
-        ):
-            return False
-        cut = Part(before.source, before.rollout_id, before.start + max(0, link.end_offset))
-        cut.counted = False
-        own = Part(newest.source, rollout_id, EVERYTHING, newest.now["items"], newest.now["turns"])
-        if not thread.whole:
-            thread.numbers.append(thread.length)
-        thread.parts = [*thread.parts[:-1], cut, own]
-        archived, state = bool(newest.now["archived"]), thread.state
-        self._note(thread_id, rollout_id, archived=archived, deleted=False)
-        thread.state = State(
-            newest.source, rollout_id, archived, deleted=False, incomplete=False,
-            repeated=state.repeated,
-        )  # fmt: skip
-        self.recount.add(thread_id)
+        parts, numbers, at = thread.parts, thread.numbers, thread.behind(name)
+        last = Part(row.source, name, EVERYTHING, row.now["items"], row.now["turns"])
+        if at is not None:
+            if parts[at].upto == EVERYTHING:
+                return True
+            kept, number, last.repeated = parts[:at], numbers[at], parts[at].repeated
+        else:
+            link = self.link(name)
+            base = None if link is None or link.base_id is None else self.rollouts.get(link.base_id)
+            at = None if base is None else thread.behind(base.rollout_id)
+            if (
+                link is None
+                or base is None
+                or at is None
+                or base.thread_id != thread_id
+                or numbers[at] + 1 >= lineage.MAX_PARTS
+                or any(part.rollout_id == name for part in parts)
+            ):
+                return False
+            cut, number = parts[at], numbers[at] + 1
+            upto = base.start + max(0, link.end_offset)
+            if cut.upto != upto:
+                cut = Part(base.source, base.rollout_id, upto, repeated=cut.repeated, counted=False)
+                self.repeat.setdefault(thread_id, set()).add(numbers[at])
+            kept = [*parts[:at], cut]
+        thread.parts, thread.numbers = [*kept, last], [*numbers[: len(kept)], number]
+        self.repeat.setdefault(thread_id, set()).add(number)
+        self._parts = None
         return True
 
+    def refile(self, thread_id: ThreadId, name: RolloutId) -> bool:
+        """Choose a thread's current rollout after files came, went or moved.
+
+        What its rollouts continue is as it was. False: that takes more than was read, and nothing
+        has changed.
+        """
+        row, thread = self.rollouts[name], self.threads.get(thread_id)
+        if thread is None or thread.state is None:
+            return False
+        incomplete = thread.state.incomplete
+        if name != thread.state.rollout_id and not self._make_last(thread_id, row):
+            return False
+        self._put_state(thread_id, row, deleted=not row.there, incomplete=incomplete)
+        return True
+
+    def _put_state(
+        self, thread_id: ThreadId, row: Rollout, *, deleted: bool, incomplete: bool
+    ) -> None:
+        archived = bool(row.now["archived"])
+        self._note(thread_id, row.rollout_id, archived=archived, deleted=deleted)
+        self.threads[thread_id].state = State(
+            row.source, row.rollout_id, archived, deleted, incomplete
+        )
+
     def _chain(self, thread_id: ThreadId, *, was: bool, alone: RolloutId | None) -> None:
-        if alone is not None and alone in self.rollouts and alone not in self.purged:
-            row = self.rollouts[alone]
-            if row.was is None and row.thread_id == thread_id and self._extend(thread_id, alone):
-                return
-        own = [row for row in self._living() if row.thread_id == thread_id]
+        if alone is not None and self._follows(thread_id, alone):
+            return
+        own = self._of_threads.get(thread_id, [])
         thread = self.threads.setdefault(thread_id, Thread())
         assert thread.whole, thread_id
         if not own:
@@ -356,33 +412,50 @@ class UnitOfWork:
             detail = f"its base {first.base_id} continues it"
             odd = Anomaly("lineage.cycle", Offset(0), 0, detail)
             self.anomalies.append((first.rollout_id, odd))
-        self._put_parts(thread, found)
-        current = self.rollouts[name]
-        archived = bool(current.now["archived"])
+        self._put_parts(thread_id, thread, found)
         deleted = not any(row.there for row in own)
-        self._note(thread_id, name, archived=archived, deleted=deleted)
-        repeated = thread.state.repeated if thread.state else 0
-        thread.state = State(
-            current.source, name, archived, deleted, found.end != "whole", repeated
-        )
-        self.recount.add(thread_id)
+        incomplete = found.end != "whole"
+        self._put_state(thread_id, self.rollouts[name], deleted=deleted, incomplete=incomplete)
 
-    def _put_parts(self, thread: Thread, found: lineage.Chain) -> None:
-        known = {part.place: part for one in self.threads.values() for part in one.parts}
-        parts = []
-        for one in found.parts:
+    def _follows(self, thread_id: ThreadId, name: RolloutId) -> bool:
+        """Put a new rollout, which nobody continues, in its place of a thread that is there.
+
+        False: the chain is to be made anew.
+        """
+        row, thread = self.rollouts.get(name), self.threads.get(thread_id)
+        if row is None or row.was is not None or row.thread_id != thread_id or name in self.purged:
+            return False
+        before = self.rollouts.get(thread.state.rollout_id) if thread and thread.state else None
+        if before is None or before.thread_id != thread_id or before.rollout_id in self.purged:
+            return False
+        if row.candidate < before.candidate:
+            return True
+        if not self._make_last(thread_id, row):
+            return False
+        self._put_state(thread_id, row, deleted=not row.there, incomplete=False)
+        return True
+
+    def _put_parts(self, thread_id: ThreadId, thread: Thread, found: lineage.Chain) -> None:
+        parts: list[Part] = []
+        same = True
+        for number, one in enumerate(found.parts):
             row = self.rollouts[one.link.rollout_id]
             upto = EVERYTHING if one.upto is None else row.start + max(0, one.upto)
             part = Part(row.source, row.rollout_id, upto)
-            if old := known.get(part.place):
+            same = same and number < len(thread.parts) and thread.parts[number].place == part.place
+            if same:
+                parts.append(thread.parts[number])
+                continue
+            if old := self._places.get(part.place):
                 part.items, part.turns, part.counted = old.items, old.turns, old.counted
             elif upto == EVERYTHING:
                 part.items, part.turns = row.now["items"], row.now["turns"]
             else:
                 part.counted = False
+            self.repeat.setdefault(thread_id, set()).add(number)
+            self._places[part.place] = part
             parts.append(part)
-        if [part.place for part in parts] != [part.place for part in thread.parts]:
-            thread.parts = parts
+        thread.parts, thread.numbers = parts, [*range(len(parts))]
 
     def _note(
         self, thread_id: ThreadId, rollout_id: RolloutId | None, *, archived: bool, deleted: bool
@@ -424,33 +497,43 @@ class UnitOfWork:
         row = self.rollouts[rollout_id]
         row.now["items"] += _more(items, EVERYTHING)
         row.now["turns"] += _more(turns, EVERYTHING)
+        for part in self._parts_of(rollout_id):
+            if part.counted:
+                part.items += _more(items, part.upto)
+                part.turns += _more(turns, part.upto)
+
+    def _parts_of(self, rollout_id: RolloutId) -> Iterable[Part]:
         if self._parts is None:
             self._parts = {}
             for thread in self.threads.values():
                 for part in thread.parts:
                     self._parts.setdefault(part.rollout_id, []).append(part)
-        for part in self._parts.get(rollout_id, ()):
-            if part.counted:
-                part.items += _more(items, part.upto)
-                part.turns += _more(turns, part.upto)
+        return self._parts.get(rollout_id, ())
 
     def uncounted(self) -> list[Part]:
         """Give the parts that are to be counted by their rows."""
         parts = [part for thread in self.threads.values() for part in thread.parts]
         return [part for part in parts if not part.counted]
 
-    def several(self) -> list[ThreadId]:
-        """Give the threads whose repeated turns are to be counted; of others there are none."""
+    def repeating(self) -> list[tuple[ThreadId, int]]:
+        """Give the parts, by their places among those read, whose repeated turns are to be counted.
+
+        The first part of a chain repeats nothing.
+        """
         found = []
-        for thread_id in self.recount:
-            thread = self.threads[thread_id]
-            if thread.state is None:
-                continue
-            if len(thread.parts) > 1 or not thread.whole:
-                found.append(thread_id)
-            else:
-                thread.state.repeated = 0
-        return sorted(found)
+        for thread_id in sorted(self.repeat):
+            thread = self.threads.get(thread_id)
+            if thread is not None and thread.state is not None:
+                wanted = self.repeat[thread_id] - {0}
+                found += [(thread_id, at) for at, n in enumerate(thread.numbers) if n in wanted]
+        return found
+
+    def add_up_repeated(self) -> None:
+        """Add up the repeated turns of threads by those of their parts."""
+        for thread in self.threads.values():
+            if thread.state is not None:
+                thread.state.repeated = sum(part.repeated for part in thread.parts)
+                thread.state.repeated += 0 if thread.whole else thread.left_out
 
     # What readers see -----------------------------------------------------------------------------
 
@@ -466,7 +549,7 @@ class UnitOfWork:
         parts = [
             (part, self.rollouts[part.rollout_id])
             for part in thread.parts
-            if part.rollout_id in self.rollouts
+            if part.rollout_id in self.rollouts and not part.late
         ]
         first = self.rollouts.get(RolloutId(thread_id))
         created = first.now["created_at_ms"] if first else None
@@ -477,9 +560,9 @@ class UnitOfWork:
             current["created_at_ms"] if created is None else created,
             *(current[name] for name in _OWN),
             *(_inherited(name, parts) for name in INHERITED),
-            sum(part.turns for part in thread.parts) - state.repeated,
-            sum(part.items for part in thread.parts),
-            tuple((part.rollout_id, part.upto) for part in thread.parts),
+            sum(part.turns for part in thread.parts if not part.late) - state.repeated,
+            sum(part.items for part in thread.parts if not part.late),
+            tuple((part.rollout_id, part.upto) for part in thread.parts if not part.late),
         )  # fmt: skip
 
     def told_threads(self) -> list[FeedEntry]:

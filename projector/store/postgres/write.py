@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from projector.model.changes import Anomaly
 from projector.model.errors import CheckpointMoved, RulesMoved
-from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId, ThreadId
+from projector.model.ids import (
+    Checkpoint,
+    FileState,
+    Offset,
+    RolloutFile,
+    RolloutId,
+    ThreadId,
+    is_named_for,
+)
+from projector.store.postgres import load
 from projector.store.postgres import load_unit_of_work as load_world
 from projector.store.postgres import ownership as claims
 from projector.store.postgres import save_unit_of_work as save_world
@@ -25,8 +34,8 @@ from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.transaction import Transaction
 from projector.store.postgres.unit_of_work import Rollout, UnitOfWork
 from projector.store.protocol import Batch
-from projector.store.rules.lineage import EVERYTHING, MAX_PARTS
-from projector.store.rules.shown_threads import OPENING, passed_on, shows
+from projector.store.rules.lineage import MAX_PARTS
+from projector.store.rules.shown_threads import INHERITED, OPENING, bits, lacking, passed_on
 from projector.store.schema_names import HEADER, META
 
 #: The anomaly of a rollout that another source projects: copied or synced homes.
@@ -41,27 +50,32 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     """
     by_id = {batch.file.name.rollout_id: batch for batch in batches}
     fresh = [one for one, batch in by_id.items() if batch.start is None]
-    reverts = False
+    kinds = {one: wanted(batch.changes) for one, batch in by_id.items()}
+    since = {
+        one: load_world.ALL if kinds[one].buries else batch.start.offset
+        for one, batch in by_id.items()
+        if batch.start is not None
+    }
     asked = RowLoader(
         tx.source,
-        {
-            one: (wanted(batch.changes), batch.thread_id, batch.start is None)
-            for one, batch in by_id.items()
-        },
+        {one: (kinds[one], batch.thread_id, one in fresh) for one, batch in by_id.items()},
+        since,
     )
     queries = [load_world.own(tx.source, [*by_id]), *asked.queries]
+    follow = all(_may_follow(by_id[one]) for one in fresh)
     if fresh:
         bases, threads = _related(batches)
         queries.insert(0, claims.claim(fresh, [*bases, *threads], tx.source))
-        reverts = all(_may_extend(by_id[one]) for one in fresh)
-        if reverts:
-            old = [one for one in by_id if one not in fresh]
-            queries += load_world.ends_of_threads_with(old, bases)
-            queries += load_world.around_reverts(fresh, threads)
+        new = sorted({by_id[one].thread_id for one in fresh})
+        if follow:
+            queries += load_world.ends_of_threads(since, bases, new, tails=True)
+            queries += [load_world.continued([*by_id]), load_world.events_of(threads)]
         else:
-            queries.append(load_world.family([*by_id], threads, bases))
+            queries += load_world.ends_of_threads(since)
+            queries += [load_world.continued([*by_id]), load_world.family(fresh, new, bases)]
     else:
-        queries += load_world.ends_of_threads_with([*by_id])
+        queries += load_world.ends_of_threads(since)
+        queries.append(load_world.continued([*by_id]))
     answers = iter(await tx.begin(*queries))
     claimed: dict[str, Any] = dict(next(answers)) if fresh else {}
     stored = {row.rollout_id: row for row in map(load_world.rollout_of, next(answers))}
@@ -82,12 +96,12 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     for one in elsewhere:
         _pass_over(tx, one, stored.get(one), values[one], fresh=one in fresh)
     here = {one: batch for one, batch in by_id.items() if one not in elsewhere}
-    await _read_world(tx, here, stored, values, rest, fresh=bool(fresh), reverts=reverts)
+    await read_world(tx, here, stored, values, rest, fresh=bool(fresh), follow=follow)
     await _fold(tx, here, values, asked)
     await tx.commit()
 
 
-def _related(batches: Iterable[Batch]) -> tuple[list[str], list[str]]:
+def _related(batches: Collection[Batch]) -> tuple[list[str], list[str]]:
     """Give what rollouts continue, and the threads that they are of."""
     bases = {batch.header.base.rollout_id for batch in batches if batch.header.base}
     return sorted(bases), sorted({batch.thread_id for batch in batches})
@@ -128,127 +142,177 @@ def _pass_over(
         tx.anomalies.append((rollout_id, SECOND_HOST, False))
 
 
-async def _read_world(
+async def read_world(
     tx: Transaction,
     here: Mapping[RolloutId, Batch],
     stored: Mapping[RolloutId, Rollout],
     values: Mapping[RolloutId, dict[str, Any]],
     rest: Sequence[list[Row]],
     *,
-    fresh: bool,
-    reverts: bool,
+    fresh: bool = False,
+    follow: bool = False,
 ) -> None:
-    """Take what was read of lineage and threads, or read more of it where chains change."""
+    """Take what was read of lineage and threads, or read more of it where chains change.
+
+    `rest`: what `ends_of_threads` and `continued` gave. Where rollouts are `fresh`, there is more:
+    if all may `follow` one, the numbers of their threads' events; else their family.
+    """
     world = tx.world
+    old = {one: stored[one] for one in here if one in stored}
     relinked = [
         one
-        for one in here
-        if (row := stored.get(one)) is not None
-        and row.lineage(row.now) != row.lineage({**row.now, **values[one]})
+        for one, row in old.items()
+        if row.lineage(row.now) != row.lineage({**row.now, **values[one]})
     ]
     bases, threads = _related(here.values())
     threads = sorted({*threads, *(stored[one].thread_id for one in relinked)})
-    if reverts and not relinked and _take_ends(tx, here, stored, values, rest):
-        pass
-    elif fresh:
-        for known in (world.threads, world.rollouts, world.names, world.counts):
-            known.clear()
-        await tx.family([*here], threads, bases, None if reverts or relinked else rest[0])
-    elif relinked:
-        if claim := [*bases, *threads]:
+    new = [one for one in here if one not in old]
+    if relinked:
+        if not fresh and (claim := [*bases, *threads]):
             await tx.wire.execute(claims.claim((), claim, tx.source))
         await tx.family([*here], threads, bases)
     else:
-        _take(world, rest)
-        if not _shown_by_ends(world, stored, values):
-            rest = await tx.wire.execute(*load_world.threads_with([*here]))
+        continued = {one for (one,) in rest[4]}
+        if not new or not follow or not _take_followed(tx, new, values, rest, continued):
+            for known in (world.threads, world.rollouts, world.names, world.counts):
+                known.clear()
+            if new:
+                new_bases, new_threads = _related([here[one] for one in new])
+                await tx.family(new, new_threads, new_bases, None if follow else rest[5])
+            take_ends(world, rest[:4])
+        if _shown_by_ends(world, old, values, continued):
+            await _tell_heirs(tx, old, values, continued)
+        else:
+            whole = await tx.wire.execute(*load_world.threads_with([*old]))
+            others = {
+                one: thread for one, thread in world.threads.items()
+                if not old.keys() & {part.rollout_id for part in thread.parts}
+            }  # fmt: skip
             world.threads.clear()
-            _take(world, rest)
-    for one in here:
-        if one in stored:
-            world.rollouts[one] = stored[one]
+            take_ends(world, whole)
+            world.threads.update(others)
+    world.rollouts.update(old)
     world.begin()
 
 
-def _take(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
+def take_ends(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
+    """Take what `ends_of_threads` or `threads_with` gave."""
     states, parts, names, rollouts = read
     load_world.take_threads(world, states, parts, names)
     for row in map(load_world.rollout_of, rollouts):
         world.rollouts[row.rollout_id] = row
 
 
-def _may_extend(batch: Batch) -> bool:
-    """True if a new rollout may continue the last part of its thread: a revert."""
-    return batch.header.base is not None and str(batch.thread_id) != batch.file.name.rollout_id
+def _may_follow(batch: Batch) -> bool:
+    """True if a new rollout may be a revert, a stray file, or all of its thread."""
+    first = str(batch.thread_id) == batch.file.name.rollout_id
+    return first == (batch.header.base is None) or not first
 
 
-def _take_ends(
+def _take_followed(
     tx: Transaction,
-    here: Mapping[RolloutId, Batch],
-    stored: Mapping[RolloutId, Rollout],
+    new: Sequence[RolloutId],
     values: Mapping[RolloutId, dict[str, Any]],
     rest: Sequence[list[Row]],
+    continued: Collection[str],
 ) -> bool:
-    """Take the ends of chains, if each new rollout goes behind one: see `UnitOfWork._extend`.
+    """Take the ends of chains, if new rollouts take no more than those: see `_follow`."""
+    take_ends(tx.world, rest[:4])
+    for thread_id, kind, count in rest[5]:
+        tx.world.counts[thread_id, kind] = count
+    return _follow(tx, [Rollout(tx.source, one, values[one]) for one in new], continued)
 
-    So a revert reads the last part of its thread. False: the chains have to be read whole.
+
+def _follow(tx: Transaction, new: Sequence[Rollout], continued: Collection[str]) -> bool:
+    """True if each new rollout goes behind a part that was read, or is older than the current one.
+
+    So a revert reads what it cuts off: see `UnitOfWork.relink`. False: the chains have to be read
+    whole.
     """
     world = tx.world
-    *ends, continued, counts = rest
-    _take(world, ends)
-    for thread_id, kind, count in counts:
-        world.counts[thread_id, kind] = count
-    last: dict[ThreadId, Rollout] = {}
-    for one in here:
-        if one in stored:
-            continue
-        row = Rollout(tx.source, one, values[one])
-        thread = world.threads.get(row.thread_id)
-        if continued or thread is None or thread.state is None or thread.state.incomplete:
+    chains: dict[ThreadId, list[tuple[int, str]]] = {}
+    newest: dict[ThreadId, Rollout] = {}
+    bases = {row.now["base_rollout_id"] for row in new}
+    for row in new:
+        one, thread_id, base = row.rollout_id, row.thread_id, row.now["base_rollout_id"]
+        thread = world.threads.get(thread_id)
+        if one in continued:
             return False
-        before = last.get(row.thread_id) or world.rollouts.get(thread.state.rollout_id)
+        if thread is None or thread.state is None:
+            if base is not None or one in bases or thread_id in newest:
+                return False
+            newest[thread_id] = row
+            chains[thread_id] = []
+            continue
+        before = newest.get(thread_id) or world.rollouts.get(thread.state.rollout_id)
+        if before is None or before.thread_id != thread_id:
+            return False
+        if one not in bases and row.candidate < before.candidate:
+            continue
+        read = zip(thread.numbers, (str(part.rollout_id) for part in thread.parts), strict=True)
+        chain = chains.setdefault(thread_id, [*read])
+        at = next((at for at, (_, name) in enumerate(chain) if name == base), None)
         if (
-            before is None
-            or thread.state.source != tx.source
-            or before.source != tx.source
-            or before.thread_id != row.thread_id
-            or before.rollout_id != row.now["base_rollout_id"]
-            or not before.there
+            at is None
             or row.candidate < before.candidate
-            or one <= before.rollout_id
-            or not thread.parts
-            or thread.parts[-1].place[1:] != (thread.state.rollout_id, EVERYTHING)
-            or thread.parts[-1].source != tx.source
-            or thread.length + len(here) > MAX_PARTS
+            or thread.state.incomplete
+            or thread.state.source != tx.source
+            or chain[-1][0] - chain[at][0] != len(chain) - 1 - at
+            or chain[at][0] + 1 >= MAX_PARTS
+            or any(part.source != tx.source for part in thread.parts)
         ):
             return False
-        last[row.thread_id] = row
-    return _shown_by_ends(world, stored, values)
+        known = world.rollouts.get(RolloutId(base))
+        if not any(other.rollout_id == base for other in new) and (
+            known is None or known.source != tx.source or known.thread_id != thread_id
+        ):
+            return False
+        chain[at + 1 :] = [(chain[at][0] + 1, one)]
+        newest[thread_id] = row
+    return True
 
 
 def _shown_by_ends(
-    world: UnitOfWork, stored: Mapping[RolloutId, Rollout], values: Mapping[RolloutId, Any]
+    world: UnitOfWork,
+    old: Mapping[RolloutId, Rollout],
+    values: Mapping[RolloutId, Any],
+    continued: Collection[str],
 ) -> bool:
     """True if what batches change is shown of threads whatever the parts have that were not read.
 
     Of a current rollout, so are values that it has before and after. A value that comes or goes,
-    and one of an older part, may be what others have, too.
+    and what the oldest part says, may be what others have, too.
     """
+    changes = {one: passed_on(row.now, {**row.now, **values[one]}) for one, row in old.items()}
+    if any(changed.intersection(OPENING) for one, changed in changes.items() if one in continued):
+        return False
     for thread in world.threads.values():
-        if thread.whole or thread.state is None:
+        if thread.whole or thread.state is None or thread.state.rollout_id not in old:
             continue
-        current = world.rollouts.get(thread.state.rollout_id)
-        for one in {part.rollout_id for part in thread.parts} & values.keys() & stored.keys():
-            was, now = stored[one].now, {**stored[one].now, **values[one]}
-            changed = passed_on(was, now)
-            if current is None or current.rollout_id != one:
-                if current is None or shows(changed, current.now):
-                    return False
-            elif changed.intersection(OPENING) or any(
-                was[name] is None or now[name] is None for name in changed
-            ):
-                return False
+        one = thread.state.rollout_id
+        was, now = old[one].now, {**old[one].now, **values[one]}
+        if changes[one].intersection(OPENING) or any(
+            was[name] is None or now[name] is None for name in changes[one]
+        ):
+            return False
     return True
+
+
+async def _tell_heirs(
+    tx: Transaction,
+    old: Mapping[RolloutId, Rollout],
+    values: Mapping[RolloutId, Any],
+    continued: Collection[str],
+) -> None:
+    """Have the threads told of that inherit what changes of an older part."""
+    columns = {
+        one: bits(passed_on(row.now, {**row.now, **values[one]}))
+        for one, row in old.items()
+        if one in continued
+    }
+    if any(columns.values()):
+        (heirs,) = await tx.wire.execute(load_world.heirs(columns))
+        tx.heirs.extend(heirs)
 
 
 async def _fold(
@@ -283,27 +347,62 @@ async def _fold(
             event.thread_id = row.thread_id
         apply(rows, batch.changes, start=row.start, thread_id=row.thread_id, now_ms=tx.now_ms)
         take(tx, rows, seen.get(one, ()))
-        if rows.older:
-            recount(tx, one)
     own = {id(usage) for rows in tx.rows for usage in rows.usage.values()}
     for usage in asked.responses:
         if id(usage) not in own:
             usage.position += world.moved.get(RolloutId(usage.rollout_id), 0)
     tx.responses.extend(asked.responses)
-    world.recount.update(asked.repeats & world.threads.keys())
-    _recount_shared(tx)
+    repeat(tx, asked.repeats)
+    _repeat_shared(tx)
+    gone = [
+        (rows.rollout_id, turn.turn_id, load_world.ALL)
+        for rows in tx.rows if rows.older for turn in rows.turns.values()
+    ]  # fmt: skip
+    if gone:
+        await repeat_turns(tx, gone)
 
 
-def _recount_shared(tx: Transaction) -> None:
-    """Have the repeated turns counted of threads of which two parts get the same turn now."""
+def _repeat_shared(tx: Transaction) -> None:
+    """Have the repeated turns counted of the parts that get a turn as another part does."""
     put = {rows.rollout_id: {turn.turn_id for turn in rows.turns.values()} for rows in tx.rows}
     for thread_id, thread in tx.world.threads.items():
         seen: set[str] = set()
-        for part in thread.parts:
+        for number, part in zip(thread.numbers, thread.parts, strict=True):
             turns = put.get(part.rollout_id, set())
             if turns & seen:
-                tx.world.recount.add(thread_id)
+                tx.world.repeat.setdefault(thread_id, set()).add(number)
             seen |= turns
+
+
+def repeat(tx: Transaction, parts: Sequence[Row]) -> None:
+    """Have the repeated turns of parts counted anew; those of other threads are left out."""
+    world = tx.world
+    parts = [row for row in parts if row[1] in world.threads]
+    # Of a chain that was read whole, or is made anew, all parts are there.
+    some = [row for row in parts if not world.threads[row[1]].whole]
+    load_world.take_parts(world, some, late=True)
+    for _, thread_id, *_, number in parts:
+        world.repeat.setdefault(thread_id, set()).add(number)
+
+
+async def repeat_turns(tx: Transaction, turns: Sequence[tuple[str, str, int]]) -> None:
+    """Have repeated turns counted anew where turns of rollouts came or went."""
+    several = {
+        part.rollout_id
+        for thread in tx.world.threads.values()
+        if len(thread.parts) > 1 or not thread.whole
+        for part in thread.parts
+    }
+    turns = [one for one in turns if one[0] in several]
+    if not turns:
+        return
+    (parts,) = await tx.wire.execute(load.repeats(tx.source, turns))
+    repeat(tx, parts)
+    whose = {rollout_id for rollout_id, *_ in turns}
+    for thread_id, thread in tx.world.threads.items():
+        for number, part in zip(thread.numbers, thread.parts, strict=True):
+            if part.rollout_id in whose:
+                tx.world.repeat.setdefault(thread_id, set()).add(number)
 
 
 def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
@@ -319,15 +418,6 @@ def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
         RolloutId(rows.rollout_id),
         [*places(rows.items.values())],
         [*places(rows.turns.values())],
-    )
-
-
-def recount(tx: Transaction, rollout_id: RolloutId) -> None:
-    """Have the repeated turns counted of all threads that a rollout is part of."""
-    tx.world.recount.update(
-        thread_id
-        for thread_id, thread in tx.world.threads.items()
-        if any(part.rollout_id == rollout_id for part in thread.parts)
     )
 
 
@@ -363,7 +453,7 @@ def values_of(
         "base_end_ordinal": base and base.end_ordinal,
         "base_end_offset": base and base.end_offset,
         "elsewhere": elsewhere,
-        **lies(batch.file),
+        **lies(batch.file, batch.thread_id),
         "generation": end.generation,
         "next_offset": end.offset,
         "next_ordinal": end.next_ordinal,
@@ -375,6 +465,7 @@ def values_of(
         "revision": end.revision,
         "kinds": end.kinds,
         "read_at_ms": now_ms,
+        "lacks": lacking({name: getattr(batch.meta, name) for name in INHERITED}),
         "records": counted + batch.records,
         **begun,
         **{name: _held(getattr(batch.header, name)) for name in HEADER},
@@ -400,12 +491,13 @@ def state_of(row: Rollout) -> FileState:
     return FileState(inode, now["size"], now["mtime_ns"], now["compressed"], now["ctime_ns"], path)
 
 
-def lies(file: RolloutFile) -> dict[str, Any]:
+def lies(file: RolloutFile, thread_id: ThreadId) -> dict[str, Any]:
     """Give the columns of where a rollout lies."""
     return {
         "home": escapes.text(file.home),
         "path": escapes.text(file.path),
         "archived": file.archived,
+        "named": is_named_for(file.path, thread_id),
         "compressed": file.name.compressed,
         "size": file.size,
         "mtime_ns": file.mtime_ns,

@@ -7,7 +7,7 @@ its own thread, and for the threads that continue it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 #: Columns that a thread takes from the next older part if its current rollout lacks them.
@@ -15,6 +15,8 @@ INHERITED: Final = (
     "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
     "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
 )  # fmt: skip
+#: Bits of `lacking`.
+_BITS: Final = {name: 1 << at for at, name in enumerate(INHERITED)}
 #: Columns that a thread takes from the oldest part that has them.
 OPENING: Final = ("preview", "preview_offset", "goal")
 #: Columns of a rollout that threads that continue it may show.
@@ -35,3 +37,16 @@ def shows(changed: frozenset[str], current: Mapping[str, Any]) -> bool:
     `current`: the thread's current rollout, with the columns of `INHERITED` at least.
     """
     return any(name in OPENING or current[name] is None for name in changed)
+
+
+def lacking(rollout: Mapping[str, Any]) -> int:
+    """Return which of `INHERITED` a rollout does not say, a bit each.
+
+    `rollout`: its columns of `INHERITED` at least.
+    """
+    return sum(bit for name, bit in _BITS.items() if rollout[name] is None)
+
+
+def bits(names: Iterable[str]) -> int:
+    """Return the bits of columns in `lacking`; those that are not inherited have none."""
+    return sum(_BITS.get(name, 0) for name in names)

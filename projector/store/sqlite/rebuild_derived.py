@@ -32,4 +32,5 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
         link.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
         for _, rollout in rollouts:
             link.recount(db, rollout)
+        link.renew_all_repeated(db)
         usage.rebuild(db)

@@ -14,11 +14,13 @@ from projector.model.ids import (
     Offset,
     Ordinal,
     RolloutFile,
+    ThreadId,
     is_named_for,
 )
 from projector.store.protocol import Batch
 from projector.store.rollout_status import RolloutStatuses
 from projector.store.rules.lineage import Standing
+from projector.store.rules.shown_threads import INHERITED, lacking
 from projector.store.schema_names import HEADER, META
 from projector.store.sqlite import stale_threads, usage
 from projector.store.sqlite.file import writing
@@ -26,9 +28,9 @@ from projector.store.sqlite.write import many, mended
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
-    "archived", "compressed", "size", "mtime_ns", "ctime_ns", "device", "inode", "gone_at_ms",
-    "generation", "next_offset", "next_ordinal", "head", "tail", "checksum", "trusted_bytes",
-    "state", "revision", "kinds", "read_at_ms",
+    "archived", "named", "compressed", "size", "mtime_ns", "ctime_ns", "device", "inode",
+    "gone_at_ms", "generation", "next_offset", "next_ordinal", "head", "tail", "checksum",
+    "trusted_bytes", "state", "revision", "kinds", "read_at_ms", "lacks",
 )  # fmt: skip
 _COLUMNS: Final = _PLACE + HEADER + META
 
@@ -70,7 +72,7 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     """Read a rollout; None: it is not here."""
     row = db.execute(
         "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
-        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, path,"
+        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, named, path,"
         " inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes, revision"
         " FROM _rollouts WHERE rollout_id = ?",
         (rollout_id,),
@@ -78,12 +80,8 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
     if row is None:
         return None
     *numbers, thread_id, base_id, end_ordinal, end_offset = row[:8]
-    attached, archived, there, path, inode, size, mtime_ns, compressed, *rest = row[8:]
-    ctime_ns, trusted, revision = rest
-    standing = Standing(
-        thread_id, base_id, end_ordinal, end_offset, bool(attached), bool(archived), bool(there),
-        is_named_for(path, thread_id),
-    )  # fmt: skip
+    *flags, path, inode, size, mtime_ns, compressed, ctime_ns, trusted, revision = row[8:]
+    standing = Standing(thread_id, base_id, end_ordinal, end_offset, *map(bool, flags))
     file = FileState(inode, size, mtime_ns, bool(compressed), ctime_ns, path)
     return Row._make((*numbers, standing, file, trusted, revision))
 
@@ -117,7 +115,7 @@ def put(
         base and base.rollout_id,
         base and base.end_ordinal,
         base and base.end_offset,
-        *_lies(file),
+        *_lies(file, batch.thread_id),
         None,
         end.generation,
         end.offset,
@@ -130,6 +128,7 @@ def put(
         end.revision,
         end.kinds,
         now_ms,
+        lacking({name: getattr(batch.meta, name) for name in INHERITED}),
         *(getattr(batch.header, name) for name in HEADER),
         *(getattr(batch.meta, name) for name in META),
     )
@@ -163,20 +162,22 @@ def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
 
 def lies(db: sqlite3.Connection, row: Row, file: RolloutFile) -> None:
     """Note where a rollout lies now."""
+    place = _lies(file, row.lineage.thread_id)
     with stale_threads.changing(db, row.rollout):
         db.execute(
-            "UPDATE _rollouts SET trusted_bytes = ?, home = ?, path = ?, archived = ?,"
+            "UPDATE _rollouts SET trusted_bytes = ?, home = ?, path = ?, archived = ?, named = ?,"
             " compressed = ?, size = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?,"
             " gone_at_ms = NULL WHERE rollout = ?",
-            tuple(map(mended, (row.trusted_in(file), *_lies(file), row.rollout))),
+            tuple(map(mended, (row.trusted_in(file), *place, row.rollout))),
         )
 
 
-def _lies(file: RolloutFile) -> tuple[Any, ...]:
+def _lies(file: RolloutFile, thread_id: ThreadId) -> tuple[Any, ...]:
     return (
         file.home,
         file.path,
         file.archived,
+        is_named_for(file.path, thread_id),
         file.name.compressed,
         file.size,
         file.mtime_ns,

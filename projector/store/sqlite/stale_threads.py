@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from projector.store.rules.lineage import EVERYTHING
 from projector.store.rules.older_parts import refolds
-from projector.store.rules.shown_threads import PASSED_ON, passed_on, shows
+from projector.store.rules.shown_threads import OPENING, PASSED_ON, bits, passed_on
 from projector.store.sqlite.thread_digest import forget_behind
 
 _MARK: Final = "INSERT OR IGNORE INTO _feed_stale VALUES (?)"
@@ -29,11 +29,10 @@ _CONTINUED: Final = (
     f"SELECT {_COLUMNS} FROM _rollouts AS r WHERE r.rollout = ? AND EXISTS"
     " (SELECT 1 FROM _thread_parts AS p WHERE p.rollout = r.rollout AND p.upto < ?)"
 )
-#: The current rollouts of the threads that go on behind a part of one.
-_CONTINUING: Final = (
-    f"SELECT DISTINCT p.thread_id, {_COLUMNS} FROM _thread_parts AS p"
-    " JOIN _thread_states AS s ON s.thread_id = p.thread_id"
-    " JOIN _rollouts AS r ON r.rollout = s.rollout WHERE p.rollout = ? AND p.upto < ?"
+#: Which columns the rollouts that continue one lack: each combination once, in order.
+_NEXT_LACKING: Final = "SELECT min(lacks) FROM _rollouts WHERE base_rollout_id = ? AND lacks > ?"
+_LACKING: Final = (
+    "SELECT rollout_id, thread_id FROM _rollouts WHERE base_rollout_id = ? AND lacks = ?"
 )
 
 
@@ -61,15 +60,35 @@ def changing(db: sqlite3.Connection, rollout: int) -> Iterator[None]:
     if refolds(_named(before), _named(now)):
         forget_behind(db, rollout)
     changed = passed_on(_named(before), _named(now))
-    if changed:
-        mark(
-            db,
-            [
-                thread_id
-                for thread_id, *current in db.execute(_CONTINUING, (rollout, EVERYTHING)).fetchall()
-                if shows(changed, _named(current))
-            ],
-        )
+    if changed.intersection(OPENING):
+        mark_parts(db, rollout)
+    else:
+        mark(db, _heirs(db, rollout, bits(changed)))
+
+
+def _heirs(db: sqlite3.Connection, rollout: int, missing: int) -> list[str]:
+    """Return the threads that continue a rollout and inherit one of some columns from it.
+
+    `missing`: the columns, by their bits. However many continue it, those that have values of
+    their own are not read.
+    """
+    found = []
+    (rollout_id,) = db.execute(
+        "SELECT rollout_id FROM _rollouts WHERE rollout = ?", (rollout,)
+    ).fetchone()
+    seen, queue = {rollout_id}, [(rollout_id, missing)]
+    while queue:
+        base, columns = queue.pop()
+        lacks = -1
+        while (lacks := db.execute(_NEXT_LACKING, (base, lacks)).fetchone()[0]) is not None:
+            if not lacks & columns:
+                continue
+            for one, thread_id in db.execute(_LACKING, (base, lacks)):
+                found.append(thread_id)
+                if one not in seen:
+                    seen.add(one)
+                    queue.append((one, lacks & columns))
+    return found
 
 
 def _named(values: Iterable[Any]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from projector.model.changes import Anomaly, EventType, uid
-from projector.model.ids import Offset, RolloutId, ThreadId, TurnId, is_named_for
+from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.store.rules import lineage
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Chain, Link
@@ -165,19 +165,12 @@ def _start_of(db: sqlite3.Connection, rollout: int) -> int:
 
 def _current(db: sqlite3.Connection, thread_id: ThreadId) -> tuple[RolloutId, bool] | None:
     """Find a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
-    for which in ("AND gone_at_ms IS NULL", ""):
-        stray = None
-        for name, path in db.execute(
-            f"SELECT rollout_id, path FROM _rollouts WHERE thread_id = ? {which}"
-            " ORDER BY rollout_id DESC",
-            (thread_id,),
-        ):
-            if is_named_for(path, thread_id):
-                return RolloutId(name), bool(which)
-            stray = stray or RolloutId(name)
-        if stray is not None:
-            return stray, bool(which)
-    return None
+    found = db.execute(
+        "SELECT rollout_id, gone_at_ms IS NULL FROM _rollouts WHERE thread_id = ?"
+        " ORDER BY thread_id DESC, gone_at_ms IS NULL DESC, named DESC, rollout_id DESC LIMIT 1",
+        (thread_id,),
+    ).fetchone()
+    return (RolloutId(found[0]), bool(found[1])) if found else None
 
 
 def _chain(
@@ -207,9 +200,12 @@ def _chain(
     name, there = current
     newest = links(name)
     assert newest is not None, thread_id
-    extended = same and _cut_back(db, newest)
-    extended = extended or ((same or newest == alone) and _extend(db, links, newest))
-    found = None if extended else lineage.chain(newest, links)
+    if alone is not None and alone != newest and _is_current(db, newest):
+        return  # one that is older came, which nobody continues
+    repeated = _cut_back(db, newest) if same else None
+    if repeated is None and (same or newest == alone):
+        repeated = _extend(db, links, newest)
+    found = None if repeated is not None else lineage.chain(newest, links)
     if found is not None and found.end == "cycle":
         first = found.parts[0].link
         note(
@@ -219,7 +215,7 @@ def _chain(
             from_batch=False,
         )
     if found is not None:
-        _put_parts(db, thread_id, found)
+        repeated = _put_parts(db, thread_id, found)
     state = _state(db, newest.rollout, deleted=not there)
     _note_events(db, thread_id, newest.rollout, state, now_ms)
     db.execute(
@@ -235,12 +231,22 @@ def _chain(
             found is not None and found.end != "whole",
         ),
     )
-    if found is not None or _repeats_turns(db, thread_id):
-        _count_repeated(db, thread_id)
+    _repeat_more(db, thread_id, repeated or 0)
 
 
-def _cut_back(db: sqlite3.Connection, newest: Link) -> bool:
-    """Make a part of a thread's chain the last one. False: the chain is to be made anew."""
+def _is_current(db: sqlite3.Connection, link: Link) -> bool:
+    """True if a rollout is the current one of its thread as it is stored."""
+    found = db.execute(
+        "SELECT rollout FROM _thread_states WHERE thread_id = ?", (link.thread_id,)
+    ).fetchone()
+    return bool(found == (link.rollout,))
+
+
+def _cut_back(db: sqlite3.Connection, newest: Link) -> int | None:
+    """Make a part of a thread's chain the last one; return how many more turns are repeated.
+
+    None: the chain is to be made anew.
+    """
     found = db.execute(
         "SELECT p.part, p.upto, r.items, r.turns FROM _thread_parts AS p"
         " JOIN _thread_states AS s ON s.thread_id = p.thread_id AND s.incomplete = 0"
@@ -248,33 +254,46 @@ def _cut_back(db: sqlite3.Connection, newest: Link) -> bool:
         (newest.rollout, newest.thread_id),
     ).fetchone()
     if found is None:
-        return False
+        return None
     part, upto, items, turns = found
+    more = 0
     if upto != EVERYTHING:
         thread_id = newest.thread_id
-        db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, part))
+        more -= _drop(db, thread_id, part + 1)
         db.execute(
             "UPDATE _thread_parts SET upto = ?, items = ?, turns = ?"
             " WHERE thread_id = ? AND part = ?",
             (EVERYTHING, items, turns, thread_id, part),
         )
         thread_digest.forget(db, thread_id, part)
-    return True
+        more += _renew_repeated(db, thread_id, [part])
+    return more
 
 
-def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
+def _drop(db: sqlite3.Connection, thread_id: ThreadId, part: int) -> int:
+    """Delete the parts of a thread from one on; return how many repeated turns they had."""
+    where = "FROM _thread_parts WHERE thread_id = ? AND part >= ?"
+    (repeated,) = db.execute(
+        f"SELECT coalesce(sum(repeated), 0) {where}", (thread_id, part)
+    ).fetchone()
+    db.execute(f"DELETE {where}", (thread_id, part))
+    return int(repeated)
+
+
+def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> int | None:
     """Put a rollout that continues a part of its thread behind that part, if nothing else changed.
 
-    So a revert costs what it cuts off, not the whole chain. False: the chain is to be made anew.
+    So a revert costs what it cuts off, not the whole chain. Returns how many more turns are
+    repeated; None: the chain is to be made anew.
     """
     base = None if newest.base_id is None else links(newest.base_id)
     if base is None or base.thread_id != newest.thread_id:
-        return False
+        return None
     state = db.execute(
         "SELECT incomplete FROM _thread_states WHERE thread_id = ?", (newest.thread_id,)
     ).fetchone()
     if state is None or state[0]:
-        return False
+        return None
     cut = _start_of(db, base.rollout) + max(0, newest.end_offset)
     thread_id = newest.thread_id
     number, before = -1, -1
@@ -284,12 +303,13 @@ def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
         (thread_id,),
     ):
         if rollout == newest.rollout or part + 1 >= lineage.MAX_PARTS:
-            return False
+            return None
         if rollout == base.rollout:
             number, before = part, upto
             break
     if number < 0:
-        return False
+        return None
+    more = -_drop(db, thread_id, number + 1)
     if before != cut:
         counted = _counted(db, base.rollout, cut)
         db.execute(
@@ -297,21 +317,15 @@ def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> bool:
             " WHERE thread_id = ? AND part = ?",
             (cut, *counted, thread_id, number),
         )
-    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part > ?", (thread_id, number))
+        more += _renew_repeated(db, thread_id, [number])
     thread_digest.forget(db, thread_id, number)
     row = (thread_id, number + 1, newest.rollout, newest.rollout_id, EVERYTHING)
     _insert_parts(db, [row])
-    return True
+    return more + _renew_repeated(db, thread_id, [number + 1])
 
 
-def _repeats_turns(db: sqlite3.Connection, thread_id: ThreadId) -> bool:
-    (twice,) = db.execute(
-        "SELECT repeated_turns FROM _thread_states WHERE thread_id = ?", (thread_id,)
-    ).fetchone()
-    return bool(twice)
-
-
-def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> None:
+def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> int:
+    """Write the parts of a thread; return how many more turns are repeated."""
     rows = [
         (
             thread_id,
@@ -330,14 +344,15 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> Non
         (thread_id,),
     ).fetchall()
     if rows == old:
-        return
+        return 0
     same = 0
     while same < min(len(rows), len(old)) and rows[same] == old[same]:
         same += 1
     made = [(*row, *_counted(db, row[2], row[4])) for row in rows[same:]]
-    db.execute("DELETE FROM _thread_parts WHERE thread_id = ? AND part >= ?", (thread_id, same))
+    more = -_drop(db, thread_id, same)
     thread_digest.forget(db, thread_id, same)
     _insert_counted(db, made)
+    return more + _renew_repeated(db, thread_id, range(same, len(rows)))
 
 
 def _insert_parts(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -387,29 +402,81 @@ def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple
     return int(items), int(turns)
 
 
-def _count_repeated(db: sqlite3.Connection, thread_id: ThreadId) -> None:
-    """Store how many turns more than one part has: its own turn of a fork of a running one."""
-    twice = repeated(db, thread_id)
+#: Of a chain of so many parts each is asked for a turn; of a longer one, those that have the turn
+#: are asked whether they are parts of it.
+_SHORT: Final = 16
+#: A turn `t` that a part of `thread_id` = ?1 before part ?2 has, too.
+_REPEATED_IN: Final = {
+    True: (
+        "EXISTS (SELECT 1 FROM _thread_parts AS q CROSS JOIN _turns AS o ON o.turn_id = t.turn_id"
+        " AND o.rollout = q.rollout AND o.position < q.upto AND o.tombstone = 0"
+        " WHERE q.thread_id = ?1 AND q.part < ?2)"
+    ),
+    False: (
+        "EXISTS (SELECT 1 FROM _turns AS o CROSS JOIN _thread_parts AS q ON q.thread_id = ?1"
+        " AND q.rollout = o.rollout AND q.part < ?2 AND o.position < q.upto"
+        " WHERE o.turn_id = t.turn_id AND o.rollout <> t.rollout AND o.tombstone = 0)"
+    ),
+}
+#: Parts of `thread_id` = ?1, but for rollout ?2, that have or had a turn ?3.
+_HAVE: Final = {
+    True: (
+        "SELECT q.part FROM _thread_parts AS q CROSS JOIN _turns AS o ON o.turn_id = ?3"
+        " AND o.rollout = q.rollout WHERE q.thread_id = ?1 AND q.rollout <> ?2"
+    ),
+    False: (
+        "SELECT q.part FROM _turns AS o CROSS JOIN _thread_parts AS q ON q.thread_id = ?1"
+        " AND q.rollout = o.rollout WHERE o.turn_id = ?3 AND o.rollout <> ?2"
+    ),
+}
+
+
+def _renew_repeated(db: sqlite3.Connection, thread_id: ThreadId, parts: Iterable[int]) -> int:
+    """Count anew which turns of parts an earlier one has, too; return how many more they are.
+
+    A fork or a revert of a running turn has rows of that turn, as its base has.
+    """
+    more = 0
+    for part in parts:
+        if part == 0:
+            continue
+        rollout, upto, known = db.execute(
+            "SELECT rollout, upto, repeated FROM _thread_parts WHERE thread_id = ? AND part = ?",
+            (thread_id, part),
+        ).fetchone()
+        (repeated,) = db.execute(
+            "SELECT count(*) FROM _turns AS t WHERE t.rollout = ?3 AND t.position < ?4"
+            f" AND t.tombstone = 0 AND {_REPEATED_IN[part < _SHORT]}",
+            (thread_id, part, rollout, upto),
+        ).fetchone()
+        if repeated != known:
+            db.execute(
+                "UPDATE _thread_parts SET repeated = ? WHERE thread_id = ? AND part = ?",
+                (repeated, thread_id, part),
+            )
+            more += repeated - known
+    return more
+
+
+def renew_all_repeated(db: sqlite3.Connection) -> None:
+    """Count anew the repeated turns of all threads."""
+    for thread_id, part in db.execute(
+        "SELECT thread_id, part FROM _thread_parts WHERE part > 0 OR repeated <> 0"
+    ).fetchall():
+        _renew_repeated(db, ThreadId(thread_id), [part])
+    db.execute("UPDATE _thread_parts SET repeated = 0 WHERE part = 0 AND repeated <> 0")
     db.execute(
-        "UPDATE _thread_states SET repeated_turns = ? WHERE thread_id = ? AND repeated_turns <> ?",
-        (twice, thread_id, twice),
+        "UPDATE _thread_states SET repeated_turns = coalesce((SELECT sum(p.repeated)"
+        " FROM _thread_parts AS p WHERE p.thread_id = _thread_states.thread_id), 0)"
     )
 
 
-def repeated(db: sqlite3.Connection, thread_id: ThreadId) -> int:
-    """Count the turns that more than one part of a thread has."""
-    (parts,) = db.execute(
-        "SELECT count(*) FROM _thread_parts WHERE thread_id = ?", (thread_id,)
-    ).fetchone()
-    twice = 0
-    if parts > 1:
-        (twice,) = db.execute(
-            "SELECT count(*) - count(DISTINCT t.turn_id) FROM _thread_parts AS p"
-            " JOIN _turns AS t ON t.rollout = p.rollout AND t.position < p.upto"
-            " WHERE p.thread_id = ? AND t.tombstone = 0",
-            (thread_id,),
-        ).fetchone()
-    return int(twice)
+def _repeat_more(db: sqlite3.Connection, thread_id: ThreadId, more: int) -> None:
+    if more:
+        db.execute(
+            "UPDATE _thread_states SET repeated_turns = repeated_turns + ? WHERE thread_id = ?",
+            (more, thread_id),
+        )
 
 
 class Before(NamedTuple):
@@ -463,7 +530,6 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
         (old.rollout, since),
     ).fetchall()
     stale_threads.mark(db, [thread_id for thread_id, *_ in parts])
-    every: frozenset[TurnId] = frozenset()
     for thread_id, part, upto, *known in parts:
         counted = added(upto)
         if not touched.older:
@@ -474,36 +540,31 @@ def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
                 (*counted, thread_id, part),
             )
             thread_digest.forget(db, thread_id, part)
-        turns = touched.turns
-        if touched.older:
-            turns = every = every or _turns_of(db, old.rollout)
-        if _repeats_turns(db, thread_id) or _repeats(db, thread_id, old.rollout, turns):
-            _count_repeated(db, thread_id)
+        stale = _repeating(db, ThreadId(thread_id), part, old.rollout, touched)
+        _repeat_more(db, thread_id, _renew_repeated(db, thread_id, stale))
 
 
-def _turns_of(db: sqlite3.Connection, rollout: int) -> frozenset[TurnId]:
-    rows = db.execute("SELECT turn_id FROM _turns WHERE rollout = ? AND tombstone = 0", (rollout,))
-    return frozenset(TurnId(turn_id) for (turn_id,) in rows)
-
-
-def _repeats(
-    db: sqlite3.Connection, thread_id: ThreadId, rollout: int, turns: Iterable[TurnId]
-) -> bool:
-    """True if another part of the thread has one of these turns."""
-    alone = db.execute(
-        "SELECT 1 FROM _thread_parts WHERE thread_id = ? AND part = 1", (thread_id,)
+def _repeating(
+    db: sqlite3.Connection, thread_id: ThreadId, part: int, rollout: int, touched: Touched
+) -> list[int]:
+    """Return the parts of which other turns may be repeated after a part was written."""
+    (last,) = db.execute(
+        "SELECT max(part) FROM _thread_parts WHERE thread_id = ?", (thread_id,)
     ).fetchone()
-    if alone is None:
-        return False
-    return any(
-        db.execute(
-            "SELECT 1 FROM _turns AS t CROSS JOIN _thread_parts AS p"
-            " ON +p.thread_id = ? AND p.rollout = t.rollout"
-            " WHERE t.turn_id = ? AND t.rollout <> ? LIMIT 1",
-            (thread_id, turn, rollout),
-        ).fetchone()
+    if last == 0:
+        return []
+    turns: Iterable[str] = touched.turns
+    found = set()
+    if touched.older:
+        rows = db.execute("SELECT turn_id FROM _turns WHERE rollout = ?", (rollout,))
+        turns = [turn for (turn,) in rows.fetchall()]
+        found.add(part)
+    found |= {
+        max(part, other)
         for turn in turns
-    )
+        for (other,) in db.execute(_HAVE[last < _SHORT], (thread_id, rollout, turn))
+    }
+    return sorted(found)
 
 
 def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> ThreadFiles:

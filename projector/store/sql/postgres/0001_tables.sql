@@ -82,6 +82,7 @@ CREATE TABLE _rollouts (
   home                   text NOT NULL,
   path                   text NOT NULL,
   archived               boolean NOT NULL,      -- under archived_sessions
+  named                  boolean NOT NULL,      -- its file has a name of the thread
   compressed             boolean NOT NULL,      -- .zst
   size                   bigint NOT NULL,       -- bytes on disk
   mtime_ns               bigint NOT NULL,
@@ -104,6 +105,8 @@ CREATE TABLE _rollouts (
   records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out
   items                  bigint NOT NULL DEFAULT 0,    -- living rows
   turns                  bigint NOT NULL DEFAULT 0,    -- living rows
+  lacks                  integer NOT NULL,             -- which columns threads inherit instead, a bit
+                                                -- each: see lacking in store/rules/shown_threads.py
   -- What its first session_meta says.
   subagent_start_ordinal bigint,
   created_at_ms          bigint,
@@ -139,8 +142,9 @@ CREATE TABLE _rollouts (
   PRIMARY KEY (source_id, rollout_id)
 ) WITH (fillfactor = 70);
 CREATE INDEX rollouts_by_id ON _rollouts (rollout_id);
-CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
-CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+-- The last of a thread is its current one: see Candidate in store/rules/lineage.py.
+CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, (gone_at_ms IS NULL), named, rollout_id);
+CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (source_id, revision);
 COMMENT ON TABLE _rollouts IS 'Rollouts and their checkpoints. Internal.';
 
@@ -205,7 +209,7 @@ CREATE TABLE _turns (
 );
 CREATE INDEX turns_by_position ON _turns (source_id, rollout_id, position) WHERE tombstone = 0;
 CREATE INDEX turns_buried ON _turns (source_id, rollout_id, position) WHERE tombstone <> 0;
-CREATE INDEX turns_by_turn ON _turns (source_id, rollout_id, left(turn_id, 64));
+CREATE INDEX turns_by_turn ON _turns (left(turn_id, 64), source_id, rollout_id);
 CREATE INDEX turns_by_owner ON _turns (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON _turns (source_id, rollout_id, end_owner) WHERE end_owner IS NOT NULL;
 COMMENT ON TABLE _turns IS 'Turns of all rollouts. Internal.';
@@ -392,7 +396,8 @@ CREATE TABLE _thread_states (
   archived       boolean NOT NULL,              -- of the current rollout
   deleted        boolean NOT NULL,              -- none of its rollouts is on disk
   incomplete     boolean NOT NULL,              -- a base is missing, or the chain has no end
-  repeated_turns bigint NOT NULL DEFAULT 0,     -- turns counted in more than one part
+  repeated_turns bigint NOT NULL DEFAULT 0,     -- turns counted in more than one part: the
+                                                -- sum of its parts' `repeated`
   PRIMARY KEY (source_id, thread_id)
 );
 CREATE INDEX thread_states_by_thread ON _thread_states (thread_id);
@@ -410,10 +415,12 @@ CREATE TABLE _thread_parts (
   upto        bigint NOT NULL,                  -- of the current rollout: the greatest integer
   items       bigint NOT NULL,                  -- living items before upto
   turns       bigint NOT NULL,                  -- living turns before upto
+  repeated    bigint NOT NULL DEFAULT 0,        -- those of them that an earlier part has, too
   PRIMARY KEY (source_id, thread_id, part)
 ) WITH (fillfactor = 70);
 CREATE INDEX thread_parts_by_thread ON _thread_parts (thread_id, part);
 CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout_id, upto);
+CREATE INDEX thread_parts_of_thread ON _thread_parts (thread_id, rollout_id);
 COMMENT ON TABLE _thread_parts IS 'The lineage of threads. Internal.';
 
 -- Names given to threads, also to those that are not here yet.

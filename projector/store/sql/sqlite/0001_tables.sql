@@ -26,6 +26,7 @@ CREATE TABLE _rollouts (
   home                   TEXT NOT NULL,
   path                   TEXT NOT NULL,
   archived               INTEGER NOT NULL,      -- 1: under archived_sessions
+  named                  INTEGER NOT NULL,      -- 1: its file has a name of the thread
   compressed             INTEGER NOT NULL,      -- 1: .zst
   size                   INTEGER NOT NULL,      -- bytes on disk
   mtime_ns               INTEGER NOT NULL,
@@ -48,6 +49,8 @@ CREATE TABLE _rollouts (
   records                INTEGER NOT NULL DEFAULT 0,   -- lines read, blank ones left out
   items                  INTEGER NOT NULL DEFAULT 0,   -- living rows
   turns                  INTEGER NOT NULL DEFAULT 0,   -- living rows
+  lacks                  INTEGER NOT NULL,             -- which columns threads inherit instead, a bit
+                                                -- each: see lacking in store/rules/shown_threads.py
   -- What its first session_meta says.
   subagent_start_ordinal INTEGER,
   created_at_ms          INTEGER,
@@ -82,8 +85,9 @@ CREATE TABLE _rollouts (
   kinds                  TEXT NOT NULL,         -- of records, events and items that were seen
   state                  BLOB NOT NULL          -- the reducer's
 ) STRICT;
-CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, rollout_id);
-CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id) WHERE base_rollout_id IS NOT NULL;
+-- The last of a thread is its current one: see Candidate in store/rules/lineage.py.
+CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, gone_at_ms IS NULL, named, rollout_id);
+CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (revision);
 
 -- Ids of turns, which many rows repeat: they have the key. The views `items` and `usage` below show
@@ -320,7 +324,8 @@ CREATE TABLE _thread_states (
   archived       INTEGER NOT NULL,              -- of the current rollout
   deleted        INTEGER NOT NULL,              -- 1: none of its rollouts is on disk
   incomplete     INTEGER NOT NULL,              -- 1: a base is missing, or the chain has no end
-  repeated_turns INTEGER NOT NULL DEFAULT 0     -- turns counted in more than one part
+  repeated_turns INTEGER NOT NULL DEFAULT 0     -- turns counted in more than one part: the sum
+                                                -- of its parts' `repeated`
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX thread_states_by_rollout ON _thread_states (rollout);
 
@@ -334,8 +339,10 @@ CREATE TABLE _thread_parts (
   upto       INTEGER NOT NULL,                  -- of the current rollout: the greatest integer
   items      INTEGER NOT NULL,                  -- living items before upto
   turns      INTEGER NOT NULL,                  -- living turns before upto
+  repeated   INTEGER NOT NULL DEFAULT 0,        -- those of them that an earlier part has, too
   PRIMARY KEY (thread_id, part)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX thread_parts_by_thread ON _thread_parts (thread_id, rollout);
 CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout, upto);
 
 -- Names given to threads, also to those that are not here yet.
