@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -21,9 +22,11 @@ from projector.model.changes import (
 from projector.model.ids import Offset
 from projector.store.postgres import feed as postgres_feed
 from projector.store.protocol import Batch
+from projector.store.questions.feed import changed_rows
 from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.test_replace import OLD, anew
+from tests.support.databases import reading
 from tests.support.makers import (
     LEGACY,
     at,
@@ -393,7 +396,7 @@ def test_what_is_seen_on_disk_changes_threads(store: Queried, run: Run, watcher:
 
 
 def test_purged_rows_are_tombstones_with_their_names(
-    store: Queried, run: Run, watcher: Watcher
+    store: Queried, run: Run, backend: Backend, watcher: Watcher
 ) -> None:
     """They are told of once more; no change goes, or names a row that has come in their place."""
     rows: list[Change] = [event(1, "turn.started", 50), turn(1, "t", 50), item(1, "a", 60)]
@@ -421,6 +424,10 @@ def test_purged_rows_are_tombstones_with_their_names(
         ("item", "tombstone", "b", _text(item(2, "b", 60).uid)),
         ("item", "insert", "c", _text(item(3, "c", 60).uid)),
     ]
+    seqs = run(store.query("SELECT seq FROM changes WHERE kind = 'item' ORDER BY seq"))
+    with closing(reading(getattr(backend, "path", None) or getattr(backend, "url", ""))) as db:
+        rows = changed_rows(db, "item", 0, seqs[-1][0])
+    assert list(rows) == [seqs[-1][0]]
 
 
 def _text(value: bytes) -> str:

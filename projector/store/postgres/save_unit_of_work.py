@@ -107,7 +107,9 @@ _COUNTED: Final = (
 #: rows of a turn are asked whether they are in one of those: they are few, parts may be many.
 _REPEATED: Final = """
 WITH chain (number, part, source_id, rollout_id, upto) AS MATERIALIZED (
-  SELECT * FROM unnest(%s::integer[], %s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[]))
+  SELECT k.number, k.part, k.source_id, k.rollout_id, k.upto
+  FROM unnest(%s::integer[], %s::integer[], %s::text[]::uuid[], %s::text[], %s::bigint[])
+    AS k (number, part, source_id, rollout_id, upto))
 SELECT (
   SELECT count(*) FROM _turns AS t WHERE t.source_id = m.source_id AND t.rollout_id = m.rollout_id
     AND t.position < m.upto AND t.tombstone = 0 AND (EXISTS (

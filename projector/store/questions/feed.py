@@ -44,8 +44,13 @@ class State(NamedTuple):
 def _of(kind: str, columns: str, sqlite: str, postgres: str) -> Sql:
     """Return the query for the living rows of one kind that changes refer to."""
     some = f"f.kind = {KINDS[kind]} AND f.seq > :after AND f.seq <= :last AND x.tombstone = 0"
+    # A row may have the number of one that was purged.
+    its_own = (
+        f"NOT EXISTS (SELECT 1 FROM _feed_purged AS g WHERE g.kind = {KINDS[kind]}"
+        " AND g.row = f.row AND g.upto >= f.seq)"
+    )
     return Sql(
-        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {sqlite} WHERE {some}",
+        f"SELECT f.seq, {columns} FROM _feed AS f JOIN {sqlite} WHERE {some} AND {its_own}",
         f"SELECT f.seq, {columns} FROM _feed AS f JOIN {postgres} AND x.source_id = f.row_source"
         f" AND x.uid = f.uid WHERE f.source_id = :source AND {some}",
     )
