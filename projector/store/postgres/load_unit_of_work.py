@@ -196,7 +196,8 @@ def counts_of_threads(rollout_ids: Sequence[str]) -> Query:
 
 _NEXT: Final = (
     f"SELECT {_ROLLOUT} FROM unnest(%s::text[]) AS w (thread_id) JOIN LATERAL ("
-    f"SELECT {_ROLLOUT.replace('r.', 'x.')} FROM _rollouts AS x WHERE x.thread_id = w.thread_id AND NOT x.elsewhere"
+    f"SELECT {_ROLLOUT.replace('r.', 'x.')} FROM _rollouts AS x"
+    " WHERE x.thread_id = w.thread_id AND NOT x.elsewhere"
     " AND x.rollout_id <> ALL(%s::text[]) ORDER BY x.thread_id DESC, (x.gone_at_ms IS NULL) DESC,"
     " x.named DESC, x.rollout_id DESC LIMIT 1) AS r ON true"
 )

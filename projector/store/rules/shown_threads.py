@@ -31,14 +31,6 @@ def passed_on(before: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset[st
     return frozenset(name for name in PASSED_ON if before[name] != now[name])
 
 
-def shows(changed: frozenset[str], current: Mapping[str, Any]) -> bool:
-    """True if a thread may be shown differently after `changed` columns of an older part.
-
-    `current`: the thread's current rollout, with the columns of `INHERITED` at least.
-    """
-    return any(name in OPENING or current[name] is None for name in changed)
-
-
 def lacking(rollout: Mapping[str, Any]) -> int:
     """Return which of `INHERITED` a rollout does not say, a bit each.
 
@@ -48,5 +40,8 @@ def lacking(rollout: Mapping[str, Any]) -> int:
 
 
 def bits(names: Iterable[str]) -> int:
-    """Return the bits of columns in `lacking`; those that are not inherited have none."""
+    """Return the bits of columns in `lacking`; those that are not inherited have none.
+
+    A change of these is shown of the threads whose rollouts behind it all lack one of them.
+    """
     return sum(_BITS.get(name, 0) for name in names)
