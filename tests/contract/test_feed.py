@@ -26,7 +26,7 @@ from projector.store.questions.feed import changed_rows
 from projector.store.sqlite import feed
 from tests.contract.backends import Backend, Queried, Run
 from tests.contract.test_replace import OLD, anew
-from tests.support.databases import reading
+from tests.support.databases import Where, reading
 from tests.support.makers import (
     LEGACY,
     at,
@@ -425,9 +425,10 @@ def test_purged_rows_are_tombstones_with_their_names(
         ("item", "insert", "c", _text(item(3, "c", 60).uid)),
     ]
     seqs = run(store.query("SELECT seq FROM changes WHERE kind = 'item' ORDER BY seq"))
-    with closing(reading(getattr(backend, "path", None) or getattr(backend, "url", ""))) as db:
-        rows = changed_rows(db, "item", 0, seqs[-1][0])
-    assert list(rows) == [seqs[-1][0]]
+    where: Where = getattr(backend, "path" if backend.name == "sqlite" else "url")
+    with closing(reading(where)) as db:
+        living = changed_rows(db, "item", 0, seqs[-1][0])
+    assert list(living) == [seqs[-1][0]]
 
 
 def _text(value: bytes) -> str:
