@@ -13,15 +13,13 @@ from projector.decode.times import to_ms
 from projector.model.changes import Anomaly, Provenance
 from projector.model.ids import Offset, RolloutId
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
-from projector.reduce.legacy.state import FIELDS_MAX, ID_MAX, UNKNOWN_MAX, State
+from projector.reduce.legacy.state import ID_MAX, KIND_MAX, ItemKey, State
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
 #: Length of the minute in a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
 _TIME_LENGTH: Final = 24
 _MINUTE_MS: Final = "60000"
-#: What the keys of unknown members begin with.
-_FIELD: Final = "field "
 _NO_ENVELOPE: Final[Json] = {}
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
@@ -68,7 +66,8 @@ class ReducerContext:
             if at_ms is None:
                 self.note("bad_timestamp", "not a time; the last good one counts")
             else:
-                self.now_ms = state.last_ms = state.meta.updated_at_ms = at_ms
+                self.now_ms = at_ms
+                state.note_time(at_ms)
                 return
         self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
 
@@ -112,7 +111,7 @@ class ReducerContext:
             owner = turn.frame
         now = self.row_ms
         item = BufferedItem(
-            (turn.turn_id, json["id"]),
+            ItemKey(turn.turn_id, json["id"]),
             json,
             provenance,
             offset=record.offset if offset is None else offset,
@@ -126,10 +125,6 @@ class ReducerContext:
         active = self.state.active
         return active is not None and active.turn == turn.turn_id
 
-    def end_reasoning(self) -> None:
-        """End the current reasoning item: further texts start another one."""
-        self.state.reasoning = None
-
     def note(self, kind: str, detail: str) -> None:
         """Add an anomaly of the current record."""
         record = self.record
@@ -142,22 +137,16 @@ class ReducerContext:
 
     def note_unknown(self, what: str, name: str) -> None:
         """Add an anomaly for an unknown kind of record, once per kind."""
-        unknown = self.state.unknown
-        shown = name if len(name) <= UNKNOWN_MAX and name.isprintable() else "unreadable"
-        key = f"{what} {shown}"
-        if key not in unknown and len(unknown) < UNKNOWN_MAX + FIELDS_MAX:
-            unknown[key] = None
-            self.note("unknown_record", key)
+        shown = name if len(name) <= KIND_MAX and name.isprintable() else "unreadable"
+        kind = f"{what} {shown}"
+        if self.state.note_unknown(kind):
+            self.note("unknown_record", kind)
 
     def note_fields(self, names: Sequence[str]) -> None:
         """Add an anomaly for each member that is not known, once per member."""
-        unknown = self.state.unknown
         for name in names:
-            key = f"{_FIELD}{name}"
-            if key in unknown or sum(each.startswith(_FIELD) for each in unknown) >= FIELDS_MAX:
-                continue
-            unknown[key] = None
-            self.note("unknown_field", name)
+            if self.state.note_field(name):
+                self.note("unknown_field", name)
 
     def unknown_of_turn(self) -> Json:
         """Return the members of the record that are not known, if it begins or ends a turn."""

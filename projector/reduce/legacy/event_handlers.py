@@ -20,7 +20,7 @@ from projector.model.changes import Provenance
 from projector.reduce.legacy.context import ReducerContext, named_turn
 from projector.reduce.legacy.rollback_stack import RollbackStack
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn
-from projector.reduce.legacy.state import ID_MAX
+from projector.reduce.legacy.state import ID_MAX, ItemKey
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
@@ -82,7 +82,7 @@ class EventHandlers:
             "thread_settings_applied": self.thread.settings,
         }
         self.records: dict[str, Callable[[Json], object]] = {
-            "inter_agent_communication": lambda _: self.boundaries.open(by_message=False),
+            "inter_agent_communication": lambda _: self.boundaries.open(),
             "token_usage_record": self.thread.usage,
         }
         for event, tool in agents.ENDED.items():
@@ -113,7 +113,7 @@ class EventHandlers:
         item = self._desk.item(turn, json, provenance)
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
-            self._state.reasoning = None
+            self._state.end_reasoning()
         self.turns.touch(turn)
         return item
 
@@ -123,24 +123,21 @@ class EventHandlers:
 
     def _user_message(self, payload: Json) -> None:
         state = self._state
-        pair = state.pair
         item_id = self._desk.made_id("user")
         json = messages.user_message(payload, item_id)
-        if pair is None:
-            self.boundaries.open(by_message=True)
-            pair, state.pair = state.pair, None
+        pair = self.boundaries.open() if state.pair is None else state.pair
         if opt_text(payload, "kind") not in (None, "plain"):
             return
-        self._desk.end_reasoning()
+        self._state.end_reasoning()
         active = state.active
         shown = active is not None and self._shows_image(active.turn)
         if not (shown and messages.images_only(payload)):
             self.thread.turn_implied()
-            if active is not None and not active.explicit and active.saw_user:
+            if active is not None and active.saw_user:
                 self.turns.close_implicit()
         opens = state.active is None
         turn = self.turns.active_or_opened()
-        if opens and pair is not None and state.started_last is None:
+        if opens and state.started_last is None:
             self.boundaries.bind(pair, turn.turn_id)
         self._put(turn, json, "event")
         self.turns.user_said(turn, item_id)
@@ -181,7 +178,7 @@ class EventHandlers:
         json = item_types.reasoning(self._desk.made_id("reasoning"), [], [])
         json[part].append(words)
         self._put(turn, json, "event")
-        state.reasoning = (turn.turn_id, json["id"])
+        state.join_reasoning(ItemKey(turn.turn_id, json["id"]))
 
     def _entered_review(self, payload: Json) -> None:
         self._review(tools.entered_review(payload, ""), payload, "entered")
@@ -208,15 +205,15 @@ class EventHandlers:
 
     def _web_search(self, payload: Json) -> None:
         item = self._event_item(payload, tools.web_search(payload), None)
-        if item is not None and len(item.item_id) <= ID_MAX:
-            self._state.last_search = item.item_id
+        if item is not None:
+            self._state.remember_search(item.key.item)
 
     def _exec_command(self, payload: Json) -> None:
         text(payload, "turn_id")
         json = tools.command(payload)
         item = self._event_item(payload, json, _turn_of(payload))
         if item is not None and json["source"] == "userShell":
-            self._state.user_shells += 1
+            self._state.count_user_shell()
 
     def _dynamic_call(self, payload: Json) -> None:
         text(payload, "turn_id")
@@ -235,7 +232,7 @@ class EventHandlers:
         turn = None if named is None else self._desk.ledger.turn(named)
         if turn is not None and turn.popped:
             return
-        self._desk.end_reasoning()
+        self._state.end_reasoning()
         if json is None or turn is None:
             return
         self._desk.note_fields(
@@ -265,7 +262,7 @@ class EventHandlers:
         if kind == "message":
             self._message(payload)
         elif kind == "agent_message":
-            self.boundaries.open(by_message=False)
+            self.boundaries.open()
         elif not self.recovery.take(kind, payload) and kind not in _SILENT:
             self._desk.note_unknown("response item", kind)
 
@@ -281,7 +278,7 @@ class EventHandlers:
         for words in texts:
             self.recovery.context(payload, words)
         if not any(map(prompts.is_context, texts)):
-            self.boundaries.open(by_message=True)
+            self._state.expect_message(self.boundaries.open())
 
     def _hook_prompt(self, payload: Json, fragments: list[Json]) -> None:
         named = payload.get("id")
@@ -289,13 +286,13 @@ class EventHandlers:
         item_id = str(named) if kept else self._desk.made_id("hook")
         turn = self.turns.active_or_opened()
         self._put(turn, item_types.hook_prompt(item_id, fragments), "event")
-        self._desk.end_reasoning()
+        self._state.end_reasoning()
 
     # Bare lines
 
     def bare_item(self, kind: str, payload: Json) -> None:
         """Apply a response item of a thread without events (b9)."""
-        self._state.bare = True
+        self._state.note_bare()
         if kind == "message":
             self._bare_message(payload)
         elif kind == "reasoning":
@@ -322,10 +319,9 @@ class EventHandlers:
             self.recovery.context(payload, each)
         if not words or any(map(_is_bare_context, words)):
             return
-        self.boundaries.open(by_message=False)
-        if self._state.active is not None and not self._state.active.explicit:
-            self.turns.close_implicit()
-        self._state.active = None
+        self.boundaries.open()
+        self.turns.close_implicit()
+        self._state.leave_turn()
         turn = self.turns.active_or_opened()
         item_id = self._own_id(payload, "message")
         images = [

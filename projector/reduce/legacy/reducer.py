@@ -24,8 +24,8 @@ from projector.model.revisions import SeenKinds
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
 from projector.reduce.legacy.event_handlers import EventHandlers
 from projector.reduce.legacy.rollback_stack import rollback_of
-from projector.reduce.legacy.row_buffer import Key, RowBuffer
-from projector.reduce.legacy.state import Active, State, dumped, loaded
+from projector.reduce.legacy.row_buffer import RowBuffer
+from projector.reduce.legacy.state import Active, ItemKey, State, dumped, loaded
 
 #: Records and events removed before the release whose list we have.
 _RETIRED: Final = frozenset(
@@ -49,7 +49,7 @@ class LegacyReducer:
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
         """Lines that `_read` was decoded from: a cache, the only thing that `lookup` changes."""
-        self._lost: set[Key] = set()
+        self._lost: set[ItemKey] = set()
         """Items of open calls that are missing in the store."""
 
     @classmethod
@@ -95,7 +95,7 @@ class LegacyReducer:
         turns = frozenset(map(TurnId, self._missing_turns()))
         return Lookup(
             turns=turns,
-            items=frozenset(ItemId(item_id) for _, item_id in self._missing_items()),
+            items=frozenset(ItemId(key.item) for key in self._missing_items()),
             frames=self._missing_frames(),
             frames_of=turns,
         )
@@ -112,7 +112,7 @@ class LegacyReducer:
                 ledger.turn(turn_id).bind(frame)
         for item in (each for known in found.items.values() for each in known):
             ledger.learn_item(item)
-        self._lost |= {key for key in self._missing_items() if key[1] in asked.items}
+        self._lost |= {key for key in self._missing_items() if key.item in asked.items}
 
     def _missing_turns(self) -> set[str]:
         if self._ledger.whole:
@@ -139,20 +139,12 @@ class LegacyReducer:
                 named.add(turn_id)
         return named
 
-    def _open_items(self) -> set[Key]:
-        state = self._state
-        keys = {(call.turn, call_id) for call_id, call in state.calls.items() if call.shown}
-        keys.update((session.turn, session.item) for session in state.sessions.values())
-        if state.reasoning is not None:
-            keys.add(state.reasoning)
-        return keys
-
-    def _missing_items(self) -> set[Key]:
+    def _missing_items(self) -> set[ItemKey]:
         # Items of open calls are held from the first byte on, an old reasoning is not.
-        needed = set() if self._ledger.whole else self._open_items()
+        needed = set() if self._ledger.whole else self._state.open_items()
         for back in self._goes_back_to():
             if back.reasoning is not None:
-                needed.add((back.turn, back.reasoning))
+                needed.add(ItemKey(back.turn, back.reasoning))
         return needed - self._ledger.items.keys() - self._lost
 
     def _rolls_back(self) -> int:
@@ -198,7 +190,7 @@ class LegacyReducer:
             self._desk.leave()
         changes = self._ledger.handed_out()
         state = self._state
-        open_items = self._open_items()
+        open_items = state.open_items()
         self._ledger.keep_items(open_items)
         active = None if state.active is None else state.active.turn
         self._ledger.forget_turns((active, state.started_last))
@@ -219,7 +211,7 @@ class LegacyReducer:
             self._see(record)
             pair = state.pair
             if record.form == "nothing":
-                state.pair = None
+                state.expire_pair(pair)
                 continue
             if not state.begun:
                 self._story.thread.begin(record)
@@ -227,8 +219,7 @@ class LegacyReducer:
                 self._dispatch(record)
             except DecodeError as error:
                 desk.note("malformed", f"{error} is missing or not as it should be")
-            if state.pair is pair:
-                state.pair = None
+            state.expire_pair(pair)
 
     def _see(self, record: Record) -> None:
         """Note of which kind a record is."""
@@ -254,7 +245,6 @@ class LegacyReducer:
         elif record.form == "bare item":
             self._story.bare_item(kind, payload)
         elif kind == "session_meta":
-            self._state.bare |= record.form == "bare header"
             self._story.thread.head(payload)
         elif kind == "turn_context":
             model = self._story.thread.context(payload)

@@ -65,19 +65,18 @@ class RollbackStack:
 
     # Records
 
-    def open(self, *, by_message: bool) -> None:
-        """Open a boundary at this record; `by_message`: the next record may belong to it."""
+    def open(self) -> Pair:
+        """Open a boundary at this record; return it for the record that may belong to it."""
         state = self._desk.state
         before = self._turns.snapshot() if state.start is None else state.before_start
         key = self._desk.record.offset if state.start is None else state.start
         frame = RollbackFrame(key, _id(state.started_last), active_json(before))
-        state.start = state.before_start = None
+        state.open_boundary()
         self._frames.append(frame)
         self._desk.ledger.add(frame)
         if state.started_last is not None:
             self._desk.ledger.turn(state.started_last).bind(frame)
-        if by_message:
-            state.pair = Pair(key=key, before=frame.before)
+        return Pair(key=key, before=frame.before)
 
     def bind(self, pair: Pair, turn_id: str) -> None:
         """Store which implicit turn the user's message opened, for readers of frames."""
@@ -100,45 +99,27 @@ class RollbackStack:
         ledger.event("thread.rolled_back", None, at, told, self._desk.now_ms)
         if count == 0:
             return
-        state.started_last = state.start = state.before_start = None
+        state.forget_start()
         if not popped:
             return
-        self._desk.end_reasoning()
-        state.last_search = None
         del self._frames[-len(popped) :]
         first = popped[0]
         if self._floor is not None:
             self._floor = min(self._floor, first.key)
         ledger.bury(at, first.key)
-        self._forget_from(first.key)
+        state.roll_back(first.key)
         self._go_back(first)
-
-    def _forget_from(self, key: int) -> None:
-        """Drop what the frames from `key` on have left open."""
-        state = self._desk.state
-        for calls in (state.calls, state.sessions):
-            for call_id in [each for each, call in calls.items() if call.offset >= key]:
-                del calls[call_id]
-        state.told.clear()
-        meta = state.meta
-        if meta.preview_offset is not None and meta.preview_offset >= key:
-            meta.preview = meta.preview_offset = None
 
     def _go_back(self, frame: RollbackFrame) -> None:
         """Reactivate the turn that was active before the frame, if it still exists."""
-        state, ledger = self._desk.state, self._desk.ledger
-        state.active = None
+        ledger = self._desk.ledger
         before = active_of(frame.before)
         if before is None:
             return
         turn = ledger.turn(before.turn)
         if not turn.made:
             return
-        if before.reasoning is not None:
-            # Codex restores everything that was in progress, including an open reasoning.
-            state.reasoning = (before.turn, before.reasoning)
-            before.reasoning = None
-        state.active = before
+        self._desk.state.resume_turn(before)
         turn.first, turn.final = before.first, before.final
         if not before.explicit:
             turn.final = before.final or before.plain

@@ -33,14 +33,11 @@ from projector.model.changes import (
     uid,
 )
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
+from projector.reduce.legacy.state import ItemKey
 
 #: Maximum number of turns in memory, and how many are evicted at once.
 TURNS_MAX: Final = 8_192
 TURNS_FORGOTTEN: Final = 4_096
-
-
-#: Turn and id of an item.
-Key = tuple[str, str]
 
 
 class BufferedTurn:
@@ -71,7 +68,7 @@ class BufferedTurn:
         self.turn_id = turn_id
         self.uid = turn_uid
         self.frame: int | None = None
-        """Key of the newest frame that binds it."""
+        """ItemKey of the newest frame that binds it."""
         self.popped = False
         """A rollback removed that frame: records that still name the turn are skipped."""
         self.clear()
@@ -165,18 +162,17 @@ class BufferedItem:
     __slots__ = (
         "completed_ms",
         "created_ms",
-        "item_id",
         "json",
+        "key",
         "offset",
         "owner",
         "provenance",
         "started_ms",
-        "turn_id",
     )
 
     def __init__(
         self,
-        key: Key,
+        key: ItemKey,
         json: Json,
         provenance: Provenance,
         *,
@@ -184,7 +180,7 @@ class BufferedItem:
         owner: int,
         created_ms: int,
     ) -> None:
-        self.turn_id, self.item_id = key
+        self.key = key
         self.json = json
         self.provenance: Provenance = provenance
         self.offset = offset
@@ -192,11 +188,6 @@ class BufferedItem:
         self.created_ms = created_ms
         self.started_ms: int | None = None
         self.completed_ms: int | None = None
-
-    @property
-    def key(self) -> Key:
-        """Return turn and id, unique in the rollout."""
-        return self.turn_id, self.item_id
 
     def row(self, rollout_id: RolloutId) -> ItemRow:
         """Return the row in its current form."""
@@ -207,9 +198,9 @@ class BufferedItem:
         except TypeError:  # nested deeper than orjson's limit
             text = exact.dumps(json)
         return ItemRow(
-            uid("item", rollout_id, self.turn_id, self.item_id),
-            TurnId(self.turn_id),
-            ItemId(self.item_id),
+            uid("item", rollout_id, *self.key),
+            TurnId(self.key.turn),
+            ItemId(self.key.item),
             Offset(self.offset),
             None,
             self.created_ms,
@@ -231,10 +222,10 @@ class RowBuffer:
         self.whole = whole
         """True if every turn of the rollout is in memory: others do not exist."""
         self.turns: dict[str, BufferedTurn] = {}
-        self.items: dict[Key, BufferedItem] = {}
+        self.items: dict[ItemKey, BufferedItem] = {}
         self._changed_turns: dict[bytes, BufferedTurn] = {}
-        self._changed_items: dict[Key, BufferedItem] = {}
-        self._flushed: set[Key] = set()
+        self._changed_items: dict[ItemKey, BufferedItem] = {}
+        self._flushed: set[ItemKey] = set()
         """Items that are already in `_out`."""
         self._out: list[Change] = []
 
@@ -273,7 +264,7 @@ class RowBuffer:
 
     def item(self, turn_id: str, item_id: str) -> BufferedItem | None:
         """Return an item in memory."""
-        return self.items.get((turn_id, item_id))
+        return self.items.get(ItemKey(turn_id, item_id))
 
     def put(self, item: BufferedItem) -> BufferedItem:
         """Insert an item, or replace the one with its id in its turn, keeping its position."""
@@ -298,7 +289,7 @@ class RowBuffer:
 
     def learn_item(self, known: StoredItem) -> None:
         """Store the stored item, unless it is in memory."""
-        key = (str(known.turn_id), str(known.item_id))
+        key = ItemKey(str(known.turn_id), str(known.item_id))
         if known.buried or key in self.items:
             return
         self.items[key] = BufferedItem(
@@ -310,7 +301,7 @@ class RowBuffer:
             created_ms=known.created_at_ms,
         )
 
-    def keep_items(self, kept: Collection[Key]) -> None:
+    def keep_items(self, kept: Collection[ItemKey]) -> None:
         """Evict all items except these."""
         if len(self.items) > len(kept):
             self.items = {each: item for each, item in self.items.items() if each in kept}
@@ -318,7 +309,7 @@ class RowBuffer:
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
         """Remove an item from the history."""
         self.flush()
-        self.items.pop((turn_id, item_id), None)
+        self.items.pop(ItemKey(turn_id, item_id), None)
         self._out.append(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
     def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:
@@ -327,13 +318,13 @@ class RowBuffer:
         `batch`: offset of the first line of these changes. The store has no item of a turn that
         began there or later: a pending one is simply dropped.
         """
-        key = (turn.turn_id, item_id)
+        key = ItemKey(turn.turn_id, item_id)
         unknown = key in self._changed_items and key not in self._flushed
         if unknown and turn.made and turn.offset >= batch:
             del self._changed_items[key]
             self.items.pop(key, None)
         else:
-            self.drop(*key, at)
+            self.drop(turn.turn_id, item_id, at)
 
     # Changes
 

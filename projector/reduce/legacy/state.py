@@ -1,5 +1,9 @@
 """State of the legacy reducer in the checkpoint: small, typed, versioned, bounded.
 
+It has one writer: everyone reads its members, and only the methods here change them, each by the
+name of what happened. (`meta` and `tokens` are values with writers of their own: `reduce/thread.py`
+with `thread.py`, and `reduce/tokens.py`.)
+
 What must grow with the file is in rows (turns, items, the frames of rollbacks); texts that are
 still appended to are read back from their items. Bounds hold for hostile files too: ids, paths and
 notes longer than any that Codex writes are dropped.
@@ -9,9 +13,9 @@ Source: docs on legacy rollouts, c.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -33,8 +37,11 @@ REBUILT_MAX: Final = 64
 TOOLS_MAX: Final = 1024
 #: Maximum number of unknown kinds of records that are reported.
 UNKNOWN_MAX: Final = 64
-#: Maximum number of unknown members that are reported.
+#: Longest name of such a kind that is reported, in characters.
+KIND_MAX: Final = 64
+#: Maximum number of unknown members that are reported, and what their names begin with here.
 FIELDS_MAX: Final = 100
+_FIELD: Final = "field "
 #: Maximum length of an id, in characters.
 ID_MAX: Final = 512
 #: Maximum length of a note on an open call, and of all of them together, in characters.
@@ -42,6 +49,13 @@ NOTE_MAX: Final = 32_768
 NOTES_MAX: Final = 131_072
 #: Maximum length of a path, in characters.
 PATH_MAX: Final = 8_192
+
+
+class ItemKey(NamedTuple):
+    """An item of the rollout: ids are unique within their turn only."""
+
+    turn: str
+    item: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +79,32 @@ class Active:
     """In a frame: the item to which further texts were appended then."""
     soft: bool = False
     """True if it was ended by the end of another turn: its own end may still come."""
+
+    def user_said(self, item_id: str, *, counts: bool) -> bool:
+        """Record a user message; return True if it is the first one. `counts`: it may be."""
+        self.saw_user = True
+        if self.first is not None or not counts:
+            return False
+        self.first = item_id
+        return True
+
+    def agent_said(self, item_id: str, phase: str | None) -> str | None:
+        """Record an agent message; return the one that is the turn's final message now."""
+        if phase == "final_answer":
+            self.final = item_id
+        elif phase is None:
+            self.plain = item_id
+        else:
+            return None
+        return self.final or (None if self.explicit else self.plain)
+
+    def lasts_until(self, now_s: int | None) -> None:
+        """Set the time of the last line so far, in seconds."""
+        self.last_at = now_s
+
+    def end_softly(self) -> None:
+        """Record that the end of another turn has ended it."""
+        self.soft = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,8 +166,8 @@ class State:
     last_ms: int | None = None
     """The last valid time of a record."""
     active: Active | None = None
-    reasoning: tuple[str, str] | None = None
-    """Turn and id of the item to which further texts are appended."""
+    reasoning: ItemKey | None = None
+    """The item to which further texts are appended."""
     started_last: str | None = None
     start: int | None = None
     """Offset of that turn's start, as long as no boundary has opened in it."""
@@ -151,6 +191,162 @@ class State:
         """Return the thread's start from its header."""
         return self.header.created_at_ms
 
+    # The thread
+
+    def begin(self) -> None:
+        """Record that a record was read."""
+        self.begun = True
+
+    def note_bare(self) -> None:
+        """Record a line without an envelope."""
+        self.bare = True
+
+    def note_time(self, at_ms: int) -> None:
+        """Record the time of a record, ms."""
+        self.last_ms = self.meta.updated_at_ms = at_ms
+
+    def note_unknown(self, kind: str) -> bool:
+        """Record an unknown kind of record; return True if it is to be reported."""
+        if kind in self.unknown or len(self.unknown) >= UNKNOWN_MAX + FIELDS_MAX:
+            return False
+        self.unknown[kind] = None
+        return True
+
+    def note_field(self, name: str) -> bool:
+        """Record an unknown member of a record; return True if it is to be reported."""
+        kind = f"{_FIELD}{name}"
+        if kind in self.unknown or sum(map(_is_field, self.unknown)) >= FIELDS_MAX:
+            return False
+        self.unknown[kind] = None
+        return True
+
+    def read_header(
+        self, header: SessionHeader, *, thread_id: str | None, tools: tuple[str, ...]
+    ) -> None:
+        """Take the thread's own header. `thread_id`: as in the header; None: not readable."""
+        self.headed = True
+        self.header = header
+        self.tools = tools
+        if thread_id is not None:
+            self.thread_id = thread_id
+
+    def renew_header(self, header: SessionHeader) -> None:
+        """Replace the header by what a later one of the thread made of it."""
+        self.header = header
+
+    def tell_start(self) -> None:
+        """Record that the event of the thread's start is written."""
+        self.told_of = True
+
+    def enter_folder(self, cwd: str, *, by_context: bool) -> None:
+        """Set where commands run. A header no longer changes it once a context has set it."""
+        if by_context:
+            self.cwd_from_context = True
+        elif self.cwd_from_context:
+            return
+        self.cwd = cwd
+
+    def note_inherited(self, *, inherited: bool) -> None:
+        """Record whether the records are a fork's copy of its source."""
+        self.inherited = inherited
+
+    # Turns
+
+    def begin_turn(self, active: Active) -> None:
+        """Make a turn the active one."""
+        self.active = active
+        self.told.clear()
+
+    def leave_turn(self) -> None:
+        """Leave the active turn, if there is one."""
+        self.active = None
+
+    def note_turn_time(self, at_ms: int | None) -> None:
+        """Record when the last turn began, ms."""
+        self.meta.last_turn_at_ms = at_ms
+
+    def remember_start(self, turn_id: str, offset: int, before: Active | None) -> None:
+        """Record the start of a turn: a boundary that opens in it begins there.
+
+        `before`: the turn that was active then.
+        """
+        self.started_last, self.start, self.before_start = turn_id, offset, before
+
+    def forget_start(self) -> None:
+        """Forget the turn that started last: it has ended, or a rollback removed it."""
+        self.started_last = self.start = self.before_start = None
+
+    def join_reasoning(self, key: ItemKey) -> None:
+        """Append further texts to this item."""
+        self.reasoning = key
+
+    def end_reasoning(self) -> None:
+        """End the current reasoning item: further texts start another one."""
+        self.reasoning = None
+
+    # Boundaries
+
+    def open_boundary(self) -> None:
+        """Record a boundary: the next one in the same turn begins where it stands."""
+        self.start = self.before_start = None
+
+    def expect_message(self, pair: Pair) -> None:
+        """Record that the next record may belong to the boundary of this one."""
+        self.pair = pair
+
+    def expire_pair(self, pair: Pair | None) -> None:
+        """Forget a boundary that the record after it did not belong to."""
+        if self.pair is pair:
+            self.pair = None
+
+    def roll_back(self, key: int) -> None:
+        """Forget what the records from offset `key` on have left open."""
+        self.reasoning = self.last_search = self.active = None
+        self.calls = {name: call for name, call in self.calls.items() if call.offset < key}
+        self.sessions = {name: each for name, each in self.sessions.items() if each.offset < key}
+        self.told.clear()
+        meta = self.meta
+        if meta.preview_offset is not None and meta.preview_offset >= key:
+            meta.preview = meta.preview_offset = None
+
+    def resume_turn(self, before: Active) -> None:
+        """Make a turn active again, with its open reasoning, as Codex does after a rollback."""
+        if before.reasoning is not None:
+            self.reasoning = ItemKey(before.turn, before.reasoning)
+            before.reasoning = None
+        self.active = before
+
+    # Calls
+
+    def open_items(self) -> set[ItemKey]:
+        """Return the items that later lines may change: of calls, processes, a reasoning."""
+        keys = {ItemKey(call.turn, name) for name, call in self.calls.items() if call.shown}
+        keys.update(ItemKey(each.turn, each.item) for each in self.sessions.values())
+        if self.reasoning is not None:
+            keys.add(self.reasoning)
+        return keys
+
+    def remember_search(self, item_id: str) -> None:
+        """Record the item of a web search's event: its call comes next."""
+        if len(item_id) <= ID_MAX:
+            self.last_search = item_id
+
+    def take_search(self) -> str | None:
+        """Return the item of the last web search's event, once."""
+        last, self.last_search = self.last_search, None
+        return last
+
+    def count_user_shell(self) -> None:
+        """Record that an event told of a command of the person."""
+        self.user_shells += 1
+
+    def take_user_shell(self) -> bool:
+        """True if an event has told of the person's command that is reported now."""
+        if not self.user_shells:
+            return False
+        self.user_shells -= 1
+        return True
+
     def remember_told(self, item_id: str) -> None:
         """Record that an event created an item of the active turn."""
         if len(item_id) > ID_MAX:
@@ -167,6 +363,40 @@ class State:
         self.rebuilt[item_id] = turn_id
         if len(self.rebuilt) > REBUILT_MAX:
             del self.rebuilt[next(iter(self.rebuilt))]
+
+    def forget_rebuilt(self, item_id: str) -> None:
+        """Forget that a call created an item: an event's took its place."""
+        self.rebuilt.pop(item_id, None)
+
+    def close_call(self, call_id: str) -> OpenCall | None:
+        """Remove a call that has its output, or an event; None: it is not open."""
+        return self.calls.pop(call_id, None)
+
+    def fail_calls(self, turn_id: str) -> Iterator[tuple[str, OpenCall]]:
+        """Mark the open calls of a turn that has ended as failed; yield those that were not."""
+        for call_id, call in self.calls.items():
+            if call.turn == turn_id and not call.failed:
+                call.failed = True
+                yield call_id, call
+
+    def open_session(self, name: str, session: Session) -> Session | None:
+        """Add a process that outlives its call; return the one evicted for it."""
+        self.sessions.pop(name, None)
+        self.sessions[name] = session
+        if len(self.sessions) <= SESSIONS_MAX:
+            return None
+        return self.sessions.pop(next(iter(self.sessions)))
+
+    def close_session(self, name: str) -> None:
+        """Remove a process that has ended."""
+        self.sessions.pop(name, None)
+
+    def close_sessions_of(self, item_id: str) -> list[Session]:
+        """Remove the processes of an item, and return them."""
+        if not self.sessions:
+            return []
+        names = [name for name, each in self.sessions.items() if each.item == item_id]
+        return [self.sessions.pop(name) for name in names]
 
     def open_call(self, call_id: str, call: OpenCall) -> list[tuple[str, OpenCall]]:
         """Add a call; return the calls evicted for it."""
@@ -188,6 +418,10 @@ class State:
         return aged
 
 
+def _is_field(kind: str) -> bool:
+    return kind.startswith(_FIELD)
+
+
 def active_json(active: Active | None) -> str | None:
     """Return the active turn as JSON for a frame."""
     return None if active is None else orjson.dumps(active).decode()
@@ -200,7 +434,8 @@ def active_of(text: str | None) -> Active | None:
 
 def dumped(state: State) -> bytes:
     """Return the state as JSON with its version."""
-    return orjson.dumps({"version": VERSION, "reducer": "legacy", "state": state})
+    told = {"version": VERSION, "reducer": "legacy", "state": state}
+    return orjson.dumps(told, default=list)  # an `ItemKey` is written as its two ids
 
 
 def loaded(data: bytes) -> State:
@@ -222,7 +457,7 @@ def loaded(data: bytes) -> State:
     values["before_start"] = _maybe(Active, raw["before_start"])
     values["pair"] = _maybe(Pair, raw["pair"])
     values["tokens"] = state_of(raw["tokens"])
-    values["reasoning"] = None if raw["reasoning"] is None else tuple(raw["reasoning"])
+    values["reasoning"] = None if raw["reasoning"] is None else ItemKey(*raw["reasoning"])
     values["calls"] = {key: OpenCall(**value) for key, value in raw["calls"].items()}
     values["sessions"] = {key: Session(**value) for key, value in raw["sessions"].items()}
     return State(**values)

@@ -52,7 +52,7 @@ class ThreadRecords:
 
     def begin(self, record: Record) -> None:
         """Apply the first record: it begins the thread, with or without a header."""
-        self._state.begun = True
+        self._state.begin()
         if record.type != "session_meta" or record.form == "bare item":
             self._tell()
 
@@ -62,35 +62,39 @@ class ThreadRecords:
         Later ones with its id update it.
         """
         state = self._state
+        if self._desk.record.form == "bare header":
+            state.note_bare()
         first = not state.headed
         if not first and not headers.is_of(payload, ThreadId(state.thread_id)):
             return
         if first:
-            state.headed = True
             header = headers.header(payload, self._desk.now_ms)
-            state.header = replace(
-                header, mode="legacy", base=None, attached=False, subagent_start_ordinal=None
-            )
             thread_id = _thread_id(payload.get("id"))
             if thread_id is not None:
                 odd = headers.other_thread(ThreadId(thread_id), ThreadId(state.thread_id))
                 if odd is not None:
                     self._desk.note("other_thread", odd)
-                state.thread_id = thread_id
-            state.tools = _tools(payload.get("dynamic_tools"))
+            state.read_header(
+                replace(
+                    header, mode="legacy", base=None, attached=False, subagent_start_ordinal=None
+                ),
+                thread_id=thread_id,
+                tools=_tools(payload.get("dynamic_tools")),
+            )
             if not meta.may_copy(state.header):
-                state.inherited = False
+                state.note_inherited(inherited=False)
             if not state.told_of:
                 self._tell()
         else:
-            state.header = headers.renewed(state.header, payload)
+            state.renew_header(headers.renewed(state.header, payload))
         headers.describe(state.meta, payload)
-        if not state.cwd_from_context:
-            state.cwd = _path(payload.get("cwd")) or state.cwd
+        cwd = _path(payload.get("cwd"))
+        if cwd is not None:
+            state.enter_folder(cwd, by_context=False)
 
     def _tell(self) -> None:
         state, desk = self._state, self._desk
-        state.told_of = True
+        state.tell_start()
         thread_id = ThreadId(desk.rollout_id)
         for kind, told in headers.events(state.header, desk.rollout_id, thread_id):
             known = {key: held for key, held in told.items() if held is not None}
@@ -103,7 +107,7 @@ class ThreadRecords:
         state = self._state
         cwd = _path(payload.get("cwd"))
         if cwd is not None:
-            state.cwd, state.cwd_from_context = cwd, True
+            state.enter_folder(cwd, by_context=True)
         meta.context(state.meta, payload)
         state.tokens.context(payload)
         self._named()
@@ -119,7 +123,7 @@ class ThreadRecords:
         """Set the folder named in an environment context."""
         if len(cwd) > PATH_MAX:
             return
-        self._state.cwd, self._state.cwd_from_context = cwd, True
+        self._state.enter_folder(cwd, by_context=True)
         if self._state.meta.cwd is None:
             self._state.meta.cwd = cwd
 
@@ -149,12 +153,12 @@ class ThreadRecords:
         state = self._state
         if state.inherited is False:
             return
-        state.inherited = meta.is_older(named_turn(payload), state.thread_id)
+        state.note_inherited(inherited=meta.is_older(named_turn(payload), state.thread_id))
 
     def turn_implied(self) -> None:
         """Record a record that opens a turn implicitly: the copy cannot be detected."""
         if self._state.inherited is None:
-            self._state.inherited = False
+            self._state.note_inherited(inherited=False)
 
     def usage(self, payload: Json) -> None:
         """Apply a `token_usage_record`, which releases since 0.154 write before the token_count."""

@@ -26,7 +26,7 @@ from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_
 from projector.decode.tools import search_action
 from projector.reduce.legacy.context import ReducerContext, passed_turn
 from projector.reduce.legacy.row_buffer import BufferedTurn
-from projector.reduce.legacy.state import ID_MAX, SESSIONS_MAX, OpenCall, Session
+from projector.reduce.legacy.state import ID_MAX, OpenCall, Session
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.turns import Turns
 
@@ -112,7 +112,7 @@ class ToolCallRecovery:
         if type(call_id) is not str:
             return
         state = self._desk.state
-        call = state.calls.pop(call_id, None)
+        call = state.close_call(call_id)
         if call is None:
             if call_id not in state.told:
                 self._desk.note("orphan_output", "an output without an open call")
@@ -154,26 +154,21 @@ class ToolCallRecovery:
         session = item.json["processId"]
         if session is None or len(session) > ID_MAX:
             return
-        sessions = self._desk.state.sessions
-        sessions.pop(session, None)
-        sessions[session] = Session(
-            turn=call.turn, item=call_id, offset=call.offset, at_ms=call.at_ms
-        )
-        if len(sessions) > SESSIONS_MAX:
-            oldest = next(iter(sessions))
-            aged = sessions.pop(oldest)
+        process = Session(turn=call.turn, item=call_id, offset=call.offset, at_ms=call.at_ms)
+        aged = self._desk.state.open_session(session, process)
+        if aged is not None:
             self._desk.note_at("session_aged", aged.offset, "a process that never ended")
 
     def _more(self, call: OpenCall, output: Any) -> None:
         """Append what a process has written since."""
-        sessions = self._desk.state.sessions
-        session = sessions.get(call.note)
+        state = self._desk.state
+        session = state.sessions.get(call.note)
         if session is None:
             return
         ledger = self._desk.ledger
         item = ledger.item(session.turn, session.item)
         if item is None:
-            del sessions[call.note]
+            state.close_session(call.note)
             return
         read = read_output(joined(output))
         made = polled(item.json, read, session.at_ms, self._desk.now_ms)
@@ -182,7 +177,7 @@ class ToolCallRecovery:
         ledger.change_item(item, made, self._desk.row_ms)
         self._touch(session.turn)
         if made["status"] != "inProgress":
-            del sessions[call.note]
+            state.close_session(call.note)
 
     def _put(self, turn: BufferedTurn, item: Json) -> None:
         """Insert an item at this line."""
@@ -200,12 +195,11 @@ class ToolCallRecovery:
         """
         state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
         made: dict[str, None] = {}
-        call = state.calls.pop(item_id, None)
+        call = state.close_call(item_id)
         if call is not None and call.shown:
             made[call.turn] = None
-        if state.sessions:
-            for name in [key for key, each in state.sessions.items() if each.item == item_id]:
-                made[state.sessions.pop(name).turn] = None
+        for session in state.close_sessions_of(item_id):
+            made[session.turn] = None
         if state.rebuilt.get(item_id) == turn.turn_id:
             made[turn.turn_id] = None
         for turn_id in made:
@@ -214,7 +208,7 @@ class ToolCallRecovery:
             else:
                 ledger.drop(turn_id, item_id, record.offset)
         if state.rebuilt.get(item_id) in made:
-            del state.rebuilt[item_id]
+            state.forget_rebuilt(item_id)
         active = state.active
         if active is not None and active.turn == turn.turn_id:
             state.remember_told(item_id)
@@ -222,7 +216,7 @@ class ToolCallRecovery:
     def search(self, payload: Json) -> None:
         """Apply a `web_search_call`: its event, if there is one, comes right before."""
         state = self._desk.state
-        last, state.last_search = state.last_search, None
+        last = state.take_search()
         item_id = payload.get("id")
         named = type(item_id) is str and 0 < len(item_id) <= ID_MAX
         if (named and item_id in state.told) or (not named and last is not None):
@@ -263,8 +257,7 @@ class ToolCallRecovery:
     def shell(self, payload: Json, ran: ShellCommand) -> None:
         """Apply the person's own command, unless an event reported it."""
         state = self._desk.state
-        if state.user_shells:
-            state.user_shells -= 1
+        if state.take_user_shell():
             return
         turn = self._turns.for_call(passed_turn(payload))
         if turn is None:

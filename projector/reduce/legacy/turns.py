@@ -85,31 +85,23 @@ class Turns:
             return
         now = self._desk.now_s
         if turn.completed_at != now:
-            turn.completed_at = active.last_at = now
+            turn.completed_at = now
+            active.lasts_until(now)
             self._ledger.change_turn(turn)
 
     def user_said(self, turn: BufferedTurn, item_id: str) -> None:
-        """Record a user message of the active turn."""
+        """Record a user message; `turn` is the active one."""
         active = self._state.active
-        assert active is not None, "a user message opens a turn"
-        active.saw_user = True
-        if active.first is None and not self._is_over(turn):
-            active.first = turn.first = item_id
+        if active is not None and active.user_said(item_id, counts=not self._is_over(turn)):
+            turn.first = item_id
             self._ledger.change_turn(turn)
 
     def agent_said(self, turn: BufferedTurn, item_id: str, phase: str | None) -> None:
-        """Record an agent message of the active turn."""
+        """Record an agent message; `turn` is the active one."""
         active = self._state.active
-        assert active is not None, "an agent message opens a turn"
-        if len(item_id) > ID_MAX or self._is_over(turn):
+        if active is None or len(item_id) > ID_MAX or self._is_over(turn):
             return
-        if phase == "final_answer":
-            active.final = item_id
-        elif phase is None:
-            active.plain = item_id
-        else:
-            return
-        final = active.final or (None if active.explicit else active.plain)
+        final = active.agent_said(item_id, phase)
         if final != turn.final and final is not None:
             turn.final = final
             self._ledger.change_turn(turn)
@@ -119,8 +111,8 @@ class Turns:
         active, reasoning = self._state.active, self._state.reasoning
         if active is None:
             return None
-        joined = reasoning[1] if reasoning is not None and reasoning[0] == active.turn else None
-        return replace(active, reasoning=joined)
+        joined = reasoning if reasoning is not None and reasoning.turn == active.turn else None
+        return replace(active, reasoning=None if joined is None else joined.item)
 
     def _is_over(self, turn: BufferedTurn) -> bool:
         """True if the turn has ended: its items no longer change its row."""
@@ -146,11 +138,10 @@ class Turns:
         self._make(turn)
         turn.status = "completed"
         turn.started_at = turn.completed_at = now
-        self._state.active = Active(turn=turn_id, explicit=False, last_at=now)
+        self._state.begin_turn(Active(turn=turn_id, explicit=False, last_at=now))
         self._state.tokens.turn_began(turn_id)
-        self._state.told.clear()
-        self._state.meta.last_turn_at_ms = self._desk.now_ms
-        self._desk.end_reasoning()
+        self._state.note_turn_time(self._desk.now_ms)
+        self._state.end_reasoning()
         self._tell("turn.started", turn)
         self._tell("turn.completed", turn)
         return turn
@@ -162,7 +153,7 @@ class Turns:
         root = _root(payload)
         turn = self._ledger.turn(turn_id)
         before = self.snapshot()
-        self._desk.end_reasoning()
+        self._state.end_reasoning()
         again = before is not None and before.explicit and before.turn == turn_id
         if not again:
             self._leave()
@@ -173,7 +164,7 @@ class Turns:
             self._tell("turn.started", turn)
         state = self._state
         if not again:
-            state.active = Active(
+            active = Active(
                 turn=turn_id,
                 explicit=True,
                 saw_user=turn.first is not None,
@@ -181,11 +172,10 @@ class Turns:
                 first=turn.first,
                 final=turn.final,
             )
+            state.begin_turn(active)
             state.tokens.turn_began(turn_id)
-            state.told.clear()
-        state.started_last, state.start = turn_id, self._desk.record.offset
-        state.before_start = before
-        state.meta.last_turn_at_ms = self._desk.now_ms
+        state.remember_start(turn_id, self._desk.record.offset, before)
+        state.note_turn_time(self._desk.now_ms)
 
     def _leave(self) -> None:
         """Leave the active turn: an implicit one ends, an explicit one stays open."""
@@ -199,19 +189,19 @@ class Turns:
         if turn.made and turn.final is None and active.plain is not None:
             turn.final = active.plain
             self._ledger.change_turn(turn)
-        self._state.active = None
+        self._state.leave_turn()
 
     def close_implicit(self) -> None:
-        """End the active, implicit turn before this line."""
+        """End the active turn before this line, if it is an implicit one."""
         active = self._state.active
-        assert active is not None, "there is a turn to close"
-        assert not active.explicit, "only an implicit turn closes so"
+        if active is None or active.explicit:
+            return
         turn = self._ledger.turn(active.turn)
         if turn.end_offset is None:
             turn.end_offset = self._desk.record.offset
             self._ledger.change_turn(turn)
-        self._state.active = None
-        self._desk.end_reasoning()
+        self._state.leave_turn()
+        self._state.end_reasoning()
         self.fail_calls(turn.turn_id)
 
     # Ends
@@ -233,7 +223,7 @@ class Turns:
         turn_id = named_turn(payload)
         if turn_id is None:
             active = self._state.active
-            self._desk.end_reasoning()
+            self._state.end_reasoning()
             if active is None:
                 return
             self._end(active.turn, "interrupted", None, payload, named=False)
@@ -254,12 +244,12 @@ class Turns:
         if turn.popped and named:
             return
         state = self._state
-        self._desk.end_reasoning()
+        self._state.end_reasoning()
         active = state.active
         if active is not None and active.turn == turn_id:
             self._ended(turn, status, error_json, times, over=active.soft)
             self.fail_calls(turn_id)
-            state.active = None
+            state.leave_turn()
         elif turn.made:
             self._ended(turn, status, error_json, times)
             self.fail_calls(turn_id)
@@ -268,7 +258,7 @@ class Turns:
         elif active is not None and active.explicit:
             self._end_soft(active, status, error_json, times)
         if named and state.started_last == turn_id:
-            state.started_last = state.start = state.before_start = None
+            state.forget_start()
 
     def _end_soft(self, active: Active, status: str, error_json: str | None, times: _Times) -> None:
         """End the active turn by the end of another one, as reviews do.
@@ -278,10 +268,10 @@ class Turns:
         turn = self._ledger.turn(active.turn)
         if turn.end_offset is None:
             self._ended(turn, status, error_json, times)
-            active.soft = True
+            active.end_softly()
             self.fail_calls(turn.turn_id)
             if self._state.started_last == active.turn:
-                self._state.started_last = self._state.start = self._state.before_start = None
+                self._state.forget_start()
 
     def _ended(
         self,
@@ -351,10 +341,7 @@ class Turns:
     def fail_calls(self, turn_id: str) -> None:
         """Mark the items of a turn's calls without output as failed: the turn has ended."""
         now = self._desk.row_ms
-        for call_id, call in self._state.calls.items():
-            if call.turn != turn_id or call.failed:
-                continue
-            call.failed = True
+        for call_id, call in self._state.fail_calls(turn_id):
             item = self._ledger.item(turn_id, call_id) if call.shown else None
             if item is not None and item.json.get("status") == "inProgress":
                 self._ledger.change_item(item, item.json | {"status": "failed"}, now)

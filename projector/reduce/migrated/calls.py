@@ -30,8 +30,8 @@ from projector.model.changes import (
 from projector.model.errors import IncompatibleState
 from projector.model.ids import ItemId, Line, Offset, Ordinal, RolloutId
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
-from projector.reduce.legacy.row_buffer import Key, RowBuffer
-from projector.reduce.legacy.state import ID_MAX, Active, State, dumped, loaded
+from projector.reduce.legacy.row_buffer import RowBuffer
+from projector.reduce.legacy.state import ID_MAX, Active, ItemKey, State, dumped, loaded
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
@@ -61,9 +61,9 @@ class Calls:
 
         An item shown at its output has the call's position.
         """
-        self._shown: dict[Key, None] = {}
+        self._shown: dict[ItemKey, None] = {}
         """The newest rebuilt items."""
-        self._lost: set[Key] = set()
+        self._lost: set[ItemKey] = set()
         """Items of open calls that are missing in the store."""
 
     @classmethod
@@ -74,9 +74,8 @@ class Calls:
             header=SessionHeader(mode="legacy", cli_version=before.cli_version),
             cwd=before.cwd,
             tools=before.tools,
+            active=None if before.active is None else Active(turn=before.active, explicit=True),
         )
-        if before.active is not None:
-            state.active = Active(turn=before.active, explicit=True)
         return cls(rollout_id, state)
 
     @classmethod
@@ -89,21 +88,21 @@ class Calls:
         try:
             calls = cls(rollout_id, loaded(orjson.dumps(told["state"])))
             calls._ordinals = dict(told["ordinals"])
-            calls._shown = {(str(turn), str(item)): None for turn, item in told["shown"]}
+            calls._shown = {ItemKey(str(turn), str(item)): None for turn, item in told["shown"]}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise IncompatibleState("the saved calls of a rollout cannot be read") from error
         return calls
 
     def dump_state(self) -> bytes:
         """Return the state after the last line."""
-        beside = orjson.dumps({"ordinals": self._ordinals, "shown": list(self._shown)})
+        beside = orjson.dumps({"ordinals": self._ordinals, "shown": list(map(list, self._shown))})
         return beside[:-1] + b',"state":' + dumped(self._state) + b"}"
 
     # Lookups
 
     def lookup(self) -> frozenset[ItemId]:
         """Return the items needed before further lines are applied."""
-        return frozenset(ItemId(item_id) for _, item_id in self._missing_items())
+        return frozenset(ItemId(key.item) for key in self._missing_items())
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Store the store's answer for the items in `asked`."""
@@ -111,16 +110,10 @@ class Calls:
         for item in (each for known in found.items.values() for each in known):
             if (item.turn_id, item.item_id) in missing:
                 self._ledger.learn_item(item)
-        self._lost |= {key for key in self._missing_items() if key[1] in asked.items}
+        self._lost |= {key for key in self._missing_items() if key.item in asked.items}
 
-    def _missing_items(self) -> set[Key]:
-        return self._open_items() - self._ledger.items.keys() - self._lost
-
-    def _open_items(self) -> set[Key]:
-        state = self._state
-        keys = {(call.turn, call_id) for call_id, call in state.calls.items() if call.shown}
-        keys.update((session.turn, session.item) for session in state.sessions.values())
-        return keys
+    def _missing_items(self) -> set[ItemKey]:
+        return self._state.open_items() - self._ledger.items.keys() - self._lost
 
     # Applying lines
 
@@ -130,7 +123,7 @@ class Calls:
 
     def end_batch(self) -> None:
         """Evict what no later line can change."""
-        open_items = self._open_items()
+        open_items = self._state.open_items()
         self._ledger.keep_items(open_items)
         self._ledger.turns.clear()
         self._lost &= open_items
@@ -157,10 +150,10 @@ class Calls:
         """Yield the rebuilt items among the legacy reducer's changes, as paginated rows."""
         for change in out:
             if isinstance(change, ItemRow):
-                key = (str(change.turn_id), str(change.item_id))
+                key = ItemKey(str(change.turn_id), str(change.item_id))
                 at = ordinal
                 if key not in self._shown and change.offset != self._desk.record.offset:
-                    at = self._ordinals.get(key[1], ordinal)
+                    at = self._ordinals.get(key.item, ordinal)
                 self._show(key)
                 yield change._replace(ordinal=at, owner=None)
             elif isinstance(change, Tombstone) or (
@@ -168,9 +161,9 @@ class Calls:
             ):
                 yield change
 
-    def _show(self, key: Key) -> None:
+    def _show(self, key: ItemKey) -> None:
         self._shown.pop(key, None)
-        if len(key[0]) + len(key[1]) > ID_MAX:
+        if len(key.turn) + len(key.item) > ID_MAX:
             return
         self._shown[key] = None
         if len(self._shown) > _SHOWN_MAX:
@@ -204,8 +197,7 @@ class Calls:
                 self._told(turn_id, payload.get("item"))
         elif kind in ("task_started", "turn_started"):
             if turn_id is not None and (active is None or active.turn != turn_id):
-                state.active = Active(turn=turn_id, explicit=True)
-                state.told.clear()
+                state.begin_turn(Active(turn=turn_id, explicit=True))
         elif kind in ("task_complete", "turn_complete", "turn_aborted"):
             ended = turn_id
             if ended is None and active is not None and kind == "turn_aborted":
@@ -214,21 +206,21 @@ class Calls:
                 return
             self._turns.fail_calls(ended)
             if active is not None and active.turn == ended:
-                state.active = None
+                state.leave_turn()
 
     def _told(self, turn_id: str, item: Any) -> None:
         """Replace an item rebuilt from the call of the same id by the rollout's own item."""
         if type(item) is not dict or type(item.get("id")) is not str:
             return
         item_id: str = item["id"]
-        key = (turn_id, item_id)
+        key = ItemKey(turn_id, item_id)
         if key in self._shown:
             # The row gets the item's own position and times.
             del self._shown[key]
             self._state.remember_rebuilt(turn_id, item_id)
         self._recovery.told(self._ledger.turn(turn_id), item_id)
         kind = item.get("type")
-        if kind == "WebSearch" and len(item_id) <= ID_MAX:
-            self._state.last_search = item_id
+        if kind == "WebSearch":
+            self._state.remember_search(item_id)
         elif kind == "CommandExecution" and item.get("source") == "user_shell":
-            self._state.user_shells += 1
+            self._state.count_user_shell()
