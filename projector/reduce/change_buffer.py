@@ -8,9 +8,9 @@ on behind everything that was changed before it (`seal`).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from typing import cast
 
-import orjson
-
+from projector.decode import lossless_json as exact
 from projector.decode.fields import Object
 from projector.model.changes import Anomaly, Change, Event, EventType, uid
 from projector.model.ids import Offset, RolloutId, TurnId
@@ -28,6 +28,8 @@ class ChangeBuffer:
         """None: the place of a pending row, or of one that was discarded."""
         self._pending: dict[Hashable, tuple[int, Latest]] = {}
         self._sealed: set[Hashable] = set()
+        self._holes = False
+        """True if the list has places of rows that there are not."""
         self.add = self._out.append
         """Append a change. An attribute, because most changes come by it."""
 
@@ -54,7 +56,8 @@ class ChangeBuffer:
 
     def discard(self, key: Hashable) -> None:
         """Remove a pending row, as if it had not been put."""
-        self._pending.pop(key, None)
+        if self._pending.pop(key, None) is not None:
+            self._holes = True
 
     def event(
         self,
@@ -67,7 +70,7 @@ class ChangeBuffer:
         """Append a lifecycle event. Members of `payload` that are None are left out."""
         told = {key: value for key, value in payload.items() if value is not None}
         name = uid("event", self._rollout, kind, turn_id or "", offset)
-        self.add(Event(name, kind, turn_id, orjson.dumps(told).decode(), at_ms))
+        self.add(Event(name, kind, turn_id, exact.dumps(told), at_ms))
 
     def note(self, kind: str, offset: Offset, length: int, detail: str) -> None:
         """Append an anomaly."""
@@ -75,15 +78,24 @@ class ChangeBuffer:
 
     def seal(self) -> None:
         """Give all pending rows their current form; later changes are passed on behind it."""
-        for at, latest in self._pending.values():
-            self._out[at] = latest()
         self._sealed.update(self._pending)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        for at, latest in self._pending.values():
+            row = self._out[at] = latest()
+            self._holes |= row is None
         self._pending.clear()
 
     def drain(self) -> list[Change]:
         """Return all changes, and keep none."""
-        self.seal()
-        self._sealed.clear()
+        if self._pending:
+            self._pass_on()
+        if self._sealed:
+            self._sealed.clear()
         out, self._out = self._out, []
         self.add = self._out.append
+        if not self._holes:
+            return cast("list[Change]", out)
+        self._holes = False
         return [change for change in out if change is not None]

@@ -10,8 +10,9 @@ from projector.decode import known_members
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
 from projector.decode.times import to_ms
-from projector.model.changes import Anomaly, Provenance
-from projector.model.ids import Offset, RolloutId
+from projector.model.changes import EventType, Provenance
+from projector.model.ids import Offset, RolloutId, TurnId
+from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
 from projector.reduce.legacy.state import ID_MAX, KIND_MAX, ItemKey, State
 
@@ -27,10 +28,12 @@ _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 class ReducerContext:
     """The current record and its time."""
 
-    def __init__(self, rollout_id: RolloutId, state: State, ledger: RowBuffer) -> None:
+    def __init__(self, rollout_id: RolloutId, state: State, *, whole: bool) -> None:
+        """`whole`: the rollout is read from its first byte, so nothing else has rows of it."""
         self.rollout_id = rollout_id
         self.state = state
-        self.ledger = ledger
+        self.changes = ChangeBuffer(rollout_id)
+        self.ledger = RowBuffer(rollout_id, self.changes, whole=whole)
         self.record: Record = _NOWHERE
         self.batch = 0
         """Offset of the first line of the current batch."""
@@ -128,12 +131,16 @@ class ReducerContext:
     def note(self, kind: str, detail: str) -> None:
         """Add an anomaly of the current record."""
         record = self.record
-        length = record.end - record.offset
-        self.ledger.add(Anomaly(kind, Offset(record.offset), length, detail))
+        self.changes.note(kind, Offset(record.offset), record.end - record.offset, detail)
 
     def note_at(self, kind: str, offset: int, detail: str) -> None:
         """Add an anomaly of an earlier line."""
-        self.ledger.add(Anomaly(kind, Offset(offset), 0, detail))
+        self.changes.note(kind, Offset(offset), 0, detail)
+
+    def event(self, kind: EventType, turn_id: str | None, payload: Json) -> None:
+        """Add a lifecycle event at the current record. Members that are None are left out."""
+        turn = None if turn_id is None else TurnId(turn_id)
+        self.changes.event(kind, turn, payload, Offset(self.record.offset), self.now_ms)
 
     def note_unknown(self, what: str, name: str) -> None:
         """Add an anomaly for an unknown kind of record, once per kind."""

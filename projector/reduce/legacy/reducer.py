@@ -24,7 +24,6 @@ from projector.model.revisions import SeenKinds
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
 from projector.reduce.legacy.event_handlers import EventHandlers
 from projector.reduce.legacy.rollback_stack import rollback_of
-from projector.reduce.legacy.row_buffer import RowBuffer
 from projector.reduce.legacy.state import Active, ItemKey, State, dumped, loaded
 
 #: Records and events removed before the release whose list we have.
@@ -43,8 +42,8 @@ class LegacyReducer:
         self.kinds = SeenKinds()
         """Kinds of records, events and items in the lines so far."""
         self._state = State(thread_id=str(thread_id)) if state is None else state
-        self._ledger = RowBuffer(rollout_id, whole=whole)
-        self._desk = ReducerContext(rollout_id, self._state, self._ledger)
+        self._desk = ReducerContext(rollout_id, self._state, whole=whole)
+        self._ledger = self._desk.ledger
         self._story = EventHandlers(self._desk, whole=whole)
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
@@ -188,7 +187,7 @@ class LegacyReducer:
             self._take()
             self._read_for, self._read = (), []
             self._desk.leave()
-        changes = self._ledger.handed_out()
+        changes = self._desk.changes.drain()
         state = self._state
         open_items = state.open_items()
         self._ledger.keep_items(open_items)
@@ -205,13 +204,14 @@ class LegacyReducer:
         desk, state = self._desk, self._state
         for record in self._read:
             if isinstance(record, Anomaly):
-                self._ledger.add(record)
+                desk.changes.add(record)
                 continue
             desk.take(record)
             self._see(record)
             pair = state.pair
             if record.form == "nothing":
-                state.expire_pair(pair)
+                if pair is not None:
+                    state.expire_pair(pair)
                 continue
             if not state.begun:
                 self._story.thread.begin(record)
@@ -219,7 +219,8 @@ class LegacyReducer:
                 self._dispatch(record)
             except DecodeError as error:
                 desk.note("malformed", f"{error} is missing or not as it should be")
-            state.expire_pair(pair)
+            if pair is not None:
+                state.expire_pair(pair)
 
     def _see(self, record: Record) -> None:
         """Note of which kind a record is."""

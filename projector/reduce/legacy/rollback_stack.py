@@ -73,7 +73,7 @@ class RollbackStack:
         frame = RollbackFrame(key, _id(state.started_last), active_json(before))
         state.open_boundary()
         self._frames.append(frame)
-        self._desk.ledger.add(frame)
+        self._desk.changes.add(frame)
         if state.started_last is not None:
             self._desk.ledger.turn(state.started_last).bind(frame)
         return Pair(key=key, before=frame.before)
@@ -83,7 +83,7 @@ class RollbackStack:
         frame = RollbackFrame(pair.key, TurnId(turn_id), pair.before)
         if self._frames and self._frames[-1].key == pair.key:
             self._frames[-1] = frame
-        self._desk.ledger.add(frame)
+        self._desk.changes.add(frame)
         self._desk.ledger.turn(turn_id).bind(frame)
 
     def roll_back(self, payload: Json) -> None:
@@ -96,7 +96,7 @@ class RollbackStack:
         at = self._desk.record.offset
         turn_ids = list(dict.fromkeys(f.turn_id for f in popped if f.turn_id is not None))
         told = {"num_turns": count, "turn_ids": turn_ids}
-        ledger.event("thread.rolled_back", None, at, told, self._desk.now_ms)
+        self._desk.event("thread.rolled_back", None, told)
         if count == 0:
             return
         state.forget_start()
@@ -127,13 +127,7 @@ class RollbackStack:
             if turn.status == "inProgress":
                 turn.status = "completed"
         elif turn.status == "inProgress":
-            ledger.event(
-                "turn.started",
-                turn.turn_id,
-                self._desk.record.offset,
-                turn.told(),
-                self._desk.now_ms,
-            )
+            self._desk.event("turn.started", turn.turn_id, turn.told())
         ledger.change_turn(turn)
 
 

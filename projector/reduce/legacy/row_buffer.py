@@ -1,7 +1,4 @@
-"""Buffer of a legacy rollout's living rows and of their changes.
-
-A row changes as often as the lines say; `flush` passes each row to the store once per batch, in its
-final form. A `TombstoneFrames` or `Tombstone` comes after everything that was changed before it.
+"""Living rows of a legacy rollout that later lines may change; changes go to `ChangeBuffer`.
 
 In memory are turns (the last thousands, and that others do not exist as long as none was evicted)
 and the items that later lines may still change: open calls, running processes, the reasoning to
@@ -10,7 +7,8 @@ which texts are appended.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 import orjson
@@ -18,9 +16,6 @@ import orjson
 from projector.decode import lossless_json as exact
 from projector.decode.legacy.fields import Json
 from projector.model.changes import (
-    Change,
-    Event,
-    EventType,
     ItemRow,
     Provenance,
     RollbackFrame,
@@ -33,6 +28,7 @@ from projector.model.changes import (
     uid,
 )
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
+from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.legacy.state import ItemKey
 
 #: Maximum number of turns in memory, and how many are evicted at once.
@@ -128,7 +124,7 @@ class BufferedTurn:
 
     def told(self) -> Json:
         """Return the common payload of the turn's events, as for paginated rollouts."""
-        told = {
+        return {
             "status": self.status,
             "started_at": self.started_at,
             "completed_at": self.completed_at,
@@ -136,7 +132,6 @@ class BufferedTurn:
             "root_turn_id": self.root,
             "model": self.model,
         }
-        return {name: value for name, value in told.items() if value is not None}
 
     def read(self, row: TurnRow) -> None:
         """Initialise from the stored row."""
@@ -215,19 +210,15 @@ class BufferedItem:
 
 
 class RowBuffer:
-    """Turns and items of one rollout, and their pending changes."""
+    """Turns and items of one rollout."""
 
-    def __init__(self, rollout_id: RolloutId, *, whole: bool) -> None:
+    def __init__(self, rollout_id: RolloutId, changes: ChangeBuffer, *, whole: bool) -> None:
         self._rollout = rollout_id
+        self._changes = changes
         self.whole = whole
         """True if every turn of the rollout is in memory: others do not exist."""
         self.turns: dict[str, BufferedTurn] = {}
         self.items: dict[ItemKey, BufferedItem] = {}
-        self._changed_turns: dict[bytes, BufferedTurn] = {}
-        self._changed_items: dict[ItemKey, BufferedItem] = {}
-        self._flushed: set[ItemKey] = set()
-        """Items that are already in `_out`."""
-        self._out: list[Change] = []
 
     # Turns
 
@@ -241,7 +232,7 @@ class RowBuffer:
 
     def change_turn(self, turn: BufferedTurn) -> None:
         """Mark a turn's row as changed."""
-        self._changed_turns[turn.uid] = turn
+        self._changes.put(turn.uid, turn.row)
 
     def learn_turn(self, turn_id: str, known: StoredTurn | None) -> None:
         """Store the stored turn, unless it is in memory."""
@@ -269,23 +260,26 @@ class RowBuffer:
     def put(self, item: BufferedItem) -> BufferedItem:
         """Insert an item, or replace the one with its id in its turn, keeping its position."""
         key = item.key
-        old = self._changed_items.get(key)
+        old = self.items[key] if self._changes.is_pending(key) else None
         if old is not None:
             old.json, old.provenance = item.json, item.provenance
             old.completed_ms = item.completed_ms
             if old.started_ms is None:
                 old.started_ms = item.started_ms
-            item = old
-        else:
-            self._changed_items[key] = item
+            return old
         self.items[key] = item
+        self._changed(item)
         return item
+
+    def _changed(self, item: BufferedItem) -> None:
+        if not self._changes.is_pending(item.key):
+            self._changes.put(item.key, partial(item.row, self._rollout))
 
     def change_item(self, item: BufferedItem, json: Json, now_ms: int) -> None:
         """Replace the snapshot of an item in memory."""
         item.json = json
         item.completed_ms = now_ms
-        self._changed_items[item.key] = item
+        self._changed(item)
 
     def learn_item(self, known: StoredItem) -> None:
         """Store the stored item, unless it is in memory."""
@@ -308,9 +302,9 @@ class RowBuffer:
 
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
         """Remove an item from the history."""
-        self.flush()
+        self._changes.seal()
         self.items.pop(ItemKey(turn_id, item_id), None)
-        self._out.append(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
+        self._changes.add(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
 
     def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:
         """Remove an item that is `put` again at once: it then has its new position.
@@ -319,37 +313,19 @@ class RowBuffer:
         began there or later: a pending one is simply dropped.
         """
         key = ItemKey(turn.turn_id, item_id)
-        unknown = key in self._changed_items and key not in self._flushed
+        unknown = self._changes.is_pending(key) and not self._changes.is_sealed(key)
         if unknown and turn.made and turn.offset >= batch:
-            del self._changed_items[key]
+            self._changes.discard(key)
             self.items.pop(key, None)
         else:
             self.drop(turn.turn_id, item_id, at)
 
-    # Changes
-
-    def add(self, change: Change) -> None:
-        """Append a change."""
-        self._out.append(change)
-
-    def event(
-        self, kind: EventType, turn_id: str | None, at: int, payload: Json, at_ms: int | None
-    ) -> None:
-        """Append an event of a turn or thread."""
-        self._out.append(
-            Event(
-                uid("event", self._rollout, kind, turn_id or "", at),
-                kind,
-                None if turn_id is None else TurnId(turn_id),
-                orjson.dumps(payload).decode(),
-                at_ms,
-            )
-        )
+    # Rollbacks
 
     def bury(self, at: int, owner_from: int) -> None:
         """Remove what these frames own; a turn that they ended is open again."""
-        self.flush()
-        self._out.append(TombstoneFrames(Offset(at), owner_from))
+        self._changes.seal()
+        self._changes.add(TombstoneFrames(Offset(at), owner_from))
         for turn in self.turns.values():
             if turn.frame is not None and turn.frame >= owner_from:
                 turn.popped = True
@@ -364,26 +340,6 @@ class RowBuffer:
         buried = [each for each, item in self.items.items() if item.owner >= owner_from]
         for each in buried:
             del self.items[each]
-
-    def flush(self) -> None:
-        """Append every changed row in its current form."""
-        self._out.extend(self._rows())
-        self._flushed.update(self._changed_items)
-        self._changed_turns.clear()
-        self._changed_items.clear()
-
-    def _rows(self) -> Iterator[Change]:
-        for turn in self._changed_turns.values():
-            yield turn.row()
-        for item in self._changed_items.values():
-            yield item.row(self._rollout)
-
-    def handed_out(self) -> list[Change]:
-        """Return all changes since the last call, in order."""
-        self.flush()
-        out, self._out = self._out, []
-        self._flushed.clear()
-        return out
 
 
 def _snapshot(text: str) -> Json:

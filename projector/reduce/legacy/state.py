@@ -294,7 +294,7 @@ class State:
         """Record that the next record may belong to the boundary of this one."""
         self.pair = pair
 
-    def expire_pair(self, pair: Pair | None) -> None:
+    def expire_pair(self, pair: Pair) -> None:
         """Forget a boundary that the record after it did not belong to."""
         if self.pair is pair:
             self.pair = None

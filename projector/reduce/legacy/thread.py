@@ -97,8 +97,7 @@ class ThreadRecords:
         state.tell_start()
         thread_id = ThreadId(desk.rollout_id)
         for kind, told in headers.events(state.header, desk.rollout_id, thread_id):
-            known = {key: held for key, held in told.items() if held is not None}
-            desk.ledger.event(kind, None, desk.record.offset, known, desk.now_ms)
+            desk.event(kind, None, told)
 
     # Settings
 
@@ -203,8 +202,7 @@ class ThreadRecords:
         )
 
     def _add(self, changes: Iterable[Change]) -> None:
-        for change in changes:
-            self._desk.ledger.add(change)
+        self._desk.changes.extend(changes)
 
     def _named(self) -> None:
         state = self._state

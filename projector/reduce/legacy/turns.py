@@ -365,9 +365,8 @@ class Turns:
         return turn_id
 
     def _tell(self, kind: EventType, turn: BufferedTurn, more: Json | None = None) -> None:
-        desk = self._desk
-        told = turn.told() | (more or {}) | desk.unknown_of_turn()
-        self._ledger.event(kind, turn.turn_id, desk.record.offset, told, desk.now_ms)
+        told = turn.told() | (more or {}) | self._desk.unknown_of_turn()
+        self._desk.event(kind, turn.turn_id, told)
 
 
 class _Times:

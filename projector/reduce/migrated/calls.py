@@ -30,7 +30,6 @@ from projector.model.changes import (
 from projector.model.errors import IncompatibleState
 from projector.model.ids import ItemId, Line, Offset, Ordinal, RolloutId
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
-from projector.reduce.legacy.row_buffer import RowBuffer
 from projector.reduce.legacy.state import ID_MAX, Active, ItemKey, State, dumped, loaded
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
@@ -51,8 +50,8 @@ class Calls:
 
     def __init__(self, rollout_id: RolloutId, state: State) -> None:
         self._state = state
-        self._ledger = RowBuffer(rollout_id, whole=True)
-        self._desk = ReducerContext(rollout_id, state, self._ledger)
+        self._desk = ReducerContext(rollout_id, state, whole=True)
+        self._ledger = self._desk.ledger
         self._turns = Turns(self._desk)
         self._thread = ThreadRecords(self._desk)
         self._recovery = ToolCallRecovery(self._desk, self._turns, self._thread)
@@ -143,7 +142,7 @@ class Calls:
             self._event(told.payload)
         elif told.type == "turn_context":
             self._thread.context(told.payload)
-        out = self._ledger.handed_out()
+        out = self._desk.changes.drain()
         return list(self._rows(out, ordinal_of(record))) if out else []
 
     def _rows(self, out: list[Change], ordinal: Ordinal | None) -> Iterator[Change]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from projector.decode import lossless_json as exact
 from projector.decode.fields import I64_MAX, Object
 from projector.decode.parse import Found, parse
 from projector.decode.times import to_ms
-from projector.model.changes import Anomaly, Change, Event, EventType, uid, uids
+from projector.model.changes import Change, EventType, uids
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.model.revisions import SeenKinds
+from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.paginated.ordinal_tracker import OrdinalTracker
 from projector.reduce.paginated.state import SavedState
 from projector.reduce.paginated.turns import OpenTurn
@@ -45,9 +45,7 @@ class ReducerContext:
         self.strange = set(saved.strange)
         self._fields_left = _FIELDS_MAX - sum(map(_is_field, saved.strange))
         self.turns: dict[str, OpenTurn] = {}
-        self.changes: list[Change] = []
-        self.call = 0
-        """Which call of `take` this is."""
+        self.changes = ChangeBuffer(rollout_id)
         self.lines: Sequence[Line] = ()
         self.timed = 0
         """Lines before this one have been asked for their times."""
@@ -55,8 +53,6 @@ class ReducerContext:
 
     def begin(self, lines: Sequence[Line]) -> None:
         """Lay the lines of a call here."""
-        self.changes = []
-        self.call += 1
         self.lines = lines
         self.timed = 0
         self.last_ms = self.saved.meta.updated_at_ms
@@ -77,8 +73,8 @@ class ReducerContext:
 
     def end_again(self) -> list[Change]:
         """Return what they change. Their numbers and times were counted when they came."""
-        changes, self.lines, self.changes = self.changes, (), []  # nothing is kept until the next
-        return changes
+        self.lines = ()
+        return self.changes.drain()
 
     def note_time(self, record: Object, index: int) -> None:
         """Note the time of a record, for which `end` would read its line again."""
@@ -99,14 +95,9 @@ class ReducerContext:
         return turn
 
     def put(self, turn: OpenTurn) -> None:
-        """Put a turn's row, in the place of one that this call has put before."""
-        row = turn.row
-        assert row is not None, "only rows that are there change"
-        if turn.take == self.call:
-            self.changes[turn.slot] = row
-        else:
-            turn.take, turn.slot = self.call, len(self.changes)
-            self.changes.append(row)
+        """Pass on a turn's row, once for all changes of these lines."""
+        if turn.row is not None:
+            self.changes.put(turn.row.uid, turn.latest)
 
     def event(
         self,
@@ -117,15 +108,7 @@ class ReducerContext:
         at_ms: int | None,
     ) -> None:
         """Tell of a lifecycle event. `told`: its payload; what is None is left out."""
-        self.changes.append(
-            Event(
-                uid("event", self.rollout, kind, turn_id or "", place.offset),
-                kind,
-                turn_id,
-                exact.dumps({key: held for key, held in told.items() if held is not None}),
-                at_ms,
-            )
-        )
+        self.changes.event(kind, turn_id, told, place.offset, at_ms)
 
     def note(
         self, kind: str, place: Place, detail: str, *, undecoded: Object | None = None
@@ -136,7 +119,7 @@ class ReducerContext:
         """
         if undecoded is not None:
             self.numbers.note_undecoded(undecoded)
-        self.changes.append(Anomaly(kind, place.offset, place.end - place.offset, detail))
+        self.changes.note(kind, place.offset, place.end - place.offset, detail)
 
     def note_strange(self, what: str, name: str, place: Place, record: Object) -> None:
         """Note an unknown kind the first time that it comes."""

@@ -83,7 +83,7 @@ def _number(desk: ReducerContext, record: Object, place: Place) -> None:
         return
     note = numbers.odd(ordinal, place.offset, place.end - place.offset)
     if note is not None:
-        desk.changes.append(note)
+        desk.changes.add(note)
 
 
 def _is_inherited(desk: ReducerContext, ordinal: Any) -> bool:

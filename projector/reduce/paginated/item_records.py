@@ -126,7 +126,7 @@ def _put(
         plain = plain and len(text) < LONG
     except TypeError:
         text, plain = exact.dumps(shown), False
-    desk.changes.append(
+    desk.changes.add(
         ItemRow(
             desk.item_uid(turn_id, item_id),
             turn_id,
@@ -176,7 +176,7 @@ def realtime(
     if created is None:
         created = desk.some_time(record, place, index, None)
     ordinal = ordinal_of(record)
-    desk.changes.append(
+    desk.changes.add(
         RealtimeRow(
             uid("realtime", desk.rollout, shown["id"]),
             ItemId(shown["id"]),

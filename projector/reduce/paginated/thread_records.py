@@ -79,13 +79,15 @@ def tokens(desk: ReducerContext, payload: Object, record: Object, place: Place, 
     total, cut = reported_total(payload)
     if total is not None:
         saved.meta.reported_total_tokens = total
-    desk.changes += saved.tokens.count(
-        payload,
-        _source(desk, record, place),
-        saved.active,
-        copied=saved.copied,
-        continues=saved.header.base is not None,
-        cli_version=saved.header.cli_version,
+    desk.changes.extend(
+        saved.tokens.count(
+            payload,
+            _source(desk, record, place),
+            saved.active,
+            copied=saved.copied,
+            continues=saved.header.base is not None,
+            cli_version=saved.header.cli_version,
+        )
     )
     if cut:
         desk.note("cut_number", place, "a total of tokens beyond what a column holds")
@@ -100,7 +102,8 @@ def usage(desk: ReducerContext, payload: Object, record: Object, place: Place, _
     """Take a `token_usage_record`: what one response cost."""
     saved = desk.saved
     source = _source(desk, record, place)
-    desk.changes += saved.tokens.record(payload, source, saved.active, copied=saved.copied is True)
+    copied = saved.copied is True
+    desk.changes.extend(saved.tokens.record(payload, source, saved.active, copied=copied))
 
 
 def _source(desk: ReducerContext, record: Object, place: Place) -> Source:

@@ -29,22 +29,20 @@ Counts = Literal["user", "final", "plain", ""]
 class OpenTurn:
     """What is remembered of a turn: its row, and while it is open, its items."""
 
-    __slots__ = ("items", "row", "slot", "take")
+    __slots__ = ("items", "row")
 
     row: TurnRow | None
     """None: it has items only."""
     items: dict[str, Counts] | None
     """What each item counts as, in the order of the file; None once the turn has ended."""
-    take: int
-    """The call of `take` that last put the row."""
-    slot: int
-    """Where in its changes."""
 
     def __init__(self, row: TurnRow | None = None) -> None:
         self.row = row
         self.items = {} if row is None or row.end_offset is None else None
-        self.take = -1
-        self.slot = 0
+
+    def latest(self) -> TurnRow | None:
+        """Return the row in its current form."""
+        return self.row
 
     @classmethod
     def known(cls, known: StoredTurn | None) -> OpenTurn:
