@@ -54,6 +54,8 @@ class Report:
     """What differs and must not, a line each."""
     migrated: Collection[str] = ()
     """Rollouts that Codex migrated in place."""
+    pinned: bool = True
+    """The rows are of the pinned release, and equal as written; of another, absent is null."""
 
     def means(self, view: str, rollout: str, column: str, want: object, has: object) -> bool:
         """Tell whether a value of a turn is told of, and Codex's migration dropped it."""
@@ -64,9 +66,9 @@ class Report:
         return meant
 
 
-def compare(shown: Shown, database: Path) -> Report:
-    """Compare everything."""
-    report = Report(migrated=_migrated(shown))
+def compare(shown: Shown, database: Path, *, pinned: bool = True) -> Report:
+    """Compare everything. `pinned`: as of `Report`."""
+    report = Report(migrated=_migrated(shown), pinned=pinned)
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         more = _more(shown, db, report.migrated)
@@ -129,7 +131,8 @@ def _compare_table(
             report.differences.append(f"{view} {name}: missing")
             continue
         wrong = [column for column in wanted if not _same(column, wanted, have, report)]
-        wrong += [f"+{column}" for column in have if column not in wanted]
+        if report.pinned:  # columns are null keys of a table: other releases have other ones
+            wrong += [f"+{column}" for column in have if column not in wanted]
         if wrong:
             said = "; ".join(_differs(column, wanted, have) for column in wrong)
             report.differences.append(f"{view} {name}: {said}")
@@ -147,7 +150,7 @@ def _compare_table(
 def _same(column: str, wanted: Row, have: Row, report: Report) -> bool:
     want, has = wanted[column], have.get(column)
     if column.endswith("_json") and isinstance(want, str) and isinstance(has, str):
-        return canonical(want) == canonical(has)
+        return canonical(want, nulls=report.pinned) == canonical(has, nulls=report.pinned)
     if type(want) is type(has) and want == has:
         return True
     ended = wanted.get("rollout_end_ordinal") is not None
@@ -186,7 +189,7 @@ def _compare_items(
         report.differences.append(f"thread_history {thread}: {_order(want, have)}")
         return
     for (turn, item), row in zip(history.items, found, strict=True):
-        if _plain(item) != canonical(row["item_json"], spelling=False):
+        if _plain(item, report) != _told(row["item_json"], report):
             said = _differs("item", {"item": item}, {"item": json.loads(row["item_json"])})
             report.differences.append(f"thread_history {thread} {turn} {item['id']}: {said}")
         else:
@@ -241,8 +244,8 @@ def _turn_differences(turn: Json, row: sqlite3.Row, report: Report) -> list[str]
         report.meant["thread_turn_history: nobody runs it any more"] += 1
     elif turn["status"] != row["status"] and not means("status", turn["status"]):
         wrong.append(f"status: {turn['status']} expected, {row['status']} found")
-    error = None if row["error_json"] is None else canonical(row["error_json"], spelling=False)
-    if (None if turn["error"] is None else _plain(turn["error"])) != error:
+    error = None if row["error_json"] is None else _told(row["error_json"], report)
+    if (None if turn["error"] is None else _plain(turn["error"], report)) != error:
         wrong.append(f"error: {turn['error']} expected, {row['error_json']} found")
     for listed, column in _TURN_TIMES:
         if turn[listed] == row[column]:
@@ -359,8 +362,12 @@ def compare_cost(
     report.differences += [f"token_usage {name}: missing" for name in sorted(missing)]
 
 
-def _plain(value: Json) -> str:
-    return canonical(json.dumps(value), spelling=False)
+def _plain(value: Json, report: Report) -> str:
+    return _told(json.dumps(value), report)
+
+
+def _told(text: str, report: Report) -> str:
+    return canonical(text, spelling=False, nulls=report.pinned)
 
 
 def _order(want: list[Any], have: list[Any]) -> str:

@@ -7,6 +7,7 @@ says why, and under CI it fails instead.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -78,6 +79,27 @@ def _install(npm: str, version: str, folder: Path) -> Path:
     placed = _binary(folder)
     assert placed is not None
     return placed
+
+
+def published() -> tuple[list[str], str]:
+    """Ask npm which releases there are: all, and the latest.
+
+    Raises:
+        Unavailable: there is no npm, or it knows nothing.
+
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable("npm is not installed, and the real Codex comes from there")
+    done = subprocess.run(
+        [npm, "view", "@openai/codex", "versions", "dist-tags", "--json"],
+        capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False,
+    )  # fmt: skip
+    try:
+        told = json.loads(done.stdout)
+        return list(told["versions"]), str(told["dist-tags"]["latest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unavailable(f"npm told no releases of @openai/codex: {done.stderr[-300:]}") from error
 
 
 def _binary(folder: Path) -> Path | None:

@@ -125,9 +125,7 @@ def _equal(wanted: Placed, have: Placed) -> bool:
 
 
 def _plain(item: Json, *, own: bool) -> Json:
-    return {
-        name: value for name, value in item.items() if value is not None and (own or name != "id")
-    }
+    return {name: value for name, value in shown.bare(item).items() if own or name != "id"}
 
 
 def _compare_turn(db: sqlite3.Connection, wanted: Row, report: Report) -> None:
@@ -144,7 +142,7 @@ def _compare_turn(db: sqlite3.Connection, wanted: Row, report: Report) -> None:
         # A reviewer's turn, which only the end of the reviewed turn closes.
         report.meant["legacy: a turn that the migration leaves open"] += 1
         return
-    errors = [None if row["error_json"] is None else json.loads(row["error_json"])
+    errors = [None if row["error_json"] is None else shown.bare(json.loads(row["error_json"]))
               for row in (wanted, have)]  # fmt: skip
     if wanted["status"] != have["status"] or errors[0] != errors[1]:
         report.differences.append(

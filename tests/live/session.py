@@ -43,6 +43,8 @@ class Plan:
     operations: int
     kills: bool
     """The daemon is killed at random, and Codex in the middle of a turn at least once."""
+    pinned: bool = True
+    """The Codex is of the release that the projector's rules were read from."""
     every: bool = False
     """Every operation is done once, in the order of the book, instead of a draw."""
 
@@ -184,7 +186,7 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
     )
     outcome.threads = len(everything)
     outcome.rollouts = len(sizes)
-    outcome.report = compare(seen, daemon.database)
+    outcome.report = compare(seen, daemon.database, pinned=outcome.plan.pinned)
     recorded = responses(stage.home.rollouts())
     compare_cost(stage.model.cost, recorded, daemon.database, outcome.report)
     Schema(stage.home.binary, folder / "schema").check(daemon.database, rows, outcome.report)
@@ -207,7 +209,11 @@ def main() -> None:
     options = parser.parse_args()
     offline.enter()
     plan = Plan(
-        seed=options.seed, operations=options.operations, kills=options.kills, every=options.every
+        seed=options.seed,
+        operations=options.operations,
+        kills=options.kills,
+        pinned=options.codex_version == install.PINNED,
+        every=options.every,
     )
     words = json.loads(options.projector) if options.projector else PROJECTOR
     try:

@@ -115,13 +115,21 @@ def _read(database: Path, query: str) -> list[Row]:
         opened.close()
 
 
-def canonical(text: str, *, spelling: bool = True) -> str:
+def canonical(text: str, *, spelling: bool = True, nulls: bool = True) -> str:
     """Bring JSON into one form, so that only its meaning is compared.
 
     With `spelling`, `1.50` is not `1.5`: Codex keeps numbers of free values as they were written.
+    Without `nulls`, a member that is null is as good as none: each release adds some.
     """
     read = json.loads(text, parse_float=_spelt) if spelling else json.loads(text)
-    return json.dumps(read, sort_keys=True)
+    return json.dumps(read if nulls else bare(read), sort_keys=True)
+
+
+def bare(value: Any) -> Any:
+    """Leave out members that are null, at every depth."""
+    if isinstance(value, dict):
+        return {name: bare(held) for name, held in value.items() if held is not None}
+    return [bare(held) for held in value] if isinstance(value, list) else value
 
 
 def _spelt(number: str) -> str:

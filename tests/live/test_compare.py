@@ -230,6 +230,37 @@ def test_a_start_that_codex_lost_is_meant(shown: Shown, database: Path) -> None:
     assert report.meant["codex_thread_turns: started_at that Codex lost"] == 1
 
 
+#: What a release that lacks a null key and a column writes instead.
+OLDER = (
+    "UPDATE codex_thread_items SET item_json = replace(item_json, '{', '{\"later\":null,')",
+    "UPDATE thread_history SET item_json = replace(item_json, '{', '{\"later\":null,')",
+)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("more", OLDER)
+def test_absent_is_null_with_another_release_only(
+    shown: Shown, database: Path, more: str, *, pinned: bool
+) -> None:
+    change(database, more)
+
+    assert bool(compare(shown, database, pinned=pinned).differences) == pinned
+
+
+def test_a_column_that_a_release_lacks_is_null(shown: Shown, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("ALTER TABLE codex_thread_turns ADD COLUMN later")
+
+    assert compare(shown, database).differences
+    assert not compare(shown, database, pinned=False).differences
+
+
+def test_a_value_is_not_null_with_another_release(shown: Shown, database: Path) -> None:
+    change(database, OLDER[0].replace("null", "0"))
+
+    assert compare(shown, database, pinned=False).differences
+
+
 def test_rows_of_deleted_rollouts_are_meant(shown: Shown, database: Path) -> None:
     with closing(sqlite3.connect(database)) as db, db:
         db.execute("INSERT INTO codex_projection_state VALUES (?, 1, 1)", (GONE,))
