@@ -6,6 +6,7 @@ memory, and of these no more than `LISTED`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -23,6 +24,7 @@ _PRIVATE: Final = frozenset({
     "json", "error_json", "payload", "preview", "goal", "name", "before", "state", "cwd",
 })  # fmt: skip
 _JSON: Final = frozenset({"json", "error_json", "payload", "state", "before"})
+_SHOWN_JSON: Final = frozenset({"json", "error_json", "payload"})
 #: Number of differing members that are named.
 _MEMBERS: Final = 8
 
@@ -146,6 +148,8 @@ class Differences:
         """Rows of files whose preserved ones may have another position."""
         there: set[bytes] = set()
         for one, other in unequal(files, database, kind.order):
+            if one is not None and other is not None and _differ_in_nulls(kind, one, other):
+                continue
             known = one or other
             assert known is not None
             if uid is None or known[uid] not in self._kept:
@@ -232,6 +236,44 @@ def unequal(
         else:
             yield one, other
             one, other = next(ones, None), next(others, None)
+
+
+def _differ_in_nulls(kind: Kind, one: Row, other: Row) -> bool:
+    """True if rows differ only in members of JSON that are null in one and absent in the other.
+
+    Each release of Codex adds some: rows keep those that they were projected with.
+    """
+    return all(
+        mine == theirs or (name in _SHOWN_JSON and _equal_but_nulls(mine, theirs))
+        for name, mine, theirs in zip(kind.columns, one, other, strict=True)
+    )
+
+
+def _equal_but_nulls(one: object, other: object) -> bool:
+    """True if two JSON texts tell the same; members that are null count as absent."""
+    if not (isinstance(one, (str, bytes)) and isinstance(other, (str, bytes))):
+        return False
+    try:
+        waiting = [(_spelled(one), _spelled(other))]
+    except (ValueError, RecursionError):
+        return False
+    while waiting:
+        mine, theirs = waiting.pop()
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            names = [name for name, held in mine.items() if held is not None]
+            if names != [name for name, held in theirs.items() if held is not None]:
+                return False
+            waiting += [(mine[name], theirs[name]) for name in names]
+        elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+            waiting += zip(mine, theirs, strict=True)
+        elif type(mine) is not type(theirs) or mine != theirs:
+            return False
+    return True
+
+
+def _spelled(text: str | bytes) -> Any:
+    """Read JSON; fractions stay as they are spelled."""
+    return json.loads(text, parse_float=lambda number: ("", number))
 
 
 def field(name: str, files: object, database: object) -> list[Field]:

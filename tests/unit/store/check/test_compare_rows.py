@@ -1,5 +1,7 @@
 """Two sorted streams of rows, merged: what differs comes out, and nothing else."""
 
+# ruff: noqa: E501 - tables of cases are read across
+
 from __future__ import annotations
 
 import orjson
@@ -39,11 +41,20 @@ def test_all_that_differs_comes_out(files: list[Row], database: list[Row]) -> No
     assert all(one is None or other is None or one[:2] == other[:2] for one, other in pairs)
 
 
+# fmt: off
 CASES = [
     ("nothing", [(1, "a", "{}", 0)], [(1, "a", "{}", 0)], []),
     ("lost", [(1, "a", "{}", 0)], [], [("missing", [])]),
     ("added", [], [(1, "a", "{}", 0)], [("extra", [])]),
     ("altered", [(1, "a", "{}", 0)], [(1, "a", "{}", 2)], [("changed", ["tombstone"])]),
+    ("a null more", [(1, "a", '{"a":[{"x":null,"y":1}]}', 0)], [(1, "a", '{"a":[{"y":1}]}', 0)], []),
+    ("another null", [(1, "a", '{"x":null,"y":1}', 0)], [(1, "a", '{"y":1,"z":null}', 0)], []),
+    ("a null for a value", [(1, "a", '{"x":null}', 0)], [(1, "a", '{"x":0}', 0)], [("changed", ["json.x"])]),
+    ("a null in a list", [(1, "a", "[null]", 0)], [(1, "a", "[]", 0)], [("changed", ["json"])]),
+    ("a null more, and another place", [(1, "a", '{"x":null}', 0)], [(5, "a", "{}", 0)], [("changed", ["offset", "json.x"])]),
+    ("another spelling", [(1, "a", '{"x":1.10,"z":null}', 0)], [(1, "a", '{"x":1.1}', 0)], [("changed", ["json.z"])]),
+    ("another order", [(1, "a", '{"x":1,"y":2,"z":null}', 0)], [(1, "a", '{"y":2,"x":1}', 0)], [("changed", ["json.z"])]),
+    ("nested deeply", [(1, "a", "[" * 400 + "1" + "]" * 400, 0)], [(1, "a", "[" * 400 + "2" + "]" * 400, 0)], [("changed", ["json" + "[0]" * 400])]),
     ("stands elsewhere", [(1, "a", "{}", 0)], [(5, "a", "{}", 0)], [("changed", ["offset"])]),
     ("stands before", [(5, "a", "{}", 0)], [(1, "a", "{}", 0)], [("changed", ["offset"])]),
     (
@@ -53,6 +64,7 @@ CASES = [
         [("changed", ["offset"]), ("changed", ["offset"])],
     ),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(
