@@ -348,7 +348,7 @@ def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:
 
     with _reading(settings) as db:
         now_ms = time.time_ns() // 1_000_000
-        return collect(db, settings.codex_homes, now_ms, rollouts=rollouts)
+        return collect(db, settings.codex_homes, now_ms, rollouts=rollouts, codex=True)
 
 
 def _any_rollout(homes: Sequence[str]) -> bool:

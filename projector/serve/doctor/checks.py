@@ -66,6 +66,7 @@ def checks(found: Examined, settings: Settings) -> list[Check]:
         every += _server(found.stored.server)
         every += _sources(found, found.stored.sources)
         every += _daemon(found, found.stored, settings)
+        every += _newer_codex(found.stored.facts)
         every += _anomalies(found.stored.kinds)
         every += _incomplete(found.stored.incomplete)
         every += _clock(found, found.stored)
@@ -309,6 +310,12 @@ def _clock(found: Examined, stored: Stored) -> Iterator[Check]:
     if ahead > _CLOCK_MS:
         text = f"rows were written {ahead / 1000:,.0f} s from now: the clock was set back"
         yield Check("warning", "clock", text, "Rows are right; their times of arrival are not")
+
+
+def _newer_codex(facts: Facts) -> Iterator[Check]:
+    for text in status.newer(facts.database.codex):
+        mend = "All of it is kept. Upgrade codex-projector; then see: projector status"
+        yield Check("info", "codex", text, mend)
 
 
 def _anomalies(kinds: Iterable[Kind]) -> Iterator[Check]:

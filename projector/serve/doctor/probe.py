@@ -95,7 +95,7 @@ def _home(home: str, mounts: str) -> Home:
 
 
 def _stored(db: Connection, settings: Settings, now_ms: int, integrity_s: float) -> Stored:
-    facts = collect(db, settings.codex_homes, now_ms)
+    facts = collect(db, settings.codex_homes, now_ms, codex=True)
     schema = db.schema()
     return Stored(
         facts=facts,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from projector.discover.scan import Fault, Unchanged, walk
+from projector.model import codex_release
 from projector.model.ids import RolloutFile, RolloutId
 from projector.model.regular_file import open_regular
 from projector.serve.health.judge import Level, Verdict, disk_full
@@ -24,6 +25,7 @@ from projector.serve.health.snapshot import (
     Facts,
     Torn,
     Waiting,
+    Written,
     waiting_since_ms,
 )
 from projector.store.free_space import free_bytes, is_full
@@ -51,16 +53,23 @@ _HEAD_BYTES: Final = 4096
 _TIMESTAMP: Final = re.compile(rb'\{\s*"timestamp"\s*:\s*"([0-9TZ:+. -]{10,40})"')
 
 
-def collect(db: Connection, homes: Iterable[str], now_ms: int, *, rollouts: bool = False) -> Facts:
+def collect(
+    db: Connection,
+    homes: Iterable[str],
+    now_ms: int,
+    *,
+    rollouts: bool = False,
+    codex: bool = False,
+) -> Facts:
     """Read the database and the state of the rollouts under `homes`. Raises as `Connection` does.
 
     If a living daemon follows many rollouts, its published numbers are used and no file is read.
-    `rollouts`: return each of them, so read all.
+    `rollouts`: return each of them, so read all. `codex`: what Codex wrote, too.
     """
     published = db.daemon()
     boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
     beat = None if rollouts else _current_beat(published, boot_ms)
-    database = read_database(db, rollouts=beat is None, published=published)
+    database = read_database(db, rollouts=beat is None, codex=codex, published=published)
     if beat is not None:
         told = Backlog(beat.behind_bytes, beat.waiting, beat.behind_since_ms)
         return Facts(
@@ -96,6 +105,13 @@ def full_disk(path: str | None) -> Verdict | None:
     if not path or not is_full(path):
         return None
     return Verdict(level=Level.CRITICAL, text=disk_full(path, free_bytes(path)))
+
+
+def _written(db: Connection) -> Written:
+    return Written(
+        newer=codex_release.newer(contents.releases(db)),
+        unknown=codex_release.unknown(contents.anomaly_counts(db)),
+    )
 
 
 def _current_beat(published: Published, boot_ms: int) -> Heartbeat | None:
@@ -171,7 +187,11 @@ def _that_count(
 
 
 def read_database(
-    db: Connection, *, rollouts: bool = True, published: Published = UNPUBLISHED
+    db: Connection,
+    *,
+    rollouts: bool = True,
+    codex: bool = False,
+    published: Published = UNPUBLISHED,
 ) -> Database:
     """Read the database in one snapshot. Raises as `Connection` does.
 
@@ -184,6 +204,7 @@ def read_database(
         threads = contents.thread_count(db)
         beat = contents.heartbeat(db)
         attempts = contents.failed_attempts(db)
+        written = _written(db) if codex else None
     size = db.size()
     state = published.state
     if state is not None and state.heartbeat is not None:
@@ -204,6 +225,7 @@ def read_database(
         free=size.free,
         published=published,
         attempts=attempts,
+        codex=written,
     )
 
 

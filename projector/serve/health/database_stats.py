@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from projector.model import codex_release
 from projector.store.questions import contents
 from projector.store.reading import Connection
 
@@ -19,6 +20,8 @@ class DatabaseStats:
     items: int
     anomalies: Mapping[str, int]
     """By kind."""
+    newer_rollouts: int
+    """Rollouts that a newer Codex wrote than the rules were read from."""
     database_bytes: int
     wal_bytes: int
     free_bytes: int | None
@@ -32,6 +35,7 @@ def count(db: Connection) -> DatabaseStats:
         totals = contents.totals(db)
         threads = contents.thread_count(db)
         anomalies = contents.anomaly_counts(db)
+        releases = contents.releases(db)
         schema = db.schema()
     size = db.size()
     return DatabaseStats(
@@ -40,6 +44,7 @@ def count(db: Connection) -> DatabaseStats:
         turns=totals.turns,
         items=totals.items,
         anomalies=anomalies,
+        newer_rollouts=codex_release.newer(releases).rollouts,
         database_bytes=size.database,
         wal_bytes=size.log,
         free_bytes=size.free,

@@ -6,9 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from projector.model.codex_release import Newer
 from projector.model.ids import RolloutFile, RolloutId
 from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
 from projector.store.questions.contents import Projected, Rollouts, Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What Codex wrote, as far as this program may not know it."""
+
+    newer: Newer
+    unknown: Mapping[str, int]
+    """Unknown things met, by their name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,8 @@ class Database:
     """Free bytes on its disk; None: unknown."""
     published: Published = UNPUBLISHED
     """What the daemon has published beside the database."""
+    codex: Written | None = None
+    """None: not asked for."""
     attempts: Sequence[tuple[str, int]] = ()
     """Rollouts with a long line whose reading has ended a process, and how often."""
 

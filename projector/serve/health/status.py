@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from projector.model import codex_release
 from projector.model.humanize import count, size
-from projector.serve.health.snapshot import Facts
+from projector.serve.health.snapshot import Facts, Written
 
 #: Most lines of one kind.
 _NAMED: Final = 10
@@ -61,6 +63,14 @@ def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
             {"rollout_id": rollout_id, "times": times} for rollout_id, times in database.attempts
         ],
     }
+    written = database.codex
+    if written is not None:
+        found["codex"] = {
+            "known_to": codex_release.NEWEST,
+            "newer_rollouts": written.newer.rollouts,
+            "newest": written.newer.newest,
+            "unknown": dict(written.unknown),
+        }
     if rollouts:
         found["per_rollout"] = _per_rollout(facts)
     return found
@@ -88,6 +98,7 @@ def text(facts: Facts, *, rollouts: bool = False) -> str:
         *every["faults"],
         *attempts(facts),
         *torn(facts),
+        *newer(facts.database.codex),
     ]
     lines += [_row(one) for one in every.get("per_rollout", ())]
     return "\n".join(lines)
@@ -111,6 +122,33 @@ def torn(facts: Facts) -> list[str]:
     ]
     more = len(facts.torn) - _NAMED
     return [*lines, f"{count(more, 'more torn line')}"] if more > 0 else lines
+
+
+def newer(written: Written | None) -> list[str]:
+    """Return a line if a newer Codex wrote rollouts, or wrote what is unknown; else none."""
+    if written is None or not (written.newer.rollouts or any(written.unknown.values())):
+        return []
+    what = "; ".join(
+        [
+            *_newer_rollouts(written),
+            *(["unknown: " + _unknown(written.unknown)] if any(written.unknown.values()) else []),
+        ]
+    )
+    return [f"Codex is known up to {codex_release.NEWEST}; {what}"]
+
+
+def _newer_rollouts(written: Written) -> list[str]:
+    newer = written.newer
+    if not newer.rollouts:
+        return []
+    were = "was" if newer.rollouts == 1 else "were"
+    return [
+        f"{count(newer.rollouts, 'rollout')} {were} written by newer ones, up to {newer.newest}"
+    ]
+
+
+def _unknown(unknown: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in unknown.items() if number)
 
 
 def _row(one: dict[str, Any]) -> str:

@@ -103,6 +103,8 @@ STORED: Final = (
     In("threads", "Threads in the database.", lambda c: c.threads),
     In("turns", "Living turns in the database.", lambda c: c.turns),
     In("items", "Living items in the database.", lambda c: c.items),
+    In("newer_codex_rollouts", "Rollouts that a newer Codex wrote than this program knows;"
+       " what is unknown in them: projector_anomalies.", lambda c: c.newer_rollouts),
     In("database_bytes", "Size of the database on disk, including its write-ahead log.",
        lambda c: c.database_bytes + c.wal_bytes),
     In("wal_bytes", "Size of its write-ahead log.", lambda c: c.wal_bytes),

@@ -31,6 +31,10 @@ _ODD: Final = (
     "SELECT rollout_key, count(*) FROM _read_anomalies WHERE source_id = :source"
     " GROUP BY rollout_key"
 )
+_RELEASES: Final = (
+    "SELECT cli_version, count(*) FROM _read_rollouts"
+    " WHERE source_id = :source AND cli_version IS NOT NULL GROUP BY cli_version"
+)
 _ROLLOUTS: Final = (
     "SELECT rollout_key, rollout_id, thread_id, path, compressed, size, next_offset, records,"
     " items, turns, gone_at_ms IS NOT NULL, read_at_ms FROM _read_rollouts"
@@ -123,6 +127,11 @@ def thread_count(db: Connection) -> int:
 def anomaly_counts(db: Connection) -> dict[str, int]:
     """Return the number of anomalies by kind."""
     return dict(db.rows(_ANOMALIES))
+
+
+def releases(db: Connection) -> dict[str, int]:
+    """Return the number of rollouts by the release of Codex that wrote them."""
+    return dict(db.rows(_RELEASES))
 
 
 def rollouts_with_anomalies(db: Connection) -> dict[object, int]:

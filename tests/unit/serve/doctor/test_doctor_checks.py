@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from projector.model.codex_release import Newer
 from projector.model.settings import Settings
 from projector.serve.doctor.anomaly_kinds import KINDS
 from projector.serve.doctor.checks import Check, checks, document, sound
 from projector.serve.doctor.facts import Examined, Home, Mode, Stored
-from projector.serve.health.snapshot import Database, Facts
+from projector.serve.health.snapshot import Database, Facts, Written
 from projector.store.protocol import Heartbeat, Holder
 from projector.store.questions.doctor import Incomplete, Kind, Source
 from projector.store.reading import Server
@@ -34,7 +35,7 @@ def beat(**more: Any) -> Heartbeat:
 def stored(heartbeat: Heartbeat | None = None, **more: Any) -> Stored:
     database = Database(
         path="/p.db", size=MIB, wal_size=more.pop("wal", 0), rollouts={}, threads=0, anomalies=0,
-        heartbeat=heartbeat,
+        heartbeat=heartbeat, codex=more.pop("codex", None),
     )  # fmt: skip
     facts = Facts(now_ms=NOW, database=database, files=1, waiting=(), faults=())
     plain: dict[str, Any] = {
@@ -181,6 +182,21 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, str] | None]] = [
         "torn lines",
         {"stored": stored(beat(), kinds=(Kind("torn", 2, 1),))},
         ("warning", "anomalies"),
+    ),
+    (
+        "a rollout of a newer Codex",
+        {"stored": stored(beat(), codex=Written(newer=Newer(1, "9.0.0"), unknown={}))},
+        ("info", "codex"),
+    ),
+    (
+        "members that are unknown",
+        {"stored": stored(beat(), codex=Written(newer=Newer(0, None), unknown={"fields": 3}))},
+        ("info", "codex"),
+    ),
+    (
+        "nothing unknown",
+        {"stored": stored(beat(), codex=Written(newer=Newer(0, None), unknown={"fields": 0}))},
+        None,
     ),
     (
         "repeated ordinals",
