@@ -120,7 +120,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
         return
     import sqlite3  # noqa: PLC0415 - only here
 
-    from projector.store.migrate import migrations  # noqa: PLC0415 - same
+    from projector.store.migrations import migrations  # noqa: PLC0415 - same
 
     output.say(
         f"projector {__version__}, schema {len(migrations('sqlite'))},"

@@ -21,7 +21,7 @@ from projector.model.errors import (
     StoreReplaced,
     StoreUnavailable,
 )
-from projector.store.migrate import migrations
+from projector.store.migrations import migrations
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder

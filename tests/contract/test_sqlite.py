@@ -18,10 +18,11 @@ import pytest
 
 from projector.model.changes import Change
 from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
-from projector.store.migrate import Migration, migrate, migrations, statements
+from projector.store.migrations import Migration, migrations, statements
 from projector.store.open import open_store, sqlite_path
 from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
+from projector.store.sqlite.schema import migrate
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Backend, Queried, Run, SqliteBackend
 from tests.support.makers import (

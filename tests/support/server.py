@@ -205,7 +205,7 @@ def name_of(url: str) -> str:
 
 
 async def _migrated(url: str) -> None:
-    from projector.store.migrate import migrations  # noqa: PLC0415 - the keeper needs none of it
+    from projector.store.migrations import migrations  # noqa: PLC0415 - the keeper needs none of it
     from projector.store.postgres.schema import migrate  # noqa: PLC0415 - same
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:

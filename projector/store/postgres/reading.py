@@ -176,7 +176,7 @@ class PostgresConnection:
 
     def schema(self) -> Schema:
         """See `Connection`."""
-        from projector.store.migrate import migrations  # noqa: PLC0415 - as on SQLite
+        from projector.store.migrations import migrations  # noqa: PLC0415 - as on SQLite
 
         ((found,),) = self.rows("SELECT max(version) FROM _migrations")
         return Schema(found, len(migrations("postgres")))

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from projector.model.errors import StoreRefused
-from projector.store.migrate import Migration, statements
+from projector.store.migrations import Migration, statements
 
 #: Bytes `CxPjPgSc`: key of the advisory lock of migrations.
 _LOCK: Final = 0x4378506A50675363

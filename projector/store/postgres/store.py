@@ -29,7 +29,7 @@ from projector.model.prices import Price
 from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
-from projector.store.migrate import migrations
+from projector.store.migrations import migrations
 from projector.store.postgres import feed, lease, prices, revisions, schema, search, write
 from projector.store.postgres import locations as moves
 from projector.store.postgres import sanitize as mended

@@ -102,7 +102,7 @@ class SqliteConnection:
 
     def schema(self) -> Schema:
         """See `Connection`."""
-        from projector.store.migrate import migrations  # noqa: PLC0415 - `health` does without
+        from projector.store.migrations import migrations  # noqa: PLC0415 - `health` does without
 
         ((found,),) = self.rows("PRAGMA user_version")
         return Schema(found, len(migrations("sqlite")))

@@ -17,12 +17,13 @@ from typing import Any, Final
 from projector.model.errors import StoreRefused
 from projector.model.ids import RolloutId
 from projector.store.copy import Row, Stand, Table
-from projector.store.migrate import migrate, migrations
+from projector.store.migrations import migrations
 from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.schema_names import SQLITE_ROWS
 from projector.store.sqlite import changed_files, usage
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
+from projector.store.sqlite.schema import migrate
 from projector.store.sqlite.statements import STATUS
 from projector.store.sqlite.thread_digest import digest
 from projector.store.sqlite.write import KEY, PROVENANCES, turn_keys

@@ -26,7 +26,7 @@ from projector.model.prices import Price
 from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
 from projector.store import state_file
-from projector.store.migrate import migrate, migrations, version
+from projector.store.migrations import migrations
 from projector.store.protocol import Batch, DaemonState, Heartbeat, Holder, Outdated, Totals
 from projector.store.rollout_status import RolloutStatuses
 from projector.store.sqlite import (
@@ -56,6 +56,7 @@ from projector.store.sqlite.find import Where, find
 from projector.store.sqlite.guard import Guard, check, resolved
 from projector.store.sqlite.lock import hold, is_held
 from projector.store.sqlite.newest import Memory, note_rewound
+from projector.store.sqlite.schema import migrate, version
 from projector.store.sqlite.write import Target, write
 
 P = ParamSpec("P")

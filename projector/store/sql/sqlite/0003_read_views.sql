@@ -2,25 +2,30 @@
 -- (store/questions) over these, which have the same names and columns on PostgreSQL. This database
 -- has one source, which has no id: ''. `rollout_key` names a rollout within this database, cheaply.
 
+-- Rollouts.
 CREATE VIEW _read_rollouts AS
 SELECT r.*, '' AS source_id, r.rollout AS rollout_key, 0 AS elsewhere FROM _rollouts AS r;
 
+-- States of threads.
 CREATE VIEW _read_threads AS
 SELECT '' AS source_id, s.thread_id,
        (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = s.rollout) AS rollout_id,
        s.archived, s.deleted, s.incomplete, s.repeated_turns
 FROM _thread_states AS s;
 
+-- Chains of threads.
 CREATE VIEW _read_parts AS
 SELECT '' AS source_id, p.thread_id, p.part, '' AS part_source, p.rollout AS rollout_key,
        p.rollout_id, p.upto, p.items, p.turns
 FROM _thread_parts AS p;
 
+-- Turns by rollout.
 CREATE VIEW _read_turns AS
 SELECT '' AS source_id, r.rollout_id, t.turn_id, t.position, t.status, t.started_at, t.end_offset,
        t.tombstone
 FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout;
 
+-- Items by rollout.
 CREATE VIEW _read_items AS
 SELECT '' AS source_id, r.rollout_id, i.position, i.tombstone, i.turn_id, i.item_id,
        lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
@@ -28,17 +33,21 @@ SELECT '' AS source_id, r.rollout_id, i.position, i.tombstone, i.turn_id, i.item
        i.type, i.json AS item_json, i.created_at_ms, i.started_at_ms, i.completed_at_ms
 FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout;
 
+-- Anomalies.
 CREATE VIEW _read_anomalies AS
 SELECT '' AS source_id, a.rollout AS rollout_key,
        (SELECT r.rollout_id FROM _rollouts AS r WHERE r.rollout = a.rollout) AS rollout_id,
        a.byte_offset, a.kind, a.detail
 FROM _anomaly_rows AS a;
 
+-- Attempts at long lines.
 CREATE VIEW _read_attempts AS
 SELECT '' AS source_id, a.rollout_id, a.failures FROM _attempts AS a;
 
+-- The daemon's heartbeat.
 CREATE VIEW _read_heartbeats AS
 SELECT h.*, '' AS source_id FROM _heartbeat AS h;
 
+-- Names of threads.
 CREATE VIEW _read_names AS
 SELECT '' AS source_id, n.thread_id, n.name FROM _names AS n;

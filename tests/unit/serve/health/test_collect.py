@@ -21,9 +21,10 @@ from projector.serve.health import collect as gather
 from projector.serve.health import status
 from projector.serve.health.judge import Level, Verdict, judge
 from projector.serve.health.snapshot import Facts
-from projector.store.migrate import migrate, migrations
+from projector.store.migrations import migrations
 from projector.store.sqlite import reading
 from projector.store.sqlite.reading import SqliteConnection
+from projector.store.sqlite.schema import migrate
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfilled, settings_for
 
@@ -36,6 +37,7 @@ ROW = {
     "start_position": 0, "home": "", "path": "", "archived": 0, "compressed": 0, "size": 0,
     "mtime_ns": 0, "device": 0, "inode": 0, "generation": 0, "next_offset": 0, "next_ordinal": 0,
     "head": b"", "tail": b"", "read_at_ms": 0, "records": 2, "items": 3, "turns": 1, "state": b"",
+    "revision": 1,
 }  # fmt: skip
 
 

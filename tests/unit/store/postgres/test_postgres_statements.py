@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import projector
-from projector.store.migrate import migrations, statements
+from projector.store.migrations import migrations, statements
 
 PACKAGE = Path(projector.__file__).parent
 MODULES = sorted((PACKAGE / "store" / "postgres").glob("*.py"))

@@ -1,27 +1,18 @@
-"""Migrates a SQLite schema to the version of this program, one `.sql` file at a time.
-
-Files are `sql/BACKEND/NNNN_name.sql`, numbered from 1 without gaps, applied in order and each once.
-A released file never changes (its checksum is stored), so that every database has gone through the
-same steps. There is no downgrade: a database of a newer version is refused.
-"""
+"""Migrates a SQLite database to the current schema; several processes may do so at once."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final
 
 from projector.model.errors import StoreRefused
+from projector.store.migrations import Migration, statements
 from projector.store.sqlite.file import APPLICATION_ID, writing
 
-_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
-
-_LOG = """
+_LOG: Final = """
 CREATE TABLE IF NOT EXISTS _migrations (
   version       INTEGER PRIMARY KEY,
   name          TEXT NOT NULL,
@@ -29,31 +20,6 @@ CREATE TABLE IF NOT EXISTS _migrations (
   applied_at_ms INTEGER NOT NULL
 ) STRICT
 """
-
-
-class Migration(NamedTuple):
-    """One step of the schema."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        """Return the checksum of its text."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def migrations(backend: str) -> tuple[Migration, ...]:
-    """Read the steps of a backend, in order."""
-    found = []
-    for file in resources.files("projector.store").joinpath("sql", backend).iterdir():
-        if named := _NAME.fullmatch(file.name):
-            text = file.read_text(encoding="utf-8")
-            found.append(Migration(int(named["version"]), named["name"], text))
-    found.sort()
-    assert [step.version for step in found] == list(range(1, len(found) + 1)), found
-    return tuple(found)
 
 
 def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
@@ -78,17 +44,6 @@ def migrate(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> N
             )
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {step.version}")
-
-
-def statements(sql: str) -> Iterator[str]:
-    """Split a script into statements; `executescript` would end the transaction."""
-    at = 0
-    for found in re.finditer(";", sql):
-        statement = sql[at : found.end()]
-        if sqlite3.complete_statement(statement):
-            yield statement
-            at = found.end()
-    assert not re.sub(r"--[^\n]*", "", sql[at:]).strip(), sql[at:]
 
 
 def version(db: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> int:
