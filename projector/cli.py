@@ -131,15 +131,18 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 #: Commands and their modules in `projector.commands`, imported when called.
 LAZY: Final = {
+    "commands": "activity",
     "completion": "completion",
     "config": "config",
     "copy": "copy",
     "cost": "cost",
     "doctor": "doctor",
     "events": "events",
+    "files": "activity",
     "health": "health",
     "help": "help",
     "install": "install",
+    "prompts": "activity",
     "purge": "purge",
     "rebuild": "rebuild",
     "search": "search",

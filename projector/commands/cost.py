@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from projector.commands import output
-from projector.commands.options import as_json, common, reading, settings_of
+from projector.commands.options import common, reading, settings_of
+from projector.commands.rows import Form, as_rows
 from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _CENT: Final = 0.01
     is_flag=True,
     help="Add what sub-agents spent to the thread that started them, and to its folder and repo.",
 )
-@as_json
+@as_rows
 @click.pass_context
 def cost(
     context: click.Context,
@@ -48,14 +49,14 @@ def cost(
     by: tuple[str, ...],
     since: str | None,
     with_agents: bool,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """Show what model responses cost by API list price. It is not your bill.
 
     Every response counts once: neither forks nor resumes count twice, and what was reverted was
     paid for. Responses without a known price are counted, never as 0.
     """
-    from projector.commands.rows import say_rows  # noqa: PLC0415 - see the package's docstring
+    from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415 - see the package
     from projector.commands.threads import moment  # noqa: PLC0415
     from projector.serve import spending  # noqa: PLC0415
     from projector.store.questions import spending as questions  # noqa: PLC0415
@@ -68,16 +69,18 @@ def cost(
         looked_up = questions.looked_up(db)
     sums = spending.grouped(rows, threads, keys, with_agents=with_agents)
     head = [*(key.upper() for key in keys), "RESPONSES", "INPUT", "CACHED", "OUTPUT", "COST", ""]
-    if sums or as_json:
-        lines = [_line(one) for one in sums]
+    if form != "table":
+        documents = [one.document() for one in sums]
+        write_rows(documents, form, list(spending.Sum(keys=dict.fromkeys(keys)).document()))
+        return
+    if sums:
+        lines: list[list[object]] = [_line(one) for one in sums]
         totals = spending.grouped(rows, (), (), with_agents=False)
         if len(sums) > 1:
             lines += [["total", *[""] * (len(keys) - 1), *_line(one)] for one in totals]
-        say_rows(head, lines, [one.document() for one in sums], as_json=as_json)
+        say_rows(head, ((None, line) for line in lines))
     else:
         output.tell("no responses" + ("" if since is None else " since then"))
-    if as_json:
-        return
     if sources := spending.price_sources(rows):
         output.tell(f"API list prices ({', '.join(sources)}): not your bill")
     reasons = spending.why_unpriced(rows)

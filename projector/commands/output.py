@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TextIO
 
 from projector.model.redaction import redact
 from projector.model.terminal_safe import brief, json_ascii, json_safe, terminal_safe
@@ -27,14 +27,25 @@ class Unwritable(Exception):
 
 #: Bytes written at once.
 _CHUNK: Final = 1 << 16
-_BOLD: Final = ("\x1b[1m", "\x1b[0m")
+
+Style = Literal["heading", "bad", "good", "quiet"]
+_STYLES: Final = {"heading": "1", "bad": "31", "good": "32", "quiet": "2"}
 
 
-def say(text: str, *, bold: bool = False) -> None:
+def coloured() -> bool:
+    """True if standard output shows styles: a terminal, or FORCE_COLOR; never with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str, *, style: Style | None = None) -> None:
     """Write lines for people to standard output."""
     shown = terminal_safe(text)
-    if bold and sys.stdout.isatty():
-        shown = shown.join(_BOLD)
+    if style is not None and coloured():
+        shown = f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
     _write(sys.stdout, _encoded(shown + "\n", sys.stdout))
 
 

@@ -1,38 +1,123 @@
-"""Print rows: a table for people, JSON for programs."""
+"""Print rows: a table for people, JSON, JSON lines or CSV for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import csv
+import io
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, Final, Literal, TypeVar
+
+import click
 
 from projector.commands import output
 
+Form = Literal["table", "json", "jsonl", "csv"]
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Row = TypeVar("_Row")
+
 #: Columns of numbers are aligned on the right.
 _NUMBERS: Final = (int, float)
+_GAP: Final = "  "
+#: Minimum width of the last column, the text: the others give way first.
+_LEAST_TEXT: Final = 16
+#: Rows of a table are aligned together up to this number; the widths then stay.
+_ALIGNED: Final = 1000
+
+
+def as_rows(command: _Command) -> _Command:
+    """Add `--output` and `--json` to a command that lists rows."""
+    return click.option(
+        "--output",
+        "form",
+        type=click.Choice(["table", "json", "jsonl", "csv"]),
+        default="table",
+        show_default=True,
+        help="Form of the rows. --json is --output json.",
+    )(
+        click.option(
+            "--json", "form", flag_value="json", help="Print one JSON document.", hidden=False
+        )(command)
+    )
+
+
+def write_rows(documents: Iterable[Mapping[str, Any]], form: Form, columns: Sequence[str]) -> None:
+    """Print documents one by one as JSON, JSON lines or CSV with these columns."""
+    import orjson  # noqa: PLC0415 - not for a table
+
+    match form:
+        case "jsonl":
+            output.write_json(orjson.dumps(one) + b"\n" for one in documents)
+        case "csv":
+            output.write_rendered(_csv(documents, columns))
+        case _:
+            output.write_json(_array(map(orjson.dumps, documents)))
+
+
+def _array(values: Iterable[bytes]) -> Iterator[bytes]:
+    before = b"["
+    for value in values:
+        yield before + value
+        before = b","
+    yield b"[]\n" if before == b"[" else b"]\n"
+
+
+def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
+    """Yield lines of CSV (RFC 4180), with a heading; None is empty."""
+    for cells in chain([columns], ([one.get(name) for name in columns] for one in documents)):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(cells)
+        yield line.getvalue()
 
 
 def say_rows(
-    head: Sequence[str], rows: Sequence[Sequence[Any]], documents: Sequence[Mapping[str, Any]],
-    *, as_json: bool,
-) -> None:  # fmt: skip
-    """Print rows as a table under `head`, or their documents as one JSON array."""
-    if as_json:
-        output.write_document([*documents])
-        return
-    from projector.model.terminal_safe import one_line  # noqa: PLC0415 - only for people
+    head: Sequence[str],
+    rows: Iterable[tuple[_Row, Sequence[Any]]],
+    *,
+    style: Callable[[_Row], output.Style | None] = lambda _row: None,
+) -> int:
+    """Print rows with their cells as a table under `head`; return their number.
 
-    shown = [[one_line(_text(value)) for value in row] for row in rows]
+    The first rows decide the widths. On a terminal a line fits it: of the last column, the text, as
+    much is shown as there is room for.
+    """
+    from projector.model.terminal_safe import one_line  # noqa: PLC0415 - only for people
+    from projector.serve.history.table import cells, fitting  # noqa: PLC0415
+
+    def texts(values: Sequence[Any]) -> list[str]:
+        return [one_line(_text(value)) for value in values]
+
+    every = iter(rows)
+    first = list(islice(every, _ALIGNED))
+    if not first:
+        return 0
     right = [
-        all(isinstance(row[at], _NUMBERS) or row[at] in (None, "") for row in rows)
+        all(isinstance(values[at], _NUMBERS) or values[at] in (None, "") for _, values in first)
         for at in range(len(head))
     ]
-    widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
-    for number, line in enumerate([list(head), *shown]):
-        cells = [
-            text.rjust(width) if on_right else text.ljust(width)
-            for text, width, on_right in zip(line, widths, right, strict=True)
-        ]
-        output.say("  ".join(cells).rstrip(), bold=not number)
+    columns = zip(head, *(texts(values) for _, values in first), strict=True)
+    widths = [max(map(cells, column)) for column in columns]
+    if sys.stdout.isatty():
+        before = sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
+        room = max(shutil.get_terminal_size().columns - before, _LEAST_TEXT)
+        widths[-1] = min(widths[-1], room)
+
+    def line(values: Sequence[str]) -> str:
+        made = []
+        for text, width, on_right in zip(values, widths, right, strict=True):
+            shown = fitting(text, width)
+            gap = " " * (width - cells(shown))
+            made.append(gap + shown if on_right else shown + gap)
+        return _GAP.join(made).rstrip()
+
+    output.say(line(head), style="heading")
+    number = 0
+    for row, values in chain(first, every):
+        number += 1
+        output.say(line(texts(values)), style=style(row))
+    return number
 
 
 def _text(value: Any) -> str:

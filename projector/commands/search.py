@@ -40,7 +40,7 @@ _PLAIN: Final = ("[", "]")
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Created since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
+    help="Created since: 12h, 7d, last week, today, yesterday, 2026-11-01, or a date and time.",
 )
 @click.option("--newest/--best", default=True, help="Newest first (default), or best match first.")
 @click.option(

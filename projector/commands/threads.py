@@ -43,7 +43,7 @@ _CANDIDATES: Final = 10
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Changed since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and time.",
+    help="Changed since: 12h, 7d, last week, today, yesterday, 2026-11-01, or a date and time.",
 )
 @click.option(
     "--source",
@@ -114,7 +114,7 @@ def threads(
     if listed.rows:
         width = shutil.get_terminal_size().columns if terminal else None
         head, lines = table.table(listed, width=width)
-        output.say(head, bold=True)
+        output.say(head, style="heading")
         output.say("\n".join(lines))
     else:
         output.tell("no threads" + (" like that" if wanted != Wanted() else ""))

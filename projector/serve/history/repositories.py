@@ -23,3 +23,18 @@ def repository(url: str) -> str:
         return url.strip().rstrip("/")
     path = found["path"].strip("/").removesuffix(".git").rstrip("/")
     return f"{found['host'].lower()}/{path}"
+
+
+def is_of(wanted: str, url: str | None, folder: str | None) -> bool:
+    """True if a thread is of a repository: by its origin, or by the name of its folder.
+
+    `wanted` is the name of the repository, `owner/name`, `host/owner/name` or a URL of it; case
+    is ignored. A folder is taken for a worktree of the repository of its name.
+    """
+    sought = repository(wanted).casefold().strip("/")
+    if url:
+        known = repository(url).casefold()
+        return known == sought or known.endswith(f"/{sought}")
+    return folder is not None and folder.rstrip("/\\").casefold().endswith(
+        (f"/{sought}", f"\\{sought}")
+    )

@@ -46,7 +46,7 @@ def table(
         columns["turns"].append(f"{row['turn_count'] or 0:,}")
         columns["model"].append(one_line(row["model"] or ""))
         columns["folder"].append(_end(one_line(row["cwd"] or ""), _FOLDER))
-        columns["title"].append(_start(title(row), _TITLE))
+        columns["title"].append(fitting(title(row), _TITLE))
     if not any(columns["state"]):
         del columns["state"]
     if not several_hosts(listed.rows):
@@ -102,7 +102,7 @@ def _fit(columns: dict[str, list[str]], width: int) -> None:
         if width - taken >= _LEAST_TITLE:
             break
     room = max(width - taken, 4)
-    columns["title"] = [_start(text, room) for text in columns["title"]]
+    columns["title"] = [fitting(text, room) for text in columns["title"]]
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -131,7 +131,7 @@ def _cell(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
-def _start(text: str, room: int) -> str:
+def fitting(text: str, room: int) -> str:
     """Cut the end of a text so that it takes at most `room` columns."""
     if cells(text) <= room:
         return text
@@ -145,4 +145,4 @@ def _start(text: str, room: int) -> str:
 
 def _end(text: str, room: int) -> str:
     """Cut the start of a text."""
-    return text if cells(text) <= room else "…" + _start(text[::-1], room - 1)[:-1][::-1]
+    return text if cells(text) <= room else "…" + fitting(text[::-1], room - 1)[:-1][::-1]

@@ -21,14 +21,20 @@ _AGENTS: Final = "subagent"
 #: Names of sources in Codex's protocol, and in rollouts.
 _ALIASES: Final = {"mcp": "appserver"}
 
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)", re.ASCII)
+#: `7d`, `7 days`, `7 days ago`, `last 7 days`, `last week`.
+_SPAN: Final = re.compile(
+    r"(?:(?:the )?last )?(\d+(?:\.\d+)?)?\s*"
+    r"(s|sec|second|m|min|minute|h|hour|d|day|w|week|month|y|year)s?(?: ago)?",
+    re.ASCII,
+)
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
-    "min": timedelta(minutes=1),
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
+    "month": timedelta(days=30),
+    "y": timedelta(days=365),
 }
 
 
@@ -140,17 +146,20 @@ def _hidden(row: Row, wanted: Wanted) -> str | None:
 def since(text: str, now: datetime) -> int:
     """Parse a point in time; return milliseconds since 1970.
 
-    A span before `now` (`90m`, `12h`, `7d`, `2w`), `today`, `yesterday`, a date, or a date and
-    time in ISO 8601; one without a zone is in that of `now`.
+    A span before `now` (`90m`, `12h`, `7d`, `2 weeks`, `last week`; a month is 30 days), `today`,
+    `yesterday`, a date, or a date and time in ISO 8601; one without a zone is in that of `now`.
 
     Raises:
         ValueError: it is none of these.
     """
     said = text.strip().lower()
     span = _SPAN.fullmatch(said)
+    if span is not None and span[1] is None and "last" not in said:
+        span = None  # "d" alone is none
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if span is not None:
-        moment = now - float(span[1]) * _UNITS[span[2]]
+        unit = span[2] if span[2] == "month" else span[2][0]
+        moment = now - float(span[1] or 1) * _UNITS[unit]
     elif said in {"today", "yesterday"}:
         moment = midnight - timedelta(days=said == "yesterday")
     else:

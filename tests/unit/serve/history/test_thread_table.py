@@ -129,6 +129,12 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone(timedelta(hours=1)))
         ("12h", "2026-11-20T00:00:00+01:00"),
         ("1.5 d", "2026-11-19T00:00:00+01:00"),
         ("2w", "2026-11-06T12:00:00+01:00"),
+        ("7days", "2026-11-13T12:00:00+01:00"),
+        ("7 days ago", "2026-11-13T12:00:00+01:00"),
+        ("last week", "2026-11-13T12:00:00+01:00"),
+        ("Last 3 days", "2026-11-17T12:00:00+01:00"),
+        ("last month", "2026-10-21T12:00:00+01:00"),
+        ("1y", "2025-11-20T12:00:00+01:00"),
         ("today", "2026-11-20T00:00:00+01:00"),
         ("Yesterday", "2026-11-19T00:00:00+01:00"),
         ("2026-11-01", "2026-11-01T00:00:00+01:00"),
@@ -141,7 +147,7 @@ def test_since(text: str, moment: str) -> None:
     assert round(datetime.fromisoformat(moment).timestamp() * 1000) == since(text, NOW)
 
 
-@pytest.mark.parametrize("text", ["", "7", "7y", "-1d", "soon", "2026-13-01"])
+@pytest.mark.parametrize("text", ["", "7", "7q", "d", "week", "last", "-1d", "soon", "2026-13-01"])
 def test_no_point_in_time(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - which of Python's messages does not matter
         since(text, NOW)
