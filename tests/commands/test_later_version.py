@@ -18,26 +18,27 @@ from tests.support.projecting import backfilled
 from tests.support.rows import rows_of
 from tests.support.stage import projector
 
-#: Table, what is taken from it, the anomaly that is noted of it.
-UNKNOWN: Final[list[tuple[dict[str, Any], str, str]]] = [
-    (item._CONVERTERS, "CommandExecution", "unknown_item"),
-    (item._CONVERTERS, "AgentMessage", "unknown_item"),
-    (kinds.EVENTS, "task_complete", "unknown_event"),
-    (kinds.EVENTS, "token_count", "unknown_event"),
-    (kinds.RECORDS, "turn_context", "unknown_record"),
+#: Tables, what is taken from them, the anomaly that is noted of it.
+UNKNOWN: Final[list[tuple[tuple[dict[str, Any], ...], str, str]]] = [
+    ((item._CONVERTERS, item._TEMPLATES), "CommandExecution", "unknown_item"),
+    ((item._CONVERTERS, item._TEMPLATES), "AgentMessage", "unknown_item"),
+    ((kinds.EVENTS,), "task_complete", "unknown_event"),
+    ((kinds.EVENTS,), "token_count", "unknown_event"),
+    ((kinds.RECORDS,), "turn_context", "unknown_record"),
 ]
 
 
 @pytest.mark.parametrize(("known", "name", "kind"), UNKNOWN, ids=[one[1] for one in UNKNOWN])
 def test_what_was_not_known_is_rebuilt_by_a_version_that_knows_it(
-    tmp_path: Path, known: dict[str, Any], name: str, kind: str
+    tmp_path: Path, known: tuple[dict[str, Any], ...], name: str, kind: str
 ) -> None:
     """From the same file; then there is nothing that a first backfill would not have made."""
     home = tmp_path / "home"
     path = Rollout(seed=4).write(home, size=30_000)
     before = path.stat()
     with pytest.MonkeyPatch.context() as earlier:
-        earlier.delitem(known, name)
+        for table in known:
+            earlier.delitem(table, name)
         backfilled(home, tmp_path / "p.db")
     with reading(tmp_path / "p.db") as db:
         assert db.rows(f"SELECT count(*) FROM anomalies WHERE kind = '{kind}'") != [(0,)]

@@ -292,6 +292,7 @@ class Story:
 @example(seed=228)  # the response that counts, in a rollout that moves
 @example(seed=8210)  # two items of one id, in two turns, at one place
 @example(seed=324)  # a replacement that moves what continues it
+@example(seed=3654124)  # a row that is at the end as it was
 @given(seed=st.integers(0, 1 << 40))
 @examples(4)
 def test_both_engines_do_the_same(fresh: Fresh, seed: int) -> None:

@@ -20,6 +20,7 @@ from tests.support.legacy_records import (
     Record,
     call,
     event,
+    header,
     item,
     lines_from,
     message,
@@ -245,7 +246,7 @@ KINDS = st.sampled_from(
 )
 def test_no_record_makes_it_raise(records: list[tuple[str, str, Record]]) -> None:
     """Fields of any type, in any record: rows or anomalies, never an exception."""
-    lines: list[Record | bytes] = []
+    lines: list[Record | bytes] = [header(), event("user_message", message="there is an item")]
     for kind, inner, payload in records:
         if kind:
             lines.append({"type": kind, "payload": {**payload, "type": inner}})

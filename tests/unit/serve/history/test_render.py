@@ -6,7 +6,7 @@ import json
 from datetime import UTC
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projector.model.terminal_safe import one_line, terminal_safe
@@ -241,10 +241,12 @@ def test_titles_and_notes_in_markdown_are_text() -> None:
     assert "- `` error: `y` ``\n" in found
 
 
+@example({"status": "failed", "durationMs": 5, "text": "x", "exitCode": [1]}, "commandExecution")
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3),
                     lambda inner: st.lists(inner, max_size=3)
                     | st.dictionaries(st.sampled_from(
-                        ["type", "text", "content", "summary", "changes", "kind", "path", "diff"]),
+                        ["type", "text", "content", "summary", "changes", "kind", "path", "diff",
+                         "status", "durationMs", "exitCode", "error", "tool", "server"]),
                         inner, max_size=4), max_leaves=8),
        st.sampled_from(sorted({kind for kind, *_ in ITEMS})))  # fmt: skip
 def test_no_snapshot_stops_the_rendering(value: object, kind: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields
 
 import pytest
 
+from projector.model.changes import ThreadMetadata
 from projector.store.rules.shown_threads import (
     INHERITED,
     OPENING,
@@ -17,6 +19,11 @@ from projector.store.rules.shown_threads import (
 
 NOTHING = dict.fromkeys(PASSED_ON)
 ALL = dict.fromkeys(PASSED_ON, "said")
+
+
+def test_what_records_say_of_a_thread_is_passed_on() -> None:
+    """All but the name that old rollouts hold: that is the current rollout's."""
+    assert set(PASSED_ON) == {field.name for field in fields(ThreadMetadata)} - {"name"}
 
 
 @pytest.mark.parametrize("column", PASSED_ON)
