@@ -18,6 +18,8 @@ from projector.model.ids import TurnId
 from projector.reduce.legacy.context import ReducerContext
 from projector.reduce.legacy.state import Active, Pair, active_json, active_of
 from projector.reduce.legacy.turns import Turns
+from projector.reduce.turn_states import LEGACY, Cause
+from projector.reduce.turn_states import step as turn_step
 
 #: Maximum number of frames in memory, and how many are evicted at once.
 FRAMES_MAX: Final = 4_096
@@ -119,15 +121,17 @@ class RollbackStack:
         turn = ledger.turn(before.turn)
         if not turn.made:
             return
+        cause = Cause.RESUMED if before.explicit else Cause.RESUMED_IMPLICIT
+        step = turn_step(LEGACY, turn.state, cause)
         self._desk.state.resume_turn(before)
         turn.first, turn.final = before.first, before.final
         if not before.explicit:
             turn.final = before.final or before.plain
             turn.completed_at, turn.end_offset = before.last_at, None
-            if turn.status == "inProgress":
-                turn.status = "completed"
-        elif turn.status == "inProgress":
-            self._desk.event("turn.started", turn.turn_id, turn.told())
+        if step is not None:
+            turn.status = step.after.status
+            for event in step.events:
+                self._desk.event(event, turn.turn_id, turn.told())
         ledger.change_turn(turn)
 
 

@@ -30,6 +30,8 @@ from projector.model.changes import (
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
 from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.legacy.state import ItemKey
+from projector.reduce.turn_states import LEGACY, Cause, TurnState, state_of
+from projector.reduce.turn_states import step as turn_step
 
 #: Maximum number of turns in memory, and how many are evicted at once.
 TURNS_MAX: Final = 8_192
@@ -91,14 +93,13 @@ class BufferedTurn:
         self.frame, self.popped = frame.key, frame.popped
 
     @property
-    def bystander(self) -> bool:
-        """True if it was only named by an item: completed, without times."""
-        return (
-            self.status == "completed"
-            and self.started_at is None
-            and self.completed_at is None
-            and self.end_offset is None
-        )
+    def state(self) -> TurnState:
+        """Return where the turn is in its life."""
+        if not self.made:
+            return TurnState.ABSENT
+        state = state_of(self.status, ended=self.end_offset is not None)
+        timed = self.started_at is not None or self.completed_at is not None
+        return TurnState.NAMED if state is TurnState.COMPLETED_OPEN and not timed else state
 
     def row(self) -> TurnRow:
         """Return the row in its current form."""
@@ -334,7 +335,9 @@ class RowBuffer:
             if turn.owner >= owner_from:
                 turn.clear()
             elif turn.end_owner is not None and turn.end_owner >= owner_from:
-                turn.status = "inProgress"
+                step = turn_step(LEGACY, turn.state, Cause.END_ROLLED_BACK)
+                if step is not None:
+                    turn.status = step.after.status
                 turn.completed_at = turn.duration_ms = turn.error_json = None
                 turn.end_offset = turn.end_owner = None
         buried = [each for each, item in self.items.items() if item.owner >= owner_from]

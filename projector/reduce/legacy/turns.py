@@ -1,5 +1,7 @@
 """Turns of a legacy rollout: how they open, what belongs to them, how they end.
 
+Which record changes a turn's status: `reduce/turn_states.py`.
+
 At most one turn is active. A record of its own opens it (`explicit`, since 0.100), or the first
 record that needs one. An implicit turn is completed from the start, because no record ends it; its
 `completed_at` is the time of its last line so far.
@@ -21,10 +23,12 @@ from projector.decode import turn_error
 from projector.decode.errors import DecodeError
 from projector.decode.fields import opt_integer, opt_text
 from projector.decode.legacy.fields import Json
-from projector.model.changes import EventType
+from projector.model.changes import Status
 from projector.reduce.legacy.context import ReducerContext, named_turn
 from projector.reduce.legacy.row_buffer import BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, Active
+from projector.reduce.turn_states import ENDS, LEGACY, OWN_ENDS, Cause, Step, TurnState
+from projector.reduce.turn_states import step as turn_step
 
 _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited"})
 
@@ -51,16 +55,16 @@ class Turns:
         turn = self._ledger.turn(named)
         if turn.popped:
             return None
-        if active is None and (not turn.made or turn.bystander):
+        if active is None and turn_step(LEGACY, turn.state, Cause.IMPLIED) is not None:
             return self._open(named)
         return self.named(turn)
 
     def named(self, turn: BufferedTurn) -> BufferedTurn:
         """Return a turn that an item names: it is not opened, but known from now on."""
-        if not turn.made:
-            self._make(turn)
-            turn.status = "completed"
-            self._tell("turn.completed", turn)
+        step = turn_step(LEGACY, turn.state, Cause.NAMED)
+        if step is not None:
+            self._make(turn, step)
+            self._tell(step, turn)
         return turn
 
     def active_or_opened(self) -> BufferedTurn:
@@ -121,12 +125,12 @@ class Turns:
 
     # Starts
 
-    def _make(self, turn: BufferedTurn) -> None:
+    def _make(self, turn: BufferedTurn, step: Step) -> None:
         """Create the turn's row at this line."""
         # A turn already named by an item keeps its position.
         place = turn.offset if turn.made else self._desk.record.offset
         turn.clear()
-        turn.made = True
+        turn.made, turn.status = True, step.after.status
         turn.offset, turn.owner = place, self._desk.record.offset
         turn.model = self._state.meta.model
         self._ledger.change_turn(turn)
@@ -135,15 +139,14 @@ class Turns:
         turn_id = self._desk.made_id("turn") if named is None else named
         turn = self._ledger.turn(turn_id)
         now = self._desk.now_s
-        self._make(turn)
-        turn.status = "completed"
+        step = LEGACY[TurnState.ABSENT][Cause.IMPLIED]  # a row that is there is made again
+        self._make(turn, step)
         turn.started_at = turn.completed_at = now
         self._state.begin_turn(Active(turn=turn_id, explicit=False, last_at=now))
         self._state.tokens.turn_began(turn_id)
         self._state.note_turn_time(self._desk.now_ms)
         self._state.end_reasoning()
-        self._tell("turn.started", turn)
-        self._tell("turn.completed", turn)
+        self._tell(step, turn)
         return turn
 
     def start(self, payload: Json) -> None:
@@ -157,11 +160,12 @@ class Turns:
         again = before is not None and before.explicit and before.turn == turn_id
         if not again:
             self._leave()
-        if not turn.made or turn.bystander:
-            self._make(turn)
+        step = turn_step(LEGACY, turn.state, Cause.STARTED)
+        if step is not None:
+            self._make(turn, step)
             turn.started_at = self._desk.now_s if started_at is None else started_at
             turn.root = root
-            self._tell("turn.started", turn)
+            self._tell(step, turn)
         state = self._state
         if not again:
             active = Active(
@@ -197,7 +201,9 @@ class Turns:
         if active is None or active.explicit:
             return
         turn = self._ledger.turn(active.turn)
-        if turn.end_offset is None:
+        step = turn_step(LEGACY, turn.state, Cause.CLOSED)
+        if step is not None:
+            turn.status = step.after.status
             turn.end_offset = self._desk.record.offset
             self._ledger.change_turn(turn)
         self._state.leave_turn()
@@ -233,7 +239,7 @@ class Turns:
     def _end(
         self,
         turn_id: str,
-        status: str,
+        status: Status,
         error_json: str | None,
         payload: Json,
         *,
@@ -260,7 +266,9 @@ class Turns:
         if named and state.started_last == turn_id:
             state.forget_start()
 
-    def _end_soft(self, active: Active, status: str, error_json: str | None, times: _Times) -> None:
+    def _end_soft(
+        self, active: Active, status: Status, error_json: str | None, times: _Times
+    ) -> None:
         """End the active turn by the end of another one, as reviews do.
 
         It stays active, because Codex appends what follows to it, and its own end still counts.
@@ -276,18 +284,18 @@ class Turns:
     def _ended(
         self,
         turn: BufferedTurn,
-        status: str,
+        status: Status,
         error_json: str | None,
         times: _Times,
         *,
         over: bool = False,
     ) -> None:
-        if not turn.made or (turn.end_offset is not None and not over):
+        """End a turn. `over`: another turn's end has ended it, and this is its own."""
+        ends = OWN_ENDS if over and turn.end_offset is not None else ENDS
+        step = turn_step(LEGACY, turn.state, ends[status])
+        if step is None:
             return
-        before = turn.status
-        if status == "completed" and before == "failed" and not over:
-            status = "failed"  # set by an error event
-        turn.status = status  # type: ignore[assignment]  # one of three literals
+        turn.status = step.after.status
         if error_json is not None:
             turn.error_json = error_json
         elif over and status == "completed":
@@ -304,8 +312,12 @@ class Turns:
         if active is not None and active.turn == turn.turn_id:
             turn.final = active.final or active.plain
         self._ledger.change_turn(turn)
-        if before != turn.status or over:
-            self._tell_end(turn, times)
+        more = None
+        if turn.status == "failed":
+            more = _error(times.error)
+        elif turn.status == "interrupted":
+            more = {"reason": times.reason}
+        self._tell(step, turn, more)
 
     def _owner(self, turn: BufferedTurn) -> int:
         frame, offset = turn.frame, self._desk.record.offset
@@ -313,14 +325,6 @@ class Turns:
         if frame is None or (active is not None and active.turn == turn.turn_id):
             return offset
         return min(frame, offset)
-
-    def _tell_end(self, turn: BufferedTurn, times: _Times) -> None:
-        if turn.status == "completed":
-            self._tell("turn.completed", turn)
-        elif turn.status == "failed":
-            self._tell("turn.failed", turn, _error(times.error))
-        else:
-            self._tell("turn.cancelled", turn, {"reason": times.reason})
 
     def fail(self, payload: Json) -> None:
         """Apply an `error` event: the active turn fails, if the error is one of the turn."""
@@ -331,12 +335,12 @@ class Turns:
         if active is None or turn_error.kind(info) in turn_error.HARMLESS:
             return
         turn = self._ledger.turn(active.turn)
-        if turn.end_offset is not None:
+        step = turn_step(LEGACY, turn.state, Cause.ERROR)
+        if step is None:
             return
-        before, turn.status, turn.error_json = turn.status, "failed", error_json
+        turn.status, turn.error_json = step.after.status, error_json
         self._ledger.change_turn(turn)
-        if before != "failed":
-            self._tell("turn.failed", turn, _error(payload))
+        self._tell(step, turn, _error(payload))
 
     def fail_calls(self, turn_id: str) -> None:
         """Mark the items of a turn's calls without output as failed: the turn has ended."""
@@ -364,9 +368,12 @@ class Turns:
             raise DecodeError("turn_id")
         return turn_id
 
-    def _tell(self, kind: EventType, turn: BufferedTurn, more: Json | None = None) -> None:
-        told = turn.told() | (more or {}) | self._desk.unknown_of_turn()
-        self._desk.event(kind, turn.turn_id, told)
+    def _tell(self, step: Step, turn: BufferedTurn, more: Json | None = None) -> None:
+        """Add the events of what happened to a turn. `more`: what only they tell."""
+        if step.events:
+            told = turn.told() | (more or {}) | self._desk.unknown_of_turn()
+            for event in step.events:
+                self._desk.event(event, turn.turn_id, told)
 
 
 class _Times:

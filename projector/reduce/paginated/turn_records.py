@@ -16,21 +16,16 @@ from projector.decode.errors import DecodeError
 from projector.decode.fields import U64_MAX, Object
 from projector.decode.lossless_json import within_codex_bounds
 from projector.decode.times import to_ms
-from projector.model.changes import EventType, TurnRow, uid
+from projector.model.changes import uid
 from projector.model.ids import Line
 from projector.reduce import thread
 from projector.reduce.paginated import turns
 from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of, plain_name
 from projector.reduce.paginated.turns import OpenTurn
+from projector.reduce.turn_states import Step
 
 #: The migration gives such an id to a turn that no record opened.
 _MADE_UP: Final = re.compile(r"rollout-\d{1,18}").fullmatch
-_TURN_EVENTS: Final[dict[str, EventType]] = {
-    "inProgress": "turn.started",
-    "completed": "turn.completed",
-    "failed": "turn.failed",
-    "interrupted": "turn.cancelled",
-}
 
 
 def started(
@@ -53,17 +48,17 @@ def started(
     saved.tokens.turn_began(turn_id)
     if saved.copied is None or (saved.copied and not _MADE_UP(turn_id)):
         saved.copied = thread.is_older(turn_id, saved.header.thread_id or desk.thread)
-    before = turn.row
-    if turns.start(
+    step = turns.start(
         turn,
         told,
         uid=uid("turn", desk.rollout, turn_id),
         offset=place.offset,
         ordinal=ordinal_of(record),
         model=saved.meta.model,
-    ):
+    )
+    if step is not None:
         saved.active = turn_id
-        _put_status(desk, turn, before, place, record, told=more)
+        _put_step(desk, turn, step, place, record, told=more)
     at_ms = to_ms(record.get("timestamp"))
     if at_ms is not None:
         saved.meta.last_turn_at_ms = at_ms
@@ -105,13 +100,12 @@ def _ended(
     if turn_id is None:
         return
     turn = desk.turn(turn_id)
-    before = turn.row
     if refused:
-        changed = turns.end_refused(turn, ended, model=saved.meta.model)
+        step = turns.end_refused(turn, ended, model=saved.meta.model)
     else:
         if saved.active == turn_id:
             saved.active = None
-        changed = turns.end(
+        step = turns.end(
             turn,
             ended,
             turn_id,
@@ -121,9 +115,9 @@ def _ended(
             end_offset=place.end,
             model=saved.meta.model,
         )
-    if changed:
+    if step is not None:
         told = {"reason": ended.reason, **_error(ended.error), **more}
-        _put_status(desk, turn, before, place, record, told=told)
+        _put_step(desk, turn, step, place, record, told=told)
 
 
 def failed(
@@ -140,12 +134,11 @@ def failed(
     if active is None or turn_error.kind(info) in turn_error.HARMLESS:
         return
     turn = desk.turn(active)
-    before = turn.row
     why = _refused_around(record, place)
     if why is not None:
         desk.refused("error", why, place, record)
-    elif turns.fail(turn, error):
-        _put_status(desk, turn, before, place, record, told=_error(payload))
+    elif (step := turns.fail(turn, error)) is not None:
+        _put_step(desk, turn, step, place, record, told=_error(payload))
 
 
 def context(
@@ -208,19 +201,19 @@ def _refused_around(record: Object, place: Place) -> str | None:
     return None
 
 
-def _put_status(
+def _put_step(
     desk: ReducerContext,
     turn: OpenTurn,
-    before: TurnRow | None,
+    step: Step,
     place: Place,
     record: Object,
     *,
     told: Object,
 ) -> None:
-    """Put a turn's row, and tell of its status if that is another one now."""
+    """Pass on a turn's row, and the events of what happened to it. `told`: what only they have."""
     desk.put(turn)
     row = turn.row
-    if row is None or (before is not None and before.status == row.status):
+    if row is None or not step.events:
         return
     told = {
         "status": row.status,
@@ -232,7 +225,8 @@ def _put_status(
         **told,
     }
     at_ms = to_ms(record.get("timestamp"))
-    desk.event(_TURN_EVENTS[row.status], row.turn_id, told, place, at_ms)
+    for event in step.events:
+        desk.event(event, row.turn_id, told, place, at_ms)
 
 
 def _error(error: Any) -> Object:

@@ -1,11 +1,6 @@
-"""The life of a turn of a paginated rollout. Pure.
+"""Rows of the turns of a paginated rollout. Pure.
 
-    no row ── started ──→ inProgress ── completed ──→ completed, failed ─┐
-       │                    │    ↑  └── aborted ────→ interrupted ───────┤ the first end wins
-       │                  error  └ started                               │
-       │                    ↓    │                                       │
-       │                  failed (no end yet) ── completed ──→ failed ───┤
-       └────────────── completed, aborted ───────────────────────────────┘
+Which record changes a turn's status: `reduce/turn_states.py`.
 
 An end that Codex refuses changes what an open row tells, and leaves it open: for Codex the turn
 goes on, so items count for it still, and an end that it takes replaces what the refused one told.
@@ -20,8 +15,18 @@ from typing import Literal
 
 from projector.decode.fields import Object
 from projector.decode.lifecycle import Ended, Started
-from projector.model.changes import StoredTurn, TurnRow
+from projector.model.changes import Status, StoredTurn, TurnRow
 from projector.model.ids import ItemId, Offset, Ordinal, TurnId
+from projector.reduce.turn_states import (
+    ENDS,
+    PAGINATED,
+    REFUSED_ENDS,
+    Cause,
+    Step,
+    TurnState,
+    state_of,
+)
+from projector.reduce.turn_states import step as turn_step
 
 Counts = Literal["user", "final", "plain", ""]
 
@@ -43,6 +48,13 @@ class OpenTurn:
     def latest(self) -> TurnRow | None:
         """Return the row in its current form."""
         return self.row
+
+    @property
+    def state(self) -> TurnState:
+        """Return where the turn is in its life."""
+        if self.row is None:
+            return TurnState.ABSENT
+        return state_of(self.row.status, ended=self.items is None)
 
     @classmethod
     def known(cls, known: StoredTurn | None) -> OpenTurn:
@@ -96,8 +108,11 @@ def start(
     offset: Offset,
     ordinal: Ordinal | None,
     model: str | None,
-) -> bool:
-    """Begin a turn, or begin it again. Gives whether its row changed."""
+) -> Step | None:
+    """Start a turn, or start it again; None: that changes nothing."""
+    step = turn_step(PAGINATED, turn.state, Cause.STARTED)
+    if step is None:
+        return None
     row = turn.row
     if row is None:
         row = TurnRow(
@@ -105,7 +120,7 @@ def start(
             turn_id=record.turn_id,
             offset=offset,
             ordinal=ordinal,
-            status="inProgress",
+            status=step.after.status,
             error_json=None,
             started_at=record.started_at,
             completed_at=None,
@@ -117,11 +132,9 @@ def start(
             root_turn_id=record.root_turn_id,
             model=model,
         )
-    elif turn.items is None:
-        return False
     else:
         row = row._replace(
-            status="inProgress",
+            status=step.after.status,
             error_json=None,
             started_at=row.started_at if record.started_at is None else record.started_at,
             completed_at=None,
@@ -130,7 +143,7 @@ def start(
             model=row.model if row.model is not None else model,
         )
     turn.row = _computed(turn, row)
-    return True
+    return step
 
 
 def end(
@@ -143,18 +156,19 @@ def end(
     ordinal: Ordinal | None,
     end_offset: Offset,
     model: str | None,
-) -> bool:
-    """End a turn; the first end wins. Gives whether its row changed."""
+) -> Step | None:
+    """End a turn; None: that changes nothing."""
+    step = turn_step(PAGINATED, turn.state, ENDS[record.status])
+    if step is None:
+        return None
     row = turn.row
-    if row is not None and turn.items is None:
-        return False
     if row is None:
         row = TurnRow(
             uid=uid,
             turn_id=turn_id,
             offset=offset,
             ordinal=ordinal,
-            status=record.status,
+            status=step.after.status,
             error_json=record.error_json,
             started_at=record.started_at,
             completed_at=record.completed_at,
@@ -167,30 +181,29 @@ def end(
             model=model,
         )
     else:
-        row = _concluded(row, record, model)._replace(end_ordinal=ordinal, end_offset=end_offset)
+        row = _concluded(row, record, step.after.status, model)._replace(
+            end_ordinal=ordinal, end_offset=end_offset
+        )
     turn.row = _computed(turn, row)
     turn.items = None
-    return True
+    return step
 
 
-def end_refused(turn: OpenTurn, record: Ended, *, model: str | None) -> bool:
-    """Take what an end tells that Codex refuses; the turn stays open. True if its row changed.
-
-    The first end wins, among those that are refused, too.
-    """
+def end_refused(turn: OpenTurn, record: Ended, *, model: str | None) -> Step | None:
+    """Apply an end that Codex refuses: the turn stays open. None: it changes nothing."""
     row = turn.row
-    if row is None or turn.items is None or row.status not in ("inProgress", "failed"):
-        return False
-    turn.row = _concluded(row, record, model)
-    return True
+    step = turn_step(PAGINATED, turn.state, REFUSED_ENDS[record.status])
+    if row is None or step is None:
+        return None
+    turn.row = _concluded(row, record, step.after.status, model)
+    return step
 
 
-def _concluded(row: TurnRow, record: Ended, model: str | None) -> TurnRow:
+def _concluded(row: TurnRow, record: Ended, status: Status, model: str | None) -> TurnRow:
     """Return the row of a turn with what its end tells."""
-    status, error = record.status, record.error_json
+    error = record.error_json
     if row.status == "failed" and error is None:  # by an `error` event
         error = row.error_json
-        status = "failed" if status == "completed" else status
     return row._replace(
         status=status,
         error_json=error,
@@ -202,12 +215,13 @@ def _concluded(row: TurnRow, record: Ended, model: str | None) -> TurnRow:
     )
 
 
-def fail(turn: OpenTurn, error_json: str) -> bool:
-    """Fail an open turn without ending it. Gives whether its row changed."""
-    if turn.row is None or turn.items is None:
-        return False
-    turn.row = turn.row._replace(status="failed", error_json=error_json)
-    return True
+def fail(turn: OpenTurn, error_json: str) -> Step | None:
+    """Fail an open turn without ending it; None: that changes nothing."""
+    step = turn_step(PAGINATED, turn.state, Cause.ERROR)
+    if turn.row is None or step is None:
+        return None
+    turn.row = turn.row._replace(status=step.after.status, error_json=error_json)
+    return step
 
 
 def _computed(turn: OpenTurn, row: TurnRow) -> TurnRow:
