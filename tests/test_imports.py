@@ -39,8 +39,8 @@ STARRED: Final = frozenset(
     serve.doctor.codex_compare serve.doctor.codex_databases serve.doctor.duplicates
     serve.doctor.probe serve.health.collect serve.search.snippets serve.telemetry
     serve.web.app serve.web.live
-    store.free_space store.migrations store.open store.postgres store.scratch store.sqlite
-    store.state_file
+    store.free_space store.migrations store.newest_entry store.open store.postgres store.scratch
+    store.sqlite store.state_file
     """.split()
 )
 

@@ -95,14 +95,17 @@ def _held(file: int) -> bool | None:
     return False
 
 
-def remote_path(address: str, source: str) -> str:
-    """Return the path of the state file of a daemon on this host whose database is on a server."""
+def remote_path(address: str, source: str, suffix: str = ".lock") -> str:
+    """Return the path of a state file on this host for a database on a server.
+
+    `.lock`: the daemon's; `.feed`: see `newest_entry`.
+    """
     folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if not folder:
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         folder = f"{state}/codex-projector"
     name = hashlib.sha256(f"{source}\0{address}".encode(errors="surrogateescape")).hexdigest()[:16]
-    return f"{folder}/server-{name}.lock"
+    return f"{folder}/server-{name}{suffix}"
 
 
 def lock_remote(path: str) -> int | None:

@@ -15,6 +15,8 @@ import pytest
 
 from projector import cli
 from projector.commands import events
+from projector.model.database_url import shown, source_id
+from projector.store import state_file
 from projector.store.open import open_store
 from projector.store.rules.feed import Cursor
 from tests.commands.test_events import Place, following
@@ -134,10 +136,12 @@ def test_it_is_restored_under_a_follower(restored: Restored) -> None:
 
 
 def test_the_other_time_is_told_from_this_one_by_number_alone_where_its_writer_saw_both(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    restored: Restored, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """Bare numbers that were given twice are refused: a file beside the database knows of them."""
-    restored = Restored(tmp_path, tmp_path / "p.db")
+    """Bare numbers that were given twice are refused: a file of the writer's host knows of them.
+
+    Though each writer was one of its own, which read a part of the home and ended.
+    """
     restored.restore()
     restored.another()
     shared, lost = len(restored.shared), len(restored.shared) + len(restored.lost)
@@ -153,12 +157,11 @@ def test_the_other_time_is_told_from_this_one_by_number_alone_where_its_writer_s
 
 @pytest.mark.parametrize("spoiled", [b"", b"?" * 80, b"00000000 ab 1-0123456789abcdef", None])
 def test_a_spoiled_memory_is_none(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], spoiled: bytes | None
+    restored: Restored, capsysbinary: pytest.CaptureFixture[bytes], spoiled: bytes | None
 ) -> None:
     """Cursors are refused without it; it is made again."""
-    restored = Restored(tmp_path, tmp_path / "p.db")
     restored.restore()
-    memory = tmp_path / "p.db.feed"
+    memory = _memory(restored)
     if spoiled is None:
         memory.unlink()
     else:
@@ -168,6 +171,14 @@ def test_a_spoiled_memory_is_none(
     assert asked(capsysbinary, restored.url, restored.lost[0])[0] == 1
     assert asked(capsysbinary, restored.url, str(len(restored.shared) + 1))[0] == 0
     assert restored.cursors()[-1].encode() in memory.read_bytes()
+
+
+def _memory(restored: Restored) -> Path:
+    """Return the file that knows of the newest entry."""
+    if isinstance(restored.database, Path):
+        return restored.database.with_name(f"{restored.database.name}.feed")
+    address = shown(restored.url)
+    return Path(state_file.remote_path(address, str(source_id("one")), ".feed"))
 
 
 def test_a_server_that_is_restored_under_its_writer(

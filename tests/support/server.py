@@ -146,6 +146,10 @@ class Server:
         try:
             yield url
         finally:
+            # The next one that has the database is another feed.
+            if state := os.environ.get("XDG_STATE_HOME"):
+                for one in Path(state, "codex-projector").glob("*.feed"):
+                    one.unlink(missing_ok=True)
             with psycopg.connect(url, autocommit=True) as db:
                 db.execute(_ALONE)
                 as_it_was = db.execute(_SCHEMAS).fetchone() == schemas

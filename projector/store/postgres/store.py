@@ -28,8 +28,9 @@ from projector.model.ids import Checkpoint, RolloutFile, RolloutId, RolloutName,
 from projector.model.prices import Price
 from projector.model.revisions import ProjectedBy
 from projector.search.text import Extent
-from projector.store import state_file
+from projector.store import newest_entry, state_file
 from projector.store.migrations import migrations
+from projector.store.newest_entry import Memory
 from projector.store.postgres import feed, lease, prices, revisions, schema, search, write
 from projector.store.postgres import locations as moves
 from projector.store.postgres import sanitize as mended
@@ -119,7 +120,8 @@ class PostgresStore:
         self._confirmed: dict[RolloutId, tuple[int, int]] = {}
         """Generation and offset of the rollouts of the last commit."""
         self._newest = UNKNOWN
-        """The newest entry of the feed that was committed here."""
+        """The newest entry of the feed that is known to have been committed on this host."""
+        self._memory: Memory | None = None
         self.trips = 0
         """Round trips of closed connections."""
         self._closed = False
@@ -193,6 +195,10 @@ class PostgresStore:
             self._now_ms(), uuid.uuid4(),
         )  # fmt: skip
         await self._wire.execute((_SOURCE, values))
+        if self._memory is None:
+            path = state_file.remote_path(shown(self.url), self.source, newest_entry.SUFFIX)
+            self._memory = await asyncio.to_thread(Memory.in_folder, path)
+            self._newest = await asyncio.to_thread(self._memory.read)
         return self._wire
 
     async def _see_whether_all_is_there(self, wire: Pipeline) -> None:
@@ -302,6 +308,8 @@ class PostgresStore:
             tx = Transaction(wire, self.source, self._now_ms(), self._newest)
             done = await work(tx)
             self._newest = tx.newest
+            if self._memory is not None and self._newest.cursor.mark is not None:
+                await asyncio.to_thread(self._memory.write, self._newest)
             return done
 
         return await self._run(run)
@@ -527,6 +535,8 @@ class PostgresStore:
             with suppress(ProjectorError):
                 await self._run(lambda wire: wire.execute(lease.let_go(self.source, held)))
         self._closed = True
+        if self._memory is not None:
+            self._memory.close()
         if self._state_file is not None:
             os.close(self._state_file)
         await self._give_up()
