@@ -284,16 +284,19 @@ def _shown_by_ends(
     and what the oldest part says, may be what others have, too.
     """
     changes = {one: passed_on(row.now, {**row.now, **values[one]}) for one, row in old.items()}
-    if any(changed.intersection(OPENING) for one, changed in changes.items() if one in continued):
+
+    def comes_or_goes(one: RolloutId) -> bool:
+        was, now = old[one].now, {**old[one].now, **values[one]}
+        return bool(changes[one].intersection(OPENING)) or any(
+            was[name] is None or now[name] is None for name in changes[one]
+        )
+
+    if any(comes_or_goes(one) for one in old if one in continued):
         return False
     for thread in world.threads.values():
         if thread.whole or thread.state is None or thread.state.rollout_id not in old:
             continue
-        one = thread.state.rollout_id
-        was, now = old[one].now, {**old[one].now, **values[one]}
-        if changes[one].intersection(OPENING) or any(
-            was[name] is None or now[name] is None for name in changes[one]
-        ):
+        if comes_or_goes(thread.state.rollout_id):
             return False
     return True
 
