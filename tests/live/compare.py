@@ -163,11 +163,39 @@ def _same(column: str, wanted: Row, have: Row, report: Report) -> bool:
 
 
 def _differs(column: str, wanted: Row, have: Row) -> str:
-    want, has = repr(wanted.get(column)), repr(have.get(column))
+    want, has = wanted.get(column), have.get(column)
+    if column.endswith("_json") and isinstance(want, str) and isinstance(has, str):
+        return f"{column} {_where(json.loads(want), json.loads(has))}"
+    return _cut(column, want, has)
+
+
+def _cut(column: str, wanted: object, found: object) -> str:
+    want, has = repr(wanted), repr(found)
     at = next((i for i, (a, b) in enumerate(zip(want, has, strict=False)) if a != b), 0)
     start = max(0, at - 40)  # long items differ far behind their beginning
     cut = slice(start, start + _SHOWN_CHARACTERS)
     return f"{column}: {want[cut]} expected, {has[cut]} found"
+
+
+def _where(want: Any, has: Any) -> str:
+    """Tell the type of an item, each path at which two of them differ, and both values."""
+    kind = want.get("type", "") if isinstance(want, dict) else ""
+    return f"of {kind}: " + "; ".join(_cut(path, a, b) for path, a, b in _paths(want, has, ""))
+
+
+def _paths(want: Any, has: Any, path: str) -> list[tuple[str, Any, Any]]:
+    if want == has:
+        return []
+    if isinstance(want, dict) and isinstance(has, dict):
+        return [
+            found
+            for name in dict.fromkeys((*want, *has))
+            for found in _paths(want.get(name, ...), has.get(name, ...), f"{path}.{name}")
+        ]
+    if isinstance(want, list) and isinstance(has, list) and len(want) == len(has):
+        pairs = zip(want, has, strict=True)
+        return [found for one, other in pairs for found in _paths(one, other, f"{path}[]")]
+    return [(path, want, has)]
 
 
 def _compare_items(
@@ -190,7 +218,7 @@ def _compare_items(
         return
     for (turn, item), row in zip(history.items, found, strict=True):
         if _plain(item, report) != _told(row["item_json"], report):
-            said = _differs("item", {"item": item}, {"item": json.loads(row["item_json"])})
+            said = f"item {_where(item, json.loads(row['item_json']))}"
             report.differences.append(f"thread_history {thread} {turn} {item['id']}: {said}")
         else:
             report.equal["thread_history"] += 1

@@ -15,8 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from projector.model.codex_release import NEWEST
+
 #: The release that the projector's rules were read from.
-PINNED: Final = "0.171.0"
+PINNED: Final = NEWEST
 
 _INSTALL_SECONDS: Final = 600
 _BINARY: Final = "node_modules/@openai/codex-*/vendor/*/bin/codex"

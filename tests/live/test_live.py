@@ -73,8 +73,7 @@ def test_random_sessions_end_with_equal_rows(
     assert played.returncode == 0, f"{played.stdout}{played.stderr}\nAgain with: {again}"
 
 
-@pytest.mark.usefixtures("codex")
-def test_every_operation_once_and_nothing_unknown(tmp_path: Path) -> None:
+def test_every_operation_once_and_nothing_unknown(codex: Path, tmp_path: Path) -> None:
     """Each operation of the book is done; Codex writes nothing that `known.json` does not have."""
     played = play(tmp_path, 1, "--every")
 
@@ -82,7 +81,8 @@ def test_every_operation_once_and_nothing_unknown(tmp_path: Path) -> None:
 
     stage = tmp_path / "session"
     schema = stage / "schema" / "codex_app_server_protocol.v2.schemas.json"
-    seen = drift.observe(stage / "home", json.loads(schema.read_text()))
+    features = drift.features_of([*offline.prefix(), codex], tmp_path / "features")
+    seen = drift.observe(stage / "home", json.loads(schema.read_text()), features)
     lines, news = drift.differences(json.loads(drift.KNOWN.read_text()), seen)
 
     assert not news, "\n".join(lines)

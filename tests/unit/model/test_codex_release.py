@@ -6,11 +6,6 @@ import pytest
 
 from projector.model import codex_release
 from projector.model.codex_release import NEWEST, Newer, newer, unknown
-from tests.live import install
-
-
-def test_the_rules_are_those_of_the_release_that_is_tested() -> None:
-    assert install.PINNED == NEWEST
 
 
 @pytest.mark.parametrize(
