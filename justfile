@@ -20,6 +20,14 @@ quick *ARGS:
 test *ARGS:
     {{python}} -m pytest -q {{ARGS}}
 
+# What the newest Codex has that is new, and what to do about it
+drift *ARGS:
+    {{python}} -m tests.live.drift --latest {{ARGS}}
+
+# Sessions with the pinned Codex, the latest and the last five: a table
+releases *ARGS:
+    {{python}} -m tests.live.releases {{ARGS}}
+
 # The tests marked `scheduled`, which take long; .ci/scheduled adds many examples, fuzz and a soak
 scheduled *ARGS:
     {{python}} -m pytest -q --scheduled {{ARGS}}

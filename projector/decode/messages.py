@@ -7,6 +7,7 @@ Source: docs on paginated rollouts, 2.4.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from projector.decode import item_types
@@ -158,26 +159,34 @@ def _moderation(moderation: Any) -> Object:
 def _display(display: Object) -> Object:
     """Return how Codex 0.171 shows a message that was moderated."""
     integer(display, "version", 1, 1)
-    mode = choice(display, "mode", _DISPLAY_MODES)
+    mode = _tag(display, "mode", _DISPLAY_MODES)
     shown: Object = {"mode": mode, "version": 1}
     if mode == "show":
         if display.get("annotation") is not None:
             annotation = obj(display["annotation"], "annotation")
             shown["annotation"] = {
-                "kind": choice(annotation, "kind", _ANNOTATIONS),
+                "kind": _tag(annotation, "kind", _ANNOTATIONS),
                 "subject": choice(annotation, "subject", _SUBJECTS),
             }
         shown["trustedContacts"] = choice(display, "trustedContacts", _CONTACTS)
     elif mode == "hide":
         replacement = obj(display.get("replacement"), "replacement")
-        shown["replacement"] = {"kind": choice(replacement, "kind", _REPLACEMENTS)}
+        shown["replacement"] = {"kind": _tag(replacement, "kind", _REPLACEMENTS)}
     else:
         shown["reason"] = _block_reason(obj(display.get("reason"), "reason"))
     return shown
 
 
+def _tag(fields: Object, name: str, known: Mapping[str, str]) -> str:
+    """Return a word that tells the kind of an object; only as a string."""
+    word = text(fields, name)
+    if word not in known:
+        raise DecodeError(name)
+    return word
+
+
 def _block_reason(reason: Object) -> Object:
-    kind = choice(reason, "kind", _BLOCK_REASONS)
+    kind = _tag(reason, "kind", _BLOCK_REASONS)
     if kind == "protection":
         return {"kind": kind, "protectionType": text(reason, "protectionType")}
     trusted = opt_bool(reason, "trustedAccess")

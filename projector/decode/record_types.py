@@ -1,4 +1,4 @@
-"""Names of the records and events that Codex 0.169 writes or knows. Pure.
+"""Names of the records and events that Codex 0.171 writes or knows. Pure.
 
 A name that is not here is noted as unknown: a newer Codex may write it.
 Source: docs on paginated rollouts, 1.6 and 1.8.
@@ -6,7 +6,10 @@ Source: docs on paginated rollouts, 1.6 and 1.8.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
 
 RECORD_TYPES: Final = frozenset(
     {
@@ -116,3 +119,32 @@ EVENT_TYPES: Final = frozenset(
         "web_search_end",
     }
 )
+
+_ROLLOUTS: Final = re.compile(
+    r"rollout-[0-9T-]{10,20}[0-9a-f-]{36}(?:_[0-9a-f-]{36})?\.jsonl(?:\.zst)?", re.ASCII
+).findall
+#: Values of a payload that are looked at, characters of each, and names that are told.
+_LEAVES: Final = 1000
+_CHARACTERS: Final = 4096
+_NAMED: Final = 4
+
+
+def rollouts_named(payload: Any) -> list[str]:
+    """Return the file names of rollouts in an unknown record: it may refer to them."""
+    found: dict[str, None] = {}
+    for leaf in islice(_leaves(payload), _LEAVES):
+        if type(leaf) is str:
+            found |= dict.fromkeys(_ROLLOUTS(leaf[:_CHARACTERS]))
+    return list(found)[:_NAMED]
+
+
+def _leaves(payload: Any) -> Iterator[Any]:
+    waiting = [payload]
+    while waiting:
+        held = waiting.pop()
+        if type(held) is dict:
+            waiting += held.values()
+        elif type(held) is list:
+            waiting += held
+        else:
+            yield held

@@ -8,6 +8,7 @@ from projector.model.ids import HEAD_BYTES, TAIL_BYTES
 from projector.read.compare_files import Agreements
 from projector.read.resume import Resume, UpToDate
 from tests.support.homes import DAY, NAME, Follower, put, records
+from tests.support.zst import zstd
 
 
 def test_nothing_is_read_again(tmp_path: Path) -> None:
@@ -56,3 +57,27 @@ def test_a_checkpoint_of_the_compressed_one_holds_for_the_plain_one(tmp_path: Pa
 
     assert follower.text == records(0, 60)
     assert follower.bytes_read <= HEAD_BYTES + TAIL_BYTES + len(records(50, 10))
+
+
+def test_a_frame_may_ask_for_a_window_of_32_mib(tmp_path: Path) -> None:
+    """What long-range compression of long rollouts writes."""
+    data = records(0, 60)
+    parameters: dict[int, int] = {
+        zstd.CompressionParameter.window_log: 25,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+    }
+    packer = zstd.ZstdCompressor(options=parameters)
+    cut = data.index(b"\n", len(data) // 2) + 1
+    packed = packer.compress(data[:cut], mode=packer.FLUSH_BLOCK)
+    path = tmp_path / f"{NAME}.zst"
+    path.write_bytes(packed)
+    assert zstd.get_frame_info(packed).decompressed_size is None  # else the window is cut to it
+
+    follower = Follower(path)
+    follower.follow()
+    path.write_bytes(packed + packer.compress(data[cut:]) + packer.flush())
+    follower.restart(path)
+    follower.follow()
+
+    assert packed[5] == (25 - 10) << 3  # the descriptor of the window
+    assert follower.text == data

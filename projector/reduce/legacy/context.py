@@ -9,6 +9,7 @@ from typing import Final
 from projector.decode import known_members
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
+from projector.decode.record_types import rollouts_named
 from projector.decode.times import to_ms
 from projector.model.changes import EventType, Provenance
 from projector.model.ids import Offset, RolloutId, TurnId
@@ -143,9 +144,10 @@ class ReducerContext:
         self.changes.event(kind, turn, payload, Offset(self.record.offset), self.now_ms)
 
     def note_unknown(self, what: str, name: str) -> None:
-        """Add an anomaly for an unknown kind of record, once per kind."""
+        """Add an anomaly for an unknown kind of record, once per kind and rollouts named in it."""
         shown = name if len(name) <= KIND_MAX and name.isprintable() else "unreadable"
-        kind = f"{what} {shown}"
+        names = rollouts_named(self.record.payload) if what == "record" else []
+        kind = ", ".join([f"{what} {shown}", *names])
         if self.state.note_unknown(kind):
             self.note("unknown_record", kind)
 

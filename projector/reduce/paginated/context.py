@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from projector.decode.fields import I64_MAX, Object
 from projector.decode.parse import Found, parse
+from projector.decode.record_types import rollouts_named
 from projector.decode.times import to_ms
 from projector.model.changes import Change, EventType, uids
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
@@ -26,6 +27,9 @@ _FIELD: Final = "field:"
 #: Characters of a timestamp as Codex writes it: others are looked at.
 STAMP: Final = 24
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
+
+#: What the file name of a rollout begins with.
+_ROLLOUT: Final = b"rollout-"
 
 #: Where a record lies: a line of its own, or an object within a damaged one.
 Place = Line | Found
@@ -122,9 +126,11 @@ class ReducerContext:
         self.changes.note(kind, place.offset, place.end - place.offset, detail)
 
     def note_strange(self, what: str, name: str, place: Place, record: Object) -> None:
-        """Note an unknown kind the first time that it comes."""
+        """Note an unknown kind the first time that it comes, and the rollouts that it names."""
         self.numbers.note_undecoded(record)
         shown = plain_name(name)
+        if what == "record" and (type(place) is not Line or _ROLLOUT in place.data):
+            shown = ", ".join([shown, *rollouts_named(record.get("payload"))])
         key = f"{what}:{shown}"
         if key in self.strange or len(self.strange) >= _STRANGE_MAX + _FIELDS_MAX:
             return

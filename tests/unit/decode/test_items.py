@@ -122,7 +122,8 @@ def test_an_item_is_shown_with_its_keys_in_order(item: Json, shown: Json) -> Non
 #: What is written of a message that was moderated, and what Codex 0.171 shows; ...: as written.
 DISPLAYS: list[tuple[Any, Any]] = [
     ({"trustedContacts": "skip", "version": 1, "mode": "show"}, {"mode": "show", "version": 1, "trustedContacts": "skip"}),
-    ({"version": 1, "mode": {"show": None}, "trustedContacts": "check", "annotation": {"subject": "prompt", "kind": "wellbeingHelpline"}},
+    ({"version": 1, "mode": {"show": None}, "trustedContacts": "check"}, ...),
+    ({"version": 1, "mode": "show", "trustedContacts": {"check": None}, "annotation": {"subject": "prompt", "kind": "wellbeingHelpline"}},
      {"mode": "show", "version": 1, "annotation": {"kind": "wellbeingHelpline", "subject": "prompt"}, "trustedContacts": "check"}),
     ({"version": 1, "mode": "show", "trustedContacts": "check", "annotation": None}, {"mode": "show", "version": 1, "trustedContacts": "check"}),
     ({"version": 1, "mode": "hide", "replacement": {"kind": "wellbeingPromptHelpline"}}, {"mode": "hide", "version": 1, "replacement": {"kind": "wellbeingPromptHelpline"}}),

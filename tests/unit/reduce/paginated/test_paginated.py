@@ -348,6 +348,19 @@ def test_kinds_that_are_not_known_are_noted_once() -> None:
     assert projected.notes == [("unknown_record", 1), ("unknown_event", 3)]
 
 
+def test_an_unknown_record_is_noted_with_the_rollouts_that_it_names() -> None:
+    """As a segment of a long rollout may: a record that refers to another file."""
+    one, other = (f"rollout-2026-11-01T10-00-00-{THREAD[:-1]}{at}.jsonl" for at in (1, 2))
+    points = [{"type": "segment", "payload": {"at": [{"path": f"/h/{name}"}]}} for name in
+              (one, one, other)]  # fmt: skip
+    projected = Projected(meta(), *points, UNKNOWN, UNKNOWN, started("A"))
+
+    assert [note.detail for note in projected.memory.anomalies] == [
+        f"segment, {one}", f"segment, {other}", UNKNOWN["type"],
+    ]  # fmt: skip
+    assert projected.turns.keys() == {"A"}
+
+
 def test_unknown_members_are_kept_and_noted_once_each() -> None:
     odd = item("A", agent("a") | {"new_one": 1.10}) | {"host": "h"}
     end = complete("A", later=[1], error={"message": "m", "retry_at": 5})
