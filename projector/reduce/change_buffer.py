@@ -1,8 +1,8 @@
 """Collect the changes that lines make, in the order of the file. Pure.
 
-One buffer for all reducers. A row that changes several times is passed on once, in its last form,
-at the place of its first change: the store meets each row once a batch. What removes rows is passed
-on behind everything that was changed before it (`seal`).
+One buffer for all reducers. A row that changes several times appears once, in its last form, at the
+place of its first change: the store handles each row once per batch. `seal` before changes that
+remove rows: they apply to the rows as they were then.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ChangeBuffer:
         self._pending: dict[Hashable, tuple[int, Latest]] = {}
         self._sealed: set[Hashable] = set()
         self._holes = False
-        """True if the list has places of rows that there are not."""
+        """True if `_out` has places of rows that were discarded."""
         self.add = self._out.append
         """Append a change. An attribute, because most changes come by it."""
 
@@ -38,7 +38,7 @@ class ChangeBuffer:
         self._out.extend(changes)
 
     def put(self, key: Hashable, latest: Latest) -> None:
-        """Append a row that may change further: `latest` is called when it is passed on.
+        """Append a row that may still change: `latest` is called by `seal` or `drain`.
 
         Does nothing if the row of this key is pending.
         """
@@ -77,7 +77,7 @@ class ChangeBuffer:
         self.add(Anomaly(kind, offset, length, detail))
 
     def seal(self) -> None:
-        """Give all pending rows their current form; later changes are passed on behind it."""
+        """Fix all pending rows in their current form: their later changes are appended again."""
         self._sealed.update(self._pending)
         self._pass_on()
 

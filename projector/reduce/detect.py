@@ -43,7 +43,7 @@ _RUN: Final = 4
 
 _data = attrgetter("data")
 
-_HINT: Final = "`projector rebuild` projects the thread anew"
+_HINT: Final = "run `projector rebuild THREAD`"
 
 
 def start(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
@@ -71,7 +71,7 @@ def resume(rollout_id: RolloutId, thread_id: ThreadId, state: bytes, kinds: str 
         chosen = LegacyReducer.resume(rollout_id, thread_id, inner)
         chosen.kinds.add(kinds.split())
         return _Chosen(rollout_id, thread_id, chosen, noted)
-    raise IncompatibleState("a saved state of another version", hint=_HINT)
+    raise IncompatibleState("saved reducer state is of an unknown kind", hint=_HINT)
 
 
 def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
@@ -86,7 +86,7 @@ def _noted(state: bytes) -> tuple[dict[str, int], bytes]:
     try:
         return orjson.loads(state[len(_NOTED) : end]), b"{" + state[end + 1 :]
     except orjson.JSONDecodeError as error:
-        raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
+        raise IncompatibleState("saved reducer state cannot be read", hint=_HINT) from error
 
 
 def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
@@ -166,7 +166,7 @@ class _Chosen:
         Return their changes, with at most `NOTES_MAX` anomalies of a kind.
         """
         if not _are_short(lines):
-            return self._take_some(lines)
+            return self._apply_some(lines)
         changes: list[Change] = []
         done = 0
         for start, end, kinds in _runs_of_garbage(lines):
@@ -175,24 +175,24 @@ class _Chosen:
                 start += listed  # noqa: PLW2901 - those are reduced as any others
             if end - start < _RUN:
                 continue
-            changes += self._take_some(lines[done:start])
+            changes += self._apply_some(lines[done:start])
             done = start
             while done < end:
-                passed = min(end - done, *map(self._untold, kinds))
+                passed = min(end - done, *map(self._until_listed, kinds))
                 self._count_only(passed, kinds)
-                # One of which it is told how many there were.
+                # The next one is listed, with how many there were.
                 told = done + passed
                 done = min(end, told + 1)
-                changes += self._take_some(lines[told:done])
-        return changes + self._take_some(lines[done:])
+                changes += self._apply_some(lines[told:done])
+        return changes + self._apply_some(lines[done:])
 
     def pass_over(self, torn: int) -> None:
-        """Hear of lines that hold no record and are noted elsewhere."""
+        """Count lines that hold no record and are noted elsewhere."""
         if self._chosen is not None:
             self._chosen.pass_over(torn)
 
     def _count_only(self, lines: int, kinds: tuple[str, ...]) -> None:
-        """Count so many lines of garbage, of which nothing is told."""
+        """Count lines of garbage without listing them."""
         if not lines:
             return
         for kind in kinds:
@@ -200,8 +200,8 @@ class _Chosen:
         if "torn" in kinds:
             self.pass_over(lines)
 
-    def _untold(self, kind: str) -> int:
-        """Return how many anomalies of a kind come before the next of which something is told."""
+    def _until_listed(self, kind: str) -> int:
+        """Return how many more anomalies of a kind are counted before the next is listed."""
         before, told = self._noted.get(kind, 0), NOTES_MAX
         if before < told:
             return 0
@@ -209,9 +209,9 @@ class _Chosen:
             told *= 2
         return told - before
 
-    def _take_some(self, lines: Sequence[Line]) -> list[Change]:
-        """Take lines one by one."""
-        changes = self._take(lines) if lines else []
+    def _apply_some(self, lines: Sequence[Line]) -> list[Change]:
+        """Apply lines one by one."""
+        changes = self._apply(lines) if lines else []
         if Anomaly not in map(type, changes):
             return changes
         return [
@@ -232,7 +232,7 @@ class _Chosen:
         detail = f"{before} times {anomaly.kind} before here, and again; not all are listed"
         return Anomaly("unlisted", anomaly.offset, 0, detail)
 
-    def _take(self, lines: Sequence[Line]) -> list[Change]:
+    def _apply(self, lines: Sequence[Line]) -> list[Change]:
         if self._chosen is not None:
             return self._chosen.apply(lines)
         changes: list[Change] = []

@@ -217,7 +217,7 @@ def test_a_fault_of_our_own_costs_one_rollout(
     really = PaginatedReducer.apply
 
     def take(reducer: PaginatedReducer, lines: Any) -> Any:
-        if reducer._desk.rollout == bad.rollout_id and reducer.next_ordinal:
+        if reducer._ctx.rollout == bad.rollout_id and reducer.next_ordinal:
             raise OwnFault(SAID)
         return really(reducer, lines)
 

@@ -34,7 +34,7 @@ class ReducerContext:
         self.rollout_id = rollout_id
         self.state = state
         self.changes = ChangeBuffer(rollout_id)
-        self.ledger = RowBuffer(rollout_id, self.changes, whole=whole)
+        self.rows = RowBuffer(rollout_id, self.changes, whole=whole)
         self.record: Record = _NOWHERE
         self.batch = 0
         """Offset of the first line of the current batch."""
@@ -123,7 +123,7 @@ class ReducerContext:
             created_ms=now if created_ms is None else created_ms,
         )
         item.completed_ms = now
-        return self.ledger.put(item)
+        return self.rows.put(item)
 
     def _is_newest(self, turn: BufferedTurn) -> bool:
         active = self.state.active

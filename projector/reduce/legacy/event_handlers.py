@@ -44,13 +44,13 @@ _SILENT: Final = frozenset(
 class EventHandlers:
     """Applies the records of one rollout."""
 
-    def __init__(self, desk: ReducerContext, *, whole: bool) -> None:
-        self._desk = desk
-        self._state = desk.state
-        self.turns = Turns(desk)
-        self.thread = ThreadRecords(desk)
-        self.boundaries = RollbackStack(desk, self.turns, whole=whole)
-        self.recovery = ToolCallRecovery(desk, self.turns, self.thread)
+    def __init__(self, ctx: ReducerContext, *, whole: bool) -> None:
+        self._ctx = ctx
+        self._state = ctx.state
+        self.turns = Turns(ctx)
+        self.thread = ThreadRecords(ctx)
+        self.boundaries = RollbackStack(ctx, self.turns, whole=whole)
+        self.recovery = ToolCallRecovery(ctx, self.turns, self.thread)
         item = self._event_item
         self.events: dict[str, Callable[[Json], object]] = {
             "user_message": self._user_message,
@@ -105,12 +105,12 @@ class EventHandlers:
         return self._put(turn, json, "event")
 
     def _put(self, turn: BufferedTurn, json: Json, provenance: Provenance) -> BufferedItem:
-        record = self._desk.record
+        record = self._ctx.record
         if record.type == "event_msg":
             unknown = known_members.of_legacy_event(record.payload)
             if unknown:
-                self._desk.note_fields(unknown)
-        item = self._desk.item(turn, json, provenance)
+                self._ctx.note_fields(unknown)
+        item = self._ctx.item(turn, json, provenance)
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
             self._state.end_reasoning()
@@ -123,7 +123,7 @@ class EventHandlers:
 
     def _user_message(self, payload: Json) -> None:
         state = self._state
-        item_id = self._desk.made_id("user")
+        item_id = self._ctx.made_id("user")
         json = messages.user_message(payload, item_id)
         pair = self.boundaries.open() if state.pair is None else state.pair
         if opt_text(payload, "kind") not in (None, "plain"):
@@ -150,7 +150,7 @@ class EventHandlers:
         )
 
     def _agent_message(self, payload: Json) -> None:
-        json = messages.agent_message(payload, self._desk.made_id("agent"))
+        json = messages.agent_message(payload, self._ctx.made_id("agent"))
         if json is None:
             return
         turn = self.turns.active_or_opened()
@@ -166,16 +166,16 @@ class EventHandlers:
     def _reasoning(self, words: str, part: str) -> None:
         if not words:
             return
-        state, ledger = self._state, self._desk.ledger
+        state, rows = self._state, self._ctx.rows
         turn = self.turns.active_or_opened()
         if state.reasoning is not None:
-            item = ledger.item(*state.reasoning)
+            item = rows.item(*state.reasoning)
             if item is not None:
                 item.json[part].append(words)
-                ledger.change_item(item, item.json, self._desk.row_ms)
+                rows.change_item(item, item.json, self._ctx.row_ms)
                 self.turns.touch(turn)
                 return
-        json = item_types.reasoning(self._desk.made_id("reasoning"), [], [])
+        json = item_types.reasoning(self._ctx.made_id("reasoning"), [], [])
         json[part].append(words)
         self._put(turn, json, "event")
         state.join_reasoning(ItemKey(turn.turn_id, json["id"]))
@@ -192,7 +192,7 @@ class EventHandlers:
 
     def _review(self, json: Json, payload: Json, kind: str) -> None:
         item_id = opt_text(payload, "item_id")
-        json["id"] = item_id or self._desk.made_id(kind)
+        json["id"] = item_id or self._ctx.made_id(kind)
         named = _turn_of(payload)
         turn = self.turns.for_item(named)
         if turn is not None:
@@ -200,7 +200,7 @@ class EventHandlers:
 
     def _compacted(self, _payload: Json) -> None:
         turn = self.turns.active_or_opened()
-        json = item_types.context_compaction(self._desk.made_id("compaction"))
+        json = item_types.context_compaction(self._ctx.made_id("compaction"))
         self._put(turn, json, "event")
 
     def _web_search(self, payload: Json) -> None:
@@ -229,13 +229,13 @@ class EventHandlers:
         started = opt_integer(payload, "started_at_ms")
         completed = opt_integer(payload, "completed_at_ms")
         named = _turn_of(payload)
-        turn = None if named is None else self._desk.ledger.turn(named)
+        turn = None if named is None else self._ctx.rows.turn(named)
         if turn is not None and turn.popped:
             return
         self._state.end_reasoning()
         if json is None or turn is None:
             return
-        self._desk.note_fields(
+        self._ctx.note_fields(
             (
                 *known_members.keep_of_members(item, json),
                 *known_members.keep_around_item(_NO_ENVELOPE, payload, json),
@@ -243,7 +243,7 @@ class EventHandlers:
         )
         self.recovery.told(turn, json["id"])
         turn = self.turns.named(turn)
-        row = self._desk.item(turn, json, "snapshot", created_ms=started)
+        row = self._ctx.item(turn, json, "snapshot", created_ms=started)
         row.started_ms = started if row.started_ms is None else row.started_ms
         if completed is not None:
             row.completed_ms = completed
@@ -264,7 +264,7 @@ class EventHandlers:
         elif kind == "agent_message":
             self.boundaries.open()
         elif not self.recovery.take(kind, payload) and kind not in _SILENT:
-            self._desk.note_unknown("response item", kind)
+            self._ctx.note_unknown("response item", kind)
 
     def _message(self, payload: Json) -> None:
         if payload.get("role") != "user":
@@ -283,7 +283,7 @@ class EventHandlers:
     def _hook_prompt(self, payload: Json, fragments: list[Json]) -> None:
         named = payload.get("id")
         kept = type(named) is str and 0 < len(named) <= ID_MAX
-        item_id = str(named) if kept else self._desk.made_id("hook")
+        item_id = str(named) if kept else self._ctx.made_id("hook")
         turn = self.turns.active_or_opened()
         self._put(turn, item_types.hook_prompt(item_id, fragments), "event")
         self._state.end_reasoning()
@@ -346,7 +346,7 @@ class EventHandlers:
     def _own_id(self, payload: Json, kind: str) -> str:
         own = payload.get("id")
         kept = type(own) is str and 0 < len(own) <= ID_MAX
-        return str(own) if kept else self._desk.made_id(kind)
+        return str(own) if kept else self._ctx.made_id(kind)
 
 
 def _turn_of(payload: Json) -> str | None:

@@ -42,9 +42,9 @@ class LegacyReducer:
         self.kinds = SeenKinds()
         """Kinds of records, events and items in the lines so far."""
         self._state = State(thread_id=str(thread_id)) if state is None else state
-        self._desk = ReducerContext(rollout_id, self._state, whole=whole)
-        self._ledger = self._desk.ledger
-        self._story = EventHandlers(self._desk, whole=whole)
+        self._ctx = ReducerContext(rollout_id, self._state, whole=whole)
+        self._rows = self._ctx.rows
+        self._handlers = EventHandlers(self._ctx, whole=whole)
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
         """Lines that `_read` was decoded from: a cache, the only thing that `lookup` changes."""
@@ -78,7 +78,7 @@ class LegacyReducer:
     @property
     def remembered(self) -> int:
         """Return the number of turns and items held in memory."""
-        return len(self._ledger.turns) + len(self._ledger.items)
+        return len(self._rows.turns) + len(self._rows.items)
 
     def dump_state(self) -> bytes:
         """Return the state after the last `apply`."""
@@ -101,20 +101,20 @@ class LegacyReducer:
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
         """Store the store's answer for the rows in `asked`."""
-        ledger = self._ledger
+        rows = self._rows
         if asked.frames:
-            self._story.boundaries.learn(found.frames, asked.frames)
-        for turn_id in asked.turns - ledger.turns.keys():
-            ledger.learn_turn(turn_id, found.turns.get(turn_id))
+            self._handlers.boundaries.learn(found.frames, asked.frames)
+        for turn_id in asked.turns - rows.turns.keys():
+            rows.learn_turn(turn_id, found.turns.get(turn_id))
             frame = found.frames_of.get(turn_id)
             if frame is not None:
-                ledger.turn(turn_id).bind(frame)
+                rows.turn(turn_id).bind(frame)
         for item in (each for known in found.items.values() for each in known):
-            ledger.learn_item(item)
+            rows.learn_item(item)
         self._lost |= {key for key in self._missing_items() if key.item in asked.items}
 
     def _missing_turns(self) -> set[str]:
-        if self._ledger.whole:
+        if self._rows.whole:
             return set()
         state = self._state
         needed = self._named()
@@ -125,7 +125,7 @@ class LegacyReducer:
         needed.update(call.turn for call in state.calls.values())
         needed.update(each.turn for each in state.sessions.values())
         needed.update(each.turn for each in self._goes_back_to())
-        return needed - self._ledger.turns.keys()
+        return needed - self._rows.turns.keys()
 
     def _named(self) -> set[str]:
         """Return the turns named in the records."""
@@ -140,11 +140,11 @@ class LegacyReducer:
 
     def _missing_items(self) -> set[ItemKey]:
         # Items of open calls are held from the first byte on, an old reasoning is not.
-        needed = set() if self._ledger.whole else self._state.open_items()
+        needed = set() if self._rows.whole else self._state.open_items()
         for back in self._goes_back_to():
             if back.reasoning is not None:
                 needed.add(ItemKey(back.turn, back.reasoning))
-        return needed - self._ledger.items.keys() - self._lost
+        return needed - self._rows.items.keys() - self._lost
 
     def _rolls_back(self) -> int:
         """Return the maximum number of boundaries that the records roll back."""
@@ -159,14 +159,14 @@ class LegacyReducer:
     def _goes_back_to(self) -> list[Active]:
         """Return the turns that rollbacks among the records may reactivate."""
         count = self._rolls_back()
-        back = self._story.boundaries.before(count)
+        back = self._handlers.boundaries.before(count)
         if count and self._state.before_start is not None:
             back.append(self._state.before_start)
         return back
 
     def _missing_frames(self) -> int:
         count = self._rolls_back()
-        return count if self._story.boundaries.missing(count) else 0
+        return count if self._handlers.boundaries.missing(count) else 0
 
     # Applying lines
 
@@ -183,17 +183,17 @@ class LegacyReducer:
         """Apply complete lines in file order; return their changes."""
         if lines:
             self._decode(lines)
-            self._desk.batch = lines[0].offset
+            self._ctx.batch = lines[0].offset
             self._take()
             self._read_for, self._read = (), []
-            self._desk.leave()
-        changes = self._desk.changes.drain()
+            self._ctx.leave()
+        changes = self._ctx.changes.drain()
         state = self._state
         open_items = state.open_items()
-        self._ledger.keep_items(open_items)
+        self._rows.keep_items(open_items)
         active = None if state.active is None else state.active.turn
-        self._ledger.forget_turns((active, state.started_last))
-        self._story.boundaries.forget()
+        self._rows.forget_turns((active, state.started_last))
+        self._handlers.boundaries.forget()
         self._lost &= open_items
         return changes
 
@@ -201,12 +201,12 @@ class LegacyReducer:
         """Do nothing: legacy records are not numbered."""
 
     def _take(self) -> None:
-        desk, state = self._desk, self._state
+        ctx, state = self._ctx, self._state
         for record in self._read:
             if isinstance(record, Anomaly):
-                desk.changes.add(record)
+                ctx.changes.add(record)
                 continue
-            desk.take(record)
+            ctx.take(record)
             self._see(record)
             pair = state.pair
             if record.form == "nothing":
@@ -214,11 +214,11 @@ class LegacyReducer:
                     state.expire_pair(pair)
                 continue
             if not state.begun:
-                self._story.thread.begin(record)
+                self._handlers.thread.begin(record)
             try:
                 self._dispatch(record)
             except DecodeError as error:
-                desk.note("malformed", f"{error} is missing or not as it should be")
+                ctx.note("malformed", f"{error} is missing or not as it should be")
             if pair is not None:
                 state.expire_pair(pair)
 
@@ -242,26 +242,26 @@ class LegacyReducer:
             inner = payload.get("type")
             if type(inner) is not str:
                 raise DecodeError("type")
-            self._story.response_item(inner, payload)
+            self._handlers.response_item(inner, payload)
         elif record.form == "bare item":
-            self._story.bare_item(kind, payload)
+            self._handlers.bare_item(kind, payload)
         elif kind == "session_meta":
-            self._story.thread.head(payload)
+            self._handlers.thread.head(payload)
         elif kind == "turn_context":
-            model = self._story.thread.context(payload)
+            model = self._handlers.thread.context(payload)
             if model is not None:
-                self._story.turns.model(model)
-        elif (take := self._story.records.get(kind)) is not None:
+                self._handlers.turns.model(model)
+        elif (take := self._handlers.records.get(kind)) is not None:
             take(payload)
         elif kind not in RECORD_TYPES and kind not in _RETIRED:
-            self._desk.note_unknown("record", kind)
+            self._ctx.note_unknown("record", kind)
 
     def _event(self, payload: dict[str, object]) -> None:
         kind = payload.get("type")
         if type(kind) is not str:
             raise DecodeError("type")
-        take = self._story.events.get(kind)
+        take = self._handlers.events.get(kind)
         if take is not None:
             take(payload)
         elif kind not in EVENT_TYPES and kind not in _RETIRED:
-            self._desk.note_unknown("event", kind)
+            self._ctx.note_unknown("event", kind)

@@ -29,8 +29,8 @@ FRAMES_FORGOTTEN: Final = 2_048
 class RollbackStack:
     """The frames of one rollout."""
 
-    def __init__(self, desk: ReducerContext, turns: Turns, *, whole: bool) -> None:
-        self._desk = desk
+    def __init__(self, ctx: ReducerContext, turns: Turns, *, whole: bool) -> None:
+        self._ctx = ctx
         self._turns = turns
         self._frames: list[RollbackFrame] = []
         """The newest frames that are not popped, oldest first."""
@@ -69,15 +69,15 @@ class RollbackStack:
 
     def open(self) -> Pair:
         """Open a boundary at this record; return it for the record that may belong to it."""
-        state = self._desk.state
+        state = self._ctx.state
         before = self._turns.snapshot() if state.start is None else state.before_start
-        key = self._desk.record.offset if state.start is None else state.start
+        key = self._ctx.record.offset if state.start is None else state.start
         frame = RollbackFrame(key, _id(state.started_last), active_json(before))
         state.open_boundary()
         self._frames.append(frame)
-        self._desk.changes.add(frame)
+        self._ctx.changes.add(frame)
         if state.started_last is not None:
-            self._desk.ledger.turn(state.started_last).bind(frame)
+            self._ctx.rows.turn(state.started_last).bind(frame)
         return Pair(key=key, before=frame.before)
 
     def bind(self, pair: Pair, turn_id: str) -> None:
@@ -85,20 +85,20 @@ class RollbackStack:
         frame = RollbackFrame(pair.key, TurnId(turn_id), pair.before)
         if self._frames and self._frames[-1].key == pair.key:
             self._frames[-1] = frame
-        self._desk.changes.add(frame)
-        self._desk.ledger.turn(turn_id).bind(frame)
+        self._ctx.changes.add(frame)
+        self._ctx.rows.turn(turn_id).bind(frame)
 
     def roll_back(self, payload: Json) -> None:
         """Apply a `thread_rolled_back`."""
         count = rollback_of(payload)
         if count is None:
             raise DecodeError("num_turns")
-        state, ledger = self._desk.state, self._desk.ledger
+        state, rows = self._ctx.state, self._ctx.rows
         popped = self._frames[-count:] if count else []
-        at = self._desk.record.offset
+        at = self._ctx.record.offset
         turn_ids = list(dict.fromkeys(f.turn_id for f in popped if f.turn_id is not None))
         told = {"num_turns": count, "turn_ids": turn_ids}
-        self._desk.event("thread.rolled_back", None, told)
+        self._ctx.event("thread.rolled_back", None, told)
         if count == 0:
             return
         state.forget_start()
@@ -108,22 +108,22 @@ class RollbackStack:
         first = popped[0]
         if self._floor is not None:
             self._floor = min(self._floor, first.key)
-        ledger.bury(at, first.key)
+        rows.bury(at, first.key)
         state.roll_back(first.key)
         self._go_back(first)
 
     def _go_back(self, frame: RollbackFrame) -> None:
         """Reactivate the turn that was active before the frame, if it still exists."""
-        ledger = self._desk.ledger
+        rows = self._ctx.rows
         before = active_of(frame.before)
         if before is None:
             return
-        turn = ledger.turn(before.turn)
+        turn = rows.turn(before.turn)
         if not turn.made:
             return
         cause = Cause.RESUMED if before.explicit else Cause.RESUMED_IMPLICIT
         step = turn_step(LEGACY, turn.state, cause)
-        self._desk.state.resume_turn(before)
+        self._ctx.state.resume_turn(before)
         turn.first, turn.final = before.first, before.final
         if not before.explicit:
             turn.final = before.final or before.plain
@@ -131,8 +131,8 @@ class RollbackStack:
         if step is not None:
             turn.status = step.after.status
             for event in step.events:
-                self._desk.event(event, turn.turn_id, turn.told())
-        ledger.change_turn(turn)
+                self._ctx.event(event, turn.turn_id, turn.told())
+        rows.change_turn(turn)
 
 
 #: No offset is greater: nothing is in memory.

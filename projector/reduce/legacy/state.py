@@ -446,7 +446,11 @@ def loaded(data: bytes) -> State:
     """
     saved = orjson.loads(data)
     if saved.get("version") != VERSION or saved.get("reducer") != "legacy":
-        raise IncompatibleState("the state of a legacy rollout is of another version")
+        found = saved.get("version")
+        raise IncompatibleState(
+            f"saved reducer state has version {found!r}, this program reads {VERSION}",
+            hint="run `projector rebuild THREAD`",
+        )
     raw: dict[str, Any] = saved["state"]
     known = {each.name for each in fields(State)}
     values = {name: value for name, value in raw.items() if name in known}

@@ -39,9 +39,9 @@ _NAME_MAX: Final = 1_024
 class ThreadRecords:
     """Header, metadata and tokens of one rollout."""
 
-    def __init__(self, desk: ReducerContext) -> None:
-        self._desk = desk
-        self._state = desk.state
+    def __init__(self, ctx: ReducerContext) -> None:
+        self._ctx = ctx
+        self._state = ctx.state
 
     @property
     def plain_mcp(self) -> bool:
@@ -62,18 +62,18 @@ class ThreadRecords:
         Later ones with its id update it.
         """
         state = self._state
-        if self._desk.record.form == "bare header":
+        if self._ctx.record.form == "bare header":
             state.note_bare()
         first = not state.headed
         if not first and not headers.is_of(payload, ThreadId(state.thread_id)):
             return
         if first:
-            header = headers.header(payload, self._desk.now_ms)
+            header = headers.header(payload, self._ctx.now_ms)
             thread_id = _thread_id(payload.get("id"))
             if thread_id is not None:
                 odd = headers.other_thread(ThreadId(thread_id), ThreadId(state.thread_id))
                 if odd is not None:
-                    self._desk.note("other_thread", odd)
+                    self._ctx.note("other_thread", odd)
             state.read_header(
                 replace(
                     header, mode="legacy", base=None, attached=False, subagent_start_ordinal=None
@@ -93,11 +93,11 @@ class ThreadRecords:
             state.enter_folder(cwd, by_context=False)
 
     def _tell(self) -> None:
-        state, desk = self._state, self._desk
+        state, ctx = self._state, self._ctx
         state.tell_start()
-        thread_id = ThreadId(desk.rollout_id)
-        for kind, told in headers.events(state.header, desk.rollout_id, thread_id):
-            desk.event(kind, None, told)
+        thread_id = ThreadId(ctx.rollout_id)
+        for kind, told in headers.events(state.header, ctx.rollout_id, thread_id):
+            ctx.event(kind, None, told)
 
     # Settings
 
@@ -143,7 +143,7 @@ class ThreadRecords:
             return
         preview = meta.preview(item)
         if preview is not None and preview != known.preview:
-            known.preview, known.preview_offset = preview, Offset(self._desk.record.offset)
+            known.preview, known.preview_offset = preview, Offset(self._ctx.record.offset)
 
     # Tokens
 
@@ -183,30 +183,30 @@ class ThreadRecords:
         )
         self._add(changes)
         if cut:
-            self._desk.note("cut_number", "a total of tokens beyond what a column holds")
+            self._ctx.note("cut_number", "a total of tokens beyond what a column holds")
 
     def _active(self) -> str | None:
         active = self._state.active
         return None if active is None else active.turn
 
     def _source(self) -> Source:
-        record = self._desk.record
+        record = self._ctx.record
         return Source(
-            uid("usage", self._desk.rollout_id, record.offset),
+            uid("usage", self._ctx.rollout_id, record.offset),
             Offset(record.offset),
             record.end - record.offset,
             None,
             self._state.meta.model,
-            self._desk.now_ms,
+            self._ctx.now_ms,
             self._state.meta.model_provider,
         )
 
     def _add(self, changes: Iterable[Change]) -> None:
-        self._desk.changes.extend(changes)
+        self._ctx.changes.extend(changes)
 
     def _named(self) -> None:
         state = self._state
-        self._add(state.tokens.named(state.meta.model, Offset(self._desk.record.offset)))
+        self._add(state.tokens.named(state.meta.model, Offset(self._ctx.record.offset)))
 
 
 def _thread_id(value: Any) -> str | None:

@@ -37,8 +37,8 @@ OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 class ToolCallRecovery:
     """The open calls of one rollout."""
 
-    def __init__(self, desk: ReducerContext, turns: Turns, thread: ThreadRecords) -> None:
-        self._desk = desk
+    def __init__(self, ctx: ReducerContext, turns: Turns, thread: ThreadRecords) -> None:
+        self._ctx = ctx
         self._turns = turns
         self._thread = thread
 
@@ -74,36 +74,36 @@ class ToolCallRecovery:
         if call_id is None and payload.get("type") == "local_shell_call":
             call_id = payload.get("id")
         if type(call_id) is not str or not 0 < len(call_id) <= ID_MAX:
-            self._desk.note("bad_arguments", "a call without a call id")
+            self._ctx.note("bad_arguments", "a call without a call id")
             return
-        state = self._desk.state
+        state = self._ctx.state
         if call_id in state.told:
             return
         turn = self._turns.for_call(passed_turn(payload))
         if turn is None:
             return
         if call_id in state.calls:
-            self._desk.note("duplicate_call", "a call id that is still open")
+            self._ctx.note("duplicate_call", "a call id that is still open")
         try:
             what = called(payload, call_id, self._setting())
         except BadArguments as error:
-            self._desk.note("bad_arguments", f"{error} not as the tool takes them")
+            self._ctx.note("bad_arguments", f"{error} not as the tool takes them")
             what = Called("nothing")
         if what.item is not None:
             self._put(turn, what.item)
         call = OpenCall(
             kind=what.kind,
             turn=turn.turn_id,
-            offset=self._desk.record.offset,
-            at_ms=self._desk.now_ms,
+            offset=self._ctx.record.offset,
+            at_ms=self._ctx.now_ms,
             note=what.note,
             shown=what.item is not None,
         )
         for _, aged in state.open_call(call_id, call):
-            self._desk.note_at("open_call_aged", aged.offset, "no output in the calls behind it")
+            self._ctx.note_at("open_call_aged", aged.offset, "no output in the calls behind it")
 
     def _setting(self) -> Setting:
-        state = self._desk.state
+        state = self._ctx.state
         return Setting(state.cwd, state.thread_id, state.tools, self._thread.plain_mcp)
 
     def output(self, payload: Json) -> None:
@@ -111,11 +111,11 @@ class ToolCallRecovery:
         call_id = payload.get("call_id")
         if type(call_id) is not str:
             return
-        state = self._desk.state
+        state = self._ctx.state
         call = state.close_call(call_id)
         if call is None:
             if call_id not in state.told:
-                self._desk.note("orphan_output", "an output without an open call")
+                self._ctx.note("orphan_output", "an output without an open call")
             return
         output = payload.get("output")
         if call.kind == "stdin":
@@ -126,74 +126,74 @@ class ToolCallRecovery:
             self._answer(call_id, call, output)
 
     def _answer(self, call_id: str, call: OpenCall, output: Any) -> None:
-        state, ledger = self._desk.state, self._desk.ledger
-        item = ledger.item(call.turn, call_id) if call.shown else None
+        state, rows = self._ctx.state, self._ctx.rows
+        item = rows.item(call.turn, call_id) if call.shown else None
         if call.shown and item is None:
             return  # removed by a rollback
         made = answered(call.kind, call_id, None if item is None else item.json, call.note, output)
         if item is not None:
             if made is None:
-                ledger.drop(call.turn, call_id, self._desk.record.offset)
+                rows.drop(call.turn, call_id, self._ctx.record.offset)
             else:
-                ledger.change_item(item, made, self._desk.row_ms)
+                rows.change_item(item, made, self._ctx.row_ms)
         elif made is not None:
-            at_ms = self._desk.row_ms if call.at_ms is None else call.at_ms
-            turn = ledger.turn(call.turn)
-            if call.offset < self._desk.batch:
+            at_ms = self._ctx.row_ms if call.at_ms is None else call.at_ms
+            turn = rows.turn(call.turn)
+            if call.offset < self._ctx.batch:
                 # The store expects new rows at the position of the batch, unless older ones change.
-                ledger.drop(call.turn, call_id, self._desk.record.offset)
-            self._desk.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
+                rows.drop(call.turn, call_id, self._ctx.record.offset)
+            self._ctx.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
             state.remember_rebuilt(call.turn, call_id)
         self._touch(call.turn)
 
     def _command(self, call_id: str, call: OpenCall, output: Any) -> None:
         self._answer(call_id, call, output)
-        item = self._desk.ledger.item(call.turn, call_id)
+        item = self._ctx.rows.item(call.turn, call_id)
         if item is None or item.json["status"] != "inProgress":
             return
         session = item.json["processId"]
         if session is None or len(session) > ID_MAX:
             return
         process = Session(turn=call.turn, item=call_id, offset=call.offset, at_ms=call.at_ms)
-        aged = self._desk.state.open_session(session, process)
+        aged = self._ctx.state.open_session(session, process)
         if aged is not None:
-            self._desk.note_at("session_aged", aged.offset, "a process that never ended")
+            self._ctx.note_at("session_aged", aged.offset, "a process that never ended")
 
     def _more(self, call: OpenCall, output: Any) -> None:
         """Append what a process has written since."""
-        state = self._desk.state
+        state = self._ctx.state
         session = state.sessions.get(call.note)
         if session is None:
             return
-        ledger = self._desk.ledger
-        item = ledger.item(session.turn, session.item)
+        rows = self._ctx.rows
+        item = rows.item(session.turn, session.item)
         if item is None:
             state.close_session(call.note)
             return
         read = read_output(joined(output))
-        made = polled(item.json, read, session.at_ms, self._desk.now_ms)
+        made = polled(item.json, read, session.at_ms, self._ctx.now_ms)
         if made is None:
             return
-        ledger.change_item(item, made, self._desk.row_ms)
+        rows.change_item(item, made, self._ctx.row_ms)
         self._touch(session.turn)
         if made["status"] != "inProgress":
             state.close_session(call.note)
 
     def _put(self, turn: BufferedTurn, item: Json) -> None:
         """Insert an item at this line."""
-        self._desk.item(turn, item, "response_item")
-        self._desk.state.remember_rebuilt(turn.turn_id, item["id"])
+        self._ctx.item(turn, item, "response_item")
+        self._ctx.state.remember_rebuilt(turn.turn_id, item["id"])
         self._turns.touch(turn)
 
     def _touch(self, turn_id: str) -> None:
-        self._turns.touch(self._desk.ledger.turn(turn_id))
+        self._turns.touch(self._ctx.rows.turn(turn_id))
 
     def told(self, turn: BufferedTurn, item_id: str) -> None:
         """Replace the item rebuilt from a call by the event's item with its id.
 
         The position is the event's too.
         """
-        state, ledger, record = self._desk.state, self._desk.ledger, self._desk.record
+        state, rows, record = self._ctx.state, self._ctx.rows, self._ctx.record
         made: dict[str, None] = {}
         call = state.close_call(item_id)
         if call is not None and call.shown:
@@ -204,9 +204,9 @@ class ToolCallRecovery:
             made[turn.turn_id] = None
         for turn_id in made:
             if turn_id == turn.turn_id:
-                ledger.replace(turn, item_id, record.offset, self._desk.batch)
+                rows.replace(turn, item_id, record.offset, self._ctx.batch)
             else:
-                ledger.drop(turn_id, item_id, record.offset)
+                rows.drop(turn_id, item_id, record.offset)
         if state.rebuilt.get(item_id) in made:
             state.forget_rebuilt(item_id)
         active = state.active
@@ -215,7 +215,7 @@ class ToolCallRecovery:
 
     def search(self, payload: Json) -> None:
         """Apply a `web_search_call`: its event, if there is one, comes right before."""
-        state = self._desk.state
+        state = self._ctx.state
         last = state.take_search()
         item_id = payload.get("id")
         named = type(item_id) is str and 0 < len(item_id) <= ID_MAX
@@ -230,7 +230,7 @@ class ToolCallRecovery:
         except DecodeError:
             done = _OTHER
         if type(item_id) is not str or not named:
-            item_id = self._desk.made_id("search")
+            item_id = self._ctx.made_id("search")
         self._put(turn, item_types.web_search(item_id, tools.search_query(done), done, None))
 
     def image(self, payload: Json) -> None:
@@ -238,7 +238,7 @@ class ToolCallRecovery:
         item_id = payload.get("id")
         if type(item_id) is not str or not 0 < len(item_id) <= ID_MAX:
             return
-        if item_id in self._desk.state.told:
+        if item_id in self._ctx.state.told:
             return
         turn = self._turns.for_call(passed_turn(payload))
         if turn is None:
@@ -248,7 +248,7 @@ class ToolCallRecovery:
             prompt = opt_text(payload, "revised_prompt")
             result = opt_text(payload, "result") or ""
         except DecodeError:
-            self._desk.note("bad_arguments", "an image that is none")
+            self._ctx.note("bad_arguments", "an image that is none")
             return
         image = {"result": result}
         item = item_types.image_generation(item_id, status=status, image=image, prompt=prompt)
@@ -256,7 +256,7 @@ class ToolCallRecovery:
 
     def shell(self, payload: Json, ran: ShellCommand) -> None:
         """Apply the person's own command, unless an event reported it."""
-        state = self._desk.state
+        state = self._ctx.state
         if state.take_user_shell():
             return
         turn = self._turns.for_call(passed_turn(payload))
@@ -264,7 +264,7 @@ class ToolCallRecovery:
             return
         named = payload.get("id")
         kept = type(named) is str and 0 < len(named) <= ID_MAX
-        item_id = named if kept else self._desk.made_id("shell")
+        item_id = named if kept else self._ctx.made_id("shell")
         item, _ = command_item(str(item_id), ran.command, state.cwd, "userShell")
         item |= {
             "status": "failed" if ran.exit_code else "completed",

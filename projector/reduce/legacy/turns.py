@@ -36,10 +36,10 @@ _REASONS = frozenset({"interrupted", "replaced", "review_ended", "budget_limited
 class Turns:
     """The turns of one rollout."""
 
-    def __init__(self, desk: ReducerContext) -> None:
-        self._desk = desk
-        self._state = desk.state
-        self._ledger = desk.ledger
+    def __init__(self, ctx: ReducerContext) -> None:
+        self._ctx = ctx
+        self._state = ctx.state
+        self._rows = ctx.rows
 
     # Turns of records
 
@@ -52,7 +52,7 @@ class Turns:
         if named is None or (active is not None and active.turn == named):
             turn = self.active_or_opened()
             return None if turn.popped and named is not None else turn
-        turn = self._ledger.turn(named)
+        turn = self._rows.turn(named)
         if turn.popped:
             return None
         if active is None and turn_step(LEGACY, turn.state, Cause.IMPLIED) is not None:
@@ -70,16 +70,16 @@ class Turns:
     def active_or_opened(self) -> BufferedTurn:
         """Return the active turn; without one, open an implicit turn."""
         active = self._state.active
-        return self._open(None) if active is None else self._ledger.turn(active.turn)
+        return self._open(None) if active is None else self._rows.turn(active.turn)
 
     def for_call(self, passed: str | None) -> BufferedTurn | None:
         """Return the turn of a response item; None: it has none."""
         active = self._state.active
         if active is not None:
-            return self._ledger.turn(active.turn)
+            return self._rows.turn(active.turn)
         if passed is None:
             return None
-        turn = self._ledger.turn(passed)
+        turn = self._rows.turn(passed)
         return turn if turn.made and not turn.popped else None
 
     def touch(self, turn: BufferedTurn) -> None:
@@ -87,18 +87,18 @@ class Turns:
         active = self._state.active
         if active is None or active.explicit or active.turn != turn.turn_id:
             return
-        now = self._desk.now_s
+        now = self._ctx.now_s
         if turn.completed_at != now:
             turn.completed_at = now
             active.lasts_until(now)
-            self._ledger.change_turn(turn)
+            self._rows.change_turn(turn)
 
     def user_said(self, turn: BufferedTurn, item_id: str) -> None:
         """Record a user message; `turn` is the active one."""
         active = self._state.active
         if active is not None and active.user_said(item_id, counts=not self._is_over(turn)):
             turn.first = item_id
-            self._ledger.change_turn(turn)
+            self._rows.change_turn(turn)
 
     def agent_said(self, turn: BufferedTurn, item_id: str, phase: str | None) -> None:
         """Record an agent message; `turn` is the active one."""
@@ -108,7 +108,7 @@ class Turns:
         final = active.agent_said(item_id, phase)
         if final != turn.final and final is not None:
             turn.final = final
-            self._ledger.change_turn(turn)
+            self._rows.change_turn(turn)
 
     def snapshot(self) -> Active | None:
         """Return the active turn for a frame, so that a rollback can reactivate it."""
@@ -128,23 +128,23 @@ class Turns:
     def _make(self, turn: BufferedTurn, step: Step) -> None:
         """Create the turn's row at this line."""
         # A turn already named by an item keeps its position.
-        place = turn.offset if turn.made else self._desk.record.offset
+        place = turn.offset if turn.made else self._ctx.record.offset
         turn.clear()
         turn.made, turn.status = True, step.after.status
-        turn.offset, turn.owner = place, self._desk.record.offset
+        turn.offset, turn.owner = place, self._ctx.record.offset
         turn.model = self._state.meta.model
-        self._ledger.change_turn(turn)
+        self._rows.change_turn(turn)
 
     def _open(self, named: str | None) -> BufferedTurn:
-        turn_id = self._desk.made_id("turn") if named is None else named
-        turn = self._ledger.turn(turn_id)
-        now = self._desk.now_s
+        turn_id = self._ctx.made_id("turn") if named is None else named
+        turn = self._rows.turn(turn_id)
+        now = self._ctx.now_s
         step = LEGACY[TurnState.ABSENT][Cause.IMPLIED]  # a row that is there is made again
         self._make(turn, step)
         turn.started_at = turn.completed_at = now
         self._state.begin_turn(Active(turn=turn_id, explicit=False, last_at=now))
         self._state.tokens.turn_began(turn_id)
-        self._state.note_turn_time(self._desk.now_ms)
+        self._state.note_turn_time(self._ctx.now_ms)
         self._state.end_reasoning()
         self._tell(step, turn)
         return turn
@@ -154,7 +154,7 @@ class Turns:
         turn_id = self._needed(payload)
         started_at = opt_integer(payload, "started_at")
         root = _root(payload)
-        turn = self._ledger.turn(turn_id)
+        turn = self._rows.turn(turn_id)
         before = self.snapshot()
         self._state.end_reasoning()
         again = before is not None and before.explicit and before.turn == turn_id
@@ -163,7 +163,7 @@ class Turns:
         step = turn_step(LEGACY, turn.state, Cause.STARTED)
         if step is not None:
             self._make(turn, step)
-            turn.started_at = self._desk.now_s if started_at is None else started_at
+            turn.started_at = self._ctx.now_s if started_at is None else started_at
             turn.root = root
             self._tell(step, turn)
         state = self._state
@@ -178,8 +178,8 @@ class Turns:
             )
             state.begin_turn(active)
             state.tokens.turn_began(turn_id)
-        state.remember_start(turn_id, self._desk.record.offset, before)
-        state.note_turn_time(self._desk.now_ms)
+        state.remember_start(turn_id, self._ctx.record.offset, before)
+        state.note_turn_time(self._ctx.now_ms)
 
     def _leave(self) -> None:
         """Leave the active turn: an implicit one ends, an explicit one stays open."""
@@ -189,10 +189,10 @@ class Turns:
         if not active.explicit:
             self.close_implicit()
             return
-        turn = self._ledger.turn(active.turn)
+        turn = self._rows.turn(active.turn)
         if turn.made and turn.final is None and active.plain is not None:
             turn.final = active.plain
-            self._ledger.change_turn(turn)
+            self._rows.change_turn(turn)
         self._state.leave_turn()
 
     def close_implicit(self) -> None:
@@ -200,12 +200,12 @@ class Turns:
         active = self._state.active
         if active is None or active.explicit:
             return
-        turn = self._ledger.turn(active.turn)
+        turn = self._rows.turn(active.turn)
         step = turn_step(LEGACY, turn.state, Cause.CLOSED)
         if step is not None:
             turn.status = step.after.status
-            turn.end_offset = self._desk.record.offset
-            self._ledger.change_turn(turn)
+            turn.end_offset = self._ctx.record.offset
+            self._rows.change_turn(turn)
         self._state.leave_turn()
         self._state.end_reasoning()
         self.fail_calls(turn.turn_id)
@@ -217,7 +217,7 @@ class Turns:
         turn_id = self._needed(payload)
         error = payload.get("error")
         error_json = None if error is None else turn_error.error_json(error)
-        self._desk.note_fields(turn_error.unknown_members(error))
+        self._ctx.note_fields(turn_error.unknown_members(error))
         self._end(turn_id, "failed" if error_json else "completed", error_json, payload)
 
     def abort(self, payload: Json) -> None:
@@ -246,7 +246,7 @@ class Turns:
         named: bool = True,
     ) -> None:
         times = _Times(payload)
-        turn = self._ledger.turn(turn_id)
+        turn = self._rows.turn(turn_id)
         if turn.popped and named:
             return
         state = self._state
@@ -273,7 +273,7 @@ class Turns:
 
         It stays active, because Codex appends what follows to it, and its own end still counts.
         """
-        turn = self._ledger.turn(active.turn)
+        turn = self._rows.turn(active.turn)
         if turn.end_offset is None:
             self._ended(turn, status, error_json, times)
             active.end_softly()
@@ -300,18 +300,18 @@ class Turns:
             turn.error_json = error_json
         elif over and status == "completed":
             turn.error_json = None
-        record = self._desk.record
+        record = self._ctx.record
         turn.end_offset = record.end
         turn.end_owner = self._owner(turn)
         if times.started_at is not None:
             turn.started_at = times.started_at
         completed = times.completed_at
-        turn.completed_at = self._desk.now_s if completed is None else completed
+        turn.completed_at = self._ctx.now_s if completed is None else completed
         turn.duration_ms = times.duration_ms
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
             turn.final = active.final or active.plain
-        self._ledger.change_turn(turn)
+        self._rows.change_turn(turn)
         more = None
         if turn.status == "failed":
             more = _error(times.error)
@@ -320,7 +320,7 @@ class Turns:
         self._tell(step, turn, more)
 
     def _owner(self, turn: BufferedTurn) -> int:
-        frame, offset = turn.frame, self._desk.record.offset
+        frame, offset = turn.frame, self._ctx.record.offset
         active = self._state.active
         if frame is None or (active is not None and active.turn == turn.turn_id):
             return offset
@@ -330,25 +330,25 @@ class Turns:
         """Apply an `error` event: the active turn fails, if the error is one of the turn."""
         info = payload.get("codex_error_info")
         error_json = turn_error.error_json(payload)
-        self._desk.note_fields(turn_error.unknown_members(payload))
+        self._ctx.note_fields(turn_error.unknown_members(payload))
         active = self._state.active
         if active is None or turn_error.kind(info) in turn_error.HARMLESS:
             return
-        turn = self._ledger.turn(active.turn)
+        turn = self._rows.turn(active.turn)
         step = turn_step(LEGACY, turn.state, Cause.ERROR)
         if step is None:
             return
         turn.status, turn.error_json = step.after.status, error_json
-        self._ledger.change_turn(turn)
+        self._rows.change_turn(turn)
         self._tell(step, turn, _error(payload))
 
     def fail_calls(self, turn_id: str) -> None:
         """Mark the items of a turn's calls without output as failed: the turn has ended."""
-        now = self._desk.row_ms
+        now = self._ctx.row_ms
         for call_id, call in self._state.fail_calls(turn_id):
-            item = self._ledger.item(turn_id, call_id) if call.shown else None
+            item = self._rows.item(turn_id, call_id) if call.shown else None
             if item is not None and item.json.get("status") == "inProgress":
-                self._ledger.change_item(item, item.json | {"status": "failed"}, now)
+                self._rows.change_item(item, item.json | {"status": "failed"}, now)
 
     # Settings
 
@@ -357,10 +357,10 @@ class Turns:
         active = self._state.active
         if active is None:
             return
-        turn = self._ledger.turn(active.turn)
+        turn = self._rows.turn(active.turn)
         if turn.made and turn.model != model:
             turn.model = model
-            self._ledger.change_turn(turn)
+            self._rows.change_turn(turn)
 
     def _needed(self, payload: Json) -> str:
         turn_id = named_turn(payload)
@@ -371,9 +371,9 @@ class Turns:
     def _tell(self, step: Step, turn: BufferedTurn, more: Json | None = None) -> None:
         """Add the events of what happened to a turn. `more`: what only they tell."""
         if step.events:
-            told = turn.told() | (more or {}) | self._desk.unknown_of_turn()
+            told = turn.told() | (more or {}) | self._ctx.unknown_of_turn()
             for event in step.events:
-                self._desk.event(event, turn.turn_id, told)
+                self._ctx.event(event, turn.turn_id, told)
 
 
 class _Times:

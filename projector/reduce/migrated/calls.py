@@ -50,11 +50,11 @@ class Calls:
 
     def __init__(self, rollout_id: RolloutId, state: State) -> None:
         self._state = state
-        self._desk = ReducerContext(rollout_id, state, whole=True)
-        self._ledger = self._desk.ledger
-        self._turns = Turns(self._desk)
-        self._thread = ThreadRecords(self._desk)
-        self._recovery = ToolCallRecovery(self._desk, self._turns, self._thread)
+        self._ctx = ReducerContext(rollout_id, state, whole=True)
+        self._rows = self._ctx.rows
+        self._turns = Turns(self._ctx)
+        self._thread = ThreadRecords(self._ctx)
+        self._recovery = ToolCallRecovery(self._ctx, self._turns, self._thread)
         self._ordinals: dict[str, Ordinal | None] = {}
         """Ordinals of open calls, by call id.
 
@@ -108,23 +108,23 @@ class Calls:
         missing = self._missing_items()
         for item in (each for known in found.items.values() for each in known):
             if (item.turn_id, item.item_id) in missing:
-                self._ledger.learn_item(item)
+                self._rows.learn_item(item)
         self._lost |= {key for key in self._missing_items() if key.item in asked.items}
 
     def _missing_items(self) -> set[ItemKey]:
-        return self._state.open_items() - self._ledger.items.keys() - self._lost
+        return self._state.open_items() - self._rows.items.keys() - self._lost
 
     # Applying lines
 
     def begin_batch(self, at: Offset) -> None:
         """Begin a batch of lines at an offset."""
-        self._desk.batch = at
+        self._ctx.batch = at
 
     def end_batch(self) -> None:
         """Evict what no later line can change."""
         open_items = self._state.open_items()
-        self._ledger.keep_items(open_items)
-        self._ledger.turns.clear()
+        self._rows.keep_items(open_items)
+        self._rows.turns.clear()
         self._lost &= open_items
         self._ordinals = {
             call_id: at for call_id, at in self._ordinals.items() if call_id in self._state.calls
@@ -135,23 +135,23 @@ class Calls:
         told = record_of(record, line.offset, line.end)
         if told is None or told.form != "record":
             return []
-        self._desk.take(told)
+        self._ctx.take(told)
         if told.type == "response_item":
             self._response_item(told.payload, ordinal_of(record))
         elif told.type == "event_msg":
             self._event(told.payload)
         elif told.type == "turn_context":
             self._thread.context(told.payload)
-        out = self._desk.changes.drain()
-        return list(self._rows(out, ordinal_of(record))) if out else []
+        out = self._ctx.changes.drain()
+        return list(self._as_paginated(out, ordinal_of(record))) if out else []
 
-    def _rows(self, out: list[Change], ordinal: Ordinal | None) -> Iterator[Change]:
+    def _as_paginated(self, out: list[Change], ordinal: Ordinal | None) -> Iterator[Change]:
         """Yield the rebuilt items among the legacy reducer's changes, as paginated rows."""
         for change in out:
             if isinstance(change, ItemRow):
                 key = ItemKey(str(change.turn_id), str(change.item_id))
                 at = ordinal
-                if key not in self._shown and change.offset != self._desk.record.offset:
+                if key not in self._shown and change.offset != self._ctx.record.offset:
                     at = self._ordinals.get(key.item, ordinal)
                 self._show(key)
                 yield change._replace(ordinal=at, owner=None)
@@ -175,14 +175,14 @@ class Calls:
         passed = passed_turn(payload)
         if passed is not None:
             # Turns have records of their own here: the turn named by a call exists.
-            self._ledger.turn(passed).made = True
+            self._rows.turn(passed).made = True
         if kind == "message":
             if payload.get("role") == "user":
                 for words in prompts.texts_of(payload.get("content")):
                     self._recovery.context(payload, words)
         elif type(kind) is str and self._recovery.take(kind, payload) and state.calls:
             call_id = next(reversed(state.calls))
-            if state.calls[call_id].offset == self._desk.record.offset:
+            if state.calls[call_id].offset == self._ctx.record.offset:
                 self._ordinals[call_id] = ordinal
 
     # Existing turns and items
@@ -217,7 +217,7 @@ class Calls:
             # The row gets the item's own position and times.
             del self._shown[key]
             self._state.remember_rebuilt(turn_id, item_id)
-        self._recovery.told(self._ledger.turn(turn_id), item_id)
+        self._recovery.told(self._rows.turn(turn_id), item_id)
         kind = item.get("type")
         if kind == "WebSearch":
             self._state.remember_search(item_id)

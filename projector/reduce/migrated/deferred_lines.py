@@ -69,7 +69,7 @@ class DeferredLine:
             lines = [(int(offset), int(end), str(text)) for offset, end, text in told["lines"]]
             return cls(**(told | {"lines": lines}))
         except (KeyError, TypeError, ValueError) as error:
-            raise IncompatibleState("the saved beginning of a rollout cannot be read") from error
+            raise IncompatibleState("saved reducer state cannot be read") from error
 
     def ends_with(self, record: Json) -> bool:
         """True if a record shows that those before it were copied from a parent."""

@@ -66,7 +66,7 @@ class MigratedReducer:
             told: dict[str, Any] = orjson.loads(state)
             plain, before, calls = told["plain"], told["before"], told["calls"]
         except (ValueError, KeyError, TypeError) as error:
-            raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
+            raise IncompatibleState("saved reducer state cannot be read", hint=_HINT) from error
         beside: Beginning | Calls | None = None
         if before is not None:
             beside = Beginning.of(before)
@@ -194,4 +194,4 @@ def _calls() -> type[Calls]:
     return Calls
 
 
-_HINT = "`projector rebuild` projects the thread anew"
+_HINT = "run `projector rebuild THREAD`"

@@ -1,7 +1,7 @@
-"""In: lines of a paginated rollout, and a small state. Out: changes of rows, and the state.
+"""Reducer of paginated rollouts: records and a small state into changes of rows and the state.
 
-Every record that can be read is projected, in the order of the file, whatever its ordinal; what
-is odd is noted.
+Every readable record is projected, in file order, whatever its ordinal; irregularities become
+anomalies.
 """
 
 from projector.reduce.paginated.reducer import PaginatedReducer

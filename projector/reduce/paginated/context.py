@@ -1,4 +1,4 @@
-"""What every part of the paginated reducer works with: state, turns, and the call at hand. Pure."""
+"""Shared context of the paginated reducer's parts: state, turns, and the current lines. Pure."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from projector.reduce.paginated.ordinal_tracker import OrdinalTracker
 from projector.reduce.paginated.state import SavedState
 from projector.reduce.paginated.turns import OpenTurn
 
-#: How many unknown kinds are noted for one rollout.
+#: Maximum number of unknown kinds reported per rollout.
 _STRANGE_MAX: Final = 256
 #: How many unknown members, and what their keys among the kinds begin with.
 _FIELDS_MAX: Final = 100
 _FIELD: Final = "field:"
-#: Characters of a timestamp as Codex writes it: others are looked at.
+#: Length of a timestamp as Codex writes it; others are parsed.
 STAMP: Final = 24
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
 
 #: What the file name of a rollout begins with.
 _ROLLOUT: Final = b"rollout-"
 
-#: Where a record lies: a line of its own, or an object within a damaged one.
+#: Location of a record: a line of its own, or an object within a damaged one.
 Place = Line | Found
 
 
 class ReducerContext:
-    """One rollout's state, and what the lines of one call of `take` change."""
+    """One rollout's state, and the changes made by the lines of one call of `apply`."""
 
     def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, saved: SavedState) -> None:
         self.rollout = rollout_id
@@ -52,23 +52,23 @@ class ReducerContext:
         self.changes = ChangeBuffer(rollout_id)
         self.lines: Sequence[Line] = ()
         self.timed = 0
-        """Lines before this one have been asked for their times."""
+        """Index of the first line whose time has not been read."""
         self.last_ms: int | None = None
 
     def begin(self, lines: Sequence[Line]) -> None:
-        """Lay the lines of a call here."""
+        """Start a batch: make `lines` the current lines."""
         self.lines = lines
         self.timed = 0
         self.last_ms = self.saved.meta.updated_at_ms
 
     def end(self) -> list[Change]:
-        """Bring the state up to date after the last line, and give what the call changed."""
+        """Update the state after the last line; return the changes of the batch."""
         self.numbers.end()
         self.saved.meta.updated_at_ms = self.time_before(len(self.lines))
         return self.end_again()
 
     def begin_again(self, lines: Sequence[Line]) -> None:
-        """Lay lines here that were taken as a copy of the parent's, and are the thread's own."""
+        """Start a batch of earlier lines that were taken for a copy of the parent's records."""
         saved = self.saved
         saved.inherited = False
         saved.header = replace(saved.header, subagent_start_ordinal=None)
@@ -76,30 +76,30 @@ class ReducerContext:
         self.last_ms = None
 
     def end_again(self) -> list[Change]:
-        """Return what they change. Their numbers and times were counted when they came."""
+        """Return their changes. Their ordinals and times were counted when they were read."""
         self.lines = ()
         return self.changes.drain()
 
     def note_time(self, record: Object, index: int) -> None:
-        """Note the time of a record, for which `end` would read its line again."""
+        """Record a time that `end` would otherwise read from its line again."""
         at_ms = to_ms(record.get("timestamp"))
         if at_ms is not None:
             self.last_ms, self.timed = at_ms, index + 1
 
     def is_plain(self) -> bool:
-        """True if records that follow need no thought but for their ordinals."""
+        """True if only the ordinals of further records have to be checked."""
         saved = self.saved
         return saved.headed and (not saved.inherited or saved.header.subagent_start_ordinal is None)
 
     def turn(self, turn_id: str) -> OpenTurn:
-        """Return what is remembered of a turn, however little."""
+        """Return a turn in memory, creating an empty one if it is not there."""
         turn = self.turns.get(turn_id)
         if turn is None:
             turn = self.turns[turn_id] = OpenTurn()
         return turn
 
     def put(self, turn: OpenTurn) -> None:
-        """Pass on a turn's row, once for all changes of these lines."""
+        """Append a turn's row; its further changes in this batch are part of it."""
         if turn.row is not None:
             self.changes.put(turn.row.uid, turn.latest)
 
@@ -111,22 +111,22 @@ class ReducerContext:
         place: Place,
         at_ms: int | None,
     ) -> None:
-        """Tell of a lifecycle event. `told`: its payload; what is None is left out."""
+        """Append a lifecycle event. Members of its payload `told` that are None are left out."""
         self.changes.event(kind, turn_id, told, place.offset, at_ms)
 
     def note(
         self, kind: str, place: Place, detail: str, *, undecoded: Object | None = None
     ) -> None:
-        """Note that something is odd about a record or line.
+        """Append an anomaly of a record or line.
 
-        `undecoded`: the record, where Codex cannot decode it.
+        `undecoded`: the record, if Codex cannot decode it.
         """
         if undecoded is not None:
             self.numbers.note_undecoded(undecoded)
         self.changes.note(kind, place.offset, place.end - place.offset, detail)
 
     def note_strange(self, what: str, name: str, place: Place, record: Object) -> None:
-        """Note an unknown kind the first time that it comes, and the rollouts that it names."""
+        """Append an anomaly for an unknown kind, with the rollouts it names, once per rollout."""
         self.numbers.note_undecoded(record)
         shown = plain_name(name)
         if what == "record" and (type(place) is not Line or _ROLLOUT in place.data):
@@ -149,11 +149,11 @@ class ReducerContext:
                 self.note("unknown_field", place, name)
 
     def refused(self, what: str, why: str, place: Place, record: Object) -> None:
-        """Note that Codex refuses a record."""
+        """Append an anomaly for a record that Codex refuses."""
         self.note("refused_record", place, f"{what}: {why}", undecoded=record)
 
     def some_time(self, record: Object, place: Place, index: int, completed: int | None) -> int:
-        """Return a time for an item that has none: of the record before, or the best there is."""
+        """Return a time for an item without one: of the record before, or the best known."""
         if not is_unlike_a_stamp(record.get("timestamp")):  # else it was noted
             self.note("bad_time", place, "an item whose time cannot be read")
         before = self.time_before(index)
@@ -163,7 +163,7 @@ class ReducerContext:
         return 0
 
     def time_before(self, index: int) -> int | None:
-        """Return the last readable time of the lines before this one, and of earlier calls."""
+        """Return the last readable time before the line at `index`, or of earlier batches."""
         for at in range(index - 1, self.timed - 1, -1):
             if b"timestamp" not in self.lines[at].data and b"\\" not in self.lines[at].data:
                 continue
@@ -181,16 +181,16 @@ def _is_field(key: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as it may be noted: names that are not plain are told by their length."""
+    """Return a name for an anomaly: names with other characters are replaced by their length."""
     return name if _PLAIN_NAME(name) else f"a name of {len(name)} characters"
 
 
 def is_unlike_a_stamp(stamp: Any) -> bool:
-    """True if a timestamp is not written as Codex writes it, and must be looked at."""
+    """True if a timestamp is not in the form that Codex writes, and must be parsed."""
     return type(stamp) is not str or len(stamp) != STAMP
 
 
 def ordinal_of(record: Object) -> Ordinal | None:
-    """Return the ordinal of a record, if a row can hold it."""
+    """Return the ordinal of a record; None if a row cannot hold it."""
     ordinal = record.get("ordinal")
     return Ordinal(ordinal) if type(ordinal) is int and 0 <= ordinal <= I64_MAX else None

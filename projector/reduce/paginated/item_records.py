@@ -22,34 +22,34 @@ from projector.reduce.paginated import turns
 from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 
 
-def item(desk: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
+def item(ctx: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Apply an `item_completed`."""
-    desk.kinds.see_item(payload)
+    ctx.kinds.see_item(payload)
     if isinstance(record, LongItem):
-        desk.note_fields(record.unknown, place)
-        _put(desk, payload, record, place, index, shown=record.shown, text=record.json)
+        ctx.note_fields(record.unknown, place)
+        _put(ctx, payload, record, place, index, shown=record.shown, text=record.json)
         return
     try:
-        lifecycle.check_item_completed(payload, desk.thread)
+        lifecycle.check_item_completed(payload, ctx.thread)
         shown = items.to_thread_item(payload.get("item"))
     except DecodeError as error:
-        _keep(desk, payload, record, place, index, error=error)
+        _keep(ctx, payload, record, place, index, error=error)
         return
     unknown = members.keep_of_item(record, payload, shown)
     odd = items.needs_exact(shown) or (unknown and exact.has_float(shown))
     if unknown:
-        desk.note_fields(unknown, place)
+        ctx.note_fields(unknown, place)
     if odd:
-        shown = _exactly(desk, shown, index)
-        if exact.refused_integer(desk.lines[index].data):
+        shown = _exactly(ctx, shown, index)
+        if exact.refused_integer(ctx.lines[index].data):
             why = "Codex refuses it: an integer too large"
-            desk.note("refused_item", place, why, undecoded=record)
+            ctx.note("refused_item", place, why, undecoded=record)
     # What orjson did not read may hold numbers that it would read otherwise.
-    _put(desk, payload, record, place, index, shown=shown, plain=not odd and type(place) is Line)
+    _put(ctx, payload, record, place, index, shown=shown, plain=not odd and type(place) is Line)
 
 
 def _keep(
-    desk: ReducerContext,
+    ctx: ReducerContext,
     payload: Object,
     record: Object,
     place: Place,
@@ -61,24 +61,24 @@ def _keep(
     body = payload.get("item")
     kept = items.to_partial_item(body)
     if kept is None or type(payload.get("turn_id")) is not str:
-        desk.note("lost_item", place, f"an item that cannot be told: {error}", undecoded=record)
+        ctx.note("lost_item", place, f"an item that cannot be told: {error}", undecoded=record)
         return
     shown = kept.shown
     if not kept.known:
-        desk.note_strange("item", shown["type"], place, record)
+        ctx.note_strange("item", shown["type"], place, record)
     else:
-        desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
-    desk.note_fields(kept.unknown, place)
-    desk.note_fields(members.keep_around_item(record, payload, shown), place)
+        ctx.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
+    ctx.note_fields(kept.unknown, place)
+    ctx.note_fields(members.keep_around_item(record, payload, shown), place)
     if exact.has_float(shown):
-        shown = _exactly(desk, shown, index)
-    _put(desk, payload, record, place, index, shown=shown)
+        shown = _exactly(ctx, shown, index)
+    _put(ctx, payload, record, place, index, shown=shown)
 
 
-def _exactly(desk: ReducerContext, shown: Object, index: int) -> Object:
+def _exactly(ctx: ReducerContext, shown: Object, index: int) -> Object:
     """Return an item with all numbers spelled as in the file."""
     try:
-        record = exact.loads(desk.lines[index].data)
+        record = exact.loads(ctx.lines[index].data)
         payload = record["payload"]
         body = payload["item"]
     except (ValueError, KeyError, TypeError):  # from a damaged line: already exact
@@ -96,7 +96,7 @@ def _exactly(desk: ReducerContext, shown: Object, index: int) -> Object:
 
 
 def _put(
-    desk: ReducerContext,
+    ctx: ReducerContext,
     payload: Object,
     record: Object,
     place: Place,
@@ -106,7 +106,7 @@ def _put(
     text: str | bytes = b"",
     plain: bool = False,
 ) -> None:
-    """Put an item's row, and update its turn and its thread.
+    """Append an item's row; update its turn and its thread.
 
     `shown`: its snapshot; `text`: its JSON, if already written; `plain`: parsing its JSON gives the
     same snapshot.
@@ -120,15 +120,15 @@ def _put(
     if created is None:
         created = to_ms(record.get("timestamp"))
         if created is None:
-            created = desk.some_time(record, place, index, completed)
+            created = ctx.some_time(record, place, index, completed)
     try:
         text = text or orjson.dumps(shown)
         plain = plain and len(text) < LONG
     except TypeError:
         text, plain = exact.dumps(shown), False
-    desk.changes.add(
+    ctx.changes.add(
         ItemRow(
-            desk.item_uid(turn_id, item_id),
+            ctx.item_uid(turn_id, item_id),
             turn_id,
             item_id,
             place.offset,
@@ -142,14 +142,14 @@ def _put(
             shown=shown if plain else None,
         )
     )
-    meta = desk.saved.meta
+    meta = ctx.saved.meta
     if kind == "userMessage" and meta.preview is None:
         meta.preview = thread.preview(shown)
         if meta.preview is not None:
             meta.preview_offset = place.offset
-    turn = desk.turns.get(turn_id) or desk.turn(turn_id)
+    turn = ctx.turns.get(turn_id) or ctx.turn(turn_id)
     if turn.items is not None and turns.item_counts(turn, item_id, turns.counts_as(shown)):
-        desk.put(turn)
+        ctx.put(turn)
 
 
 def _status(shown: Object) -> str | None:
@@ -158,7 +158,7 @@ def _status(shown: Object) -> str | None:
 
 
 def realtime(
-    desk: ReducerContext, payload: Object, record: Object, place: Place, index: int
+    ctx: ReducerContext, payload: Object, record: Object, place: Place, index: int
 ) -> None:
     """Apply a `realtime_item`."""
     try:
@@ -167,21 +167,21 @@ def realtime(
         shown = payload
         if type(shown.get("id")) is not str or type(shown.get("type")) is not str:
             why = f"a realtime item that cannot be told: {error}"
-            desk.note("lost_item", place, why, undecoded=record)
+            ctx.note("lost_item", place, why, undecoded=record)
             return
-        desk.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
+        ctx.note("refused_item", place, f"Codex refuses it: {error}", undecoded=record)
     else:
-        desk.note_fields(members.keep_of_realtime(record, payload, shown), place)
+        ctx.note_fields(members.keep_of_realtime(record, payload, shown), place)
     created = to_ms(record.get("timestamp"))
     if created is None:
-        created = desk.some_time(record, place, index, None)
+        created = ctx.some_time(record, place, index, None)
     ordinal = ordinal_of(record)
-    desk.changes.add(
+    ctx.changes.add(
         RealtimeRow(
-            uid("realtime", desk.rollout, shown["id"]),
+            uid("realtime", ctx.rollout, shown["id"]),
             ItemId(shown["id"]),
             place.offset,
-            Ordinal(max(desk.saved.seen, 0)) if ordinal is None else ordinal,
+            Ordinal(max(ctx.saved.seen, 0)) if ordinal is None else ordinal,
             created,
             shown["type"],
             exact.dumps(shown),

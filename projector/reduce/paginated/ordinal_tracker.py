@@ -1,7 +1,7 @@
-"""Ordinals: the greatest one so far, and where they do not go on by one. Pure.
+"""Track ordinals: the greatest one so far, gaps and repetitions. Pure.
 
-A record that Codex cannot decode leaves its ordinal to the next one: where that was noted of the
-last records, what comes with their ordinals is no repetition.
+Codex gives the ordinal of a record that it cannot decode to the next one: after such records, their
+ordinals are no repetitions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from projector.model.changes import Anomaly
 from projector.model.ids import Offset
 from projector.reduce.paginated.state import SavedState
 
-#: No record is due: the next one is looked at, whatever its ordinal.
+#: No ordinal is expected: the next record is checked, whatever its ordinal.
 _NONE_DUE: Final = -2
 
 
@@ -23,7 +23,7 @@ class OrdinalTracker:
     def __init__(self, saved: SavedState) -> None:
         self._saved = saved
         self.due = self._due()
-        """The ordinal of a record that needs no thought: add one for it."""
+        """The expected ordinal: a record with it needs no check. Add one for each."""
 
     def _due(self) -> int:
         saved = self._saved
@@ -36,13 +36,13 @@ class OrdinalTracker:
         self.due = self._due()
 
     def lose(self, lines: int = 1) -> None:
-        """Count lines that could not be read: they explain a gap after them."""
+        """Count unreadable lines: a gap in the ordinals after them is theirs."""
         self.end()
         self._saved.lost += lines
         self.due = _NONE_DUE
 
     def note_undecoded(self, record: Object) -> None:
-        """Note that Codex cannot decode a record, the last one, and gives its ordinal again."""
+        """Record that Codex cannot decode the last record, and gives its ordinal again."""
         ordinal, saved = record.get("ordinal"), self._saved
         if type(ordinal) is not int or not 0 <= ordinal < I64_MAX:
             return
@@ -53,12 +53,12 @@ class OrdinalTracker:
             saved.undecoded_from = saved.undecoded_to = ordinal
 
     def end(self) -> None:
-        """Bring the saved state up to date with `due`."""
+        """Update the saved state from `due`."""
         if self.due != _NONE_DUE:
             self._saved.seen = self._saved.highest = self.due - 1
 
     def odd(self, ordinal: object, offset: int, length: int) -> Anomaly | None:
-        """Take a record whose ordinal is not the one due. Returns what is to be noted."""
+        """Record an ordinal other than the expected one; return its anomaly, if any."""
         self.end()
         saved = self._saved
         self.due = _NONE_DUE

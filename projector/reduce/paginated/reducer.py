@@ -1,7 +1,7 @@
-"""Lines of a paginated rollout → changes of its rows: the way in. Pure.
+"""Reducer of paginated rollouts. Pure.
 
-The loop in `take` is hot: a record that changes no row costs its parsing, four look-ups and a
-comparison. Everything that is rare stands behind a call.
+The loop in `apply` is hot: a record that changes no row costs its parsing, four look-ups and a
+comparison. Everything rare is in a function of its own.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from projector.model.changes import (
     ThreadMetadata,
 )
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
-from projector.reduce.paginated import irregular_lines as odd_lines
+from projector.reduce.paginated import irregular_lines
 from projector.reduce.paginated.context import STAMP, ReducerContext
 from projector.reduce.paginated.handlers import EVENTS, RECORDS, Handler
 from projector.reduce.paginated.state import SavedState, load
 from projector.reduce.paginated.turns import OpenTurn
 
-#: How many turns are remembered; beyond that the store is asked for older ones.
+#: Maximum number of turns in memory, and how many are kept then; older ones are looked up.
 _TURNS_MAX: Final = 4096
 _TURNS_KEPT: Final = 2048
-#: Events whose payload names a turn that the reducer must know.
+#: Events that change the turn named in their payload.
 _NAMES_TURN: Final = frozenset(
     (
         "task_started",
@@ -48,7 +48,7 @@ _NAMES_TURN: Final = frozenset(
 
 
 def _loads(line: Line) -> Any:
-    """Read a line; None: it needs more thought."""
+    """Parse a line; None: it is not a JSON object as a whole."""
     try:
         brief = long_item(line.data) if len(line.data) >= LONG_LINE else None
         if brief is not None:
@@ -58,15 +58,15 @@ def _loads(line: Line) -> Any:
         return None
 
 
-#: Lines that are read in one go.
+#: Number of lines parsed at once.
 _AT_ONCE: Final = 64
 _data = attrgetter("data")
 
 
 def _records(lines: Sequence[Line]) -> Iterable[Any]:
-    """Return what `_loads` gives for each line; faster, because most need no thought.
+    """Return the value of each line, as `_loads` does, but faster for ordinary lines.
 
-    Long ones are read one by one: each is gone before the next.
+    Long lines are parsed one by one: each value is released before the next.
     """
     return chain.from_iterable(
         _some(lines[at : at + _AT_ONCE]) for at in range(0, len(lines), _AT_ONCE)
@@ -83,21 +83,21 @@ def _some(lines: Sequence[Line]) -> Iterable[Any]:
 
 
 class PaginatedReducer:
-    """One paginated rollout (`reduce/protocol.py`)."""
+    """Reducer of one paginated rollout (`reduce/protocol.py`)."""
 
     def __init__(
         self, rollout_id: RolloutId, thread_id: ThreadId, saved: SavedState | None = None
     ) -> None:
-        """`saved`: where an earlier process left off; None: at the start of the file."""
-        self._desk = ReducerContext(rollout_id, thread_id, SavedState() if saved is None else saved)
+        """`saved`: state of an earlier process; None: reading starts at the first byte."""
+        self._ctx = ReducerContext(rollout_id, thread_id, SavedState() if saved is None else saved)
         self._remembers_all = saved is None
-        self.kinds = self._desk.kinds
+        self.kinds = self._ctx.kinds
         """Kinds of records, events and items in the lines so far."""
         self._decoded: tuple[Sequence[Line], list[Any]] | None = None
 
     @classmethod
     def resume(cls, rollout_id: RolloutId, thread_id: ThreadId, state: bytes) -> PaginatedReducer:
-        """Make it anew from what `save` gave.
+        """Create the reducer from a saved state.
 
         Raises:
             IncompatibleState: the state is of another version.
@@ -106,39 +106,39 @@ class PaginatedReducer:
 
     @property
     def header(self) -> SessionHeader:
-        """What the first session_meta said."""
-        return self._desk.saved.header
+        """Return the contents of the first session_meta."""
+        return self._ctx.saved.header
 
     @property
     def meta(self) -> ThreadMetadata:
-        """What the records so far say of the thread."""
-        return self._desk.saved.meta
+        """Return the thread's metadata from the records so far."""
+        return self._ctx.saved.meta
 
     @property
     def next_ordinal(self) -> Ordinal:
         """One more than the greatest ordinal read."""
-        return Ordinal(self._desk.saved.highest + 1)
+        return Ordinal(self._ctx.saved.highest + 1)
 
     @property
     def remembered(self) -> int:
-        """How many turns it holds in memory."""
-        return len(self._desk.turns)
+        """Return the number of turns held in memory."""
+        return len(self._ctx.turns)
 
     def dump_state(self) -> bytes:
-        """Return the state after the last `take`.
+        """Return the state after the last `apply`.
 
-        Turns beyond a bound are forgotten here and nowhere else: what is forgotten is in the
-        rows that are committed with this state.
+        Turns beyond the maximum are evicted here and nowhere else: they are in the rows that are
+        committed with this state.
         """
-        turns = self._desk.turns
+        turns = self._ctx.turns
         if len(turns) > _TURNS_MAX:
             for name in list(turns)[: len(turns) - _TURNS_KEPT]:
                 del turns[name]
             self._remembers_all = False
-        return self._desk.saved.dump()
+        return self._ctx.saved.dump()
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
-        """Tell which turns must be known before `lines` are taken."""
+        """Return the turns that are needed before `lines` are applied."""
         if self._remembers_all:
             return Lookup()
         if self._decoded is None or self._decoded[0] is not lines:
@@ -152,12 +152,12 @@ class PaginatedReducer:
             )
             for each in records:
                 name = self._names(each)
-                if name is not None and name not in self._desk.turns:
+                if name is not None and name not in self._ctx.turns:
                     named.add(TurnId(name))
         return Lookup(turns=frozenset(named))
 
     def _names(self, record: Object) -> str | None:
-        """Return the turn that must be known to take a record."""
+        """Return the turn that a record changes; None: it changes none."""
         payload = record.get("payload")
         if type(payload) is not dict:
             return None
@@ -165,7 +165,7 @@ class PaginatedReducer:
         if kind == "event_msg":
             event = payload.get("type")
             if event == "error":
-                return self._desk.saved.active
+                return self._ctx.saved.active
             if type(event) is not str or event not in _NAMES_TURN:
                 return None
         elif kind != "turn_context":
@@ -173,28 +173,28 @@ class PaginatedReducer:
         name = payload.get("turn_id")
         if type(name) is str:
             return name
-        return self._desk.saved.active
+        return self._ctx.saved.active
 
     def provide(self, asked: Lookup, found: LookupResult) -> None:
-        """Remember what the store has of the turns in `asked`."""
-        turns = self._desk.turns
+        """Store the store's answer for the turns in `asked`."""
+        turns = self._ctx.turns
         for name in asked.turns - turns.keys():
             turns[name] = OpenTurn.known(found.turns.get(name))
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
-        """Take whole lines, in the order of the file, and return what they change."""
-        desk = self._desk
-        desk.begin(lines)
+        """Apply complete lines in file order; return their changes."""
+        ctx = self._ctx
+        ctx.begin(lines)
         decoded, self._decoded = self._decoded, None
         records: Iterable[Any] = (
             decoded[1] if decoded is not None and decoded[0] is lines else _records(lines)
         )
-        numbers = desk.numbers
-        plain, last = desk.is_plain(), len(lines) - 1
+        numbers = ctx.numbers
+        plain, last = ctx.is_plain(), len(lines) - 1
         handle: Handler | None = None
         ordinal: Any = None
         payload: Any = None
-        seen = desk.kinds.pairs
+        seen = ctx.kinds.pairs
         for index, (line, record) in enumerate(zip(lines, records, strict=True)):
             known = False
             try:
@@ -208,35 +208,35 @@ class PaginatedReducer:
                 pass  # not as Codex writes it
             if known:
                 if index == last or len(line.data) >= LONG:
-                    desk.note_time(record, index)
+                    ctx.note_time(record, index)
                 numbers.due = ordinal + 1
                 inner = payload.get("type")
                 if inner.__class__ is not str:
                     inner = None
                 if (kind, inner) not in seen:
-                    desk.kinds.see(kind, inner)
+                    ctx.kinds.see(kind, inner)
                 if handle is not None:
-                    handle(desk, payload, record, line, index)
+                    handle(ctx, payload, record, line, index)
             else:
-                odd_lines.take(desk, line, record, index)
-                plain = desk.is_plain()
-        # `end` may read lines again: not beside what was read of them before.
+                irregular_lines.apply(ctx, line, record, index)
+                plain = ctx.is_plain()
+        # `end` may parse lines again: release the values of the first time before.
         del decoded, records
         record = payload = None
-        return desk.end()
+        return ctx.end()
 
     def pass_over(self, torn: int) -> None:
         """Count lines that hold no record: a gap in the ordinals behind them is theirs."""
-        self._desk.numbers.lose(torn)
+        self._ctx.numbers.lose(torn)
 
     def take_own(self, lines: Sequence[Line]) -> list[Change]:
-        """Take lines again that were passed over as a copy of the parent's: they are none.
+        """Apply lines that were skipped as a copy of the parent's, and are the thread's own.
 
-        `lines`: those of the rollout so far that do something. Nothing of it has made a row yet.
+        `lines`: all so far that have an effect. None of them has made a row yet.
         """
-        desk = self._desk
-        desk.turns.clear()
-        desk.begin_again(lines)
+        ctx = self._ctx
+        ctx.turns.clear()
+        ctx.begin_again(lines)
         for index, line in enumerate(lines):
-            odd_lines.take_again(desk, line, index)
-        return desk.end_again()
+            irregular_lines.apply_again(ctx, line, index)
+        return ctx.end_again()

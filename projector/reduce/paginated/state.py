@@ -1,6 +1,6 @@
-"""What a reducer of a paginated rollout saves with the checkpoint. Pure.
+"""State of the paginated reducer in the checkpoint: small, versioned, bounded. Pure.
 
-Bounded however long the rollout is: turns and items are not in it; they are asked for.
+Turns and items are not in it; they are looked up.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from projector.model.changes import BaseRef, SessionHeader, ThreadMetadata
 from projector.model.errors import IncompatibleState
 from projector.reduce.tokens import TokenState, state_of
 
-#: Of the form below. A state of another version is refused.
+#: Version of the state below. A state of another version is refused.
 VERSION: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class SavedState:
-    """All that a later record may ask of earlier ones, but for rows."""
+    """State carried from record to record, except for rows."""
 
     version: int = VERSION
     header: SessionHeader = field(default_factory=lambda: SessionHeader(mode="paginated"))
@@ -52,12 +52,12 @@ class SavedState:
     """Kinds that were noted as unknown; each is noted once."""
 
     def dump(self) -> bytes:
-        """Write it."""
+        """Return the state as JSON."""
         return orjson.dumps(self)
 
 
 def load(data: bytes) -> SavedState:
-    """Read a saved state.
+    """Parse the result of `dump`.
 
     Raises:
         IncompatibleState: it is none of this version.
@@ -65,7 +65,10 @@ def load(data: bytes) -> SavedState:
     try:
         told = orjson.loads(data)
         if type(told) is not dict or told.get("version") != VERSION:
-            raise IncompatibleState("a saved state of another version", hint=_HINT)
+            raise IncompatibleState(
+                f"saved reducer state is not of version {VERSION}, which this program reads",
+                hint=_HINT,
+            )
         header, meta = told["header"], told["meta"]
         if header["base"] is not None:
             header["base"] = BaseRef(**header["base"])
@@ -79,17 +82,17 @@ def load(data: bytes) -> SavedState:
             }
         )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise IncompatibleState("a saved state that cannot be read", hint=_HINT) from error
+        raise IncompatibleState("saved reducer state cannot be read", hint=_HINT) from error
     for each in fields(saved):
         _check(each.name, told.get(each.name, ...), getattr(SavedState(), each.name))
     return saved
 
 
-_HINT: Final = "`projector rebuild` projects the thread anew"
+_HINT: Final = "run `projector rebuild THREAD`"
 
 
 def _check(name: str, told: Any, like: Any) -> None:
-    """Hold a field against a fresh state's: same type, and there at all."""
+    """Raise `IncompatibleState` unless a field is there, and of its type in a new state."""
     fine = (
         told is None or type(told) is str
         if name == "active"
@@ -100,4 +103,4 @@ def _check(name: str, told: Any, like: Any) -> None:
         else type(told) is type(like)
     )
     if not fine:
-        raise IncompatibleState(f"a saved state without {name}", hint=_HINT)
+        raise IncompatibleState(f"saved reducer state has no valid {name!r}", hint=_HINT)

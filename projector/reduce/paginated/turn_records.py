@@ -1,8 +1,8 @@
-"""Records about turns: where they begin, end or fail, and which model they have. Pure.
+"""Apply records about turns: their starts, ends, errors and model. Pure.
 
-A start or an end that Codex refuses is taken as far as it can be told, and noted. It changes a
-turn that is there, and leaves it open; only a start whose payload alone is odd makes one. An
-`error` event that Codex refuses changes nothing.
+A start or an end that Codex refuses is applied as far as it is readable, and noted. It changes an
+existing turn, and leaves it open; only a start that is refused for its payload alone creates one.
+An `error` event that Codex refuses changes nothing.
 """
 
 from __future__ import annotations
@@ -29,77 +29,77 @@ _MADE_UP: Final = re.compile(r"rollout-\d{1,18}").fullmatch
 
 
 def started(
-    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+    ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int
 ) -> None:
-    """Take a `task_started`."""
-    saved = desk.saved
+    """Apply a `task_started`."""
+    saved = ctx.saved
     try:
         told = lifecycle.started(payload)
     except DecodeError as error:
-        desk.refused("task_started", str(error), place, record)
+        ctx.refused("task_started", str(error), place, record)
         return
-    more = _note_unknown(desk, record, payload, place)
+    more = _note_unknown(ctx, record, payload, place)
     turn_id = told.turn_id
-    turn = desk.turn(turn_id)
+    turn = ctx.turn(turn_id)
     around = _refused_around(record, place)
-    _note_refused(desk, "task_started", told, place, record, around=around)
+    _note_refused(ctx, "task_started", told, place, record, around=around)
     if turn.row is None and around is not None:
         return  # it cannot tell where a turn begins
     saved.tokens.turn_began(turn_id)
     if saved.copied is None or (saved.copied and not _MADE_UP(turn_id)):
-        saved.copied = thread.is_older(turn_id, saved.header.thread_id or desk.thread)
+        saved.copied = thread.is_older(turn_id, saved.header.thread_id or ctx.thread)
     step = turns.start(
         turn,
         told,
-        uid=uid("turn", desk.rollout, turn_id),
+        uid=uid("turn", ctx.rollout, turn_id),
         offset=place.offset,
         ordinal=ordinal_of(record),
         model=saved.meta.model,
     )
     if step is not None:
         saved.active = turn_id
-        _put_step(desk, turn, step, place, record, told=more)
+        _put_step(ctx, turn, step, place, record, told=more)
     at_ms = to_ms(record.get("timestamp"))
     if at_ms is not None:
         saved.meta.last_turn_at_ms = at_ms
 
 
 def completed(
-    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+    ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int
 ) -> None:
-    """Take a `task_complete`: the turn is completed, or failed if it tells of an error."""
+    """Apply a `task_complete`: the turn is completed, or failed if the record has an error."""
     try:
         ended = lifecycle.completed(payload)
     except DecodeError as error:
-        desk.refused("task_complete", str(error), place, record)
+        ctx.refused("task_complete", str(error), place, record)
         return
-    _ended(desk, "task_complete", ended, record, place)
+    _ended(ctx, "task_complete", ended, record, place)
 
 
 def aborted(
-    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
+    ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int
 ) -> None:
-    """Take a `turn_aborted`."""
+    """Apply a `turn_aborted`."""
     try:
         ended = lifecycle.aborted(payload)
     except DecodeError as error:
-        desk.refused("turn_aborted", str(error), place, record)
+        ctx.refused("turn_aborted", str(error), place, record)
         return
-    _ended(desk, "turn_aborted", ended, record, place)
+    _ended(ctx, "turn_aborted", ended, record, place)
 
 
 def _ended(
-    desk: ReducerContext, what: str, ended: lifecycle.Ended, record: Object, place: Place
+    ctx: ReducerContext, what: str, ended: lifecycle.Ended, record: Object, place: Place
 ) -> None:
-    more = _note_unknown(desk, record, record["payload"], place)
+    more = _note_unknown(ctx, record, record["payload"], place)
     if ended.error is not None:
-        desk.note_fields(turn_error.unknown_members(ended.error), place)
-    turn_id, saved = ended.turn_id, desk.saved
+        ctx.note_fields(turn_error.unknown_members(ended.error), place)
+    turn_id, saved = ended.turn_id, ctx.saved
     around = _refused_around(record, place)
-    refused = _note_refused(desk, what, ended, place, record, around=around)
+    refused = _note_refused(ctx, what, ended, place, record, around=around)
     if turn_id is None:
         return
-    turn = desk.turn(turn_id)
+    turn = ctx.turn(turn_id)
     if refused:
         step = turns.end_refused(turn, ended, model=saved.meta.model)
     else:
@@ -109,7 +109,7 @@ def _ended(
             turn,
             ended,
             turn_id,
-            uid=uid("turn", desk.rollout, turn_id),
+            uid=uid("turn", ctx.rollout, turn_id),
             offset=place.offset,
             ordinal=ordinal_of(record),
             end_offset=place.end,
@@ -117,58 +117,56 @@ def _ended(
         )
     if step is not None:
         told = {"reason": ended.reason, **_error(ended.error), **more}
-        _put_step(desk, turn, step, place, record, told=told)
+        _put_step(ctx, turn, step, place, record, told=told)
 
 
-def failed(
-    desk: ReducerContext, payload: Object, record: Object, place: Place, _index: int
-) -> None:
-    """Take an `error` event: it fails the turn that runs, unless it is of a harmless kind."""
-    info, active = payload.get("codex_error_info"), desk.saved.active
+def failed(ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:
+    """Apply an `error` event: the active turn fails, unless the error is of a harmless kind."""
+    info, active = payload.get("codex_error_info"), ctx.saved.active
     try:
         error = turn_error.error_json(payload)
     except DecodeError as refused:
-        desk.refused("error", str(refused), place, record)
+        ctx.refused("error", str(refused), place, record)
         return
-    desk.note_fields(turn_error.unknown_members(payload), place)
+    ctx.note_fields(turn_error.unknown_members(payload), place)
     if active is None or turn_error.kind(info) in turn_error.HARMLESS:
         return
-    turn = desk.turn(active)
+    turn = ctx.turn(active)
     why = _refused_around(record, place)
     if why is not None:
-        desk.refused("error", why, place, record)
+        ctx.refused("error", why, place, record)
     elif (step := turns.fail(turn, error)) is not None:
-        _put_step(desk, turn, step, place, record, told=_error(payload))
+        _put_step(ctx, turn, step, place, record, told=_error(payload))
 
 
 def context(
-    desk: ReducerContext, payload: Object, _record: Object, place: Place, _index: int
+    ctx: ReducerContext, payload: Object, _record: Object, place: Place, _index: int
 ) -> None:
-    """Take a `turn_context`: it tells the model of the thread, and of a turn that is open."""
-    saved = desk.saved
+    """Apply a `turn_context`: it sets the model of the thread, and of a turn that is open."""
+    saved = ctx.saved
     thread.context(saved.meta, payload)
     saved.tokens.context(payload)
-    desk.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
+    ctx.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
     named = payload.get("turn_id")
     turn_id = named if type(named) is str else saved.active
-    turn = None if turn_id is None else desk.turns.get(turn_id)
+    turn = None if turn_id is None else ctx.turns.get(turn_id)
     if turn is None or turn.row is None or turn.items is None:
         return
     if turn.row.model != saved.meta.model:
         turn.row = turn.row._replace(model=saved.meta.model)
-        desk.put(turn)
+        ctx.put(turn)
 
 
-def _note_unknown(desk: ReducerContext, record: Object, payload: Object, place: Place) -> Object:
+def _note_unknown(ctx: ReducerContext, record: Object, payload: Object, place: Place) -> Object:
     """Note the members of a record that are not known, and return them."""
     more, names = members.of_turn(record, payload)
     if names:
-        desk.note_fields(names, place)
+        ctx.note_fields(names, place)
     return more
 
 
 def _note_refused(
-    desk: ReducerContext,
+    ctx: ReducerContext,
     what: str,
     told: lifecycle.Started | lifecycle.Ended,
     place: Place,
@@ -176,14 +174,14 @@ def _note_refused(
     *,
     around: str | None,
 ) -> bool:
-    """Note a record of a turn, if Codex refuses it. Returns whether it does.
+    """Append an anomaly if Codex refuses a record of a turn; True if it does.
 
     `around`: what Codex refuses of the record but for its payload.
     """
     why = told.refused or around
     if why is not None:
         of = "" if told.turn_id is None else f" of turn {plain_name(told.turn_id)}"
-        desk.refused(f"{what}{of}", why, place, record)
+        ctx.refused(f"{what}{of}", why, place, record)
     return why is not None
 
 
@@ -202,7 +200,7 @@ def _refused_around(record: Object, place: Place) -> str | None:
 
 
 def _put_step(
-    desk: ReducerContext,
+    ctx: ReducerContext,
     turn: OpenTurn,
     step: Step,
     place: Place,
@@ -210,8 +208,8 @@ def _put_step(
     *,
     told: Object,
 ) -> None:
-    """Pass on a turn's row, and the events of what happened to it. `told`: what only they have."""
-    desk.put(turn)
+    """Append a turn's row and the events of a step. `told`: more members of their payload."""
+    ctx.put(turn)
     row = turn.row
     if row is None or not step.events:
         return
@@ -226,11 +224,11 @@ def _put_step(
     }
     at_ms = to_ms(record.get("timestamp"))
     for event in step.events:
-        desk.event(event, row.turn_id, told, place, at_ms)
+        ctx.event(event, row.turn_id, told, place, at_ms)
 
 
 def _error(error: Any) -> Object:
-    """Return what an event tells of an error."""
+    """Return the error in an event's payload."""
     if type(error) is not dict:
         return {}
     message = error.get("message")

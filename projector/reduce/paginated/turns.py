@@ -2,8 +2,8 @@
 
 Which record changes a turn's status: `reduce/turn_states.py`.
 
-An end that Codex refuses changes what an open row tells, and leaves it open: for Codex the turn
-goes on, so items count for it still, and an end that it takes replaces what the refused one told.
+An end that Codex refuses updates an open row, and leaves it open: for Codex the turn continues, so
+items still count for it, and an end that Codex accepts replaces what the refused one set.
 
 Source: docs on paginated rollouts, section 3. Two things are meant to differ from Codex: a
 `started_at` that the closing record lacks is kept, and an `error` event fails the turn.
@@ -32,7 +32,7 @@ Counts = Literal["user", "final", "plain", ""]
 
 
 class OpenTurn:
-    """What is remembered of a turn: its row, and while it is open, its items."""
+    """A turn in memory: its row, and while it is open, its items."""
 
     __slots__ = ("items", "row")
 
@@ -58,10 +58,10 @@ class OpenTurn:
 
     @classmethod
     def known(cls, known: StoredTurn | None) -> OpenTurn:
-        """Make it from what the store has.
+        """Create it from the stored turn.
 
-        A buried one (the rollout was another before) is as if it had never been; its items that
-        are in the rollout now are among those told of.
+        A tombstoned turn (the rollout was replaced) counts as absent; `known.messages` has its
+        items that are in the rollout now.
         """
         if known is None:
             return cls()
@@ -73,7 +73,7 @@ class OpenTurn:
 
 
 def counts_as(shown: Object) -> Counts:
-    """Tell what an item counts as for its turn's row."""
+    """Return what an item counts as for its turn's row."""
     kind = shown["type"]
     if kind == "agentMessage":
         phase = shown.get("phase")
@@ -82,7 +82,7 @@ def counts_as(shown: Object) -> Counts:
 
 
 def item_counts(turn: OpenTurn, item_id: str, counts: Counts) -> bool:
-    """Hear of an item of the turn. Gives whether the turn's row is another one now."""
+    """Add an item to the turn; True if the turn's row changed."""
     if turn.items is None:
         return False
     turn.items[item_id] = counts
@@ -225,7 +225,7 @@ def fail(turn: OpenTurn, error_json: str) -> Step | None:
 
 
 def _computed(turn: OpenTurn, row: TurnRow) -> TurnRow:
-    """Find the first user item and the final agent item anew among the items so far."""
+    """Return the row with its first user item and final agent item, from the items so far."""
     items = turn.items or {}
     first = row.first_user_item_id
     if first is None:
