@@ -55,7 +55,7 @@ class Splitter:
 
     __slots__ = (
         "_begins", "_fetch", "_first", "_kept", "_max_line", "_overlong", "_running", "_unheld",
-        "checksum", "left", "offset", "tails", "torn",
+        "checksum", "left", "offset", "partial_bytes", "tails",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +87,7 @@ class Splitter:
         self.checksum = checksum
         """CRC-32 of all bytes before `offset`; None: unknown."""
         self._running = checksum
-        self.torn = 0
+        self.partial_bytes = 0
         """Number of bytes since `offset`."""
         self.left = b""
         """Rest of the last chunk, not processed because it has more lines than `most`."""
@@ -117,7 +117,7 @@ class Splitter:
             return []
         lines: list[Line] = []
         start = 0
-        if self.torn:
+        if self.partial_bytes:
             start = len(parts[0]) + 1
             lines += self._complete(parts[0])
             del parts[0]
@@ -137,7 +137,7 @@ class Splitter:
         lines: list[Line] = []
         self.left = b""
         at = 0
-        if self.torn:
+        if self.partial_bytes:
             at = piece.find(b"\n") + 1
             lines += self._complete(piece[: at - 1])
         first = at
@@ -163,22 +163,27 @@ class Splitter:
             self._keep(piece[at:])
         return lines
 
-    def unfinished(self, most: int = MAX_LINE) -> Line | None:
+    def partial_line(self, most: int = MAX_LINE) -> Line | None:
         """Return the partial last line as if its newline had come.
 
         None: there is none, or it is longer than `most`, or cannot be the end of a record.
         """
-        if not self.torn or self._overlong or self._is_passed_over or self.torn > most:
+        if (
+            not self.partial_bytes
+            or self._overlong
+            or self._is_passed_over
+            or self.partial_bytes > most
+        ):
             return None
         if not self._kept[-TAIL_BYTES:].rstrip().endswith(b"}"):
             return None
         data = bytes(self._kept)
         if self._unheld:
             assert self._fetch is not None, "else it is held"
-            data = self._fetch(self.torn, self.offset)
-            if len(data) != self.torn:
+            data = self._fetch(self.partial_bytes, self.offset)
+            if len(data) != self.partial_bytes:
                 return None
-        return Line(self.offset, Offset(self.offset + self.torn + 1), data)
+        return Line(self.offset, Offset(self.offset + self.partial_bytes + 1), data)
 
     def forget(self, before: Offset) -> None:
         """Drop the tails of lines that end at or before an offset."""
@@ -187,7 +192,7 @@ class Splitter:
 
     def release(self) -> None:
         """Release the bytes of a partial line that can be read again."""
-        if self.torn > TAIL_BYTES and self._fetch is not None:
+        if self.partial_bytes > TAIL_BYTES and self._fetch is not None:
             self._unheld = True
             self._kept = self._kept[-TAIL_BYTES:]
 
@@ -202,13 +207,15 @@ class Splitter:
         if self._running is not None:
             self._running = zlib.crc32(piece, self._running)
         if self._first < 0:
-            self._first = _first_byte(piece, self.torn)
+            self._first = _first_byte(piece, self.partial_bytes)
             if self._first >= 0:
-                byte = piece[self._first - self.torn : self._first - self.torn + 1]
+                byte = piece[
+                    self._first - self.partial_bytes : self._first - self.partial_bytes + 1
+                ]
                 self._begins = _begins(self.offset, self._first, byte)
-        self.torn += len(piece)
-        self._overlong |= self.torn > self._max_line
-        self._unheld |= self.torn > HELD_BYTES and self._fetch is not None
+        self.partial_bytes += len(piece)
+        self._overlong |= self.partial_bytes > self._max_line
+        self._unheld |= self.partial_bytes > HELD_BYTES and self._fetch is not None
         if self._overlong or self._unheld:
             self._kept = (self._kept[-TAIL_BYTES:] + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
             return
@@ -218,7 +225,7 @@ class Splitter:
 
     @property
     def _is_passed_over(self) -> bool:
-        return self.torn > PASSED_BYTES and not self._begins
+        return self.partial_bytes > PASSED_BYTES and not self._begins
 
     def _window(self) -> bytes:
         """Return the end of the partial line, which is passed over.
@@ -229,14 +236,14 @@ class Splitter:
         if not self._unheld:
             return bytes(self._kept[-WINDOW_BYTES:])
         assert self._fetch is not None, "else it is held"
-        length = min(WINDOW_BYTES, self.torn)
-        data = self._fetch(length, self.offset + self.torn - length)
+        length = min(WINDOW_BYTES, self.partial_bytes)
+        data = self._fetch(length, self.offset + self.partial_bytes - length)
         if len(data) != length or not data.endswith(self._kept) or b"\n" in data:
             raise RolloutUnreadable(f"the line at byte {self.offset} changed while it was read")
         return data
 
     def _passed_over(self, start: Offset, end: Offset, first: int, window: bytes) -> list[Line]:
-        """Return a line that is passed over; behind it the record that its end may hold.
+        """Return a line that is skipped; after it the record that its end may contain.
 
         `first`: as `_first`. `window`: the end of the line, without its newline.
         """
@@ -259,7 +266,7 @@ class Splitter:
             RolloutUnreadable: it cannot be read again, or has changed.
         """
         self._keep(piece)
-        start, end = self.offset, Offset(self.offset + self.torn + 1)
+        start, end = self.offset, Offset(self.offset + self.partial_bytes + 1)
         if self._overlong:
             self.tails[end] = (bytes(self._kept) + b"\n")[-TAIL_BYTES:]
             lines = [Line(start, end, b"", overlong=True)]
@@ -270,7 +277,7 @@ class Splitter:
         if self._running is not None:
             self._running = zlib.crc32(b"\n", self._running)
         self.checksum = self._running
-        self.offset, self.torn, self._kept = end, 0, bytearray()
+        self.offset, self.partial_bytes, self._kept = end, 0, bytearray()
         self._overlong = self._unheld = self._begins = False
         self._first = -1
         return lines
@@ -278,8 +285,8 @@ class Splitter:
     def _fetched(self) -> bytes:
         """Read the partial line again, now complete."""
         assert self._fetch is not None, "else it is held"
-        data = self._fetch(self.torn, self.offset)
-        same = len(data) == self.torn and b"\n" not in data
+        data = self._fetch(self.partial_bytes, self.offset)
+        same = len(data) == self.partial_bytes and b"\n" not in data
         if same and self.checksum is not None:
             same = zlib.crc32(data, self.checksum) == self._running
         if not same:
@@ -307,5 +314,5 @@ def _first_byte(piece: bytes, before: int) -> int:
 
 
 def _begins(offset: int, first: int, byte: bytes) -> bool:
-    """True if the first byte of a line at `offset`, `first` bytes behind it, begins a record."""
+    """True if the byte `first` bytes after `offset`, where a line begins, begins a record."""
     return first < PASSED_BYTES and (byte == b"{" or (offset == 0 and byte == _BOM))

@@ -8,7 +8,7 @@ time, a deleted file's inode is used again within a second):
 1. It is shorter than the checkpoint, or either digest differs: these are not the bytes that
    were read. Start over.
 2. It ends at the checkpoint: wait. Moved, archived, compressed and decompressed files end here.
-3. It goes on behind the checkpoint: go on there.
+3. It has bytes after the checkpoint: continue there.
 
 Why two digests: the tail alone holds a record's end, which a migration that adds ordinals moves
 or changes; the head holds the thread's id and the first record's time, so another rollout under

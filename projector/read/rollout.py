@@ -120,7 +120,7 @@ class RolloutReader:
     @property
     def partial_bytes(self) -> int:
         """Return the number of bytes read after the last newline."""
-        return self._splitter.torn
+        return self._splitter.partial_bytes
 
     @property
     def partial_line(self) -> Line | None:
@@ -128,7 +128,7 @@ class RolloutReader:
 
         None: there is none, it is long, or it cannot be a whole record.
         """
-        return self._splitter.unfinished(UNFINISHED_BYTES) if self.at_end else None
+        return self._splitter.partial_line(UNFINISHED_BYTES) if self.at_end else None
 
     @property
     def anomaly(self) -> Anomaly | None:

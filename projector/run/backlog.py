@@ -31,15 +31,15 @@ class Backlog:
         has_caught_up: bool,
         scan_began_ms: int | None,
     ) -> None:
-        """Take how it stands now.
+        """Record the current state of the backlog.
 
         Args:
             queued: returns the rollouts that are queued.
             is_queued: True if a rollout is queued.
-            is_behind: something waits to be projected.
-            has_hints: changes were told of, and are not queued yet.
-            has_caught_up: all that was there at the start was projected once.
-            scan_began_ms: when the last scan began; None: changes are told of by file events.
+            is_behind: True if something waits to be projected.
+            has_hints: True if changes were reported and are not queued yet.
+            has_caught_up: True once everything found at the start was projected.
+            scan_began_ms: start of the last scan; None: file events report changes.
         """
         if is_behind:
             if self.since_ms is None:

@@ -72,9 +72,9 @@ def batch_of(
     generation: int,
     notes: Sequence[Change] = (),
 ) -> Batch:
-    """Reduce lines to a batch. The reducer has all rows that it needs.
+    """Reduce lines to a batch. The reducer must have all rows that it needs.
 
-    `lines`: those that the reader returned last, or a prefix. `notes`: changes that come before
+    `lines`: the lines returned last by the reader, or a prefix. `notes`: changes inserted before
     theirs.
     """
     changes = [*notes, *reducer.apply(lines)]

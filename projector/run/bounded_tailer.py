@@ -38,17 +38,17 @@ class BoundedTailer:
 
     @property
     def file(self) -> RolloutFile:
-        """The file as it was when it was looked at last."""
+        """Return the state of the file at the last `look`."""
         return self._rollout.file
 
     @property
     def offset(self) -> Offset:
-        """Up to here the rollout is committed."""
+        """Return the checkpoint: the rollout is committed up to here."""
         return self._rollout.offset
 
     @property
     def at_end(self) -> bool:
-        """All whole lines that `look` found are read."""
+        """True if all complete lines found by `look` were read."""
         return self._rollout.at_end
 
     async def look(self) -> Restart | None:
@@ -61,7 +61,7 @@ class BoundedTailer:
         return found if isinstance(found, Restart) else None
 
     async def upto(self, place: Offset) -> AsyncIterator[Batch]:
-        """Yield batches up to an offset; each must be committed before the next is asked for.
+        """Yield batches up to an offset; commit each before requesting the next.
 
         Ends before the offset only where the file does.
         """
@@ -87,7 +87,7 @@ class BoundedTailer:
         return await self._rollout.batch_of([])
 
     async def more(self) -> bool:
-        """True if there is a whole line after the offset that was reached."""
+        """True if there is a complete line after the offset reached."""
         while not self._held and not self.at_end:
             self._held = await asyncio.to_thread(self._rollout.read, 1)
         return bool(self._held)

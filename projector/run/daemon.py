@@ -75,9 +75,9 @@ async def follow(
 ) -> bool:
     """Follow the homes until SIGTERM or SIGINT; what was read is committed before it returns.
 
-    Returns False if a server did not answer any more, and threads may still wait for it.
+    Returns False if a server stopped responding, and threads may still wait for it.
 
-    `load`: gives the settings anew at SIGHUP, or raises UsageError; None: SIGHUP changes nothing.
+    `load`: returns the settings at SIGHUP, or raises UsageError; None: SIGHUP changes nothing.
     `pulse`: is given the signs of life of the work. `audience`: is told how it goes.
 
     `opening`: opens the store, tried until it works; None: it is open.
@@ -133,7 +133,7 @@ class Phase(Enum):
 
     @property
     def is_ready(self) -> bool:
-        """True if it hears of changes."""
+        """True once changes are noticed."""
         return self is not Phase.STARTING
 
 
@@ -292,7 +292,7 @@ class Daemon:
             await self._audience.begin(self._settings, self.meters)
 
     async def _remember(self) -> None:
-        """Know what the store has."""
+        """Load the status of all rollouts from the store."""
         await self._index()
         self._rounds.remember(await self._store.statuses())
         self._surveyor.remember(self._rounds.seen)
@@ -525,7 +525,7 @@ class Daemon:
 
     @property
     def _shown_phase(self) -> str:
-        """The phase as heartbeats tell it: who starts catches up."""
+        """Return the phase for heartbeats: starting counts as catching up."""
         return "following" if self._phase is Phase.FOLLOWING else "catching up"
 
     def _note_backlog(self) -> None:

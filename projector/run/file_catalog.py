@@ -91,7 +91,7 @@ class FileCatalog:
         self._looks = 0
 
     def remember(self, known: FileIndex) -> None:
-        """Know how rollouts lay before the first look; it may change meanwhile."""
+        """Set the known locations of rollouts before the first scan."""
         self._known = known
 
     def everything(self) -> Survey:

@@ -15,7 +15,7 @@ class NameReader:
     """Reads the names of some homes repeatedly."""
 
     def __init__(self) -> None:
-        """Have nothing logged yet."""
+        """Create it: no warning was logged yet."""
         self._logged: frozenset[Fault] = frozenset()
 
     async def read(self, *homes: str) -> Mapping[ThreadId, str]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class OpenRollout:
-    """A rollout whose reader and reducer stand at a checkpoint."""
+    """A rollout with its reader and reducer positioned at a checkpoint."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class OpenRollout:
         self._bytes_of_closed = 0
         self._lines: list[Line] = []
         """Lines that were read and are in no batch: the store must be asked for rows first."""
-        self._unfinished: Line | None = None
+        self._partial_line: Line | None = None
         self.is_outdated = is_outdated
         """Its rows were made by older rules: it is to be projected again before it is read on."""
 
@@ -124,37 +124,37 @@ class OpenRollout:
 
     @property
     def offset(self) -> Offset:
-        """Up to here the rollout is committed."""
+        """Return the checkpoint: the rollout is committed up to here."""
         return Offset(0) if self._checkpoint is None else self._checkpoint.offset
 
     @property
     def bytes_read(self) -> int:
-        """Uncompressed bytes read since it was opened, those for fingerprints included."""
+        """Return the uncompressed bytes read since it was opened, including for fingerprints."""
         return self._bytes_of_closed + self._reader.bytes_read
 
     @property
     def rows_held(self) -> int:
-        """Rows that the reducer remembers."""
+        """Return the number of rows that the reducer holds in memory."""
         return self._reducer.remembered
 
     @property
-    def torn(self) -> int:
-        """Bytes of a last line that waits for its newline."""
+    def partial_bytes(self) -> int:
+        """Return the number of bytes after the last newline."""
         return self._reader.partial_bytes
 
     @property
     def at_end(self) -> bool:
-        """All whole lines that `look` found are in batches."""
+        """True if all complete lines found by `look` are in batches."""
         return self._reader.at_end
 
     @property
     def partial_line(self) -> Line | None:
-        """The last line, whose newline has not come; None: there is none that can be a record."""
+        """Return the last line, without a newline yet; None: none that can be a record."""
         return self._reader.partial_line
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
-        """What is odd about the file as a whole, as far as it was read."""
+        """Return the anomalies of the file as a whole, as far as it was read."""
         odd = self._reader.anomaly
         return () if odd is None else (odd,)
 
@@ -163,10 +163,10 @@ class OpenRollout:
         return (self._reader.path, self._reader.compressed) == (file.path, file.name.compressed)
 
     def look(self, file: RolloutFile) -> Restart | Undecided | None:
-        """Look at the file as it is now, and get ready to read on. Blocks.
+        """Examine the file, and prepare to continue reading. Blocks.
 
         Returns `Restart` when the bytes before the checkpoint are not those that were read,
-        `Undecided` when not all of them were compared yet: look again.
+        `Undecided` when not all of them were compared yet: call it again.
 
         Raises:
             RolloutUnreadable: it cannot be read now.
@@ -194,10 +194,10 @@ class OpenRollout:
         return trusted
 
     def poll_blocking(self, file: RolloutFile) -> Batch | Restart | Undecided | None:
-        """Look, and return the next batch if it can be made without the store. Blocks.
+        """Examine the file; return the next batch if it needs no lookup in the store. Blocks.
 
-        For many rollouts in one thread: to change threads costs more than to look.
-        None: there is nothing new, or the store is to be asked: `next` goes on from here.
+        For many rollouts in one thread: switching threads costs more than examining a file.
+        None: nothing is new, or the store is needed: `next` continues from here.
 
         Raises:
             RolloutUnreadable: it cannot be read now.
@@ -212,7 +212,7 @@ class OpenRollout:
         return self._made(self._checkpoint, lines, self._generation) if lines else None
 
     def read(self, max_lines: int | None = None) -> list[Line]:
-        """Read the next whole lines, as many as make a batch or `max_lines`. Blocks.
+        """Read the next complete lines, at most a batch or `max_lines`. Blocks.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
@@ -221,10 +221,10 @@ class OpenRollout:
         return self._reader.read(self._limits.batch_bytes, most)
 
     async def next(self) -> Batch | None:
-        """Return the next lines as a batch that begins where the last one ended.
+        """Return the next lines as a batch that starts at the end of the previous one.
 
-        None: there are none, or none yet: `at_end` tells. A call reads so many bytes at most as
-        make a batch, whole lines or not.
+        None: there are none (`at_end`), or none yet. A call reads at most the bytes of one batch,
+        complete lines or not.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
@@ -239,8 +239,8 @@ class OpenRollout:
         """Return the batch of lines that were read last, or of their beginning."""
         return await self._batch(self._checkpoint, lines, self._generation)
 
-    async def unfinished(self) -> Batch | None:
-        """Return what a last line without newline says, if it is a whole record; None: nothing new.
+    async def partial_batch(self) -> Batch | None:
+        """Return the batch of a last line without newline, if it is a whole record; None: none.
 
         A crash between a record and its newline must not hide the record until somebody resumes
         the thread. The checkpoint stays before the line: when the newline comes the line is taken
@@ -248,9 +248,9 @@ class OpenRollout:
         (rollbacks), and taking it twice would not be the same.
         """
         line = self._reader.partial_line
-        if line is None or line == self._unfinished or not _whole(line):
+        if line is None or line == self._partial_line or not _whole(line):
             return None
-        self._unfinished = line
+        self._partial_line = line
         return await self.preview(line)
 
     async def preview(self, line: Line) -> Batch | None:
@@ -281,9 +281,9 @@ class OpenRollout:
         )
 
     async def batches_from_start(self, why: Restart | None) -> AsyncIterator[Batch | None]:
-        """Yield the whole rollout again, a generation later.
+        """Yield the batches of the rollout from its first byte, in a new generation.
 
-        None now and then: so many bytes were read as make a batch, and no line of them is whole.
+        Yields None when the bytes of a batch were read without a complete line.
         `why`: noted, as an anomaly; None: the file is what it was, so equal rows change nothing.
         """
         self._reader.start_over()
@@ -331,7 +331,7 @@ class OpenRollout:
         generation: int,
         notes: tuple[Change, ...] = (),
     ) -> Batch:
-        """Reduce lines, those read last or their beginning, to what they change."""
+        """Reduce the lines read last, or a prefix of them, to their changes."""
         while wants := self._reducer.lookup(lines):
             # Before the first batch there is nothing; while a rollout is projected again the store
             # has its old rows until that batch has come.
@@ -380,7 +380,7 @@ def projected_by(checkpoint: Checkpoint) -> ProjectedBy:
 
 
 def newer_rules(file: RolloutFile, checkpoint: Checkpoint) -> NewerRules:
-    """Say that a rollout is left to newer programs."""
+    """Return the anomaly of a rollout that is left to newer programs."""
     return NewerRules(
         f"{file.path}: was projected by revision {checkpoint.revision} of the rules, this program"
         f" knows {revisions.current()}",
@@ -398,7 +398,7 @@ def _reducer_at(file: RolloutFile, checkpoint: Checkpoint | None) -> Reducer:
 
 
 def _whole(line: Line) -> bool:
-    """True if a line without newline is a whole record, and no beginning of one."""
+    """True if a line without newline is a complete record, not the beginning of one."""
     if not line.data.rstrip().endswith(b"}"):
         return False
     try:

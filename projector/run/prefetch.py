@@ -1,9 +1,9 @@
-"""Reading ahead: a second process reads and reduces rollouts while this one writes them.
+"""Prefetch: a second process reads and reduces rollouts while this one writes them.
 
 A backfill takes as long as the longer half of its work, not as both.
 
-1. The other process (`reading.py`) knows no database: this one is the only writer. What it gives
-   are batches as a `Tailer` returns them, in order, from a rollout's first byte.
+1. The other process (`prefetch_worker.py`) has no database: this one is the only writer. It returns
+   batches as a `Tailer` does, in order, from a rollout's first byte.
 2. It is told of the rollouts that come next, and is a batch or two ahead: while one is committed
    the next is on its way here and the one behind it is being made. Then it waits. For a database
    that is not there yet it begins by itself, with the oldest rollout.
@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:  # imported behind the fork
+if TYPE_CHECKING:  # imported after the fork
     import asyncio
 
     from projector.model.changes import Change
@@ -133,9 +133,9 @@ class Prefetcher:
         return cls(process, asked, answers)
 
     def open(self, file: RolloutFile, soon: Iterable[RolloutFile] = ()) -> bool:
-        """Begin to read a rollout from its first byte; False: not this one, or not now.
+        """Start reading a rollout from its first byte; False: not this one, or not now.
 
-        `soon`: those that will be opened behind it, most likely.
+        `soon`: rollouts that will probably be opened after it.
         """
         if self._closed or self._open is not None or file.size < WORTH:
             return False
@@ -161,11 +161,11 @@ class Prefetcher:
 
     @property
     def is_open(self) -> bool:
-        """A rollout is open, of which more comes."""
+        """True if a rollout is open, and has more batches."""
         return self._open is not None
 
     async def next(self) -> Batch | None:
-        """Return the next batch of the open rollout; None: there are no more, go on by yourself."""
+        """Return the next batch of the open rollout; None: no more, continue in this process."""
         while self._open is not None:
             told = decode(await self._receive())
             if not isinstance(told, Response):
@@ -218,7 +218,7 @@ class Prefetcher:
         return await coming
 
     def _begin_to_receive(self) -> asyncio.Future[bytes]:
-        import asyncio  # noqa: PLC0415 - behind the fork
+        import asyncio  # noqa: PLC0415 - after the fork
 
         return asyncio.get_running_loop().run_in_executor(None, self._answer)
 
@@ -240,7 +240,7 @@ def _become(asks: int, answered: int, settings: Settings, *, is_new: bool) -> No
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks gets it as well
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        from projector.run.prefetch_worker import serve  # noqa: PLC0415 - behind the fork
+        from projector.run.prefetch_worker import serve  # noqa: PLC0415 - after the fork
 
         serve(asks, answered, settings, is_new=is_new)
     except BaseException:  # noqa: BLE001, S110 - nobody is above us: a stack of another program is

@@ -34,12 +34,12 @@ _Made = Iterator[tuple[Batch, int, bool]]
 
 
 def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None:
-    """Answer until nobody asks any more.
+    """Answer requests until the other end of the pipe is closed.
 
-    `is_new`: the database is to be made yet, so every rollout will be asked for.
+    `is_new`: the database does not exist yet, so every rollout will be requested.
 
     Raises:
-        OSError: the one who asked is gone.
+        OSError: the requesting process has ended.
     """
     # What is decoded has no cycles, and lives as long as its batch.
     gc.freeze()
@@ -65,7 +65,7 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
 
 
 def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | None:
-    """Make the first batch of the rollout that will be asked for first, while that is found out."""
+    """Make the first batch of the rollout that will probably be requested first."""
     look = FileCatalog(settings.codex_homes).everything()
     files = [file for file in look.files.values() if file.size >= WORTH]
     if not files:
@@ -77,7 +77,7 @@ def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | No
 
 
 class _Waiting:
-    """Rollouts that were asked for and not begun."""
+    """Rollouts that were requested and not started."""
 
     def __init__(self, asks: int) -> None:
         self._asks = asks
@@ -85,7 +85,7 @@ class _Waiting:
         self._left: set[int] = set()
 
     def next(self) -> tuple[int, RolloutFile] | None:
-        """Wait for one; None: nobody asks any more."""
+        """Wait for a request; None: the other end of the pipe is closed."""
         while not self._files:
             if not self._hear():
                 return None

@@ -1,4 +1,4 @@
-"""Rollouts whose bytes before the checkpoint may be others by now: compared piece by piece.
+"""Compare rollouts whose bytes before the checkpoint may have changed, piece by piece.
 
 What changed without growing, or lies in another file, is compared as soon as may be. What grew is
 hardly ever more than that, and comparing each append would read the whole file each time: it is
@@ -52,7 +52,7 @@ class _Current:
 
 
 class PrefixChecks:
-    """Rollouts to compare, one at a time, and those that were found to hold other bytes."""
+    """Rollouts to compare, one at a time, and those whose bytes were found changed."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class PrefixChecks:
         self._grown[rollout_id] = _Grown(trusted_bytes, time.monotonic())
 
     def _take_resting(self, rest_s: float) -> None:
-        """Have those compared that grew and rest now."""
+        """Enqueue rollouts that have grown and now rest."""
         now = time.monotonic()
         while self._grown:
             rollout_id, grown = next(iter(self._grown.items()))

@@ -168,7 +168,7 @@ class _Anew:
 
         await self._store.replace(start, batches())
         rollout.acknowledge(made[-1])
-        ahead = await rollout.unfinished()
+        ahead = await rollout.partial_batch()
         if ahead is not None:
             await self._store.commit([ahead])
         self.records += sum(batch.records for batch in made)

@@ -73,7 +73,7 @@ class RiskyReads:
     async def note(self, tailer: Tailer) -> None:
         """Write to the store that a long line is being read, if one is."""
         rollout_id = tailer.file.name.rollout_id
-        if tailer.torn >= RISKY_BYTES and rollout_id not in self._attempted:
+        if tailer.partial_bytes >= RISKY_BYTES and rollout_id not in self._attempted:
             self._attempted.add(rollout_id)
             await self._store.attempt(rollout_id)
 
@@ -84,7 +84,7 @@ class RiskyReads:
         ended = [
             tailer.file.name.rollout_id
             for tailer in tailers
-            if tailer.torn < RISKY_BYTES
+            if tailer.partial_bytes < RISKY_BYTES
             and tailer.file.name.rollout_id in self._attempted | self._failures.keys()
         ]
         if ended:

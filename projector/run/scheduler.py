@@ -1,4 +1,4 @@
-"""Schedules rollouts that have changed, fairly, in rounds: a batch of each, in one transaction.
+"""Schedule rollouts that have changed, fairly, in rounds: a batch of each, in one transaction.
 
 Backfill and daemon run the same rounds and end them differently. The rules:
 
@@ -87,7 +87,7 @@ class Counters:
 
 
 class RolloutState(Enum):
-    """Where a rollout stands with the scheduler."""
+    """State of a rollout in the scheduler."""
 
     QUEUED = "queued"
     """Its file is new, or not as it was when it was read."""
@@ -136,12 +136,12 @@ class _Reprojecting:
 
     @property
     def is_awaited(self) -> bool:
-        """It counts as something that waits, or is to be heeded."""
+        """True if the rollout counts as waiting, or needs attention."""
         return not self.is_paced or self.task.done()
 
 
 class _Pace:
-    """How long work that nobody waits for rests, to take no more than its share of the time."""
+    """Pauses of background work, so that it takes no more than its share of the time."""
 
     def __init__(self, share: float) -> None:
         """`share`: 0 to 1; 1: it never rests."""
@@ -167,7 +167,7 @@ class _Failed(RolloutUnreadable):
 
 
 class Scheduler:
-    """Queued rollouts, and the tailers of those that were read lately."""
+    """Queued rollouts, and the tailers of those read recently."""
 
     def __init__(
         self,
@@ -243,12 +243,12 @@ class Scheduler:
 
     @property
     def following(self) -> tuple[Mapping[RolloutId, RolloutFile], ...]:
-        """Every rollout that is known: the first that has it tells how it was last."""
+        """Return every known rollout with its last state: the first source that has it counts."""
         unread = {rollout_id: unread.file for rollout_id, unread in self._unread.items()}
         return (self._line, self._reading, self._seen, self._stored, unread)
 
     def state_of(self, rollout_id: RolloutId) -> RolloutState | None:
-        """Return where a rollout stands; None: it is not known."""
+        """Return the state of a rollout; None: unknown."""
         unread = self._unread.get(rollout_id)
         held: tuple[tuple[RolloutState, bool], ...] = (
             (RolloutState.REPROJECTING, self._is_reprojecting(rollout_id)),
@@ -263,7 +263,7 @@ class Scheduler:
 
     @property
     def quarantined(self) -> Mapping[RolloutId, RolloutUnreadable]:
-        """Why rollouts cannot be read; those of them that are queued again included."""
+        """Return why rollouts cannot be read, including those that are queued again."""
         return {
             rollout_id: unread.reason
             for rollout_id, unread in self._unread.items()
@@ -272,7 +272,7 @@ class Scheduler:
 
     @property
     def checks(self) -> PrefixChecks:
-        """Rollouts whose bytes before the checkpoint may be others by now; `check` compares."""
+        """Return the rollouts whose bytes before the checkpoint `check` has to compare."""
         return self._checks
 
     def remember(self, standings: RolloutStatuses) -> None:
@@ -602,7 +602,7 @@ class Scheduler:
         return list(self._reading)[:room]
 
     def _choose_last(self, last: list[tuple[RolloutId, RolloutFile]]) -> None:
-        """Read one of those that are read last, if nothing else is to be done; the others wait."""
+        """Choose one of the rollouts that are read last, if nothing else is queued."""
         for rollout_id, file in last:
             failures = self._risks.failures_of(rollout_id)
             if failures is not None and failures.is_resting:
@@ -752,7 +752,7 @@ class Scheduler:
         for turn in turns:
             self._count(turn.batch, turn.tail.offset, milliseconds)
             turn.tail.acknowledge(turn.batch)
-            if turn.tail.at_end and not turn.tail.torn:
+            if turn.tail.at_end and not turn.tail.partial_bytes:
                 await self._done(turn.tail, told=True)
             elif not turn.tail.is_prefetched:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
@@ -827,7 +827,7 @@ class Scheduler:
                 log.event("rollout.renewed", rollout=rollout_id, path=tail.file.path)
             else:
                 self.counters.replaced += 1
-            if tail.torn:  # it stays in line for its last line
+            if tail.partial_bytes:  # it stays in line for its last line
                 self._line.setdefault(rollout_id, tail.file)
                 tail.close()
             elif rollout_id in self._tailers:
@@ -890,7 +890,7 @@ class Scheduler:
         )
 
     async def _done(self, tail: Tailer, *, told: bool = False, anew: bool = False) -> None:
-        """A rollout was read to its end: note how it lay then; `told`: the store knows."""
+        """Record that a rollout was read to its end. `told`: the store has its file state."""
         file, rollout_id = tail.file, tail.file.name.rollout_id
         self._reading.pop(rollout_id, None)
         if not told and tail.offset and self._seen.get(rollout_id) != file:

@@ -89,15 +89,15 @@ class Watchdog:
 
     @property
     def quiet_s(self) -> float:
-        """How long ago it was called last, seconds, whatever was done to the clock of the day."""
+        """Return the time since the last call, in seconds of the monotonic clock."""
         return self._clock() - self._called
 
     def enter(self, phase: Literal["starting", "running", "stopping"]) -> None:
-        """Go on to the next phase; the next call sends at once."""
+        """Enter the next phase; the next call sends immediately."""
         self._phase, self._sent = phase, -PULSE_S
 
     def __call__(self) -> None:
-        """Say that the work goes on."""
+        """Report that the work makes progress."""
         now = self._called = self._clock()
         if now - self._sent < PULSE_S:
             return

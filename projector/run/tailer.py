@@ -53,7 +53,7 @@ class _PrefetchedRollout:
 
     @property
     def is_open(self) -> bool:
-        """More may come of it."""
+        """Another call may return more."""
         return self._prefetcher is not None
 
     async def next(self) -> Batch | None:
@@ -126,7 +126,7 @@ class Tailer:
 
     @property
     def bytes_read(self) -> int:
-        """Uncompressed bytes read by this tailer, those for fingerprints included."""
+        """Return the uncompressed bytes read by this tailer, including for fingerprints."""
         return self._bytes_of_closed + (0 if self._source is None else self._source.bytes_read)
 
     @property
@@ -137,17 +137,17 @@ class Tailer:
 
     @property
     def is_prefetched(self) -> bool:
-        """Another process reads it."""
+        """True if another process reads it."""
         return isinstance(self._source, _PrefetchedRollout) and self._source.is_open
 
     @property
-    def torn(self) -> int:
+    def partial_bytes(self) -> int:
         """Return the bytes of a partial last line."""
-        return self._source.torn if isinstance(self._source, OpenRollout) else 0
+        return self._source.partial_bytes if isinstance(self._source, OpenRollout) else 0
 
     @property
     def at_end(self) -> bool:
-        """All whole lines that were found when it was looked at, or listed, are in batches."""
+        """True if all complete lines found when the file was examined are in batches."""
         return self._source is not None and self._source.at_end
 
     @property
@@ -158,9 +158,9 @@ class Tailer:
     async def next_batch(self, restart: Restart | None = None) -> Outcome:
         """Return the next batch, or why there is none.
 
-        A call reads so many bytes at most as make a batch, whole lines or not.
+        A call reads at most the bytes of one batch, complete lines or not.
 
-        `restart`: why the rollout must be projected again, if that is known already.
+        `restart`: why the rollout must be projected again, if already known.
 
         Raises:
             RolloutUnreadable: it cannot be read now.
@@ -179,7 +179,7 @@ class Tailer:
             return Reprojection(rollout, why)
         batch = found if isinstance(found, Batch) else await rollout.next()
         if batch is None and rollout.at_end:
-            return await rollout.unfinished() or Progress.UP_TO_DATE
+            return await rollout.partial_batch() or Progress.UP_TO_DATE
         return batch or Progress.READING
 
     @property

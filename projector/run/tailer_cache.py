@@ -49,7 +49,7 @@ class TailerCache:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that the tailers take, about."""
+        """Return the approximate memory of the tailers, in bytes."""
         return self._held_bytes
 
     @property
@@ -80,7 +80,7 @@ class TailerCache:
     def park(self, rollout_id: RolloutId, most_open: int, busy: Container[RolloutId]) -> None:
         """Keep a tailer until its rollout has news; at most `most_open` files stay open.
 
-        Where too many are kept, or they take too much memory, those longest unused are closed,
+        If there are too many, or they take too much memory, the least recently used are closed,
         but none that is `busy`.
         """
         kept = self._kept.get(rollout_id)

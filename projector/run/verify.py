@@ -1,14 +1,14 @@
-"""Projects again, aside, and compares with the database row by row.
+"""Project again into a scratch database, and compare with the database row by row.
 
 The database is only read. Each rollout is projected from its first byte, by the code that the
-daemon runs, into a scratch database, as far as the database under test has it; what lies behind
-is *behind*, and no difference. Then both are read in one snapshot each, sorted, and merged.
+daemon runs, into a scratch database, as far as the database under test has it; what follows is
+*behind*, and no difference. Then both are read in one snapshot each, sorted, and merged.
 
 1. A daemon may write meanwhile. Where it has moved the checkpoint, the scratch follows before the
-   rows are compared; where it has projected anew, all is done again.
+   rows are compared; where it has projected again, all is compared again.
 2. No snapshot is held while files are read: it would keep the database's log from being reset.
 3. A record without a newline may or may not have been taken ahead of the checkpoint: both are
-   right (`OpenRollout.unfinished`).
+   right (`OpenRollout.partial_batch`).
 4. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
 """
 
@@ -208,7 +208,7 @@ class _Comparison:
             generation = stands.generation
             for _ in range(_TRIES):
                 if stands.generation != generation or stands.offset < tail.offset:
-                    # Projected anew meanwhile: what was made of it here is of other bytes.
+                    # Projected again meanwhile: the scratch rows are of other bytes.
                     await scratch.store.mark_missing([rollout_id], purge=True)
                     tail.close()
                     tail = await BoundedTailer.open(scratch.store, self._limits, tail.file)
@@ -234,7 +234,7 @@ class _Comparison:
             tail.acknowledge(batch)
 
     async def _grown(self, tail: BoundedTailer) -> str | None:
-        """Look again at a file that was shorter than the checkpoint; None: it has grown."""
+        """Examine a file again that was shorter than the checkpoint; None: it has grown."""
         if await tail.more():
             return "other bytes than were projected: no line ends there"
         decision = await tail.look()
@@ -250,7 +250,7 @@ class _Comparison:
         )
 
     async def _held(self, scratch: Scratch, tail: BoundedTailer, stands: Rollout) -> bool:
-        """Hold the rows against the scratch's; False: the daemon has moved on, do it again."""
+        """Compare the rows with the scratch's; False: the daemon has committed more, repeat it."""
         if not stands.offset:
             await scratch.store.commit([await tail.nothing()])
         found = self._differences(scratch, stands)
@@ -297,7 +297,7 @@ class _Comparison:
             yield row
 
     async def unknown(self, file: RolloutFile) -> None:
-        """Tell of a rollout that the database does not know, if it has a whole line."""
+        """Report a rollout that is not in the database, if it has a complete line."""
         found: RolloutFile | None = file
         while found is not None:
             try:

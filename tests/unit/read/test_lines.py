@@ -56,8 +56,8 @@ def test_cuts_are_invisible(data: bytes, cuts: list[int], start: int) -> None:
     lines = [line for piece in cut(data, cuts) for line in splitter.feed(piece)]
 
     assert lines == expected_lines(data, start)
-    assert splitter.offset + splitter.torn == start + len(data)
-    assert splitter.torn == len(data) - (data.rfind(b"\n") + 1)
+    assert splitter.offset + splitter.partial_bytes == start + len(data)
+    assert splitter.partial_bytes == len(data) - (data.rfind(b"\n") + 1)
 
 
 @given(data=jsonl_bytes, cuts=st.lists(st.integers(min_value=0)), most=st.integers(1, 4))
@@ -75,7 +75,7 @@ def test_lines_come_a_few_at_a_time(data: bytes, cuts: list[int], most: int) -> 
             left = splitter.left
 
     assert lines == expected_lines(data)
-    assert splitter.offset + splitter.torn == len(data)
+    assert splitter.offset + splitter.partial_bytes == len(data)
 
 
 @given(
@@ -215,7 +215,7 @@ def test_a_long_line_is_fetched_and_not_held(data: bytes, cuts: list[int], held:
             found += splitter.feed(piece)
             if number % 2:
                 splitter.release()
-            assert splitter.torn <= held or len(splitter._kept) <= TAIL_BYTES
+            assert splitter.partial_bytes <= held or len(splitter._kept) <= TAIL_BYTES
 
     assert found == expected_lines(data)
     assert splitter.checksum == zlib.crc32(data[: splitter.offset])
@@ -239,7 +239,7 @@ def test_of_a_line_that_never_ends_only_its_last_bytes_are_kept() -> None:
     for _ in range(1000):
         splitter.feed(b"x" * 1000)
 
-    assert splitter.torn == 1_000_000
+    assert splitter.partial_bytes == 1_000_000
     assert len(splitter._kept) <= 1000 + TAIL_BYTES
 
 
