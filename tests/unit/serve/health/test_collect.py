@@ -37,7 +37,7 @@ ROW = {
     "start_position": 0, "home": "", "path": "", "archived": 0, "compressed": 0, "size": 0,
     "mtime_ns": 0, "device": 0, "inode": 0, "generation": 0, "next_offset": 0, "next_ordinal": 0,
     "head": b"", "tail": b"", "read_at_ms": 0, "records": 2, "items": 3, "turns": 1, "state": b"",
-    "revision": 1,
+    "revision": 1, "named": 1, "lacks": 0, "kinds": "{}",
 }  # fmt: skip
 
 
