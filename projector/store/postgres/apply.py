@@ -1,8 +1,7 @@
-"""Folds the changes of a batch into the rows that were there: what is to be written, and told.
+"""Applies the changes of a batch to the stored rows, in memory. Pure.
 
-Pure. The statements of SQLite's store do this row by row; here a round trip would be paid for each,
-so the rows that a batch can touch are read at once, changed in memory by the same rules, and
-written at once.
+SQLite's store does this row by row in SQL; here each row would cost a round trip, so the rows that
+a batch can touch are read at once, changed in memory by the same rules, and written at once.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from projector.store.schema_names import DROPPED, ROLLED_BACK
 
 @dataclass(slots=True)
 class Item:
-    """A row of `items`; ids and JSON escaped."""
+    """A row of `_items`; ids and JSON are escaped."""
 
     uid: bytes
     turn_id: str
@@ -49,19 +48,19 @@ class Item:
     completed_at_ms: int | None
     type: str
     json: str | None
-    """None: not read, for it does not change."""
+    """None: not read, because it does not change."""
     provenance: str
     owner: int | None
     tombstone: int = 0
     reworded: bool = True
-    """Its words may be others than were stored."""
+    """True if its words may differ from the stored ones."""
     was: tuple[object, ...] | None = None
-    """What `state` gave when it was read; None: it is new."""
+    """`state` when it was read; None: it is new."""
     text: str | None = None
-    """What it is found by, made as `Rows.indexing` says; None: to be made."""
+    """Its indexed text, extracted as `Rows.indexing` says; None: to be extracted."""
 
     def state(self) -> tuple[object, ...]:
-        """Give all that can change, first what readers do not see."""
+        """Return everything that can change, first what readers do not see."""
         return (
             self.tombstone, self.owner, self.updated_ordinal, self.json, self.type,
             self.completed_at_ms, self.started_at_ms, self.provenance, self.created_at_ms,
@@ -71,7 +70,7 @@ class Item:
 
 @dataclass(slots=True)
 class Turn:
-    """A row of `turns`; ids and JSON escaped."""
+    """A row of `_turns`; ids and JSON are escaped."""
 
     uid: bytes
     turn_id: str
@@ -94,7 +93,7 @@ class Turn:
     was: tuple[object, ...] | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Give all that can change, first what readers do not see."""
+        """Return everything that can change, first what readers do not see."""
         return (
             self.tombstone, self.owner, self.end_owner, self.status, self.completed_at,
             self.end_offset, self.end_ordinal, self.duration_ms, self.started_at,
@@ -105,7 +104,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Realtime:
-    """A row of `realtime_items`."""
+    """A row of `_realtime_items`."""
 
     uid: bytes
     position: int
@@ -114,12 +113,12 @@ class Realtime:
     type: str
     item_id: str
     json: str | None
-    """None: not read, for it does not change."""
+    """None: not read, because it does not change."""
     tombstone: int = 0
     was: tuple[object, ...] | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Give all that can change."""
+        """Return everything that can change."""
         return (
             self.tombstone, self.json, self.type, self.created_at_ms, self.ordinal, self.position
         )  # fmt: skip
@@ -127,7 +126,7 @@ class Realtime:
 
 @dataclass(slots=True)
 class EventState:
-    """A row of `events`."""
+    """A row of `_events`."""
 
     uid: bytes
     thread_id: str
@@ -143,7 +142,7 @@ class EventState:
     was: tuple[object, ...] | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Give all that can change."""
+        """Return everything that can change."""
         return (self.tombstone, self.payload, self.type, self.turn_id, self.recorded_at_ms)
 
 
@@ -159,17 +158,17 @@ class Rows:
     usage: dict[bytes, Usage] = field(default_factory=dict)
     events: dict[bytes, EventState] = field(default_factory=dict)
     anomalies: dict[tuple[int, int, str, str], bool] = field(default_factory=dict)
-    """Place, kind and detail → whether a batch told of it."""
+    """Offset, length, kind and detail; the value is true if it is from a batch."""
     frames: dict[int, RollbackFrame] = field(default_factory=dict)
     popped_from: int | None = None
-    """Stored frames from this key on are popped."""
+    """Stored frames with this key or a greater one are popped."""
     indexing: Indexing | None = None
-    """How the texts of its items were made; None: they were not."""
+    """How the texts of its items were extracted; None: they were not."""
     older: bool = False
-    """Rows of earlier batches may have become tombstones."""
+    """True if rows of earlier batches may have become tombstones."""
 
     def move(self, by: int) -> None:
-        """Move what was read, as the statement moves what is stored."""
+        """Shift the positions of rows that were read, as the statement shifts the stored ones."""
         rows: list[Item | Turn | Realtime] = [*self.items.values(), *self.turns.values()]
         rows += self.realtime.values()
         for row in rows:
@@ -181,7 +180,7 @@ class Rows:
 
 
 class Wanted(NamedTuple):
-    """What must be read of a rollout before a batch is folded."""
+    """The stored rows that must be read before a batch is applied."""
 
     items: list[bytes]
     turns: list[bytes]
@@ -189,20 +188,21 @@ class Wanted(NamedTuple):
     usage: list[bytes]
     events: list[bytes]
     buried_from: int | None
-    """Rows of this owner and greater ones too."""
+    """Also rows with this owner or a greater one."""
     responses: list[str]
     turn_ids: list[str]
     retracted: list[tuple[str, int, int]]
-    """Of token counts: their turn, and the offsets before which they are, and from which on those
-    are that have none."""
+    """Of token counts: their turn, the offset before which they are, and the offset from which on
+    those without a turn are.
+    """
     nameless_before: int | None
-    """Usage without a model before this offset, too."""
+    """Also usage without a model before this offset."""
     buries: bool
-    """Rows of earlier batches may become tombstones."""
+    """True if rows of earlier batches may become tombstones."""
 
 
 def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a kind of change
-    """Tell which stored rows some changes can touch."""
+    """Return which stored rows some changes can touch."""
     items: dict[bytes, None] = {}
     turns: dict[bytes, None] = {}
     realtime: list[bytes] = []
@@ -297,7 +297,7 @@ def _item(rows: Rows, new: ItemRow, start: int) -> None:
         )  # fmt: skip
         return
     if old.tombstone:
-        # It lives again, as if it were new.
+        # It becomes living again, as if it were new.
         old.position, old.ordinal = start + new.offset, new.ordinal
         old.created_at_ms, old.owner = new.created_at_ms, new.owner
         old.started_at_ms, old.completed_at_ms = new.started_at_ms, new.completed_at_ms
@@ -411,7 +411,7 @@ def _drop(rows: Rows, uid: bytes) -> None:
 
 
 def places(rows: Iterable[Item | Turn]) -> Iterator[tuple[int | None, int | None]]:
-    """Give where each row lived before, and where it lives now; None: it does not."""
+    """Yield the position of each row before and now, where they differ; None: it is not living."""
     for row in rows:
         before = None if row.was is None or row.was[0] else row.was[-1]
         assert before is None or isinstance(before, int)

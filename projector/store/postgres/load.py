@@ -1,4 +1,4 @@
-"""Reads what a transaction must know, by as few statements as can be."""
+"""Reads the rows that a transaction needs, in few statements."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _BURIED_TURNS: Final = (
     " OR t.end_owner >= k.owner AND t.end_owner IS NOT NULL) ORDER BY t.position"
 )
 #: Parts of chains whose turns may be repeated: of a rollout and another part that has one of its
-#: turns, the later. Of a long chain, the rows of the turn are asked whether they are in a part.
+#: turns, the later one. In a long chain, the rows of the turn are looked up in the parts instead.
 _REPEATS: Final = f"""
 SELECT DISTINCT {PART.format("z")}
 FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS k (rollout_id, turn_id, since)
@@ -98,9 +98,9 @@ JOIN _thread_parts AS z ON z.source_id = p.source_id AND z.thread_id = p.thread_
 
 
 def repeats(source: str, turns: Sequence[tuple[str, str, int]]) -> Query:
-    """Read the parts that may have turns of rollouts, too: rollout, turn, and from which byte on.
+    """Read the parts that may repeat turns: given are rollout, turn, and from which byte on.
 
-    A thread that shows none of the rollout from there on is left out.
+    A thread that shows nothing of the rollout from there on is skipped.
     """
     return _REPEATS, (*_columns(turns), source)
 
@@ -115,7 +115,7 @@ def turns(source: str, rollout_id: str) -> Query:
 
 
 def items(source: str, rollout_id: str) -> Query:
-    """Read all items of a rollout, with the digest of their JSON in its place."""
+    """Read all items of a rollout, with the digest of their JSON instead of it."""
     return (
         f"SELECT {_ITEM.format(json='md5(i.json::text)')} FROM _items AS i WHERE i.source_id = %s"
         " AND i.rollout_id = %s ORDER BY i.position",
@@ -124,7 +124,7 @@ def items(source: str, rollout_id: str) -> Query:
 
 
 def realtime(source: str, rollout_id: str) -> Query:
-    """Read all realtime items of a rollout, with the digest of their JSON in its place."""
+    """Read all realtime items of a rollout, with the digest of their JSON instead of it."""
     return (
         f"SELECT {_REALTIME.format(json='md5(x.json::text)')} FROM _realtime_items AS x"
         " WHERE x.source_id = %s AND x.rollout_id = %s ORDER BY x.position",
@@ -133,7 +133,7 @@ def realtime(source: str, rollout_id: str) -> Query:
 
 
 def events(source: str, rollout_id: str) -> Query:
-    """Read the events that a rollout's records tell of."""
+    """Read the events that a rollout's records report."""
     return (
         f"SELECT {_EVENT} FROM _events AS e WHERE e.source_id = %s AND e.rollout_id = %s"
         " AND e.from_record ORDER BY e.seq",
@@ -142,7 +142,7 @@ def events(source: str, rollout_id: str) -> Query:
 
 
 class RowLoader:
-    """The rows that the batches of a transaction touch: which queries, and what came of them."""
+    """Reads the rows that a transaction's batches touch: queries, and their results."""
 
     def __init__(
         self,
@@ -150,19 +150,20 @@ class RowLoader:
         asked: Mapping[RolloutId, tuple[Wanted, str, bool]],
         since: Mapping[RolloutId, int],
     ) -> None:
-        """Ask for the rows of rollouts: what is wanted, its thread, whether it is new.
+        """Build the queries for rollouts: what is wanted, its thread, whether it is new.
 
-        `since`: of those that are not new, from which byte on rows may come or go.
+        `since`: for those that are not new, from which byte on rows may be written or deleted.
         """
         self._source = source
         self.rows = {rollout_id: Rows(source, rollout_id) for rollout_id in asked}
         self.responses: list[Usage] = []
-        """The first living row of each response that is told of; it may be one of `rows`."""
+        """The first living row of each reported response; it may be one of `rows`."""
         self.repeats: list[Row] = []
         """Parts whose repeated turns are to be counted."""
         self.queries: list[Query] = []
         self._takers: list[Any] = []
-        # Before the rollouts' own usage is read: from here on, what counts stays as it is.
+        # Before the rollouts' own usage is read: from here on, no other transaction changes what
+        # counts.
         told_of = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
         if told_of:
             for text, values in usages.first_of(told_of):
@@ -193,7 +194,7 @@ class RowLoader:
             if wanted.buried_from is not None
         ]
         if buried:
-            # Behind those that are read whole: these lack their JSON.
+            # After those that are read completely: these lack their JSON.
             self._add(_BURIED_ITEMS, (*_columns(buried), source), self._buried_item)
             self._add(_BURIED_TURNS, (*_columns(buried), source), self._turn)
         turns = [(one, turn, since[one]) for one, wanted in old.items() for turn in wanted.turn_ids]
@@ -209,7 +210,7 @@ class RowLoader:
         self._takers.append(taker)
 
     def take(self, answers: Sequence[list[Row]]) -> None:
-        """Take what the queries gave."""
+        """Take the results of the queries."""
         for taker, answer in zip(self._takers, answers, strict=True):
             for row in answer:
                 taker(row)
@@ -257,7 +258,7 @@ def _first_bytes(row: Row) -> Row:
 
 
 def item_of(row: Row) -> Item:
-    """Make an item of a row."""
+    """Create an item from a stored row."""
     item = Item(*_first_bytes(row[1:15]))
     item.reworded = False
     item.was = item.state()
@@ -265,21 +266,21 @@ def item_of(row: Row) -> Item:
 
 
 def turn_of(row: Row) -> Turn:
-    """Make a turn of a row."""
+    """Create a turn from a stored row."""
     turn = Turn(*_first_bytes(row[1:19]))
     turn.was = turn.state()
     return turn
 
 
 def realtime_of(row: Row) -> Realtime:
-    """Make a realtime item of a row."""
+    """Create a realtime item from a stored row."""
     item = Realtime(*_first_bytes(row[1:9]))
     item.was = item.state()
     return item
 
 
 def event_of(row: Row) -> EventState:
-    """Make an event of a row."""
+    """Create an event from a stored row."""
     event = EventState(
         row[1].bytes, row[2], row[3], row[4], row[5], row[6], row[7], row[0],
         tombstone=row[8], seq=row[9],

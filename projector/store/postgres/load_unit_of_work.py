@@ -1,4 +1,4 @@
-"""Reads the row of a source, rollouts, and what threads are made of."""
+"""Reads a source's row, rollouts, and the chains and states of threads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def own(source: str, rollout_ids: Sequence[str]) -> Query:
 
 
 def locked(rollout_ids: Sequence[str]) -> Query:
-    """Lock rollouts, whose ever they are."""
+    """Lock rollouts of any source."""
     return (
         "SELECT rollout_id FROM _rollouts WHERE rollout_id = ANY(%s) AND NOT elsewhere"
         " ORDER BY rollout_id FOR UPDATE",
@@ -46,15 +46,15 @@ def locked(rollout_ids: Sequence[str]) -> Query:
 
 
 def rollout_of(row: Row) -> Rollout:
-    """Make a rollout of a row of `own` and its like."""
+    """Create a rollout from a row of `own` and similar queries."""
     values = dict(zip(COLUMNS, row[2:], strict=True))
     values["device"], values["inode"] = int(values["device"]), int(values["inode"])
     return Rollout(str(row[0]), RolloutId(row[1]), dict(values), values)
 
 
-# A rollout continues another one; a thread has several. All that a change of some rollouts can
-# touch: what continues them (down), the threads of all these, the rollouts of those threads, and
-# what all of them continue (up).
+# A rollout continues another one; a thread has several. A change of some rollouts can touch: the
+# rollouts that continue them (down), the threads of all these, the rollouts of those threads, and
+# the rollouts that all of these continue (up).
 _FAMILY: Final = f"""
 WITH RECURSIVE down (rollout_id) AS (
   SELECT unnest(%s::text[]) COLLATE "C"
@@ -79,7 +79,7 @@ WHERE NOT r.elsewhere
 
 
 def family(rollout_ids: Sequence[str], thread_ids: Sequence[str], bases: Sequence[str]) -> Query:
-    """Read all rollouts that a change of some can touch; the last: what they will continue."""
+    """Read all rollouts that a change of some can touch; `bases`: those that they will continue."""
     return _FAMILY, (list(rollout_ids), list(thread_ids), list(bases))
 
 
@@ -92,7 +92,7 @@ _PARTS: Final = (
     f"SELECT {PART.format('p')}"
     " FROM _thread_parts AS p WHERE p.thread_id = ANY({threads}) ORDER BY p.thread_id, p.part"
 )
-#: Of threads: the parts of some rollouts, and the last one; or all parts from those on.
+#: Of threads: the parts of some rollouts and the last one; or all parts from those on.
 _ENDS: Final = (
     f"SELECT {PART.format('p')}"
     " FROM unnest({threads}) AS w (thread_id)"
@@ -131,7 +131,7 @@ _OF_ENDS: Final = (
     " UNION SELECT w.thread_id FROM unnest({threads}) AS w (thread_id)"
     " UNION SELECT unnest(%s::text[])))"
 )
-#: Threads that show what rollouts have from some offset on, those that rollouts are of, and others.
+#: Threads that show rows of rollouts from an offset on, threads of rollouts, and further ones.
 _THREADS_WITH: Final = (
     "ARRAY(SELECT w.thread_id FROM unnest(%s::text[], %s::bigint[]) AS k (rollout_id, since)"
     " JOIN _rollouts AS r ON r.rollout_id = k.rollout_id AND NOT r.elsewhere"
@@ -141,12 +141,12 @@ _THREADS_WITH: Final = (
     " JOIN _rollouts AS w ON w.rollout_id = k.rollout_id WHERE NOT w.elsewhere"
     " UNION SELECT unnest(%s::text[]))"
 )
-#: Before each first byte.
+#: An offset before the first byte.
 ALL: Final = -1
 
 
 def threads(thread_ids: Sequence[str]) -> list[Query]:
-    """Read what is stored of threads: see `take_threads`."""
+    """Read the stored state, parts and names of threads: see `take_threads`."""
     return [
         (text.format(threads="%s::text[]"), (list(thread_ids),))
         for text in (_STATES, _PARTS, _NAMES, _COUNTS)
@@ -154,9 +154,9 @@ def threads(thread_ids: Sequence[str]) -> list[Query]:
 
 
 def threads_with(rollout_ids: Sequence[str]) -> list[Query]:
-    """Read what is stored of the threads that have one of these rollouts as a part.
+    """Read the stored rows of the threads that have one of these rollouts as a part.
 
-    The last query gives the rollouts of all their parts.
+    The last query reads the rollouts of all their parts.
     """
     ids = list(rollout_ids)
     some = [ids, [ALL] * len(ids), ids, []]
@@ -190,7 +190,7 @@ def ends_of_threads(
 
 
 def counts_of_threads(rollout_ids: Sequence[str]) -> Query:
-    """Count the events of the threads that rollouts are of, which no record tells of."""
+    """Count the events, of the threads of rollouts, that no record reports."""
     return _COUNTS.format(threads=_THREADS_WITH), [[], [], list(rollout_ids), []]
 
 
@@ -204,7 +204,7 @@ _NEXT: Final = (
 
 
 def next_current(thread_ids: Sequence[str], but: Sequence[str]) -> Query:
-    """Read what is the current rollout of threads but for some rollouts."""
+    """Read the current rollout of threads, without some rollouts."""
     return _NEXT, (list(thread_ids), list(but))
 
 
@@ -235,7 +235,7 @@ _CONTINUED: Final = (
 
 
 def continued(rollout_ids: Sequence[str]) -> Query:
-    """Read which of some rollouts others continue."""
+    """Read which of some rollouts are continued by others."""
     return _CONTINUED, (list(rollout_ids),)
 
 
@@ -268,14 +268,14 @@ def heirs(columns: Mapping[RolloutId, int]) -> Query:
 
 
 def events_of(thread_ids: Sequence[str]) -> Query:
-    """Count the events of threads that no record tells of."""
+    """Count the events of threads that no record reports."""
     return _COUNTS.format(threads="%s::text[]"), (list(thread_ids),)
 
 
 def take_threads(
     world: UnitOfWork, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
 ) -> None:
-    """Put what was read of threads into the world."""
+    """Add the results for threads to the unit of work."""
     for source, thread_id, rollout_id, archived, deleted, incomplete, repeated in states:
         thread = world.threads.setdefault(ThreadId(thread_id), Thread())
         thread.state = State(

@@ -1,4 +1,4 @@
-"""Rollouts that lie elsewhere, are gone, or are taken away; names; notes; mending."""
+"""Writes where rollouts are, deletes rollouts, sets names of threads, and notes anomalies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from projector.store.schema_names import REPLACED
 
 
 async def _own(tx: Transaction, ids: Sequence[str]) -> tuple[dict[RolloutId, Rollout], set[str]]:
-    """Read and lock rollouts of this source, their threads, and which of them others continue."""
+    """Read and lock rollouts of this source, their threads, and which of them are continued."""
     own, *world, counts, continued = await tx.begin(
         load_world.own(tx.source, ids),
         *load_world.ends_of_threads({}, ids),
@@ -42,7 +42,7 @@ async def _own(tx: Transaction, ids: Sequence[str]) -> tuple[dict[RolloutId, Rol
 
 
 async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
-    """Note where rollouts lie now. Files of rollouts that are not here are passed over."""
+    """Store where rollouts are now. Files of unknown rollouts are skipped."""
     by_id = {file.name.rollout_id: file for file in files}
     stored, _ = await _own(tx, [*by_id])
     for one, row in stored.items():
@@ -54,7 +54,7 @@ async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
 
 
 async def verified(tx: Transaction, file: RolloutFile) -> None:
-    """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
+    """Record that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
     (own,) = await tx.begin(load_world.own(tx.source, [file.name.rollout_id]))
     for row in map(load_world.rollout_of, own):
         if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
@@ -64,9 +64,9 @@ async def verified(tx: Transaction, file: RolloutFile) -> None:
 
 
 async def _refile(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
-    """Choose the current rollouts of threads anew after files came, went or moved.
+    """Choose the current rollouts of threads again after files appeared, vanished or moved.
 
-    As a rule that takes the last parts of their chains; else all that a change can touch is read.
+    Usually that reads the last parts of their chains; else everything that a change can touch.
     """
     world = tx.world
     here = [one for one, row in stored.items() if not row.now["elsewhere"]]
@@ -82,7 +82,7 @@ async def _refile(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
 
 
 async def _read_family(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
-    """Read all that a change of rollouts can touch, instead of the last parts of their chains."""
+    """Read everything that a change of rollouts can touch, not only the ends of chains."""
     world = tx.world
     now = {one: world.rollouts[one] for one in rollout_ids}
     for known in (world.threads, world.rollouts, world.names, world.counts, world.repeat):
@@ -157,7 +157,7 @@ async def _read_tails(tx: Transaction, switched: Mapping[ThreadId, Rollout]) -> 
 
 
 async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
-    """Note that files are gone; their rows stay."""
+    """Record that files are gone; their rows stay."""
     stored, _ = await _own(tx, rollout_ids)
     for row in stored.values():
         if row.there:
@@ -167,7 +167,7 @@ async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     await tx.commit()
 
 
-#: Tables whose rows go with their rollout, of which nothing is told.
+#: Tables whose rows are deleted with their rollout without feed entries.
 _OWNED: Final = (
     "_realtime_items",
     "_anomaly_rows",
@@ -186,7 +186,7 @@ _PURGED: Final = (
 
 
 async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
-    """Take all rows of rollouts away; events that were seen on disk stay."""
+    """Delete all rows of rollouts, except events that no record reports."""
     stored, continued = await _own(tx, rollout_ids)
     ids = [*stored]
     if not ids:
@@ -256,7 +256,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
 
 
 def forget(tx: Transaction, thread_id: ThreadId) -> None:
-    """Forget what a thread was called, now and before."""
+    """Delete a thread's name, and the names in its events."""
     tx.world.names.pop((tx.source, thread_id), None)
     tx.last += [
         ("DELETE FROM _names WHERE source_id = %s AND thread_id = %s", (tx.source, thread_id)),
@@ -269,7 +269,7 @@ def forget(tx: Transaction, thread_id: ThreadId) -> None:
 
 
 async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
-    """Note anomalies of a rollout; of one that is not here, nothing."""
+    """Insert anomalies of a rollout; does nothing for an unknown one."""
     (own,) = await tx.begin(load_world.own(tx.source, [rollout_id]))
     if not own:
         await tx.leave()
@@ -279,7 +279,7 @@ async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anoma
 
 
 async def noted(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
-    """Return a source's anomalies of a kind that were noted outside of batches."""
+    """Return a source's anomalies of a kind that were inserted outside of batches."""
     (rows,) = await wire.execute(
         (
             "SELECT rollout_id, byte_offset, byte_length, detail FROM _anomaly_rows"
@@ -298,7 +298,7 @@ async def noted(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[
 async def take_back(
     wire: Pipeline, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
 ) -> None:
-    """Delete anomalies that were noted outside of batches."""
+    """Delete anomalies that were inserted outside of batches."""
     written = [mended.anomaly(one) for one in anomalies]
     await wire.begin(
         (
@@ -321,7 +321,7 @@ async def take_back(
 
 
 async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
-    """Set names of threads; those that are called so already cost nothing."""
+    """Set names of threads; unchanged names cost nothing."""
     wanted_names = {one: escapes.text(given) for one, given in names.items()}
     known, *read, counts = await tx.begin(
         (
@@ -342,7 +342,7 @@ async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
         world.names[tx.source, thread_id] = given
         thread = world.threads.get(thread_id)
         if thread is None or thread.state is None or thread.state.source == tx.source:
-            # Else it is told by the source that has it.
+            # Else the source that has it appends the entry.
             world.event(thread_id, None, "thread.renamed", {"name": names[thread_id]})
     tx.events.extend(world.events)
     tx.last += save.names(changed, tx.source)
@@ -350,7 +350,7 @@ async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
 
 
 async def unname(tx: Transaction, thread_id: ThreadId) -> None:
-    """Forget a thread's name."""
+    """Delete a thread's name."""
     take_ends(tx.world, await tx.begin(*load_world.ends_of_threads({}, (), [thread_id])))
     tx.world.begin()
     forget(tx, thread_id)
@@ -358,7 +358,7 @@ async def unname(tx: Transaction, thread_id: ThreadId) -> None:
 
 
 async def mend(tx: Transaction) -> None:
-    """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
+    """Delete rows of unknown rollouts; compute chains, positions and counters again."""
     place = (tx.source,)
     ids, lost = await tx.begin(
         ("SELECT rollout_id, thread_id FROM _rollouts WHERE source_id = %s AND NOT elsewhere"

@@ -1,11 +1,11 @@
-"""Replaces a rollout whose file is not what it was by its new content.
+"""Replaces a rollout whose file has another content by its new content.
 
 The new content is projected into a SQLite database of its own, in the folder for temporary files,
 by the code that projects any rollout; so the server has nothing to do while the file is read,
 nobody is locked out, and nothing is left behind. Then one transaction writes it as a batch, with
-one more rule: all stored rows of the rollout are tombstones, before its changes are applied. What
-is put lives again, as if it were new; what is not put stays a tombstone. Rows are compared with
-what they were, so only differences are written, and told of.
+one more rule: all stored rows of the rollout become tombstones before its changes are applied. What
+is written becomes living again, as if it were new; what is not written stays a tombstone. Rows are
+compared with what they were, so only differences are written and get feed entries.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from projector.store.schema_names import REPLACED
 
 
 async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
-    """Put what was made aside in the place of the rollout's rows.
+    """Write the staged content over the rollout's rows.
 
     Raises:
-        CheckpointMoved: the rollout is no longer where it was. Nothing was written.
+        CheckpointMoved: the rollout is not at `start` any more. Nothing was written.
     """
     last = scratch.last
     assert last is not None, "there was a batch"
@@ -78,7 +78,8 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
             *other_thread(tx.source, one, row.thread_id),
             *usages.rethread(tx.source, one, old_thread, row.thread_id),
         )
-    # Its own rows at once, for they are compared now; those of what continues it at the end.
+    # The rollout's own rows at once, because they are compared now; those of its children at the
+    # end.
     by = world.moved.pop(one, 0)
     if by:
         await tx.wire.execute(*save_world.moved(world, {one: by}))
@@ -93,9 +94,9 @@ _WHOSE: Final = "source_id = %s AND rollout_id = %s"
 async def _keep(
     tx: Transaction, scratch: Scratch, row: Rollout, *, migrated: bool, name: str | None
 ) -> None:
-    """Put what was shown, and the new content does not show, over what was made aside.
+    """Write rows that were shown and that the new content lacks over the staged content.
 
-    `migrated`: it may have been just now; `name`: as the old content said.
+    `migrated`: True if Codex may have migrated it since; `name`: from the old content.
     """
     place = (tx.source, row.rollout_id)
     (marked,) = await tx.wire.execute(
@@ -132,7 +133,7 @@ async def _keep(
 
 
 class _Merge:
-    """Puts the rows that were made anew over the stored ones."""
+    """Writes staged rows over the stored ones."""
 
     def __init__(self, tx: Transaction, scratch: Scratch, rollout_id: RolloutId, by: int) -> None:
         self._tx = tx
@@ -140,14 +141,14 @@ class _Merge:
         self._id = rollout_id
         self._thread = tx.world.rollouts[rollout_id].thread_id
         self._by = by
-        """How far the stored rows were moved."""
+        """Shift of the stored rows' positions."""
         self._start = tx.world.rollouts[rollout_id].start
         self._place = (tx.source, rollout_id)
         self._entries = RowEntries()
         self._items: list[tuple[int | None, int | None]] = []
         self._turns: list[tuple[int | None, int | None]] = []
         self._renamed: dict[str, None] = {}
-        """Turns that came, went or moved."""
+        """Turns that were inserted, deleted or moved."""
 
     async def all(self) -> None:
         """Write all kinds of rows."""
@@ -168,7 +169,7 @@ class _Merge:
             if moved := [*places([turn])]:
                 self._turns += moved
                 self._renamed[turn.turn_id] = None
-        if self._by:  # all that is shown has moved
+        if self._by:  # everything shown has moved
             shown: list[Item | Turn | Realtime] = [*rows.items.values(), *rows.turns.values()]
             shown += rows.realtime.values()
             for row in shown:
@@ -189,7 +190,7 @@ class _Merge:
         stored: Callable[[str, str], Query],
         row_of: Callable[[Row], Turn | Item | Realtime],
     ) -> None:
-        """Put the new rows of a kind, and write what became of all; `name`: where `Rows` has it."""
+        """Write a kind's rows, and tombstones of all others; `name`: its member of `Rows`."""
         (answer,) = await self._tx.wire.execute(stored(*self._place))
         old = {row.uid: row for row in map(row_of, answer)}
         for row in old.values():
@@ -217,11 +218,11 @@ class _Merge:
             if row.was is not None and row.was[0] != REPLACED:
                 mine[row.uid] = row
                 if isinstance(row, (Item, Realtime)):
-                    row.json = None  # it was read as a digest, and stays as it is
+                    row.json = None  # read as a digest, and unchanged
         await self._write(rows)
 
     def _put(self, rows: Rows, some: Iterable[Staged]) -> None:
-        """Apply changes as those of a batch: what is a tombstone lives again, as if it were new."""
+        """Apply changes as a batch's: a tombstone becomes living again, as if it were new."""
         changes = [one.change for one in some]
         if self._scratch.mended:
             changes = [mended.change(one) for one in changes]
@@ -260,7 +261,7 @@ class _Merge:
         self._tx.first.append(
             ("DELETE FROM _frames WHERE source_id = %s AND rollout_id = %s", self._place)
         )
-        # Frames have no number aside; there are few.
+        # Staged frames have no number; there are few.
         frames = await self._scratch.frames()
         self._tx.first += save.frames(
             [(self._id, key, bool(popped), turn, before) for key, popped, turn, before in frames],
@@ -283,12 +284,12 @@ def _digest(json: str) -> str:
     return hashlib.md5(json.encode(), usedforsecurity=False).hexdigest()
 
 
-#: Where `state` has the JSON.
+#: Index of the JSON in `state`.
 _JSON: Final = {Item: 3, Realtime: 1}
 
 
 def _compare(row: Item | Realtime, digest: str | None) -> None:
-    """Let a row that was read with the digest of its JSON know what it was."""
+    """Put the JSON into the `was` of a row that was read with a digest."""
     assert row.json is not None, row.uid
     assert row.was is not None, row.uid
     at = _JSON[type(row)]
@@ -299,9 +300,9 @@ def _compare(row: Item | Realtime, digest: str | None) -> None:
 
 
 def _plain(row: Sequence[Any], json: int | None = None) -> Iterator[Any]:
-    """Give a row of the server's as it was before it was escaped, its uid first.
+    """Yield the values of a stored row unescaped, its uid first.
 
-    `json`: which of its values is JSON.
+    `json`: index of the value that is JSON.
     """
     for at, value in enumerate(row):
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Writes rollouts, and what threads are made of; counts what rows alone can tell."""
+"""Writes rollouts, and the chains and states of threads; counts what only rows can tell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projector.store.postgres.unit_of_work import Rollout, State, Thread, UnitOf
 
 
 def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
-    """Write rollouts that are new, and the columns of others that changed."""
+    """Insert new rollouts, and update changed columns of others."""
     for row in changed:
         values = row.changed()
         if row.was is None:
@@ -30,7 +30,7 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
 
 
 def moved(world: UnitOfWork, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
-    """Move the stored rows of rollouts that begin elsewhere now, each by so much."""
+    """Shift the positions of stored rows of rollouts whose start position changed."""
     for rollout_id, by in moves.items():
         source = world.rollouts[rollout_id].source
         for table in ("_items", "_turns", "_realtime_items", "_usage"):
@@ -171,7 +171,7 @@ def counts(world: UnitOfWork) -> list[Query]:
 
 
 def take_counts(world: UnitOfWork, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
-    """Take what `counts` found."""
+    """Take the results of `counts`."""
     for part, (items, turns) in zip(world.uncounted(), answers[0], strict=True):
         part.items, part.turns, part.counted = items, turns, True
     for (thread_id, at), (repeated,) in zip(world.repeating(), answers[1], strict=True):

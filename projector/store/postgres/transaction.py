@@ -1,13 +1,14 @@
-"""One transaction of a source: what is read under its lock, what is written and told at its end.
+"""One transaction of a source: reads under the source's lock, writes and appends to the feed.
 
-1. The row of the source is locked first. So its writers stand in line, numbers of the feed grow in
+1. The row of the source is locked first. So its writers are serialised, numbers of the feed grow in
    the order of commits, and what was read stays true to the end.
-2. Rollouts of a batch are locked next; who makes a chain locks what it is made of, or the claims
-   of what it lacks. So sources whose rollouts continue each other see each other's rows.
-3. Who reads the rows of a model response first waits for whoever else chooses which of them counts
-   (the table `settling`), whatever source that is.
-4. Everything is written, and committed, in the last round trip. One more comes before it where
-   rows can be counted only when they are written.
+2. Rollouts of a batch are locked next; a transaction that computes a chain locks the rollouts of
+   the chain, or the claims of missing ones. So sources whose rollouts continue each other see each
+   other's rows.
+3. A transaction that reads the rows of a model response first waits for any other that chooses
+   which of them counts (the table `_settling`), whatever its source.
+4. Everything is written, and committed, in the last round trip. One more comes before it if rows
+   must be counted after they are written.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ from projector.store.rules.feed import (
 
 
 class Transaction:
-    """A transaction; `begin` comes first, `commit` last."""
+    """A transaction. Call `begin` first and `commit` last."""
 
     def __init__(self, wire: Pipeline, source: str, now_ms: int, known: Newest = UNKNOWN) -> None:
-        """Nothing is asked yet; `known`: the newest entry of the feed that this process wrote."""
+        """Create it; `known`: the newest entry of the feed that this process wrote."""
         self.wire: Final = wire
         self.source: Final = source
         self.now_ms: Final = now_ms
@@ -58,28 +59,28 @@ class Transaction:
         self.search = Search("off", 0, 0)
         self.rows: Final[list[Rows]] = []
         self.events: Final[list[EventState]] = []
-        """In the order in which they are told of."""
+        """In the order of the feed."""
         self.responses: Final[list[Usage]] = []
-        """The first living rows of the responses that are told of."""
+        """The first living rows of reported responses."""
         self.anomalies: Final[list[tuple[str, Anomaly, bool]]] = []
         self.first: list[Query] = []
-        """What is to be written before the rows."""
+        """Statements before the rows."""
         self.last: list[Query] = []
-        """What is to be written behind them."""
+        """Statements after the rows."""
         self.told: Final[list[FeedEntry]] = []
-        """Changes that are told of before all others."""
+        """Feed entries before all others."""
         self.row_entries: Final = RowEntries()
-        """Of rows that are written already."""
+        """Feed entries of rows that are written already."""
         self.spent_elsewhere: Final[list[FeedEntry]] = []
-        """Of threads that are not in the world, and whose tokens change."""
+        """Feed entries of threads that were not read, and whose tokens change."""
         self.heirs: Final[list[Row]] = []
         """Threads that inherit what changes of an older part: source, thread, current rollout."""
         self.newest = known
-        """The newest entry of the feed that is known of."""
+        """The newest known entry of the feed."""
         self._stored = UNKNOWN
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
-        """Begin, lock the source, and ask what else must be known, in one round trip."""
+        """Begin, lock the source, and run further queries, in one round trip."""
         locked, *answers = await self.wire.begin((load_world.LOCK, (self.source,)), *queries)
         if not locked:
             raise StoreReplaced("the source's row was taken away: all of it is projected anew")
@@ -91,7 +92,7 @@ class Transaction:
         return answers
 
     async def _see_whether_it_was_rewound(self) -> None:
-        """Store it where the feed no longer has the newest entry that was known of."""
+        """Store it if the feed no longer has the newest known entry."""
         feed_id, known = self.newest
         (((*state, mark),),) = await self.wire.execute(feed.standing(self.source, known.seq))
         same = feed_id == self._stored.feed_id
@@ -105,10 +106,10 @@ class Transaction:
         bases: Collection[str] = (),
         read: Sequence[Row] | None = None,
     ) -> None:
-        """Read all that a change of some rollouts can touch, and lock what has to stay as it is.
+        """Read all that a change of rollouts can touch; lock what has to stay unchanged.
 
-        `bases`: what they will continue; their claims and those of `rollout_ids` are locked
-        already. `read`: what `load_world.family` gave for them.
+        `bases`: rollouts that they will continue; their claims and those of `rollout_ids` are
+        locked already. `read`: the result of `load_unit_of_work.family` for them.
         """
         ask = load_world.family([*rollout_ids], [*thread_ids], [*bases])
         if read is None:
@@ -124,7 +125,7 @@ class Transaction:
             }
             if not (foreign | missing) - locked:
                 break
-            # What was read before it is locked may be another by then.
+            # Rows read before the lock may have changed.
             locked |= foreign | missing
             *_, read = await self.wire.execute(
                 *([load_world.locked(sorted(foreign))] if foreign else []),
@@ -140,12 +141,12 @@ class Transaction:
             self.world.counts[thread_id, kind] = count
 
     async def commit(self) -> None:
-        """Write what the world has become, tell of it, and commit."""
+        """Write the changed rows, append to the feed, and commit."""
         world = self.world
         usage = [row for rows in self.rows for row in rows.usage.values()]
         for row in usage:
             row.thread_id = world.rollouts[RolloutId(row.rollout_id)].thread_id
-        # A row that stays as it is may be of a response that nobody asked for: see `responses`.
+        # An unchanged row may be of a response that was not asked for: see `responses`.
         settled = usages.settled(usage, self.responses)
         sums = rules.changes(settled)
         await self._spent(sums)
@@ -187,7 +188,7 @@ class Transaction:
         self.newest = newest
 
     async def _spent(self, sums: rules.Sums) -> None:
-        """Have the threads told of whose tokens change, also those that are not read yet."""
+        """Add entries of the threads whose tokens change, also of those that were not read yet."""
         world = self.world
         spent = {ThreadId(one) for (_, one), amounts in sums.threads.items() if amounts[-1]}
         world.spent |= spent & world.threads.keys()
@@ -208,11 +209,11 @@ class Transaction:
                 )
 
     async def leave(self) -> None:
-        """End it; nothing is written."""
+        """Roll back."""
         await self.wire.execute(("ROLLBACK", ()))
 
     def _told(self, moved: Sequence[Sequence[Row]]) -> list[FeedEntry]:
-        """Put the changes in their order; events that come get their numbers."""
+        """Return the entries in their order; new events get their numbers."""
         told = [*self.told]
         changed: list[FeedEntry] = []
         for event in self.events:
@@ -233,7 +234,7 @@ class Transaction:
         return told + self.world.told_threads() + self.spent_elsewhere
 
     def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[FeedEntry]:
-        """Tell of stored rows whose positions changed with those of their rollout."""
+        """Yield entries of stored rows whose positions changed with those of their rollout."""
         for rows in moved:
             for row in rows:
                 if row[0] == kind:
@@ -246,7 +247,7 @@ class Transaction:
 
 
 def _moved(world: UnitOfWork) -> list[Query]:
-    """Read the living rows of rollouts that begin elsewhere now."""
+    """Read the living rows of rollouts whose start position changed."""
     found: list[Query] = []
     for rollout_id in world.moved:
         place = (world.rollouts[rollout_id].source, rollout_id)

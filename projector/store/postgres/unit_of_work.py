@@ -1,7 +1,7 @@
-"""Rollouts and threads as one transaction sees them: read once, changed in memory, then compared.
+"""Rollouts and threads in one transaction: read once, changed in memory, then compared. Pure.
 
-Pure. The rules are those of `store/rules/lineage.py`; what is kept of them (positions, chains,
-counters, states) is made right here as the SQLite store makes it right by statements.
+The rules are those of `store/rules/lineage.py`; what depends on them (positions, chains, counters,
+states) is updated here as the SQLite store updates it by statements.
 """
 
 from __future__ import annotations
@@ -31,47 +31,47 @@ _OWN: Final = (
     "agent_depth", "attached", "path",
 )  # fmt: skip
 Place = tuple[int | None, int | None]
-"""Where a row lived before, and where it lives now."""
+"""Position of a row before, and now; None: not living."""
 
 
 @dataclass(slots=True)
 class Rollout:
-    """A row of `rollouts`."""
+    """A row of `_rollouts`."""
 
     source: str
     rollout_id: RolloutId
     now: dict[str, Any]
-    """Its columns as they are to be."""
+    """New values of its columns."""
     was: dict[str, Any] | None = None
-    """Those that were read; None: it is new."""
+    """Values that were read; None: it is new."""
 
     @property
     def thread_id(self) -> ThreadId:
-        """Whose it is."""
+        """Return its thread."""
         return ThreadId(self.now["thread_id"])
 
     @property
     def start(self) -> int:
-        """Position of its first byte."""
+        """Return the position of its first byte."""
         return int(self.now["start_position"])
 
     @property
     def candidate(self) -> lineage.Candidate:
-        """What it is among the rollouts of its thread."""
+        """Return its rank among the rollouts of its thread."""
         return self.candidate_of(self.now)
 
     def candidate_of(self, row: Mapping[str, Any]) -> lineage.Candidate:
-        """Give what it is as its columns are."""
+        """Return the rank of a rollout with such columns."""
         return lineage.Candidate(row["gone_at_ms"] is None, row["named"], self.rollout_id)
 
     @property
     def there(self) -> bool:
-        """It is on disk."""
+        """True if it is on disk."""
         return self.now["gone_at_ms"] is None
 
     @staticmethod
     def lineage(row: Mapping[str, Any]) -> lineage.Standing:
-        """Give what chains depend on."""
+        """Return what chains depend on."""
         return lineage.Standing(
             row["thread_id"], row["base_rollout_id"], row["base_end_ordinal"],
             row["base_end_offset"], row["attached"], row["archived"], row["gone_at_ms"] is None,
@@ -80,11 +80,11 @@ class Rollout:
 
     @property
     def relinked(self) -> bool:
-        """Chains have to be made again."""
+        """True if chains have to be computed again."""
         return self.was is None or self.lineage(self.was) != self.lineage(self.now)
 
     def changed(self) -> dict[str, Any]:
-        """Give the columns that are to be written."""
+        """Return the columns that are to be written."""
         was = self.was or {}
         return {name: value for name, value in self.now.items() if was.get(name, was) != value}
 
@@ -106,47 +106,47 @@ class Part:
     """A row of `_thread_parts`."""
 
     source: str
-    """Who has its rows."""
+    """Source that has its rows."""
     rollout_id: RolloutId
     upto: int
     items: int = 0
     turns: int = 0
     repeated: int = 0
-    """Those of its turns that an earlier part has, too."""
+    """Number of its turns that an earlier part has, too."""
     counted: bool = True
-    """Items and turns are true; else they are to be counted."""
+    """True if items and turns are correct; else they are to be counted."""
     late: bool = False
     """It was read when what is shown was kept already: it stays as it is, but for `repeated`."""
 
     @property
     def place(self) -> tuple[str, str, int]:
-        """Give what its rows are."""
+        """Return what identifies its rows."""
         return self.source, self.rollout_id, self.upto
 
     def row(self) -> tuple[str, str, int, int, int, int]:
-        """Give all that is stored."""
+        """Return all stored columns."""
         return (*self.place, self.items, self.turns, self.repeated)
 
 
 @dataclass(slots=True)
 class Thread:
-    """What is stored of a thread."""
+    """The stored state and parts of a thread."""
 
     state: State | None = None
     parts: list[Part] = field(default_factory=list)
-    """Oldest first. Where chains stay as they are, of a long one only what may change."""
+    """Oldest first. Of a long chain that does not change, only the parts that may change."""
     numbers: list[int] = field(default_factory=list)
-    """Which parts these are of the chain."""
+    """Numbers of these parts in the chain."""
     left_out: int = 0
-    """Repeated turns of the parts that were left out."""
+    """Repeated turns of the parts that were not read."""
 
     @property
     def whole(self) -> bool:
-        """True if no part of the chain was left out."""
+        """True if all parts of the chain were read."""
         return self.numbers == list(range(len(self.numbers)))
 
     def behind(self, rollout_id: RolloutId) -> int | None:
-        """Return which of `parts` a rollout is; None: none, or parts behind it were left out."""
+        """Return a rollout's index in `parts`; None: it is none, or later ones were not read."""
         for at, part in enumerate(self.parts):
             if part.rollout_id == rollout_id:
                 first = self.numbers[at]
@@ -156,7 +156,7 @@ class Thread:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """What a transaction has read, and makes of it."""
+    """What a transaction has read, and how it changes."""
 
     source: str
     now_ms: int
@@ -165,12 +165,12 @@ class UnitOfWork:
     threads: dict[ThreadId, Thread] = field(default_factory=dict)
     names: dict[tuple[str, ThreadId], str] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Thread and type → how many events that no record tells of it has."""
+    """By thread and type: number of events that no record reports."""
     events: list[EventState] = field(default_factory=list)
-    """New ones that no record tells of."""
+    """New events that no record reports."""
     anomalies: list[tuple[RolloutId, Anomaly]] = field(default_factory=list)
     moved: dict[RolloutId, int] = field(default_factory=dict)
-    """Rollouts whose stored rows go to other positions, and by how much."""
+    """Rollouts whose stored rows move, and by how much."""
     repeat: dict[ThreadId, set[int]] = field(default_factory=dict)
     """Parts, by their numbers, whose repeated turns are to be counted."""
     purged: set[RolloutId] = field(default_factory=set)
@@ -178,21 +178,21 @@ class UnitOfWork:
     """Threads whose tokens change."""
     _before: dict[ThreadId, tuple[Any, ...]] = field(default_factory=dict)
     _bases: dict[RolloutId, str | None] = field(default_factory=dict)
-    """Rollouts that `_children` knows, and the base of each."""
+    """Rollouts indexed by `_children`, with their base."""
     _children: dict[str, dict[RolloutId, None]] = field(default_factory=dict)
     """Rollouts by their base."""
     _parts: dict[RolloutId, list[Part]] | None = None
     """Parts by their rollout; None: to be listed."""
     _of_threads: dict[ThreadId, list[Rollout]] = field(default_factory=dict)
-    """Living rollouts by thread, while chains are made."""
+    """Living rollouts by thread, while chains are computed."""
     _places: dict[tuple[str, str, int], Part] = field(default_factory=dict)
-    """Parts by what they are, while chains are made."""
+    """Parts by their rows, while chains are computed."""
     _stored: dict[ThreadId, tuple[State | None, dict[int, tuple[Any, ...]]]] = field(
         default_factory=dict
     )
 
     def begin(self) -> None:
-        """Keep how things were. Comes after all was read, before anything is changed."""
+        """Keep the current state for comparison. Call after reading, before changing anything."""
         for thread_id, thread in self.threads.items():
             self._before[thread_id] = self.shown(thread_id)
             state = thread.state
@@ -204,11 +204,11 @@ class UnitOfWork:
             self._stored[thread_id] = kept, dict(zip(thread.numbers, rows, strict=True))
 
     def stored(self, thread_id: ThreadId) -> tuple[State | None, dict[int, tuple[Any, ...]]]:
-        """Give a thread's state and parts, by their numbers, as they were read."""
+        """Return a thread's state and parts, by their numbers, as they were read."""
         return self._stored.get(thread_id, (None, {}))
 
     def add_parts(self, thread_id: ThreadId, found: Mapping[int, Part]) -> None:
-        """Add parts that were read to a thread's, but for those that it has or had."""
+        """Add parts that were read to a thread, except those that it has or had."""
         thread = self.threads.setdefault(thread_id, Thread())
         stored = self._stored.get(thread_id)
         parts = dict(zip(thread.numbers, thread.parts, strict=True))
@@ -226,7 +226,7 @@ class UnitOfWork:
     # Lineage --------------------------------------------------------------------------------------
 
     def link(self, rollout_id: RolloutId) -> Link | None:
-        """Look a rollout up as lineage sees it; None: it is not here."""
+        """Return a rollout as lineage needs it; None: it is not here."""
         row = self.rollouts.get(rollout_id)
         if row is None or rollout_id in self.purged:
             return None
@@ -240,7 +240,7 @@ class UnitOfWork:
         return (row for row in self.rollouts.values() if row.rollout_id not in self.purged)
 
     def _index(self, changed: Iterable[RolloutId]) -> None:
-        """List children: of rollouts that are not listed yet, and of those whose base changed."""
+        """Index children: of rollouts not indexed yet, and of those whose base changed."""
         if len(self._bases) < len(self.rollouts):
             changed = [*changed, *(one for one in self.rollouts if one not in self._bases)]
         for one in changed:
@@ -254,11 +254,11 @@ class UnitOfWork:
             self._bases[one] = base
 
     def _continuing(self, rollout_id: str) -> list[RolloutId]:
-        """Give the rollouts that continue one. Without any, it lies on no cycle."""
+        """Return the rollouts that continue one. Without any, it is on no cycle."""
         return [one for one in self._children.get(rollout_id, ()) if one not in self.purged]
 
     def _below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
-        """Give these rollouts and all that continue them, bases before what continues them."""
+        """Return these rollouts and all that continue them, bases first."""
         rollout_ids = list(rollout_ids)
         self._index(rollout_ids)
         order = list(dict.fromkeys(rollout_ids))
@@ -273,7 +273,7 @@ class UnitOfWork:
         return order
 
     def threads_below(self, rollout_ids: Iterable[str]) -> set[ThreadId]:
-        """Give the threads of some rollouts, and of all that continue them."""
+        """Return the threads of some rollouts, and of all that continue them."""
         below = self._below(map(RolloutId, rollout_ids))
         return {self.rollouts[one].thread_id for one in below if one in self.rollouts}
 
@@ -284,9 +284,9 @@ class UnitOfWork:
         *,
         left: Collection[ThreadId] = (),
     ) -> None:
-        """Make positions and chains right again after rollouts came, went or changed their base.
+        """Update positions and chains after rollouts were added, deleted or changed their base.
 
-        `threads`: those that lost a rollout: it is gone. `left`: a rollout says now, further down
+        `threads`: those that lost a rollout: it is gone. `left`: a rollout now says, further down
         in the same file, that it is of another thread: if it was the only one, there was no such
         thread.
         """
@@ -566,7 +566,7 @@ class UnitOfWork:
         )  # fmt: skip
 
     def told_threads(self) -> list[FeedEntry]:
-        """Tell of the threads that are not as they were shown before."""
+        """Return entries of the threads that are shown differently than before."""
         told = []
         for thread_id, thread in self.threads.items():
             now = self.shown(thread_id)

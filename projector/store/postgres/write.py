@@ -1,4 +1,4 @@
-"""What `commit` of the store does in a transaction: batches of several rollouts at once."""
+"""Commits batches of several rollouts in one transaction: `Store.commit`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from projector.store.rules.lineage import MAX_PARTS
 from projector.store.rules.shown_threads import INHERITED, OPENING, bits, lacking, passed_on
 from projector.store.schema_names import HEADER, META
 
-#: The anomaly of a rollout that another source projects: copied or synced homes.
+#: Anomaly of a rollout that another source projects: copied or synced homes.
 SECOND_HOST: Final = Anomaly("second_host", Offset(0), 0, "another host projects it")
 
 
@@ -86,7 +86,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
             raise RulesMoved.to(one, row.now["revision"])
     asked.take([next(answers) for _ in asked.queries])
     rest = [*answers]
-    # What another source has only moves on here, without rows.
+    # Of a rollout of another source only the checkpoint advances here, without rows.
     elsewhere = {one for one in fresh if str(claimed[one]) != tx.source}
     elsewhere |= {one for one, row in stored.items() if row.now["elsewhere"]}
     values = {
@@ -102,16 +102,16 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
 
 
 def _related(batches: Collection[Batch]) -> tuple[list[str], list[str]]:
-    """Give what rollouts continue, and the threads that they are of."""
+    """Return the rollouts that rollouts continue, and the threads that they belong to."""
     bases = {batch.header.base.rollout_id for batch in batches if batch.header.base}
     return sorted(bases), sorted({batch.thread_id for batch in batches})
 
 
 def at_start(rollout_id: RolloutId, row: Rollout | None, batch: Batch) -> None:
-    """See that a rollout stands where a batch begins.
+    """Check that a rollout is at a batch's start.
 
     Raises:
-        CheckpointMoved: it does not.
+        CheckpointMoved: it is not.
     """
     stands = (row.now["generation"], row.now["next_offset"]) if row else None
     begins = (batch.start.generation, batch.start.offset) if batch.start else None
@@ -120,10 +120,10 @@ def at_start(rollout_id: RolloutId, row: Rollout | None, batch: Batch) -> None:
 
 
 def at_checkpoint(rollout_id: RolloutId, expected: Checkpoint, found: Checkpoint | None) -> None:
-    """See that a rollout stands where it is thought to.
+    """Check that a rollout is at a checkpoint.
 
     Raises:
-        CheckpointMoved: it does not.
+        CheckpointMoved: it is not.
     """
     stands = (found.generation, found.offset) if found else None
     if stands != (expected.generation, expected.offset):
@@ -134,7 +134,7 @@ def _pass_over(
     tx: Transaction, rollout_id: RolloutId, row: Rollout | None, values: dict[str, Any], *,
     fresh: bool,
 ) -> None:  # fmt: skip
-    """Let the checkpoint of a rollout that another source has move on."""
+    """Advance the checkpoint of a rollout that another source has."""
     stub = row or Rollout(tx.source, rollout_id, {})
     stub.now = {**stub.now, **values}
     tx.last += save_world.rollouts([stub])
@@ -196,7 +196,7 @@ async def read_world(
 
 
 def take_ends(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
-    """Take what `ends_of_threads` or `threads_with` gave."""
+    """Take the results of `ends_of_threads` or `threads_with`."""
     states, parts, names, rollouts = read
     load_world.take_threads(world, states, parts, names)
     for row in map(load_world.rollout_of, rollouts):
@@ -204,7 +204,7 @@ def take_ends(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
 
 
 def _may_follow(batch: Batch) -> bool:
-    """True if a new rollout may be a revert, a stray file, or all of its thread."""
+    """True if a new rollout may be a revert, a stray file, or its whole thread."""
     first = str(batch.thread_id) == batch.file.name.rollout_id
     return first == (batch.header.base is None) or not first
 
@@ -307,7 +307,7 @@ async def _tell_heirs(
     values: Mapping[RolloutId, Any],
     continued: Collection[str],
 ) -> None:
-    """Have the threads told of that inherit what changes of an older part."""
+    """Add entries of the threads that inherit what changes of an older part."""
     columns = {
         one: bits(passed_on(row.now, {**row.now, **values[one]}))
         for one, row in old.items()
@@ -366,7 +366,7 @@ async def _fold(
 
 
 def _repeat_shared(tx: Transaction) -> None:
-    """Have the repeated turns counted of the parts that get a turn as another part does."""
+    """Count the repeated turns of the parts that get a turn that another part has."""
     put = {rows.rollout_id: {turn.turn_id for turn in rows.turns.values()} for rows in tx.rows}
     for thread_id, thread in tx.world.threads.items():
         seen: set[str] = set()
@@ -378,10 +378,10 @@ def _repeat_shared(tx: Transaction) -> None:
 
 
 def repeat(tx: Transaction, parts: Sequence[Row]) -> None:
-    """Have the repeated turns of parts counted anew; those of other threads are left out."""
+    """Count the repeated turns of parts again; those of other threads are skipped."""
     world = tx.world
     parts = [row for row in parts if row[1] in world.threads]
-    # Of a chain that was read whole, or is made anew, all parts are there.
+    # Of a chain that was read completely, or is computed again, all parts are here.
     some = [row for row in parts if not world.threads[row[1]].whole]
     load_world.take_parts(world, some, late=True)
     for _, thread_id, *_, number in parts:
@@ -389,7 +389,7 @@ def repeat(tx: Transaction, parts: Sequence[Row]) -> None:
 
 
 async def repeat_turns(tx: Transaction, turns: Sequence[tuple[str, str, int]]) -> None:
-    """Have repeated turns counted anew where turns of rollouts came or went."""
+    """Count repeated turns again after turns of rollouts were inserted or deleted."""
     several = {
         part.rollout_id
         for thread in tx.world.threads.values()
@@ -409,7 +409,7 @@ async def repeat_turns(tx: Transaction, turns: Sequence[tuple[str, str, int]]) -
 
 
 def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
-    """Take the rows of a rollout into the transaction; `seen`: events that are told of before."""
+    """Add the rows of a rollout to the transaction; `seen`: events with earlier feed entries."""
     tx.rows.append(rows)
     tx.events.extend(seen)
     tx.events.extend(rows.events.values())
@@ -425,7 +425,7 @@ def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
 
 
 def other_thread(source: str, rollout_id: str, thread_id: str) -> list[Query]:
-    """Let what a rollout's records told so far be told of the thread that it says now."""
+    """Move the events that a rollout's records reported to the thread that it names now."""
     return [
         (
             "DELETE FROM _events AS e USING _events AS o"
@@ -445,10 +445,10 @@ def other_thread(source: str, rollout_id: str, thread_id: str) -> list[Query]:
 def values_of(
     batch: Batch, row: Rollout | None, now_ms: int, *, elsewhere: bool = False, anew: bool = False
 ) -> dict[str, Any]:
-    """Give a rollout's columns as a batch leaves them. `anew`: records are counted from 0."""
+    """Return a rollout's columns after a batch. `anew`: records are counted from 0."""
     base, end = batch.header.base, batch.end
     counted = row.now["records"] if row and not anew else 0
-    # Of one that is there, these may have changed with another rollout of the same transaction.
+    # Of a known rollout, these may have changed with another one of the same transaction.
     begun = {} if row else {"start_position": 0, "items": 0, "turns": 0}
     return {
         "thread_id": escapes.text(batch.thread_id),
@@ -487,7 +487,7 @@ def trusted_in(row: Rollout, file: RolloutFile) -> int | None:
 
 
 def state_of(row: Rollout) -> FileState:
-    """Return in which file a rollout was seen last."""
+    """Return the state of the file in which a rollout was seen last."""
     now = row.now
     inode = min(now["inode"], (1 << 63) - 1)
     path = escapes.plain(now["path"])
@@ -495,7 +495,7 @@ def state_of(row: Rollout) -> FileState:
 
 
 def lies(file: RolloutFile, thread_id: ThreadId) -> dict[str, Any]:
-    """Give the columns of where a rollout lies."""
+    """Return the columns that say where a rollout is."""
     return {
         "home": escapes.text(file.home),
         "path": escapes.text(file.path),
