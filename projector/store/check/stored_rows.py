@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from projector.model.ids import RolloutId, ThreadId
-from projector.store.check import derived_check as recheck
+from projector.store.check import derived_check
 from projector.store.check.compare import Difference, Kind, Rollout, Row
 from projector.store.reading import Connection, Sql, of_rollout
 from projector.store.schema_names import HEADER, META, REPLACED
@@ -194,7 +194,7 @@ class StoredRows:
 
     def lineage(self, threads: frozenset[ThreadId] | None) -> Iterator[Difference]:
         """See `Rows`."""
-        return recheck.differences(self._db, threads)
+        return derived_check.differences(self._db, threads)
 
     def names(self) -> dict[ThreadId, str]:
         """See `Rows`."""

@@ -273,22 +273,22 @@ def events_of(thread_ids: Sequence[str]) -> Query:
 
 
 def take_threads(
-    world: UnitOfWork, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
+    unit: UnitOfWork, states: Iterable[Row], parts: Iterable[Row], names: Iterable[Row]
 ) -> None:
     """Add the results for threads to the unit of work."""
     for source, thread_id, rollout_id, archived, deleted, incomplete, repeated in states:
-        thread = world.threads.setdefault(ThreadId(thread_id), Thread())
+        thread = unit.threads.setdefault(ThreadId(thread_id), Thread())
         thread.state = State(
             str(source), RolloutId(rollout_id), archived, deleted, incomplete, repeated
         )
         thread.left_out = repeated
-    take_parts(world, parts)
+    take_parts(unit, parts)
     for source, thread_id, name in names:
-        world.names[str(source), ThreadId(thread_id)] = name
+        unit.names[str(source), ThreadId(thread_id)] = name
 
 
-def take_parts(world: UnitOfWork, parts: Iterable[Row], *, late: bool = False) -> None:
-    """Put parts of threads into the world, but for those that it has.
+def take_parts(unit: UnitOfWork, parts: Iterable[Row], *, late: bool = False) -> None:
+    """Add parts of threads to the unit of work, except those that it has.
 
     `late`: threads were kept as they were shown before: these parts are not compared.
     """
@@ -297,4 +297,4 @@ def take_parts(world: UnitOfWork, parts: Iterable[Row], *, late: bool = False) -
         part = Part(str(source), RolloutId(rollout_id), upto, items, turns, repeated, late=late)
         read.setdefault(ThreadId(thread_id), {})[number] = part
     for thread_id, found in read.items():
-        world.add_parts(thread_id, found)
+        unit.add_parts(thread_id, found)

@@ -7,10 +7,7 @@ from typing import Final
 
 from projector.model.changes import Anomaly
 from projector.model.ids import FileState, Offset, RolloutFile, RolloutId, ThreadId
-from projector.store.postgres import load_unit_of_work as load_world
-from projector.store.postgres import sanitize as mended
-from projector.store.postgres import save
-from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import load_unit_of_work, sanitize, save, save_unit_of_work
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
 from projector.store.postgres.feed_entries import FeedEntry
@@ -24,24 +21,24 @@ from projector.store.schema_names import REPLACED
 
 async def _own(tx: Transaction, ids: Sequence[str]) -> tuple[dict[RolloutId, Rollout], set[str]]:
     """Read and lock rollouts of this source, their threads, and which of them are continued."""
-    own, *world, counts, continued = await tx.begin(
-        load_world.own(tx.source, ids),
-        *load_world.ends_of_threads({}, ids),
-        load_world.counts_of_threads(ids),
-        load_world.continued(ids),
+    own, *unit, counts, continued = await tx.begin(
+        load_unit_of_work.own(tx.source, ids),
+        *load_unit_of_work.ends_of_threads({}, ids),
+        load_unit_of_work.counts_of_threads(ids),
+        load_unit_of_work.continued(ids),
     )
-    stored = {row.rollout_id: row for row in map(load_world.rollout_of, own)}
-    take_ends(tx.world, world)
+    stored = {row.rollout_id: row for row in map(load_unit_of_work.rollout_of, own)}
+    take_ends(tx.unit, unit)
     for thread_id, kind, count in counts:
-        tx.world.counts[thread_id, kind] = count
+        tx.unit.counts[thread_id, kind] = count
     for one, row in stored.items():
         if not row.now["elsewhere"]:
-            tx.world.rollouts[one] = row
-    tx.world.begin()
+            tx.unit.rollouts[one] = row
+    tx.unit.begin()
     return stored, {one for (one,) in continued}
 
 
-async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
+async def update_locations(tx: Transaction, files: Sequence[RolloutFile]) -> None:
     """Store where rollouts are now. Files of unknown rollouts are skipped."""
     by_id = {file.name.rollout_id: file for file in files}
     stored, _ = await _own(tx, [*by_id])
@@ -49,17 +46,17 @@ async def found_at(tx: Transaction, files: Sequence[RolloutFile]) -> None:
         row.now["trusted_bytes"] = trusted_in(row, by_id[one])
         row.now.update(lies(by_id[one], row.thread_id))
     await _refile(tx, stored)
-    tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
+    tx.last += save_unit_of_work.rollouts(row for row in stored.values() if row.now["elsewhere"])
     await tx.commit()
 
 
 async def verified(tx: Transaction, file: RolloutFile) -> None:
     """Record that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
-    (own,) = await tx.begin(load_world.own(tx.source, [file.name.rollout_id]))
-    for row in map(load_world.rollout_of, own):
+    (own,) = await tx.begin(load_unit_of_work.own(tx.source, [file.name.rollout_id]))
+    for row in map(load_unit_of_work.rollout_of, own):
         if not state_of(row).may_have_other_bytes_than(FileState.of(file)):
             row.now["trusted_bytes"] = file.size if row.now["size"] > file.size else None
-            tx.last += save_world.rollouts([row])
+            tx.last += save_unit_of_work.rollouts([row])
     await tx.commit()
 
 
@@ -68,32 +65,32 @@ async def _refile(tx: Transaction, stored: Mapping[RolloutId, Rollout]) -> None:
 
     Usually that reads the last parts of their chains; else everything that a change can touch.
     """
-    world = tx.world
+    unit = tx.unit
     here = [one for one, row in stored.items() if not row.now["elsewhere"]]
     changed = [one for one in here if stored[one].relinked]
     if not changed:
         return
     threads = sorted({stored[one].thread_id for one in changed})
     chosen = await _currents(tx, threads, changed)
-    if chosen is None or not all(world.refile(*one) for one in chosen.items()):
+    if chosen is None or not all(unit.refile(*one) for one in chosen.items()):
         await _read_family(tx, here)
-        world.relink(changed)
-    tx.events.extend(world.events)
+        unit.relink(changed)
+    tx.events.extend(unit.events)
 
 
 async def _read_family(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     """Read everything that a change of rollouts can touch, not only the ends of chains."""
-    world = tx.world
-    now = {one: world.rollouts[one] for one in rollout_ids}
-    for known in (world.threads, world.rollouts, world.names, world.counts, world.repeat):
+    unit = tx.unit
+    now = {one: unit.rollouts[one] for one in rollout_ids}
+    for known in (unit.threads, unit.rollouts, unit.names, unit.counts, unit.repeat):
         known.clear()
-    world.events.clear()
+    unit.events.clear()
     await tx.family(rollout_ids, sorted({row.thread_id for row in now.values()}))
     after = {one: row.now for one, row in now.items()}
     for one, row in now.items():
         row.now = dict(row.was or {})
-        world.rollouts[one] = row
-    world.begin()
+        unit.rollouts[one] = row
+    unit.begin()
     for one, row in now.items():
         row.now = after[one]
 
@@ -108,18 +105,18 @@ async def _currents(
 
     Reads what it takes to make chains end with them. None: that is not enough.
     """
-    world = tx.world
+    unit = tx.unit
     before: dict[ThreadId, Rollout] = {}
     for thread_id in threads:
-        state = world.threads[thread_id].state if thread_id in world.threads else None
-        row = world.rollouts.get(state.rollout_id) if state else None
+        state = unit.threads[thread_id].state if thread_id in unit.threads else None
+        row = unit.rollouts.get(state.rollout_id) if state else None
         if row is None or row.thread_id != thread_id or row.source != tx.source:
             return None
         before[thread_id] = row
     among = {one: [] if row.rollout_id in gone else [row] for one, row in before.items()}
     for one in changed:
         if one not in gone:
-            among[world.rollouts[one].thread_id].append(world.rollouts[one])
+            among[unit.rollouts[one].thread_id].append(unit.rollouts[one])
     # Where the current one is less than it was, any other may be it now.
     less = [
         thread_id
@@ -127,9 +124,9 @@ async def _currents(
         if row.rollout_id in gone or row.candidate < row.candidate_of(row.was or row.now)
     ]
     if less:
-        (found,) = await tx.wire.execute(load_world.next_current(less, changed))
-        for row in map(load_world.rollout_of, found):
-            among[row.thread_id].append(world.rollouts.setdefault(row.rollout_id, row))
+        (found,) = await tx.wire.execute(load_unit_of_work.next_current(less, changed))
+        for row in map(load_unit_of_work.rollout_of, found):
+            among[row.thread_id].append(unit.rollouts.setdefault(row.rollout_id, row))
     if not all(among.values()):
         return None
     chosen = {one: max(some, key=lambda row: row.candidate) for one, some in among.items()}
@@ -145,25 +142,25 @@ async def _read_tails(tx: Transaction, switched: Mapping[ThreadId, Rollout]) -> 
     False: another source has one of them.
     """
     parts, rows = await tx.wire.execute(
-        *load_world.tails([*switched], [row.rollout_id for row in switched.values()])
+        *load_unit_of_work.tails([*switched], [row.rollout_id for row in switched.values()])
     )
-    load_world.take_parts(tx.world, parts)
-    for row in map(load_world.rollout_of, rows):
-        tx.world.rollouts.setdefault(row.rollout_id, row)
+    load_unit_of_work.take_parts(tx.unit, parts)
+    for row in map(load_unit_of_work.rollout_of, rows):
+        tx.unit.rollouts.setdefault(row.rollout_id, row)
     sources = {row.source for row in switched.values()}
     for thread_id in switched:
-        sources |= {part.source for part in tx.world.threads[thread_id].parts}
+        sources |= {part.source for part in tx.unit.threads[thread_id].parts}
     return sources == {tx.source}
 
 
-async def gone(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
+async def mark_missing(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
     """Record that files are gone; their rows stay."""
     stored, _ = await _own(tx, rollout_ids)
     for row in stored.values():
         if row.there:
             row.now["gone_at_ms"] = tx.now_ms
     await _refile(tx, stored)
-    tx.last += save_world.rollouts(row for row in stored.values() if row.now["elsewhere"])
+    tx.last += save_unit_of_work.rollouts(row for row in stored.values() if row.now["elsewhere"])
     await tx.commit()
 
 
@@ -234,21 +231,21 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
         "UPDATE _claims SET source_id = NULL WHERE source_id = %s AND rollout_id = ANY(%s)",
         place,
     ))  # fmt: skip
-    world = tx.world
+    unit = tx.unit
     here = [one for one, row in stored.items() if not row.now["elsewhere"]]
-    threads = list(dict.fromkeys(world.rollouts[one].thread_id for one in here))
+    threads = list(dict.fromkeys(unit.rollouts[one].thread_id for one in here))
     chosen = None if continued else await _currents(tx, threads, here, here)
-    world.purged.update(here)
-    if chosen is None or not all(world.refile(*one) for one in chosen.items()):
+    unit.purged.update(here)
+    if chosen is None or not all(unit.refile(*one) for one in chosen.items()):
         await _read_family(tx, here)
-        world.relink(here, threads)
+        unit.relink(here, threads)
     for one in here:
-        world.rollouts[one].now = dict(world.rollouts[one].was or {})
-    for event in world.events:
+        unit.rollouts[one].now = dict(unit.rollouts[one].was or {})
+    for event in unit.events:
         if event.rollout_id in stored:
             event.rollout_id = None
-    tx.events.extend(world.events)
-    left = {row.thread_id for one, row in world.rollouts.items() if one not in world.purged}
+    tx.events.extend(unit.events)
+    left = {row.thread_id for one, row in unit.rollouts.items() if one not in unit.purged}
     for thread_id in threads:
         if thread_id not in left:
             forget(tx, thread_id)
@@ -257,7 +254,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
 
 def forget(tx: Transaction, thread_id: ThreadId) -> None:
     """Delete a thread's name, and the names in its events."""
-    tx.world.names.pop((tx.source, thread_id), None)
+    tx.unit.names.pop((tx.source, thread_id), None)
     tx.last += [
         ("DELETE FROM _names WHERE source_id = %s AND thread_id = %s", (tx.source, thread_id)),
         (
@@ -268,9 +265,11 @@ def forget(tx: Transaction, thread_id: ThreadId) -> None:
     ]
 
 
-async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+async def add_anomalies(
+    tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
+) -> None:
     """Insert anomalies of a rollout; does nothing for an unknown one."""
-    (own,) = await tx.begin(load_world.own(tx.source, [rollout_id]))
+    (own,) = await tx.begin(load_unit_of_work.own(tx.source, [rollout_id]))
     if not own:
         await tx.leave()
         return
@@ -278,7 +277,7 @@ async def note(tx: Transaction, rollout_id: RolloutId, anomalies: Sequence[Anoma
     await tx.commit()
 
 
-async def noted(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
+async def noted_anomalies(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[Anomaly]]:
     """Return a source's anomalies of a kind that were inserted outside of batches."""
     (rows,) = await wire.execute(
         (
@@ -295,11 +294,11 @@ async def noted(wire: Pipeline, source: str, kind: str) -> dict[RolloutId, list[
     return found
 
 
-async def take_back(
+async def remove_anomalies(
     wire: Pipeline, source: str, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
 ) -> None:
     """Delete anomalies that were inserted outside of batches."""
-    written = [mended.anomaly(one) for one in anomalies]
+    written = [sanitize.anomaly(one) for one in anomalies]
     await wire.begin(
         (
             "DELETE FROM _anomaly_rows AS a USING unnest(%s::bigint[], %s::bigint[], %s::text[],"
@@ -320,7 +319,7 @@ async def take_back(
     )
 
 
-async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
+async def set_names(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
     """Set names of threads; unchanged names cost nothing."""
     wanted_names = {one: escapes.text(given) for one, given in names.items()}
     known, *read, counts = await tx.begin(
@@ -328,36 +327,36 @@ async def name(tx: Transaction, names: Mapping[ThreadId, str]) -> None:
             "SELECT thread_id, name FROM _names WHERE source_id = %s AND thread_id = ANY(%s)",
             (tx.source, [*wanted_names]),
         ),
-        *load_world.ends_of_threads({}, (), [*wanted_names]),
-        load_world.events_of([*wanted_names]),
+        *load_unit_of_work.ends_of_threads({}, (), [*wanted_names]),
+        load_unit_of_work.events_of([*wanted_names]),
     )
     now: dict[str, str] = dict(known)
     changed = {one: given for one, given in wanted_names.items() if now.get(one) != given}
-    world = tx.world
-    take_ends(world, read)
+    unit = tx.unit
+    take_ends(unit, read)
     for thread_id, kind, count in counts:
-        world.counts[thread_id, kind] = count
-    world.begin()
+        unit.counts[thread_id, kind] = count
+    unit.begin()
     for thread_id, given in changed.items():
-        world.names[tx.source, thread_id] = given
-        thread = world.threads.get(thread_id)
+        unit.names[tx.source, thread_id] = given
+        thread = unit.threads.get(thread_id)
         if thread is None or thread.state is None or thread.state.source == tx.source:
             # Else the source that has it appends the entry.
-            world.event(thread_id, None, "thread.renamed", {"name": names[thread_id]})
-    tx.events.extend(world.events)
+            unit.event(thread_id, None, "thread.renamed", {"name": names[thread_id]})
+    tx.events.extend(unit.events)
     tx.last += save.names(changed, tx.source)
     await tx.commit()
 
 
-async def unname(tx: Transaction, thread_id: ThreadId) -> None:
+async def delete_name(tx: Transaction, thread_id: ThreadId) -> None:
     """Delete a thread's name."""
-    take_ends(tx.world, await tx.begin(*load_world.ends_of_threads({}, (), [thread_id])))
-    tx.world.begin()
+    take_ends(tx.unit, await tx.begin(*load_unit_of_work.ends_of_threads({}, (), [thread_id])))
+    tx.unit.begin()
     forget(tx, thread_id)
     await tx.commit()
 
 
-async def mend(tx: Transaction) -> None:
+async def rebuild_derived(tx: Transaction) -> None:
     """Delete rows of unknown rollouts; compute chains, positions and counters again."""
     place = (tx.source,)
     ids, lost = await tx.begin(
@@ -388,11 +387,11 @@ async def mend(tx: Transaction) -> None:
     rollout_ids = [one for one, _ in ids]
     thread_ids = sorted({*(one for _, one in ids), *(one for (one,) in lost)})
     await tx.family(rollout_ids, thread_ids)
-    world = tx.world
-    world.begin()
-    have = {row.thread_id for row in world.rollouts.values()}
-    world.relink(rollout_ids, [ThreadId(one) for (one,) in lost if one not in have])
-    tx.events.extend(world.events)
+    unit = tx.unit
+    unit.begin()
+    have = {row.thread_id for row in unit.rollouts.values()}
+    unit.relink(rollout_ids, [ThreadId(one) for (one,) in lost if one not in have])
+    tx.events.extend(unit.events)
     items, turns = await tx.wire.execute(*(
         (f"SELECT rollout_id, count(*) FROM {table} WHERE source_id = %s AND tombstone = 0"
          " GROUP BY 1", place)
@@ -401,9 +400,9 @@ async def mend(tx: Transaction) -> None:
     for found, column in ((items, "items"), (turns, "turns")):
         counted: dict[str, int] = dict(found)
         for one in rollout_ids:
-            world.rollouts[one].now[column] = counted.get(one, 0)
-    for thread in world.threads.values():
+            unit.rollouts[one].now[column] = counted.get(one, 0)
+    for thread in unit.threads.values():
         for part in thread.parts:
             part.counted, part.repeated = False, 0
-    world.repeat.update({one: set(thread.numbers) for one, thread in world.threads.items()})
+    unit.repeat.update({one: set(thread.numbers) for one, thread in unit.threads.items()})
     await tx.commit()

@@ -17,10 +17,7 @@ from typing import Any, Final
 
 from projector.model.changes import Anomaly, Event, ItemRow, RealtimeRow, TurnRow, UsageRow
 from projector.model.ids import Offset, RolloutId
-from projector.store.postgres import load, save
-from projector.store.postgres import load_unit_of_work as load_world
-from projector.store.postgres import sanitize as mended
-from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import load, load_unit_of_work, sanitize, save, save_unit_of_work
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import Item, Realtime, Rows, Turn, apply, places
@@ -32,7 +29,7 @@ from projector.store.postgres.unit_of_work import Rollout
 from projector.store.postgres.write import (
     at_start,
     other_thread,
-    read_world,
+    read_unit,
     repeat_turns,
     values_of,
 )
@@ -50,11 +47,11 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     assert last is not None, "there was a batch"
     one = last.file.name.rollout_id
     own, *rest = await tx.begin(
-        load_world.own(tx.source, [one]),
-        *load_world.ends_of_threads({one: load_world.ALL}),
-        load_world.continued([one]),
+        load_unit_of_work.own(tx.source, [one]),
+        *load_unit_of_work.ends_of_threads({one: load_unit_of_work.ALL}),
+        load_unit_of_work.continued([one]),
     )
-    row = load_world.rollout_of(own[0]) if own else None
+    row = load_unit_of_work.rollout_of(own[0]) if own else None
     at_start(one, row, replace(last, start=start))
     assert row is not None, one
     migrated = row.now["mode"] == "legacy" and last.header.mode == "paginated"
@@ -63,16 +60,16 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
     values["records"] = scratch.records
     if row.now["elsewhere"]:
         row.now.update(values)
-        tx.last += save_world.rollouts([row])
+        tx.last += save_unit_of_work.rollouts([row])
         await tx.commit()
         return
     old_thread = row.thread_id
-    await read_world(tx, {one: last}, {one: row}, {one: values}, rest)
-    world = tx.world
+    await read_unit(tx, {one: last}, {one: row}, {one: values}, rest)
+    unit = tx.unit
     row.now.update(values)
     if row.relinked:
-        world.relink([one], [old_thread])
-        tx.events.extend(world.events)
+        unit.relink([one], [old_thread])
+        tx.events.extend(unit.events)
     if row.thread_id != old_thread:
         await tx.wire.execute(
             *other_thread(tx.source, one, row.thread_id),
@@ -80,9 +77,9 @@ async def finish(tx: Transaction, start: Any, scratch: Scratch) -> None:
         )
     # The rollout's own rows at once, because they are compared now; those of its children at the
     # end.
-    by = world.moved.pop(one, 0)
+    by = unit.moved.pop(one, 0)
     if by:
-        await tx.wire.execute(*save_world.moved(world, {one: by}))
+        await tx.wire.execute(*save_unit_of_work.moved(unit, {one: by}))
     await _keep(tx, scratch, row, migrated=migrated, name=name)
     await _Merge(tx, scratch, one, by).all()
     await tx.commit()
@@ -119,8 +116,8 @@ async def _keep(
     stays = kept(old, await scratch.content(), None if migrated else before)
     if stays is None:
         return
-    if migrated and name is not None and (tx.source, row.thread_id) not in tx.world.names:
-        tx.world.names[tx.source, row.thread_id] = name
+    if migrated and name is not None and (tx.source, row.thread_id) not in tx.unit.names:
+        tx.unit.names[tx.source, row.thread_id] = name
         tx.last += save.names({row.thread_id: name}, tx.source)
     (texts,) = await tx.wire.execute((
         f"SELECT uid, json::text FROM _items WHERE {_WHOSE} AND uid = ANY(%s::text[]::uuid[])",
@@ -139,10 +136,10 @@ class _Merge:
         self._tx = tx
         self._scratch = scratch
         self._id = rollout_id
-        self._thread = tx.world.rollouts[rollout_id].thread_id
+        self._thread = tx.unit.rollouts[rollout_id].thread_id
         self._by = by
         """Shift of the stored rows' positions."""
-        self._start = tx.world.rollouts[rollout_id].start
+        self._start = tx.unit.rollouts[rollout_id].start
         self._place = (tx.source, rollout_id)
         self._entries = RowEntries()
         self._items: list[tuple[int | None, int | None]] = []
@@ -159,9 +156,11 @@ class _Merge:
         await self._merge_events()
         await self._renew_frames()
         await self._renew_anomalies()
-        self._tx.world.tally(self._id, self._items, self._turns)
+        self._tx.unit.tally(self._id, self._items, self._turns)
         self._tx.row_entries.extend(self._entries)
-        await repeat_turns(self._tx, [(self._id, turn, load_world.ALL) for turn in self._renamed])
+        await repeat_turns(
+            self._tx, [(self._id, turn, load_unit_of_work.ALL) for turn in self._renamed]
+        )
 
     async def _write(self, rows: Rows) -> None:
         self._items += places(rows.items.values())
@@ -225,7 +224,7 @@ class _Merge:
         """Apply changes as a batch's: a tombstone becomes living again, as if it were new."""
         changes = [one.change for one in some]
         if self._scratch.mended:
-            changes = [mended.change(one) for one in changes]
+            changes = [sanitize.change(one) for one in changes]
         apply(rows, changes, start=self._start, thread_id=self._thread, now_ms=self._tx.now_ms)
 
     async def _merge_usage(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from projector.model.ids import RolloutId
 from projector.model.revisions import ProjectedBy
-from projector.store.postgres import load_unit_of_work as load_world
+from projector.store.postgres import load_unit_of_work
 from projector.store.postgres.pipeline import Pipeline
 from projector.store.protocol import Outdated
 
@@ -32,7 +32,7 @@ async def raise_revisions(
     outdated: list[RolloutId] = []
     gone, last = 0, ""
     while True:
-        lock = (load_world.LOCK, (source,))
+        lock = (load_unit_of_work.LOCK, (source,))
         _, rows = await wire.begin(lock, (_OLDER, (source, to, last, _CHUNK)))
         untouched: list[str] = []
         for rollout_id, elsewhere, is_gone, *projected in rows:

@@ -29,10 +29,10 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
             )
 
 
-def moved(world: UnitOfWork, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
+def moved(unit: UnitOfWork, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
     """Shift the positions of stored rows of rollouts whose start position changed."""
     for rollout_id, by in moves.items():
-        source = world.rollouts[rollout_id].source
+        source = unit.rollouts[rollout_id].source
         for table in ("_items", "_turns", "_realtime_items", "_usage"):
             yield (
                 f"UPDATE {table} SET position = position + %s WHERE source_id = %s"
@@ -41,10 +41,10 @@ def moved(world: UnitOfWork, moves: Mapping[RolloutId, int]) -> Iterator[Query]:
             )
 
 
-def threads(world: UnitOfWork) -> Iterator[Query]:
+def threads(unit: UnitOfWork) -> Iterator[Query]:
     """Write the states and parts of threads that changed."""
-    for thread_id, thread in world.threads.items():
-        state, parts = world.stored(thread_id)
+    for thread_id, thread in unit.threads.items():
+        state, parts = unit.stored(thread_id)
         gone = state is not None and (thread.state is None or thread.state.source != state.source)
         if gone and state is not None:
             for table in ("_thread_parts", "_thread_states"):
@@ -134,12 +134,12 @@ FROM unnest(%s::integer[], %s::integer[], %s::text[]::uuid[], %s::text[], %s::bi
 """
 
 
-def counts(world: UnitOfWork) -> list[Query]:
+def counts(unit: UnitOfWork) -> list[Query]:
     """Count what can be counted by rows alone: parts, and turns that several parts have.
 
     Comes after the rows were written. Two queries, or none.
     """
-    parts, repeating = world.uncounted(), world.repeating()
+    parts, repeating = unit.uncounted(), unit.repeating()
     if not parts and not repeating:
         return []
     whose = {thread_id: number for number, thread_id in enumerate(dict(repeating))}
@@ -147,12 +147,12 @@ def counts(world: UnitOfWork) -> list[Query]:
         (number, part, *one.place)
         for thread_id, number in whose.items()
         for part, one in zip(
-            world.threads[thread_id].numbers, world.threads[thread_id].parts, strict=True
+            unit.threads[thread_id].numbers, unit.threads[thread_id].parts, strict=True
         )
     ]
     marked = []
     for thread_id, at in repeating:
-        thread, state = world.threads[thread_id], world.threads[thread_id].state
+        thread, state = unit.threads[thread_id], unit.threads[thread_id].state
         left_out = None if thread.whole or state is None else (thread_id, state.source)
         marked.append((
             whose[thread_id], thread.numbers[at], *thread.parts[at].place,
@@ -170,9 +170,9 @@ def counts(world: UnitOfWork) -> list[Query]:
     ]
 
 
-def take_counts(world: UnitOfWork, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+def take_counts(unit: UnitOfWork, answers: Sequence[Sequence[tuple[Any, ...]]]) -> None:
     """Take the results of `counts`."""
-    for part, (items, turns) in zip(world.uncounted(), answers[0], strict=True):
+    for part, (items, turns) in zip(unit.uncounted(), answers[0], strict=True):
         part.items, part.turns, part.counted = items, turns, True
-    for (thread_id, at), (repeated,) in zip(world.repeating(), answers[1], strict=True):
-        world.threads[thread_id].parts[at].repeated = repeated
+    for (thread_id, at), (repeated,) in zip(unit.repeating(), answers[1], strict=True):
+        unit.threads[thread_id].parts[at].repeated = repeated

@@ -31,9 +31,17 @@ from projector.search.text import Extent
 from projector.store import newest_entry, state_file
 from projector.store.migrations import migrations
 from projector.store.newest_entry import Memory
-from projector.store.postgres import feed, lease, prices, revisions, schema, search, write
-from projector.store.postgres import locations as moves
-from projector.store.postgres import sanitize as mended
+from projector.store.postgres import (
+    feed,
+    lease,
+    locations,
+    prices,
+    revisions,
+    sanitize,
+    schema,
+    search,
+    write,
+)
 from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import AGAIN, ODD, connect, faults
 from projector.store.postgres.find import checkpoint_of, find
@@ -351,13 +359,13 @@ class PostgresStore:
 
     async def set_names(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
-        wanted = {one: str(mended.text(given)) for one, given in names.items()}
+        wanted = {one: str(sanitize.text(given)) for one, given in names.items()}
         known: dict[str, str] = dict(await self._ask(_NAMES))
         changed = {
             one: given for one, given in wanted.items() if known.get(one) != escapes.text(given)
         }
         if changed:
-            await self._transact(lambda tx: moves.name(tx, changed))
+            await self._transact(lambda tx: locations.set_names(tx, changed))
 
     async def _ask(self, text: str, *more: Any, times: int = 1) -> list[Row]:
         async def ask(wire: Pipeline) -> list[Row]:
@@ -381,9 +389,9 @@ class PostgresStore:
             return await self._anew[rollout_id].find(rollout_id, wants)
         if not wants:
             return LookupResult()
-        asked = mended.wants(wants)
+        asked = sanitize.wants(wants)
         found = await self._run(lambda wire: find(wire, self.source, rollout_id, asked))
-        return found if asked is wants else mended.found(found, wants)
+        return found if asked is wants else sanitize.found(found, wants)
 
     async def commit(self, batches: Sequence[Batch]) -> None:
         """See `Store`."""
@@ -391,7 +399,7 @@ class PostgresStore:
             await self._transact(lambda tx: write.commit(tx, batches))
         except ODD:
             # The server refuses some value: all are sanitized, which costs as much again.
-            whole = [mended.batch(one) for one in batches]
+            whole = [sanitize.batch(one) for one in batches]
             await self._transact(lambda tx: write.commit(tx, whole))
         self._confirm(batches)
 
@@ -426,12 +434,12 @@ class PostgresStore:
     async def update_locations(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
         if files:
-            whole = [mended.file(file) for file in files]
-            await self._transact(lambda tx: moves.found_at(tx, whole))
+            whole = [sanitize.file(file) for file in files]
+            await self._transact(lambda tx: locations.update_locations(tx, whole))
 
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
-        await self._transact(lambda tx: moves.verified(tx, file))
+        await self._transact(lambda tx: locations.verified(tx, file))
 
     async def raise_revisions(
         self, to: int, is_outdated: Callable[[ProjectedBy], bool]
@@ -459,7 +467,7 @@ class PostgresStore:
         """See `Store`."""
         if rollout_ids:
             self._confirmed = {}
-            work = moves.purge if purge else moves.gone
+            work = locations.purge if purge else locations.mark_missing
             await self._transact(lambda tx: work(tx, rollout_ids))
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
@@ -469,24 +477,24 @@ class PostgresStore:
         vacuums.
         """
         await self.mark_missing(rollout_ids, purge=True)
-        await self._transact(lambda tx: moves.unname(tx, thread_id))
+        await self._transact(lambda tx: locations.delete_name(tx, thread_id))
 
     async def empty_log(self) -> None:
         """Do nothing: a server's log is not ours to empty."""
 
     async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
-        whole = [mended.anomaly(one) for one in anomalies]
-        await self._transact(lambda tx: moves.note(tx, rollout_id, whole))
+        whole = [sanitize.anomaly(one) for one in anomalies]
+        await self._transact(lambda tx: locations.add_anomalies(tx, rollout_id, whole))
 
     async def noted_anomalies(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
         """See `Store`. Of this source."""
-        return await self._run(lambda wire: moves.noted(wire, self.source, kind))
+        return await self._run(lambda wire: locations.noted_anomalies(wire, self.source, kind))
 
     async def remove_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`."""
         await self._run(
-            lambda wire: moves.take_back(wire, self.source, rollout_id, tuple(anomalies))
+            lambda wire: locations.remove_anomalies(wire, self.source, rollout_id, tuple(anomalies))
         )
 
     async def configure_search(self, extent: Extent, max_text_bytes: int) -> None:
@@ -499,7 +507,7 @@ class PostgresStore:
 
     async def rebuild_derived(self) -> None:
         """See `Store`."""
-        await self._transact(moves.mend)
+        await self._transact(locations.rebuild_derived)
 
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""

@@ -20,10 +20,7 @@ from typing import Final
 from projector.model.changes import Anomaly
 from projector.model.errors import StoreReplaced
 from projector.model.ids import RolloutId, ThreadId
-from projector.store.postgres import feed, save
-from projector.store.postgres import load_unit_of_work as load_world
-from projector.store.postgres import ownership as claims
-from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import feed, load_unit_of_work, ownership, save, save_unit_of_work
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import EventState, Rows
 from projector.store.postgres.feed_entries import FeedEntry, RowEntries, op_of, told_event
@@ -55,7 +52,7 @@ class Transaction:
         self.wire: Final = wire
         self.source: Final = source
         self.now_ms: Final = now_ms
-        self.world: Final = UnitOfWork(source, now_ms)
+        self.unit: Final = UnitOfWork(source, now_ms)
         self.search = Search("off", 0, 0)
         self.rows: Final[list[Rows]] = []
         self.events: Final[list[EventState]] = []
@@ -81,7 +78,7 @@ class Transaction:
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin, lock the source, and run further queries, in one round trip."""
-        locked, *answers = await self.wire.begin((load_world.LOCK, (self.source,)), *queries)
+        locked, *answers = await self.wire.begin((load_unit_of_work.LOCK, (self.source,)), *queries)
         if not locked:
             raise StoreReplaced("the source's row was taken away: all of it is projected anew")
         ((feed_id, last, mark, what, text_bytes, number),) = locked
@@ -111,12 +108,12 @@ class Transaction:
         `bases`: rollouts that they will continue; their claims and those of `rollout_ids` are
         locked already. `read`: the result of `load_unit_of_work.family` for them.
         """
-        ask = load_world.family([*rollout_ids], [*thread_ids], [*bases])
+        ask = load_unit_of_work.family([*rollout_ids], [*thread_ids], [*bases])
         if read is None:
             (read,) = await self.wire.execute(ask)
         locked: set[str] = {*bases, *rollout_ids}
         while True:
-            found = {row.rollout_id: row for row in map(load_world.rollout_of, read)}
+            found = {row.rollout_id: row for row in map(load_unit_of_work.rollout_of, read)}
             foreign = {one for one, row in found.items() if row.source != self.source}
             missing = {
                 base
@@ -128,57 +125,59 @@ class Transaction:
             # Rows read before the lock may have changed.
             locked |= foreign | missing
             *_, read = await self.wire.execute(
-                *([load_world.locked(sorted(foreign))] if foreign else []),
-                *([claims.claim((), missing, self.source)] if missing else []),
+                *([load_unit_of_work.locked(sorted(foreign))] if foreign else []),
+                *([ownership.claim((), missing, self.source)] if missing else []),
                 ask,
             )
-        self.world.rollouts.update(found)
-        wanted = {*thread_ids, *self.world.threads_below([*rollout_ids])}
-        states, parts, names, counts = await self.wire.execute(*load_world.threads(sorted(wanted)))
-        self.world.threads.clear()
-        load_world.take_threads(self.world, states, parts, names)
+        self.unit.rollouts.update(found)
+        wanted = {*thread_ids, *self.unit.threads_below([*rollout_ids])}
+        states, parts, names, counts = await self.wire.execute(
+            *load_unit_of_work.threads(sorted(wanted))
+        )
+        self.unit.threads.clear()
+        load_unit_of_work.take_threads(self.unit, states, parts, names)
         for thread_id, kind, count in counts:
-            self.world.counts[thread_id, kind] = count
+            self.unit.counts[thread_id, kind] = count
 
     async def commit(self) -> None:
         """Write the changed rows, append to the feed, and commit."""
-        world = self.world
+        unit = self.unit
         usage = [row for rows in self.rows for row in rows.usage.values()]
         for row in usage:
-            row.thread_id = world.rollouts[RolloutId(row.rollout_id)].thread_id
+            row.thread_id = unit.rollouts[RolloutId(row.rollout_id)].thread_id
         # An unchanged row may be of a response that was not asked for: see `responses`.
         settled = usages.settled(usage, self.responses)
         sums = rules.changes(settled)
         await self._spent(sums)
         writes: list[Query] = [
             *self.first,
-            *save_world.moved(world, world.moved),
+            *save_unit_of_work.moved(unit, unit.moved),
             *save.rows(self.rows, self.search),
             *usages.written(settled, sums, self.source),
         ]
-        counts = save_world.counts(world)
-        if counts or world.moved:
-            moved = _moved(world)
+        counts = save_unit_of_work.counts(unit)
+        if counts or unit.moved:
+            moved = _moved(unit)
             answers = await self.wire.execute(*writes, *moved, *counts)
             writes = []
             if counts:
-                save_world.take_counts(world, answers[-len(counts) :])
-            world.add_up_repeated()
+                save_unit_of_work.take_counts(unit, answers[-len(counts) :])
+            unit.add_up_repeated()
             begin = len(answers) - len(counts) - len(moved)
             moved_rows = answers[begin : begin + len(moved)]
         else:
-            world.add_up_repeated()
+            unit.add_up_repeated()
             moved_rows = []
         told = self._told(moved_rows)
         newest = self._stored
         if told:
             last = Cursor(newest.cursor.seq + len(told), secrets.randbits(MARK_BITS))
             newest = newest._replace(cursor=last)
-        noted = [*self.anomalies, *((one, odd, False) for one, odd in world.anomalies)]
+        noted = [*self.anomalies, *((one, odd, False) for one, odd in unit.anomalies)]
         await self.wire.execute(
             *writes,
-            *save_world.rollouts(world.rollouts.values()),
-            *save_world.threads(world),
+            *save_unit_of_work.rollouts(unit.rollouts.values()),
+            *save_unit_of_work.threads(unit),
             *save.anomalies(noted, self.source, self.now_ms),
             *save.events((row for row in self.events if row.was != row.state()), self.source),
             *save.feed(told, newest.cursor, self.source, self.now_ms),
@@ -189,20 +188,20 @@ class Transaction:
 
     async def _spent(self, sums: rules.Sums) -> None:
         """Add entries of the threads whose tokens change, also of those that were not read yet."""
-        world = self.world
+        unit = self.unit
         spent = {ThreadId(one) for (_, one), amounts in sums.threads.items() if amounts[-1]}
-        world.spent |= spent & world.threads.keys()
-        others = sorted(spent - world.threads.keys())
+        unit.spent |= spent & unit.threads.keys()
+        others = sorted(spent - unit.threads.keys())
         heirs = {ThreadId(row[1]): row for row in self.heirs}
-        world.spent |= heirs.keys() & world.threads.keys()
+        unit.spent |= heirs.keys() & unit.threads.keys()
         others = [one for one in others if one not in heirs]
         for source, thread_id, rollout_id in heirs.values():
-            if thread_id not in world.threads:
+            if thread_id not in unit.threads:
                 self.spent_elsewhere.append(
                     FeedEntry(THREAD, UPDATE, str(source), thread_id, rollout_id)
                 )
         if others:
-            states, *_ = await self.wire.execute(*load_world.threads(others))
+            states, *_ = await self.wire.execute(*load_unit_of_work.threads(others))
             for source, thread_id, rollout_id, *_ in states:
                 self.spent_elsewhere.append(
                     FeedEntry(THREAD, UPDATE, str(source), thread_id, rollout_id)
@@ -225,13 +224,13 @@ class Transaction:
                     changed.append(told_event(event, self.source, op))
         told += changed
         for rows in self.rows:
-            thread_id = self.world.rollouts[rows.rollout_id].thread_id  # type: ignore[index] # an id
+            thread_id = self.unit.rollouts[rows.rollout_id].thread_id  # type: ignore[index] # an id
             self.row_entries.add(rows, thread_id)
         self.row_entries.add_moved(
             one for kind in (TURN, ITEM, REALTIME) for one in self._told_moved(kind, moved)
         )
         told += self.row_entries.in_order()
-        return told + self.world.told_threads() + self.spent_elsewhere
+        return told + self.unit.told_threads() + self.spent_elsewhere
 
     def _told_moved(self, kind: int, moved: Sequence[Sequence[Row]]) -> Iterable[FeedEntry]:
         """Yield entries of stored rows whose positions changed with those of their rollout."""
@@ -239,18 +238,18 @@ class Transaction:
             for row in rows:
                 if row[0] == kind:
                     source, rollout_id, turn_id, item_id, uid, type_ = row[1:]
-                    thread_id = self.world.rollouts[rollout_id].thread_id
+                    thread_id = self.unit.rollouts[rollout_id].thread_id
                     yield FeedEntry(
                         kind, UPDATE, str(source), thread_id, rollout_id, turn_id, item_id,
                         uid.bytes, type_,
                     )  # fmt: skip
 
 
-def _moved(world: UnitOfWork) -> list[Query]:
+def _moved(unit: UnitOfWork) -> list[Query]:
     """Read the living rows of rollouts whose start position changed."""
     found: list[Query] = []
-    for rollout_id in world.moved:
-        place = (world.rollouts[rollout_id].source, rollout_id)
+    for rollout_id in unit.moved:
+        place = (unit.rollouts[rollout_id].source, rollout_id)
         for kind, table, item in (
             (TURN, "_turns", "x.turn_id, NULL, x.uid, NULL"),
             (ITEM, "_items", "x.turn_id, x.item_id, x.uid, x.type"),

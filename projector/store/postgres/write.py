@@ -16,10 +16,7 @@ from projector.model.ids import (
     ThreadId,
     is_named_for,
 )
-from projector.store.postgres import load
-from projector.store.postgres import load_unit_of_work as load_world
-from projector.store.postgres import ownership as claims
-from projector.store.postgres import save_unit_of_work as save_world
+from projector.store.postgres import load, load_unit_of_work, ownership, save_unit_of_work
 from projector.store.postgres import text as escapes
 from projector.store.postgres import usage as usages
 from projector.store.postgres.apply import (
@@ -52,7 +49,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     fresh = [one for one, batch in by_id.items() if batch.start is None]
     kinds = {one: wanted(batch.changes) for one, batch in by_id.items()}
     since = {
-        one: load_world.ALL if kinds[one].buries else batch.start.offset
+        one: load_unit_of_work.ALL if kinds[one].buries else batch.start.offset
         for one, batch in by_id.items()
         if batch.start is not None
     }
@@ -61,24 +58,27 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
         {one: (kinds[one], batch.thread_id, one in fresh) for one, batch in by_id.items()},
         since,
     )
-    queries = [load_world.own(tx.source, [*by_id]), *asked.queries]
+    queries = [load_unit_of_work.own(tx.source, [*by_id]), *asked.queries]
     follow = all(_may_follow(by_id[one]) for one in fresh)
     if fresh:
         bases, threads = _related(batches)
-        queries.insert(0, claims.claim(fresh, [*bases, *threads], tx.source))
+        queries.insert(0, ownership.claim(fresh, [*bases, *threads], tx.source))
         new = sorted({by_id[one].thread_id for one in fresh})
         if follow:
-            queries += load_world.ends_of_threads(since, bases, new, tails=True)
-            queries += [load_world.continued([*by_id]), load_world.events_of(threads)]
+            queries += load_unit_of_work.ends_of_threads(since, bases, new, tails=True)
+            queries += [load_unit_of_work.continued([*by_id]), load_unit_of_work.events_of(threads)]
         else:
-            queries += load_world.ends_of_threads(since)
-            queries += [load_world.continued([*by_id]), load_world.family(fresh, new, bases)]
+            queries += load_unit_of_work.ends_of_threads(since)
+            queries += [
+                load_unit_of_work.continued([*by_id]),
+                load_unit_of_work.family(fresh, new, bases),
+            ]
     else:
-        queries += load_world.ends_of_threads(since)
-        queries.append(load_world.continued([*by_id]))
+        queries += load_unit_of_work.ends_of_threads(since)
+        queries.append(load_unit_of_work.continued([*by_id]))
     answers = iter(await tx.begin(*queries))
     claimed: dict[str, Any] = dict(next(answers)) if fresh else {}
-    stored = {row.rollout_id: row for row in map(load_world.rollout_of, next(answers))}
+    stored = {row.rollout_id: row for row in map(load_unit_of_work.rollout_of, next(answers))}
     for one, batch in by_id.items():
         row = stored.get(one)
         at_start(one, row, batch)
@@ -96,7 +96,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     for one in elsewhere:
         _pass_over(tx, one, stored.get(one), values[one], fresh=one in fresh)
     here = {one: batch for one, batch in by_id.items() if one not in elsewhere}
-    await read_world(tx, here, stored, values, rest, fresh=bool(fresh), follow=follow)
+    await read_unit(tx, here, stored, values, rest, fresh=bool(fresh), follow=follow)
     await _fold(tx, here, values, asked)
     await tx.commit()
 
@@ -137,12 +137,12 @@ def _pass_over(
     """Advance the checkpoint of a rollout that another source has."""
     stub = row or Rollout(tx.source, rollout_id, {})
     stub.now = {**stub.now, **values}
-    tx.last += save_world.rollouts([stub])
+    tx.last += save_unit_of_work.rollouts([stub])
     if fresh:
         tx.anomalies.append((rollout_id, SECOND_HOST, False))
 
 
-async def read_world(
+async def read_unit(
     tx: Transaction,
     here: Mapping[RolloutId, Batch],
     stored: Mapping[RolloutId, Rollout],
@@ -157,7 +157,7 @@ async def read_world(
     `rest`: what `ends_of_threads` and `continued` gave. Where rollouts are `fresh`, there is more:
     if all may `follow` one, the numbers of their threads' events; else their family.
     """
-    world = tx.world
+    unit = tx.unit
     old = {one: stored[one] for one in here if one in stored}
     relinked = [
         one
@@ -169,38 +169,38 @@ async def read_world(
     new = [one for one in here if one not in old]
     if relinked:
         if not fresh and (claim := [*bases, *threads]):
-            await tx.wire.execute(claims.claim((), claim, tx.source))
+            await tx.wire.execute(ownership.claim((), claim, tx.source))
         await tx.family([*here], threads, bases)
     else:
         continued = {one for (one,) in rest[4]}
         if not new or not follow or not _take_followed(tx, new, values, rest, continued):
-            for known in (world.threads, world.rollouts, world.names, world.counts):
+            for known in (unit.threads, unit.rollouts, unit.names, unit.counts):
                 known.clear()
             if new:
                 new_bases, new_threads = _related([here[one] for one in new])
                 await tx.family(new, new_threads, new_bases, None if follow else rest[5])
-            take_ends(world, rest[:4])
-        if _shown_by_ends(world, old, values, continued):
+            take_ends(unit, rest[:4])
+        if _shown_by_ends(unit, old, values, continued):
             await _tell_heirs(tx, old, values, continued)
         else:
-            whole = await tx.wire.execute(*load_world.threads_with([*old]))
+            whole = await tx.wire.execute(*load_unit_of_work.threads_with([*old]))
             others = {
-                one: thread for one, thread in world.threads.items()
+                one: thread for one, thread in unit.threads.items()
                 if not old.keys() & {part.rollout_id for part in thread.parts}
             }  # fmt: skip
-            world.threads.clear()
-            take_ends(world, whole)
-            world.threads.update(others)
-    world.rollouts.update(old)
-    world.begin()
+            unit.threads.clear()
+            take_ends(unit, whole)
+            unit.threads.update(others)
+    unit.rollouts.update(old)
+    unit.begin()
 
 
-def take_ends(world: UnitOfWork, read: Sequence[list[Row]]) -> None:
+def take_ends(unit: UnitOfWork, read: Sequence[list[Row]]) -> None:
     """Take the results of `ends_of_threads` or `threads_with`."""
     states, parts, names, rollouts = read
-    load_world.take_threads(world, states, parts, names)
-    for row in map(load_world.rollout_of, rollouts):
-        world.rollouts[row.rollout_id] = row
+    load_unit_of_work.take_threads(unit, states, parts, names)
+    for row in map(load_unit_of_work.rollout_of, rollouts):
+        unit.rollouts[row.rollout_id] = row
 
 
 def _may_follow(batch: Batch) -> bool:
@@ -217,9 +217,9 @@ def _take_followed(
     continued: Collection[str],
 ) -> bool:
     """Take the ends of chains, if new rollouts take no more than those: see `_follow`."""
-    take_ends(tx.world, rest[:4])
+    take_ends(tx.unit, rest[:4])
     for thread_id, kind, count in rest[5]:
-        tx.world.counts[thread_id, kind] = count
+        tx.unit.counts[thread_id, kind] = count
     return _follow(tx, [Rollout(tx.source, one, values[one]) for one in new], continued)
 
 
@@ -229,13 +229,13 @@ def _follow(tx: Transaction, new: Sequence[Rollout], continued: Collection[str])
     So a revert reads what it cuts off: see `UnitOfWork.relink`. False: the chains have to be read
     whole.
     """
-    world = tx.world
+    unit = tx.unit
     chains: dict[ThreadId, list[tuple[int, str]]] = {}
     newest: dict[ThreadId, Rollout] = {}
     bases = {row.now["base_rollout_id"] for row in new}
     for row in new:
         one, thread_id, base = row.rollout_id, row.thread_id, row.now["base_rollout_id"]
-        thread = world.threads.get(thread_id)
+        thread = unit.threads.get(thread_id)
         if one in continued:
             return False
         if thread is None or thread.state is None:
@@ -244,7 +244,7 @@ def _follow(tx: Transaction, new: Sequence[Rollout], continued: Collection[str])
             newest[thread_id] = row
             chains[thread_id] = []
             continue
-        before = newest.get(thread_id) or world.rollouts.get(thread.state.rollout_id)
+        before = newest.get(thread_id) or unit.rollouts.get(thread.state.rollout_id)
         if before is None or before.thread_id != thread_id:
             return False
         if one not in bases and row.candidate < before.candidate:
@@ -262,7 +262,7 @@ def _follow(tx: Transaction, new: Sequence[Rollout], continued: Collection[str])
             or any(part.source != tx.source for part in thread.parts)
         ):
             return False
-        known = world.rollouts.get(RolloutId(base))
+        known = unit.rollouts.get(RolloutId(base))
         if not any(other.rollout_id == base for other in new) and (
             known is None or known.source != tx.source or known.thread_id != thread_id
         ):
@@ -273,7 +273,7 @@ def _follow(tx: Transaction, new: Sequence[Rollout], continued: Collection[str])
 
 
 def _shown_by_ends(
-    world: UnitOfWork,
+    unit: UnitOfWork,
     old: Mapping[RolloutId, Rollout],
     values: Mapping[RolloutId, Any],
     continued: Collection[str],
@@ -293,7 +293,7 @@ def _shown_by_ends(
 
     if any(comes_or_goes(one) for one in old if one in continued):
         return False
-    for thread in world.threads.values():
+    for thread in unit.threads.values():
         if thread.whole or thread.state is None or thread.state.rollout_id not in old:
             continue
         if comes_or_goes(thread.state.rollout_id):
@@ -314,7 +314,7 @@ async def _tell_heirs(
         if one in continued
     }
     if any(columns.values()):
-        (heirs,) = await tx.wire.execute(load_world.heirs(columns))
+        (heirs,) = await tx.wire.execute(load_unit_of_work.heirs(columns))
         tx.heirs.extend(heirs)
 
 
@@ -324,28 +324,28 @@ async def _fold(
     values: Mapping[RolloutId, dict[str, Any]],
     asked: RowLoader,
 ) -> None:
-    world = tx.world
+    unit = tx.unit
     seen: dict[RolloutId, list[EventState]] = {}
     for one in here:
-        row = world.rollouts.get(one)
+        row = unit.rollouts.get(one)
         left: list[ThreadId] = []
         if row is None:
-            row = world.rollouts[one] = Rollout(tx.source, one, values[one])
+            row = unit.rollouts[one] = Rollout(tx.source, one, values[one])
         else:
             left = [row.thread_id]
             row.now.update(values[one])
         if row.relinked:
-            before = len(world.events)
-            world.relink([one], left=left)
-            seen[one] = world.events[before:]
+            before = len(unit.events)
+            unit.relink([one], left=left)
+            seen[one] = unit.events[before:]
             if left and left[0] != row.thread_id:
                 tx.first += other_thread(tx.source, one, row.thread_id)
                 tx.first += usages.rethread(tx.source, one, left[0], row.thread_id)
     for one, batch in here.items():
         rows = asked.rows[one]
         rows.indexing = batch.indexing
-        rows.move(world.moved.get(one, 0))
-        row = world.rollouts[one]
+        rows.move(unit.moved.get(one, 0))
+        row = unit.rollouts[one]
         for event in rows.events.values():
             event.thread_id = row.thread_id
         apply(rows, batch.changes, start=row.start, thread_id=row.thread_id, now_ms=tx.now_ms)
@@ -353,12 +353,12 @@ async def _fold(
     own = {id(usage) for rows in tx.rows for usage in rows.usage.values()}
     for usage in asked.responses:
         if id(usage) not in own:
-            usage.position += world.moved.get(RolloutId(usage.rollout_id), 0)
+            usage.position += unit.moved.get(RolloutId(usage.rollout_id), 0)
     tx.responses.extend(asked.responses)
     repeat(tx, asked.repeats)
     _repeat_shared(tx)
     gone = [
-        (rows.rollout_id, turn.turn_id, load_world.ALL)
+        (rows.rollout_id, turn.turn_id, load_unit_of_work.ALL)
         for rows in tx.rows if rows.older for turn in rows.turns.values()
     ]  # fmt: skip
     if gone:
@@ -368,31 +368,31 @@ async def _fold(
 def _repeat_shared(tx: Transaction) -> None:
     """Count the repeated turns of the parts that get a turn that another part has."""
     put = {rows.rollout_id: {turn.turn_id for turn in rows.turns.values()} for rows in tx.rows}
-    for thread_id, thread in tx.world.threads.items():
+    for thread_id, thread in tx.unit.threads.items():
         seen: set[str] = set()
         for number, part in zip(thread.numbers, thread.parts, strict=True):
             turns = put.get(part.rollout_id, set())
             if turns & seen:
-                tx.world.repeat.setdefault(thread_id, set()).add(number)
+                tx.unit.repeat.setdefault(thread_id, set()).add(number)
             seen |= turns
 
 
 def repeat(tx: Transaction, parts: Sequence[Row]) -> None:
     """Count the repeated turns of parts again; those of other threads are skipped."""
-    world = tx.world
-    parts = [row for row in parts if row[1] in world.threads]
+    unit = tx.unit
+    parts = [row for row in parts if row[1] in unit.threads]
     # Of a chain that was read completely, or is computed again, all parts are here.
-    some = [row for row in parts if not world.threads[row[1]].whole]
-    load_world.take_parts(world, some, late=True)
+    some = [row for row in parts if not unit.threads[row[1]].whole]
+    load_unit_of_work.take_parts(unit, some, late=True)
     for _, thread_id, *_, number in parts:
-        world.repeat.setdefault(thread_id, set()).add(number)
+        unit.repeat.setdefault(thread_id, set()).add(number)
 
 
 async def repeat_turns(tx: Transaction, turns: Sequence[tuple[str, str, int]]) -> None:
     """Count repeated turns again after turns of rollouts were inserted or deleted."""
     several = {
         part.rollout_id
-        for thread in tx.world.threads.values()
+        for thread in tx.unit.threads.values()
         if len(thread.parts) > 1 or not thread.whole
         for part in thread.parts
     }
@@ -402,10 +402,10 @@ async def repeat_turns(tx: Transaction, turns: Sequence[tuple[str, str, int]]) -
     (parts,) = await tx.wire.execute(load.repeats(tx.source, turns))
     repeat(tx, parts)
     whose = {rollout_id for rollout_id, *_ in turns}
-    for thread_id, thread in tx.world.threads.items():
+    for thread_id, thread in tx.unit.threads.items():
         for number, part in zip(thread.numbers, thread.parts, strict=True):
             if part.rollout_id in whose:
-                tx.world.repeat.setdefault(thread_id, set()).add(number)
+                tx.unit.repeat.setdefault(thread_id, set()).add(number)
 
 
 def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
@@ -417,7 +417,7 @@ def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
         (rows.rollout_id, Anomaly(kind, Offset(offset), length, detail), from_batch)
         for (offset, length, kind, detail), from_batch in rows.anomalies.items()
     )
-    tx.world.tally(
+    tx.unit.tally(
         RolloutId(rows.rollout_id),
         [*places(rows.items.values())],
         [*places(rows.turns.values())],

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projector.model.ids import RolloutId
-from projector.store.sqlite import changed_files, feed, usage
-from projector.store.sqlite import threads as link
+from projector.store.sqlite import changed_files, feed, threads, usage
 from projector.store.sqlite.file import faults, writing
 from projector.store.sqlite.write import turn_keys
 
@@ -224,19 +223,19 @@ def _settle(
         " FROM _rollouts AS r WHERE r.rollout_id = ? ON CONFLICT DO NOTHING",
         [(rollout_id,) for rollout_id, _ in copied],
     )
-    link.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
+    threads.relink(db, [rollout_id for rollout_id, _ in copied], now_ms)
     # Other rollouts of these threads may exist: the next event is a change from this state.
-    threads = {thread_id for _, thread_id in copied}
+    thread_ids = {thread_id for _, thread_id in copied}
     db.executemany(
         "UPDATE _thread_states SET archived = ?, deleted = ? WHERE thread_id = ?",
         [
             (row["archived"], row["deleted"], row["thread_id"])
             for row in wreck.some("_thread_states")
-            if row["thread_id"] in threads
+            if row["thread_id"] in thread_ids
         ],
     )
     for number in numbers.values():
-        link.recount(db, number)
+        threads.recount(db, number)
     # If such a file comes back, it is projected again where some of its rows are lost.
     for number in numbers.values() if wreck.damaged else again:
         db.execute(

@@ -7,13 +7,20 @@ from collections.abc import Sequence
 
 from projector.model.changes import Anomaly
 from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
-from projector.store.sqlite import changed_files, feed, rollouts, stale_threads, usage, write
-from projector.store.sqlite import search_index as index
-from projector.store.sqlite import threads as link
+from projector.store.sqlite import (
+    changed_files,
+    feed,
+    rollouts,
+    search_index,
+    stale_threads,
+    threads,
+    usage,
+    write,
+)
 from projector.store.sqlite.file import writing
 
 
-def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
+def update_locations(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) -> None:
     """Store where rollouts are now. Files of unknown rollouts are skipped."""
     with feed.telling(db, now_ms):
         changed = []
@@ -26,16 +33,16 @@ def found_at(db: sqlite3.Connection, files: Sequence[RolloutFile], now_ms: int) 
             if now is None or old.lineage != now.lineage:
                 changed.append(file.name.rollout_id)
         if changed:
-            link.refile(db, changed, now_ms)
+            threads.refile(db, changed, now_ms)
 
 
-def gone(
+def mark_missing(
     db: sqlite3.Connection, rollout_ids: Sequence[RolloutId], now_ms: int, *, purge: bool
 ) -> None:
     """Record that files are gone; `purge`: delete their rows too."""
-    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
+    with feed.telling(db, now_ms), search_index.following(db), changed_files.following(db):
         changed = []
-        threads = []
+        thread_ids = []
         if purge:
             feed.purge(
                 db, [row.rollout for one in rollout_ids if (row := rollouts.lookup(db, one))]
@@ -50,7 +57,7 @@ def gone(
             rollout, thread_id, gone_at_ms = row
             if purge:
                 _purge(db, rollout)
-                threads.append(ThreadId(thread_id))
+                thread_ids.append(ThreadId(thread_id))
             elif gone_at_ms is None:
                 with stale_threads.changing(db, rollout):
                     db.execute(
@@ -60,10 +67,10 @@ def gone(
                 continue
             changed.append(rollout_id)
         if purge and changed:
-            link.relink(db, changed, now_ms, threads)
+            threads.relink(db, changed, now_ms, thread_ids)
         elif changed:
-            link.refile(db, changed, now_ms)
-        for thread_id in dict.fromkeys(threads):
+            threads.refile(db, changed, now_ms)
+        for thread_id in dict.fromkeys(thread_ids):
             left = "SELECT 1 FROM _rollouts WHERE thread_id = ? LIMIT 1"
             if db.execute(left, (thread_id,)).fetchone() is None:
                 _forget_names(db, thread_id)
@@ -91,7 +98,7 @@ def _purge(db: sqlite3.Connection, rollout: int) -> None:
     db.execute("UPDATE _events SET rollout = NULL WHERE rollout = ?", (rollout,))
 
 
-def unname(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
+def delete_name(db: sqlite3.Connection, thread_id: ThreadId, now_ms: int) -> None:
     """Delete a thread's name, and the names in its events."""
     with feed.telling(db, now_ms):
         _forget_names(db, thread_id)
@@ -103,7 +110,7 @@ def _forget_names(db: sqlite3.Connection, thread_id: ThreadId) -> None:
     db.execute("UPDATE _events SET payload = '{}' WHERE thread_id = ?", (thread_id,))
 
 
-def note(
+def add_anomalies(
     db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly], now_ms: int
 ) -> None:
     """Insert anomalies of a rollout; does nothing for an unknown one."""
@@ -114,7 +121,7 @@ def note(
             write.note(db, to, anomalies, from_batch=False)
 
 
-def noted(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
+def noted_anomalies(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
     """Return the anomalies of a kind that were inserted outside of batches."""
     found: dict[RolloutId, list[Anomaly]] = {}
     for rollout_id, offset, length, detail in db.execute(
@@ -128,7 +135,9 @@ def noted(db: sqlite3.Connection, kind: str) -> dict[RolloutId, list[Anomaly]]:
     return found
 
 
-def take_back(db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
+def remove_anomalies(
+    db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence[Anomaly]
+) -> None:
     """Delete anomalies that were inserted outside of batches."""
     with writing(db):
         db.executemany(
@@ -139,7 +148,7 @@ def take_back(db: sqlite3.Connection, rollout_id: RolloutId, anomalies: Sequence
         )
 
 
-def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
+def set_names(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
     """Set names of threads, with an event for each new name."""
     known = dict(db.execute("SELECT thread_id, name FROM _names"))
     wanted = {thread_id: write.mended(name) for thread_id, name in names.items()}
@@ -151,6 +160,6 @@ def name(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> Non
             if known.get(thread_id) != name:
                 stale_threads.mark(db, [thread_id])
                 db.execute("INSERT OR REPLACE INTO _names VALUES (?, ?)", (thread_id, name))
-                link.event(
+                threads.event(
                     db, thread_id, None, "thread.renamed", {"name": str(name)}, now_ms=now_ms
                 )

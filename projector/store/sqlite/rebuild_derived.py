@@ -6,14 +6,12 @@ import sqlite3
 
 from projector.store.check.derived_check import OWNED, ownerless
 from projector.store.schema_names import SQLITE_ROWS
-from projector.store.sqlite import changed_files, feed, usage
-from projector.store.sqlite import search_index as index
-from projector.store.sqlite import threads as link
+from projector.store.sqlite import changed_files, feed, search_index, threads, usage
 
 
-def mend(db: sqlite3.Connection, now_ms: int) -> None:
+def rebuild_derived(db: sqlite3.Connection, now_ms: int) -> None:
     """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
-    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
+    with feed.telling(db, now_ms), search_index.following(db), changed_files.following(db):
         told = ("_items", "_turns", "_realtime_items")
         lost_rows = {one for table in told for (one,) in db.execute(ownerless(table).sqlite)}
         feed.purge(db, sorted(lost_rows))
@@ -29,8 +27,8 @@ def mend(db: sqlite3.Connection, now_ms: int) -> None:
             " UNION SELECT thread_id FROM _thread_parts)"
             " WHERE thread_id NOT IN (SELECT thread_id FROM _rollouts)"
         ).fetchall()
-        link.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
+        threads.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
         for _, rollout in rollouts:
-            link.recount(db, rollout)
-        link.renew_all_repeated(db)
+            threads.recount(db, rollout)
+        threads.renew_all_repeated(db)
         usage.rebuild(db)

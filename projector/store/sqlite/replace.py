@@ -19,9 +19,15 @@ from projector.model.ids import Checkpoint
 from projector.store.protocol import Batch
 from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
-from projector.store.sqlite import changed_files, feed, rollouts, stale_threads, usage
-from projector.store.sqlite import search_index as index
-from projector.store.sqlite import threads as link
+from projector.store.sqlite import (
+    changed_files,
+    feed,
+    rollouts,
+    search_index,
+    stale_threads,
+    threads,
+    usage,
+)
 from projector.store.sqlite.file import writing
 from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
 from projector.store.sqlite.write import KEY, Target, write
@@ -85,7 +91,7 @@ def finish(
     Raises:
         CheckpointMoved: the rollout is no longer where it was. Nothing was written.
     """
-    with feed.telling(db, now_ms), index.following(db), changed_files.following(db):
+    with feed.telling(db, now_ms), search_index.following(db), changed_files.following(db):
         old = _standing(db, start, last)
         mode, name = db.execute(
             "SELECT mode, name FROM _rollouts WHERE rollout = ?", (old.rollout,)
@@ -93,10 +99,10 @@ def finish(
         row = rollouts.put(db, old, last, now_ms, anew=True)
         db.execute("UPDATE _rollouts SET records = ? WHERE rollout = ?", (records, row.rollout))
         if old.lineage != row.lineage:
-            link.relink(db, [last.file.name.rollout_id], now_ms, [old.lineage.thread_id])
+            threads.relink(db, [last.file.name.rollout_id], now_ms, [old.lineage.thread_id])
             row = rollouts.lookup(db, last.file.name.rollout_id) or row
         else:
-            link.refile(db, [last.file.name.rollout_id], now_ms)
+            threads.refile(db, [last.file.name.rollout_id], now_ms)
         migrated = mode == "legacy" and last.header.mode == "paginated"
         _keep(db, row, now_ms, migrated=migrated, name=name)
         for table in _KEYED:
@@ -114,7 +120,7 @@ def finish(
         )
         db.execute("DELETE FROM _frames WHERE rollout = ?", (row.rollout,))
         db.execute("INSERT INTO _frames SELECT * FROM new_frames")
-        link.recount(db, row.rollout)
+        threads.recount(db, row.rollout)
 
 
 def forget(db: sqlite3.Connection) -> None:

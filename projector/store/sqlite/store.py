@@ -33,15 +33,15 @@ from projector.store.sqlite import (
     attempts,
     changed_files,
     feed,
+    locations,
     prices,
+    rebuild_derived,
     replace,
     revisions,
     rollouts,
+    search_index,
+    threads,
 )
-from projector.store.sqlite import locations as moves
-from projector.store.sqlite import rebuild_derived as mend
-from projector.store.sqlite import search_index as index
-from projector.store.sqlite import threads as link
 from projector.store.sqlite.file import (
     PAGE_SIZE,
     execute_with_retry,
@@ -268,7 +268,7 @@ class SqliteStore:
 
     async def set_names(self, names: Mapping[ThreadId, str]) -> None:
         """See `Store`."""
-        await self._write(moves.name, dict(names), self._now_ms())
+        await self._write(locations.set_names, dict(names), self._now_ms())
 
     async def statuses(self) -> RolloutStatuses:
         """See `Store`."""
@@ -314,7 +314,7 @@ class SqliteStore:
 
     async def update_locations(self, files: Sequence[RolloutFile]) -> None:
         """See `Store`. Files of rollouts that are not here are passed over."""
-        await self._write(moves.found_at, tuple(files), self._now_ms())
+        await self._write(locations.update_locations, tuple(files), self._now_ms())
 
     async def verified(self, file: RolloutFile) -> None:
         """See `Store`."""
@@ -340,7 +340,7 @@ class SqliteStore:
 
     async def mark_missing(self, rollout_ids: Sequence[RolloutId], *, purge: bool) -> None:
         """See `Store`."""
-        await self._write(moves.gone, tuple(rollout_ids), self._now_ms(), purge=purge)
+        await self._write(locations.mark_missing, tuple(rollout_ids), self._now_ms(), purge=purge)
 
     async def purge(self, thread_id: ThreadId, rollout_ids: Sequence[RolloutId]) -> None:
         """See `Store`. What is deleted is overwritten in the file.
@@ -348,8 +348,8 @@ class SqliteStore:
         Rows first, then names and events, then words of the index.
         """
         await self._run(_overwrite)
-        await self._write(moves.gone, tuple(rollout_ids), self._now_ms(), purge=True)
-        await self._write(moves.unname, thread_id, self._now_ms())
+        await self._write(locations.mark_missing, tuple(rollout_ids), self._now_ms(), purge=True)
+        await self._write(locations.delete_name, thread_id, self._now_ms())
         # The index keeps words of deleted items until it is merged.
         await self._run(_query, "INSERT INTO _item_index (_item_index) VALUES ('optimize')", ())
 
@@ -360,27 +360,27 @@ class SqliteStore:
 
     async def add_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`. Of a rollout that is not here, nothing is noted."""
-        await self._run(moves.note, rollout_id, tuple(anomalies), self._now_ms())
+        await self._run(locations.add_anomalies, rollout_id, tuple(anomalies), self._now_ms())
 
     async def noted_anomalies(self, kind: str) -> Mapping[RolloutId, Sequence[Anomaly]]:
         """See `Store`."""
-        return await self._run(moves.noted, kind)
+        return await self._run(locations.noted_anomalies, kind)
 
     async def remove_anomalies(self, rollout_id: RolloutId, anomalies: Sequence[Anomaly]) -> None:
         """See `Store`."""
-        await self._run(moves.take_back, rollout_id, tuple(anomalies))
+        await self._run(locations.remove_anomalies, rollout_id, tuple(anomalies))
 
     async def configure_search(self, extent: Extent, max_text_bytes: int) -> None:
         """See `Store`."""
-        await self._run(index.choose, extent, max_text_bytes)
+        await self._run(search_index.choose, extent, max_text_bytes)
 
     async def backfill_search(self) -> bool:
         """See `Store`."""
-        return await self._run(index.fill)
+        return await self._run(search_index.fill)
 
     async def rebuild_derived(self) -> None:
         """See `Store`."""
-        await self._write(mend.mend, self._now_ms())
+        await self._write(rebuild_derived.rebuild_derived, self._now_ms())
 
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""
@@ -422,11 +422,11 @@ def _set_up(db: sqlite3.Connection, path: Path, now_ms: int, memory: Memory) -> 
         execute_with_retry(db, pragma)
     known = memory.read()  # before the database: what others write meanwhile is in both
     migrate(db, path, steps)
-    index.keep(db)
+    search_index.keep(db)
     note_rewound(db, known)
     if db.execute("SELECT 1 FROM _feed_stale").fetchone():  # of a rebuilt file: `feed.tell_again`
         with feed.telling(db, now_ms):
-            link.tell_files(db, now_ms)
+            threads.tell_files(db, now_ms)
     memory.follow(db)
 
 
@@ -459,7 +459,7 @@ def _find(
 def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> None:
     with (
         feed.telling(db, now_ms),
-        index.following(db) as texts,
+        search_index.following(db) as texts,
         changed_files.following(db),
     ):
         for batch in batches:
@@ -467,15 +467,15 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
             row = rollouts.put(db, old, batch, now_ms)
             if old is None or old.lineage != row.lineage:
                 left = [old.lineage.thread_id] if old else []
-                link.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
+                threads.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
                 row = rollouts.lookup(db, batch.file.name.rollout_id) or row
             to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
             if batch.indexing == texts.indexing:
                 to = to._replace(texts=texts)
             read_from = batch.start.offset if batch.start else 0
-            counted = link.before(db, row.rollout, row.start_position + read_from)
+            counted = threads.before(db, row.rollout, row.start_position + read_from)
             touched = write(db, to, batch.changes)
-            link.tally(db, counted, touched)
+            threads.tally(db, counted, touched)
 
 
 def _overwrite(db: sqlite3.Connection) -> None:
