@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from projector.decode import known_members, thread_item
+from projector.search import text as search
+from projector.serve.history import rendered_item
 from tests.support import docs
 
 PACKAGE = docs.ROOT / "projector"
@@ -47,3 +50,16 @@ def test_an_item_is_built_in_one_place() -> None:
     assert {"commandExecution", "agentMessage"} <= set(at_home)
     assert len(at_home) == len(set(at_home))
     assert elsewhere == set()
+
+
+def test_a_type_that_is_converted_has_all_that_a_type_needs() -> None:
+    """Its least form, its members, what of it is searched, how it is shown."""
+    names = {name.partition(" ")[0] for name in thread_item._TEMPLATES}
+
+    assert names == set(thread_item._CONVERTERS)
+    assert set(thread_item._TEMPLATES) == set(known_members._ITEMS)
+    shown = {
+        thread_item.to_thread_item({"type": name.partition(" ")[0], "id": "i", **least})["type"]
+        for name, least in thread_item._TEMPLATES.items()
+    }
+    assert shown == set(search._KINDS) == set(rendered_item._KINDS)
