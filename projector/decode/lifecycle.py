@@ -146,7 +146,10 @@ def aborted(payload: Object) -> Ended:
     """
     opt_text(payload, "turn_id")
     members = _Members(payload)
-    return _ended(members, "interrupted", members.get(choice, "reason", _REASONS))
+    reason = members.get(choice, "reason", _REASONS)
+    if reason is None:  # of a later release
+        reason = members.get(opt_text, "reason")
+    return _ended(members, "interrupted", reason)
 
 
 def _ended(members: _Members, status: Status, reason: str | None) -> Ended:
