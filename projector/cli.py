@@ -142,6 +142,7 @@ LAZY: Final = {
     "health": "health",
     "help": "help",
     "install": "install",
+    "limits": "limits",
     "prompts": "activity",
     "purge": "purge",
     "rebuild": "rebuild",

@@ -31,8 +31,8 @@ _CENT: Final = 0.01
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only responses since: 90m, 12h, 7d, 2w, today, yesterday, 2026-11-01, or a date and"
-    " time.",
+    help="Only responses since: 90m, 12h, 7d, 7days, last week, today, yesterday, 2026-11-01, or a"
+    " date and time.",
 )
 @click.option(
     "--with-agents",

@@ -184,6 +184,21 @@ class UsageRow(NamedTuple):
     """Provider of the thread's model at this record."""
 
 
+class LimitRow(NamedTuple):
+    """A window of a rate limit, as a record reported it when it had changed."""
+
+    offset: Offset
+    window: str
+    """primary or secondary."""
+    limit_id: str | None
+    window_minutes: int | None
+    used_percent: float
+    resets_at_ms: int | None
+    plan_type: str | None
+    recorded_at_ms: int | None
+    """Time of the record; None if it has no readable time."""
+
+
 EventType = Literal[
     "thread.started", "thread.forked", "thread.renamed", "thread.reverted", "thread.rolled_back",
     "thread.archived", "thread.unarchived", "thread.deleted", "thread.restored",
@@ -291,7 +306,7 @@ class NameUsage(NamedTuple):
 
 
 Change = (
-    TurnRow | ItemRow | RealtimeRow | UsageRow | Event | Anomaly | RollbackFrame | Own
+    TurnRow | ItemRow | RealtimeRow | UsageRow | LimitRow | Event | Anomaly | RollbackFrame | Own
     | TombstoneFrames | Tombstone | RetractCounts | NameUsage
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ from typing import Any, Final, NamedTuple
 from projector.decode.fields import I64_MAX, Object
 from projector.model.changes import MOST_TOKENS, Anomaly, Change, NameUsage, RetractCounts, UsageRow
 from projector.model.ids import Offset, Ordinal, TurnId
+from projector.reduce.rate_limits import Limits
 
 _COUNTS: Final = (
     "input_tokens",
@@ -99,6 +100,8 @@ class TokenState:
     """True if there are rows without a model."""
     tier: str | None = None
     """Service tier from the thread's settings."""
+    limits: Limits = field(default_factory=dict)
+    """Rate limits as they were reported last: see `rate_limits`."""
 
     def turn_began(self, turn_id: str) -> None:
         """Record the start of a turn. Usage before the first turn belongs to that turn."""
@@ -248,7 +251,10 @@ def state_of(told: Any) -> TokenState:
     """
     state = TokenState(**told)
     lists = [state.recorded, state.counted, *([] if state.totals is None else [state.totals])]
-    if not all(type(each) is list for each in lists) or type(state.nameless) is not bool:
+    if (
+        not all(type(each) is list for each in (*lists, *state.limits.values()))
+        or type(state.nameless) is not bool
+    ):
         raise TypeError("tokens")
     return state
 

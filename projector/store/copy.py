@@ -133,6 +133,11 @@ OWNED: Final = (
         "_anomaly_rows", "byte_offset, byte_length, kind",
         "byte_offset", "byte_length", "from_batch", "noted_at_ms", "kind", "detail",
     ),
+    _of(
+        "_limit_rows", "byte_offset, slot",
+        "byte_offset", "slot", "limit_id", "window_minutes", "used_percent", "resets_at_ms",
+        "plan_type", "recorded_at_ms",
+    ),
     _of("_frames", "key", "key", "popped", "turn_id", "before"),
     _of("_kept_rows", "uid", "uid", "kind", "alone"),
 )  # fmt: skip

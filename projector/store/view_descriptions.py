@@ -275,6 +275,21 @@ VIEWS: Final[dict[str, View]] = {
             price_source=Column("word", "The list and its version, or `settings` for own prices"),
         ),
     ),
+    "rate_limits": View(
+        "Windows of usage limits as Codex reported them: a row when one changed in a thread",
+        _columns(
+            "thread_id rollout_id limit_id slot window_minutes used_percent resets_at_ms resets_at"
+            " plan_type recorded_at_ms recorded_at source_id",
+            thread_id=Column("id", "Thread that reported it; threads of one account share limits"),
+            limit_id=Column("id", "The limit, as Codex names it; NULL: not told"),
+            slot=Column("word", "Which of the limit's windows: primary or secondary"),
+            window_minutes=Column("min", "Length of the window; NULL: not told"),
+            used_percent=Column("percent", "How much of the window was used"),
+            resets_at_ms=Column("ms since 1970 (UTC)", "When the window begins anew; NULL: not told"),
+            resets_at=Column("time (UTC)", "When the window begins anew"),
+            plan_type=Column("word", "Plan of the account: plus, pro, team, ...; NULL: not told"),
+        ),
+    ),
     "thread_tokens": View(
         "Sums of token_usage by thread, of its own responses",
         _columns(

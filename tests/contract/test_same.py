@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from projector.model.changes import (
     Anomaly,
     Change,
+    LimitRow,
     Lookup,
     NameUsage,
     Own,
@@ -64,6 +65,7 @@ SHOWN: Final = {
     " cache_write_input_tokens, service_tier, model_provider",
     "token_costs": "rollout_id, uid, amount, currency",
     "token_days": "day, model, responses, input_tokens, total_tokens",
+    "rate_limits": "rollout_id, slot, used_percent, plan_type, recorded_at",
     "thread_tokens": "thread_id, responses, input_tokens",
     "anomalies": "rollout_id, byte_offset, kind, detail, noted_at_ms",
     "lifecycle_events": "uid, thread_id, rollout_id, turn_id, type, payload, noted_at_ms",
@@ -144,6 +146,7 @@ class Story:
                 usage(number, offset, chance.randint(1, 9), turn=chance.choice((at_turn, None)))
                 ._replace(model=chance.choice((None, "n")), cache_write_input_tokens=offset,
                           service_tier="fast", model_provider=chance.choice((None, "p"))),
+                LimitRow(Offset(offset), "primary", None, 300, offset / 7, None, "plus", offset),
                 RetractCounts(TurnId(at_turn), Offset(offset), Offset(chance.randint(0, offset))),
                 NameUsage("named", Offset(offset)),
                 event(number, "turn.started", chance.choice((1, 2, 3)), turn=at_turn),

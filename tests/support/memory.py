@@ -16,6 +16,7 @@ from projector.model.changes import (
     Change,
     Event,
     ItemRow,
+    LimitRow,
     Lookup,
     LookupResult,
     Message,
@@ -44,6 +45,7 @@ class Memory:
         self.usage: dict[bytes, UsageRow] = {}
         self.events: dict[bytes, Event] = {}
         self.anomalies: dict[Anomaly, None] = {}
+        self.limits: dict[tuple[int, str], LimitRow] = {}
         self.frames: dict[int, RollbackFrame] = {}
         self.buried: set[bytes] = set()
         self.dropped: set[bytes] = set()
@@ -66,6 +68,8 @@ class Memory:
                 self.usage.setdefault(change.uid, change)
             case Event():
                 self.events.setdefault(change.uid, change)
+            case LimitRow():
+                self.limits[change.offset, change.window] = change
             case Anomaly():
                 self.anomalies[change] = None
             case RollbackFrame():
@@ -195,6 +199,7 @@ class Memory:
             "usage": dict(self.usage),
             "events": dict(self.events),
             "anomalies": set(self.anomalies),
+            "limits": self.limits,
             "frames": dict(self.frames),
             "buried": set(self.buried),
             "dropped": set(self.dropped),

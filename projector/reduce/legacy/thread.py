@@ -27,6 +27,7 @@ from projector.decode.legacy.tool_calls import plain_mcp
 from projector.model.changes import Change, uid
 from projector.model.ids import Offset, ThreadId
 from projector.reduce import header as headers
+from projector.reduce import rate_limits
 from projector.reduce import thread as meta
 from projector.reduce.legacy.context import ReducerContext, named_turn
 from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
@@ -182,6 +183,13 @@ class ThreadRecords:
             cli_version=state.header.cli_version,
         )
         self._add(changes)
+        if state.inherited is not True:
+            record = self._ctx.record
+            self._add(
+                rate_limits.changed(
+                    state.tokens.limits, payload, Offset(record.offset), self._ctx.now_ms
+                )
+            )
         if cut:
             self._ctx.note("cut_number", "a total of tokens beyond what a column holds")
 

@@ -7,7 +7,7 @@ from projector.decode.fields import Object
 from projector.decode.times import to_ms
 from projector.model.ids import ThreadId
 from projector.reduce import header as headers
-from projector.reduce import thread
+from projector.reduce import rate_limits, thread
 from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
 from projector.reduce.tokens import Source, reported_total
 
@@ -87,6 +87,9 @@ def tokens(ctx: ReducerContext, payload: Object, record: Object, place: Place, i
             cli_version=saved.header.cli_version,
         )
     )
+    if saved.copied is not True:
+        at_ms = to_ms(record.get("timestamp"))
+        ctx.changes.extend(rate_limits.changed(saved.tokens.limits, payload, place.offset, at_ms))
     if cut:
         ctx.note("cut_number", place, "a total of tokens beyond what a column holds")
     # Refused ones have stopped whole histories: docs on files, section 5.

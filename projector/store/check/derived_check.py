@@ -17,7 +17,8 @@ from projector.store.schema_names import SQLITE_ROWS
 
 #: Tables of rollouts' rows, each with an index that begins with the rollout.
 OWNED: Final = (
-    "_items", "_turns", "_realtime_items", "_usage", "_anomaly_rows", "_frames", "_kept_rows",
+    "_items", "_turns", "_realtime_items", "_usage", "_anomaly_rows", "_limit_rows", "_frames",
+    "_kept_rows",
 )  # fmt: skip
 
 

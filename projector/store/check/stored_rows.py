@@ -85,6 +85,11 @@ _ANOMALY: Final = "byte_offset, byte_length, kind, detail"
 # No record says that a rollout was replaced.
 _ANOMALIES: Final = f"AND from_batch AND kind <> 'replaced' ORDER BY {_ANOMALY}"
 
+_LIMIT: Final = (
+    "slot", "limit_id", "window_minutes", "used_percent", "resets_at_ms", "plan_type",
+    "recorded_at_ms",
+)  # fmt: skip
+
 KINDS: Final[Sequence[Kind]] = (
     Kind("rollout", _ROLLOUT, 1, (), _rollout()),
     _placed("turn", _TURN, ("turn_id",), "_turns", _LIVING),
@@ -112,6 +117,10 @@ KINDS: Final[Sequence[Kind]] = (
         of_rollout(_ANOMALY, "_anomaly_rows", _ANOMALIES)._replace(
             postgres=of_rollout(_ANOMALY, "_anomaly_rows", f'{_ANOMALIES} COLLATE "C"').postgres
         ),
+    ),
+    Kind(
+        "rate limit", ("offset", *_LIMIT), 2, ("offset", "slot"),
+        of_rollout(f"byte_offset, {', '.join(_LIMIT)}", "_limit_rows", "ORDER BY 1, 2"),
     ),
     Kind(
         "frame", ("key", "popped", "turn_id", "before"), 1, ("key",),

@@ -15,6 +15,7 @@ from projector.model.changes import (
     Change,
     Event,
     ItemRow,
+    LimitRow,
     NameUsage,
     Own,
     RealtimeRow,
@@ -159,6 +160,8 @@ class Rows:
     events: dict[bytes, EventState] = field(default_factory=dict)
     anomalies: dict[tuple[int, int, str, str], bool] = field(default_factory=dict)
     """Offset, length, kind and detail; the value is true if it is from a batch."""
+    limits: dict[tuple[int, str], LimitRow] = field(default_factory=dict)
+    """By offset and window."""
     frames: dict[int, RollbackFrame] = field(default_factory=dict)
     popped_from: int | None = None
     """Stored frames with this key or a greater one are popped."""
@@ -270,6 +273,8 @@ def apply(  # noqa: PLR0912 - one case a kind of change
             case Anomaly():
                 key = (change.offset, change.length, change.kind, escapes.text(change.detail))
                 rows.anomalies.setdefault(key, True)
+            case LimitRow():
+                rows.limits[change.offset, change.window] = change
             case RollbackFrame():
                 rows.frames[change.key] = change
             case Own():

@@ -168,6 +168,7 @@ async def mark_missing(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> Non
 _OWNED: Final = (
     "_realtime_items",
     "_anomaly_rows",
+    "_limit_rows",
     "_frames",
     "_kept_rows",
     "_changed_files",

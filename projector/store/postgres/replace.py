@@ -156,6 +156,7 @@ class _Merge:
         await self._merge_events()
         await self._renew_frames()
         await self._renew_anomalies()
+        await self._renew_limits()
         self._tx.unit.tally(self._id, self._items, self._turns)
         self._tx.row_entries.extend(self._entries)
         await repeat_turns(
@@ -277,6 +278,12 @@ class _Merge:
             for kind, offset, length, detail in some:
                 odd = Anomaly(kind, Offset(offset), length, escapes.text(detail))
                 self._tx.anomalies.append((self._id, odd, True))
+
+    async def _renew_limits(self) -> None:
+        self._tx.first.append(
+            ("DELETE FROM _limit_rows WHERE source_id = %s AND rollout_id = %s", self._place)
+        )
+        self._tx.limits.extend((self._id, row) for row in await self._scratch.limits())
 
 
 def _digest(json: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from projector.model.changes import Anomaly
+from projector.model.changes import Anomaly, LimitRow
 from projector.model.ids import ThreadId
 from projector.search import tsvector as lexemes
 from projector.search.text import Indexing, indexed
@@ -92,6 +92,11 @@ _ANOMALY_AGAIN: Final = (
 _FRAME: Final = {
     "rollout_id": "text", "key": "bigint", "popped": "boolean", "turn_id": "text",
     "before": "text",
+}  # fmt: skip
+_LIMIT: Final = {
+    "rollout_id": "text", "byte_offset": "bigint", "slot": "text", "limit_id": "text",
+    "window_minutes": "bigint", "used_percent": "double precision", "resets_at_ms": "bigint",
+    "plan_type": "text", "recorded_at_ms": "bigint",
 }  # fmt: skip
 _KEPT: Final = {"rollout_id": "text", "uid": "uuid", "kind": "text", "alone": "boolean"}
 _FILE: Final = {
@@ -267,6 +272,12 @@ def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: i
         ],
         source, changing=_ANOMALY_AGAIN,
     )  # fmt: skip
+
+
+def limits(told: Iterable[tuple[str, LimitRow]], source: str) -> list[Query]:
+    """Write rate limits, each with its rollout."""
+    rows = [(rollout_id, *row) for rollout_id, row in told]
+    return put("_limit_rows", _LIMIT, ("rollout_id", "byte_offset", "slot"), rows, source)
 
 
 # Events and the feed ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from projector.model.changes import (
     Change,
     Event,
     ItemRow,
+    LimitRow,
     Lookup,
     LookupResult,
     RealtimeRow,
@@ -111,6 +112,15 @@ class Scratch:
     async def frames(self) -> list[tuple[Any, ...]]:
         """Return its frames: key, popped, turn, before."""
         return await self._store.query("SELECT key, popped, turn_id, before FROM _frames")
+
+    async def limits(self) -> list[LimitRow]:
+        """Return its rate limits."""
+        columns = (
+            "byte_offset, slot, limit_id, window_minutes, used_percent, resets_at_ms, plan_type,"
+            " recorded_at_ms"
+        )
+        rows = await self._store.query(f"SELECT {columns} FROM _limit_rows ORDER BY 1, 2")
+        return [LimitRow(*row) for row in rows]
 
     async def content(self) -> Content:
         """Return its content, as the file has it; positions count from its first byte."""

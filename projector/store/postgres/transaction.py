@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from projector.model.changes import Anomaly
+from projector.model.changes import Anomaly, LimitRow
 from projector.model.errors import StoreReplaced
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres import feed, load_unit_of_work, ownership, save, save_unit_of_work
@@ -60,6 +60,7 @@ class Transaction:
         self.responses: Final[list[Usage]] = []
         """The first living rows of reported responses."""
         self.anomalies: Final[list[tuple[str, Anomaly, bool]]] = []
+        self.limits: Final[list[tuple[str, LimitRow]]] = []
         self.first: list[Query] = []
         """Statements before the rows."""
         self.last: list[Query] = []
@@ -179,6 +180,7 @@ class Transaction:
             *save_unit_of_work.rollouts(unit.rollouts.values()),
             *save_unit_of_work.threads(unit),
             *save.anomalies(noted, self.source, self.now_ms),
+            *save.limits(self.limits, self.source),
             *save.events((row for row in self.events if row.was != row.state()), self.source),
             *save.feed(told, newest.cursor, self.source, self.now_ms),
             *self.last,

@@ -417,6 +417,7 @@ def take(tx: Transaction, rows: Rows, seen: Iterable[EventState] = ()) -> None:
         (rows.rollout_id, Anomaly(kind, Offset(offset), length, detail), from_batch)
         for (offset, length, kind, detail), from_batch in rows.anomalies.items()
     )
+    tx.limits.extend((rows.rollout_id, row) for row in rows.limits.values())
     tx.unit.tally(
         RolloutId(rows.rollout_id),
         [*places(rows.items.values())],

@@ -86,6 +86,7 @@ def _purge(db: sqlite3.Connection, rollout: int) -> None:
         "_realtime_items",
         "_usage_rows",
         "_anomaly_rows",
+        "_limit_rows",
         "_frames",
         "_kept_rows",
         "_rollouts",

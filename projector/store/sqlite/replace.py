@@ -46,7 +46,7 @@ _NEXT: Final = (
     f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY EXISTS (SELECT 1 FROM _events AS e"
     " WHERE e.thread_id = new_events.thread_id AND e.uid = new_events.uid), seq)"
 )
-_ASIDE: Final = (*_KEYED, "_anomaly_rows", "_frames")
+_ASIDE: Final = (*_KEYED, "_anomaly_rows", "_frames", "_limit_rows")
 
 
 def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
@@ -120,6 +120,8 @@ def finish(
         )
         db.execute("DELETE FROM _frames WHERE rollout = ?", (row.rollout,))
         db.execute("INSERT INTO _frames SELECT * FROM new_frames")
+        db.execute("DELETE FROM _limit_rows WHERE rollout = ?", (row.rollout,))
+        db.execute("INSERT INTO _limit_rows SELECT * FROM new_limit_rows")
         threads.recount(db, row.rollout)
 
 

@@ -147,6 +147,12 @@ ON CONFLICT (rollout, byte_offset, byte_length, kind, detail) DO UPDATE SET
   from_batch = min(from_batch, excluded.from_batch)
 """
 
+LIMIT = """
+INSERT OR REPLACE INTO {new}_limit_rows (rollout, byte_offset, slot, limit_id, window_minutes,
+  used_percent, resets_at_ms, plan_type, recorded_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
 FRAME = """
 INSERT INTO {new}_frames (rollout, key, turn_id, before, popped) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (rollout, key) DO UPDATE SET

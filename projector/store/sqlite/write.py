@@ -16,6 +16,7 @@ from projector.model.changes import (
     Change,
     Event,
     ItemRow,
+    LimitRow,
     NameUsage,
     Own,
     Provenance,
@@ -284,6 +285,10 @@ def note(db: sqlite3.Connection, to: Target, rows: Sequence[Anomaly], *, from_ba
     )
 
 
+def _limits(db: sqlite3.Connection, to: Target, rows: Sequence[LimitRow]) -> None:
+    many(db, statements.LIMIT.format(new=to.new), [(to.rollout, *row) for row in rows])
+
+
 def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[RollbackFrame]) -> None:
     many(
         db,
@@ -346,6 +351,7 @@ WRITERS: Final[dict[type, Writer]] = {
     Event: _events,
     Anomaly: _anomalies,
     RollbackFrame: _frames,
+    LimitRow: _limits,
 }
 #: Changes of other kinds are not moved across these.
 BARRIERS: Final[dict[type, Writer]] = {

@@ -364,6 +364,23 @@ CREATE TABLE _anomaly_rows (
 CREATE INDEX anomalies_noted ON _anomaly_rows (source_id, kind, rollout_id) WHERE NOT from_batch;
 COMMENT ON TABLE _anomaly_rows IS 'Places of rollouts that could not be read as written. Internal.';
 
+-- Windows of rate limits, a row when one changed; `slot`: primary, secondary.
+CREATE TABLE _limit_rows (
+  source_id      uuid NOT NULL,
+  rollout_id     text COLLATE "C" NOT NULL,
+  byte_offset    bigint NOT NULL,               -- of the record
+  slot           text COLLATE "C" NOT NULL,
+  limit_id       text,
+  window_minutes bigint,
+  used_percent   double precision NOT NULL,
+  resets_at_ms   bigint,
+  plan_type      text,
+  recorded_at_ms bigint,
+  PRIMARY KEY (source_id, rollout_id, byte_offset, slot)
+);
+CREATE INDEX limit_rows_by_time ON _limit_rows (recorded_at_ms);
+COMMENT ON TABLE _limit_rows IS 'Windows of rate limits. Internal.';
+
 -- Legacy rollouts: user boundaries that a rollback may pop.
 CREATE TABLE _frames (
   source_id  uuid NOT NULL,

@@ -254,6 +254,16 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 WHERE u.counted AND u.tombstone = 0;
 
+-- Windows of rate limits as Codex reported them: a row when one changed in a thread. Several threads
+-- report the limits of one account. `slot`: primary or secondary.
+CREATE VIEW rate_limits AS
+SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_percent,
+       l.resets_at_ms,
+       CASE WHEN l.resets_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + l.resets_at_ms * interval '1 millisecond' END AS resets_at,
+       l.plan_type, l.recorded_at_ms,
+       CASE WHEN l.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + l.recorded_at_ms * interval '1 millisecond' END AS recorded_at, l.source_id
+FROM _limit_rows AS l JOIN _rollouts AS r ON r.source_id = l.source_id AND r.rollout_id = l.rollout_id;
+
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
 -- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
 -- the sum of token_usage. Those of a turn stand in `thread_turn_history`.

@@ -204,6 +204,18 @@ FROM (VALUES
   ('token_costs', 'currency', 'word', 'Currency of the amount, as USD'),
   ('token_costs', 'price_source', 'word', 'The list and its version, or `settings` for own prices'),
   ('token_costs', 'source_id', 'UUID', 'Installation whose rows these are: one a host; see `sources`'),
+  ('rate_limits', 'thread_id', 'id', 'Thread that reported it; threads of one account share limits'),
+  ('rate_limits', 'rollout_id', 'id', 'Rollout, the file that holds it'),
+  ('rate_limits', 'limit_id', 'id', 'The limit, as Codex names it; NULL: not told'),
+  ('rate_limits', 'slot', 'word', 'Which of the limit''s windows: primary or secondary'),
+  ('rate_limits', 'window_minutes', 'min', 'Length of the window; NULL: not told'),
+  ('rate_limits', 'used_percent', 'percent', 'How much of the window was used'),
+  ('rate_limits', 'resets_at_ms', 'ms since 1970 (UTC)', 'When the window begins anew; NULL: not told'),
+  ('rate_limits', 'resets_at', 'time (UTC)', 'When the window begins anew'),
+  ('rate_limits', 'plan_type', 'word', 'Plan of the account: plus, pro, team, ...; NULL: not told'),
+  ('rate_limits', 'recorded_at_ms', 'ms since 1970 (UTC)', 'Time of the record; NULL: it has none'),
+  ('rate_limits', 'recorded_at', 'time (UTC)', 'Time of the record'),
+  ('rate_limits', 'source_id', 'UUID', 'Installation whose rows these are: one a host; see `sources`'),
   ('thread_tokens', 'thread_id', 'id', 'Thread, a conversation'),
   ('thread_tokens', 'responses', 'count', 'Model responses'),
   ('thread_tokens', 'input_tokens', 'tokens', 'Input, cached input included'),
@@ -342,6 +354,7 @@ COMMENT ON VIEW tool_calls IS 'Tools that were called, in visible histories: of 
 COMMENT ON VIEW search IS 'Full-text search over items of visible histories: see the page on search';
 COMMENT ON VIEW token_usage IS 'What each model response used, counted once; reverted responses included';
 COMMENT ON VIEW token_costs IS 'token_usage by API list price, as it was at the response''s time for as much input: not a bill';
+COMMENT ON VIEW rate_limits IS 'Windows of usage limits as Codex reported them: a row when one changed in a thread';
 COMMENT ON VIEW thread_tokens IS 'Sums of token_usage by thread, of its own responses';
 COMMENT ON VIEW token_days IS 'Sums of token_usage by day and model';
 COMMENT ON VIEW lifecycle_events IS 'What happened to threads and turns, in the order of commits';
@@ -555,6 +568,18 @@ COMMENT ON COLUMN token_costs.amount IS 'List price of the response; NULL: no pr
 COMMENT ON COLUMN token_costs.currency IS 'Currency of the amount, as USD [word]';
 COMMENT ON COLUMN token_costs.price_source IS 'The list and its version, or `settings` for own prices [word]';
 COMMENT ON COLUMN token_costs.source_id IS 'Installation whose rows these are: one a host; see `sources` [UUID]';
+COMMENT ON COLUMN rate_limits.thread_id IS 'Thread that reported it; threads of one account share limits [id]';
+COMMENT ON COLUMN rate_limits.rollout_id IS 'Rollout, the file that holds it [id]';
+COMMENT ON COLUMN rate_limits.limit_id IS 'The limit, as Codex names it; NULL: not told [id]';
+COMMENT ON COLUMN rate_limits.slot IS 'Which of the limit''s windows: primary or secondary [word]';
+COMMENT ON COLUMN rate_limits.window_minutes IS 'Length of the window; NULL: not told [min]';
+COMMENT ON COLUMN rate_limits.used_percent IS 'How much of the window was used [percent]';
+COMMENT ON COLUMN rate_limits.resets_at_ms IS 'When the window begins anew; NULL: not told [ms since 1970 (UTC)]';
+COMMENT ON COLUMN rate_limits.resets_at IS 'When the window begins anew [time (UTC)]';
+COMMENT ON COLUMN rate_limits.plan_type IS 'Plan of the account: plus, pro, team, ...; NULL: not told [word]';
+COMMENT ON COLUMN rate_limits.recorded_at_ms IS 'Time of the record; NULL: it has none [ms since 1970 (UTC)]';
+COMMENT ON COLUMN rate_limits.recorded_at IS 'Time of the record [time (UTC)]';
+COMMENT ON COLUMN rate_limits.source_id IS 'Installation whose rows these are: one a host; see `sources` [UUID]';
 COMMENT ON COLUMN thread_tokens.thread_id IS 'Thread, a conversation [id]';
 COMMENT ON COLUMN thread_tokens.responses IS 'Model responses [count]';
 COMMENT ON COLUMN thread_tokens.input_tokens IS 'Input, cached input included [tokens]';

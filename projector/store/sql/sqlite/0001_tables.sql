@@ -297,6 +297,21 @@ CREATE TABLE _anomaly_rows (
 -- Those that were noted outside of batches: few, and looked through at each scan.
 CREATE INDEX anomalies_noted ON _anomaly_rows (kind, rollout) WHERE from_batch = 0;
 
+-- Windows of rate limits, a row when one changed; `slot`: primary, secondary.
+CREATE TABLE _limit_rows (
+  rollout        INTEGER NOT NULL,
+  byte_offset    INTEGER NOT NULL,              -- of the record
+  slot           TEXT NOT NULL,
+  limit_id       TEXT,
+  window_minutes INTEGER,
+  used_percent   REAL NOT NULL,
+  resets_at_ms   INTEGER,
+  plan_type      TEXT,
+  recorded_at_ms INTEGER,
+  PRIMARY KEY (rollout, byte_offset, slot)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX limit_rows_by_time ON _limit_rows (recorded_at_ms);
+
 -- Legacy rollouts: user boundaries that a rollback may pop.
 CREATE TABLE _frames (
   rollout INTEGER NOT NULL,

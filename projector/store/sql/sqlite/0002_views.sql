@@ -273,6 +273,16 @@ LEFT JOIN _prices AS p ON p.price = (
   ORDER BY q.own DESC, q.from_ms DESC, q.above DESC LIMIT 1)
 WHERE u.counted AND u.tombstone = 0;
 
+-- Windows of rate limits as Codex reported them: a row when one changed in a thread. Several threads
+-- report the limits of one account. `slot`: primary or secondary.
+CREATE VIEW rate_limits AS
+SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_percent,
+       l.resets_at_ms,
+       iif(l.resets_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', l.resets_at_ms / 1000.0, 'unixepoch'), NULL) AS resets_at,
+       l.plan_type, l.recorded_at_ms,
+       iif(l.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', l.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at
+FROM _limit_rows AS l JOIN _rollouts AS r ON r.rollout = l.rollout;
+
 -- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
 -- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
 -- the sum of token_usage. Those of a turn stand in `thread_turn_history`.
