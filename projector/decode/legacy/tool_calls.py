@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from projector.decode import item_types, shell
 from projector.decode.errors import DecodeError
+from projector.decode.legacy import code_mode
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.patch import changes_of, patch_in, script_of
 from projector.decode.legacy.paths import joined_path
@@ -112,12 +114,31 @@ def called(payload: Json, call_id: str, setting: Setting) -> Called:
     if type(name) is not str:
         raise BadArguments("name")
     if kind == "custom_tool_call":
+        script = payload.get("input")
+        if name == code_mode.TOOL and type(script) is str:
+            return _script(call_id, script, setting)
         if name != "apply_patch":
             return NOTHING
-        return _patch(call_id, payload.get("input"), setting.cwd) or NOTHING
+        return _patch(call_id, script, setting.cwd) or NOTHING
     namespace = payload.get("namespace")
     namespace = namespace if type(namespace) is str and namespace else None
     return _function(call_id, name, namespace, payload.get("arguments"), setting)
+
+
+def _script(call_id: str, script: str, setting: Setting) -> Called:
+    """Interpret a script of code mode: a command if that is all it runs, else a tool's call.
+
+    A script that only applies a patch is told by the event of the patch.
+    """
+    calls = code_mode.tool_calls(script)
+    if {call.name for call in calls} == {"apply_patch"}:
+        return NOTHING
+    if len(calls) == 1 and calls[0].name in _COMMANDS and type(calls[0].argument) is dict:
+        with suppress(BadArguments):
+            found = _RUN[calls[0].name](call_id, calls[0].argument, setting)
+            if found.kind == "command":
+                return found._replace(note=code_mode.TOOL)
+    return Called("dynamic", _dynamic(call_id, None, code_mode.TOOL, {"input": script}))
 
 
 def _function(
@@ -230,6 +251,8 @@ def _apply_patch(call_id: str, arguments: Json, setting: Setting) -> Called:
     return _patch(call_id, arguments.get("input"), setting.cwd) or NOTHING
 
 
+#: Tools of code mode that run a command.
+_COMMANDS: Final = frozenset({"shell_command", "exec_command"})
 _RUN: Final = {
     "shell": _shell,
     "container.exec": _shell,

@@ -12,7 +12,7 @@ import orjson
 
 from projector.decode import item_types
 from projector.decode.errors import DecodeError
-from projector.decode.legacy import agents
+from projector.decode.legacy import agents, code_mode
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.output_text import (
     Output,
@@ -43,7 +43,7 @@ def answered(kind: Kind, call_id: str, item: Json | None, note: str, output: Any
         return item_types.image_view(call_id, note) if shown else None
     match kind:
         case "command":
-            item = _ran(item, read_output(text))
+            item = _ran(item, _printed(output) if note == code_mode.TOOL else read_output(text))
         case "patch":
             item = _patched(item, call_id, note, read_output(text))
         case "mcp" | "resource":
@@ -55,6 +55,16 @@ def answered(kind: Kind, call_id: str, item: Json | None, note: str, output: Any
         case _:
             item = None
     return item
+
+
+def _printed(output: Any) -> Output:
+    """Return the output of a command that a script of code mode ran."""
+    script = code_mode.ended(output)
+    found = read_output("\n".join(script.texts))
+    if found.plain and script.how == "failed":
+        found = found._replace(outcome="failed")
+    ms = script.wall_ms if found.duration_ms is None else found.duration_ms
+    return found._replace(duration_ms=ms)
 
 
 def _ran(item: Json, output: Output) -> Json | None:
