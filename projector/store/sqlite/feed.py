@@ -3,6 +3,10 @@
 A statement that changes a row marks it (`statements.marked`, `statements.CHANGED`), and threads
 that may have changed are noted (`stale_threads`). So the entries of a transaction are written at
 once at its end, at most one for each row and thread.
+
+Measured instead of marks: rows loaded, changed by the rules in memory and compared, as PostgreSQL's
+driver does. An upserted row then costs 35 us instead of 46 alone in its transaction, but 14 instead
+of 10 among twenty, and 13 instead of 8 among 500. So the marks stay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes right what belongs to no single rollout: after `rebuild`."""
+"""Computes again what belongs to no single rollout: the last step of `rebuild`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projector.store.sqlite import changed_files, feed, search_index, threads, u
 
 
 def rebuild_derived(db: sqlite3.Connection, now_ms: int) -> None:
-    """Drop rows of rollouts that are not there; compute chains, positions and counters anew."""
+    """Delete rows of unknown rollouts; compute chains, positions and counters again."""
     with feed.telling(db, now_ms), search_index.following(db), changed_files.following(db):
         told = ("_items", "_turns", "_realtime_items")
         lost_rows = {one for table in told for (one,) in db.execute(ownerless(table).sqlite)}

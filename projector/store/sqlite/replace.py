@@ -1,11 +1,13 @@
-"""A rollout that is not what it was: made anew aside, then put in the place of the old one.
+"""Replaces a rollout whose file has another content by its new content.
 
-Its rows are written into temporary tables of the same columns, by the same code as any other
-batch; then, in one transaction, they come into the others by their uids. So readers see
-the rows before or after, and no writer is locked out while the rollout is read.
+The new rows are written into temporary tables of the same columns, by the same code as any other
+batch; then one transaction merges them into the others by their uids. So readers see the rows
+before or after, and no writer is locked out while the file is read. The merge is set-based SQL;
+applying row by row, as PostgreSQL's driver does, was measured: a row that is upserted costs 13 us
+instead of 8 in large transactions.
 
-Positions in the temporary tables are byte offsets: where the rollout begins among the others may
-change with its header.
+Positions in the temporary tables are byte offsets: the rollout's start position may change with its
+header.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from projector.store.sqlite.file import writing
 from projector.store.sqlite.statements import CHANGED, NEXT, SHOWN, differs, marked
 from projector.store.sqlite.write import KEY, Target, write
 
-#: Tables that are made aside: the column that counts rows in a database, and the key.
+#: Staged tables: the column that numbers their rows, and the key.
 _KEYED: Final = {
     "_item_rows": ("item", "rollout, turn_key, item_id"),
     "_turns": ("turn", "turn_id, rollout"),
@@ -40,8 +42,8 @@ _KEYED: Final = {
     "_usage_rows": ("usage", "rollout, position"),
     "_events": ("seq", "thread_id, uid"),
 }
-#: Number of an event in the sequence of all changes. Those that are there keep theirs, and use
-#: none of those of the new ones up.
+#: Number of an event in the sequence of all changes. Known events keep theirs, and use none of the
+#: new numbers up.
 _NEXT: Final = (
     f"{NEXT.format(new='')} - 1 + row_number() OVER (ORDER BY EXISTS (SELECT 1 FROM _events AS e"
     " WHERE e.thread_id = new_events.thread_id AND e.uid = new_events.uid), seq)"
@@ -50,7 +52,7 @@ _ASIDE: Final = (*_KEYED, "_anomaly_rows", "_frames", "_limit_rows")
 
 
 def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
-    """Make empty tables aside, if the rollout is where it was thought to be.
+    """Create empty staging tables, if the rollout is at `start`.
 
     Raises:
         CheckpointMoved: it is not.
@@ -76,7 +78,7 @@ def begin(db: sqlite3.Connection, start: Checkpoint, first: Batch) -> None:
 
 
 def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
-    """Write a batch aside, into temporary tables; others see no more than keys of turns."""
+    """Write a batch into the staging tables; other connections see no more than keys of turns."""
     row = rollouts.lookup(db, batch.file.name.rollout_id)
     rollout = row.rollout if row else 0
     with writing(db):
@@ -86,10 +88,10 @@ def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
 def finish(
     db: sqlite3.Connection, start: Checkpoint, last: Batch, records: int, now_ms: int
 ) -> None:
-    """Put what was made aside in the place of the rollout's rows.
+    """Merge the staged rows into the rollout's rows.
 
     Raises:
-        CheckpointMoved: the rollout is no longer where it was. Nothing was written.
+        CheckpointMoved: the rollout is not at `start` any more. Nothing was written.
     """
     with feed.telling(db, now_ms), search_index.following(db), changed_files.following(db):
         old = _standing(db, start, last)
@@ -126,7 +128,7 @@ def finish(
 
 
 def forget(db: sqlite3.Connection) -> None:
-    """Drop what was made aside."""
+    """Drop the staging tables."""
     db.execute("DROP VIEW IF EXISTS new_items")
     for table in _ASIDE:
         db.execute(f"DROP TABLE IF EXISTS new{table}")
@@ -145,9 +147,9 @@ def _standing(db: sqlite3.Connection, start: Checkpoint, batch: Batch) -> rollou
 def _keep(
     db: sqlite3.Connection, row: rollouts.Row, now_ms: int, *, migrated: bool, name: str | None
 ) -> None:
-    """Put what was shown, and the new content does not show, over what was made aside.
+    """Write rows that were shown and that the new content lacks over the staged rows.
 
-    `migrated`: it may have been just now; `name`: as the old content said.
+    `migrated`: True if Codex may have migrated it since; `name`: from the old content.
     """
     thread_id = row.lineage.thread_id
     marked = db.execute("DELETE FROM _kept_rows WHERE rollout = ? RETURNING uid", (row.rollout,))
@@ -182,7 +184,7 @@ def _keep(
 
 
 def _content(db: sqlite3.Connection, new: str, rollout: int, start: int) -> Content:
-    """Read what is shown of a rollout; places count from its first byte."""
+    """Return the content of a rollout; positions count from its first byte."""
 
     def rows(sql: str, table: str) -> sqlite3.Cursor:
         asked = sql.format(start=start, table=new + table, whose="rollout = ?")
@@ -196,7 +198,7 @@ def _content(db: sqlite3.Connection, new: str, rollout: int, start: int) -> Cont
 
 
 def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
-    """Make tombstones of the rows that did not come again; replace the others whole."""
+    """Make tombstones of the rows that are not staged; replace the others completely."""
     number, key = _KEYED[table]
     columns_of_key = key.split(", ")
     whose = " AND from_record" if table == "_events" else ""
@@ -213,7 +215,7 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
         (row.rollout,),
     )
     if table in ("_item_rows", "_turns"):
-        # Dropped or rolled back before; now their records are gone altogether.
+        # Dropped or rolled back before; now their records are gone.
         db.execute(
             f"UPDATE {table} SET tombstone = {REPLACED}"
             f" WHERE rollout = ? AND tombstone <> 0 AND tombstone <> {REPLACED}"
@@ -227,12 +229,12 @@ def _merge(db: sqlite3.Connection, table: str, row: rollouts.Row) -> None:
     ]
     if table == "_events":  # numbers of the one sequence; the order aside is that of the file
         columns = ["seq", *columns]
-    # When an event was first written here stays true.
+    # An event keeps the time when it was first written here.
     kept = (*columns_of_key, "noted_at_ms", "seq", "counted")
     changed = [name for name in columns if name not in kept]
     replaced = [f"{name} = excluded.{name}" for name in changed]
     if table in SHOWN:
-        # Living, and a tombstone in the new content: rolled back there, or dropped.
+        # Living before, and a tombstone in the new content: rolled back or dropped there.
         replaced.append(marked(f"{differs(SHOWN[table])} OR excluded.tombstone"))
     made = {"position": f"position + {start}", "seq": _NEXT}
     values = [made.get(column, column) for column in columns]

@@ -1,4 +1,4 @@
-"""The row of a rollout: what it is, where it lies, and its checkpoint."""
+"""Reads and writes the row of a rollout: what it is, where it is, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ FROM _rollouts
 
 
 class Row(NamedTuple):
-    """What of a stored rollout a write must know."""
+    """The columns of a stored rollout that a write needs."""
 
     rollout: int
     generation: int
     next_offset: int
     start_position: int
     lineage: Standing
-    """What its chain and those of others depend on."""
+    """What its chain and others depend on."""
     file: FileState
     trusted_bytes: int | None
     revision: int
@@ -87,10 +87,10 @@ def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
-    """Read the rollout of a batch, which must stand where the batch begins.
+    """Read the rollout of a batch; check that it is at the batch's start.
 
     Raises:
-        CheckpointMoved: it does not, or rules that are newer than the batch's have it.
+        CheckpointMoved: it is not, or was projected by newer rules than the batch's.
     """
     row = lookup(db, batch.file.name.rollout_id)
     stands = (row.generation, row.next_offset) if row else None
@@ -105,7 +105,7 @@ def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
 def put(
     db: sqlite3.Connection, row: Row | None, batch: Batch, now_ms: int, *, anew: bool = False
 ) -> Row:
-    """Write the rollout of a batch: checkpoint, place, header and what its records say.
+    """Write the rollout of a batch: checkpoint, location, header and metadata.
 
     `anew`: records are counted from 0.
     """
@@ -138,7 +138,7 @@ def put(
         with stale_threads.changing(db, row.rollout):
             many(db, _UPDATE, [(not anew, batch.records, *values, row.rollout)])
         if batch.thread_id != row.lineage.thread_id:
-            # What its records told so far was told of the thread that it says now.
+            # Events that its records reported belong to the thread that it names now.
             db.execute(
                 "UPDATE OR REPLACE _events SET thread_id = ? WHERE rollout = ? AND from_record",
                 (mended(batch.thread_id), row.rollout),
@@ -150,7 +150,7 @@ def put(
 
 
 def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
-    """Note that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
+    """Record that `file` has the bytes before the checkpoint, unless it was replaced meanwhile."""
     row = lookup(db, file.name.rollout_id)
     if row is not None and not row.file.may_have_other_bytes_than(FileState.of(file)):
         grown = file.size if row.file.size > file.size else None
@@ -161,7 +161,7 @@ def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
 
 
 def lies(db: sqlite3.Connection, row: Row, file: RolloutFile) -> None:
-    """Note where a rollout lies now."""
+    """Store where a rollout is now."""
     place = _lies(file, row.lineage.thread_id)
     with stale_threads.changing(db, row.rollout):
         db.execute(
@@ -188,7 +188,7 @@ def _lies(file: RolloutFile, thread_id: ThreadId) -> tuple[Any, ...]:
 
 
 def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
-    """Return a rollout's checkpoint; None: never seen."""
+    """Return a rollout's checkpoint; None: unknown rollout."""
     row = db.execute(
         "SELECT generation, next_offset, next_ordinal, head, tail, checksum, state,"
         " revision, mode, kinds FROM _rollouts"
@@ -211,7 +211,7 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
 
 
 def standings(db: sqlite3.Connection) -> RolloutStatuses:
-    """Return what is known of every rollout."""
+    """Return the status of every rollout."""
     found = RolloutStatuses()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,

@@ -1,7 +1,7 @@
-"""Notes which threads a transaction may show differently: the driver of `rules/shown_threads.py`.
+"""Marks threads that a transaction may show differently: driver of `rules/shown_threads.py`.
 
-Whoever writes `_thread_states`, `_thread_parts`, `_names` or `_rollouts` says here what it writes.
-At the end of the transaction these threads are compared with what the feed told of them last.
+Every writer of `_thread_states`, `_thread_parts`, `_names` or `_rollouts` marks here what it
+writes. At the end of the transaction the marked threads are compared with their last feed entries.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _LACKING: Final = (
 
 
 def mark(db: sqlite3.Connection, thread_ids: Iterable[str]) -> None:
-    """Note threads whose state, parts or names change."""
+    """Mark threads whose state, parts or names change."""
     db.executemany(_MARK, ((thread_id,) for thread_id in thread_ids))
 
 
 def mark_parts(db: sqlite3.Connection, rollout: int) -> None:
-    """Note all threads that have a part of a rollout."""
+    """Mark all threads that have a part of a rollout."""
     db.execute(_MARK_PARTS, (rollout,))
 
 
 @contextmanager
 def changing(db: sqlite3.Connection, rollout: int) -> Iterator[None]:
-    """Note the threads that an update of a rollout, made inside, may show differently."""
+    """Mark the threads that an update of a rollout, made inside, may show differently."""
     before = db.execute(_CONTINUED, (rollout, EVERYTHING)).fetchone()
     yield
     db.execute(_MARK_OWN, (rollout,))

@@ -1,8 +1,8 @@
-"""Fingerprints of what is shown of threads: by the last part, and what is stored of older ones.
+"""Computes fingerprints of threads as shown, from the last part and stored values of older ones.
 
-`_feed_parts` has, for a part, what those before it pass on to it (`rules/older_parts.py`).
-Whoever changes a part forgets what is behind it; it is made again from what is left. So a commit
-into a chain of any length reads its last part.
+`_feed_parts` has, for a part, what those before it contribute to it (`rules/older_parts.py`). A
+writer of a part deletes the values of later parts; they are computed again from what is left. So a
+commit into a chain of any length reads its last part.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PARTS: Final = (
 
 
 def digest(db: sqlite3.Connection, thread_id: str) -> bytes | None:
-    """Return a fingerprint of all that is shown of a thread; None: it is not there."""
+    """Return a fingerprint of everything shown of a thread; None: it does not exist."""
     found = shown(db, thread_id)
     if found is None:
         return None
@@ -76,9 +76,9 @@ def _value(db: sqlite3.Connection, column: str, rollout: int | None) -> Any:
 
 
 def _whole(db: sqlite3.Connection, thread_id: str) -> Older:
-    """Fold a thread's parts, from the newest one before which they are folded."""
+    """Accumulate a thread's parts, from the newest one with a stored value on."""
     older, first = NOTHING, 0
-    # Of a chain of one part there is nothing to look for.
+    # A chain of one part has no stored values.
     stored = db.execute(
         "SELECT part, older FROM _feed_parts WHERE thread_id = ? ORDER BY part DESC LIMIT 1",
         (thread_id,),
@@ -97,12 +97,12 @@ def _whole(db: sqlite3.Connection, thread_id: str) -> Older:
 
 
 def forget(db: sqlite3.Connection, thread_id: str, part: int) -> None:
-    """Forget what a part of a thread and those before it pass on: the part changes, or goes."""
+    """Delete the stored values of a part that changes, and so of those before it."""
     db.execute("DELETE FROM _feed_parts WHERE thread_id = ? AND part > ?", (thread_id, part))
 
 
 def forget_behind(db: sqlite3.Connection, rollout: int) -> None:
-    """Forget what the parts of a rollout pass on, in all threads."""
+    """Delete what the parts of a rollout contribute, in all threads."""
     db.execute(
         "DELETE FROM _feed_parts WHERE (thread_id, part) IN (SELECT o.thread_id, o.part"
         " FROM _thread_parts AS p JOIN _feed_parts AS o ON o.thread_id = p.thread_id"

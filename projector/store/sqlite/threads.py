@@ -1,6 +1,6 @@
-"""Keeps each thread's chain of parts, and what is counted over it, true to `rollouts`.
+"""Keeps each thread's chain of parts, and the counters over it, consistent with `_rollouts`.
 
-Forking and reverting copy no rows: they cost a rollout and the few parts of its thread.
+Forks and reverts copy no rows: they cost a rollout and the few parts of its thread.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from projector.store.sqlite.write import Target, Touched, note
 
 
 class Links:
-    """The rollouts of one transaction as lineage sees them, each read once."""
+    """The rollouts of one transaction as lineage needs them, each read once."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._known: dict[RolloutId, Link | None] = {}
 
     def __call__(self, rollout_id: RolloutId) -> Link | None:
-        """Look a rollout up; None: it is not here."""
+        """Return a rollout; None: it is not here."""
         if rollout_id not in self._known:
             row = self._db.execute(
                 "SELECT rollout, rollout_id, thread_id, base_rollout_id,"
@@ -42,14 +42,14 @@ class Links:
         return self._known[rollout_id]
 
     def is_base(self, rollout_id: RolloutId) -> bool:
-        """True if a rollout that is here continues this one. Else it lies on no cycle."""
+        """True if a known rollout continues this one. Else it is on no cycle."""
         found = self._db.execute(
             "SELECT 1 FROM _rollouts WHERE base_rollout_id = ? LIMIT 1", (rollout_id,)
         )
         return found.fetchone() is not None
 
     def below(self, rollout_ids: Iterable[RolloutId]) -> list[RolloutId]:
-        """Return these rollouts and all that continue them, bases before what continues them."""
+        """Return these rollouts and all that continue them, bases first."""
         order = list(dict.fromkeys(rollout_ids))
         seen = set(order)
         queue = deque(order)
@@ -72,9 +72,9 @@ def relink(
     *,
     left: Collection[ThreadId] = (),
 ) -> None:
-    """Make positions and chains right again after rollouts came, went or changed their base.
+    """Update positions and chains after rollouts were added, deleted or changed their base.
 
-    `threads`: those that lost a rollout: it is gone. `left`: a rollout says now, further down in
+    `threads`: those that lost a rollout: it is gone. `left`: a rollout now says, further down in
     the same file, that it is of another thread: if it was the only one, there was no such thread.
     """
     links = Links(db)
@@ -85,7 +85,7 @@ def relink(
         if link := links(rollout_id):
             touched[link.thread_id] = None
     alone = links(below[0]) if len(below) == len(touched) == 1 else None
-    # What nobody continues lies before no part that stays.
+    # A rollout that no other continues is before no part that stays.
     same = all(links(rollout_id) is None for rollout_id in below)
     for thread_id in touched:
         was = thread_id not in left
@@ -93,9 +93,9 @@ def relink(
 
 
 def refile(db: sqlite3.Connection, rollout_ids: Iterable[RolloutId], now_ms: int) -> None:
-    """Make chains right again after files of rollouts came, went or moved.
+    """Update chains after files of rollouts appeared, vanished or moved.
 
-    What they continue is as it was: only which rollout of a thread is the current one may change.
+    Their bases are unchanged: only which rollout of a thread is the current one may change.
     """
     links = Links(db)
     found = [link for one in rollout_ids if (link := links(one))]
@@ -104,10 +104,10 @@ def refile(db: sqlite3.Connection, rollout_ids: Iterable[RolloutId], now_ms: int
 
 
 def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutId]) -> None:
-    """Give rollouts their start positions; moves the rows of those that must move.
+    """Set the start positions of rollouts; shifts the rows of those that move.
 
-    Nothing moves in what Codex writes: see rule 3 of `lineage`. A rollout that is reached over
-    two ways is settled again until its base is.
+    Nothing moves in what Codex writes: see rule 3 of `lineage`. A rollout that is reached over two
+    ways is visited again until its base is settled.
     """
     queue = deque(rollout_ids)
     # Bases come before what continues them, except around cycles, which have no bases: so each
@@ -131,7 +131,7 @@ def _settle(db: sqlite3.Connection, links: Links, rollout_ids: Iterable[RolloutI
                         f" WHERE rollout = ? AND {which}",
                         (moved, link.rollout),
                     )
-            # In two steps: on its way a row must not stand where another one still is.
+            # In two steps: on its way a row must not have the position of another one.
             db.execute(
                 "UPDATE _usage_rows SET position = -1 - (position + ?) WHERE rollout = ?",
                 (moved, link.rollout),
@@ -164,7 +164,7 @@ def _start_of(db: sqlite3.Connection, rollout: int) -> int:
 
 
 def _current(db: sqlite3.Connection, thread_id: ThreadId) -> tuple[RolloutId, bool] | None:
-    """Find a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
+    """Return a thread's current rollout (rule 1 of `lineage`), and whether it is on disk."""
     found = db.execute(
         "SELECT rollout_id, gone_at_ms IS NULL FROM _rollouts WHERE thread_id = ?"
         " ORDER BY thread_id DESC, gone_at_ms IS NULL DESC, named DESC, rollout_id DESC LIMIT 1",
@@ -183,10 +183,10 @@ def _chain(
     alone: Link | None,
     same: bool,
 ) -> None:
-    """Write a thread's parts and state anew, where they changed; `was`: its end is an event.
+    """Compute a thread's parts and state again, and write what changed; `was`: its end is an event.
 
-    `alone`: the only rollout that changed, which no other continues. `same`: what the rollouts that
-    are here continue is as it was.
+    `alone`: the only rollout that changed, which no other continues. `same`: the bases of all known
+    rollouts are unchanged.
     """
     stale_threads.mark(db, [thread_id])
     current = _current(db, thread_id)
@@ -235,7 +235,7 @@ def _chain(
 
 
 def _is_current(db: sqlite3.Connection, link: Link) -> bool:
-    """True if a rollout is the current one of its thread as it is stored."""
+    """True if a rollout is the stored current one of its thread."""
     found = db.execute(
         "SELECT rollout FROM _thread_states WHERE thread_id = ?", (link.thread_id,)
     ).fetchone()
@@ -368,7 +368,7 @@ def _insert_counted(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> 
 
 
 def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]:
-    """Count the living items and turns of a rollout before a position."""
+    """Return the number of living items and turns of a rollout before a position."""
     known = db.execute(
         "SELECT items, turns FROM _thread_parts WHERE rollout = ? AND upto = ? LIMIT 1",
         (rollout, upto),
@@ -387,7 +387,7 @@ def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]
 
 
 def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
-    """Count the living items and turns of a rollout from a position to before another."""
+    """Return the number of living items and turns of a rollout between two positions."""
     place = (rollout, since, upto)
     (items,) = db.execute(
         "SELECT count(*) FROM _item_rows WHERE rollout = ? AND position >= ? AND position < ?"
@@ -459,7 +459,7 @@ def _renew_repeated(db: sqlite3.Connection, thread_id: ThreadId, parts: Iterable
 
 
 def renew_all_repeated(db: sqlite3.Connection) -> None:
-    """Count anew the repeated turns of all threads."""
+    """Count the repeated turns of all threads again."""
     for thread_id, part in db.execute(
         "SELECT thread_id, part FROM _thread_parts WHERE part > 0 OR repeated <> 0"
     ).fetchall():
@@ -480,7 +480,7 @@ def _repeat_more(db: sqlite3.Connection, thread_id: ThreadId, more: int) -> None
 
 
 class Before(NamedTuple):
-    """What was counted behind a place before a batch was written."""
+    """Counters of rows from a position on, before a batch is written."""
 
     rollout: int
     since: int
@@ -502,10 +502,10 @@ def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
 
 
 def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
-    """Bring the counters up to date after a batch; costs what the batch holds.
+    """Update the counters after a batch; costs what the batch contains.
 
-    Only where older rows were buried, all are counted again. A thread that continues this
-    rollout from a cut before the batch is not touched.
+    If older rows became tombstones, all are counted again. A thread that continues this rollout
+    from a cut before the batch is not touched.
     """
     if not (touched.rows or touched.older):
         return
@@ -577,7 +577,7 @@ def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> ThreadFile
 def _note_events(
     db: sqlite3.Connection, thread_id: ThreadId, rollout: int | None, now: ThreadFiles, now_ms: int
 ) -> None:
-    """Write the events of a thread's state that changes with this transaction."""
+    """Insert the events of a thread's state that changes with this transaction."""
     row = db.execute(
         "SELECT archived, deleted FROM _thread_states WHERE thread_id = ?", (thread_id,)
     ).fetchone()
@@ -587,7 +587,7 @@ def _note_events(
 
 
 def tell_files(db: sqlite3.Connection, now_ms: int) -> None:
-    """Write the events that threads lack, for their files to be as their events say."""
+    """Insert the events that are missing for threads whose files differ from what events say."""
     for thread_id, rollout, *files in db.execute(
         "SELECT thread_id, rollout, archived, deleted FROM _thread_states"
     ).fetchall():
@@ -596,7 +596,7 @@ def tell_files(db: sqlite3.Connection, now_ms: int) -> None:
 
 
 def told_files(db: sqlite3.Connection, thread_id: ThreadId) -> ThreadFiles:
-    """Return what a thread's events say of its files."""
+    """Return the state of its files that a thread's events imply."""
     counts = db.execute(
         "SELECT type, count(*) FROM _events WHERE thread_id = ? AND from_record = 0 GROUP BY type",
         (thread_id,),
@@ -613,11 +613,11 @@ def event(
     *,
     now_ms: int,
 ) -> None:
-    """Write a lifecycle event that no record tells of, in the transaction of its change.
+    """Insert a lifecycle event that no record reports, in the transaction of its change.
 
     Its uid is made from `["event", thread_id, type, "", n]`, where n is a string and counts the
-    events of this kind that the thread had before: a thread may be archived again and again. It
-    is idempotent because it is written only when the stored state changes, and with that change.
+    events of this kind that the thread had before: a thread may be archived again and again. It is
+    idempotent because it is written only when the stored state changes, and with that change.
     """
     (n,) = db.execute(
         "SELECT count(*) FROM _events WHERE thread_id = ? AND type = ? AND from_record = 0",
@@ -639,5 +639,5 @@ def event(
 
 
 def recount(db: sqlite3.Connection, rollout: int) -> None:
-    """Count a rollout, and all chains that it is part of, from its rows."""
+    """Count the rows of a rollout again, and of all chains that it is part of."""
     tally(db, Before(rollout, -1, {}), Touched(rows=True, older=True, turns=frozenset()))
