@@ -24,6 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from projector.serve.spending import grouped
+from projector.store.open import open_to_read
+from projector.store.questions.spending import spenders, spent
 from tests.live.model import Json
 from tests.live.shown import TABLES, THREAD_COLUMNS, History, Row, Shown, canonical
 
@@ -388,6 +391,34 @@ def compare_cost(
     report.differences += [f"token_usage {name}: {n} times" for name, n in counted.items() if n > 1]
     missing = set(recorded) - counted.keys()
     report.differences += [f"token_usage {name}: missing" for name in sorted(missing)]
+
+
+def compare_amounts(
+    cost: Mapping[str, tuple[int, ...]], bound: int, database: Path, report: Report
+) -> None:
+    """Hold what responses cost against list price times what the model said of each.
+
+    Per million tokens: 3 for input, 1 where it was cached, 7 for output; twice that above `bound`
+    tokens of input. Agents are summed with the thread that started them, and nothing is lost.
+    """
+    url = f"sqlite:///{database}"
+    with open_to_read(url) as db:
+        rows = db.rows("SELECT response_id, amount FROM token_costs")
+        sums = spent(db, since_ms=None, turns=False)
+        threads = spenders(db)
+    for name, amount in rows:
+        fresh, cached, output, *_ = cost.get(name, (0, 0, 0))
+        wanted = ((fresh - cached) * 3 + cached + output * 7) * (2 if fresh > bound else 1) / 1e6
+        if amount is None or abs(amount - wanted) > 1e-9:
+            report.differences.append(f"token_costs {name}: {wanted} expected, {amount} found")
+    whole = sum(amount or 0 for _, amount in rows)
+    parents = {thread.thread_id for thread in threads if thread.parent_thread_id is None}
+    for agents in (False, True):
+        found = grouped(sums, threads, ["thread"], with_agents=agents)
+        if abs(sum(one.amount or 0 for one in found) - whole) > 1e-9:
+            report.differences.append(f"cost by thread: {found} are not {whole}")
+        if agents and not {one.keys["thread"] for one in found} <= parents:
+            report.differences.append(f"cost with agents: {found} are not of {parents}")
 
 
 def _plain(value: Json, report: Report) -> str:

@@ -9,13 +9,17 @@ namespace of its own (`tests.live.offline`).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
 import sys
 from pathlib import Path
+from statistics import median_low
 
+from projector.model.prices import own_price
+from projector.store.sqlite.store import SqliteStore
 from tests.live import install, offline
 from tests.live.codex import Home
-from tests.live.compare import Report, compare_cost
+from tests.live.compare import Report, compare_amounts, compare_cost
 from tests.live.model import Model
 from tests.live.operations import start
 from tests.live.plays import PLAYS
@@ -84,6 +88,23 @@ def spend(stage: Stage, mode: str) -> None:
     stage.turn(thread, "say")
 
 
+async def _price(database: Path, bound: int) -> None:
+    """Give the models that were played a price, and twice of it above so much input."""
+    store = await SqliteStore.open(database)
+    try:
+        texts = [
+            f"{provider}/{model} {amounts}"
+            for provider, model in await store.models_to_price("9")
+            for amounts in (
+                "input=3 cached_input=1 output=7",
+                f"input=6 cached_input=2 output=14 above_input={bound}",
+            )
+        ]
+        await store.set_prices("", (), [own_price(text) for text in texts])
+    finally:
+        await store.close()
+
+
 def main() -> None:
     """Play it, project it, print what differs; leave with 1 where anything does."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -109,6 +130,9 @@ def main() -> None:
     backfilled(home.home, database)
     report = Report()
     compare_cost(model.cost, responses(home.rollouts()), database, report)
+    bound = median_low(tokens[0] for tokens in model.cost.values())
+    asyncio.run(_price(database, bound))
+    compare_amounts(model.cost, bound, database, report)
     sys.stdout.write("\n".join((f"{len(model.cost)} responses", *report.differences, "")))
     raise SystemExit(1 if report.differences or model.faults else 0)
 
