@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("thread", nargs=-1)
+@click.option(
+    "--outdated",
+    is_flag=True,
+    help="Only rollouts whose rows were made by older rules that a later revision touches.",
+)
 @common
 @click.pass_context
 def rebuild(
@@ -35,6 +40,8 @@ def rebuild(
     thread: tuple[str, ...],
     codex_home: tuple[str, ...],
     database: str | None,
+    *,
+    outdated: bool,
 ) -> int:
     """Project rollouts again from their files, one transaction per rollout.
 
@@ -56,13 +63,14 @@ def rebuild(
     path = Path(settings.database_path)
     talk = progress.choose()
     try:
-        damage = _damage(settings, talk, whole=not thread)
+        some = bool(thread or outdated)
+        damage = _damage(settings, talk, whole=not some)
         if damage is None:
             try:
-                rebuilt = asyncio.run(_in_place(settings, thread, talk))
+                rebuilt = asyncio.run(_in_place(settings, thread, talk, outdated=outdated))
             except StoreDamaged as error:
                 damage = str(error)
-        if damage is not None and thread:
+        if damage is not None and some:
             raise StoreDamaged(
                 f"{damage}", hint="Run `projector rebuild` without a thread: all is made anew"
             )
@@ -110,7 +118,9 @@ def _damage(settings: Settings, talk: Progress, *, whole: bool) -> str | None:
     return None
 
 
-async def _in_place(settings: Settings, thread: tuple[str, ...], talk: Progress) -> Rebuilt:
+async def _in_place(
+    settings: Settings, thread: tuple[str, ...], talk: Progress, *, outdated: bool
+) -> Rebuilt:
     from projector.run.rebuild import rebuild as project  # noqa: PLC0415 - see the package
     from projector.store.open import open_rows, open_store  # noqa: PLC0415
 
@@ -126,10 +136,10 @@ async def _in_place(settings: Settings, thread: tuple[str, ...], talk: Progress)
         busy_timeout_s=settings.store.busy_timeout_s,
     )
     try:
-        done = await project(store, settings, chosen=chosen, progress=talk)
+        done = await project(store, settings, chosen=chosen, progress=talk, outdated=outdated)
     finally:
         await store.close()
-    if thread and not done.rollouts and not done.faults and not done.kept:
+    if thread and not outdated and not done.rollouts and not done.faults and not done.kept:
         raise ProjectorError(f"no rollout of {' '.join(thread)}", hint="See: projector threads")
     return done
 

@@ -38,9 +38,10 @@ def verify(
     """Project again into a temporary database, and compare it row by row. Changes nothing.
 
     THREAD is an id, the prefix of one, or a name; without THREAD, everything is compared. May run
-    beside the daemon. Rollouts that the daemon has not read yet are listed separately, not as
-    differences. Needs as much space in $TMPDIR (else /var/tmp) as the largest rollout takes in the
-    database. Exit code 0: equal, 1: different, or not everything could be read.
+    beside the daemon. Rollouts that the daemon has not read yet, and rows that were made by rules
+    of an older revision, are listed separately, not as differences. Needs as much space in $TMPDIR
+    (else /var/tmp) as the largest rollout takes in the database. Exit code 0: equal, 1: different,
+    or not everything could be read.
     """
     import asyncio  # noqa: PLC0415 - see the package's docstring
 
@@ -97,6 +98,11 @@ def document(report: Report) -> dict[str, Any]:
             {"rollout_id": one.rollout_id, "path": one.path, "behind_bytes": one.bytes}
             for one in report.behind
         ],
+        "rollouts_outdated": [
+            {"rollout_id": one.rollout_id, "revision": one.revision, "outdated_rows": one.rows}
+            for one in report.outdated
+        ],
+        "rollouts_newer": report.newer,
         "unreadable": report.unreadable,
         "difference_count": report.count,
         "differences": [_difference(one) for one in report.differences],
@@ -141,6 +147,15 @@ def text(report: Report) -> str:
             f"behind, and not compared after that: {count(len(report.behind), 'rollout')}"
             f" ({size(waits)} in plain files); projector backfill reads it"
         )
+    if report.outdated:
+        rows = sum(one.rows for one in report.outdated)
+        lines.append(
+            f"outdated, of older rules: {count(rows, 'row')} of"
+            f" {count(len(report.outdated), 'rollout')}; the daemon projects them again,"
+            " or projector rebuild --outdated"
+        )
+    if report.newer:
+        lines.append(f"skipped, of newer rules: {count(report.newer, 'rollout')}")
     if report.gone:
         lines.append(f"skipped, without a file under the homes: {count(report.gone, 'rollout')}")
     return "\n".join(lines)

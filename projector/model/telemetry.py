@@ -65,6 +65,8 @@ class DaemonMetrics:
     commit_counts: Sequence[int]
     """Commit durations per bucket of `BUCKETS_S`."""
     commit_total_s: float
+    renewed: int = 0
+    """Number of rollouts projected again because rules changed."""
     store_fault_s: float = 0.0
     """Seconds since the database became unwritable; 0: it is writable."""
     refused: int = 0

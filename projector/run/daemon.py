@@ -303,7 +303,7 @@ class Daemon:
             self._rounds.note_newer()
         if found.rollouts:
             self._is_renewing = True
-            log.event("rules.outdated", rollouts=len(found.rollouts), gone=found.gone)
+            log.event("rules.outdated", rollouts=len(found.rollouts), gone=len(found.gone))
 
     async def _index(self) -> None:
         """Configure the index; items not indexed yet are added while nothing changes."""
@@ -597,6 +597,7 @@ class Daemon:
             batches=counters.batches,
             read_bytes=counters.bytes_read,
             replaced=counters.replaced,
+            renewed=counters.renewed,
             scans=self._scans,
             file_events=self._watch.events,
             store_faults=self._store_faults,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from projector.logs import events as log
+from projector.model import revisions
 from projector.model.changes import Anomaly
 from projector.model.errors import CheckpointMoved, RolloutMissing, RolloutUnreadable
 from projector.model.ids import Checkpoint, RolloutFile, RolloutId
@@ -46,9 +47,16 @@ class Rebuilt:
 
 
 async def rebuild(
-    store: Store, settings: Settings, *, chosen: Collection[str] | None, progress: Progress
+    store: Store,
+    settings: Settings,
+    *,
+    chosen: Collection[str] | None,
+    progress: Progress,
+    outdated: bool = False,
 ) -> Rebuilt:
     """Project every rollout again, or those that are `chosen` (ids of rollouts or threads).
+
+    `outdated`: of these, only rollouts whose rows were made by older rules that later ones touch.
 
     Raises:
         StoreDamaged: the database cannot be read, so it cannot be rebuilt in place.
@@ -58,6 +66,7 @@ async def rebuild(
     surveyor = FileCatalog(settings.codex_homes)
     await store.configure_search(settings.search.index, settings.search.max_text_bytes)
     standings = await store.statuses()
+    rules = await store.raise_revisions(revisions.current(), revisions.is_outdated)
     look = await asyncio.to_thread(surveyor.everything)
     files: Mapping[RolloutId, RolloutFile] = look.files.oldest_first()
     if chosen is not None:
@@ -66,12 +75,16 @@ async def rebuild(
             for rollout_id, file in files.items()
             if rollout_id in chosen or file.name.thread_id in chosen
         }
-    kept = sum(
-        1
+    gone = {
+        rollout_id
         for rollout_id, standing in standings.items()
         if rollout_id not in look.files
         and (chosen is None or rollout_id in chosen or standing.thread_id in chosen)
-    )
+    }
+    if outdated:
+        old = {*rules.rollouts, *rules.gone}
+        files = {rollout_id: file for rollout_id, file in files.items() if rollout_id in old}
+        gone &= old
     progress.start(len(files), sum(file.size for file in files.values()))
     one = _Anew(store, limits_of(settings), surveyor.rollout)
     rounds = Scheduler(
@@ -89,20 +102,21 @@ async def rebuild(
     with closing(rounds):
         while rounds.waiting:
             await rounds.round()
+    is_all = chosen is None and not outdated
     await note_second_files(
         store, [over for over in look.passed_over if over.file.name.rollout_id in files], look.files
     )
-    if chosen is None:
+    if is_all:
         await store.rebuild_derived()
         await store.set_names(await NameReader().read(*settings.codex_homes))
     while await store.backfill_search():
         pass
-    faults = [str(fault) for fault in look.faults] if chosen is None else []
+    faults = [str(fault) for fault in look.faults] if is_all else []
     faults += [*one.faults, *(str(reason) for reason in rounds.quarantined.values())]
     return Rebuilt(
         rollouts=one.made + len(rounds.seen),
         records=one.records + rounds.counters.records,
-        kept=kept,
+        kept=len(gone),
         anomalies=one.anomalies + rounds.counters.anomalies,
         seconds=time.monotonic() - began,
         faults=tuple(faults),

@@ -8,8 +8,15 @@ daemon runs, into a scratch database, as far as the database under test has it; 
    rows are compared; where it has projected again, all is compared again.
 2. No snapshot is held while files are read: it would keep the database's log from being reset.
 3. A record without a newline may or may not have been taken ahead of the checkpoint: both are
+<<<<<<< HEAD
    right (`OpenRollout.partial_batch`).
 4. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
+=======
+   right (`OpenRollout.unfinished`).
+4. Rows of a rollout that later rules touch are *outdated*, and no difference; a rollout of newer
+   rules is passed over.
+5. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
+>>>>>>> 8e6655b (Status, verify, metrics and rebuild --outdated tell rows of older rules; a database of older rules heals by itself, held by tests)
 """
 
 from __future__ import annotations
@@ -21,6 +28,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from projector.model import revisions
 from projector.model.errors import RolloutMissing, RolloutUnreadable
 from projector.model.ids import Offset, RolloutFile, RolloutId, ThreadId
 from projector.model.settings import Settings
@@ -62,6 +70,17 @@ class Behind:
     """On disk; of a compressed file 0, for it does not say."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutdatedRows:
+    """A rollout whose rows were made by older rules, and are others by the rules of today."""
+
+    rollout_id: RolloutId
+    revision: int
+    """By which it was projected."""
+    rows: int
+    """Number of its rows that differ."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Report:
     """The result of a comparison."""
@@ -72,6 +91,9 @@ class Report:
     """Number of equal rows, of all kinds."""
     gone: int = 0
     """Rollouts without a file: not compared."""
+    outdated: list[OutdatedRows] = field(default_factory=list)
+    newer: int = 0
+    """Rollouts that were projected by newer rules: not compared."""
     seconds: float = 0.0
     behind: list[Behind] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -203,6 +225,9 @@ class _Comparison:
         if stands is None:
             self._report.gone += 1
             return 0
+        if revisions.is_newer(stands.projected.revision):
+            self._report.newer += 1
+            return 0
         tail = await BoundedTailer.open(scratch.store, self._limits, file)
         try:
             generation = stands.generation
@@ -265,7 +290,13 @@ class _Comparison:
                 return False
             found = min(found, with_it, key=lambda one: one.count)
         self._report.compared += 1
-        self._report.add(found.listed(), found.count)
+        if found.count and revisions.is_outdated(stands.projected):
+            revision = stands.projected.revision
+            self._report.outdated.append(
+                OutdatedRows(rollout_id=stands.rollout_id, revision=revision, rows=found.count)
+            )
+        else:
+            self._report.add(found.listed(), found.count)
         if await tail.more():
             size = 0 if tail.file.name.compressed else tail.file.size - stands.offset
             behind = Behind(rollout_id=stands.rollout_id, path=tail.file.path, bytes=max(0, size))

@@ -94,8 +94,8 @@ class Outdated:
 
     rollouts: Sequence[RolloutId]
     """Those whose files are there, oldest first."""
-    gone: int
-    """Number of those without a file, whose rows stay as they are."""
+    gone: Sequence[RolloutId]
+    """Those without a file, whose rows stay as they are."""
     newer: int
     """Number of rollouts that were projected by a later revision than this program knows."""
 

@@ -205,6 +205,7 @@ def read_database(
         beat = contents.heartbeat(db)
         attempts = contents.failed_attempts(db)
         written = _written(db) if codex else None
+        rules = contents.rules_behind(db)
     size = db.size()
     state = published.state
     if state is not None and state.heartbeat is not None:
@@ -219,6 +220,7 @@ def read_database(
         wal_size=size.log,
         rollouts=known,
         threads=threads,
+        rules=rules,
         anomalies=sum(anomalies.values()),
         heartbeat=beat,
         totals=totals,

@@ -27,6 +27,8 @@ class DatabaseStats:
     free_bytes: int | None
     """Free bytes on the database's disk; None: unknown."""
     schema: int
+    rules: contents.RulesBehind = contents.UP_TO_DATE
+    """Rollouts that were not projected by the rules of this program."""
 
 
 def count(db: Connection) -> DatabaseStats:
@@ -37,6 +39,7 @@ def count(db: Connection) -> DatabaseStats:
         anomalies = contents.anomaly_counts(db)
         releases = contents.releases(db)
         schema = db.schema()
+        rules = contents.rules_behind(db)
     size = db.size()
     return DatabaseStats(
         rollouts=totals.rollouts,
@@ -49,4 +52,5 @@ def count(db: Connection) -> DatabaseStats:
         wal_bytes=size.log,
         free_bytes=size.free,
         schema=schema.found,
+        rules=rules,
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from projector.model.codex_release import Newer
 from projector.model.ids import RolloutFile, RolloutId
 from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
-from projector.store.questions.contents import Projected, Rollouts, Totals
+from projector.store.questions.contents import UP_TO_DATE, Projected, Rollouts, RulesBehind, Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Database:
     """None: the sums over `rollouts`."""
     free: int | None = None
     """Free bytes on its disk; None: unknown."""
+    rules: RulesBehind = UP_TO_DATE
+    """Rollouts that were not projected by the rules of this program."""
     published: Published = UNPUBLISHED
     """What the daemon has published beside the database."""
     codex: Written | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from projector.model import codex_release
+from projector.model import codex_release, revisions
 from projector.model.humanize import count, size
 from projector.serve.health.snapshot import Facts, Written
 
@@ -29,6 +29,10 @@ def document(facts: Facts, *, rollouts: bool = False) -> dict[str, Any]:
         "records": counted.records,
         "anomalies": database.anomalies,
         "rollouts_on_disk": facts.files,
+        "rules_revision": revisions.current(),
+        "rollouts_outdated": database.rules.outdated,
+        "rollouts_outdated_gone": database.rules.outdated_gone,
+        "rollouts_newer": database.rules.newer,
         "rollouts_behind": facts.backlog.rollouts,
         "behind_bytes": facts.behind_bytes,
         "behind_seconds": round(facts.behind_s, 3),
@@ -93,6 +97,7 @@ def text(facts: Facts, *, rollouts: bool = False) -> str:
     lines = [
         total,
         behind,
+        *_rules(facts),
         _daemon(facts),
         f"{every['database']}: {size(every['database_bytes'])}, log {size(every['wal_bytes'])}",
         *every["faults"],
@@ -157,6 +162,27 @@ def _row(one: dict[str, Any]) -> str:
         f"  {one['items']:>8,} items  {size(one['behind_bytes']):>10} behind"
         f"  {one['anomalies']:>4,} anomalies  {'gone: ' if one['gone'] else ''}{one['path']}"
     )
+
+
+def _rules(facts: Facts) -> Iterator[str]:
+    """Say which rows are not of the rules of this program."""
+    rules, present = facts.database.rules, revisions.current()
+    if rules.outdated:
+        yield (
+            f"{count(rules.outdated, 'rollout')} with rows of older rules than revision {present}:"
+            " the daemon projects them again in the background; at once:"
+            " projector rebuild --outdated"
+        )
+    if rules.outdated_gone:
+        yield (
+            f"{count(rules.outdated_gone, 'rollout')} with rows of older rules and without a file:"
+            " their rows stay"
+        )
+    if rules.newer:
+        yield (
+            f"{count(rules.newer, 'rollout')} with rows of newer rules than revision {present}:"
+            " left to a newer program"
+        )
 
 
 def _daemon(facts: Facts) -> str:

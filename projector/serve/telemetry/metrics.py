@@ -75,6 +75,8 @@ COUNTERS: Final = (
     Of("batches", "Batches of one rollout each committed.", lambda m: m.batches),
     Of("replaced_rollouts", "Rollouts projected again because their content was replaced.",
        lambda m: m.replaced),
+    Of("renewed_rollouts", "Rollouts projected again because rules changed.",
+       lambda m: m.renewed),
     Of("scans", "Complete scans of all files.", lambda m: m.scans),
     Of("file_events", "File events received.", lambda m: m.file_events),
     Of("endpoint_refused", "Requests and connections refused by the endpoint.",
@@ -100,6 +102,12 @@ GAUGES: Final = (
 )
 STORED: Final = (
     In("rollouts", "Rollouts in the database.", lambda c: c.rollouts),
+    In("outdated_rollouts", "Rollouts with a file whose rows were made by older rules.",
+       lambda c: c.rules.outdated),
+    In("outdated_gone_rollouts", "Rollouts without a file whose rows were made by older rules.",
+       lambda c: c.rules.outdated_gone),
+    In("newer_rollouts", "Rollouts whose rows were made by rules that this program does not know.",
+       lambda c: c.rules.newer),
     In("threads", "Threads in the database.", lambda c: c.threads),
     In("turns", "Living turns in the database.", lambda c: c.turns),
     In("items", "Living items in the database.", lambda c: c.items),

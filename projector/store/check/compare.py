@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import orjson
 
 from projector.model.ids import RolloutId, ThreadId
+from projector.model.revisions import ProjectedBy
 from projector.store.reading import Sql
 
 #: Differences of one rollout that are listed; further ones are only counted.
@@ -82,6 +83,7 @@ class Rollout(NamedTuple):
     offset: int
     start: int
     """Position of its first byte."""
+    projected: ProjectedBy
 
 
 class Rows(Protocol):

@@ -269,15 +269,29 @@ class _Merge:
         )
 
     async def _renew_anomalies(self) -> None:
-        self._tx.first.append((
-            "DELETE FROM _anomaly_rows WHERE source_id = %s AND rollout_id = %s AND from_batch",
-            self._place,
-        ))  # fmt: skip
         columns = "kind, byte_offset, byte_length, detail"
-        async for some in self._scratch.rows("_anomaly_rows", "anomaly", columns):
-            for kind, offset, length, detail in some:
-                odd = Anomaly(kind, Offset(offset), length, escapes.text(detail))
-                self._tx.anomalies.append((self._id, odd, True))
+        noted = [
+            Anomaly(kind, Offset(offset), length, escapes.text(detail))
+            async for some in self._scratch.rows("_anomaly_rows", "anomaly", columns)
+            for kind, offset, length, detail in some
+        ]
+        self._tx.anomalies.extend((self._id, odd, True) for odd in noted)
+        # When one was first noted here stays true; that its bytes were replaced once, too.
+        self._tx.first.append((
+            "DELETE FROM _anomaly_rows AS a WHERE a.source_id = %s AND a.rollout_id = %s"
+            " AND a.from_batch AND (a.kind <> 'replaced' OR %s) AND NOT EXISTS (SELECT 1 FROM"
+            " unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]::uuid[])"
+            " AS n (byte_offset, byte_length, kind, digest) WHERE n.byte_offset = a.byte_offset"
+            " AND n.byte_length = a.byte_length AND n.kind = a.kind AND n.digest = a.digest)",
+            (
+                *self._place,
+                any(odd.kind == "replaced" for odd in noted),
+                [odd.offset for odd in noted],
+                [odd.length for odd in noted],
+                [odd.kind for odd in noted],
+                [save.digest_of(odd.detail) for odd in noted],
+            ),
+        ))  # fmt: skip
 
     async def _renew_limits(self) -> None:
         self._tx.first.append(

@@ -30,7 +30,8 @@ async def raise_revisions(
 ) -> Outdated:
     """See `Store`. A few thousand rollouts a transaction, under the source's lock."""
     outdated: list[RolloutId] = []
-    gone, last = 0, ""
+    gone: list[RolloutId] = []
+    last = ""
     while True:
         lock = (load_unit_of_work.LOCK, (source,))
         _, rows = await wire.begin(lock, (_OLDER, (source, to, last, _CHUNK)))
@@ -40,7 +41,7 @@ async def raise_revisions(
             if elsewhere or not is_outdated(ProjectedBy._make(projected)):
                 untouched.append(rollout_id)
             elif is_gone:
-                gone += 1
+                gone.append(rollout_id)
             else:
                 outdated.append(rollout_id)
         raised = [(_RAISE, (to, source, untouched))] if untouched else []

@@ -256,6 +256,11 @@ def kept(rollout_id: str, marks: Iterable[tuple[bytes, str, bool]], source: str)
     return put("_kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
 
 
+def digest_of(detail: str) -> str:
+    """Return the digest of an anomaly's detail, which is part of its key."""
+    return hashlib.md5(detail.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
 def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: int) -> list[Query]:
     """Write anomalies: rollout, anomaly, and whether it is from a batch."""
     found: dict[tuple[Any, ...], bool] = {}
@@ -266,8 +271,7 @@ def anomalies(noted: Iterable[tuple[str, Anomaly, bool]], source: str, now_ms: i
         "_anomaly_rows", _ANOMALY,
         ("rollout_id", "byte_offset", "byte_length", "kind", "digest"),
         [
-            (*key[:4], hashlib.md5(key[4].encode("utf-8", "replace"), usedforsecurity=False)
-             .hexdigest(), from_batch, now_ms, key[4])
+            (*key[:4], digest_of(key[4]), from_batch, now_ms, key[4])
             for key, from_batch in found.items()
         ],
         source, changing=_ANOMALY_AGAIN,

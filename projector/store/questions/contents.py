@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from projector.model import revisions
 from projector.model.ids import RolloutId, ThreadId
 from projector.store.heartbeat import Heartbeat, Holder
 from projector.store.reading import Connection
@@ -51,6 +52,31 @@ _ATTEMPTS: Final = (
     " WHERE source_id = :source AND failures > 0 ORDER BY 1"
 )
 _TOUCHED: Final = "SELECT count(*) FROM _read_rollouts"
+
+
+_OLDER: Final = (
+    "SELECT revision, mode, kinds, gone_at_ms IS NOT NULL, count(*) FROM _read_rollouts"
+    " WHERE source_id = :source AND NOT elsewhere AND revision < :revision GROUP BY 1, 2, 3, 4"
+)
+_NEWER: Final = (
+    "SELECT count(*) FROM _read_rollouts"
+    " WHERE source_id = :source AND NOT elsewhere AND revision > :revision"
+)
+
+
+class RulesBehind(NamedTuple):
+    """Numbers of rollouts that were not projected by the rules of this program."""
+
+    outdated: int = 0
+    """Older rules, a later one touches them, the file is there: to be projected again."""
+    outdated_gone: int = 0
+    """The same without a file: their rows stay."""
+    newer: int = 0
+    """Rules that this program does not know."""
+
+
+#: All were projected by the rules of this program.
+UP_TO_DATE: Final = RulesBehind()
 
 
 class Totals(NamedTuple):
@@ -142,6 +168,16 @@ def rollouts_with_anomalies(db: Connection) -> dict[object, int]:
 def rollouts(db: Connection, anomalies: Mapping[object, int]) -> Rollouts:
     """Return all rollouts; `anomalies`: as `rollouts_with_anomalies` returns them."""
     return Rollouts({row[_ID]: row for row in db.rows(_ROLLOUTS)}, anomalies)
+
+
+def rules_behind(db: Connection) -> RulesBehind:
+    """Count the rollouts that were not projected by the rules of this program, by an index."""
+    present = {"revision": revisions.current()}
+    there = gone = 0
+    for *projected, is_gone, count in db.rows(_OLDER, present):
+        if revisions.is_outdated(revisions.ProjectedBy._make(projected)):
+            there, gone = (there, gone + count) if is_gone else (there + count, gone)
+    return RulesBehind(there, gone, int(db.rows(_NEWER, present)[0][0]))
 
 
 def heartbeat(db: Connection) -> Heartbeat | None:

@@ -114,7 +114,15 @@ def finish(
                 usage.settle(db, before, usage.rows(db, "n.rollout = ?", (row.rollout,)))
             else:
                 _merge(db, table, row)
-        db.execute("DELETE FROM _anomaly_rows WHERE rollout = ? AND from_batch", (row.rollout,))
+        # When one was first noted here stays true; that its bytes were replaced once, too.
+        db.execute(
+            "DELETE FROM _anomaly_rows AS a WHERE rollout = ? AND from_batch AND NOT EXISTS"
+            " (SELECT 1 FROM new_anomaly_rows AS n WHERE n.byte_offset = a.byte_offset"
+            " AND n.byte_length = a.byte_length AND n.kind = a.kind AND n.detail = a.detail)"
+            " AND (kind <> 'replaced'"
+            " OR EXISTS (SELECT 1 FROM new_anomaly_rows WHERE kind = 'replaced'))",
+            (row.rollout,),
+        )
         db.execute(
             "INSERT INTO _anomaly_rows (rollout, byte_offset, byte_length, from_batch,"
             " noted_at_ms, kind, detail) SELECT rollout, byte_offset, byte_length, from_batch,"

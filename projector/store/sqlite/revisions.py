@@ -24,7 +24,8 @@ def raise_revisions(
 ) -> Outdated:
     """See `Store`. A few thousand rollouts a transaction."""
     outdated: list[RolloutId] = []
-    gone, last = 0, 0
+    gone: list[RolloutId] = []
+    last = 0
     # By an index: nearly always there are none.
     more = db.execute("SELECT 1 FROM _rollouts WHERE revision < ? LIMIT 1", (to,)).fetchone()
     while more:
@@ -35,7 +36,7 @@ def raise_revisions(
                 if not is_outdated(ProjectedBy._make(projected)):
                     untouched.append((to, rollout))
                 elif is_gone:
-                    gone += 1
+                    gone.append(rollout_id)
                 else:
                     outdated.append(rollout_id)
             db.executemany("UPDATE _rollouts SET revision = ? WHERE rollout = ?", untouched)
