@@ -8,15 +8,10 @@ daemon runs, into a scratch database, as far as the database under test has it; 
    rows are compared; where it has projected again, all is compared again.
 2. No snapshot is held while files are read: it would keep the database's log from being reset.
 3. A record without a newline may or may not have been taken ahead of the checkpoint: both are
-<<<<<<< HEAD
    right (`OpenRollout.partial_batch`).
-4. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
-=======
-   right (`OpenRollout.unfinished`).
 4. Rows of a rollout that later rules touch are *outdated*, and no difference; a rollout of newer
    rules is passed over.
 5. Rollouts whose files are gone are counted and passed over: their rows follow from nothing.
->>>>>>> 8e6655b (Status, verify, metrics and rebuild --outdated tell rows of older rules; a database of older rules heals by itself, held by tests)
 """
 
 from __future__ import annotations

@@ -12,12 +12,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from projector.model.ids import RolloutId, ThreadId
-<<<<<<< HEAD
-from projector.store.check import derived_check
-=======
 from projector.model.revisions import ProjectedBy
-from projector.store.check import derived_check as recheck
->>>>>>> 8e6655b (Status, verify, metrics and rebuild --outdated tell rows of older rules; a database of older rules heals by itself, held by tests)
+from projector.store.check import derived_check
 from projector.store.check.compare import Difference, Kind, Rollout, Row
 from projector.store.reading import Connection, Sql, of_rollout
 from projector.store.schema_names import HEADER, META, REPLACED
