@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.model.ids import RolloutId, ThreadId
+from projector.model.revisions import ProjectedBy
 from projector.store.check.compare import (
     LISTED,
     Differences,
@@ -23,7 +24,8 @@ from projector.store.check.compare import (
 from projector.store.reading import Sql
 
 KIND = Kind("item", ("offset", "item_id", "json", "tombstone"), 2, ("item_id",), Sql("", ""))
-ROLLOUT = Rollout(1, RolloutId("r"), ThreadId("t"), 0, 100, 0)
+PROJECTED = ProjectedBy(1, "paginated", "")
+ROLLOUT = Rollout(1, RolloutId("r"), ThreadId("t"), 0, 100, 0, PROJECTED)
 
 keys = st.tuples(st.integers(0, 9), st.sampled_from("abc"))
 streams = st.dictionaries(keys, st.integers(0, 1)).map(
