@@ -15,6 +15,7 @@ SINCE: Final[Mapping[str, Version]] = {
     "paginated threads by default": (0, 152, 1),
     "token_usage_record": (0, 154, 0),
     "times of items in its tables": (0, 160, 1),
+    "attached threads that show only what is theirs": (0, 166, 0),
     "root_turn_id in its tables": (0, 168, 0),
     "moderation of messages": (0, 169, 0),
     "environments of MCP calls, frames of voice sessions": (0, 171, 0),

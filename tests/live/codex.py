@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tests.live.install import PINNED
 from tests.live.model import Json
 
 _SECONDS: Final = 60
@@ -86,6 +87,8 @@ class Home:
     mcp: Path
     """The script of the MCP server that Codex may call."""
     features: Mapping[str, bool] = field(default_factory=dict)
+    release: str = PINNED
+    """Of the binary."""
 
     def write(self, **more: bool) -> None:
         """Write Codex's configuration, with these features besides the session's."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tests.live.capabilities import can
 from tests.live.codex import Codex, Refused, Silent
 from tests.live.model import Json
 from tests.live.plays import PIXEL
@@ -58,6 +59,11 @@ def _awake(_stage: Stage, thread: Thread) -> bool:
 
 def _paginated(_stage: Stage, thread: Thread) -> bool:
     return not thread.archived and thread.mode == "paginated"
+
+
+def _attachable(stage: Stage, thread: Thread) -> bool:
+    own = can(stage.home.release, "attached threads that show only what is theirs")
+    return own and _has_turns(stage, thread)
 
 
 def _has_turns(stage: Stage, thread: Thread) -> bool:
@@ -298,7 +304,7 @@ def _fork_a_running_turn(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, turn, since=since)
 
 
-@_operation(1, _has_turns)
+@_operation(1, _attachable)
 def _attach(stage: Stage, thread: Thread) -> None:
     attached = _forked(stage, thread, [], attachToSource=True)
     stage.turn(attached, "run")

@@ -3,7 +3,8 @@
     python -m tests.live.releases                           the pin, latest, the last five before
     python -m tests.live.releases --releases 0.160.1 0.154.0 --seeds 3
 
-Ten sessions with the pinned release, three with each other; half of them with kills. A release's
+Ten sessions with the pinned release, three with each other; half of them with kills; then context
+windows that fill, and a storm of background migrations and compressions. A release's
 rows must be the projector's: as written with the pinned one, with others absent is null. Leaves
 with 1 where anything differs. For latest, where it is not the pin, `tests.live.drift` is run too.
 """
@@ -33,6 +34,13 @@ _SESSION_SECONDS: Final = 900
 _SHOWN: Final = 5
 _LINE_CHARACTERS: Final = 400
 
+#: Besides random ones: windows that fill, and Codex's own background jobs.
+_MORE: Final = (
+    ("spending", "--mode", "paginated"),
+    ("spending", "--mode", "legacy"),
+    ("storm", "--rollouts", "6"),
+)
+
 _COUNT: Final = re.compile(r"(\d+) ([a-z_]+)").findall
 
 
@@ -50,6 +58,20 @@ class Result:
     told: list[str] = field(default_factory=list)
     """What differs, the first lines."""
     unavailable: str | None = None
+
+    def add(self, name: str, code: int, said: str) -> None:
+        """Count a session, and print how it went."""
+        self.sessions += 1
+        lines = said.splitlines()
+        for line in lines:
+            if line.startswith("  equal: "):
+                self.rows += sum(int(count) for count, _ in _COUNT(line))
+        if code != 0:
+            self.failed += 1
+            wrong = [line for line in lines if "DIFFERS" in line] or lines[-_SHOWN:]
+            self.told += [f"{name}: {line[:_LINE_CHARACTERS]}" for line in wrong[:_SHOWN]]
+        sys.stdout.write(f"{self.release} {name}: {'equal' if code == 0 else 'DIFFERS'}\n")
+        sys.stdout.flush()
 
     def cells(self) -> list[str]:
         """Give its row of the table."""
@@ -85,17 +107,14 @@ def play(release: str, seeds: Sequence[int], operations: int) -> Result:
                 "--codex-version", release, *["--kills"] * (seed % 2 == 0),
             ]  # fmt: skip
             code, said = _run(words)
-        result.sessions += 1
-        lines = said.splitlines()
-        for line in lines:
-            if line.startswith("  equal: "):
-                result.rows += sum(int(count) for count, _ in _COUNT(line))
-        if code != 0:
-            result.failed += 1
-            wrong = [line for line in lines if "DIFFERS" in line] or lines[-_SHOWN:]
-            result.told += [f"seed {seed}: {line[:_LINE_CHARACTERS]}" for line in wrong[:_SHOWN]]
-        sys.stdout.write(f"{release} seed {seed}: {'equal' if code == 0 else 'DIFFERS'}\n")
-        sys.stdout.flush()
+        result.add(f"seed {seed}", code, said)
+    for module, *words in _MORE:
+        with tempfile.TemporaryDirectory(prefix="release-") as folder:
+            code, said = _run(
+                [*prefix, sys.executable, "-m", f"tests.live.{module}", *words,
+                 "--folder", str(Path(folder) / "session"), "--codex-version", release]
+            )  # fmt: skip
+        result.add(" ".join((module, *words)), code, said)
     result.seconds = time.monotonic() - begun
     return result
 

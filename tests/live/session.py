@@ -43,8 +43,8 @@ class Plan:
     operations: int
     kills: bool
     """The daemon is killed at random, and Codex in the middle of a turn at least once."""
-    pinned: bool = True
-    """The Codex is of the release that the projector's rules were read from."""
+    release: str = install.PINNED
+    """Of Codex."""
     every: bool = False
     """Every operation is done once, in the order of the book, instead of a draw."""
 
@@ -90,6 +90,7 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
         python=sys.executable,
         mcp=Path(__file__).with_name("mcp_server.py"),
         features={"multi_agent_v2": dice.random() < 0.5},
+        release=plan.release,
     )
     home.home.mkdir(parents=True)
     daemon = Daemon(home.home, folder / "projected.db", folder / "projector.logs.events", projector)
@@ -186,7 +187,7 @@ def _conclude(stage: Stage, daemon: Daemon, outcome: Outcome, folder: Path) -> N
     )
     outcome.threads = len(everything)
     outcome.rollouts = len(sizes)
-    outcome.report = compare(seen, daemon.database, pinned=outcome.plan.pinned)
+    outcome.report = compare(seen, daemon.database, pinned=outcome.plan.release == install.PINNED)
     recorded = responses(stage.home.rollouts())
     compare_cost(stage.model.cost, recorded, daemon.database, outcome.report)
     Schema(stage.home.binary, folder / "schema").check(daemon.database, rows, outcome.report)
@@ -212,7 +213,7 @@ def main() -> None:
         seed=options.seed,
         operations=options.operations,
         kills=options.kills,
-        pinned=options.codex_version == install.PINNED,
+        release=options.codex_version,
         every=options.every,
     )
     words = json.loads(options.projector) if options.projector else PROJECTOR
