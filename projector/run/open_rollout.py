@@ -10,9 +10,9 @@ for it begins 50 ms sooner.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -38,6 +38,12 @@ from projector.store.protocol import Batch, Store
 if TYPE_CHECKING:
     from projector.read.rollout import RolloutReader
     from projector.reduce.protocol import Reducer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Lines of so many bytes in all are reduced in a thread, beside whatever else is done.
+_LONG_BYTES: Final = 16 * 1024 * 1024
 
 
 class OpenRollout:
@@ -148,6 +154,11 @@ class OpenRollout:
         return self._reader.at_end
 
     @property
+    def has_long_lines(self) -> bool:
+        """Lines are read and in no batch that take long to reduce: one of them is very long."""
+        return self._is_long(self._lines)
+
+    @property
     def partial_line(self) -> Line | None:
         """Return the last line, without a newline yet; None: none that can be a record."""
         return self._reader.partial_line
@@ -203,10 +214,10 @@ class OpenRollout:
             RolloutUnreadable: it cannot be read now.
         """
         found = self.look(file)
-        if found is not None or self.is_outdated:
+        if found is not None or self.is_outdated or self._lines:
             return found
         lines = self.read()
-        if lines and self._reducer.lookup(lines):
+        if self._is_long(lines) or (lines and self._reducer.lookup(lines)):
             self._lines = lines
             return None
         return self._made(self._checkpoint, lines, self._generation) if lines else None
@@ -220,19 +231,26 @@ class OpenRollout:
         most = self._limits.batch_records if max_lines is None else max_lines
         return self._reader.read(self._limits.batch_bytes, most)
 
-    async def next(self) -> Batch | None:
-        """Return the next lines as a batch that starts at the end of the previous one.
+    async def read_on(self) -> None:
+        """Read the next lines for `next`, unless some are in no batch yet.
 
-        None: there are none (`at_end`), or none yet. A call reads at most the bytes of one batch,
-        complete lines or not.
+        A call reads at most the bytes of one batch, complete lines or not.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
+        """
+        if not self._lines and not self._reader.at_end:
+            self._lines = await asyncio.to_thread(self.read)
+
+    async def next(self) -> Batch | None:
+        """Return the lines that were read as a batch that begins where the last one ended.
+
+        None: there are none, or none yet: `at_end` tells.
+
+        Raises:
             StoreUnavailable: earlier rows that are needed cannot be had.
         """
         lines, self._lines = self._lines, []
-        if not lines and not self._reader.at_end:
-            lines = await asyncio.to_thread(self.read)
         return await self.batch_of(lines) if lines else None
 
     async def batch_of(self, lines: list[Line]) -> Batch:
@@ -287,7 +305,7 @@ class OpenRollout:
         `why`: noted, as an anomaly; None: the file is what it was, so equal rows change nothing.
         """
         self._reader.start_over()
-        self._trusted_bytes = None
+        self._lines, self._trusted_bytes = [], None
         self._reducer = _reducer_at(self.file, None)
         generation = self._generation + 1
         notes: tuple[Change, ...] = ()
@@ -332,14 +350,27 @@ class OpenRollout:
         notes: tuple[Change, ...] = (),
     ) -> Batch:
         """Reduce the lines read last, or a prefix of them, to their changes."""
-        while wants := self._reducer.lookup(lines):
+        while wants := await self._unhurried(lines, self._reducer.lookup, lines):
             # Before the first batch there is nothing; while a rollout is projected again the store
             # has its old rows until that batch has come.
             found = LookupResult()
             if start is not None:
                 found = await self._store.find(self.file.name.rollout_id, wants)
             self._reducer.provide(wants, found)
-        return self._made(start, lines, generation, notes)
+        return await self._unhurried(lines, self._made, start, lines, generation, notes)
+
+    async def _unhurried(
+        self, lines: list[Line], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` on lines, in a thread if they are long."""
+        if self._is_long(lines):
+            return await asyncio.to_thread(work, *args, **kwargs)
+        return work(*args, **kwargs)
+
+    def _is_long(self, lines: list[Line]) -> bool:
+        """True if lines, those of one `read`, take long: there is a very long one among them."""
+        least = max(_LONG_BYTES, 2 * self._limits.batch_bytes)
+        return bool(lines) and lines[-1].end - lines[0].offset >= least
 
     def _made(
         self,

@@ -11,6 +11,8 @@ Backfill and daemon run the same rounds and end them differently. The rules:
    the next rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
 4. A turn ends after so many bytes read as make a batch, whether a line of them is whole or not.
    A rollout that is projected again, which takes as long as it takes, is so beside the rounds.
+   So is a very long line reduced, one at a time: until its rows are there, no other such line is
+   read on. They are committed after those of the others, in a transaction of their own.
 5. A rollout that cannot be read is quarantined with its reason; the others go on. It is queued
    again when its file changes, or at the next full scan. So is one that we cannot project by a
    fault of our own, with its trace in the log: one odd rollout must not hold up the rest. A fault
@@ -31,10 +33,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import dropwhile, islice
+from itertools import dropwhile, filterfalse, islice
 from traceback import format_tb
 
 from projector.logs import events as log
@@ -57,8 +59,8 @@ from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, sh
 from projector.run.open_rollout import Reprojection
 from projector.run.prefetch import Prefetcher
 from projector.run.prefix_checks import PrefixChecks
-from projector.run.risky_reads import RiskyReads
-from projector.run.tailer import Progress, Tailer
+from projector.run.risky_reads import RISKY_BYTES, RiskyReads
+from projector.run.tailer import Outcome, Progress, Tailer
 from projector.run.tailer_cache import TailerCache
 from projector.store.protocol import Batch, Store
 from projector.store.rollout_status import RolloutStatuses
@@ -140,6 +142,14 @@ class _Reprojecting:
         return not self.is_paced or self.task.done()
 
 
+@dataclass(frozen=True, slots=True)
+class _LongLine:
+    """A rollout whose next line is so long that it is reduced beside the rounds."""
+
+    tail: Tailer
+    task: asyncio.Task[Outcome]
+
+
 class _Pace:
     """Pauses of background work, so that it takes no more than its share of the time."""
 
@@ -214,6 +224,8 @@ class Scheduler:
         self._missing: list[RolloutFile] = []
         """Those of `_unread` that are to be located before the next round."""
         self._reprojecting: _Reprojecting | None = None
+        self._long_line: _LongLine | None = None
+        """Its rollout is among `_reading`, or in line; its tailer is nowhere else."""
         self._pace = _Pace(renewal_share)
         self._on_renewed = on_renewed
         self._outdated: OrderedDict[RolloutId, None] = OrderedDict()
@@ -223,7 +235,7 @@ class Scheduler:
         self._renew_from = 0.0
         """When the next one may begin, by the monotonic clock."""
         self._deferred = False
-        """A rollout of this round waits for the one that is projected again."""
+        """A rollout of this round waits for one that is beside the rounds."""
         self._met_newer = False
         self._tailers = TailerCache()
         self._risks = RiskyReads(store)
@@ -330,7 +342,9 @@ class Scheduler:
         return behind
 
     def _done_of(self, rollout_id: RolloutId) -> int:
-        tail, seen = self._tailers.get(rollout_id), self._seen.get(rollout_id)
+        long, seen = self._long_line, self._seen.get(rollout_id)
+        is_long = long is not None and long.tail.file.name.rollout_id == rollout_id
+        tail = long.tail if long is not None and is_long else self._tailers.get(rollout_id)
         return tail.offset if tail is not None else seen.size if seen is not None else 0
 
     def news(self, files: Iterable[RolloutFile], *, urgent: bool = False) -> int:
@@ -458,10 +472,9 @@ class Scheduler:
             starved |= await self._take_turns(chosen, turns)
             if turns:
                 await self._commit(turns)
-            elif self._deferred and self._reprojecting is not None:
-                # What is left waits for that one.
-                self._hurry()
-                await asyncio.wait([self._reprojecting.task], timeout=_PATIENCE_S)
+            elif self._deferred:
+                await self._wait_for_those_beside()
+            starved |= await self._heed_long_line(turns)
             self._fit_open_files(starved=starved)
         except CheckpointMoved as moved:
             log.event("store.checkpoint_moved", why=moved.message)
@@ -479,6 +492,14 @@ class Scheduler:
             self._read_again()
             raise
         return nowhere
+
+    async def _wait_for_those_beside(self) -> None:
+        """Wait a little for what is beside the rounds: all that is left waits for that."""
+        if self._long_line is not None:
+            await asyncio.wait([self._long_line.task], timeout=_PATIENCE_S)
+        elif self._reprojecting is not None:
+            self._hurry()
+            await asyncio.wait([self._reprojecting.task], timeout=_PATIENCE_S)
 
     def _fit_open_files(self, *, starved: bool) -> None:
         """Restart with fewer open files if one could not be opened; else allow one more."""
@@ -535,7 +556,12 @@ class Scheduler:
         return False
 
     async def leave(self) -> None:
-        """Cancel the reprojection, if one runs: nothing of it is written."""
+        """Cancel the reprojection, if one runs, and the long line: nothing of them is written."""
+        long, self._long_line = self._long_line, None
+        if long is not None:
+            await asyncio.wait([long.task])
+            long.task.exception()
+            long.tail.close()
         job = self._reprojecting
         if job is not None:
             job.is_given_up = True
@@ -577,8 +603,9 @@ class Scheduler:
         most = self._open.side_by_side
         while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
-            if self._is_reprojecting(rollout_id):
-                self._hurry()
+            if self._is_beside(rollout_id):
+                if self._is_reprojecting(rollout_id):
+                    self._hurry()
                 passed_over.append((rollout_id, file))
                 continue
             if file.name.compressed and packed == PACKED:
@@ -599,7 +626,15 @@ class Scheduler:
         self._choose_last(last)
         room = 1 if self._cautious else most
         self._cautious = max(0, self._cautious - 1)
-        return list(self._reading)[:room]
+        return list(filterfalse(self._waits, self._reading))[:room]
+
+    def _waits(self, rollout_id: RolloutId) -> bool:
+        """True if a rollout that is read cannot go on while a long line is reduced."""
+        if self._long_line is None:
+            return False
+        tail = self._tailers.get(rollout_id)
+        is_long = tail is not None and tail.partial_bytes >= RISKY_BYTES
+        return is_long or self._long_line.tail.file.name.rollout_id == rollout_id
 
     def _choose_last(self, last: list[tuple[RolloutId, RolloutFile]]) -> None:
         """Choose one of the rollouts that are read last, if nothing else is queued."""
@@ -623,6 +658,11 @@ class Scheduler:
         tail = self._tailers.unpark(rollout_id)
         if tail is not None:
             tail.changed(file)
+
+    def _is_beside(self, rollout_id: RolloutId) -> bool:
+        long = self._long_line
+        is_long = long is not None and long.tail.file.name.rollout_id == rollout_id
+        return is_long or self._is_reprojecting(rollout_id)
 
     def _is_reprojecting(self, rollout_id: RolloutId) -> bool:
         job = self._reprojecting
@@ -662,7 +702,18 @@ class Scheduler:
             self._tailers.add(rollout_id, tail)
         before = tail.bytes_read
         try:
-            batch = await self._next_batch(rollout_id, tail)
+            outcome = tail.next_batch(self._checks.restart_of(rollout_id))
+            return await self._heed(rollout_id, tail, outcome)
+        finally:
+            self.counters.bytes_read += tail.bytes_read - before
+
+    async def _heed(
+        self, rollout_id: RolloutId, tail: Tailer, outcome: Awaitable[Outcome]
+    ) -> _Turn | TooManyOpenFiles | None:
+        """Return what came of a turn, as `_turn` does."""
+        file = self._reading[rollout_id]
+        try:
+            batch = await self._next_batch(rollout_id, tail, outcome)
         except RolloutUnreadable as reason:
             return self._cannot_read(rollout_id, file, reason)
         except ProjectorError:
@@ -672,17 +723,19 @@ class Scheduler:
                 return self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
             self._fail(rollout_id, fault)
             return None
-        finally:
-            self.counters.bytes_read += tail.bytes_read - before
         return None if batch is None else _Turn(tail, batch)
 
-    async def _next_batch(self, rollout_id: RolloutId, tail: Tailer) -> Batch | None:
+    async def _next_batch(
+        self, rollout_id: RolloutId, tail: Tailer, outcome: Awaitable[Outcome]
+    ) -> Batch | None:
         """Return what a rollout has next; None: it is done, or in the midst of something long."""
-        match await tail.next_batch(self._checks.restart_of(rollout_id)):
+        match await outcome:
             case Batch() as batch:
                 return batch
             case Reprojection() as reprojection:
                 self._begin_reprojection(tail, reprojection)
+            case Progress.LONG:
+                self._begin_long_line(tail)
             case Progress.UP_TO_DATE:
                 await self._done(tail)
             case Progress.READING:
@@ -756,6 +809,44 @@ class Scheduler:
                 await self._done(turn.tail, told=True)
             elif not turn.tail.is_prefetched:  # else it keeps its turn: one is read ahead at a time
                 self._reading.move_to_end(turn.batch.file.name.rollout_id)
+
+    def _begin_long_line(self, tail: Tailer) -> None:
+        """Reduce a very long line beside the rounds, one at a time."""
+        rollout_id = tail.file.name.rollout_id
+        if self._long_line is not None:  # it takes turns until that one is done
+            self._deferred = True
+            self._reading.move_to_end(rollout_id)
+            return
+        self._tailers.take(rollout_id)
+        task = asyncio.create_task(tail.next_batch(may_take_long=True))
+        self._long_line = _LongLine(tail, task)
+
+    async def _heed_long_line(self, turns: list[_Turn]) -> bool:
+        """Commit a very long line that was reduced beside the rounds, if it is done.
+
+        `turns`: those of the round; from here on its own only. Returns True if a file could not be
+        opened for want of descriptors.
+
+        Raises:
+            StoreUnavailable: the store could not be written.
+        """
+        long = self._long_line
+        if long is None or not long.task.done():
+            return False
+        self._long_line = None
+        turns.clear()
+        rollout_id = long.tail.file.name.rollout_id
+        if not self.is_waiting(rollout_id):  # it is forgotten
+            long.task.exception()
+            long.tail.close()
+            return False
+        self._tailers.add(rollout_id, long.tail)
+        self._reading.setdefault(rollout_id, long.tail.file)
+        turn = await self._heed(rollout_id, long.tail, long.task)
+        if isinstance(turn, _Turn):
+            turns.append(turn)
+            await self._commit(turns)
+        return isinstance(turn, TooManyOpenFiles)
 
     def _begin_reprojection(self, tail: Tailer, reprojection: Reprojection) -> None:
         """Project one rollout again beside the rounds, one at a time, each in a transaction."""

@@ -30,6 +30,8 @@ class Progress(Enum):
 
     READING = auto()
     """In the midst of a long line, or of comparing the bytes before the checkpoint: go on."""
+    LONG = auto()
+    """Lines are read that take long to reduce: `next_batch` does it, if it may."""
     UP_TO_DATE = auto()
     """All whole lines are in batches."""
 
@@ -155,12 +157,15 @@ class Tailer:
         """Return the anomalies of the file as a whole, as far as it was read."""
         return self._source.anomalies if isinstance(self._source, OpenRollout) else ()
 
-    async def next_batch(self, restart: Restart | None = None) -> Outcome:
+    async def next_batch(
+        self, restart: Restart | None = None, *, may_take_long: bool = False
+    ) -> Outcome:
         """Return the next batch, or why there is none.
 
         A call reads at most the bytes of one batch, complete lines or not.
 
         `restart`: why the rollout must be projected again, if already known.
+        `may_take_long`: a very long line is reduced too, not only read.
 
         Raises:
             RolloutUnreadable: it cannot be read now.
@@ -177,7 +182,12 @@ class Tailer:
         why = restart or (found if isinstance(found, Restart) else None)
         if why is not None or rollout.is_outdated:
             return Reprojection(rollout, why)
-        batch = found if isinstance(found, Batch) else await rollout.next()
+        batch = found if isinstance(found, Batch) else None
+        if batch is None:
+            await rollout.read_on()
+            if rollout.has_long_lines and not may_take_long:
+                return Progress.LONG
+            batch = await rollout.next()
         if batch is None and rollout.at_end:
             return await rollout.partial_batch() or Progress.UP_TO_DATE
         return batch or Progress.READING
