@@ -131,7 +131,7 @@ def _told(tell: Callable[[str, dict[str, Any]], object]) -> Iterator[None]:
 
 @asynccontextmanager
 async def following(
-    world: World, *, rescan_s: float = 0.05, events: Events = file_events, **run: str
+    world: World, *, rescan_s: float = 0.05, events: Events = file_events, **run: float | str
 ) -> AsyncIterator[Following]:
     """Follow it until the block ends; what the daemon raises is raised here.
 
