@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ from tests.support.makers import at, batch, file_of, item
 from tests.support.mirror import Mirror, rows_to_mirror
 from tests.support.projecting import backfilled
 from tests.support.restoring import Backup
-from tests.support.server import Server
+from tests.support.server import Server, programs
 
 
 class Restored:
@@ -205,6 +206,34 @@ def test_a_server_that_is_restored_under_its_writer(
     assert asked(capsysbinary, postgres, "6", "--source", "one")[0] == 1
     assert asked(capsysbinary, postgres, "2", "--source", "one")[0] == 0
     assert asked(capsysbinary, postgres, "7", "--source", "one")[0] == 0
+
+
+def test_a_dump_is_restored(
+    tmp_path: Path, postgres: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """By pg_dump and pg_restore: a cursor of what was lost is refused, a bare number too."""
+    dump = str(tmp_path / "dump")
+    restored = Restored(tmp_path, postgres)
+    restored.restore()
+    _run("pg_dump", "-Fc", "-f", dump, postgres)
+    restored.grow()
+    restored.lost = restored.cursors()[len(restored.shared) :]
+    _run("pg_restore", "--clean", "--if-exists", "-1", "-d", postgres, dump)
+    assert restored.cursors() == restored.shared
+    restored.another()
+
+    number = str(len(restored.shared) + 1)
+    for after in (restored.lost[0], restored.lost[-1], number):
+        assert asked(capsysbinary, postgres, after, "--source", "one")[:2] == (1, [])
+    code, lines, _ = asked(capsysbinary, postgres, restored.shared[-1], "--source", "one")
+    assert (code, [one["cursor"] for one in lines]) == (
+        0, restored.cursors()[len(restored.shared) :]
+    )  # fmt: skip
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Run a program of the server's."""
+    subprocess.run([programs() / program, *arguments], check=True)
 
 
 def test_a_commit_beside_another_writer_is_no_other_time(postgres: str, tmp_path: Path) -> None:

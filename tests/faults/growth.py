@@ -18,7 +18,7 @@ from projector.store.postgres.pipeline import Pipeline, Query, Row
 from projector.store.protocol import Store
 from projector.store.sqlite import store as engine
 from projector.store.sqlite.store import SqliteStore
-from tests.faults.thread_changes import Act, Shape, build
+from tests.faults.thread_changes import Act, Shape, Told, build
 from tests.support.databases import SOURCE, Where
 from tests.support.projecting import settings_for
 
@@ -107,17 +107,17 @@ def counted(
 
 def acts_work(
     database: Where, patch: pytest.MonkeyPatch, shape: Shape, acts: Iterable[Act], size: int
-) -> Work:
-    """Build a home in a store, and count what is done to it then."""
-    before = None
+) -> list[Work]:
+    """Build a home in a store, and count what is done to it then, one after another."""
+    done: list[Work] = []
 
     async def run(store: Store, so_far: Callable[[], Work]) -> None:
-        nonlocal before
-        await build(store, shape, size)
-        before = so_far()
+        home = Told(store, shape, size)
+        await build(home)
         for act in acts:
-            await act(store, shape, size)
+            before = so_far()
+            await act(home)
+            done.append(Work(*(n - m for n, m in zip(so_far(), before, strict=True))))
 
-    after = counted(database, patch, run)
-    assert before is not None
-    return Work(*(now - then for now, then in zip(after, before, strict=True)))
+    counted(database, patch, run)
+    return done

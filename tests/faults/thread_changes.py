@@ -77,65 +77,97 @@ def file(shape: Shape, number: int, *, archived: bool = False) -> RolloutFile:
     return file_of(number, thread=(shape.named or shape.thread)(number), archived=archived)
 
 
-async def build(store: Store, shape: Shape, size: int) -> None:
+class Told:
+    """A home of a size that a store is told of, and how far it was told of each rollout."""
+
+    def __init__(self, store: Store, shape: Shape, size: int) -> None:
+        """Nothing is told yet."""
+        self.store = store
+        self.shape = shape
+        self.size = size
+        self._steps: dict[int, int] = {}
+        self._generations: dict[int, int] = {}
+
+    def _at(self, number: int) -> Checkpoint | None:
+        if number not in self._steps:
+            return None
+        return at(self._steps[number] * STEP, generation=self._generations[number])
+
+    async def append(self, number: int) -> None:
+        """Tell of the next step of a rollout."""
+        step, generation = self._steps.get(number, 0), self._generations.setdefault(number, 0)
+        await self.store.commit([told(self.shape, number, step, self._at(number), generation)])
+        self._steps[number] = step + 1
+
+    async def replace(self, number: int) -> None:
+        """Replace a rollout by what it was at first."""
+        start, generation = self._at(number), self._generations[number] + 1
+        assert start is not None, number
+
+        async def again() -> AsyncIterator[Batch]:
+            yield told(self.shape, number, 0, start, generation)
+
+        await self.store.replace(start, again())
+        self._steps[number], self._generations[number] = 1, generation
+
+
+async def build(home: Told) -> None:
     """Commit the rollouts, one after another."""
-    for number in range(1, size + 1):
-        await store.commit([told(shape, number)])
+    for number in range(1, home.size + 1):
+        await home.append(number)
 
 
-async def append_last(store: Store, shape: Shape, size: int) -> None:
+async def append_last(home: Told) -> None:
     """Append to the newest rollout, as often as there are rollouts."""
-    for step in range(1, size + 1):
-        await store.commit([told(shape, size, step, at(step * STEP))])
+    for _ in range(home.size):
+        await home.append(home.size)
 
 
-async def append_first(store: Store, shape: Shape, size: int) -> None:
+async def append_first(home: Told) -> None:
     """Append to the oldest rollout, as often as there are rollouts."""
-    for step in range(1, size + 1):
-        await store.commit([told(shape, 1, step, at(step * STEP))])
+    for _ in range(home.size):
+        await home.append(1)
 
 
-async def append_each(store: Store, shape: Shape, size: int) -> None:
+async def append_each(home: Told) -> None:
     """Append to each rollout."""
-    for number in range(1, size + 1):
-        await store.commit([told(shape, number, 1, at(STEP))])
+    for number in range(1, home.size + 1):
+        await home.append(number)
 
 
-async def replace_each(store: Store, shape: Shape, size: int) -> None:
+async def replace_each(home: Told) -> None:
     """Replace each rollout by what it was."""
-
-    async def again(number: int) -> AsyncIterator[Batch]:
-        yield told(shape, number, 0, at(STEP), generation=1)
-
-    for number in range(1, size + 1):
-        await store.replace(at(STEP), again(number))
+    for number in range(1, home.size + 1):
+        await home.replace(number)
 
 
-async def lose_each(store: Store, _: Shape, size: int) -> None:
+async def lose_each(home: Told) -> None:
     """Miss the file of each rollout, the newer half backwards, then the older half."""
-    for number in [*range(size, size // 2, -1), *range(1, size // 2 + 1)]:
-        await store.mark_missing([rollout_id(number)], purge=False)
+    half = home.size // 2
+    for number in [*range(home.size, half, -1), *range(1, half + 1)]:
+        await home.store.mark_missing([rollout_id(number)], purge=False)
 
 
-async def archive_each(store: Store, shape: Shape, size: int) -> None:
+async def archive_each(home: Told) -> None:
     """Move each rollout into the archive."""
-    for number in range(1, size + 1):
-        await store.update_locations([file(shape, number, archived=True)])
+    for number in range(1, home.size + 1):
+        await home.store.update_locations([file(home.shape, number, archived=True)])
 
 
-async def purge(store: Store, _: Shape, size: int) -> None:
+async def purge(home: Told) -> None:
     """Delete all rollouts, their rows too."""
-    await store.mark_missing([rollout_id(number) for number in range(1, size + 1)], purge=True)
+    numbers = range(1, home.size + 1)
+    await home.store.mark_missing([rollout_id(number) for number in numbers], purge=True)
 
 
-async def purge_each(store: Store, _: Shape, size: int) -> None:
+async def purge_each(home: Told) -> None:
     """Delete the rollouts one at a time, their rows too."""
-    for number in range(size, 0, -1):
-        await store.mark_missing([rollout_id(number)], purge=True)
+    for number in range(home.size, 0, -1):
+        await home.store.mark_missing([rollout_id(number)], purge=True)
 
 
-Act = Callable[[Store, Shape, int], Awaitable[None]]
-#: What is done to a home that was built.
+Act = Callable[[Told], Awaitable[None]]
+#: What is done to a home that was built; one after another, too, but for what deletes it.
 ACTS: Final[Mapping[str, Act]] = {
     "append to the newest": append_last,
     "append to the first": append_first,
