@@ -16,6 +16,8 @@ from tests.support.server import Server
 
 #: Twice the size may take this much more. Linear: 2; by the square: 4.
 MOST = 2.3
+#: Shapes whose rollouts are told of on PostgreSQL for each push; the others are on schedule.
+EACH_PUSH: Final = ("forks", "reverts in a running turn", "strays")
 #: What is written whatever the size is small: it is taken off.
 LEAST = 2
 
@@ -85,7 +87,13 @@ def addresses(server: Server) -> Iterator[list[str]]:
         yield [made.enter_context(server.database()) for _ in range(4)]
 
 
-@pytest.mark.parametrize("shape", thread_changes.SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(shape, marks=[pytest.mark.scheduled] * (shape not in EACH_PUSH))
+        for shape in thread_changes.SHAPES
+    ],
+)
 def test_what_happens_to_threads_on_postgresql_too(
     shape: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
