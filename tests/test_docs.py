@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -82,6 +83,54 @@ def test_contributing_names_modules_that_are_there() -> None:
         places = (docs.ROOT / path, docs.ROOT / "projector" / path)
         found = any(place.exists() for place in places)
         assert found or list((docs.ROOT / "projector/store/sql").glob(f"*/{path}")), path
+
+
+def _said(path: Path) -> str:
+    """Return a source's comments and docstrings."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".sql":
+        return "\n".join(re.findall(r"--.*", text))
+    with path.open("rb") as lines:
+        said = [
+            token.string
+            for token in tokenize.tokenize(lines.readline)
+            if token.type == tokenize.COMMENT
+        ]
+    return "\n".join([
+        *said,
+        *(
+            str(node.value.value)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ),
+    ])  # fmt: skip
+
+
+def test_comments_name_modules_that_are_there() -> None:
+    """By the end of the path, at least the name; examples of other projects are of the kettle."""
+    named = re.compile(r"(?<![\w/.~-])(?:\w[\w.]*/)*\w+\.(?:py|sql)\b")
+    files = [
+        path
+        for folder in ("projector", "tests")
+        for path in (docs.ROOT / folder).rglob("*.*")
+        if path.suffix in {".py", ".sql"}
+    ]
+    known = {
+        "/".join(parts[at:])
+        for parts in (path.relative_to(docs.ROOT).parts for path in files)
+        for at in range(len(parts))
+    } | {"sql/BACKEND/NNNN_name.sql"}
+
+    def missing(text: str) -> list[str]:
+        return [one for one in named.findall(text) if one not in known and "kettle" not in one]
+
+    # Comments are looked for only in files with such a word: that takes most of the time.
+    assert {
+        (str(path.relative_to(docs.ROOT)), one)
+        for path in files
+        if missing(path.read_text("utf-8"))
+        for one in missing(_said(path))
+    } == set()
 
 
 def test_the_readme_links_every_page() -> None:

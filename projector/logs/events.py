@@ -56,7 +56,7 @@ EVENTS: Final[Mapping[Name, Known]] = MappingProxyType({
     "rollout.replaced":       Known("warning", "content replaced; projected again from its start"),
     "rollout.vanished":       Known("info",    "its file no longer exists"),
     "rollout.set_aside":      Known("error",   "cannot be read; other rollouts continue"),
-    "rollout.failed":         Known("error",   "a bug in this program; skipped, please report it"),
+    "rollout.failed":         Known("error",   "a bug in this program, to report; set aside"),
     "rollout.back":           Known("info",    "readable again after rollout.set_aside"),
     "rollout.rebuilt":        Known("debug",   "projected again on request"),
     "rollout.renewed":        Known("debug",   "projected again: newer rules touch it"),

@@ -251,14 +251,6 @@ class RollbackFrame(NamedTuple):
     popped: bool = False
 
 
-class Own(NamedTuple):
-    """Legacy: rows made before their boundary opened go over to it. No reducer makes it now."""
-
-    owner: int
-    turns: tuple[bytes, ...]
-    items: tuple[bytes, ...]
-
-
 class TombstoneFrames(NamedTuple):
     """Legacy rollback: write tombstones for the living rows of frames `owner_from` and later.
 
@@ -275,7 +267,7 @@ class TombstoneFrames(NamedTuple):
 class Tombstone(NamedTuple):
     """Remove one turn or item from the history: a call that turned out never to have run.
 
-    Cheap for one of the rollout's newest rows, as with `Own`.
+    Cheap for one of the rollout's newest rows.
     """
 
     uid: bytes
@@ -306,7 +298,7 @@ class NameUsage(NamedTuple):
 
 
 Change = (
-    TurnRow | ItemRow | RealtimeRow | UsageRow | LimitRow | Event | Anomaly | RollbackFrame | Own
+    TurnRow | ItemRow | RealtimeRow | UsageRow | LimitRow | Event | Anomaly | RollbackFrame
     | TombstoneFrames | Tombstone | RetractCounts | NameUsage
 )  # fmt: skip
 
@@ -408,7 +400,7 @@ class StoredTurn:
 
     row: TurnRow | None
     """None: the turn has items only, or nothing."""
-    buried: bool = False
+    tombstoned: bool = False
     messages: tuple[Message, ...] = ()
     """All items of the turn in order of position, also those with empty `counts`.
 
@@ -428,7 +420,7 @@ class StoredItem(NamedTuple):
     provenance: Provenance
     owner: int | None
     created_at_ms: int
-    buried: bool
+    tombstoned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ def _legacy(rollout_id: RolloutId, thread_id: ThreadId) -> Reducer:
 
 
 class _Chosen:
-    """A reducer that becomes a legacy or a paginated one at the first record."""
+    """A reducer that delegates to a legacy or a paginated one, chosen at the first record."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ def preview(shown: Object) -> str | None:
     return text or (IMAGE if image else None)
 
 
-def settings(meta: ThreadMetadata, payload: Object) -> None:
+def apply_settings(meta: ThreadMetadata, payload: Object) -> None:
     """Apply a `thread_settings_applied`."""
     applied = payload.get("thread_settings")
     if type(applied) is not dict:
@@ -56,7 +56,7 @@ def settings(meta: ThreadMetadata, payload: Object) -> None:
         meta.cwd = applied["cwd"]
 
 
-def context(meta: ThreadMetadata, payload: Object) -> None:
+def apply_context(meta: ThreadMetadata, payload: Object) -> None:
     """Apply a `turn_context`. Its cwd is the turn's, not the thread's."""
     _model(meta, payload, "effort")
 

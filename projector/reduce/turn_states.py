@@ -1,8 +1,10 @@
 """The life of a turn, as tables: which record takes it from which state to which. Pure.
 
-All that can happen to a turn's status stands here, once for each format, with the events that are
-told of it. The reducers look up a step and apply it; what a table does not list changes neither
-the turn's status nor its end. The page on the design shows these tables.
+All that a record can do to a turn's status is here, once for each format, with the lifecycle events
+that follow. Reducers look up a step and apply it; what a table does not list changes neither the
+turn's status nor its end. Not here: what the store does to turns, in rollbacks (`TombstoneFrames`)
+and in rollouts that Codex migrated (`store/rules/preserve.py`). The page on the design shows these
+tables.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ async def backfill(
     began = time.monotonic()
     surveyor = FileCatalog(settings.codex_homes)
     await store.configure_search(settings.search.index, settings.search.max_text_bytes)
-    standings = await store.statuses()
+    statuses = await store.statuses()
     look = await asyncio.to_thread(
         (lambda: surveyor.named(selection)) if selection else surveyor.everything
     )
@@ -56,7 +56,7 @@ async def backfill(
         progress.advance(1, file.size)
 
     rounds = Scheduler(store, limits_of(settings), surveyor.rollout, on_done=done, ahead=ahead)
-    rounds.remember(standings)
+    rounds.remember(statuses)
     rounds.read_last(dict.fromkeys(await store.attempts(count=False), 0))
     if selection:
         rounds.checks.only(look.files)
@@ -75,7 +75,7 @@ async def backfill(
     progress.skip(len(look.files) - fresh - len(old), left)
     missed: dict[RolloutId, RolloutFile | None] = {}
     if not selection:
-        missed = await asyncio.to_thread(_missed, surveyor, look, standings)
+        missed = await asyncio.to_thread(_missed, surveyor, look, statuses)
         rounds.news(file for file in missed.values() if file is not None)
     try:
         # Files whose earlier bytes may have changed are compared after all others are done.
@@ -133,13 +133,13 @@ async def _complete(store: Store, settings: Settings) -> None:
 
 
 def _missed(
-    surveyor: FileCatalog, look: Survey, standings: RolloutStatuses
+    surveyor: FileCatalog, look: Survey, statuses: RolloutStatuses
 ) -> dict[RolloutId, RolloutFile | None]:
     """Search again for the rollouts that a scan of all homes missed; None: deleted.
 
     One moved from a folder not yet listed to one already listed only seems to be deleted.
     """
-    gone = look.gone([standings.files])
+    gone = look.gone([statuses.files])
     return {
         rollout_id: surveyor.rollout(file)
         for rollout_id, file in gone.items()

@@ -196,11 +196,11 @@ class Daemon:
         self._load = load
         self._pulse = pulse or Watchdog()
         self._audience = audience or NullTelemetry()
-        self._surveyor = FileCatalog(settings.codex_homes)
-        self._rounds = Scheduler(
+        self._files = FileCatalog(settings.codex_homes)
+        self._scheduler = Scheduler(
             store,
             limits_of(settings),
-            self._surveyor.rollout,
+            self._files.rollout,
             on_step=self._pulse,
             renewal_share=RENEWAL_SHARE,
             on_renewed=self._wake_up,
@@ -235,7 +235,7 @@ class Daemon:
     @property
     def bytes_read(self) -> int:
         """Return the uncompressed bytes of rollouts read so far, fingerprints included."""
-        return self._rounds.counters.bytes_read
+        return self._scheduler.counters.bytes_read
 
     async def run(self) -> None:
         """Acquire the lock, catch up, follow, exit."""
@@ -278,12 +278,12 @@ class Daemon:
             await asyncio.gather(*helpers, return_exceptions=True)
             if self._scanning is not None:
                 await asyncio.wait([self._scanning])
-            await self._rounds.leave()
-            self._rounds.close()
+            await self._scheduler.leave()
+            self._scheduler.close()
             await self._audience.end()
         with suppress(StoreUnavailable):
             await self._beat("stopping")
-        log.event("daemon.stopped", records=self._rounds.counters.records)
+        log.event("daemon.stopped", records=self._scheduler.counters.records)
 
     async def _go_public(self) -> None:
         """Start the endpoint, also while a server is waited for at the start."""
@@ -294,13 +294,13 @@ class Daemon:
     async def _remember(self) -> None:
         """Load the status of all rollouts from the store."""
         await self._index()
-        self._rounds.remember(await self._store.statuses())
-        self._surveyor.remember(self._rounds.seen)
-        self._rounds.read_last(await self._store.attempts(count=True))
+        self._scheduler.remember(await self._store.statuses())
+        self._files.remember(self._scheduler.seen)
+        self._scheduler.read_last(await self._store.attempts(count=True))
         found = await self._store.raise_revisions(revisions.current(), revisions.is_outdated)
-        self._rounds.renew(found.rollouts)
+        self._scheduler.renew(found.rollouts)
         if found.newer:
-            self._rounds.note_newer()
+            self._scheduler.note_newer()
         if found.rollouts:
             self._is_renewing = True
             log.event("rules.outdated", rollouts=len(found.rollouts), gone=len(found.gone))
@@ -314,16 +314,16 @@ class Daemon:
 
     async def _begin_anew(self) -> None:
         """Switch to another database: forget everything, and fill it from the rollouts."""
-        await self._rounds.leave()
+        await self._scheduler.leave()
         await self._store.reopen()
-        self._rounds.forget_all()
+        self._scheduler.forget_all()
         await self._remember()
         await self._read_names()
         self._due.discard(Due.REOPEN)
         self._due |= {Due.SCAN, Due.BACKFILL_SEARCH}
         if self._phase is Phase.FOLLOWING:
             self._phase = Phase.CATCHING_UP
-        log.event("store.reopened", rollouts=sum(map(len, self._rounds.following)))
+        log.event("store.reopened", rollouts=sum(map(len, self._scheduler.following)))
 
     # One turn of the loop -------------------------------------------------------------------
 
@@ -340,8 +340,8 @@ class Daemon:
         await self._heed_scan()
         self._tell_of_watching()
         await self._check_some()
-        if self._rounds.waiting or self._renews():
-            if await self._rounds.round():
+        if self._scheduler.waiting or self._renews():
+            if await self._scheduler.round():
                 self._due.add(Due.SCAN)  # only a scan can vouch that a rollout is gone
             self._note_backlog()
             if time.monotonic() - self._beaten.at >= BUSY_BEAT_S:
@@ -366,22 +366,22 @@ class Daemon:
         """True if a rollout with rows of older rules is to be read now, as nothing else is."""
         if self._phase is not Phase.FOLLOWING or self._inbox:
             return False
-        if self._is_renewing and not self._rounds.outdated:
+        if self._is_renewing and not self._scheduler.outdated:
             self._is_renewing = False
-            log.event("rules.renewed", rollouts=self._rounds.counters.renewed)
-        return self._rounds.begin_renewal()
+            log.event("rules.renewed", rollouts=self._scheduler.counters.renewed)
+        return self._scheduler.begin_renewal()
 
     def _note_caught_up(self) -> None:
         """Follow from now on, if all that was there at the start is projected."""
         is_scanned = self._scanning is None and Due.SCAN not in self._due
         if self._phase is Phase.CATCHING_UP and is_scanned:
             self._phase = Phase.FOLLOWING
-            log.event("daemon.caught_up", rollouts=len(self._rounds.seen))
+            log.event("daemon.caught_up", rollouts=len(self._scheduler.seen))
 
     async def _check_some(self) -> None:
         """Compare some bytes that may have changed, if it is time to."""
-        if self._rounds.checks.is_due() and time.monotonic() - self._checked >= CHECK_EVERY_S:
-            await self._rounds.check(CHECK_BYTES)
+        if self._scheduler.checks.is_due() and time.monotonic() - self._checked >= CHECK_EVERY_S:
+            await self._scheduler.check(CHECK_BYTES)
             self._checked = time.monotonic()
 
     async def _wait(self) -> None:
@@ -395,9 +395,9 @@ class Daemon:
     def _patience_s(self) -> float:
         interval = systemd.watchdog_interval_s()
         rest = max(0.0, self._settings.run.rescan_s - (time.monotonic() - self._beaten.at))
-        if self._rounds.checks.is_due():
+        if self._scheduler.checks.is_due():
             rest = min(rest, max(0.0, self._checked + CHECK_EVERY_S - time.monotonic()))
-        renewal_s = self._rounds.renewal_due_s
+        renewal_s = self._scheduler.renewal_due_s
         if renewal_s is not None and self._phase is Phase.FOLLOWING:
             rest = min(rest, renewal_s)
         return rest if interval is None else min(rest, interval)
@@ -419,7 +419,7 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Reload the settings between two rounds."""
+        """Reload the settings between two scheduler."""
         self._due.add(Due.RELOAD)
         self._wake.set()
 
@@ -437,7 +437,7 @@ class Daemon:
             log.event("settings.reloaded", changed=" ".join(found.taken) or "nothing")
             if found.left:
                 log.event("settings.left", need_restart=" ".join(found.left))
-            self._rounds.limit(limits_of(found.settings))
+            self._scheduler.limit(limits_of(found.settings))
             self._watch.rescan_every(found.settings.run.rescan_s)
         systemd.ready(self._said())
 
@@ -449,20 +449,20 @@ class Daemon:
             self._due.add(Due.SCAN)
         if not hints.files and not hints.folders:
             return
-        hinted = self._surveyor.hinted(hints, self._rounds.where)
-        self._rounds.news(hinted.files.values(), urgent=True)
+        hinted = self._files.hinted(hints, self._scheduler.where)
+        self._scheduler.news(hinted.files.values(), urgent=True)
         for rollout_id in hinted.left:
-            file = self._rounds.where(rollout_id)
+            file = self._scheduler.where(rollout_id)
             if file is not None:
                 self._look_elsewhere(file)
 
     def _look_elsewhere(self, file: RolloutFile) -> None:
         """Enqueue a rollout that is not at its path: moved, compressed, or deleted."""
-        elsewhere = self._surveyor.rollout(file)
+        elsewhere = self._files.rollout(file)
         if elsewhere is None:
             self._due.add(Due.SCAN)  # only a scan can vouch that it is gone
         else:
-            self._rounds.news([elsewhere], urgent=True)
+            self._scheduler.news([elsewhere], urgent=True)
 
     async def _read_names(self) -> None:
         """Read the names of all homes; one home alone cannot tell which name is newest."""
@@ -473,22 +473,22 @@ class Daemon:
         if self._scanning is None and Due.SCAN in self._due:
             self._due.discard(Due.SCAN)
             self._scan_began_ms = _now_ms()
-            self._scanning = asyncio.create_task(asyncio.to_thread(self._surveyor.everything))
+            self._scanning = asyncio.create_task(asyncio.to_thread(self._files.everything))
             self._scanning.add_done_callback(lambda _: self._wake.set())
         if self._scanning is None or not self._scanning.done():
             return
         look, self._scanning = self._scanning.result(), None
-        added = self._rounds.news_of(look.files)
+        added = self._scheduler.news_of(look.files)
         gone = [
             rollout_id
-            for rollout_id, file in look.gone(self._rounds.following).items()
-            if self._surveyor.rollout(file) is None
+            for rollout_id, file in look.gone(self._scheduler.following).items()
+            if self._files.rollout(file) is None
         ]
         if gone:
             await self._store.mark_missing(gone, purge=self._settings.run.on_delete == "purge")
             for rollout_id in gone:
                 log.event("rollout.vanished", rollout=rollout_id)
-                self._rounds.forget(rollout_id)
+                self._scheduler.forget(rollout_id)
         lasting = [over for over in look.passed_over if over.file.path in self._passed_over]
         self._passed_over = frozenset(over.file.path for over in look.passed_over if over.passing)
         fresh = [over for over in look.passed_over if not over.passing]
@@ -529,18 +529,18 @@ class Daemon:
         return "following" if self._phase is Phase.FOLLOWING else "catching up"
 
     def _note_backlog(self) -> None:
-        by_events, rounds = self._watch.mode.watching == "events", self._rounds
+        by_events, scheduler = self._watch.mode.watching == "events", self._scheduler
         self._backlog.note(
-            rounds.in_line,
-            rounds.is_waiting,
-            is_behind=bool(rounds.waiting or self._inbox),
+            scheduler.in_line,
+            scheduler.is_waiting,
+            is_behind=bool(scheduler.waiting or self._inbox),
             has_hints=bool(self._inbox),
             has_caught_up=self._phase is Phase.FOLLOWING,
             scan_began_ms=None if by_events else self._scan_began_ms,
         )
 
     def _heartbeat(self, phase: str) -> Heartbeat:
-        rounds, mode = self._rounds, self._watch.mode
+        scheduler, mode = self._scheduler, self._watch.mode
         return Heartbeat(
             holder=self._holder,
             beat_at_ms=_now_ms(),
@@ -548,15 +548,15 @@ class Daemon:
             phase=phase,  # type: ignore[arg-type]
             watching=mode.watching,
             watching_why=mode.why,
-            behind_bytes=rounds.behind_bytes,
+            behind_bytes=scheduler.behind_bytes,
             behind_since_ms=self._backlog.since_ms,
-            bytes_read=rounds.counters.bytes_read,
-            records=rounds.counters.records,
-            batches=rounds.counters.batches,
-            set_aside=len(rounds.quarantined),
+            bytes_read=scheduler.counters.bytes_read,
+            records=scheduler.counters.records,
+            batches=scheduler.counters.batches,
+            set_aside=len(scheduler.quarantined),
             boot_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
-            files=len(rounds.seen) + rounds.waiting_unseen,
-            waiting=rounds.waiting,
+            files=len(scheduler.seen) + scheduler.waiting_unseen,
+            waiting=scheduler.waiting,
             current_as_of_ms=self._backlog.current_as_of_ms,
         )
 
@@ -580,12 +580,12 @@ class Daemon:
 
     def _said(self, phase: str | None = None) -> str:
         """Return the line that `systemctl status` shows."""
-        rollouts, behind = len(self._rounds.seen), self._rounds.behind_bytes
+        rollouts, behind = len(self._scheduler.seen), self._scheduler.behind_bytes
         return f"{phase or self._shown_phase} {rollouts} rollouts, {behind} bytes behind"
 
     def meters(self) -> DaemonMetrics:
         """Return the current metrics."""
-        rounds, counters = self._rounds, self._rounds.counters
+        scheduler, counters = self._scheduler, self._scheduler.counters
         return DaemonMetrics(
             started_at_ms=self._holder.started_at_ms,
             turned_at_ms=self._pulse.at_ms,
@@ -603,8 +603,8 @@ class Daemon:
             store_faults=self._store_faults,
             store_fault_s=self._fault_lasts_s,
             quiet_s=self._pulse.quiet_s,
-            set_aside=len(rounds.quarantined),
-            behind_bytes=rounds.behind_bytes,
+            set_aside=len(scheduler.quarantined),
+            behind_bytes=scheduler.behind_bytes,
             behind_since_ms=self._backlog.since_ms,
             commit_counts=tuple(counters.commits.counts),
             commit_total_s=counters.commits.total_s,
@@ -653,7 +653,7 @@ class Daemon:
 
     def _give_descriptors(self) -> bool:
         """Close rollouts if something else failed for lack of file descriptors."""
-        return exhausted() and self._rounds.close_files()
+        return exhausted() and self._scheduler.close_files()
 
     async def _note_fault(self, fault: str) -> None:
         """Record why the database cannot be written; "": it can again."""

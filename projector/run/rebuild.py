@@ -65,7 +65,7 @@ async def rebuild(
     began = time.monotonic()
     surveyor = FileCatalog(settings.codex_homes)
     await store.configure_search(settings.search.index, settings.search.max_text_bytes)
-    standings = await store.statuses()
+    statuses = await store.statuses()
     rules = await store.raise_revisions(revisions.current(), revisions.is_outdated)
     look = await asyncio.to_thread(surveyor.everything)
     files: Mapping[RolloutId, RolloutFile] = look.files.oldest_first()
@@ -77,9 +77,9 @@ async def rebuild(
         }
     gone = {
         rollout_id
-        for rollout_id, standing in standings.items()
+        for rollout_id, status in statuses.items()
         if rollout_id not in look.files
-        and (chosen is None or rollout_id in chosen or standing.thread_id in chosen)
+        and (chosen is None or rollout_id in chosen or status.thread_id in chosen)
     }
     if outdated:
         old = {*rules.rollouts, *rules.gone}
@@ -94,7 +94,7 @@ async def rebuild(
         on_done=lambda file: progress.advance(1, file.size),
     )
     for rollout_id, file in files.items():
-        if rollout_id in standings:
+        if rollout_id in statuses:
             await one.make(file)
             progress.advance(1, file.size)
         else:

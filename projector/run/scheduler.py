@@ -287,10 +287,10 @@ class Scheduler:
         """Return the rollouts whose bytes before the checkpoint `check` has to compare."""
         return self._checks
 
-    def remember(self, standings: RolloutStatuses) -> None:
+    def remember(self, statuses: RolloutStatuses) -> None:
         """Take what the store has, so that an unchanged file is not even opened."""
-        standings.divide(self._seen, self._stored)
-        self._checks.remember(standings.trusted_bytes)
+        statuses.divide(self._seen, self._stored)
+        self._checks.remember(statuses.trusted_bytes)
 
     def read_last(self, failures: Mapping[RolloutId, int]) -> None:
         """Read these rollouts alone, after all others: reading them has ended a process.
@@ -718,7 +718,7 @@ class Scheduler:
             return self._cannot_read(rollout_id, file, reason)
         except ProjectorError:
             raise
-        except Exception as fault:  # noqa: BLE001 - rule 4: whatever it is
+        except Exception as fault:  # noqa: BLE001 - rule 5: whatever it is
             if is_too_many(fault):  # a module could not be imported
                 return self._cannot_read(rollout_id, file, TooManyOpenFiles.at(file.path))
             self._fail(rollout_id, fault)

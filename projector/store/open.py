@@ -115,10 +115,10 @@ async def open_receiver(url: str, *, source: str = "") -> Receiver:
     """
     if is_postgres(url):
         await (await open_store(url, source=source)).close()  # creates its schema, and the source
-        from projector.store.postgres.receive import PostgresReceiver  # noqa: PLC0415 - see above
+        from projector.store.postgres.copy_target import PostgresReceiver  # noqa: PLC0415 - see above
 
         return PostgresReceiver(url, source or _host())
-    from projector.store.sqlite.receive import SqliteReceiver  # noqa: PLC0415 - see above
+    from projector.store.sqlite.copy_target import SqliteReceiver  # noqa: PLC0415 - see above
 
     return SqliteReceiver(sqlite_path(url))
 

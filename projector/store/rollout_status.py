@@ -26,10 +26,10 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
         self._told: dict[Key, bytes] = {}
 
     @classmethod
-    def of(cls, standings: Iterable[RolloutStatus]) -> Self:
+    def of(cls, statuses: Iterable[RolloutStatus]) -> Self:
         """Create them from single statuses."""
         made = cls()
-        for one in standings:
+        for one in statuses:
             made.put(one.rollout_id, one.thread_id, one.generation, one.offset)
             if one.trusted_bytes is not None:
                 made.trusted_bytes[one.rollout_id] = one.trusted_bytes

@@ -44,6 +44,12 @@ COMMANDS = [
     ["search", "Hello"],
     ["search", "Hello", "--json"],
     ["search", f"nothing {EVIL}"],
+    ["commands"],
+    ["commands", "--output", "json"],
+    ["files"],
+    ["prompts"],
+    ["cost"],
+    ["limits"],
     ["events"],
     ["doctor"],
     ["doctor", "--json"],
@@ -60,6 +66,18 @@ COMMANDS = [
     ["threads", "--since", EVIL],
     ["backfill", f"/nowhere/{EVIL}"],
 ]
+
+
+#: Commands that are not among them, and why.
+OTHERS = {
+    "completion": "its own text",
+    "copy": "tests/commands/test_copy.py",
+    "help": "its own text",
+    "install": "what systemd says",
+    "run": "a log",
+    "uninstall": "what systemd says",
+    "web": "a server",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +121,10 @@ def called(stage: Path, arguments: list[str], encoding: str) -> tuple[int, bytes
         return code, out.getvalue(), err.getvalue()
     finally:
         sys.stdout, sys.stderr = before
+
+
+def test_every_command_is_called() -> None:
+    assert set(cli.app.every()) - {name for name, *_ in COMMANDS} == set(OTHERS)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -91,7 +91,7 @@ def written(store: Queried, run: Run, number: int, made: list[Change], size: int
 
 @pytest.mark.parametrize("seed", range(40))
 def test_cuts_between_batches_are_invisible(store: Queried, run: Run, seed: int) -> None:
-    """Items that come again, that were buried, that name one turn; and responses."""
+    """Items that come again, that were tombstoned, that name one turn; and responses."""
     count = 2 + seed % 20
     one_by_one = changes(random.Random(seed), 1, count)
     at_once = changes(random.Random(seed), 2, count)

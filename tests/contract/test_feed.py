@@ -12,7 +12,6 @@ import pytest
 from projector.model.changes import (
     Change,
     EventType,
-    Own,
     RollbackFrame,
     ThreadMetadata,
     Tombstone,
@@ -170,7 +169,7 @@ def test_a_rollback_and_a_dropped_call(store: Queried, run: Run, watcher: Watche
     run(store.commit([legacy(1, rows, 0, 1000)]))
     watcher.news()
 
-    run(store.commit([legacy(1, [Own(60, (), (call.uid,)), Tombstone(call.uid, Offset(1100)),
+    run(store.commit([legacy(1, [Tombstone(call.uid, Offset(1100)),
                                  TombstoneFrames(Offset(1200), 100)], 1000, 2000)]))  # fmt: skip
     assert watcher.rows() == [
         ("turn", "update", "t"), ("turn", "tombstone", "u"),

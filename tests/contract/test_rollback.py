@@ -1,4 +1,4 @@
-"""Legacy rollbacks: `Own`, `Bury`, `Drop`, `Frame` of `rows`."""
+"""Legacy rollbacks: `RollbackFrame`, `TombstoneFrames` and `Tombstone` of `model/changes.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.model.changes import Change, Lookup, Own, RollbackFrame, Tombstone, TombstoneFrames
+from projector.model.changes import Change, Lookup, RollbackFrame, Tombstone, TombstoneFrames
 from projector.model.ids import ItemId, Offset, TurnId
 from tests.contract.backends import Queried, Run
 from tests.support.makers import LEGACY, at, batch, file_of, item, rollout_id, turn
@@ -30,7 +30,7 @@ def legacy(name: str, offset: int, **more: Any) -> Any:
     return item(1, name, offset, ordinal=None, **more)
 
 
-def test_bury_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
+def test_a_rollback_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
     """Promise: write tombstones for the living rows of frames `owner_from` and later."""
     rows = [legacy("a", 10, owner=10), legacy("b", 20, owner=20), legacy("c", 30, owner=30)]
     free = legacy("z", 40)
@@ -41,11 +41,11 @@ def test_bury_takes_the_rows_of_later_frames(store: Queried, run: Run) -> None:
     assert living(store, run) == ["a", "z"]
     assert run(store.query("SELECT turn_id FROM thread_turn_history")) == [("t",)]
     assert run(store.query("SELECT item_count, turn_count FROM threads")) == [(2, 1)]
-    buried = run(store.query("SELECT item_id, tombstone FROM all_items WHERE NOT visible"))
-    assert sorted(buried) == [("b", "rolled back"), ("c", "rolled back")]
+    tombstoned = run(store.query("SELECT item_id, tombstone FROM all_items WHERE NOT visible"))
+    assert sorted(tombstoned) == [("b", "rolled back"), ("c", "rolled back")]
 
 
-def test_bury_reopens_a_turn_whose_end_it_takes(store: Queried, run: Run) -> None:
+def test_a_rollback_reopens_a_turn_whose_end_it_takes(store: Queried, run: Run) -> None:
     """Promise: A surviving turn whose `end_owner` is one of these frames becomes `inProgress`."""
     ended = turn(
         1, "t", 11, ordinal=None, owner=10, end_owner=20, status="failed", error="{}",
@@ -84,8 +84,8 @@ def test_a_row_put_again_lives_again_as_if_it_were_new(store: Queried, run: Run)
     assert run(store.query("SELECT item_count FROM threads")) == [(2,)]
 
 
-def test_changes_are_never_reordered_across_a_bury(store: Queried, run: Run) -> None:
-    """In one batch: put, bury, put, bury, put."""
+def test_changes_are_never_reordered_across_a_tombstone_frames(store: Queried, run: Run) -> None:
+    """In one batch: put, roll back, put, roll back, put."""
     take(
         store,
         run,
@@ -100,23 +100,6 @@ def test_changes_are_never_reordered_across_a_bury(store: Queried, run: Run) -> 
     )
 
     assert living(store, run) == ["c", "b"]
-
-
-def test_own_hands_rows_over(store: Queried, run: Run) -> None:
-    """Promise: Rows made before their boundary opened go over to it."""
-    row, other = legacy("a", 10, owner=1), legacy("b", 20, owner=1)
-    started = turn(1, "t", 5, ordinal=None, owner=1)
-
-    take(
-        store,
-        run,
-        [started, row, other],
-        [Own(1010, turns=(started.uid,), items=(row.uid,))],
-        [TombstoneFrames(Offset(2500), owner_from=1010)],
-    )
-
-    assert living(store, run) == ["b"]
-    assert run(store.query("SELECT turn_id FROM thread_turn_history")) == []
 
 
 def test_drop_takes_one_row(store: Queried, run: Run) -> None:
@@ -167,14 +150,14 @@ def test_frames_are_found_newest_first_without_those_popped(store: Queried, run:
     }
 
 
-def test_found_items_are_by_place_with_those_buried(store: Queried, run: Run) -> None:
+def test_found_items_are_by_place_with_those_tombstoned(store: Queried, run: Run) -> None:
     early, late = legacy("x", 10, turn="t", owner=5), legacy("x", 20, turn="u")
 
     take(store, run, [late, early], [TombstoneFrames(Offset(1500), owner_from=5)])
     found = run(store.find(rollout_id(1), Lookup(items=frozenset({ItemId("x"), ItemId("no")}))))
 
     assert set(found.items) == {"x"}
-    assert [(row.uid, row.offset, row.buried) for row in found.items[ItemId("x")]] == [
+    assert [(row.uid, row.offset, row.tombstoned) for row in found.items[ItemId("x")]] == [
         (early.uid, 10, True),
         (late.uid, 20, False),
     ]

@@ -18,7 +18,6 @@ from projector.model.changes import (
     LimitRow,
     Lookup,
     NameUsage,
-    Own,
     RetractCounts,
     RollbackFrame,
     SessionHeader,
@@ -155,7 +154,6 @@ class Story:
                 RollbackFrame(offset, TurnId(at_turn), None),
                 TombstoneFrames(Offset(offset), chance.randint(0, high)),
                 Tombstone(row.uid, Offset(offset)),
-                Own(offset, (own_turn.uid,), (row.uid,)),
             ]  # fmt: skip
             made.append(chance.choice(kinds))
             if made[-1] is own_turn:
@@ -165,7 +163,7 @@ class Story:
         return made
 
     def _turn(self, number: int) -> str:
-        """Choose a turn: what was buried comes under another name, as reducers have it."""
+        """Choose a turn: what was tombstoned comes under another name, as reducers have it."""
         return f"{self._chance.choice(TURNS)}{self._lives.get(number, 0) or ''}"
 
     def _batch(self, number: int, low: int, high: int, generation: int, *, first: bool) -> Batch:

@@ -47,8 +47,8 @@ def test_moves_change_no_row(store: Queried, run: Run) -> None:
 
     assert run(store.query("SELECT * FROM thread_history")) == before
     assert run(store.checkpoint(rollout_id(1))) == end
-    standings = run(store.statuses())
-    assert {one: standing.file for one, standing in standings.items()} == {rollout_id(1): moved}
+    statuses = run(store.statuses())
+    assert {one: status.file for one, status in statuses.items()} == {rollout_id(1): moved}
 
 
 def test_archiving_is_told_each_time_it_happens(store: Queried, run: Run) -> None:

@@ -302,8 +302,8 @@ def _compare(folder: Path, told: Told) -> None:
             ).fetchall()
             if twice:
                 raise AssertionError(f"{table}: {len(twice)} uids are there twice")
-            (buried,) = db.execute(f"SELECT count(*) FROM {table} WHERE tombstone").fetchone()
-            told.tombstones += buried
+            (tombstoned,) = db.execute(f"SELECT count(*) FROM {table} WHERE tombstone").fetchone()
+            told.tombstones += tombstoned
     db.close()
     verify = ["verify", "--codex-home", str(folder / "home")]
     if cli.run([*verify, "--database", f"sqlite:///{folder / 'p.db'}"]):

@@ -167,9 +167,9 @@ def test_backfills_beside_the_daemon_double_nothing(
     assert in_one_go(whole, tmp_path) == rows_of(database)
 
 
-def _read_to_the_end(standings: Mapping[RolloutId, RolloutStatus]) -> bool:
+def _read_to_the_end(statuses: Mapping[RolloutId, RolloutStatus]) -> bool:
     """Whether all three rollouts stand at the ends of their files."""
-    files = [(one.offset, one.file) for one in standings.values() if one.file is not None]
+    files = [(one.offset, one.file) for one in statuses.values() if one.file is not None]
     return len(files) == ROLLOUTS and all(
         offset == Path(file.path).stat().st_size for offset, file in files
     )

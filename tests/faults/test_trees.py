@@ -159,9 +159,9 @@ def day(folder: Path) -> Path:
     return path
 
 
-def read_whole(standings: Mapping[RolloutId, RolloutStatus], sizes: list[int]) -> bool:
+def read_whole(statuses: Mapping[RolloutId, RolloutStatus], sizes: list[int]) -> bool:
     """Tell whether all rollouts stand at their ends."""
-    return sorted(one.offset for one in standings.values()) == sizes
+    return sorted(one.offset for one in statuses.values()) == sizes
 
 
 @pytest.mark.parametrize("engine", ENGINES)

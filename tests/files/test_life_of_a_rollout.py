@@ -195,8 +195,8 @@ def test_a_replaced_rollout_is_never_half_seen(tmp_path: Path) -> None:
             assert now < old
             assert seen <= {frozenset(old), frozenset(now)}
             assert now <= new
-            buried = ask("SELECT count(*) FROM all_items WHERE tombstone = 'replaced'")
-            assert buried == [(len(old) - len(now),)]
+            tombstoned = ask("SELECT count(*) FROM all_items WHERE tombstone = 'replaced'")
+            assert tombstoned == [(len(old) - len(now),)]
             assert ask("SELECT kind FROM anomalies WHERE kind = 'replaced'") == [("replaced",)]
 
     asyncio.run(live())

@@ -2,8 +2,8 @@
 
     python -m tests.support.docs
 
-Run it after a change of `projector/settings.py`, of the sample, or of what the questions are about;
-tests/test_docs.py tells when it was forgotten.
+Run it after a change of `projector/model/settings.py`, of the sample, or of what the questions are
+about; tests/test_docs.py tells when it was forgotten.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from projector.model.changes import (
     LookupResult,
     Message,
     NameUsage,
-    Own,
     RealtimeRow,
     RetractCounts,
     RollbackFrame,
@@ -47,7 +46,7 @@ class Memory:
         self.anomalies: dict[Anomaly, None] = {}
         self.limits: dict[tuple[int, str], LimitRow] = {}
         self.frames: dict[int, RollbackFrame] = {}
-        self.buried: set[bytes] = set()
+        self.tombstoned: set[bytes] = set()
         self.dropped: set[bytes] = set()
 
     def apply(self, changes: Iterable[Change]) -> None:
@@ -59,7 +58,7 @@ class Memory:
         match change:
             case TurnRow():
                 self.turns[change.uid] = change
-                self.buried.discard(change.uid)
+                self.tombstoned.discard(change.uid)
             case ItemRow():
                 self._put_item(change)
             case RealtimeRow():
@@ -74,10 +73,8 @@ class Memory:
                 self.anomalies[change] = None
             case RollbackFrame():
                 self.frames[change.key] = change
-            case Own():
-                self._own(change)
             case TombstoneFrames():
-                self._bury(change)
+                self._tombstone_frames(change)
             case Tombstone():
                 self.dropped.add(change.uid)
             case RetractCounts():
@@ -97,7 +94,7 @@ class Memory:
         new = row._asdict()
         new["updated_ordinal"] = row.ordinal
         old = self.items.get(row.uid)
-        if old is not None and row.uid not in self.buried | self.dropped:
+        if old is not None and row.uid not in self.tombstoned | self.dropped:
             for name in ("offset", "ordinal", "created_at_ms", "owner"):
                 new[name] = old[name]
             for name in ("started_at_ms", "completed_at_ms"):
@@ -105,22 +102,16 @@ class Memory:
                 if old[name] is not None and not (wins and new[name] is not None):
                     new[name] = old[name]
         self.items[row.uid] = new
-        self.buried.discard(row.uid)
+        self.tombstoned.discard(row.uid)
         self.dropped.discard(row.uid)
 
-    def _own(self, change: Own) -> None:
-        for uid in change.turns:
-            self.turns[uid] = self.turns[uid]._replace(owner=change.owner)
-        for uid in change.items:
-            self.items[uid]["owner"] = change.owner
-
-    def _bury(self, change: TombstoneFrames) -> None:
+    def _tombstone_frames(self, change: TombstoneFrames) -> None:
         for key, frame in self.frames.items():
             if key >= change.owner_from:
                 self.frames[key] = frame._replace(popped=True)
         for uid, turn in self.turns.items():
             if turn.owner is not None and turn.owner >= change.owner_from:
-                self.buried.add(uid)
+                self.tombstoned.add(uid)
             elif turn.end_owner is not None and turn.end_owner >= change.owner_from:
                 self.turns[uid] = turn._replace(
                     status="inProgress",
@@ -133,7 +124,7 @@ class Memory:
                 )
         for uid, item in self.items.items():
             if item["owner"] is not None and item["owner"] >= change.owner_from:
-                self.buried.add(uid)
+                self.tombstoned.add(uid)
 
     def find(self, wants: Lookup) -> LookupResult:
         """Look up what a reducer asks for."""
@@ -166,10 +157,10 @@ class Memory:
             messages = tuple(
                 Message(item["item_id"], item["ordinal"], _counts(item["json"]))
                 for item in items
-                if item["uid"] not in self.buried
+                if item["uid"] not in self.tombstoned
             )
         return StoredTurn(
-            row=row, buried=row is not None and row.uid in self.buried, messages=messages
+            row=row, tombstoned=row is not None and row.uid in self.tombstoned, messages=messages
         )
 
     def _known_items(self, item_id: ItemId) -> tuple[StoredItem, ...]:
@@ -184,7 +175,7 @@ class Memory:
                 provenance=row["provenance"],
                 owner=row["owner"],
                 created_at_ms=row["created_at_ms"],
-                buried=row["uid"] in self.buried,
+                tombstoned=row["uid"] in self.tombstoned,
             )
             for row in self._by_place()
             if row["item_id"] == item_id
@@ -201,7 +192,7 @@ class Memory:
             "anomalies": set(self.anomalies),
             "limits": self.limits,
             "frames": dict(self.frames),
-            "buried": set(self.buried),
+            "tombstoned": set(self.tombstoned),
             "dropped": set(self.dropped),
         }
 

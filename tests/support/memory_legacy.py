@@ -20,7 +20,7 @@ class MemoryStore(Memory):
 
     def living_items(self) -> list[ItemRow]:
         """Give the items that no rollback took, by place."""
-        hidden = self.buried | self.dropped
+        hidden = self.tombstoned | self.dropped
         fields = ItemRow._fields
         rows = [
             ItemRow(**{name: row[name] for name in fields})
@@ -35,7 +35,7 @@ class MemoryStore(Memory):
 
     def living_turns(self) -> list[TurnRow]:
         """Give the turns that no rollback took, by place."""
-        rows = [turn for uid, turn in self.turns.items() if uid not in self.buried]
+        rows = [turn for uid, turn in self.turns.items() if uid not in self.tombstoned]
         return sorted(rows, key=lambda row: row.offset)
 
     def turn(self, turn_id: str) -> TurnRow | None:

@@ -108,7 +108,7 @@ class RollbackStack:
         first = popped[0]
         if self._floor is not None:
             self._floor = min(self._floor, first.key)
-        rows.bury(at, first.key)
+        rows.tombstone_frames(at, first.key)
         state.roll_back(first.key)
         self._go_back(first)
 

@@ -240,7 +240,7 @@ class RowBuffer:
         if turn_id in self.turns:
             return
         turn = self.turn(turn_id)
-        if known is not None and known.row is not None and not known.buried:
+        if known is not None and known.row is not None and not known.tombstoned:
             turn.read(known.row)
 
     def forget_turns(self, kept: Collection[str | None]) -> None:
@@ -285,7 +285,7 @@ class RowBuffer:
     def learn_item(self, known: StoredItem) -> None:
         """Store the stored item, unless it is in memory."""
         key = ItemKey(str(known.turn_id), str(known.item_id))
-        if known.buried or key in self.items:
+        if known.tombstoned or key in self.items:
             return
         self.items[key] = BufferedItem(
             key,
@@ -323,7 +323,7 @@ class RowBuffer:
 
     # Rollbacks
 
-    def bury(self, at: int, owner_from: int) -> None:
+    def tombstone_frames(self, at: int, owner_from: int) -> None:
         """Remove what these frames own; a turn that they ended is open again."""
         self._changes.seal()
         self._changes.add(TombstoneFrames(Offset(at), owner_from))
@@ -340,8 +340,8 @@ class RowBuffer:
                     turn.status = step.after.status
                 turn.completed_at = turn.duration_ms = turn.error_json = None
                 turn.end_offset = turn.end_owner = None
-        buried = [each for each, item in self.items.items() if item.owner >= owner_from]
-        for each in buried:
+        tombstoned = [each for each, item in self.items.items() if item.owner >= owner_from]
+        for each in tombstoned:
             del self.items[each]
 
 

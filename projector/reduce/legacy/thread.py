@@ -108,14 +108,14 @@ class ThreadRecords:
         cwd = _path(payload.get("cwd"))
         if cwd is not None:
             state.enter_folder(cwd, by_context=True)
-        meta.context(state.meta, payload)
+        meta.apply_context(state.meta, payload)
         state.tokens.context(payload)
         self._named()
         return state.meta.model
 
     def settings(self, payload: Json) -> None:
         """Apply a `thread_settings_applied`."""
-        meta.settings(self._state.meta, payload)
+        meta.apply_settings(self._state.meta, payload)
         self._state.tokens.settings(payload.get("thread_settings"))
         self._named()
 

@@ -4,7 +4,7 @@ The header tells nothing. The ids do that the migration makes up: `item-7` for w
 told of, `rollout-3` for a turn that no record opened. Codex itself gives every message the
 model's id or a UUID, and tells when it began, which no legacy event does. What it appends to a
 migrated rollout is as in any other. An agent's rollout may begin with a copy of its parent's
-records: `held.py`.
+records: `deferred_lines.py`.
 
 Source: docs on legacy rollouts, b7 and d; files that Codex 0.169 migrated.
 """

@@ -1,6 +1,6 @@
-"""Reducer of paginated rollouts, including those migrated from legacy ones. Pure.
+"""Reducer of every paginated rollout, written by Codex itself or migrated from a legacy one. Pure.
 
-The kind of a rollout is known at its first message. From then on one that Codex wrote itself costs
+Which of the two it is shows at its first message. From then on one that Codex wrote itself costs
 nothing beyond `PaginatedReducer`; in a migrated one, calls are applied too, until Codex continues
 it.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class MigratedReducer:
-    """Reducer of one paginated rollout (`reduce/protocol.py`)."""
+    """Reducer of one paginated rollout (`reduce/protocol.py`); every one comes here."""
 
     def __init__(
         self,

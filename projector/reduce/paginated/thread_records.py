@@ -61,7 +61,7 @@ def settings(
 ) -> None:
     """Apply a `thread_settings_applied`."""
     saved = ctx.saved
-    thread.settings(saved.meta, payload)
+    thread.apply_settings(saved.meta, payload)
     saved.tokens.settings(payload.get("thread_settings"))
     ctx.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
 

@@ -144,7 +144,7 @@ def context(
 ) -> None:
     """Apply a `turn_context`: it sets the model of the thread, and of a turn that is open."""
     saved = ctx.saved
-    thread.context(saved.meta, payload)
+    thread.apply_context(saved.meta, payload)
     saved.tokens.context(payload)
     ctx.changes.extend(saved.tokens.named(saved.meta.model, place.offset))
     named = payload.get("turn_id")

@@ -65,7 +65,7 @@ class OpenTurn:
         """
         if known is None:
             return cls()
-        turn = cls(None if known.buried else known.row)
+        turn = cls(None if known.tombstoned else known.row)
         if turn.items is not None:
             for message in known.messages:
                 turn.items[message.item_id] = message.counts

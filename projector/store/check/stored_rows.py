@@ -80,7 +80,7 @@ def _rollout() -> Sql:
 
 
 _LIVING: Final = "tombstone = 0"
-_BURIED: Final = f"tombstone <> 0 AND tombstone <> {REPLACED}"
+_TOMBSTONED: Final = f"tombstone <> 0 AND tombstone <> {REPLACED}"
 _EVENTS: Final = "AND from_record AND tombstone = 0 ORDER BY"
 _ANOMALY: Final = "byte_offset, byte_length, kind, detail"
 # No record says that a rollout was replaced.
@@ -94,9 +94,9 @@ _LIMIT: Final = (
 KINDS: Final[Sequence[Kind]] = (
     Kind("rollout", _ROLLOUT, 1, (), _rollout()),
     _placed("turn", _TURN, ("turn_id",), "_turns", _LIVING),
-    _placed("turn", _TURN, ("turn_id",), "_turns", _BURIED),
+    _placed("turn", _TURN, ("turn_id",), "_turns", _TOMBSTONED),
     _placed("item", _ITEM, ("turn_id", "item_id"), "_items", _LIVING),
-    _placed("item", _ITEM, ("turn_id", "item_id"), "_items", _BURIED),
+    _placed("item", _ITEM, ("turn_id", "item_id"), "_items", _TOMBSTONED),
     _placed("realtime item", _REALTIME, ("item_id",), "_realtime_items", _LIVING),
     _placed("usage", _USAGE, ("uid",), "_usage", _LIVING),
     Kind(

@@ -17,7 +17,6 @@ from projector.model.changes import (
     ItemRow,
     LimitRow,
     NameUsage,
-    Own,
     RealtimeRow,
     RetractCounts,
     RollbackFrame,
@@ -190,7 +189,7 @@ class Wanted(NamedTuple):
     realtime: list[bytes]
     usage: list[bytes]
     events: list[bytes]
-    buried_from: int | None
+    tombstoned_from: int | None
     """Also rows with this owner or a greater one."""
     responses: list[str]
     turn_ids: list[str]
@@ -200,11 +199,11 @@ class Wanted(NamedTuple):
     """
     nameless_before: int | None
     """Also usage without a model before this offset."""
-    buries: bool
+    has_tombstones: bool
     """True if rows of earlier batches may become tombstones."""
 
 
-def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a kind of change
+def wanted(changes: Iterable[Change]) -> Wanted:
     """Return which stored rows some changes can touch."""
     items: dict[bytes, None] = {}
     turns: dict[bytes, None] = {}
@@ -213,10 +212,10 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
     events: list[bytes] = []
     responses: dict[str, None] = {}
     turn_ids: dict[str, None] = {}
-    buried: int | None = None
+    tombstoned: int | None = None
     retracted: list[tuple[str, int, int]] = []
     nameless: int | None = None
-    buries = False
+    has_tombstones = False
     for change in changes:
         match change:
             case ItemRow():
@@ -232,16 +231,15 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
                     responses[escapes.text(change.response_id)] = None
             case Event():
                 events.append(change.uid)
-            case Own():
-                items.update(dict.fromkeys(change.items))
-                turns.update(dict.fromkeys(change.turns))
             case Tombstone():
-                buries = True
+                has_tombstones = True
                 items[change.uid] = None
                 turns[change.uid] = None
             case TombstoneFrames():
-                buries = True
-                buried = change.owner_from if buried is None else min(buried, change.owner_from)
+                has_tombstones = True
+                tombstoned = (
+                    change.owner_from if tombstoned is None else min(tombstoned, change.owner_from)
+                )
             case RetractCounts():
                 retracted.append((escapes.text(change.turn_id), change.before, change.since))
             case NameUsage():
@@ -249,8 +247,8 @@ def wanted(changes: Iterable[Change]) -> Wanted:  # noqa: PLR0912 - one case a k
             case _:
                 pass
     return Wanted(
-        [*items], [*turns], realtime, usage, events, buried, [*responses], [*turn_ids], retracted,
-        nameless, buries,
+        [*items], [*turns], realtime, usage, events, tombstoned, [*responses], [*turn_ids],
+        retracted, nameless, has_tombstones,
     )  # fmt: skip
 
 
@@ -277,10 +275,8 @@ def apply(  # noqa: PLR0912 - one case a kind of change
                 rows.limits[change.offset, change.window] = change
             case RollbackFrame():
                 rows.frames[change.key] = change
-            case Own():
-                _own(rows, change)
             case TombstoneFrames():
-                _bury(rows, change)
+                _tombstone_frames(rows, change)
             case Tombstone():
                 _drop(rows, change.uid)
             case RetractCounts():
@@ -349,7 +345,7 @@ def _retract(rows: Rows, change: RetractCounts, start: int) -> None:
         loose = row.turn_id is None and row.position >= start + change.since
         told = row.living and row.response_id is None and row.position < start + change.before
         if told and (loose or row.turn_id == turn_id):
-            row.bury(DROPPED)
+            row.mark_tombstone(DROPPED)
 
 
 def _name(rows: Rows, change: NameUsage, start: int) -> None:
@@ -379,19 +375,8 @@ def _event(rows: Rows, new: Event, thread_id: ThreadId, now_ms: int) -> None:
         old.tombstone = 0
 
 
-def _own(rows: Rows, own: Own) -> None:
-    for uid in own.turns:
-        turn = rows.turns.get(uid)
-        if turn is not None and not turn.tombstone:
-            turn.owner = own.owner
-    for uid in own.items:
-        item = rows.items.get(uid)
-        if item is not None and not item.tombstone:
-            item.owner = own.owner
-
-
-def _bury(rows: Rows, bury: TombstoneFrames) -> None:
-    since = bury.owner_from
+def _tombstone_frames(rows: Rows, change: TombstoneFrames) -> None:
+    since = change.owner_from
     rows.older = True
     owned: list[Item | Turn] = [*rows.items.values(), *rows.turns.values()]
     for row in owned:

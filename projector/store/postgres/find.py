@@ -112,7 +112,7 @@ def _turns(found: LookupResult, turns: Any, messages: Any) -> None:
             found.turns[row.turn_id] = StoredTurn(row=row)
         else:
             found.turns[row.turn_id] = StoredTurn(
-                row=row, buried=bool(tombstone), messages=tuple(told)
+                row=row, tombstoned=bool(tombstone), messages=tuple(told)
             )
     for turn_id, told in said.items():
         found.turns[turn_id] = StoredTurn(row=None, messages=tuple(told))

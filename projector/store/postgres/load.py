@@ -56,13 +56,13 @@ _EVENTS: Final = (
     " AND (e.thread_id = k.thread_id OR e.thread_id = (SELECT r.thread_id FROM _rollouts AS r"
     " WHERE r.source_id = %s AND r.rollout_id = k.rollout_id)) ORDER BY e.seq"
 )
-_BURIED_ITEMS: Final = (
+_TOMBSTONED_ITEMS: Final = (
     f"SELECT {_ITEM.format(json='NULL')} FROM unnest(%s::text[], %s::bigint[])"
     " AS k (rollout_id, owner) JOIN _items AS i ON i.source_id = %s"
     " AND i.rollout_id = k.rollout_id AND i.owner >= k.owner"
     " AND i.owner IS NOT NULL WHERE i.tombstone = 0 ORDER BY i.position"
 )
-_BURIED_TURNS: Final = (
+_TOMBSTONED_TURNS: Final = (
     f"SELECT {_TURN} FROM unnest(%s::text[], %s::bigint[]) AS k (rollout_id, owner)"
     " JOIN _turns AS t ON t.source_id = %s AND t.rollout_id = k.rollout_id AND t.tombstone = 0"
     " AND (t.owner >= k.owner AND t.owner IS NOT NULL"
@@ -188,15 +188,15 @@ class RowLoader:
         ]
         if events:
             self._add(_EVENTS, (*_columns(events), source, source), self._event)
-        buried = [
-            (one, wanted.buried_from)
+        tombstoned = [
+            (one, wanted.tombstoned_from)
             for one, wanted in old.items()
-            if wanted.buried_from is not None
+            if wanted.tombstoned_from is not None
         ]
-        if buried:
+        if tombstoned:
             # After those that are read completely: these lack their JSON.
-            self._add(_BURIED_ITEMS, (*_columns(buried), source), self._buried_item)
-            self._add(_BURIED_TURNS, (*_columns(buried), source), self._turn)
+            self._add(_TOMBSTONED_ITEMS, (*_columns(tombstoned), source), self._tombstoned_item)
+            self._add(_TOMBSTONED_TURNS, (*_columns(tombstoned), source), self._turn)
         turns = [(one, turn, since[one]) for one, wanted in old.items() for turn in wanted.turn_ids]
         if turns:
             self._add(*repeats(source, turns), self.repeats.append)
@@ -226,7 +226,7 @@ class RowLoader:
     def _item(self, row: Row) -> None:
         self.rows[row[0]].items[row[1].bytes] = item_of(row)
 
-    def _buried_item(self, row: Row) -> None:
+    def _tombstoned_item(self, row: Row) -> None:
         self.rows[row[0]].items.setdefault(row[1].bytes, item_of(row))
 
     def _turn(self, row: Row) -> None:

@@ -208,7 +208,7 @@ async def purge(tx: Transaction, rollout_ids: Sequence[RolloutId]) -> None:
         )  # fmt: skip
     spent = [usages.of_row(row) for row in found]
     for row in spent:
-        row.bury(REPLACED)
+        row.mark_tombstone(REPLACED)
     if spent:
         named = sorted({row.response_id for row in spent if row.response_id is not None})
         *_, first = await tx.wire.execute(*usages.first_of(named, tx.source, ids))

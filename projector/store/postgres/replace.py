@@ -234,12 +234,12 @@ class _Merge:
         rows.usage = {row.uid: row for row in map(usages.of_row, stored)}
         responses = {row.response_id for row in rows.usage.values()}
         for row in rows.usage.values():
-            row.bury(REPLACED)
+            row.mark_tombstone(REPLACED)
         async for some in self._scratch.changes(UsageRow):
             self._put(rows, some)
             for one in some:
                 if one.tombstone:
-                    rows.usage[one.change.uid].bury(one.tombstone)
+                    rows.usage[one.change.uid].mark_tombstone(one.tombstone)
         responses |= {row.response_id for row in rows.usage.values()}
         *_, first = await self._tx.wire.execute(
             *usages.first_of(sorted(filter(None, responses)), self._tx.source, [self._id])

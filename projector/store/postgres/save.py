@@ -144,20 +144,22 @@ def turn_row(rollout_id: str, row: Turn) -> tuple[Any, ...]:
 
 def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Query]:
     whole: list[tuple[Any, ...]] = []
-    buried: list[tuple[str, str, int, int | None]] = []
+    tombstoned: list[tuple[str, str, int, int | None]] = []
     reworded: list[tuple[str, Item]] = []
     for each in touched:
         for row in each.items.values():
             if row.was == row.state():
                 continue
             if row.json is None:
-                buried.append((each.rollout_id, row.uid.hex(), row.tombstone, row.owner))
+                tombstoned.append((each.rollout_id, row.uid.hex(), row.tombstone, row.owner))
             else:
                 whole.append(item_row(each, row, search))
                 if row.reworded:
                     reworded.append((each.rollout_id, row))
     yield from put("_items", _ITEM, _KEY, whole, source, changing=_ITEM_AGAIN)
-    yield from _buried("_items", {"tombstone": "smallint", "owner": "bigint"}, buried, source)
+    yield from _tombstoned(
+        "_items", {"tombstone": "smallint", "owner": "bigint"}, tombstoned, source
+    )
     yield from files(reworded, source)
 
 
@@ -200,24 +202,24 @@ def listed_files(kind: str, json: str) -> Iterator[tuple[Any, ...]]:
 
 def _realtime(touched: Iterable[Rows], source: str) -> Iterator[Query]:
     whole: list[tuple[Any, ...]] = []
-    buried: list[tuple[Any, ...]] = []
+    tombstoned: list[tuple[Any, ...]] = []
     for each in touched:
         for row in each.realtime.values():
             key = (each.rollout_id, row.uid.hex())
             if row.was == row.state():
                 continue
             if row.json is None:
-                buried.append((*key, row.tombstone))
+                tombstoned.append((*key, row.tombstone))
             else:
                 whole.append((
                     *key, row.position, row.ordinal, row.created_at_ms, row.type, row.item_id,
                     row.json, row.tombstone, escapes.LEAD in row.json,
                 ))  # fmt: skip
     yield from put("_realtime_items", _REALTIME, _KEY, whole, source)
-    yield from _buried("_realtime_items", {"tombstone": "smallint"}, buried, source)
+    yield from _tombstoned("_realtime_items", {"tombstone": "smallint"}, tombstoned, source)
 
 
-def _buried(
+def _tombstoned(
     table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], source: str
 ) -> Iterator[Query]:
     """Write some columns of rows whose JSON was not read."""

@@ -71,7 +71,7 @@ _SOURCE: Final = (
     " ON CONFLICT (source_id) DO UPDATE SET host = excluded.host"
     " WHERE _sources.host <> excluded.host"
 )
-_STANDINGS: Final = (
+_STATUSES: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
     " compressed, size, mtime_ns, ctime_ns, device, inode, trusted_bytes FROM _rollouts"
     " WHERE source_id = %s"
@@ -376,7 +376,7 @@ class PostgresStore:
 
     async def statuses(self) -> RolloutStatuses:
         """See `Store`."""
-        return RolloutStatuses.of(map(_standing, await self._ask(_STANDINGS)))
+        return RolloutStatuses.of(map(_status, await self._ask(_STATUSES)))
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """See `Store`."""
@@ -554,7 +554,7 @@ class _Again(Exception):
     """A conflict with other transactions; nothing was written."""
 
 
-def _standing(row: Row) -> RolloutStatus:
+def _status(row: Row) -> RolloutStatus:
     rollout_id, thread_id, generation, offset, gone, home, path, archived, compressed, *file = row
     size, mtime_ns, ctime_ns, device, inode, trusted = file
     path = escapes.plain(path)

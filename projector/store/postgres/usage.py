@@ -37,7 +37,7 @@ class Usage(Countable):
     put: bool = True
     """True if the whole row is to be written."""
 
-    def bury(self, why: int) -> None:
+    def mark_tombstone(self, why: int) -> None:
         """Make it a tombstone; `why`: see `schema_names`."""
         self.tombstone, self.living, self.put = why, False, True
 

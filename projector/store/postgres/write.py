@@ -49,7 +49,7 @@ async def commit(tx: Transaction, batches: Sequence[Batch]) -> None:
     fresh = [one for one, batch in by_id.items() if batch.start is None]
     kinds = {one: wanted(batch.changes) for one, batch in by_id.items()}
     since = {
-        one: load_unit_of_work.ALL if kinds[one].buries else batch.start.offset
+        one: load_unit_of_work.ALL if kinds[one].has_tombstones else batch.start.offset
         for one, batch in by_id.items()
         if batch.start is not None
     }

@@ -93,16 +93,16 @@ def find(db: sqlite3.Connection, where: Where, wants: Lookup) -> LookupResult:
 def _turn(db: sqlite3.Connection, where: Where, turn_id: TurnId) -> StoredTurn:
     stored = _all(db, where, _TURN, turn=mended(turn_id))
     row = None
-    buried = False
+    tombstoned = False
     for *values, tombstone in stored:
         row = TurnRow._make(values)
-        buried = bool(tombstone)
-    if row is not None and not buried and row.end_offset is not None:
+        tombstoned = bool(tombstone)
+    if row is not None and not tombstoned and row.end_offset is not None:
         return StoredTurn(row=row)
     messages = _all(db, where, _MESSAGES, turn=mended(turn_id))
     return StoredTurn(
         row=row,
-        buried=buried,
+        tombstoned=tombstoned,
         messages=tuple(Message(item, ordinal, counts) for item, ordinal, counts in messages),
     )
 

@@ -210,7 +210,7 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
     )
 
 
-def standings(db: sqlite3.Connection) -> RolloutStatuses:
+def statuses(db: sqlite3.Connection) -> RolloutStatuses:
     """Return the status of every rollout."""
     found = RolloutStatuses()
     for (

@@ -272,7 +272,7 @@ class SqliteStore:
 
     async def statuses(self) -> RolloutStatuses:
         """See `Store`."""
-        return await self._run(rollouts.standings)
+        return await self._run(rollouts.statuses)
 
     async def checkpoint(self, rollout_id: RolloutId) -> Checkpoint | None:
         """See `Store`."""

@@ -18,7 +18,6 @@ from projector.model.changes import (
     ItemRow,
     LimitRow,
     NameUsage,
-    Own,
     Provenance,
     RealtimeRow,
     RetractCounts,
@@ -297,15 +296,6 @@ def _frames(db: sqlite3.Connection, to: Target, rows: Sequence[RollbackFrame]) -
     )
 
 
-def _own(db: sqlite3.Connection, to: Target, own: Own) -> None:
-    for table, uids in (("_turns", own.turns), ("_item_rows", own.items)):
-        for uid in uids:
-            db.execute(
-                f"UPDATE {to.new}{table} SET owner = ? WHERE rowid = {_newest(to, table)}",
-                (own.owner, to.rollout, uid),
-            )
-
-
 def _newest(to: Target, table: str) -> str:
     """Return SQL for the living row of a uid, searched from the end, where such rows are."""
     return (
@@ -314,8 +304,8 @@ def _newest(to: Target, table: str) -> str:
     )
 
 
-def _bury(db: sqlite3.Connection, to: Target, bury: TombstoneFrames) -> None:
-    frames = (to.rollout, bury.owner_from)
+def _tombstone_frames(db: sqlite3.Connection, to: Target, change: TombstoneFrames) -> None:
+    frames = (to.rollout, change.owner_from)
     for table in ("_item_rows", "_turns"):
         db.execute(
             f"UPDATE {to.new}{table} SET tombstone = {ROLLED_BACK}, {statements.CHANGED}"
@@ -355,8 +345,7 @@ WRITERS: Final[dict[type, Writer]] = {
 }
 #: Changes of other kinds are not moved across these.
 BARRIERS: Final[dict[type, Writer]] = {
-    Own: _own,
-    TombstoneFrames: _bury,
+    TombstoneFrames: _tombstone_frames,
     Tombstone: _drop,
     RetractCounts: _retract,
     NameUsage: _name,

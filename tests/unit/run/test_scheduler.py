@@ -140,9 +140,9 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
 
         assert [one.name.rollout_id for one in nowhere] == [gone.rollout_id]
         assert rounds.counters.replaced == 1
-        standings = await store.statuses()
+        statuses = await store.statuses()
         for one in others:
-            assert standings[RolloutId(one.rollout_id)].offset == one.offset
+            assert statuses[RolloutId(one.rollout_id)].offset == one.offset
         rounds.close()
 
     scene.play(play)
@@ -298,8 +298,8 @@ def test_what_is_long_holds_nobody_up(tmp_path: Path, make_long: Callable[[Path]
 
             assert rounds.counters.bytes_read - before < LONG_BYTES // 4
             assert rounds.counters.records - records <= 10_000 + 100
-            standings = await store.statuses()
-            assert standings[RolloutId(short.rollout_id)].offset == short.offset
+            statuses = await store.statuses()
+            assert statuses[RolloutId(short.rollout_id)].offset == short.offset
             beside += rounds.waiting > 0
         assert beside == 8, "it was not long: this test shows nothing"
         await rounds.leave()

@@ -76,6 +76,11 @@ def test_the_words_of_an_item(kind: str, fields: dict[str, Any], expected: str) 
     assert words.text_of(kind, item, BOUND) == expected
 
 
+def test_every_kind_of_item_is_among_them() -> None:
+    """The properties below and the tests of the view `_item_texts` take their kinds from here."""
+    assert set(words._KINDS) - {kind for kind, *_ in ITEMS} == set()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 63), 1 << 63) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

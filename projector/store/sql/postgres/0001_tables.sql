@@ -1,16 +1,16 @@
--- Tables. Internal, as all that has a name with `_` before it: other programs read the views of 0002.
+-- Tables. Internal, like everything whose name begins with `_`: other programs read the views of 0002.
 --
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
 --
--- Made to be distributed over many machines:
+-- Designed to be distributed over many machines:
 -- 1. A source is one host's installation. Its id is the distribution column: it leads every primary
 --    and unique key, so that all rows of a source lie together, and no constraint spans sources.
 --    Claims, which do span them, lead with a bucket: ids of rollouts grow with time, and a key
 --    that grows would keep one machine busy with what is new.
--- 2. Rows are keyed by what they are, never by a number that a sequence gave: no two hosts have to
---    agree on one, and writing twice is writing once. Only the feed counts, per source.
--- 3. Nothing refers across sources by a constraint; there are no triggers and no foreign keys.
+-- 2. Keys are derived from content, never from a sequence: hosts need not agree on numbers, and
+--    writes are idempotent. Only the feed has numbers, per source.
+-- 3. No constraint spans sources; there are no triggers and no foreign keys.
 --
 -- A row's key is its uid, which follows from rollout, turn and item: ids that come from a file can
 -- be longer than an index takes (2.7 KB), so that only their beginnings are indexed.
@@ -18,18 +18,17 @@
 -- `position` sorts the rows of one rollout and, along a lineage chain, the rows of all its
 -- rollouts: it is the rollout's `start_position` plus the byte offset of the row's first record.
 --
--- Text that PostgreSQL cannot hold (NUL, \u0000 and half surrogate pairs in JSON) is kept escaped:
--- see projector/escapes.py; such rows are marked `escaped`.
+-- Text that PostgreSQL cannot store (NUL, \u0000 and half surrogate pairs in JSON) is escaped:
+-- see store/postgres/text.py; such rows are marked `escaped`.
 
 CREATE TABLE _sources (
   source_id          uuid PRIMARY KEY,
   name               text NOT NULL,
   host               text NOT NULL,
   since_ms           bigint NOT NULL,
-  -- The feed: the number given last, and its mark; which feed it is, for another database has other
-  -- numbers; up to where changes are no longer there, but for the events that came, and the mark of
-  -- the last of them; and which numbers are known to have been given in a time line that was lost,
-  -- too: see store/rules/feed.py.
+  -- The feed: the last number and its mark; the id of the feed (numbers differ between databases); up
+  -- to where changes were deleted, except events, and the mark of the last of them; and the numbers
+  -- known to have been used in a history that was lost as well: see store/rules/feed.py.
   last_seq           bigint NOT NULL DEFAULT 0,
   last_mark          bigint,
   feed_id            uuid NOT NULL,
@@ -41,10 +40,10 @@ CREATE TABLE _sources (
   search_what        text NOT NULL DEFAULT 'off',      -- all, messages, off
   search_text_bytes  bigint NOT NULL DEFAULT 0,
   search_round       integer NOT NULL DEFAULT 0,
-  search_revision    integer NOT NULL DEFAULT 0,       -- of words.py: how words are made
-  unfilled_rollout   text COLLATE "C",                 -- NULL: nothing is left to be filled
+  search_revision    integer NOT NULL DEFAULT 0,       -- search.text.REVISION
+  unfilled_rollout   text COLLATE "C",                 -- NULL: nothing left to fill
   unfilled_position  bigint,
-  -- Its daemon: who holds the source, until when. Of a daemon that ended, nothing.
+  -- The daemon's lease: who holds the source, and until when; NULL after the daemon ended.
   lease_id           uuid,
   lease_until_ms     bigint,                           -- by the server's clock
   lease_pid          integer,
@@ -54,8 +53,8 @@ CREATE TABLE _sources (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE _sources IS 'Installations that write here: one a host. Internal.';
 
--- Whoever writes a rollout first has it, for good. A row without a source: some rollout continues
--- this one, which is not here; who brings it must know (the row is what both lock).
+-- The first source that writes a rollout owns it, for good. A row without a source: a rollout
+-- continues this one, which is absent; both writers lock the row, so whoever adds it sees that.
 CREATE TABLE _claims (
   bucket     smallint NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
@@ -64,21 +63,21 @@ CREATE TABLE _claims (
 );
 COMMENT ON TABLE _claims IS 'Which source projects a rollout that several hosts see. Internal.';
 
--- One row a rollout: what it is, where it lies, and how far it has been projected.
+-- One row a rollout: its header, its location, and how far it has been projected.
 CREATE TABLE _rollouts (
   source_id              uuid NOT NULL,
   rollout_id             text COLLATE "C" NOT NULL,
   thread_id              text COLLATE "C" NOT NULL,
-  -- Lineage: what it continues.
+  -- Lineage: what the rollout continues.
   mode                   text NOT NULL,         -- paginated, legacy
-  base_rollout_id        text COLLATE "C",      -- the rollout that it continues; need not be here
-  base_end_ordinal       bigint,                -- of the first record that is not inherited
-  base_end_offset        bigint,                -- just behind the last record that is
+  base_rollout_id        text COLLATE "C",      -- rollout that it continues; may be absent
+  base_end_ordinal       bigint,                -- of the first record not inherited
+  base_end_offset        bigint,                -- just after the last inherited record
   attached               boolean NOT NULL,      -- a base of another thread is not shown
   start_position         bigint NOT NULL,       -- position of its first byte
   elsewhere              boolean NOT NULL DEFAULT false, -- another source has its rows: only the
-                                                -- checkpoint moves on here
-  -- Where it lies.
+                                                -- checkpoint advances here
+  -- Location.
   home                   text NOT NULL,
   path                   text NOT NULL,
   archived               boolean NOT NULL,      -- under archived_sessions
@@ -89,9 +88,9 @@ CREATE TABLE _rollouts (
   ctime_ns               bigint NOT NULL DEFAULT 0,   -- 0: unknown
   device                 numeric NOT NULL,      -- 64 bits without a sign
   inode                  numeric NOT NULL,
-  gone_at_ms             bigint,                -- since when it is missed; NULL: it is there
-  -- Checkpoint: always just behind a newline, and the end of the last batch.
-  generation             bigint NOT NULL,       -- how often it was projected anew
+  gone_at_ms             bigint,                -- since when the file is missing; NULL: present
+  -- Checkpoint: the end of the last batch, always just after a newline.
+  generation             bigint NOT NULL,       -- how often it was projected from its start
   next_offset            bigint NOT NULL,
   next_ordinal           bigint NOT NULL,
   head                   bytea NOT NULL,        -- fingerprints of the bytes before next_offset
@@ -102,17 +101,17 @@ CREATE TABLE _rollouts (
   read_at_ms             bigint NOT NULL,       -- when the last batch was written
   revision               integer NOT NULL,      -- of the rules that made its rows: model/revisions.py
   -- Counters.
-  records                bigint NOT NULL DEFAULT 0,    -- lines read, blank ones left out
+  records                bigint NOT NULL DEFAULT 0,    -- lines read, without blank ones
   items                  bigint NOT NULL DEFAULT 0,    -- living rows
   turns                  bigint NOT NULL DEFAULT 0,    -- living rows
   lacks                  integer NOT NULL,             -- which columns threads inherit instead, a bit
                                                 -- each: see lacking in store/rules/shown_threads.py
-  -- What its first session_meta says.
+  -- From its first session_meta.
   subagent_start_ordinal bigint,
   created_at_ms          bigint,
   source                 text,                  -- a word: cli, vscode, exec, ..., subagent
   source_kind            text,                  -- of a sub-agent: review, thread_spawn, ...
-  source_json            text,                  -- as written, where it is no word
+  source_json            text,                  -- as written, if it is not a word
   thread_source          text,
   originator             text,
   cli_version            text,
@@ -122,7 +121,7 @@ CREATE TABLE _rollouts (
   agent_role             text,
   agent_path             text,
   agent_depth            bigint,                -- 1: of an agent that no agent started
-  -- What its records so far say of the thread.
+  -- Metadata of the thread from the records so far.
   cwd                    text,
   model                  text,
   model_provider         text,
@@ -137,7 +136,7 @@ CREATE TABLE _rollouts (
   last_turn_at_ms        bigint,
   preview                text,
   goal                   text,
-  kinds                  text NOT NULL,         -- of records, events and items that were seen
+  kinds                  text NOT NULL,         -- of records, events and items seen in it
   state                  bytea NOT NULL,        -- the reducer's
   PRIMARY KEY (source_id, rollout_id)
 ) WITH (fillfactor = 70);
@@ -148,9 +147,9 @@ CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_r
 CREATE INDEX rollouts_by_revision ON _rollouts (source_id, revision);
 COMMENT ON TABLE _rollouts IS 'Rollouts and their checkpoints. Internal.';
 
--- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
--- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
--- of these: that follows from _thread_parts.
+-- Items by rollout. `tombstone`: 0 living; else why it was removed: 1 the rollout's new
+-- content lacks it, 2 rolled back (legacy), 3 it turned out never to have run. Rows cut off by a
+-- revert have no tombstone: that follows from _thread_parts.
 CREATE TABLE _items (
   source_id       uuid NOT NULL,
   rollout_id      text COLLATE "C" NOT NULL,
@@ -170,11 +169,11 @@ CREATE TABLE _items (
   turn_id         text COLLATE "C" NOT NULL,
   item_id         text COLLATE "C" NOT NULL,
   json            json NOT NULL,
-  words           tsvector,                     -- what it is found by; NULL: not by words
+  words           tsvector,                     -- full-text index; NULL: not indexed
   PRIMARY KEY (source_id, rollout_id, uid)
 );
 CREATE INDEX items_by_position ON _items (source_id, rollout_id, position) WHERE tombstone = 0;
-CREATE INDEX items_buried ON _items (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX items_tombstoned ON _items (source_id, rollout_id, position) WHERE tombstone <> 0;
 CREATE INDEX items_by_turn ON _items (source_id, rollout_id, left(turn_id, 64));
 CREATE INDEX items_legacy ON _items (source_id, rollout_id, left(item_id, 64)) WHERE ordinal IS NULL;
 CREATE INDEX items_by_owner ON _items (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
@@ -187,14 +186,14 @@ CREATE TABLE _turns (
   source_id          uuid NOT NULL,
   rollout_id         text COLLATE "C" NOT NULL,
   uid                uuid NOT NULL,
-  position           bigint NOT NULL,           -- of the line that made the row
+  position           bigint NOT NULL,           -- of the line that created the row
   ordinal            bigint,
   status             text NOT NULL,             -- inProgress, completed, failed, interrupted
   started_at         bigint,                    -- seconds
   completed_at       bigint,                    -- seconds
   duration_ms        bigint,
   end_ordinal        bigint,
-  end_offset         bigint,                    -- just behind the line that ended it
+  end_offset         bigint,                    -- just after the line that ended it
   owner              bigint,
   end_owner          bigint,                    -- legacy: frame that owns the end of the turn
   tombstone          smallint NOT NULL DEFAULT 0,
@@ -208,7 +207,7 @@ CREATE TABLE _turns (
   PRIMARY KEY (source_id, rollout_id, uid)
 );
 CREATE INDEX turns_by_position ON _turns (source_id, rollout_id, position) WHERE tombstone = 0;
-CREATE INDEX turns_buried ON _turns (source_id, rollout_id, position) WHERE tombstone <> 0;
+CREATE INDEX turns_tombstoned ON _turns (source_id, rollout_id, position) WHERE tombstone <> 0;
 CREATE INDEX turns_by_turn ON _turns (left(turn_id, 64), source_id, rollout_id);
 CREATE INDEX turns_by_owner ON _turns (source_id, rollout_id, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON _turns (source_id, rollout_id, end_owner) WHERE end_owner IS NOT NULL;
@@ -232,8 +231,8 @@ CREATE TABLE _realtime_items (
 CREATE INDEX realtime_items_by_position ON _realtime_items (source_id, rollout_id, position);
 COMMENT ON TABLE _realtime_items IS 'Realtime items of all rollouts. Internal.';
 
--- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
--- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
+-- Token usage of each model response, by rollout. Of the rows that report one response, in any
+-- rollouts, one is `counted`: the first living row of the oldest rollout.
 CREATE TABLE _usage (
   source_id               uuid NOT NULL,
   rollout_id              text COLLATE "C" NOT NULL,
@@ -251,9 +250,9 @@ CREATE TABLE _usage (
   turn_id                 text COLLATE "C",
   response_id             text,
   model                   text,
-  cache_write_input_tokens bigint,              -- NULL: not told
-  service_tier            text,                 -- NULL: not told
-  model_provider          text,                 -- as in Codex's configuration; NULL: not told
+  cache_write_input_tokens bigint,              -- NULL: not reported
+  service_tier            text,                 -- NULL: not reported
+  model_provider          text,                 -- as in Codex's configuration; NULL: not reported
   PRIMARY KEY (source_id, rollout_id, uid)
 );
 CREATE INDEX usage_by_position ON _usage (source_id, rollout_id, position);
@@ -261,7 +260,7 @@ CREATE INDEX usage_by_turn ON _usage (source_id, rollout_id, left(turn_id, 64)) 
 -- In the order of store/rules/usage.py: the first living row of a response counts.
 CREATE INDEX usage_by_response ON _usage (left(response_id, 64), rollout_id, position, uid) WHERE response_id IS NOT NULL AND tombstone = 0;
 CREATE INDEX usage_by_time ON _usage (recorded_at_ms) WHERE counted AND tombstone = 0;
--- The models there are, found by skipping from one to the next.
+-- Distinct models, found by a skip scan.
 CREATE INDEX usage_by_model ON _usage (model_provider, model)
   WHERE length(model_provider) <= 200 AND length(model) <= 200;
 COMMENT ON TABLE _usage IS 'Tokens of model responses. Internal.';
@@ -289,14 +288,14 @@ CREATE TABLE _prices (
 );
 COMMENT ON TABLE _prices IS 'List prices of models, and own ones. Internal.';
 
--- Responses of which one row is chosen just now, by a hash of their ids: a row is taken away by the
--- transaction that wrote it, so that nobody sees any, and who writes the same waits for its end.
+-- Locks on responses whose counted row is being chosen, by a hash of their ids. A transaction deletes
+-- the rows it inserted, so nobody sees any, and another writer of the same hash waits for its end.
 CREATE TABLE _settling (
   response bigint PRIMARY KEY
 );
 COMMENT ON TABLE _settling IS 'Keeps two hosts from counting one response at the same moment. Internal.';
 
--- What responses cost, by day (UTC) and model: sums over `usage` of a source.
+-- Token usage by day (UTC) and model: sums over the counted rows of a source.
 CREATE TABLE _usage_days (
   source_id               uuid NOT NULL,
   day                     text COLLATE "C" NOT NULL,   -- 2026-01-05; empty: no time is known
@@ -332,8 +331,8 @@ CREATE TABLE _events (
   thread_id      text COLLATE "C" NOT NULL,
   uid            uuid NOT NULL,
   seq            bigint NOT NULL,               -- in the feed
-  rollout_id     text COLLATE "C",              -- NULL: of no rollout (a name)
-  from_record    boolean NOT NULL,              -- a record says it; else: seen on disk
+  rollout_id     text COLLATE "C",              -- NULL: not from a rollout (a name)
+  from_record    boolean NOT NULL,              -- from a record; else: seen on disk
   recorded_at_ms bigint,                        -- time of the record
   noted_at_ms    bigint NOT NULL,               -- when it was first written here
   tombstone      smallint NOT NULL DEFAULT 0,   -- 1: the rollout's new content lacks it
@@ -348,7 +347,7 @@ CREATE INDEX events_by_thread ON _events (thread_id, type);
 CREATE INDEX events_by_rollout ON _events (source_id, rollout_id) WHERE rollout_id IS NOT NULL;
 COMMENT ON TABLE _events IS 'Lifecycle events. Internal.';
 
--- Places that could not be read as written.
+-- Byte ranges of rollouts that could not be read as written.
 CREATE TABLE _anomaly_rows (
   source_id   uuid NOT NULL,
   rollout_id  text COLLATE "C" NOT NULL,
@@ -394,7 +393,7 @@ CREATE TABLE _frames (
 CREATE INDEX frames_by_turn ON _frames (source_id, rollout_id, left(turn_id, 64), key) WHERE turn_id IS NOT NULL;
 COMMENT ON TABLE _frames IS 'Boundaries in legacy rollouts that a rollback may pop. Internal.';
 
--- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
+-- Rows of a migrated rollout with content that its file does not have: see store/rules/preserve.py.
 CREATE TABLE _kept_rows (
   source_id  uuid NOT NULL,
   rollout_id text COLLATE "C" NOT NULL,
@@ -432,7 +431,7 @@ CREATE TABLE _thread_parts (
   upto        bigint NOT NULL,                  -- of the current rollout: the greatest integer
   items       bigint NOT NULL,                  -- living items before upto
   turns       bigint NOT NULL,                  -- living turns before upto
-  repeated    bigint NOT NULL DEFAULT 0,        -- those of them that an earlier part has, too
+  repeated    bigint NOT NULL DEFAULT 0,        -- of these, those that an earlier part has too
   PRIMARY KEY (source_id, thread_id, part)
 ) WITH (fillfactor = 70);
 CREATE INDEX thread_parts_by_thread ON _thread_parts (thread_id, part);
@@ -440,7 +439,7 @@ CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout_id, upto);
 CREATE INDEX thread_parts_of_thread ON _thread_parts (thread_id, rollout_id);
 COMMENT ON TABLE _thread_parts IS 'The lineage of threads. Internal.';
 
--- Names given to threads, also to those that are not here yet.
+-- Names given to threads, including threads not projected yet.
 CREATE TABLE _names (
   source_id uuid NOT NULL,
   thread_id text COLLATE "C" NOT NULL,
@@ -449,17 +448,17 @@ CREATE TABLE _names (
 );
 COMMENT ON TABLE _names IS 'Names of threads, as a home''s session index has them. Internal.';
 
--- Rollouts in the midst of a long line. What ends a process while it reads one is tried last.
+-- Rollouts within a long line. One that ended a process while it was read is tried last.
 CREATE TABLE _attempts (
   source_id     uuid NOT NULL,
   rollout_id    text COLLATE "C" NOT NULL,
   started_at_ms bigint NOT NULL,
-  failures      integer NOT NULL DEFAULT 0,     -- processes that ended meanwhile
+  failures      integer NOT NULL DEFAULT 0,     -- processes that ended while reading it
   PRIMARY KEY (source_id, rollout_id)
 );
 COMMENT ON TABLE _attempts IS 'Rollouts of which a long line is being read. Internal.';
 
--- What the daemons say of themselves; one row a source.
+-- Heartbeats of the daemons; one row a source.
 CREATE TABLE _heartbeat (
   source_id       uuid PRIMARY KEY,
   pid             integer NOT NULL,
@@ -477,10 +476,10 @@ CREATE TABLE _heartbeat (
   records         bigint NOT NULL,
   batches         bigint NOT NULL,
   set_aside       bigint NOT NULL,
-  boot_ms         bigint NOT NULL DEFAULT 0,   -- by the clock that nobody sets
+  boot_ms         bigint NOT NULL DEFAULT 0,   -- by CLOCK_BOOTTIME
   files           bigint NOT NULL DEFAULT 0,   -- rollouts on disk
-  waiting         bigint NOT NULL DEFAULT 0,   -- of them, with bytes that are not committed
-  current_as_of_ms bigint                      -- as of when nothing was known to wait; NULL: never
+  waiting         bigint NOT NULL DEFAULT 0,   -- of these, with bytes not committed
+  current_as_of_ms bigint                      -- when nothing was last known to wait; NULL: never
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE _heartbeat IS 'Signs of life of the daemons, one row a source. Internal.';
 
@@ -497,12 +496,12 @@ CREATE TABLE _changed_files (
 );
 COMMENT ON TABLE _changed_files IS 'Files that items of type fileChange changed. Internal.';
 
--- The change feed: one sequence a source, of all that happens to turns, items, threads and lifecycle
--- events. Whoever commits holds the source's row, so numbers grow in the order of its commits and
--- without gaps: a reader who has seen number n never finds a lesser one that was not there before.
+-- The change feed: one sequence a source, of all changes of turns, items, threads and lifecycle
+-- events. A commit locks the source's row, so numbers grow in the order of its commits and without
+-- gaps: a reader that has seen number n never finds a new lower one.
 -- A row has at most one change a transaction, and none where nothing changed that a view shows.
--- All changes of a commit have its mark, a random number: once a backup was restored, numbers are given
--- again, but marks are not.
+-- All changes of a commit have its mark, a random number: after a backup is restored, numbers are
+-- reused, marks are not.
 CREATE TABLE _feed (
   source_id       uuid NOT NULL,
   seq             bigint NOT NULL,

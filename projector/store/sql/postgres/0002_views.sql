@@ -1,15 +1,14 @@
--- Views: the public face. Names, columns and meaning are promises, and those of SQLite's, in the
--- same order; behind them stands `source_id`, whose rows they are.
+-- Public views. Their names, columns and meaning are stable, and the same as SQLite's, in the same
+-- order, followed by `source_id`: whose rows they are.
 --
--- `uid` is the text of a UUID; times as in 0001. What is yes or no is boolean here, JSON is of type
--- json.
+-- `uid` is the text of a UUID; times as in 0001. Flags are boolean here, JSON is of type json.
 
--- Beside times in milliseconds stands the same as a time, NULL outside of the years 1 to 9999, which
--- others cannot read: rollouts hold whatever was written.
+-- Each time in milliseconds has a second column with the same as a timestamp, NULL outside of the
+-- years 1 to 9999, which other programs cannot read: rollouts hold whatever was written.
 
 -- As Codex names them ---------------------------------------------------------------------------
--- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
--- those of paginated rollouts: Codex keeps none of legacy ones.
+-- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows of
+-- paginated rollouts: Codex keeps none of legacy ones.
 
 CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, i.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
@@ -45,8 +44,8 @@ WHERE mode = 'paginated' AND NOT elsewhere;
 
 -- The items of each thread's visible history, through lineage. `position` sorts and is a stable
 -- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
--- per rollout of the chain. Times in milliseconds. `inherited`: a fork shows what is another
--- thread's. `escaped`: see projector/escapes.py.
+-- per rollout of the chain. Times in milliseconds. `inherited`: the item is another
+-- thread's, shown by a fork. `escaped`: see store/postgres/text.py.
 CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, i.type,
        i.json AS item_json, i.created_at_ms,
@@ -63,11 +62,11 @@ JOIN _items AS i ON i.source_id = p.part_source AND i.rollout_id = p.rollout_id
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
--- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
--- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
+-- running turn) is shown as in its newest part. `status` is that before the cut: a turn not ended
+-- there stays inProgress, whatever its end after the cut. `started_at`
 -- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
--- reported: a fork repeats its base's, and what was reverted is not among them. To add up what was
--- spent, take token_usage or thread_tokens. `end_position`: just behind the record that ended the
+-- reported: a fork repeats its base's, without reverted turns. For sums of
+-- what was spent use token_usage or thread_tokens. `end_position`: just after the record that ended the
 -- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id, t.uid::text AS uid,
@@ -107,8 +106,8 @@ WHERE t.tombstone = 0
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
       AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
 
--- One row a thread. Metadata is that of the visible history: what the current rollout does not
--- say is taken from the next older part. `preview`: the first user message before the cut, else
+-- One row a thread. Metadata is that of the visible history: a value that the current rollout
+-- lacks is taken from the next older part. `preview`: the first user message before the cut, else
 -- the first goal. `total_tokens`: the sum of its own token_usage, as in thread_tokens;
 -- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: none of its rollouts is on disk. `incomplete`: a base is missing. `host`: whose it is.
@@ -180,7 +179,7 @@ SELECT source_id, name, host, since_ms,
        CASE WHEN since_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + since_ms * interval '1 millisecond' END AS since
 FROM _sources;
 
--- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
+-- Byte ranges of rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
 SELECT rollout_id, byte_offset, byte_length, kind, detail, noted_at_ms,
        CASE WHEN noted_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + noted_at_ms * interval '1 millisecond' END AS noted_at, source_id
@@ -200,10 +199,10 @@ WHERE tombstone = 0;
 
 -- What happened to turns, items, threads and events, in the order of a source's commits. `kind`:
 -- turn, item, thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the ids
--- name the row; what it is now stands in `all_turns`, `all_items`, `threads`, `lifecycle_events`.
--- `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the
+-- name the row; its current values are in `all_turns`, `all_items`, `threads`, `lifecycle_events`.
+-- `type`: of an item or an event. Turns and items after a revert's cut get no change: see the
 -- parts of their thread. `cursor`: the number with the mark of its commit, for `projector events
--- --after`. WHERE source_id = ? AND seq > ? ORDER BY seq LIMIT ? reads no more than it gives.
+-- --after`. WHERE source_id = ? AND seq > ? ORDER BY seq LIMIT ? reads only the rows it returns.
 CREATE VIEW changes AS
 SELECT f.seq,
        CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
@@ -214,7 +213,7 @@ SELECT f.seq,
        CASE WHEN f.committed_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + f.committed_at_ms * interval '1 millisecond' END AS committed_at, f.seq || '-' || lpad(to_hex(f.mark), 16, '0') AS cursor, f.source_id
 FROM _feed AS f;
 
--- What each model response cost, counted once. Reverted responses count: they cost.
+-- Token usage of each model response, counted once. Reverted responses are included: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
        u.input_tokens,
@@ -254,7 +253,7 @@ LEFT JOIN LATERAL (
 ) AS p ON true
 WHERE u.counted AND u.tombstone = 0;
 
--- Windows of rate limits as Codex reported them: a row when one changed in a thread. Several threads
+-- Windows of rate limits as Codex reported them: one row a change in a thread. Several threads
 -- report the limits of one account. `slot`: primary or secondary.
 CREATE VIEW rate_limits AS
 SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_percent,
@@ -264,9 +263,9 @@ SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_p
        CASE WHEN l.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999 THEN timestamptz 'epoch' + l.recorded_at_ms * interval '1 millisecond' END AS recorded_at, l.source_id
 FROM _limit_rows AS l JOIN _rollouts AS r ON r.source_id = l.source_id AND r.rollout_id = l.rollout_id;
 
--- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
--- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
--- the sum of token_usage. Those of a turn stand in `thread_turn_history`.
+-- The sums of token_usage by thread, of its own rollouts: inherited usage counts in the thread
+-- that it is inherited from, and reverted usage is included. The sum over all threads is that of
+-- token_usage. Usage of a turn is in `thread_turn_history`.
 CREATE VIEW thread_tokens AS
 SELECT thread_id, sum(responses)::bigint AS responses, sum(input_tokens)::bigint AS input_tokens,
        sum(cached_input_tokens)::bigint AS cached_input_tokens,
@@ -277,7 +276,7 @@ FROM _usage_threads
 GROUP BY thread_id
 HAVING sum(responses) > 0;
 
--- The sums of token_usage by day (UTC) and model; NULL where they are not known.
+-- The sums of token_usage by day (UTC) and model; NULL if unknown.
 CREATE VIEW token_days AS
 SELECT nullif(day, '') AS day, nullif(model, '') AS model, sum(responses)::bigint AS responses,
        sum(input_tokens)::bigint AS input_tokens,
@@ -291,7 +290,7 @@ HAVING sum(responses) > 0;
 
 -- Every item and every turn that was ever written, tombstones included. `visible`: its own thread
 -- shows it; `tombstone` says why not: replaced (the rollout's new content lacks it), rolled back,
--- dropped, reverted (behind a cut of its own thread's history; a fork may still show it); NULL:
+-- dropped, reverted (after a cut of its own thread's history; a fork may still show it); NULL:
 -- visible.
 CREATE VIEW all_items AS
 SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
@@ -330,13 +329,13 @@ FROM (
   FROM _rollouts AS r
   JOIN _turns AS t ON t.source_id = r.source_id AND t.rollout_id = r.rollout_id) AS every;
 
--- What was said, run and changed ------------------------------------------------------------------
--- Over the visible history of each thread. A fork shows what it inherits too: to count over several
--- threads, leave out what is `inherited`. Times and durations in milliseconds. An item that Codex
--- refuses is kept as written: where it has a word in the place of an object or of a number, one
+-- Messages, commands, changes ---------------------------------------------------------------------
+-- Over the visible history of each thread. A fork includes inherited items: to count over several
+-- threads, exclude rows with `inherited`. Times and durations in milliseconds. An item that Codex
+-- refuses is kept as written: where it has a string instead of an object or a number, one
 -- such item must not make a whole view unreadable, hence the CASEs.
 
--- What the user and the agent said. `role`: user, assistant; `text`: the text parts of a user's
+-- Messages of the user and the agent. `role`: user, assistant; `text`: the text parts of a user's
 -- message joined; `phase` of an agent's message: commentary, partial_answer, final_answer or NULL.
 CREATE VIEW messages AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
@@ -354,7 +353,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
 FROM thread_history
 WHERE left(type, 64) IN ('userMessage', 'agentMessage') AND type IN ('userMessage', 'agentMessage');
 
--- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
+-- Commands run. `status`: inProgress, completed, failed, declined; `output`: NULL where
 -- there was none.
 CREATE VIEW commands AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
@@ -369,7 +368,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
 FROM thread_history
 WHERE left(type, 64) = 'commandExecution' AND type = 'commandExecution';
 
--- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
+-- Changed files, one row each. `kind`: add, delete, update; `move_path`: where an update
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
 CREATE VIEW file_changes AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id, i.uid::text AS uid, c.path,
@@ -386,8 +385,8 @@ JOIN _changed_files AS c ON c.source_id = i.source_id AND c.rollout_id = i.rollo
   AND c.uid = i.uid
 WHERE i.tombstone = 0 AND left(i.type, 64) = 'fileChange' AND i.type = 'fileChange';
 
--- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
--- and those that work with other agents (`arguments`: the prompt; `result`: the agents' states).
+-- Tool calls: of MCP servers, of tools that a client offers (`server`: their namespace), and of tools
+-- that work with other agents (`arguments`: the prompt; `result`: the agents' states).
 -- `arguments` and `result` are JSON, NULL where there was none; `error` is a text.
 CREATE VIEW tool_calls AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
@@ -408,9 +407,9 @@ WHERE left(type, 64) IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall'
   AND type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 
 -- SELECT ... FROM search WHERE search @@ to_tsquery('simple', 'words & beginn:*'): items of the visible
--- history of each thread that hold all of them. A fork finds what it inherits too. `rank` is the
+-- history of each thread that hold all of them. A fork finds inherited items too. `rank` is the
 -- same for all here: ORDER BY ts_rank(search, query) DESC for another. Words are in lower case and NFC,
--- without accents; of scripts without spaces each character is one (projector/words.py).
+-- without accents; of scripts without spaces each character is one (search/text.py).
 CREATE VIEW search AS
 SELECT i.words AS search, 0::real AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
        i.item_id, i.uid::text AS uid, i.type, i.json AS item_json, i.created_at_ms,

@@ -1,28 +1,28 @@
--- Tables. Internal, as all that has a name with `_` before it: other programs read the views of 0002.
+-- Tables. Internal, like everything whose name begins with `_`: other programs read the views of 0002.
 --
 -- Times that end in _ms are milliseconds since 1970 (UTC), `started_at` and `completed_at` of
 -- turns are seconds, as in Codex's own tables. Offsets are bytes of the uncompressed file.
 --
--- A uid is unique by the way it is made. No index begins with it: uids are spread evenly, so that
--- every batch would write every page of such an index anew. Keys that begin with the rollout or
--- with a turn's id, which grows with time, keep a batch's new entries together.
+-- A uid is unique by construction. No index begins with it: uids are distributed evenly, so every
+-- batch would rewrite every page of such an index. Keys that begin with the rollout or with a turn's
+-- id, which grows with time, keep the new entries of a batch together.
 --
 -- `position` sorts the rows of one rollout and, along a lineage chain, the rows of all its
 -- rollouts: it is the rollout's `start_position` plus the byte offset of the row's first record.
 
--- One row a rollout: what it is, where it lies, and how far it has been projected.
+-- One row a rollout: its header, its location, and how far it has been projected.
 CREATE TABLE _rollouts (
-  rollout                INTEGER PRIMARY KEY,   -- its number in this database; says nothing
+  rollout                INTEGER PRIMARY KEY,   -- surrogate key, local to this database
   rollout_id             TEXT NOT NULL UNIQUE,
   thread_id              TEXT NOT NULL,
-  -- Lineage: what it continues.
+  -- Lineage: what the rollout continues.
   mode                   TEXT NOT NULL,         -- paginated, legacy
-  base_rollout_id        TEXT,                  -- the rollout that it continues; need not be here
-  base_end_ordinal       INTEGER,               -- of the first record that is not inherited
-  base_end_offset        INTEGER,               -- just behind the last record that is
+  base_rollout_id        TEXT,                  -- rollout that it continues; may be absent
+  base_end_ordinal       INTEGER,               -- of the first record not inherited
+  base_end_offset        INTEGER,               -- just after the last inherited record
   attached               INTEGER NOT NULL,      -- 1: a base of another thread is not shown
   start_position         INTEGER NOT NULL,      -- position of its first byte
-  -- Where it lies.
+  -- Location.
   home                   TEXT NOT NULL,
   path                   TEXT NOT NULL,
   archived               INTEGER NOT NULL,      -- 1: under archived_sessions
@@ -33,9 +33,9 @@ CREATE TABLE _rollouts (
   ctime_ns               INTEGER NOT NULL DEFAULT 0,   -- 0: unknown
   device                 INTEGER NOT NULL,
   inode                  INTEGER NOT NULL,
-  gone_at_ms             INTEGER,               -- since when it is missed; NULL: it is there
-  -- Checkpoint: always just behind a newline, and the end of the last batch.
-  generation             INTEGER NOT NULL,      -- how often it was projected anew
+  gone_at_ms             INTEGER,               -- since when the file is missing; NULL: present
+  -- Checkpoint: the end of the last batch, always just after a newline.
+  generation             INTEGER NOT NULL,      -- how often it was projected from its start
   next_offset            INTEGER NOT NULL,
   next_ordinal           INTEGER NOT NULL,
   head                   BLOB NOT NULL,         -- fingerprints of the bytes before next_offset
@@ -46,17 +46,17 @@ CREATE TABLE _rollouts (
   read_at_ms             INTEGER NOT NULL,      -- when the last batch was written
   revision               INTEGER NOT NULL,      -- of the rules that made its rows: model/revisions.py
   -- Counters.
-  records                INTEGER NOT NULL DEFAULT 0,   -- lines read, blank ones left out
+  records                INTEGER NOT NULL DEFAULT 0,   -- lines read, without blank ones
   items                  INTEGER NOT NULL DEFAULT 0,   -- living rows
   turns                  INTEGER NOT NULL DEFAULT 0,   -- living rows
   lacks                  INTEGER NOT NULL,             -- which columns threads inherit instead, a bit
                                                 -- each: see lacking in store/rules/shown_threads.py
-  -- What its first session_meta says.
+  -- From its first session_meta.
   subagent_start_ordinal INTEGER,
   created_at_ms          INTEGER,
   source                 TEXT,                  -- a word: cli, vscode, exec, ..., subagent
   source_kind            TEXT,                  -- of a sub-agent: review, thread_spawn, ...
-  source_json            TEXT,                  -- as written, where it is no word
+  source_json            TEXT,                  -- as written, if it is not a word
   thread_source          TEXT,
   originator             TEXT,
   cli_version            TEXT,
@@ -66,7 +66,7 @@ CREATE TABLE _rollouts (
   agent_role             TEXT,
   agent_path             TEXT,
   agent_depth            INTEGER,               -- 1: of an agent that no agent started
-  -- What its records so far say of the thread.
+  -- Metadata of the thread from the records so far.
   cwd                    TEXT,
   model                  TEXT,
   model_provider         TEXT,
@@ -82,7 +82,7 @@ CREATE TABLE _rollouts (
   -- Long values last, so that reading the others does not touch their overflow pages.
   preview                TEXT,
   goal                   TEXT,
-  kinds                  TEXT NOT NULL,         -- of records, events and items that were seen
+  kinds                  TEXT NOT NULL,         -- of records, events and items seen in it
   state                  BLOB NOT NULL          -- the reducer's
 ) STRICT;
 -- The last of a thread is its current one: see Candidate in store/rules/lineage.py.
@@ -90,16 +90,15 @@ CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, gone_at_ms IS NULL, nam
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (revision);
 
--- Ids of turns, which many rows repeat: they have the key. The views `items` and `usage` below show
--- them with the id.
+-- Ids of turns, stored once: rows hold the key. The views `_items` and `_usage` show the id.
 CREATE TABLE _turn_ids (
   turn_key INTEGER PRIMARY KEY,
   turn_id  TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- Items by rollout. `tombstone`: 0 living; why it is no more: 1 the rollout's new content lacks
--- it, 2 rolled back (legacy), 3 it turned out never to have been. What a revert cut off is none
--- of these: that follows from _thread_parts.
+-- Items by rollout. `tombstone`: 0 living; else why it was removed: 1 the rollout's new
+-- content lacks it, 2 rolled back (legacy), 3 it turned out never to have run. Rows cut off by a
+-- revert have no tombstone: that follows from _thread_parts.
 CREATE TABLE _item_rows (
   item            INTEGER PRIMARY KEY,
   uid             BLOB NOT NULL,
@@ -119,10 +118,10 @@ CREATE TABLE _item_rows (
   turn_key        INTEGER NOT NULL,
   item_id         TEXT NOT NULL,
   json            TEXT NOT NULL,
-  UNIQUE (rollout, turn_key, item_id)           -- what the uid is made from
+  UNIQUE (rollout, turn_key, item_id)           -- what the uid is derived from
 ) STRICT;
 CREATE INDEX items_by_position ON _item_rows (rollout, position) WHERE tombstone = 0;
-CREATE INDEX items_buried ON _item_rows (rollout, position) WHERE tombstone <> 0;
+CREATE INDEX items_tombstoned ON _item_rows (rollout, position) WHERE tombstone <> 0;
 CREATE INDEX items_legacy ON _item_rows (rollout, item_id) WHERE ordinal IS NULL;
 CREATE INDEX items_by_owner ON _item_rows (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX _item_rows_changed ON _item_rows (item) WHERE changed <> 0;
@@ -130,8 +129,8 @@ CREATE INDEX _item_rows_changed ON _item_rows (item) WHERE changed <> 0;
 CREATE INDEX items_by_type ON _item_rows (type, created_at_ms, rollout, position) WHERE tombstone = 0;
 CREATE INDEX items_by_status ON _item_rows (status, created_at_ms, rollout, position) WHERE tombstone = 0 AND type = 'commandExecution';
 
--- With the ids of turns. Not joined: who pages by position would read all rows behind the page. Who
--- looks for a turn asks for its key.
+-- Items with the ids of their turns. Not joined: paging by position would read all rows after the
+-- page. To find a turn's items, look up its key.
 CREATE VIEW _items AS
 SELECT i.item, i.uid, i.rollout, i.position, i.ordinal, i.updated_ordinal, i.created_at_ms,
        i.started_at_ms, i.completed_at_ms, i.owner, i.tombstone, i.changed,
@@ -146,14 +145,14 @@ CREATE TABLE _turns (
   turn               INTEGER PRIMARY KEY,
   uid                BLOB NOT NULL,
   rollout            INTEGER NOT NULL,
-  position           INTEGER NOT NULL,          -- of the line that made the row
+  position           INTEGER NOT NULL,          -- of the line that created the row
   ordinal            INTEGER,
   status             TEXT NOT NULL,             -- inProgress, completed, failed, interrupted
   started_at         INTEGER,                   -- seconds
   completed_at       INTEGER,                   -- seconds
   duration_ms        INTEGER,
   end_ordinal        INTEGER,
-  end_offset         INTEGER,                   -- just behind the line that ended it
+  end_offset         INTEGER,                   -- just after the line that ended it
   owner              INTEGER,
   end_owner          INTEGER,                   -- legacy: frame that owns the end of the turn
   tombstone          INTEGER NOT NULL DEFAULT 0,
@@ -164,10 +163,10 @@ CREATE TABLE _turns (
   root_turn_id       TEXT,
   model              TEXT,
   error_json         TEXT,
-  UNIQUE (turn_id, rollout)                     -- what the uid is made from
+  UNIQUE (turn_id, rollout)                     -- what the uid is derived from
 ) STRICT;
 CREATE INDEX turns_by_position ON _turns (rollout, position) WHERE tombstone = 0;
-CREATE INDEX turns_buried ON _turns (rollout, position) WHERE tombstone <> 0;
+CREATE INDEX turns_tombstoned ON _turns (rollout, position) WHERE tombstone <> 0;
 CREATE INDEX turns_by_owner ON _turns (rollout, owner) WHERE owner IS NOT NULL;
 CREATE INDEX turns_by_end_owner ON _turns (rollout, end_owner) WHERE end_owner IS NOT NULL;
 CREATE INDEX _turns_changed ON _turns (turn) WHERE changed <> 0;
@@ -185,13 +184,13 @@ CREATE TABLE _realtime_items (
   type          TEXT NOT NULL,
   item_id       TEXT NOT NULL,
   json          TEXT NOT NULL,
-  UNIQUE (rollout, item_id)                     -- what the uid is made from
+  UNIQUE (rollout, item_id)                     -- what the uid is derived from
 ) STRICT;
 CREATE INDEX realtime_items_by_position ON _realtime_items (rollout, position);
 CREATE INDEX _realtime_items_changed ON _realtime_items (realtime_item) WHERE changed <> 0;
 
--- What each model response cost, by rollout. Of the rows that tell of one response, in whatever
--- rollouts, one is `counted`: of living ones, that of the oldest rollout, and there the first.
+-- Token usage of each model response, by rollout. Of the rows that report one response, in any
+-- rollouts, one is `counted`: the first living row of the oldest rollout.
 CREATE TABLE _usage_rows (
   usage                   INTEGER PRIMARY KEY,
   uid                     BLOB NOT NULL,
@@ -205,25 +204,25 @@ CREATE TABLE _usage_rows (
   reasoning_output_tokens INTEGER NOT NULL,
   total_tokens            INTEGER NOT NULL,
   tombstone               INTEGER NOT NULL DEFAULT 0,
-  counted                 INTEGER NOT NULL DEFAULT 1,  -- 1: the one row that tells of a response
+  counted                 INTEGER NOT NULL DEFAULT 1,  -- 1: the row that represents its response
   turn_key                INTEGER,
   response_id             TEXT,
   model                   TEXT,
-  cache_write_input_tokens INTEGER,             -- NULL: not told
-  service_tier            TEXT,                 -- NULL: not told
-  model_provider          TEXT,                 -- as in Codex's configuration; NULL: not told
-  UNIQUE (rollout, position)                    -- what the uid is made from
+  cache_write_input_tokens INTEGER,             -- NULL: not reported
+  service_tier            TEXT,                 -- NULL: not reported
+  model_provider          TEXT,                 -- as in Codex's configuration; NULL: not reported
+  UNIQUE (rollout, position)                    -- what the uid is derived from
 ) STRICT;
 CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
--- The row that counts, of each response: one that comes is compared with it alone.
+-- The counted row of each response: a new row is compared with this one only.
 CREATE INDEX usage_counted ON _usage_rows (response_id) WHERE counted = 1 AND response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
--- The models there are, found by skipping from one to the next.
+-- Distinct models, found by a skip scan.
 CREATE INDEX usage_by_model ON _usage_rows (model_provider, model)
   WHERE length(model_provider) <= 200 AND length(model) <= 200;
 
--- Living rows of the responses that several rows tell of, or did: the first counts, and if it goes,
--- the next one does (store/rules/usage.py).
+-- Living rows of responses that several rows report or reported: the first is counted; if it is
+-- removed, the next one is (store/rules/usage.py).
 CREATE TABLE _usage_shared (
   response_id TEXT NOT NULL,
   rollout_id  TEXT NOT NULL,
@@ -253,7 +252,7 @@ CREATE TABLE _prices (
   UNIQUE (model_provider, model, service_tier, own, from_ms, above)
 ) STRICT;
 
--- With the ids of turns.
+-- Usage with the ids of turns.
 CREATE VIEW _usage AS
 SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
@@ -266,8 +265,8 @@ CREATE TABLE _events (
   seq            INTEGER PRIMARY KEY AUTOINCREMENT,
   uid            BLOB NOT NULL,
   thread_id      TEXT NOT NULL,
-  rollout        INTEGER,                       -- NULL: of no rollout (a name)
-  from_record    INTEGER NOT NULL,              -- 1: a record says it; 0: seen on disk
+  rollout        INTEGER,                       -- NULL: not from a rollout (a name)
+  from_record    INTEGER NOT NULL,              -- 1: from a record; 0: seen on disk
   recorded_at_ms INTEGER,                       -- time of the record
   noted_at_ms    INTEGER NOT NULL,              -- when it was first written here
   tombstone      INTEGER NOT NULL DEFAULT 0,    -- 1: the rollout's new content lacks it
@@ -282,19 +281,19 @@ CREATE INDEX events_seen ON _events (thread_id, type) WHERE from_record = 0;
 CREATE INDEX events_by_rollout ON _events (rollout) WHERE rollout IS NOT NULL;
 CREATE INDEX _events_changed ON _events (seq) WHERE changed <> 0;
 
--- Places that could not be read as written.
+-- Byte ranges of rollouts that could not be read as written.
 CREATE TABLE _anomaly_rows (
   anomaly     INTEGER PRIMARY KEY,
   rollout     INTEGER NOT NULL,
   byte_offset INTEGER NOT NULL,
   byte_length INTEGER NOT NULL,
-  from_batch  INTEGER NOT NULL,                 -- 1: made again whenever the rollout is
+  from_batch  INTEGER NOT NULL,                 -- 1: replaced when its rollout is projected again
   noted_at_ms INTEGER NOT NULL,
   kind        TEXT NOT NULL,
   detail      TEXT NOT NULL,
   UNIQUE (rollout, byte_offset, byte_length, kind, detail)
 ) STRICT;
--- Those that were noted outside of batches: few, and looked through at each scan.
+-- Those noted outside of batches: few, and read at each scan.
 CREATE INDEX anomalies_noted ON _anomaly_rows (kind, rollout) WHERE from_batch = 0;
 
 -- Windows of rate limits, a row when one changed; `slot`: primary, secondary.
@@ -323,7 +322,7 @@ CREATE TABLE _frames (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX frames_by_turn ON _frames (rollout, turn_id, key) WHERE turn_id IS NOT NULL;
 
--- Rows of a migrated rollout with content that its file does not have: see store/kept.py.
+-- Rows of a migrated rollout with content that its file does not have: see store/rules/preserve.py.
 CREATE TABLE _kept_rows (
   rollout INTEGER NOT NULL,
   uid     BLOB NOT NULL,
@@ -354,26 +353,26 @@ CREATE TABLE _thread_parts (
   upto       INTEGER NOT NULL,                  -- of the current rollout: the greatest integer
   items      INTEGER NOT NULL,                  -- living items before upto
   turns      INTEGER NOT NULL,                  -- living turns before upto
-  repeated   INTEGER NOT NULL DEFAULT 0,        -- those of them that an earlier part has, too
+  repeated   INTEGER NOT NULL DEFAULT 0,        -- of these, those that an earlier part has too
   PRIMARY KEY (thread_id, part)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX thread_parts_by_thread ON _thread_parts (thread_id, rollout);
 CREATE INDEX thread_parts_by_rollout ON _thread_parts (rollout, upto);
 
--- Names given to threads, also to those that are not here yet.
+-- Names given to threads, including threads not projected yet.
 CREATE TABLE _names (
   thread_id TEXT PRIMARY KEY,
   name      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Rollouts in the midst of a long line. What ends a process while it reads one is tried last.
+-- Rollouts within a long line. One that ended a process while it was read is tried last.
 CREATE TABLE _attempts (
   rollout_id    TEXT PRIMARY KEY,
   started_at_ms INTEGER NOT NULL,
-  failures      INTEGER NOT NULL DEFAULT 0      -- processes that ended meanwhile
+  failures      INTEGER NOT NULL DEFAULT 0      -- processes that ended while reading it
 ) STRICT, WITHOUT ROWID;
 
--- What the daemon says of itself; one row.
+-- The daemon's heartbeat; one row.
 CREATE TABLE _heartbeat (
   id              INTEGER PRIMARY KEY CHECK (id = 1),
   pid             INTEGER NOT NULL,
@@ -391,10 +390,10 @@ CREATE TABLE _heartbeat (
   records         INTEGER NOT NULL,
   batches         INTEGER NOT NULL,
   set_aside       INTEGER NOT NULL,
-  boot_ms         INTEGER NOT NULL DEFAULT 0,   -- by the clock that nobody sets
+  boot_ms         INTEGER NOT NULL DEFAULT 0,   -- by CLOCK_BOOTTIME
   files           INTEGER NOT NULL DEFAULT 0,   -- rollouts on disk
-  waiting         INTEGER NOT NULL DEFAULT 0,   -- of them, with bytes that are not committed
-  current_as_of_ms INTEGER                      -- as of when nothing was known to wait; NULL: never
+  waiting         INTEGER NOT NULL DEFAULT 0,   -- of these, with bytes not committed
+  current_as_of_ms INTEGER                      -- when nothing was last known to wait; NULL: never
 ) STRICT;
 
 -- Files that an item of type fileChange changed, without their diffs (store/sqlite/changed_files.py).
@@ -407,8 +406,8 @@ CREATE TABLE _changed_files (
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
 
--- What responses cost, by day (UTC) and model: sums over `usage`. Whoever writes rows adds what they
--- change (store/sqlite/usage.py).
+-- Token usage by day (UTC) and model: sums over the counted rows of `_usage`. Every writer of usage
+-- rows applies its differences (store/sqlite/usage.py).
 CREATE TABLE _usage_days (
   day                     TEXT NOT NULL,        -- 2026-01-05; empty: no time is known
   model                   TEXT NOT NULL,        -- empty: not known
@@ -421,7 +420,7 @@ CREATE TABLE _usage_days (
   PRIMARY KEY (day, model)
 ) STRICT, WITHOUT ROWID;
 
--- The same by thread: the sums over the rows of its own rollouts that count.
+-- The same by thread: sums over the counted rows of its own rollouts.
 CREATE TABLE _usage_threads (
   thread_id               TEXT PRIMARY KEY,
   responses               INTEGER NOT NULL,
@@ -436,20 +435,19 @@ CREATE TABLE _usage_threads (
 
 -- Full-text search over items.
 --
--- `_item_index` holds words and where they stand, not the texts. Those it takes from `_item_texts`,
--- which makes them from items in SQL alone, so that every client can read them (SELECT, snippet,
--- highlight). This program never reads it: what it writes into the index it makes itself
--- (projector/words.py), to which it brings NFC, and folds marks that do not matter. But for these
--- the two have the same words at the same places; where a text is no longer in NFC, a snippet's
--- marks may be beside the word.
+-- `_item_index` holds words and their positions, not the texts. Its content table is the view
+-- `_item_texts`, which computes the texts in SQL alone, so that every client can read them (SELECT,
+-- snippet, highlight). This program never reads that view: it indexes the text made by
+-- search/text.py, which also normalises to NFC and folds diacritics. Otherwise both have the same
+-- words at the same positions; where a text is not in NFC, a snippet's marks may be off the word.
 --
--- Rules, true at every commit:
+-- Invariants at every commit:
 -- 1. The index holds the words of the items with item > unfilled, tombstones too, as
---    words.indexed(type, json, what, max_text_bytes) of this `revision` gives them, and no others.
--- 2. Whoever writes items keeps it so, at the end of the transaction (store/sqlite/index.py).
--- 3. Whoever changes `what` or `max_text_bytes`, or makes words in another way (`revision`), empties
---    the index and sets `unfilled` to the greatest item, in one transaction; filling goes down from
---    there. So nothing is ever taken out by another text than was put in.
+--    indexed(type, json, what, max_text_bytes) of this `revision` returns them, and no others.
+-- 2. Every writer of items keeps rule 1 at the end of its transaction (store/sqlite/search_index.py).
+-- 3. A change of `what`, `max_text_bytes` or `revision` empties the index and sets `unfilled` to the
+--    greatest item, in one transaction; filling proceeds downwards from there. So an entry is never
+--    deleted with a text other than the one inserted.
 
 -- What the index holds; one row.
 CREATE TABLE _search_state (
@@ -457,15 +455,15 @@ CREATE TABLE _search_state (
   what           TEXT NOT NULL,                 -- all, messages, off
   max_text_bytes INTEGER NOT NULL,              -- of an item's outputs, diffs, arguments, results
   unfilled       INTEGER NOT NULL,              -- items up to this number are not indexed (yet)
-  revision       INTEGER NOT NULL               -- of words.py: how words are made
+  revision       INTEGER NOT NULL               -- search.text.REVISION
 ) STRICT;
 INSERT INTO _search_state VALUES (1, 'off', 0, 9223372036854775807, 0);
 
--- The texts of the items that are indexed: what was said, whole, and what is beside it, cut after so
--- many bytes; around characters of scripts without spaces a zero-width space. The + keeps the bound
--- of items out of the way: who asks for the newest is to find them by their own, and not to pass
--- over all others. LIMIT keeps parts apart: without it they would be computed again wherever they
--- are named. \u0000 is a space, for texts would end there; half surrogate pairs are no text.
+-- The texts of the indexed items: spoken text whole, other text cut at `max_text_bytes`, with a
+-- zero-width space around characters of scripts without spaces. The + keeps the planner from using the
+-- bound on items: a query for the newest items uses its own bound instead of scanning all others.
+-- LIMIT -1 prevents flattening: without it subqueries would be evaluated wherever they are named.
+-- \u0000 becomes a space, since SQLite's text functions end there; half surrogate pairs are no text.
 CREATE VIEW _item_texts AS
 SELECT i.item,
   CASE WHEN s.what = 'off' OR length(i.json) > 16777216
@@ -473,7 +471,7 @@ SELECT i.item,
       ('userMessage', 'agentMessage', 'plan', 'enteredReviewMode', 'exitedReviewMode') THEN ''
   WHEN NOT json_valid(i.json) OR i.json GLOB '*\ud[89abAB]*' THEN ''
   ELSE (
-    -- Most are ASCII, or have none of the characters beyond; GLOB is slow with many ranges.
+    -- Most texts are ASCII or have no such characters; GLOB is slow with many ranges.
     SELECT CASE WHEN length(text) = length(CAST(text AS BLOB)) OR text NOT GLOB
         '*[' || char(0x0e00, 45, 0x1aaf, 0x3005, 45, 0xfaff, 0xff66, 45, 0xffdc, 0x1aff0, 45,
           0x1b16f, 0x20000, 45, 0x323af) || ']*' THEN text ELSE (
@@ -495,7 +493,7 @@ SELECT i.item,
             WHEN hex(substr(bytes, most, 1)) NOT BETWEEN '80' AND 'BF' THEN 1
             WHEN hex(substr(bytes, most - 1, 1)) NOT BETWEEN '80' AND 'BF' THEN 2
             ELSE 3 END) AS TEXT) END AS beside,
-          -- As _ALONE in words.py has them.
+          -- The ranges of _ALONE in search/text.py.
           '[' || char(0x0e00, 45, 0x109f, 0x1100, 45, 0x11ff, 0x1780, 45, 0x17ff, 0x1950, 45, 0x19df,
             0x1a20, 45, 0x1aaf, 0x3005, 45, 0x3007, 0x3040, 45, 0x30ff, 0x3100, 45, 0x318f,
             0x31a0, 45, 0x31bf, 0x31f0, 45, 0x31ff, 0x3400, 45, 0x4dbf, 0x4e00, 45, 0x9fff,
@@ -503,7 +501,7 @@ SELECT i.item,
             0x1aff0, 45, 0x1b16f, 0x20000, 45, 0x323af) || ']' AS alone
         FROM (
           SELECT coalesce(said, '') AS said, max(s.max_text_bytes, 0) AS most,
-            -- Of an item that is not as its type is, or of a type that is not known, all texts in it.
+            -- All strings of an item of an unknown type, or whose fields are not as its type has them.
             CAST(coalesce(iif(said IS NULL,
               (SELECT group_concat(nullif(t.atom, ''), char(10)) FROM json_tree(body) AS t
                WHERE t.type = 'text' AND coalesce(t.key, '') NOT IN ('type', 'id')
@@ -615,35 +613,34 @@ SELECT i.item,
 FROM _search_state AS s JOIN _item_rows AS i ON +i.item > s.unfilled
 WHERE s.id = 1;
 
--- Case and accents do not matter, but see above. As TOKENIZER in words.py; behind `separators` stand
--- U+FE0E and U+FE0F, which choose how a sign is drawn.
+-- Ignores case and diacritics, but see above. The same as TOKENIZER in search/text.py; the separators
+-- are U+FE0E and U+FE0F, variation selectors.
 CREATE VIRTUAL TABLE _item_index USING fts5 (
   text, content = '_item_texts', content_rowid = 'item',
   tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '︎️'"
 );
--- Larger pages, two of them in one of the database: a quarter less time than with the default.
+-- Larger pages, two to a database page: a quarter less time than with the default.
 INSERT INTO _item_index (_item_index, rank) VALUES ('pgsz', 8000);
--- Each transaction adds a segment. Thirty-two of them are merged into one: less is written twice than
--- with the default of four, a quarter less time, and a word is looked up in some more of them (10 us
--- each).
+-- Each transaction adds a segment. 32 are merged into one: fewer rewrites than with the default of
+-- four, a quarter less time, and a lookup reads some more segments (10 us each).
 INSERT INTO _item_index (_item_index, rank) VALUES ('automerge', 32);
 INSERT INTO _item_index (_item_index, rank) VALUES ('crisismerge', 32);
 
 -- The change feed ----------------------------------------------------------------------------------
 
--- The change feed: one sequence of all that happens to turns, items, threads and lifecycle events.
+-- The change feed: one sequence of all changes of turns, items, threads and lifecycle events.
 --
--- There is one writer at a time, and a number is the greatest one plus one: numbers grow in the
--- order of commits, and a reader who has seen number n never finds a lesser one that was not there
--- before. None is left out, and none used again: the newest row of `feed` is never deleted.
+-- There is one writer at a time, and a new number is the greatest plus one: numbers grow in commit
+-- order, and a reader that has seen number n never finds a new lower one. There are no gaps and no
+-- reuse: the newest row of `_feed` is never deleted.
 --
 -- A row has at most one change a transaction, and none where nothing changed that a view shows.
--- What a row is now is read from the row, so that a change takes 10 bytes. Changes are written at
--- the end of each transaction, all rows of a kind at once: new rows are those with greater numbers
--- than before, others were marked. (Triggers would cost a third more: SQLite keeps a journal for
--- each statement that fires one.)
+-- Values are read from the row itself, so a change takes 10 bytes. Changes are appended at the end of
+-- each transaction, all rows of a kind at once: new rows are those with greater keys than before,
+-- others are marked. (Triggers would cost a third more: SQLite keeps a journal for each statement
+-- that fires one.)
 
--- A row for each change.
+-- One row a change.
 CREATE TABLE _feed (
   seq  INTEGER PRIMARY KEY,
   kind INTEGER NOT NULL,      -- 1 turn, 2 item, 3 thread, 4 event, 5 realtime item
@@ -653,17 +650,17 @@ CREATE TABLE _feed (
                               -- row may have the number now
 ) STRICT;
 
--- A row for each transaction that changed something: the last of its changes, when, and its mark, a
--- random number: once a backup was restored, numbers are given again, but marks are not.
+-- One row a transaction that changed something: its last change, its time, and its mark, a random
+-- number: after a backup is restored, numbers are reused, marks are not.
 CREATE TABLE _feed_commits (
   upto            INTEGER PRIMARY KEY,
   committed_at_ms INTEGER NOT NULL,
   mark            INTEGER NOT NULL
 ) STRICT;
 
--- One row: which feed it is, for another database has other numbers; up to where changes are no
--- longer there, but for the events that came, and the mark of the last of them; and which numbers are
--- known to have been given in a time line that was lost, too: see store/rules/feed.py.
+-- One row: the id of the feed (numbers differ between databases); up to where changes were deleted,
+-- except events, and the mark of the last of them; and the numbers known to have been used in a
+-- history that was lost as well: see store/rules/feed.py.
 CREATE TABLE _feed_state (
   id            INTEGER PRIMARY KEY CHECK (id = 1),
   feed_id       BLOB NOT NULL,
@@ -674,9 +671,8 @@ CREATE TABLE _feed_state (
 ) STRICT;
 INSERT INTO _feed_state (id, feed_id) VALUES (1, randomblob(16));
 
--- What rows were that are no more (on_delete = "purge"). Rows may get the number of one that was purged:
--- an entry names the purged row with the least `upto` that is not less than its `seq`; without one, the
--- row that is there.
+-- Identity of purged rows (on_delete = "purge"). Keys of purged rows may be reused: an entry refers to
+-- the purged row with the least `upto` >= its `seq`; without one, to the present row.
 CREATE TABLE _feed_purged (
   kind       INTEGER NOT NULL,              -- as in _feed
   row        INTEGER NOT NULL,              -- as in _feed; less than 0: it came without a number
@@ -691,15 +687,15 @@ CREATE TABLE _feed_purged (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX feed_purged_by_upto ON _feed_purged (upto);
 
--- Threads as they were told of last.
+-- Threads as the feed last reported them.
 CREATE TABLE _feed_threads (
   thread    INTEGER PRIMARY KEY,
   thread_id TEXT NOT NULL UNIQUE,
-  digest    BLOB              -- of its row in `threads` and its parts; NULL: it is no more
+  digest    BLOB              -- of its row in `threads` and its parts; NULL: deleted
 ) STRICT;
 
--- What the parts of a chain before one pass on to it, JSON; what is missing is made again by who
--- needs it (store/rules/older_parts.py).
+-- What the older parts of a chain contribute to a part, JSON; a missing row is computed again when
+-- needed (store/rules/older_parts.py).
 CREATE TABLE _feed_parts (
   thread_id TEXT NOT NULL,
   part      INTEGER NOT NULL,
@@ -707,20 +703,20 @@ CREATE TABLE _feed_parts (
   PRIMARY KEY (thread_id, part)
 ) STRICT, WITHOUT ROWID;
 
--- Threads that may not be as they were told of last (store/sqlite/stale_threads.py). Empty behind
--- each transaction.
+-- Threads that may differ from what the feed last reported (store/sqlite/stale_threads.py). Empty
+-- after each transaction.
 CREATE TABLE _feed_stale (
   thread_id TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
--- `changed` in turns, items and events: set by what changes a row, 0 again behind each transaction: 1 it was living before, 3 it was a
--- tombstone.
+-- `changed` in turns, items and events: set by statements that change a row, reset to 0 at the end of
+-- each transaction. 1: the row was living before, 3: it was a tombstone.
 
 -- Statistics ---------------------------------------------------------------------------------------
 
--- What the planner goes by, as of a database of a million items, whatever this one holds yet:
--- without it, a thread's commands would be looked for among the commands of all threads. Rows of
--- the index, then rows for each value of its first column, of its first two, and so on.
+-- Planner statistics of a database of a million items, whatever this one holds: without them, a
+-- thread's commands would be searched among the commands of all threads. Rows of the index, then rows
+-- for each value of its first column, of its first two, and so on.
 ANALYZE _search_state;
 DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES

@@ -1,13 +1,13 @@
--- Views: the public face. Names, columns and meaning are promises.
+-- Public views. Their names, columns and meaning are stable.
 --
 -- `uid` is the text of a UUID; times as in 0001.
 
--- Beside times in milliseconds stands the same as a time, NULL outside of the years 1 to 9999, which
--- others cannot read: rollouts hold whatever was written.
+-- Each time in milliseconds has a second column with the same as a timestamp, NULL outside of the
+-- years 1 to 9999, which other programs cannot read: rollouts hold whatever was written.
 
 -- As Codex names them ---------------------------------------------------------------------------
--- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows, and only
--- those of paginated rollouts: Codex keeps none of legacy ones.
+-- `thread_id` is the id of the rollout, as in Codex's own database. Only living rows of
+-- paginated rollouts: Codex keeps none of legacy ones.
 
 CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, t.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
@@ -42,8 +42,8 @@ WHERE mode = 'paginated';
 
 -- The items of each thread's visible history, through lineage. `position` sorts and is a stable
 -- cursor: WHERE thread_id = ? AND position > ? ORDER BY position LIMIT ? reads one index range
--- per rollout of the chain (`likely`: a bound of the reader's is the better one). Times in milliseconds. `inherited`: 1 where a fork shows what is another
--- thread's.
+-- per rollout of the chain (`likely`: the reader's bound is the better one). Times in milliseconds.
+-- `inherited`: 1 if the item is another thread's, shown by a fork.
 CREATE VIEW thread_history AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
        lower(hex(substr(i.uid, 1, 4)) || '-' || hex(substr(i.uid, 5, 2)) || '-' || hex(substr(i.uid, 7, 2))
@@ -58,11 +58,11 @@ FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND likely(i.p
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
--- running turn) is shown as its newest part has it, there. `status` is that before the cut: a turn
--- that nobody ended there stays inProgress, whatever came of it behind the cut. `started_at`
+-- running turn) is shown as in its newest part. `status` is that before the cut: a turn not ended
+-- there stays inProgress, whatever its end after the cut. `started_at`
 -- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
--- reported: a fork repeats its base's, and what was reverted is not among them. To add up what was
--- spent, take token_usage or thread_tokens. `end_position`: just behind the record that ended the
+-- reported: a fork repeats its base's, without reverted turns. For sums of
+-- what was spent use token_usage or thread_tokens. `end_position`: just after the record that ended the
 -- turn, at most the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
@@ -100,8 +100,8 @@ WHERE t.tombstone = 0
       AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
     WHERE n.turn_id = t.turn_id AND n.tombstone = 0));
 
--- One row a thread. Metadata is that of the visible history: what the current rollout does not
--- say is taken from the next older part. `preview`: the first user message before the cut, else
+-- One row a thread. Metadata is that of the visible history: a value that the current rollout
+-- lacks is taken from the next older part. `preview`: the first user message before the cut, else
 -- the first goal. `total_tokens`: the sum of its own token_usage, as in thread_tokens;
 -- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: 1 when none of its rollouts is on disk. `incomplete`: 1 when a base is missing.
@@ -181,7 +181,7 @@ FROM _thread_states AS s
 JOIN _rollouts AS c ON c.rollout = s.rollout
 LEFT JOIN _names AS n ON n.thread_id = s.thread_id) AS every;
 
--- Places in rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
+-- Byte ranges of rollouts that could not be read as written. `noted_at_ms`: when it was first seen.
 CREATE VIEW anomalies AS
 SELECT r.rollout_id, a.byte_offset, a.byte_length, a.kind, a.detail, a.noted_at_ms,
        iif(a.noted_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', a.noted_at_ms / 1000.0, 'unixepoch'), NULL) AS noted_at
@@ -202,10 +202,10 @@ WHERE e.tombstone = 0;
 
 -- What happened to turns, items, threads and events, in the order of commits. `kind`: turn, item,
 -- realtime (item), thread, event; `op`: insert, update, tombstone. `uid` (NULL for threads) and the
--- ids name the row; what it is now stands in `all_turns`, `all_items`, `codex_thread_realtime_items`,
--- `threads`, `lifecycle_events`. `type`: of an item or an event. Turns and items behind a revert's cut get no change: see the parts of their
--- thread. `cursor`: the number with the mark of its commit, for `projector events --after`. WHERE seq
--- > ? ORDER BY seq LIMIT ? reads no more than it gives.
+-- ids name the row; its current values are in `all_turns`, `all_items`, `codex_thread_realtime_items`,
+-- `threads`, `lifecycle_events`. `type`: of an item or an event. Turns and items after a revert's cut
+-- get no change: see the parts of their thread. `cursor`: the number with the mark of its commit, for
+-- `projector events --after`. WHERE seq > ? ORDER BY seq LIMIT ? reads only the rows it returns.
 CREATE VIEW changes AS
 SELECT f.seq,
        CASE f.kind WHEN 1 THEN 'turn' WHEN 2 THEN 'item' WHEN 3 THEN 'thread' WHEN 4 THEN 'event'
@@ -235,7 +235,7 @@ LEFT JOIN _events AS e ON f.kind = 4 AND e.seq = f.row AND g.upto IS NULL
 LEFT JOIN _realtime_items AS v ON f.kind = 5 AND v.realtime_item = f.row AND g.upto IS NULL
 LEFT JOIN _rollouts AS r ON r.rollout = coalesce(t.rollout, i.rollout, e.rollout, s.rollout, v.rollout);
 
--- What each model response cost, counted once. Reverted responses count: they cost.
+-- Token usage of each model response, counted once. Reverted responses are included: they cost.
 CREATE VIEW token_usage AS
 SELECT r.thread_id, u.turn_id, r.rollout_id, u.ordinal, u.model, u.model_provider,
        u.input_tokens,
@@ -273,7 +273,7 @@ LEFT JOIN _prices AS p ON p.price = (
   ORDER BY q.own DESC, q.from_ms DESC, q.above DESC LIMIT 1)
 WHERE u.counted AND u.tombstone = 0;
 
--- Windows of rate limits as Codex reported them: a row when one changed in a thread. Several threads
+-- Windows of rate limits as Codex reported them: one row a change in a thread. Several threads
 -- report the limits of one account. `slot`: primary or secondary.
 CREATE VIEW rate_limits AS
 SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_percent,
@@ -283,16 +283,16 @@ SELECT r.thread_id, r.rollout_id, l.limit_id, l.slot, l.window_minutes, l.used_p
        iif(l.recorded_at_ms BETWEEN -62135596800000 AND 253402300799999, strftime('%Y-%m-%dT%H:%M:%fZ', l.recorded_at_ms / 1000.0, 'unixepoch'), NULL) AS recorded_at
 FROM _limit_rows AS l JOIN _rollouts AS r ON r.rollout = l.rollout;
 
--- The sums of token_usage by thread, of its own rollouts: what it inherits was paid for in the thread
--- that it inherits from, and what was reverted was paid for, too. Summed over all threads they are
--- the sum of token_usage. Those of a turn stand in `thread_turn_history`.
+-- The sums of token_usage by thread, of its own rollouts: inherited usage counts in the thread
+-- that it is inherited from, and reverted usage is included. The sum over all threads is that of
+-- token_usage. Usage of a turn is in `thread_turn_history`.
 CREATE VIEW thread_tokens AS
 SELECT thread_id, responses, input_tokens, cached_input_tokens, output_tokens,
        reasoning_output_tokens, total_tokens
 FROM _usage_threads
 WHERE responses > 0;
 
--- The sums of token_usage by day (UTC) and model; NULL where they are not known.
+-- The sums of token_usage by day (UTC) and model; NULL if unknown.
 CREATE VIEW token_days AS
 SELECT nullif(day, '') AS day, nullif(model, '') AS model, responses, input_tokens,
        cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens
@@ -301,7 +301,7 @@ WHERE responses > 0;
 
 -- Every item and every turn that was ever written, tombstones included. `visible`: 1 when its own
 -- thread shows it; `tombstone` says why not: replaced (the rollout's new content lacks it),
--- rolled back, dropped, reverted (behind a cut of its own thread's history; a fork may still
+-- rolled back, dropped, reverted (after a cut of its own thread's history; a fork may still
 -- show it); NULL: visible.
 CREATE VIEW all_items AS
 SELECT thread_id, rollout_id, position, turn_id, item_id, uid, type, item_json, created_at_ms,
@@ -357,13 +357,13 @@ FROM (
   FROM _rollouts AS r JOIN _turns AS t ON t.rollout = r.rollout
   WHERE t.tombstone <> 0);
 
--- What was said, run and changed ------------------------------------------------------------------
--- Over the visible history of each thread. A fork shows what it inherits too: to count over several
--- threads, leave out what is `inherited`. Times and durations in milliseconds. An item that Codex
--- refuses is kept as written: where it has a word in the place of an object, one such item must not
+-- Messages, commands, changes ---------------------------------------------------------------------
+-- Over the visible history of each thread. A fork includes inherited items: to count over several
+-- threads, exclude rows with `inherited`. Times and durations in milliseconds. An item that Codex
+-- refuses is kept as written: where it has a string instead of an object, one such item must not
 -- make a whole view unreadable, hence the CASEs.
 
--- What the user and the agent said. `role`: user, assistant; `text`: the text parts of a user's
+-- Messages of the user and the agent. `role`: user, assistant; `text`: the text parts of a user's
 -- message joined; `phase` of an agent's message: commentary, partial_answer, final_answer or NULL.
 CREATE VIEW messages AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
@@ -379,7 +379,7 @@ SELECT thread_id, position, rollout_id, turn_id, item_id, uid,
 FROM thread_history
 WHERE type IN ('userMessage', 'agentMessage');
 
--- Commands that were run. `status`: inProgress, completed, failed, declined; `output`: NULL where
+-- Commands run. `status`: inProgress, completed, failed, declined; `output`: NULL where
 -- there was none.
 CREATE VIEW commands AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
@@ -398,7 +398,7 @@ SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
 FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND i.position < p.upto
 WHERE i.tombstone = 0 AND i.type = 'commandExecution';
 
--- Files that were changed, a row each. `kind`: add, delete, update; `move_path`: where an update
+-- Changed files, one row each. `kind`: add, delete, update; `move_path`: where an update
 -- moved it; `diff`: the content of an added or deleted file, else a unified diff.
 CREATE VIEW file_changes AS
 SELECT p.thread_id, i.position, p.rollout_id, i.turn_id, i.item_id,
@@ -414,8 +414,8 @@ FROM _items AS i JOIN _thread_parts AS p ON p.rollout = i.rollout AND p.upto > i
 JOIN _changed_files AS c ON c.item = i.item
 WHERE i.tombstone = 0 AND i.type = 'fileChange';
 
--- Tools that were called: of MCP servers, those that a client offers (`server`: their namespace),
--- and those that work with other agents (`arguments`: the prompt; `result`: the agents' states).
+-- Tool calls: of MCP servers, of tools that a client offers (`server`: their namespace), and of tools
+-- that work with other agents (`arguments`: the prompt; `result`: the agents' states).
 -- `arguments` and `result` are JSON, NULL where there was none; `error` is a text.
 CREATE VIEW tool_calls AS
 SELECT thread_id, position, rollout_id, turn_id, item_id, uid, type,
@@ -439,7 +439,7 @@ WHERE type IN ('mcpToolCall', 'dynamicToolCall', 'collabAgentToolCall');
 
 -- SELECT ... FROM search WHERE search MATCH 'words "a phrase" beginn*' ORDER BY rank: items of the
 -- visible history of each thread that hold all of them; the columns of thread_history and `rank`
--- (the lower, the better). A fork finds what it inherits too, with `inherited` 1. Words of scripts
+-- (the lower, the better). A fork finds inherited items too, with `inherited` 1. Words of scripts
 -- without spaces are phrases of their characters: MATCH '"中 文"'.
 CREATE VIEW search AS
 SELECT f._item_index AS search, f.rank AS rank, p.thread_id, i.position, p.rollout_id, i.turn_id,
