@@ -30,6 +30,19 @@ def call(call_id: str, command: tuple[str, Any]) -> Record:
     return item("function_call", name=name, arguments=text, call_id=call_id)
 
 
+def script(call_id: str, *commands: str) -> Record:
+    """A script of code mode that runs commands."""
+    text = "".join(f"text(await tools.exec_command({{cmd: '{one}'}}));" for one in commands)
+    return item("custom_tool_call", name="exec", input=text, call_id=call_id)
+
+
+def printed(call_id: str, *texts: str) -> Record:
+    """What a script of code mode printed."""
+    first = "Script completed\nWall time 0.4 seconds\nOutput:\n"
+    told = [{"type": "input_text", "text": text} for text in (first, *texts)]
+    return item("custom_tool_call_output", call_id=call_id, output=told)
+
+
 def ran(call_id: str, turn: str, source: str) -> Record:
     return event(
         "exec_command_end",

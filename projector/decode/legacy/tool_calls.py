@@ -3,6 +3,7 @@
 `called` says what a call is, and gives its item while it is under way. Kinds:
 
     command    a shell command                     patch     a patch
+    commands   a script that runs several: an item for each if its output can be told apart
     mcp        an MCP tool                         resource  an MCP resource
     maybe_mcp  named like one of old: an item only if its output is one of MCP
     agent      another agent                       dynamic   a tool that the client brought
@@ -31,6 +32,7 @@ from projector.decode.legacy.paths import joined_path
 
 Kind = Literal[
     "command",
+    "commands",
     "patch",
     "mcp",
     "resource",
@@ -58,6 +60,8 @@ _PATCHERS: Final = frozenset({"apply_patch", "applypatch"})
 _PATCH_WORDS: Final = 2
 #: MCP tools were named SERVER__TOOL before this release.
 _MCP_PREFIX_SINCE: Final = (0, 48)
+#: Maximum number of commands of a script that are shown one by one.
+COMMANDS_MAX: Final = 32
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})").match
 
 Argv = list[str] | str
@@ -74,7 +78,7 @@ class Called(NamedTuple):
     item: Json | None = None
     """The item while the call is in progress; None: nothing is shown before its output."""
     note: str = ""
-    """What is needed to read its output: a path, a session, a command, arguments."""
+    """What is needed to read its output: a path, a session, a command, arguments, a folder."""
 
 
 class Setting(NamedTuple):
@@ -133,12 +137,49 @@ def _script(call_id: str, script: str, setting: Setting) -> Called:
     calls = code_mode.tool_calls(script)
     if {call.name for call in calls} == {"apply_patch"}:
         return NOTHING
-    if len(calls) == 1 and calls[0].name in _COMMANDS and type(calls[0].argument) is dict:
+    ran = _commands(call_id, calls, setting)
+    if len(ran) == 1:
+        return Called("command", ran[0], code_mode.TOOL)
+    whole = _dynamic(call_id, None, code_mode.TOOL, {"input": script})
+    if ran:
+        return Called("commands", whole, f"{code_mode.TOOL} {setting.cwd}")
+    return Called("dynamic", whole)
+
+
+def commands_of(item: Json, note: str) -> list[Json]:
+    """Return the items of the commands that a script runs, in its order; [] if it is not known.
+
+    `item`, `note`: as `called` gave them. The first one has the id of the call, further ones
+    `ID/2`, `ID/3` and so on.
+    """
+    tool, blank, folder = note.partition(" ")
+    arguments = item.get("arguments")
+    script = arguments.get("input") if type(arguments) is dict else None
+    if tool != code_mode.TOOL or not blank or type(script) is not str:
+        return []  # the note was too long to keep, or another record replaced the item
+    calls = code_mode.tool_calls(script)
+    return _commands(item["id"], calls, Setting(folder, "", (), plain_mcp=False))
+
+
+def _commands(call_id: str, calls: list[code_mode.ToolCall], setting: Setting) -> list[Json]:
+    """Return the items of a script's commands; [] unless every call is one, of literals."""
+    if len(calls) > COMMANDS_MAX:
+        return []
+    found: list[Json] = []
+    for number, call in enumerate(calls, 1):
+        if call.name not in _COMMANDS or type(call.argument) is not dict:
+            return []
+        item_id = call_id if number == 1 else further_id(call_id, number)
         with suppress(BadArguments):
-            found = _RUN[calls[0].name](call_id, calls[0].argument, setting)
-            if found.kind == "command":
-                return found._replace(note=code_mode.TOOL)
-    return Called("dynamic", _dynamic(call_id, None, code_mode.TOOL, {"input": script}))
+            made = _RUN[call.name](item_id, call.argument, setting)
+            if made.kind == "command" and made.item is not None:
+                found.append(made.item)
+    return found if len(found) == len(calls) else []
+
+
+def further_id(call_id: str, number: int) -> str:
+    """Return the id of a script's command, from the second one on."""
+    return f"{call_id}/{number}"
 
 
 def _function(

@@ -22,10 +22,18 @@ from projector.decode.legacy.output_text import (
     read_output,
     without_wall_time,
 )
-from projector.decode.legacy.tool_calls import BadArguments, Kind, any_json, command_item, mcp_item
+from projector.decode.legacy.tool_calls import (
+    BadArguments,
+    Kind,
+    any_json,
+    command_item,
+    commands_of,
+    mcp_item,
+)
 from projector.decode.legacy.tools import mcp_result
 
 _NOT_APPLIED: Final = ("apply_patch verification failed", "error:", "unsupported")
+_SEVERAL: Final = 2
 _SHOWN: Final = "attached local image path"
 _ERR = re.compile(r"err: (\".*\")\s*", re.DOTALL).fullmatch
 _PATCH_STATUS: Final = {"declined": "declined", "aborted": "failed", "failed": "failed"}
@@ -50,11 +58,29 @@ def answered(kind: Kind, call_id: str, item: Json | None, note: str, output: Any
             item = _mcp_answered(item, output, text, resource=kind == "resource")
         case "agent":
             item = _agent_answered(item, text)
-        case "dynamic":
+        case "dynamic" | "commands":
             item = item | {"status": "completed", "contentItems": _contents(output, text)}
         case _:
             item = None
     return item
+
+
+def answered_each(item: Json, note: str, output: Any) -> list[Json]:
+    """Return the items of a script's commands, in its order, each with its own output.
+
+    [] if the outputs cannot be told apart: the script printed more or fewer texts than it made
+    calls, failed before the last one, or mixed words of its own with them.
+    """
+    ran = commands_of(item, note)
+    script = code_mode.ended(output)
+    if len(ran) < _SEVERAL or len(script.texts) != len(ran):
+        return []
+    told = [read_output(text) for text in script.texts]
+    plain = [each.plain and each.outcome != "declined" for each in told]
+    if any(plain) and not (all(plain) and script.how == "completed"):
+        return []
+    made = [_ran(*each) for each in zip(ran, told, strict=True)]
+    return [each for each in made if each is not None] if None not in made else []
 
 
 def _printed(output: Any) -> Output:

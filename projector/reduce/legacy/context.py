@@ -107,23 +107,28 @@ class ReducerContext:
         *,
         offset: int | None = None,
         created_ms: int | None = None,
+        owner: int | None = None,
     ) -> BufferedItem:
-        """Insert or replace an item of a turn."""
+        """Insert or replace an item of a turn. `owner`: None: what `owner_of` gives now."""
         record = self.record
-        owner = record.offset if offset is None else offset
-        if turn.frame is not None and turn.frame < owner and not self._is_newest(turn):
-            owner = turn.frame
+        at = record.offset if offset is None else offset
         now = self.row_ms
         item = BufferedItem(
             ItemKey(turn.turn_id, json["id"]),
             json,
             provenance,
-            offset=record.offset if offset is None else offset,
-            owner=owner,
+            offset=at,
+            owner=self.owner_of(turn, at) if owner is None else owner,
             created_ms=now if created_ms is None else created_ms,
         )
         item.completed_ms = now
         return self.rows.put(item)
+
+    def owner_of(self, turn: BufferedTurn, offset: int) -> int:
+        """Return the key of the rollback frame that owns what a line at `offset` adds to a turn."""
+        if turn.frame is not None and turn.frame < offset and not self._is_newest(turn):
+            return turn.frame
+        return offset
 
     def _is_newest(self, turn: BufferedTurn) -> bool:
         active = self.state.active

@@ -121,6 +121,8 @@ class OpenCall:
     """True if it has an item."""
     failed: bool = False
     """True if its turn ended before its output came."""
+    owner: int | None = None
+    """Of a script: key of the rollback frame that owns its commands."""
 
 
 @dataclass(slots=True, kw_only=True)

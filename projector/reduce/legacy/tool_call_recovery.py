@@ -20,12 +20,20 @@ from projector.decode.fields import opt_text, text
 from projector.decode.legacy import tools
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.output_text import joined, read_output
-from projector.decode.legacy.tool_calls import BadArguments, Called, Setting, called, command_item
-from projector.decode.legacy.tool_results import answered, polled
+from projector.decode.legacy.tool_calls import (
+    COMMANDS_MAX,
+    BadArguments,
+    Called,
+    Setting,
+    called,
+    command_item,
+    further_id,
+)
+from projector.decode.legacy.tool_results import answered, answered_each, polled
 from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
 from projector.decode.tools import search_action
 from projector.reduce.legacy.context import ReducerContext, passed_turn
-from projector.reduce.legacy.row_buffer import BufferedTurn
+from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, OpenCall, Session
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.turns import Turns
@@ -99,6 +107,8 @@ class ToolCallRecovery:
             note=what.note,
             shown=what.item is not None,
         )
+        if what.kind == "commands":
+            call.owner = self._ctx.owner_of(turn, call.offset)
         for _, aged in state.open_call(call_id, call):
             self._ctx.note_at("open_call_aged", aged.offset, "no output in the calls behind it")
 
@@ -122,6 +132,8 @@ class ToolCallRecovery:
             self._more(call, output)
         elif call.kind == "command":
             self._command(call_id, call, output)
+        elif call.kind == "commands":
+            self._commands(call_id, call, output)
         elif call.kind != "nothing":
             self._answer(call_id, call, output)
 
@@ -148,13 +160,47 @@ class ToolCallRecovery:
 
     def _command(self, call_id: str, call: OpenCall, output: Any) -> None:
         self._answer(call_id, call, output)
-        item = self._ctx.rows.item(call.turn, call_id)
+        self._goes_on(call, self._ctx.rows.item(call.turn, call_id))
+
+    def _commands(self, call_id: str, call: OpenCall, output: Any) -> None:
+        """Show the commands of a script one by one, or its output whole.
+
+        Further commands are at the bytes after the first of the call's line, so that positions
+        are unique and in the order of the script, and go with it if a rollback takes it.
+        """
+        rows, record, state = self._ctx.rows, self._ctx.record, self._ctx.state
+        first = rows.item(call.turn, call_id)
+        made = [] if first is None else answered_each(first.json, call.note, output)
+        if first is None or not made:
+            self._answer(call_id, call, output)
+            return
+        for further in made[1:]:  # of a call with the same id, and see `_answer`
+            rows.drop(call.turn, further["id"], record.offset)
+        rows.change_item(first, made[0], self._ctx.row_ms)
+        self._goes_on(call, first)
+        turn, at_ms = rows.turn(call.turn), call.at_ms
+        for number, further in enumerate(made[1:], 1):
+            item = self._ctx.item(
+                turn,
+                further,
+                "response_item",
+                offset=call.offset + number,
+                created_ms=self._ctx.row_ms if at_ms is None else at_ms,
+                owner=call.owner,
+            )
+            state.remember_rebuilt(call.turn, further["id"])
+            self._goes_on(call, item)
+        self._touch(call.turn)
+
+    def _goes_on(self, call: OpenCall, item: BufferedItem | None) -> None:
+        """Remember the process of a command that outlives its call."""
         if item is None or item.json["status"] != "inProgress":
             return
         session = item.json["processId"]
         if session is None or len(session) > ID_MAX:
             return
-        process = Session(turn=call.turn, item=call_id, offset=call.offset, at_ms=call.at_ms)
+        item_id = item.key.item
+        process = Session(turn=call.turn, item=item_id, offset=call.offset, at_ms=call.at_ms)
         aged = self._ctx.state.open_session(session, process)
         if aged is not None:
             self._ctx.note_at("session_aged", aged.offset, "a process that never ended")
@@ -207,6 +253,12 @@ class ToolCallRecovery:
                 rows.replace(turn, item_id, record.offset, self._ctx.batch)
             else:
                 rows.drop(turn_id, item_id, record.offset)
+        for number in range(2, COMMANDS_MAX + 1) if made else ():
+            further = further_id(item_id, number)
+            owner = state.rebuilt.get(further)
+            if owner in made:
+                rows.drop(owner, further, record.offset)
+                state.forget_rebuilt(further)
         if state.rebuilt.get(item_id) in made:
             state.forget_rebuilt(item_id)
         active = state.active

@@ -35,9 +35,11 @@ from tests.support.legacy_records import (
     header,
     lines_from,
     output,
+    printed,
     ran,
     rolled_back,
     said,
+    script,
     started,
     tokens,
 )
@@ -61,6 +63,7 @@ def _told(number: int) -> list[Record]:
         *said(f"go {number}"),
         event("agent_reasoning", text=f"think {number}"),
         call(open_call, ("shell", {"command": ["ls"]})),
+        script(f"script{number}", "ls", "pwd"),
         call(process, ("exec_command", {"cmd": "top"})),
         output(process, RUNS.format(number)),
         tokens(number * 10),
@@ -74,6 +77,7 @@ def _late(number: int) -> list[Record]:
     """What comes for it when other turns have begun."""
     return [
         output(f"open{number}", "late"),
+        printed(f"script{number}", "a", "b"),
         call(f"poll{number}", ("write_stdin", {"session_id": number})),
         output(f"poll{number}", ENDS),
         ran(f"ran{number}", f"t{number}", "agent"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from projector.decode.legacy.code_mode import ToolCall, ended, tool_calls
 from projector.decode.legacy.tool_calls import Setting, called
-from projector.decode.legacy.tool_results import answered
+from projector.decode.legacy.tool_results import answered, answered_each
 
 SETTING = Setting("/w", "thread", (), plain_mcp=False)
 SCRIPTS = [
@@ -101,6 +101,61 @@ def test_a_script_of_one_command_is_that_command(
     assert (item["type"], item["command"], item["cwd"]) == ("commandExecution", "false", "/w/d")
     assert (item["status"], item["exitCode"]) == (status, code)
     assert (item["durationMs"], item["aggregatedOutput"]) == (ms, text)
+
+
+def each(script: str, output: Any) -> list[dict[str, Any]]:
+    payload = {"type": "custom_tool_call", "name": "exec", "input": script, "call_id": "c"}
+    what = called(payload, "c", SETTING)
+    assert what.item is not None
+    return answered_each(what.item, what.note, output)
+
+
+TWO = "tools.shell_command({command:'a',workdir:'d'}); await tools.exec_command({cmd:'b'})"
+CODE_0, CODE_1 = "Exit code: 0\nOutput:\nx", '{"output":"y","exit_code":1,"wall_time_seconds":2}'
+APART = [
+    # what the script printed: status, exit code, output, duration of each command
+    (said(CODE_0, CODE_1), [("completed", 0, "x", None), ("failed", 1, "y", 2000)]),
+    (said(CODE_0, CODE_1, how="failed"), [("completed", 0, "x", None), ("failed", 1, "y", 2000)]),
+    (said("x", ""), [("completed", None, "x", None), ("completed", None, None, None)]),
+    (said(CODE_0, "exec command rejected by user"), [
+        ("completed", 0, "x", None),
+        ("declined", None, "exec command rejected by user", None)]),
+    # what cannot be told apart
+    (said(CODE_0), []),
+    (said(CODE_0, CODE_1, "more"), []),
+    (said("first:", CODE_0), []),
+    (said("x", "boom", how="failed"), []),
+    (said(CODE_0, "boom", how="failed"), []),
+    (said(CODE_0, "unsupported call: b"), []),
+    (f"{CODE_0}\n{CODE_1}", []),
+    (None, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("output", "expected"), APART)
+def test_commands_of_a_script_told_apart(output: Any, expected: list[Any]) -> None:
+    """As many texts as calls, all of them outputs or none: each command has its own."""
+    made = each(TWO, output)
+
+    keys = ("status", "exitCode", "aggregatedOutput", "durationMs")
+    assert [tuple(one[key] for key in keys) for one in made] == expected
+    if made:
+        shown = [(one["id"], one["type"], one["command"], one["cwd"]) for one in made]
+        assert shown == [
+            ("c", "commandExecution", "a", "/w/d"), ("c/2", "commandExecution", "b", "/w"),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "script",
+    [f"{TWO}; tools.exec_command(x)", f"{TWO}; tools.other({{}})",
+     f"{TWO}; tools.shell_command({{}})", TWO * 17, "tools.exec_command({cmd:'a'})", "text(1)"],
+)  # fmt: skip
+def test_other_scripts_are_not_told_apart(script: str) -> None:
+    """One call is not literal, is of another tool or none, or there are too many."""
+    texts = [CODE_0] * len(tool_calls(script))
+
+    assert each(script, said(*texts)) == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ from tests.support.legacy_records import (
     item,
     lines_from,
     message,
+    printed,
     ran,
+    script,
     tokens,
 )
 from tests.support.memory_legacy import ROLLOUT, MemoryStore, lines_of, project, step
@@ -72,10 +74,13 @@ COMMANDS = st.sampled_from(
 )
 
 
+#: Of a command whose process goes on; as a command, it is one like any other.
+RUNS = '{"session_id":7,"output":"some"}'
 SHELL = (
     "<user_shell_command>\n<command>\nls\n</command>\n<result>\nExit code: 0\n"
     "Duration: 0.1 seconds\nOutput:\nx\n\n</result>\n</user_shell_command>"
 )
+SCRIPTS = st.sampled_from([("a", "b"), ("ls", "pwd", "top"), ("x",), (RUNS, RUNS), ("aborted", "")])
 ERRORS = st.sampled_from([None, "other", "thread_rollback_failed"])
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(lambda text: event("user_message", message=text), WORDS),
@@ -109,6 +114,8 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         CALLS,
         OUTPUTS,
     ),
+    st.builds(lambda call_id, commands: script(call_id, *commands), CALLS, SCRIPTS),
+    st.builds(lambda call_id, texts: printed(call_id, *texts), CALLS, SCRIPTS),
     st.builds(
         lambda call_id: item("custom_tool_call", name="apply_patch", input=PATCH, call_id=call_id),
         CALLS,

@@ -19,8 +19,11 @@ from tests.support.legacy_records import (
     lines_from,
     message,
     output,
+    printed,
     ran,
+    rolled_back,
     said,
+    script,
     started,
 )
 from tests.support.memory_legacy import ROLLOUT, MemoryStore, lines_of, project, story
@@ -456,3 +459,56 @@ def test_the_place_of_an_item_that_an_event_tells_of(records: list[Record], orde
             assert pieces.state() == whole.state()
     pieces, _ = project(data, range(len(lines)), resume=True)
     assert pieces.state() == whole.state()
+
+
+ENDED = ("Exit code: 0\nOutput:\nx", "Exit code: 1\nOutput:\ny", "z")
+SEVERAL: list[tuple[str, list[Record], str]] = [
+    ("as in the script", [script("a", "p", "q"), printed("a", *ENDED[:2])], "a a/2"),
+    ("words between", [script("a", "p", "q"), answer("w"), printed("a", *ENDED[:2]), answer("x")],
+     "a a/2 w x"),
+    ("under way", [script("a", "p", "q"), answer("w")], "a w"),
+    ("more texts", [script("a", "p", "q"), answer("w"), printed("a", *ENDED)], "a w"),
+    ("a turn that is over", [script("a", "p", "q"), completed("t1"), started("t2"), answer("w"),
+     printed("a", *ENDED[:2])], "a a/2 w"),
+    ("the same call twice", [script("a", "p", "q"), printed("a", *ENDED[:2]), answer("w"),
+     script("a", "p", "q"), printed("a", *ENDED[:2])], "a w a/2"),
+    ("an event of the call", [script("a", "p", "q"), ENDED_A, printed("a", *ENDED[:2])], "a"),
+    ("an event behind it", [script("a", "p", "q"), printed("a", *ENDED[:2]), answer("w"), ENDED_A],
+     "w a"),
+    ("the turn rolled back", [script("a", "p", "q"), printed("a", *ENDED[:2]), rolled_back(1)], ""),
+    ("rolled back before its output", [script("a", "p", "q"), rolled_back(1),
+     printed("a", *ENDED[:2])], ""),
+    ("another turn rolled back", [script("a", "p", "q"), completed("t1"), started("t2"),
+     *said("v"), printed("a", *ENDED[:2]), rolled_back(1)], "a a/2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "order"), [pytest.param(*case[1:], id=case[0]) for case in SEVERAL]
+)
+def test_the_commands_of_a_script(records: list[Record], order: str) -> None:
+    """Positions are unique and in the script's order, wherever the lines are cut."""
+    data = lines_from([header(), started("t1"), *said("u"), *records])
+    whole, _ = project(data)
+
+    rows = whole.living_items()
+    assert story(whole).replace("t1:", "").replace("t2:", "").removeprefix("u").strip() == order
+    assert len({row.offset for row in rows}) == len(rows)
+    for resume in (False, True):
+        for cuts in ([cut] for cut in range(len(records) + 4)):
+            assert project(data, cuts, resume=resume)[0].state() == whole.state()
+        assert project(data, range(99), resume=resume)[0].state() == whole.state()
+
+
+def test_processes_that_outlive_a_script() -> None:
+    """Each has an item of its own, to which later outputs are appended."""
+    runs = '{{"session_id":{},"output":"one","wall_time_seconds":1}}'
+    _, shown = rebuilt(
+        script("a", "p", "q"),
+        printed("a", runs.format(7), runs.format(8)),
+        call("c2", ("write_stdin", {"session_id": 8})),
+        output("c2", "Process exited with code 1\nOutput:\nend\n"),
+    )
+
+    told = [(one["id"], one["command"], one["status"], one["aggregatedOutput"]) for one in shown]
+    assert told == [("a", "p", "inProgress", "one"), ("a/2", "q", "failed", "oneend\n")]
