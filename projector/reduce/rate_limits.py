@@ -37,23 +37,25 @@ def changed(limits: Limits, payload: Object, offset: Offset, at_ms: int | None) 
     if type(told) is not dict:
         return []
     rows = []
+    limit_id = _text(told.get("limit_id"))
     for window in WINDOWS:
-        row = _row(told, window, offset, at_ms)
-        if row is None:
+        now = _state(told, window, at_ms)
+        if now is None:
             continue
-        key = f"{window} {row.limit_id or ''}"
-        now = [row.used_percent, row.window_minutes, row.resets_at_ms, row.plan_type]
+        key = f"{window} {limit_id or ''}"
         if _same(limits.get(key), now):
             continue
         limits.pop(key, None)
         limits[key] = now
         while len(limits) > _LIMITS_MAX:
             del limits[next(iter(limits))]
-        rows.append(row)
+        used, minutes, resets_at_ms, plan = now
+        rows.append(LimitRow(offset, window, limit_id, minutes, used, resets_at_ms, plan, at_ms))
     return rows
 
 
-def _row(told: Object, window: str, offset: Offset, at_ms: int | None) -> LimitRow | None:
+def _state(told: Object, window: str, at_ms: int | None) -> list[Any] | None:
+    """Return a window's state, as in `Limits`; None: nothing is said of it."""
     found = told.get(window)
     if type(found) is not dict:
         found = {
@@ -64,16 +66,8 @@ def _row(told: Object, window: str, offset: Offset, at_ms: int | None) -> LimitR
     if used is None:
         return None
     minutes = found.get("window_minutes")
-    return LimitRow(
-        offset,
-        window,
-        _text(told.get("limit_id")),
-        minutes if type(minutes) is int and 0 <= minutes <= _MOST else None,
-        used,
-        _reset(found, at_ms),
-        _text(told.get("plan_type")),
-        at_ms,
-    )
+    kept = minutes if type(minutes) is int and 0 <= minutes <= _MOST else None
+    return [used, kept, _reset(found, at_ms), _text(told.get("plan_type"))]
 
 
 def _reset(window: Object, at_ms: int | None) -> int | None:
@@ -89,6 +83,8 @@ def _number(value: Any, least: float, most: float) -> float | None:
 
 
 def _same(was: list[Any] | None, now: list[Any]) -> bool:
+    if was == now:
+        return True
     if was is None or [*was[:2], was[3]] != [*now[:2], now[3]]:
         return False
     if was[2] is None or now[2] is None:
