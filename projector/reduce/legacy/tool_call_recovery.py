@@ -99,16 +99,16 @@ class ToolCallRecovery:
             what = Called("nothing")
         if what.item is not None:
             self._put(turn, what.item)
+        offset = self._ctx.record.offset
         call = OpenCall(
             kind=what.kind,
             turn=turn.turn_id,
-            offset=self._ctx.record.offset,
+            offset=offset,
             at_ms=self._ctx.now_ms,
             note=what.note,
             shown=what.item is not None,
+            owner=self._ctx.owner_of(turn, offset) if what.kind == "commands" else None,
         )
-        if what.kind == "commands":
-            call.owner = self._ctx.owner_of(turn, call.offset)
         for _, aged in state.open_call(call_id, call):
             self._ctx.note_at("open_call_aged", aged.offset, "no output in the calls behind it")
 
