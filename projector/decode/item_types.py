@@ -186,7 +186,7 @@ def dynamic_tool_call(
     success: bool | None = None,
     duration_ms: int | None = None,
 ) -> Object:
-    """Return a dynamicToolCall: a call of a tool that the client brought."""
+    """Return a dynamicToolCall: a call of a tool that has no type of its own."""
     return {
         "type": "dynamicToolCall",
         "id": item_id,

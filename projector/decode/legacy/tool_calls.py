@@ -6,7 +6,7 @@
     commands   a script that runs several: an item for each if its output can be told apart
     mcp        an MCP tool                         resource  an MCP resource
     maybe_mcp  named like one of old: an item only if its output is one of MCP
-    agent      another agent                       dynamic   a tool that the client brought
+    agent      another agent                       dynamic   any other tool, the client's or Codex's
     view       an image shown: an item only if it was
     stdin      more input for a process: changes the item of the process
     nothing    Codex shows no item for it
@@ -122,7 +122,7 @@ def called(payload: Json, call_id: str, setting: Setting) -> Called:
         if name == code_mode.TOOL and type(script) is str:
             return _script(call_id, script, setting)
         if name != "apply_patch":
-            return NOTHING
+            return Called("dynamic", _dynamic(call_id, None, name, {"input": script}))
         return _patch(call_id, script, setting.cwd) or NOTHING
     namespace = payload.get("namespace")
     namespace = namespace if type(namespace) is str and namespace else None
@@ -206,16 +206,25 @@ def _function(
 def _brought(
     call_id: str, name: str, namespace: str | None, arguments: Any, setting: Setting
 ) -> Called:
-    """Return a call of a tool that is not Codex's: the client's, or MCP with an old-style name."""
-    if name in setting.tools:
-        return Called("dynamic", _dynamic(call_id, namespace, name, any_json(arguments)))
+    """Return a call of any other tool, with its arguments whole.
+
+    It is the client's, MCP with an old-style name, or one of Codex's own, for which Codex shows no
+    item: a plan, a question to the person.
+    """
     server, separator, tool = name.partition("__")
-    if not (separator and server and tool) or namespace is not None:
-        return NOTHING
+    if name in setting.tools or namespace is not None or not (separator and server and tool):
+        return Called("dynamic", _dynamic(call_id, namespace, name, _whole(arguments)))
     if setting.plain_mcp:
         return Called("mcp", mcp_item(call_id, server, tool, any_json(arguments)))
     note = arguments if type(arguments) is str else ""
     return Called("maybe_mcp", None, orjson.dumps((name, note)).decode())
+
+
+def _whole(arguments: Any) -> Any:
+    """Return the arguments of a call; a string that is not JSON as it is."""
+    with suppress(BadArguments):
+        return any_json(arguments)
+    return arguments
 
 
 def _object(arguments: Any) -> Json:

@@ -68,6 +68,7 @@ COMMANDS = st.sampled_from(
         ("wait", {"ids": ["a"]}),
         ("close_agent", {"id": "a"}),
         ("update_plan", {}),
+        ("request_user_input", "{no json"),
         ("shell", {"command": 5}),
         ("shell", "{no json"),
     ]

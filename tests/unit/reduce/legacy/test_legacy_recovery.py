@@ -202,6 +202,48 @@ KINDS: list[tuple[str, list[Record], dict[str, Any]]] = [
         },
     ),
     (
+        "a plan",
+        tool("update_plan", {"plan": [{"step": "s", "status": "pending"}]}, "Plan updated"),
+        {
+            "type": "dynamicToolCall",
+            "tool": "update_plan",
+            "arguments": {"plan": [{"step": "s", "status": "pending"}]},
+            "contentItems": [{"type": "inputText", "text": "Plan updated"}],
+            "status": "completed",
+        },
+    ),
+    (
+        "a question to the person, and the answer",
+        tool("request_user_input", {"questions": [{"id": "q"}]}, '{"answers":{"q":"yes"}}'),
+        {
+            "tool": "request_user_input",
+            "arguments": {"questions": [{"id": "q"}]},
+            "contentItems": [{"type": "inputText", "text": '{"answers":{"q":"yes"}}'}],
+        },
+    ),
+    (
+        "permissions that were asked for, and not given yet",
+        tool("request_permissions", {"reason": "r"}),
+        {"tool": "request_permissions", "status": "inProgress", "contentItems": None},
+    ),
+    (
+        "another tool of Codex, in its namespace",
+        tool("send_message", "{not json", "ok", namespace="agents"),
+        {"namespace": "agents", "tool": "send_message", "arguments": "{not json"},
+    ),
+    (
+        "another custom tool",
+        [
+            item("custom_tool_call", name="js_repl", input="1 + 1", call_id="c1"),
+            item("custom_tool_call_output", call_id="c1", output="2"),
+        ],
+        {
+            "tool": "js_repl",
+            "arguments": {"input": "1 + 1"},
+            "contentItems": [{"type": "inputText", "text": "2"}],
+        },
+    ),
+    (
         "a search",
         [item("web_search_call", id="c1", action={"type": "search", "queries": ["a", "b"]})],
         {
@@ -238,14 +280,13 @@ NOTHING = [
         [],
     ),
     ("an image that was not found", tool("view_image", {"path": "p"}, "unable to locate"), []),
-    ("tools without items", tool("update_plan", {"plan": []}, "Plan updated"), []),
     ("a name of old that no MCP output follows", tool("s__t", {}, "it said"), []),
     ("arguments that are not JSON", tool("shell", "{no"), ["bad_arguments"]),
     ("arguments that the tool does not take", tool("shell", {"cmd": "ls"}), ["bad_arguments"]),
     ("an output without a call", [output("c1", DONE)], ["orphan_output"]),
     (
         "an output before its call, and none behind",
-        [output("c1", DONE), *tool("update_plan", {})],
+        [output("c1", DONE), *tool("view_image", {"path": "p"})],
         ["orphan_output"],
     ),
 ]
@@ -278,6 +319,23 @@ def test_an_event_wins_over_the_call() -> None:
     assert [(each["command"], each["status"]) for each in shown] == [("ls", "completed")]
     assert [row.provenance for row in store.living_items()] == ["event"]
     assert store.noted() == []
+
+
+def test_an_event_wins_over_the_call_of_any_tool() -> None:
+    """A later release may tell of a tool by an event with the id of its call."""
+    told = event(
+        "sub_agent_activity",
+        event_id="c1",
+        occurred_at_ms=1,
+        kind="interacted",
+        agent_thread_id=AGENT,
+        agent_path="/root/w",
+    )
+    _, before = rebuilt(*tool("send_message", {}), told, output("c1", "ok"))
+    _, behind = rebuilt(*tool("send_message", {}, "ok"), told)
+
+    assert [one["type"] for one in before] == [one["type"] for one in behind]
+    assert [one["type"] for one in before] == ["subAgentActivity"]
 
 
 def test_a_call_id_used_twice() -> None:
