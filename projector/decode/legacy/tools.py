@@ -167,6 +167,25 @@ def image(payload: Json) -> Json:
     )
 
 
+def review_of_call(payload: Json, call_id: str) -> Json:
+    """Return the dynamicToolCall of a `guardian_assessment`, for which Codex has no type.
+
+    Its arguments are all that the reviewer of approvals was asked and said. The id of the
+    assessment may be that of the call which it is about, so the item's is `ID/review`.
+    """
+    said = {key: value for key, value in payload.items() if key not in _NOT_SAID}
+    return item_types.dynamic_tool_call(
+        f"{call_id}/review",
+        namespace=None,
+        tool="guardian_assessment",
+        arguments=said,
+        status="inProgress" if payload.get("status") == "in_progress" else "completed",
+    )
+
+
+_NOT_SAID: Final = frozenset({"type", "id", "turn_id"})
+
+
 def dynamic_call(payload: Json) -> Json:
     """Return the dynamicToolCall of a `dynamic_tool_call_response`."""
     success = flag(payload, "success")

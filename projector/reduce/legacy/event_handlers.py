@@ -77,6 +77,7 @@ class EventHandlers:
             "view_image_tool_call": lambda each: item(each, tools.image_view(each), None),
             "dynamic_tool_call_response": self._dynamic_call,
             "sub_agent_activity": lambda each: item(each, tools.activity(each), None),
+            "guardian_assessment": self.recovery.reviewed,
             "thread_goal_updated": self.thread.goal,
             "thread_name_updated": self.thread.named,
             "thread_settings_applied": self.thread.settings,

@@ -32,7 +32,7 @@ from projector.decode.legacy.tool_calls import (
 from projector.decode.legacy.tool_results import answered, answered_each, polled
 from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
 from projector.decode.tools import search_action
-from projector.reduce.legacy.context import ReducerContext, passed_turn
+from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn
 from projector.reduce.legacy.state import ID_MAX, OpenCall, Session
 from projector.reduce.legacy.thread import ThreadRecords
@@ -264,6 +264,15 @@ class ToolCallRecovery:
         active = state.active
         if active is not None and active.turn == turn.turn_id:
             state.remember_told(item_id)
+
+    def reviewed(self, payload: Json) -> None:
+        """Apply a `guardian_assessment`: one for each state of a review, with the same id."""
+        item_id = payload.get("id")
+        turn = self._turns.for_call(named_turn(payload))
+        if turn is None or type(item_id) is not str or not 0 < len(item_id) <= ID_MAX:
+            return
+        self._ctx.item(turn, tools.review_of_call(payload, item_id), "event")
+        self._turns.touch(turn)
 
     def search(self, payload: Json) -> None:
         """Apply a `web_search_call`: its event, if there is one, comes right before."""

@@ -131,6 +131,14 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         TURNS,
         CALLS,
     ),
+    st.builds(
+        lambda turn, call_id, status: event(
+            "guardian_assessment", id=call_id, turn_id=turn, status=status, rationale="r"
+        ),
+        TURNS,
+        CALLS,
+        st.sampled_from(["in_progress", "approved", None]),
+    ),
     st.builds(tokens, st.integers(0, 30)),
     st.sampled_from(
         [
@@ -238,7 +246,7 @@ KINDS = st.sampled_from(
     view_image_tool_call collab_waiting_end collab_agent_spawn_end sub_agent_activity
     entered_review_mode exited_review_mode thread_goal_updated thread_settings_applied message
     function_call function_call_output custom_tool_call local_shell_call web_search_call
-    image_generation_call reasoning thread_name_updated""".split()
+    image_generation_call reasoning thread_name_updated guardian_assessment""".split()
 )
 
 

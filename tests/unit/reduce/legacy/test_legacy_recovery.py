@@ -321,6 +321,30 @@ def test_an_event_wins_over_the_call() -> None:
     assert store.noted() == []
 
 
+def review(status: str, **fields: Any) -> Record:
+    return event("guardian_assessment", id="c1", turn_id="t1", status=status, **fields)
+
+
+def test_a_verdict_of_the_reviewer() -> None:
+    """An item of its own, whole, where the review began; without a turn there is none."""
+    asked = [*tool("shell", {"command": ["ls"]}), review("in_progress", action={"tool": "shell"})]
+    verdict = review("denied", risk_level="high", rationale="no")
+    _, under_way = rebuilt(*asked)
+    store, shown = rebuilt(*asked, answer("w"), verdict, output("c1", DONE))
+
+    assert (under_way[1]["status"], under_way[1]["arguments"]) == (
+        "inProgress", {"status": "in_progress", "action": {"tool": "shell"}},
+    )  # fmt: skip
+    assert [(one["type"], one["id"]) for one in (shown[0], shown[1])] == [
+        ("commandExecution", "c1"), ("dynamicToolCall", "c1/review"),
+    ]  # fmt: skip
+    assert (shown[1]["tool"], shown[1]["status"]) == ("guardian_assessment", "completed")
+    assert shown[1]["arguments"] == {"status": "denied", "risk_level": "high", "rationale": "no"}
+    assert shown[2]["type"] == "agentMessage"
+    assert [row.provenance for row in store.living_items()][1] == "event"
+    assert rebuilt(completed("t1"), event("guardian_assessment", id="x"))[1] == []
+
+
 def test_an_event_wins_over_the_call_of_any_tool() -> None:
     """A later release may tell of a tool by an event with the id of its call."""
     told = event(
