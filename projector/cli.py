@@ -143,6 +143,7 @@ LAZY: Final = {
     "help": "help",
     "install": "install",
     "limits": "limits",
+    "mcp": "mcp",
     "prompts": "activity",
     "purge": "purge",
     "rebuild": "rebuild",

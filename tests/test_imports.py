@@ -37,7 +37,7 @@ STARRED: Final = frozenset(
     read.file_reader
     run
     serve.doctor.codex_compare serve.doctor.codex_databases serve.doctor.duplicates
-    serve.doctor.probe serve.health.collect serve.search.snippets serve.telemetry
+    serve.doctor.probe serve.health.collect serve.mcp.server serve.search.snippets serve.telemetry
     serve.web.app serve.web.live
     store.free_space store.migrations store.newest_entry store.open store.postgres store.scratch
     store.sqlite store.state_file
@@ -72,6 +72,7 @@ MEETINGS: Final[Mapping[tuple[str, str], str]] = {
 JOBS: Final[Mapping[str, str]] = {
     "aiosqlite": "store.sqlite",
     "click": "cli commands",
+    "mcp": "serve.mcp.server",
     "psycopg": "serve store.open store.postgres",
     "rich": "run.progress commands",
     "structlog": "logs.render",

@@ -74,6 +74,7 @@ OTHERS = {
     "copy": "tests/commands/test_copy.py",
     "help": "its own text",
     "install": "what systemd says",
+    "mcp": "a server",
     "run": "a log",
     "uninstall": "what systemd says",
     "web": "a server",

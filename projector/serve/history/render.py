@@ -55,6 +55,8 @@ class Detail:
     reasoning: bool = False
     zone: tzinfo | None = None
     """Time zone of displayed times; None: that of the machine."""
+    more: str = "--full: all"
+    """How to get what is cut."""
 
     def shows(self, item: Item) -> bool:
         """True if an item is shown at all."""
@@ -92,18 +94,28 @@ def _columns(row: Turn | Item, stored: str) -> dict[str, Any]:
 def as_text(history: History, detail: Detail) -> Iterator[str]:
     """Yield the history as plain text, a piece at a time."""
     yield f"{title(history.thread)}\n"
-    for name, value in _heading(history.thread, detail):
+    for name, value in heading(history.thread, detail):
         yield f"  {name:<10}{one_line(value)}\n"
     for number, turn in enumerate(every_turn(history), 1):
-        yield f"\n== Turn {number}: {' · '.join(_turn_facts(turn, detail))}\n"
+        yield f"\n== Turn {number}: {' · '.join(turn_facts(turn, detail))}\n"
         for item in _items(history, turn, detail):
-            what = shown(item.item_json, item.type)
-            facts = " · ".join([what.title, *what.facts, _clock(item, detail)])
-            yield f"\n{one_line(facts)}\n"
-            for part in what.parts:
-                yield _text_part(part, detail)
+            yield from item_text(item, detail)
         if turn.error_json is not None:
-            yield "\nError\n" + _indented(error_message(turn.error_json), "  ! ")
+            yield error_text(turn.error_json)
+
+
+def item_text(item: Item, detail: Detail) -> Iterator[str]:
+    """Yield an item as plain text, a piece at a time."""
+    what = shown(item.item_json, item.type)
+    facts = " · ".join([what.title, *what.facts, _clock(item, detail)])
+    yield f"\n{one_line(facts)}\n"
+    for part in what.parts:
+        yield _text_part(part, detail)
+
+
+def error_text(error_json: str) -> str:
+    """Return a turn's error as plain text."""
+    return "\nError\n" + _indented(error_message(error_json), "  ! ")
 
 
 def _text_part(part: Part, detail: Detail) -> str:
@@ -131,10 +143,10 @@ def as_markdown(history: History, detail: Detail) -> Iterator[str]:
     Messages are block quotes: an unclosed fence or comment in one ends with it.
     """
     yield f"# {_escaped(title(history.thread))}\n\n"
-    for name, value in _heading(history.thread, detail):
+    for name, value in heading(history.thread, detail):
         yield f"- {name}: {_span(one_line(value))}\n"
     for number, turn in enumerate(every_turn(history), 1):
-        status, *facts = _turn_facts(turn, detail)
+        status, *facts = turn_facts(turn, detail)
         yield f"\n## Turn {number}: {_escaped(status)}\n"
         if facts:
             yield f"\n{_escaped(' · '.join(facts))}\n"
@@ -210,7 +222,7 @@ def _items(history: History, turn: Turn, detail: Detail) -> Iterator[Item]:
     return (item for item in history.items_of(turn.turn_id) if detail.shows(item))
 
 
-def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, str]]:
+def heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, str]]:
     """Yield the facts about a thread as a whole."""
     model = " · ".join(
         str(thread[name]) for name in ("model", "reasoning_effort", "model_provider")
@@ -238,7 +250,7 @@ def _heading(thread: Mapping[str, Any], detail: Detail) -> Iterator[tuple[str, s
             yield name, str(value)
 
 
-def _turn_facts(turn: Turn, detail: Detail) -> list[str]:
+def turn_facts(turn: Turn, detail: Detail) -> list[str]:
     """Return a turn's status, then other known facts."""
     started = None if turn.started_at is None else turn.started_at * 1000
     tokens = None if turn.total_tokens is None else count(turn.total_tokens, "token")
@@ -267,5 +279,5 @@ def _cut(part: Part, detail: Detail) -> str:
         for line in lines[:most]
     ]
     if len(lines) > most:
-        kept.append(f"... {count(len(lines) - most, 'more line', 'more lines')} (--full: all)")
+        kept.append(f"... {count(len(lines) - most, 'more line', 'more lines')} ({detail.more})")
     return "\n".join(kept)

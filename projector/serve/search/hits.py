@@ -46,6 +46,8 @@ class Hit(NamedTuple):
     created_at_ms: int
     snippet: str
     """Text around the first hit, hits between BEGIN and END."""
+    position: int = 0
+    """Where it stands in its thread's history."""
 
 
 def types_of(asked: Iterable[str]) -> tuple[str, ...]:

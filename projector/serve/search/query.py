@@ -92,4 +92,5 @@ class SearchQuery:
             type=found.type,
             created_at_ms=found.created_at_ms,
             snippet=snippet,
+            position=found.position,
         )

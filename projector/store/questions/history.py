@@ -112,6 +112,11 @@ _LIVING_ITEMS: Final = (
 )
 _PAGE: Final = "ORDER BY position LIMIT :limit"
 _ITEMS: Final = f"{_LIVING_ITEMS} {_PAGE}"
+_ITEMS_BEFORE: Final = (
+    f"SELECT {', '.join(Item._fields)} FROM _read_items"
+    " WHERE source_id = :part_source AND rollout_id = :rollout AND tombstone = 0"
+    " AND position < :upto ORDER BY position DESC LIMIT :limit"
+)
 # By position and not by turn: there is no index on a turn's items in file order.
 _ITEMS_OF: Final = f"{_LIVING_ITEMS} AND turn_id = :turn {_PAGE}"
 
@@ -162,6 +167,21 @@ def turn(db: Connection, thread_id: str, turn_id: str) -> Turn | None:
 def items(db: Connection, parts: Iterable[Part], position: int, limit: int) -> list[Item]:
     """Return a page of a chain's items, by position from `position` on."""
     return _page(db, _ITEMS, parts, position, limit, {})
+
+
+def items_before(db: Connection, parts: Iterable[Part], position: int, limit: int) -> list[Item]:
+    """Return the last items of a chain before a position, oldest first."""
+    found: list[Item] = []
+    for part in reversed([*parts]):
+        if part.start <= position and len(found) < limit:
+            values = {
+                "part_source": part.source_id,
+                "rollout": part.rollout_id,
+                "upto": min(part.upto, position),
+                "limit": limit - len(found),
+            }
+            found += map(Item._make, db.rows(_ITEMS_BEFORE, values))
+    return found[::-1]
 
 
 def items_of(

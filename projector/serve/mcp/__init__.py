@@ -1,0 +1,1 @@
+"""Tools that agents call by MCP: questions to the database, answered in bounded text."""
