@@ -34,6 +34,7 @@ _NAMES: Final = {
     "sandbox_error": "sandboxError",
     "other": "other",
     "inference_hook_denied": "inferenceHookDenied",
+    "invalid_prompt": "other",  # Codex 0.171 writes it, and shows no more of it
 }
 #: Kinds that carry an HTTP status.
 _CONNECTIONS: Final = {
@@ -132,7 +133,7 @@ def _keep(error: Object, shown: Object, found: Found) -> None:
     """Put what is not known of an error into its `error_json`."""
     _ERROR.keep(error, shown, "error", found)
     info = error.get("codex_error_info")
-    if type(info) is str and shown["codexErrorInfo"] == "other" != info:
+    if type(info) is str and info not in _NAMES and shown["codexErrorInfo"] == "other":
         shown["codex_error_info"] = info
         found.tell("error", "codex_error_info", "codex_error_info")
 

@@ -14,6 +14,7 @@ SINCE: Final[Mapping[str, Version]] = {
     "thread/revert": (0, 149, 1),
     "paginated threads by default": (0, 152, 1),
     "token_usage_record": (0, 154, 0),
+    "voice sessions": (0, 154, 0),
     "times of items in its tables": (0, 160, 1),
     "attached threads that show only what is theirs": (0, 166, 0),
     "root_turn_id in its tables": (0, 168, 0),

@@ -33,6 +33,7 @@ sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
 web_search = "live"
 model_context_window = 300000
+experimental_realtime_ws_base_url = "http://127.0.0.1:{voice}"
 include_permissions_instructions = false
 include_apps_instructions = false
 
@@ -54,6 +55,7 @@ shell_snapshot = false
 name = "Played"
 base_url = "http://127.0.0.1:{port}/v1"
 wire_api = "responses"
+experimental_bearer_token = "played"
 request_max_retries = 0
 stream_max_retries = 0
 
@@ -87,6 +89,8 @@ class Home:
     mcp: Path
     """The script of the MCP server that Codex may call."""
     features: Mapping[str, bool] = field(default_factory=dict)
+    voice: int = 9
+    """Port of the server of voice sessions; by default nobody listens."""
     release: str = PINNED
     """Of the binary."""
 
@@ -100,6 +104,7 @@ class Home:
         config = _CONFIG.format(
             instructions=json.dumps(str(instructions)),
             port=self.port,
+            voice=self.voice,
             workspace=json.dumps(str(self.workspace)),
             features="".join(f"{name} = {json.dumps(on)}\n" for name, on in features.items()),
             python=json.dumps(self.python),

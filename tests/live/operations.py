@@ -41,7 +41,9 @@ class Operation:
 OPERATIONS: Final[list[Operation]] = []
 
 
-def _operation(weight: int, on: Where) -> Callable[[Act], Act]:
+def operation(weight: int, on: Where) -> Callable[[Act], Act]:
+    """Make a function an operation, drawn by its weight where `on` says that it may be done."""
+
     def register(act: Act) -> Act:
         name = act.__name__.lstrip("_").replace("_", "-")
         OPERATIONS.append(Operation(name=name, weight=weight, on=on, act=act))
@@ -107,29 +109,29 @@ _PLAYS: Final = (
 PLAIN: Final = tuple(sorted(set(_PLAYS)))
 
 
-@_operation(24, _awake)
+@operation(24, _awake)
 def _take_a_turn(stage: Stage, thread: Thread) -> None:
     stage.turn(thread, stage.dice.choice(_PLAYS))
 
 
-@_operation(2, _with_errands)
+@operation(2, _with_errands)
 def _send_on_an_errand(stage: Stage, thread: Thread) -> None:
     stage.turn(thread, "errand")
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _use_agents(stage: Stage, thread: Thread) -> None:
     stage.turn(thread, "team" if stage.agents_v2 else "agents")
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _plan(stage: Stage, thread: Thread) -> None:
     settings = {"model": "played", "reasoning_effort": None, "developer_instructions": None}
     stage.turn(thread, "plan", collaborationMode={"mode": "plan", "settings": settings})
     stage.turn(thread, "say", collaborationMode={"mode": "default", "settings": settings})
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _show_pictures(stage: Stage, thread: Thread) -> None:
     work = stage.home.workspace
     shown: list[Json] = [
@@ -142,7 +144,7 @@ def _show_pictures(stage: Stage, thread: Thread) -> None:
     stage.turn(thread, "say", more=some, clientUserMessageId=f"client-{len(thread.turns)}")
 
 
-@_operation(1, _has_spoken)
+@operation(1, _has_spoken)
 def _hand_in_an_output(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     since = stage.codex.mark()
@@ -151,13 +153,13 @@ def _hand_in_an_output(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, turn["id"], since=since)
 
 
-@_operation(3, _awake)
+@operation(3, _awake)
 def _interrupt_the_model(stage: Stage, thread: Thread) -> None:
     with stage.held(thread, stage.dice.choice(("hold", "hold-at-once"))) as turn:
         _interrupt(stage, thread, turn)
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _interrupt_a_command(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     since = stage.codex.mark()
@@ -181,7 +183,7 @@ def _command_begun(stage: Stage, thread: Thread, since: int) -> None:
     )
 
 
-@_operation(3, _awake)
+@operation(3, _awake)
 def _steer(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     with stage.held(thread) as turn:
@@ -191,7 +193,7 @@ def _steer(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, turn, since=since)
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _work_on_two_threads(stage: Stage, thread: Thread) -> None:
     others = [other for other in stage.threads if other is not thread and not other.archived]
     if not others:
@@ -204,7 +206,7 @@ def _work_on_two_threads(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, turn, since=since)
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _run_a_command_of_the_user(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     since = stage.codex.mark()
@@ -218,7 +220,7 @@ def _run_a_command_of_the_user(stage: Stage, thread: Thread) -> None:
         stage.codex.ended(thread.id, ran["turnId"], since=since)
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _run_a_command_in_a_turn(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     with stage.held(thread) as turn:
@@ -235,7 +237,7 @@ def _user_command_ended(stage: Stage, thread: Thread, since: int) -> Json:
     )
 
 
-@_operation(2, _has_spoken)
+@operation(2, _has_spoken)
 def _review(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     since = stage.codex.mark()
@@ -244,7 +246,7 @@ def _review(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, since=since)
 
 
-@_operation(2, _has_spoken)
+@operation(2, _has_spoken)
 def _compact(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     since = stage.codex.mark()
@@ -255,12 +257,12 @@ def _compact(stage: Stage, thread: Thread) -> None:
 # --- threads ---
 
 
-@_operation(4, lambda stage, _thread: len(stage.threads) < 12)
+@operation(4, lambda stage, _thread: len(stage.threads) < 12)
 def _start(stage: Stage, _thread: Thread) -> None:
     start(stage, "paginated")
 
 
-@_operation(1, lambda stage, _thread: len(stage.threads) < 12)
+@operation(1, lambda stage, _thread: len(stage.threads) < 12)
 def _start_legacy(stage: Stage, _thread: Thread) -> None:
     stage.turn(start(stage, "legacy"), "run")
 
@@ -276,26 +278,26 @@ def start(stage: Stage, mode: str) -> Thread:
     return thread
 
 
-@_operation(2, _has_spoken)
+@operation(2, _has_spoken)
 def _fork(stage: Stage, thread: Thread) -> None:
     _forked(stage, thread, list(thread.turns))
 
 
-@_operation(2, _has_ended_turns)
+@operation(2, _has_ended_turns)
 def _fork_after_a_turn(stage: Stage, thread: Thread) -> None:
     turn = stage.dice.choice([turn for turn in thread.turns if turn not in thread.endless])
     kept = thread.turns[: thread.turns.index(turn) + 1]
     _forked(stage, thread, kept, lastTurnId=turn)
 
 
-@_operation(2, _has_turns)
+@operation(2, _has_turns)
 def _fork_before_a_turn(stage: Stage, thread: Thread) -> None:
     turn = stage.dice.choice(thread.turns)
     kept = thread.turns[: thread.turns.index(turn)]
     _forked(stage, thread, kept, beforeTurnId=turn)
 
 
-@_operation(2, _paginated)
+@operation(2, _paginated)
 def _fork_a_running_turn(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     with stage.held(thread) as turn:
@@ -304,7 +306,7 @@ def _fork_a_running_turn(stage: Stage, thread: Thread) -> None:
     stage.codex.ended(thread.id, turn, since=since)
 
 
-@_operation(1, _attachable)
+@operation(1, _attachable)
 def _attach(stage: Stage, thread: Thread) -> None:
     attached = _forked(stage, thread, [], attachToSource=True)
     stage.turn(attached, "run")
@@ -322,7 +324,7 @@ def _forked(stage: Stage, thread: Thread, turns: list[str], **params: object) ->
     return fork
 
 
-@_operation(3, _has_turns)
+@operation(3, _has_turns)
 def _revert(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     turn = stage.dice.choice(thread.turns)
@@ -330,7 +332,7 @@ def _revert(stage: Stage, thread: Thread) -> None:
     del thread.turns[thread.turns.index(turn) :]
 
 
-@_operation(1, _has_turns)
+@operation(1, _has_turns)
 def _revert_a_running_turn(stage: Stage, thread: Thread) -> None:
     since = stage.codex.mark()
     with stage.held(thread) as running:
@@ -340,14 +342,14 @@ def _revert_a_running_turn(stage: Stage, thread: Thread) -> None:
     del thread.turns[thread.turns.index(turn) :]
 
 
-@_operation(2, _awake)
+@operation(2, _awake)
 def _rename(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     name = stage.dice.choice(("Name", "Näme 世界", 'with "quotes"', "x" * 200))
     stage.codex.call("thread/name/set", threadId=thread.id, name=name)
 
 
-@_operation(1, _has_spoken)
+@operation(1, _has_spoken)
 def _inject(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     said = [{"type": "input_text", "text": "put in"}]
@@ -355,34 +357,34 @@ def _inject(stage: Stage, thread: Thread) -> None:
     stage.codex.call("thread/inject_items", threadId=thread.id, items=[item])
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _change_settings(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     effort = stage.dice.choice(("low", "high"))
     stage.codex.call("thread/settings/update", threadId=thread.id, effort=effort)
 
 
-@_operation(1, _has_spoken)
+@operation(1, _has_spoken)
 def _set_a_goal(stage: Stage, thread: Thread) -> None:
     stage.open(thread)
     # Paused: an active goal would go on taking turns by itself.
     stage.codex.call("thread/goal/set", threadId=thread.id, objective="Größe", status="paused")
 
 
-@_operation(1, _has_spoken)
+@operation(1, _has_spoken)
 def _archive(stage: Stage, thread: Thread) -> None:
     stage.codex.call("thread/archive", threadId=thread.id)
     thread.archived = True
     thread.loaded = False
 
 
-@_operation(4, _archived)
+@operation(4, _archived)
 def _unarchive(stage: Stage, thread: Thread) -> None:
     stage.codex.call("thread/unarchive", threadId=thread.id)
     thread.archived = False
 
 
-@_operation(1, _deletable)
+@operation(1, _deletable)
 def _delete(stage: Stage, thread: Thread) -> None:
     stage.codex.call("thread/delete", threadId=thread.id)
     stage.threads.remove(thread)
@@ -392,12 +394,12 @@ def _delete(stage: Stage, thread: Thread) -> None:
 # --- processes ---
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _restart_codex(stage: Stage, _thread: Thread) -> None:
     stage.restart()
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _switch_agents(stage: Stage, _thread: Thread) -> None:
     """Start Codex anew with the other form of agents."""
     stage.end()
@@ -407,7 +409,7 @@ def _switch_agents(stage: Stage, _thread: Thread) -> None:
     stage.codex = Codex(stage.home)
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _kill_codex_in_a_turn(stage: Stage, thread: Thread) -> None:
     kill_in_a_turn(stage, thread, stage.dice.choice(("hold", "sleep")))
 
@@ -429,7 +431,7 @@ def kill_in_a_turn(stage: Stage, thread: Thread, play: str) -> None:
     stage.turn(thread, "run")
 
 
-@_operation(1, lambda _stage, _thread: True)
+@operation(1, lambda _stage, _thread: True)
 def _exec(stage: Stage, _thread: Thread) -> None:
     """Have `codex exec` take a turn of its own, beside the running app-server."""
     before = set(_ids(stage))
@@ -438,7 +440,7 @@ def _exec(stage: Stage, _thread: Thread) -> None:
     stage.threads.append(Thread(id=made, mode="paginated", loaded=False))
 
 
-@_operation(2, _closed)
+@operation(2, _closed)
 def _exec_resume(stage: Stage, thread: Thread) -> None:
     _exec_words(stage, "resume", "--", thread.id, stage.cue("think")[1])
 
@@ -454,7 +456,7 @@ def _ids(stage: Stage) -> list[str]:
     return [rollout_id(path) for path in stage.home.rollouts() if "_" not in path.name]
 
 
-@_operation(1, _awake)
+@operation(1, _awake)
 def _compress(stage: Stage, _thread: Thread) -> None:
     """Age every rollout and start a Codex that compresses the old ones."""
     stage.end()
@@ -468,7 +470,7 @@ def _compress(stage: Stage, _thread: Thread) -> None:
     stage.home.write()
 
 
-@_operation(1, lambda stage, _thread: any(one.mode == "legacy" for one in stage.threads))
+@operation(1, lambda stage, _thread: any(one.mode == "legacy" for one in stage.threads))
 def _migrate(stage: Stage, _thread: Thread) -> None:
     """Have Codex rewrite its legacy threads as paginated ones, in place."""
     stage.end()

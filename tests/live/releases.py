@@ -1,6 +1,6 @@
 """Plays sessions with several releases of Codex, and prints how each compared.
 
-    python -m tests.live.releases                           the pin, latest, the last five before
+    python -m tests.live.releases                       pin, latest, the last five, two older ones
     python -m tests.live.releases --releases 0.160.1 0.154.0 --seeds 3
 
 Ten sessions with the pinned release, three with each other; half of them with kills; then context
@@ -28,6 +28,8 @@ from tests.live.capabilities import lacks, recent
 _PIN_SEEDS: Final = 10
 _SEEDS: Final = 3
 _RELEASES: Final = 5
+#: Besides the last ones: where the tables had times of items first, and the first of all.
+_OLDER: Final = ("0.160.1", "0.154.0")
 _OPERATIONS: Final = 60
 _FIRST_SEED: Final = 201
 _SESSION_SECONDS: Final = 900
@@ -152,7 +154,8 @@ def main() -> None:
             published, latest = install.published()
         except install.Unavailable as reason:
             raise SystemExit(f"the releases cannot be told: {reason}") from reason
-        releases = list(dict.fromkeys((install.PINNED, latest, *recent(published, _RELEASES + 1))))
+        last = recent(published, _RELEASES + 1)
+        releases = list(dict.fromkeys((install.PINNED, latest, *last, *_OLDER)))
         if latest != install.PINNED:
             drifts = _run([sys.executable, "-m", "tests.live.drift", "--latest"])[0]
     results = []

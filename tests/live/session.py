@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.live import install, legacy, offline, shown
+from tests.live import conversations, install, legacy, offline, shown
 from tests.live.codex import Codex, Home, Refused, Silent
 from tests.live.compare import Report, compare, compare_cost
 from tests.live.daemon import PROJECTOR, Daemon, DaemonFault, Killer
@@ -29,7 +29,9 @@ from tests.live.plays import PLAYS
 from tests.live.rollouts import decoded_sizes, headers, ids, own_below, responses
 from tests.live.schema import Schema
 from tests.live.stage import Stage
+from tests.live.voice import Voice
 
+assert conversations  # they are among OPERATIONS
 _CATCH_UP_SECONDS: Final = 30
 #: Of operations, how many the daemon is killed in.
 _KILLS: Final = 0.3
@@ -82,11 +84,13 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
     outcome = Outcome(plan=plan)
     dice = random.Random(plan.seed)
     model = Model(PLAYS)
+    voice = Voice()
     home = Home(
         binary=binary,
         home=folder / "home",
         workspace=folder / "work",
         port=model.port,
+        voice=voice.port,
         python=sys.executable,
         mcp=Path(__file__).with_name("mcp_server.py"),
         features={"multi_agent_v2": dice.random() < 0.5},
@@ -97,7 +101,7 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
     daemon.start()
     stage: Stage | None = None
     try:
-        stage = Stage(home, model, dice)
+        stage = Stage(home, model, dice, voice)
         _perform(stage, daemon, plan, outcome)
         outcome.did.append("the conclusion")
         _conclude(stage, daemon, outcome, folder)
@@ -112,6 +116,7 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
                 stage.codex.kill()
         daemon.discard()
         model.close()
+        voice.close()
     outcome.kills = daemon.kills
     outcome.report.differences += model.faults
     outcome.seconds = time.monotonic() - begun

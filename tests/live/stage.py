@@ -18,6 +18,7 @@ from tests.live.codex import Codex, Home
 from tests.live.model import Json, Model
 from tests.live.plays import PIXEL, prose
 from tests.live.rollouts import rollout_id
+from tests.live.voice import Voice
 
 #: A tool that the client offers; Codex calls back to have it run.
 ERRAND: Final[Json] = {
@@ -50,10 +51,13 @@ class Thread:
 class Stage:
     """One session: what there is, and the steps that every operation is made of."""
 
-    def __init__(self, home: Home, model: Model, dice: random.Random) -> None:
+    def __init__(
+        self, home: Home, model: Model, dice: random.Random, voice: Voice | None = None
+    ) -> None:
         self.home = home
         self.model = model
         self.dice = dice
+        self.voice = voice
         self.threads: list[Thread] = []
         self.deleted: list[Thread] = []
         self.done: Counter[str] = Counter()

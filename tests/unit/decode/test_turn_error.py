@@ -55,6 +55,7 @@ WHOLE: list[tuple[Any, Any, list[str]]] = [
     ({}, {}, []),
     ({"codex_error_info": "other"}, {"codexErrorInfo": "other"}, []),
     ({"codex_error_info": {"other": None}}, {"codexErrorInfo": "other"}, []),
+    ({"codex_error_info": "invalid_prompt"}, {"codexErrorInfo": "other"}, []),
     ({"retry_at": 5}, {"retryAt": 5}, ["error.retry_at (retryAt)"]),
     ({"additional_details": "a"}, {"additional_details": "a"}, ["error.additional_details"]),
     ({"misalignment": {}}, {"misalignment_": {}}, ["error.misalignment (misalignment_)"]),
