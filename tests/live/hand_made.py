@@ -55,7 +55,7 @@ CALL: Final[Json] = {
 }  # fmt: skip
 ENVIRONMENTS: Final[tuple[Json, ...]] = ({}, {"environmentId": None}, {"environmentId": "e"})
 ERRORS: Final[tuple[Any, ...]] = (
-    "bio_policy", {"bio_policy": None}, "cyber_policy", None,
+    "bio_policy", {"bio_policy": None}, "cyber_policy", "invalid_prompt", None,
     {"response_stream_disconnected": {"http_status_code": 502}},
 )  # fmt: skip
 
