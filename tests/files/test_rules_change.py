@@ -18,6 +18,8 @@ import pytest
 
 from projector.commands.verify import scratch
 from projector.model import revisions
+from projector.model.errors import RolloutUnreadable
+from projector.read.file_reader import OpenFile
 from projector.run.progress import Silent, Summary
 from projector.run.rebuild import rebuild
 from projector.run.verify import Report, verify
@@ -228,6 +230,36 @@ def test_rollouts_without_files_keep_their_rows(
     marked, every = _marked(database)
     assert marked == every
     assert _status(home, database)[0]["rollouts_outdated_gone"] == 0
+
+
+def test_one_that_cannot_be_read_now_is_projected_again_later(
+    tmp_path: Path, database: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows stay as they are, it is counted as outdated, and the others do not wait for it."""
+    home = tmp_path / "home"
+    thread, *_ = _homes(home)
+    backfilled(home, database)
+    apply(monkeypatch, MESSAGES)
+    real = OpenFile.__init__
+
+    def fail(file: OpenFile, path: str) -> None:
+        if thread.rollout_id in path:
+            raise RolloutUnreadable("the disk fails")
+        real(file, path)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(OpenFile, "__init__", fail)
+        summary = backfilled(home, database)
+
+    assert summary.unreadable == 1
+    assert _status(home, database)[0]["rollouts_outdated"] == 1
+    marked, every = _marked(database)
+    assert 0 < marked < every
+
+    backfilled(home, database)
+
+    assert rows_of(database) == _fresh(home, tmp_path)
+    assert _status(home, database)[0]["rollouts_outdated"] == 0
 
 
 def test_an_older_program_leaves_newer_rollouts_alone(tmp_path: Path, database: Where) -> None:
