@@ -14,7 +14,7 @@ from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog, Survey, note_second_files, notes_of
 from projector.run.names import NameReader
 from projector.run.prefetch import Prefetcher
-from projector.run.prices import price
+from projector.run.prices import ListPrices, price
 from projector.run.progress import Progress, Summary
 from projector.run.retention import prune
 from projector.run.scheduler import Scheduler
@@ -77,6 +77,7 @@ async def backfill(
     if not selection:
         missed = await asyncio.to_thread(_missed, surveyor, look, statuses)
         rounds.news(file for file in missed.values() if file is not None)
+    prices = ListPrices()
     try:
         # Files whose earlier bytes may have changed are compared after all others are done.
         while (
@@ -86,6 +87,7 @@ async def backfill(
         ):
             if rounds.waiting:
                 await rounds.round()
+                await prices.begin(store)
     finally:
         await rounds.leave()
         rounds.close()
@@ -97,7 +99,7 @@ async def backfill(
     await store.set_names(await NameReader().read(*settings.codex_homes))
     gone = [rollout_id for rollout_id, file in missed.items() if file is None]
     await store.mark_missing(gone, purge=settings.run.on_delete == "purge")
-    await _complete(store, settings)
+    await _complete(store, settings, prices)
     totals = await store.totals()
     faults = [str(fault) for fault in look.faults]
     faults += [str(reason) for reason in rounds.quarantined.values()]
@@ -124,12 +126,12 @@ async def backfill(
     return summary
 
 
-async def _complete(store: Store, settings: Settings) -> None:
+async def _complete(store: Store, settings: Settings, prices: ListPrices) -> None:
     """Do what follows the last batch: the search index, old changes, prices."""
     while await store.backfill_search():
         pass
     await prune(store, settings)
-    await price(store, settings)
+    await price(store, settings, prices)
 
 
 def _missed(

@@ -1,51 +1,84 @@
 """Prices the models that responses name: list prices by genai-prices, and own ones.
 
-The library ships its data, and is read without a network. It is imported when a model is looked
-up, by whoever writes: `projector health` and readers never do.
+The library ships its data, and is read without a network. Importing it takes half a second and
+14 MB, so a process of its own does that (`list_prices.py`), beside what this one does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+import subprocess
+import sys
+from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from projector.model.prices import Price, own_price
 from projector.model.settings import Settings
 from projector.store.protocol import Store
 
-if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice, Provider
-
 LIBRARY: Final = "genai-prices"
-#: Codex's names of providers that the library names otherwise. All others have to be equal: a
-#: name that only resembles a provider's may be a local model's.
-_PROVIDERS: Final = {"amazon-bedrock": "aws"}
-#: The library's names of a price's four amounts.
-_MTOK: Final = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
-_Amounts = tuple[float | None, float | None, float | None, float | None]
-_NONE: Final[_Amounts] = (None, None, None, None)
+#: Provider and model.
+Model = tuple[str, str]
+#: Seconds that a look-up may take.
+_PATIENCE_S: Final = 60
+#: How often rows are asked for models before they are all there.
+_ASKED: Final = 16
 
 
-async def price(store: Store, settings: Settings) -> None:
+class ListPrices:
+    """List prices of models, looked up once in the life of a one-shot command."""
+
+    def __init__(self) -> None:
+        self._models: frozenset[Model] = frozenset()
+        self._asked = 0
+        self._coming: asyncio.Future[list[Price]] | None = None
+
+    async def begin(self, store: Store) -> None:
+        """Begin to look up the models that rows name by now, unless that was begun before.
+
+        For many calls; most do nothing.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        if self._coming is not None or self._asked == _ASKED:
+            return
+        self._asked += 1
+        if models := await _unpriced(store):
+            self._models = frozenset(models)
+            self._coming = asyncio.ensure_future(asyncio.to_thread(_look_up, models))
+
+    async def of(self, models: Sequence[Model]) -> list[Price]:
+        """Return the prices of models."""
+        found = [] if self._coming is None else await self._coming
+        if missing := [one for one in models if one not in self._models]:
+            found = found + await asyncio.to_thread(_look_up, missing)
+        return found
+
+
+async def price(store: Store, settings: Settings, begun: ListPrices | None = None) -> None:
     """Store the prices of models that have none of this version of the list, and own prices.
 
-    Without the library only own prices. Costs two short queries where nothing is new.
+    Without the library only own prices. Costs two short queries where nothing is new. `begun`: what
+    is being looked up already.
 
     Raises:
         StoreUnavailable: the database cannot be written.
     """
-    version = list_version()
-    models = await store.models_to_price(sortable(version)) if version else ()
-    listed: Sequence[Price] = ()
-    if models:
-        listed = await asyncio.to_thread(lambda: [*look_up(models)])
+    models = await _unpriced(store)
+    listed = await (begun or ListPrices()).of(models) if models else []
     own = [own_price(text) for text in settings.cost.prices]
-    await store.set_prices(sortable(version), listed, own)
+    await store.set_prices(sortable(list_version()), listed, own)
+
+
+async def _unpriced(store: Store) -> Sequence[Model]:
+    version = list_version()
+    return await store.models_to_price(sortable(version)) if version else ()
 
 
 @functools.cache
@@ -62,64 +95,25 @@ def sortable(version: str) -> str:
     return ".".join(f"{int(number):06}" for number in re.findall(r"\d+", version)[:4])
 
 
-def look_up(models: Iterable[tuple[str, str]]) -> Iterator[Price]:
-    """Yield the list prices of models, each named by provider and model.
+def _look_up(models: Sequence[Model]) -> list[Price]:
+    """Look up list prices in a process of its own; where that cannot be, in this one. Blocks."""
+    asked = json.dumps([f"{LIBRARY} {list_version()}", models])
+    try:
+        told = subprocess.run(  # noqa: S603 - our own words
+            [
+                sys.executable,
+                *(() if os.getcwd() in sys.path else ("-P",)),
+                "-m",
+                "projector.run.list_prices",
+            ],
+            input=asked,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_PATIENCE_S,
+        ).stdout
+        return [Price(*row) for row in json.loads(told)]
+    except (OSError, ValueError, TypeError, subprocess.SubprocessError):
+        from projector.run.list_prices import look_up  # noqa: PLC0415 - see the module's docstring
 
-    Of a model without any, one price without amounts: it was looked up. Prices that depend on the
-    hour are left out.
-    """
-    from genai_prices.data import providers  # noqa: PLC0415 - it takes half a second
-
-    known = {provider.id: provider for provider in providers}
-    source = f"{LIBRARY} {list_version()}"
-    for provider_name, model_name in models:
-        provider = known.get(_PROVIDERS.get(provider_name, provider_name))
-        found = [] if provider is None else [*_prices(provider, model_name, providers)]
-        for from_ms, above, (fresh, cached, written, output) in found or [(0, -1, _NONE)]:
-            yield Price(
-                provider_name, model_name, fresh, cached, written, output,
-                from_ms=from_ms, above=above, price_source=source,
-            )  # fmt: skip
-
-
-def _prices(
-    provider: Provider, model_name: str, providers: list[Provider]
-) -> Iterator[tuple[int, int, _Amounts]]:
-    """Yield a model's prices: from when on, above how much input, and the amounts."""
-    from genai_prices.types import StartDateConstraint  # noqa: PLC0415 - as above
-
-    model = provider.find_model(model_name.lower(), all_providers=providers)
-    if model is None:
-        return
-    dated: list[tuple[int, ModelPrice]] = []
-    for one in model.prices if isinstance(model.prices, list) else ():
-        if one.constraint is None:
-            dated.append((0, one.prices))
-        elif isinstance(one.constraint, StartDateConstraint):
-            day = one.constraint.start_date
-            at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            dated.append((round(at.timestamp() * 1000), one.prices))
-        else:
-            return
-    if not isinstance(model.prices, list):
-        dated.append((0, model.prices))
-    # Of two from one day on the library takes the last.
-    for from_ms, prices in dict(dated).items():
-        values = [getattr(prices, name) for name in _MTOK]
-        if values[0] is None or values[-1] is None:
-            continue
-        starts = {tier.start for value in values for tier in getattr(value, "tiers", ())}
-        for above in (-1, *sorted(starts)):
-            fresh, cached, written, output = (_at(value, above) for value in values)
-            yield from_ms, above, (fresh, cached, written, output)
-
-
-def _at(value: Any, above: int) -> float | None:
-    """Return the price for responses with more input than `above` tokens."""
-    if value is None:
-        return None
-    found = getattr(value, "base", value)
-    for tier in getattr(value, "tiers", ()):
-        if tier.start <= above:
-            found = tier.price
-    return float(found)
+        return [*look_up(models, f"{LIBRARY} {list_version()}")]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from projector.model.prices import Price
-from projector.run.prices import list_version, look_up, sortable
+from projector.run import prices
+from projector.run.list_prices import look_up
+from projector.run.prices import LIBRARY, list_version, sortable
 
 pytest.importorskip("genai_prices")
 
@@ -17,31 +21,31 @@ _LONG = 272_000
 
 
 def found(provider: str, model: str) -> list[Price]:
-    return [*look_up([(provider, model)])]
+    return [*look_up([(provider, model)], f"{LIBRARY} {list_version()}")]
 
 
 def test_a_model_has_its_prices_by_time_and_input() -> None:
-    prices = found("openai", "gpt-5.6-sol")
+    told = found("openai", "gpt-5.6-sol")
 
     assert [(one.from_ms, one.above, one.input, one.cached_input, one.cache_write, one.output)
-            for one in prices] == [
+            for one in told] == [
         (0, -1, 5.0, 0.5, 6.25, 30.0), (0, _LONG, 10.0, 1.0, 12.5, 45.0),
         (_CHANGED, -1, 4.0, 0.4, 5.0, 20.0), (_CHANGED, _LONG, 8.0, 0.8, 10.0, 30.0),
     ]  # fmt: skip
-    assert {one.price_source for one in prices} == {f"genai-prices {list_version()}"}
-    assert {(one.currency, one.service_tier) for one in prices} == {("USD", "")}
+    assert {one.price_source for one in told} == {f"genai-prices {list_version()}"}
+    assert {(one.currency, one.service_tier) for one in told} == {("USD", "")}
 
 
 def test_the_library_computes_the_same() -> None:
     """At each side of each bound."""
     import genai_prices  # noqa: PLC0415 - see the pytest.importorskip
 
-    prices = found("openai", "gpt-5.6-sol")
+    told = found("openai", "gpt-5.6-sol")
     for at_ms in (_CHANGED - 1, _CHANGED):
         for tokens in (1000, _LONG, _LONG + 1):
             [*_, price] = [
-                one for one in prices if one.from_ms <= at_ms and one.above < tokens
-                and one.from_ms == max(o.from_ms for o in prices if o.from_ms <= at_ms)
+                one for one in told if one.from_ms <= at_ms and one.above < tokens
+                and one.from_ms == max(o.from_ms for o in told if o.from_ms <= at_ms)
             ]  # fmt: skip
             assert None not in price
             amount = (
@@ -88,3 +92,25 @@ def test_amazon_has_another_name_there() -> None:
 )
 def test_versions_sort(older: str, newer: str) -> None:
     assert sortable(older) < sortable(newer)
+
+
+def test_a_process_of_its_own_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [("openai", "gpt-5.6-sol"), ("openai", "llama3.3")]
+    here = [price for model in models for price in found(*model)]
+
+    assert prices._look_up(models) == here
+    assert "genai_prices" not in looked_up_by(models)
+
+    monkeypatch.setattr(prices.sys, "executable", "/nowhere/python")
+    assert prices._look_up(models) == here  # in this one
+
+
+def looked_up_by(models: list[tuple[str, str]]) -> str:
+    """Return which libraries a process has after a look-up."""
+    code = (
+        f"from projector.run import prices; import sys; prices._look_up({models!r});"
+        " print(*sys.modules)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
