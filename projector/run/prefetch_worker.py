@@ -28,6 +28,10 @@ from projector.store.protocol import Batch
 _PIPE_BYTES = 1024 * 1024
 #: A batch with more bytes than so many times the limit (a long line) would be in memory twice.
 _LARGE = 4
+#: Bytes of the very first batch.
+_SMALL_BYTES = 256 * 1024
+#: So many batches are made before the first request at most.
+_GUESSED = 3
 
 
 _Made = Iterator[tuple[Batch, int, bool]]
@@ -48,12 +52,17 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
         with suppress(OSError):  # there is less for each user of a busy system
             fcntl.fcntl(answered, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     limits = limits_of(settings)
-    guess = _guess(settings, limits) if is_new else None
     waiting = _Waiting(asks)
+    guess = _guess(settings, limits, waiting) if is_new else None
+    begun = guess is not None
     while (asked := waiting.next()) is not None:
         stream, file = asked
-        made = guess[1] if guess is not None and guess[0] == file else batches(file, limits)
-        guess = None
+        made = (
+            guess[1]
+            if guess is not None and guess[0] == file
+            else batches(file, limits, begins=not begun)
+        )
+        guess, begun = None, True
         told = Response(stream, None, 0, ended=False)
         for batch, read, ended in made:
             told = Response(stream, batch, read, ended)
@@ -64,16 +73,22 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
             _write(answered, message(told._replace(batch=None, ended=True)))
 
 
-def _guess(settings: Settings, limits: Limits) -> tuple[RolloutFile, _Made] | None:
-    """Make the first batch of the rollout that will probably be requested first."""
+def _guess(
+    settings: Settings, limits: Limits, waiting: _Waiting
+) -> tuple[RolloutFile, _Made] | None:
+    """Make the first batches of the rollout that will probably be requested first."""
     look = FileCatalog(settings.codex_homes).everything()
     files = [file for file in look.files.values() if file.size >= WORTH]
     if not files:
         return None
     file = min(files, key=lambda one: one.name.rollout_id)
-    made = batches(file, limits)
-    first = next(made, None)
-    return None if first is None else (file, chain((first,), made))
+    made = batches(file, limits, begins=True)
+    ready = []
+    for batch in made:
+        ready.append(batch)
+        if len(ready) == _GUESSED or waiting.is_asked():
+            break
+    return (file, chain(ready, made)) if ready else None
 
 
 class _Waiting:
@@ -91,9 +106,13 @@ class _Waiting:
                 return None
         return self._files.popleft()
 
+    def is_asked(self) -> bool:
+        """True if a message has come."""
+        return bool(select.select([self._asks], [], [], 0)[0])
+
     def is_left(self, stream: int) -> bool:
         """True if nothing more is wanted of a stream."""
-        while select.select([self._asks], [], [], 0)[0]:
+        while self.is_asked():
             if not self._hear():
                 return True
         return stream in self._left
@@ -125,18 +144,20 @@ def _write(to: int, data: bytes) -> None:
         rest = rest[os.write(to, rest) :]
 
 
-def batches(file: RolloutFile, limits: Limits) -> _Made:
+def batches(file: RolloutFile, limits: Limits, *, begins: bool = False) -> _Made:
     """Yield the batches of a rollout from its first byte on, as long as all is in order.
 
-    With each comes how many bytes were read so far, and whether it is the last one.
+    With each comes how many bytes were read so far, and whether it is the last one. `begins`: the
+    first batch is a small one, because the other process waits for it.
     """
+    size = min(limits.batch_bytes, _SMALL_BYTES) if begins else limits.batch_bytes
     reducer = reducers.start(file.name.rollout_id, file.name.thread_id)
     at: Checkpoint | None = None
     try:
         with reader_at(file, None, limits) as reader:
             reader.resume()
             while not reader.at_end:
-                lines = reader.read(limits.batch_bytes, limits.batch_records)
+                lines = reader.read(size, limits.batch_records)
                 if lines and lines[-1].end - lines[0].offset > _LARGE * limits.batch_bytes:
                     return
                 if reader.partial_bytes > _LARGE * limits.batch_bytes:
@@ -149,7 +170,7 @@ def batches(file: RolloutFile, limits: Limits) -> _Made:
                     )  # before the first batch there is nothing
                 if lines:
                     batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
-                    at = batch.end
+                    at, size = batch.end, limits.batch_bytes
                     yield batch, reader.bytes_read, reader.at_end
     except Exception:  # noqa: BLE001 - rule 3: whatever it is, it is met again
         return

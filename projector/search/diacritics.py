@@ -9,9 +9,10 @@ without diacritics.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 # Accents (including two blocks for phonetics), Cyrillic titlos, points of Hebrew and Arabic. Arabic
@@ -22,7 +23,6 @@ _MARKS: Final = (
     "\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8"
     "\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff"
 )
-_MARK: Final = re.compile(f"[{_MARKS}]")
 
 #: Letters that SQLite's tokenizer keeps although they can be decomposed.
 _AS_IN_SQLITE: Final = frozenset("ǠǡǢǣǮǯǼǽǾǿ")
@@ -31,24 +31,38 @@ _AS_IN_SQLITE: Final = frozenset("ǠǡǢǣǮǯǼǽǾǿ")
 def _bare(letters: Iterable[int]) -> dict[str, str]:
     """Return a map from letters with marks of `_MARKS` to the letters without them."""
     found = {}
+    marks = re.compile(f"[{_MARKS}]")
     for letter in map(chr, letters):
         parts = unicodedata.normalize("NFD", letter)
-        bare = _MARK.sub("", parts)
+        bare = marks.sub("", parts)
         if bare != parts and bare and letter not in _AS_IN_SQLITE:
             found[letter] = unicodedata.normalize("NFC", bare)
     return found
 
 
-_LETTERS: Final = _bare((*range(0x0370, 0x0400), *range(0x1F00, 0x2000))) | {
-    # Variant forms of one letter.
-    "ς": "σ", "ϐ": "β", "ϑ": "θ", "ϕ": "φ", "ϖ": "π", "ϰ": "κ", "ϱ": "ρ", "ϵ": "ε",  # noqa: RUF001 - Greek is meant
-}  # fmt: skip
 # Accents that mark pronunciation. A breve or diaeresis elsewhere makes another letter.
 _CYRILLIC: Final = {"ё": "е", "Ё": "Е", "ѐ": "е", "Ѐ": "Е", "ѝ": "и", "Ѝ": "И"}  # noqa: RUF001 - Cyrillic is meant
-_FOLDED: Final = re.compile(f"[{_MARKS}{''.join(_LETTERS)}]")
 
-_LATIN: Final = _bare((*range(0x00C0, 0x0250), *range(0x1E00, 0x1F00))) | {"ſ": "s", "ẛ": "s"}  # noqa: RUF001 - a long s
-_LATIN_FOLDED: Final = re.compile(f"[{''.join(_LATIN)}]")
+Table = tuple[re.Pattern[str], Mapping[str, str]]
+"""Letters and marks that are folded, and what the letters become."""
+
+
+@functools.cache
+def _table() -> Table:
+    """Return the table of `folded`; most processes never need it."""
+    letters = _bare((*range(0x0370, 0x0400), *range(0x1F00, 0x2000))) | {
+        # Variant forms of one letter.
+        "ς": "σ", "ϐ": "β", "ϑ": "θ", "ϕ": "φ", "ϖ": "π", "ϰ": "κ", "ϱ": "ρ", "ϵ": "ε",  # noqa: RUF001 - Greek is meant
+    }  # fmt: skip
+    return re.compile(f"[{_MARKS}{''.join(letters)}]"), letters
+
+
+@functools.cache
+def _latin_table() -> Table:
+    """Return the table of `folded_latin`."""
+    letters = _bare((*range(0x00C0, 0x0250), *range(0x1E00, 0x1F00))) | {"ſ": "s", "ẛ": "s"}  # noqa: RUF001 - a long s
+    return re.compile(f"[{''.join(letters)}]"), letters
+
 
 #: UTF-8 bytes of characters below U+0300, and of those from U+2000 to U+3FFF.
 _UNMARKED: Final = bytes((*range(0xCC), 0xE2, 0xE3))
@@ -79,9 +93,13 @@ def folded(text: str) -> str:
         return text
     for letter, bare in _CYRILLIC.items():
         text = text.replace(letter, bare)
-    return _FOLDED.sub(lambda found: _LETTERS.get(found[0], ""), text)
+    odd, letters = _table()
+    return odd.sub(lambda found: letters.get(found[0], ""), text)
 
 
 def folded_latin(text: str) -> str:
     """Return a text as SQLite's tokenizer folds it: lower case, Latin letters without marks."""
-    return text if text.isascii() else _LATIN_FOLDED.sub(lambda found: _LATIN[found[0]], text)
+    if text.isascii():
+        return text
+    marked, letters = _latin_table()
+    return marked.sub(lambda found: letters[found[0]], text)

@@ -13,6 +13,7 @@ words are.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ MESSAGES: Final = frozenset(
 
 # Scripts without spaces between words, and Hangul, whose words include particles: Thai, Lao,
 # Tibetan, Myanmar, Khmer, kana and bopomofo, ideographs, their compatibility forms.
-_ALONE: Final = re.compile(
+_ALONE: Final = (
     "(["
     "\u0e00-\u0eff\u0f00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"
     "\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -139,7 +140,13 @@ def spaced(text: str) -> str:
     # fifth of the time that the expression itself needs to find nothing.
     if not has_other_bytes(text, _NARROW):
         return text
-    return GAP.join(_ALONE.split(text))  # each match is one part
+    return GAP.join(_alone().split(text))  # each match is one part
+
+
+@functools.cache
+def _alone() -> re.Pattern[str]:
+    """Return the expression of `_ALONE`: it takes milliseconds to make, and few need it."""
+    return re.compile(_ALONE)
 
 
 def query(asked: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ def test_a_process_of_its_own_finds_the_same(monkeypatch: pytest.MonkeyPatch) ->
     assert prices._look_up(models) == here
     assert "genai_prices" not in looked_up_by(models)
 
-    monkeypatch.setattr(prices.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert prices._look_up(models) == here  # in this one
 
 

@@ -114,7 +114,7 @@ def test_whoever_has_the_item_makes_the_words_of_its_json(
 def test_a_text_without_such_characters_is_told_by_its_bytes(text: str) -> None:
     nfc = unicodedata.normalize("NFC", text)
 
-    assert words.spaced(text) == words._ALONE.sub(f"{GAP}\\g<0>{GAP}", nfc)
+    assert words.spaced(text) == words._alone().sub(f"{GAP}\\g<0>{GAP}", nfc)
 
 
 def test_what_was_said_is_never_cut() -> None:
