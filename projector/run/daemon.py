@@ -29,7 +29,7 @@ from projector.model.errors import StoreReplaced, StoreUnavailable, UsageError
 from projector.model.ids import RolloutFile
 from projector.model.settings import Search, Settings
 from projector.model.telemetry import DaemonMetrics, NullTelemetry, Telemetry
-from projector.run import systemd
+from projector.run import spread, systemd
 from projector.run.backlog import Backlog
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog, Survey, note_second_files
@@ -237,10 +237,16 @@ class Daemon:
         """Return the uncompressed bytes of rollouts read so far, fingerprints included."""
         return self._scheduler.counters.bytes_read
 
+    async def _open(self, opening: Callable[[], Awaitable[None]]) -> None:
+        """Open the database; a service lets the hosts that start with it go before or after."""
+        if not self._settings.database_path and systemd.is_service():
+            await self._sleep(spread.start())
+        await self._until_ok(opening)
+
     async def run(self) -> None:
         """Acquire the lock, catch up, follow, exit."""
         if self._opening is not None:
-            await self._until_ok(self._opening)
+            await self._open(self._opening)
         held: list[bool] = []
 
         async def hold() -> None:
@@ -644,7 +650,7 @@ class Daemon:
                     told = True
                 wait = min(max(STORE_WAIT_S[0], wait * 2), STORE_WAIT_S[1])
                 systemd.status(f"waiting for the database: {lost.message}")
-                await self._sleep(wait)
+                await self._sleep(spread.retry(wait))
             else:
                 if wait:
                     log.event("store.recovered")

@@ -36,6 +36,11 @@ def notify(*lines: str, env: Mapping[str, str] = os.environ) -> bool:
     return False
 
 
+def is_service(env: Mapping[str, str] = os.environ) -> bool:
+    """True if systemd started this process: nobody sits before it and waits."""
+    return "INVOCATION_ID" in env and "NOTIFY_SOCKET" in env
+
+
 def ready(status: str) -> bool:
     """Report that the schema is migrated and watching has begun."""
     return notify("READY=1", _status(status))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from projector import cli
@@ -166,6 +167,25 @@ def test_a_response_that_another_host_told_of_costs_once(new: New, there: int) -
         assert db.rows(counted) == [(rollout_id(min(there, 2)),)]
         sums = "SELECT sum(responses), sum(input_tokens) FROM token_days"
         assert [tuple(map(int, row)) for row in db.rows(sums)] == [(3, 13)]
+
+
+def test_other_hosts_write_while_sums_are_made(new: New) -> None:
+    """Of them only those are locked that have responses of ours."""
+    old, copy = new("sqlite"), new("postgres")
+
+    async def told(url: str, source: str, number: int) -> None:
+        store = await open_store(url, source=source)
+        rows = [usage(number, 100, 7, response=f"r{number // 3}")]
+        await store.commit([batch(file_of(number), rows)])
+        await store.close()
+
+    asyncio.run(told(copy, "sharing", 1))
+    asyncio.run(told(copy, "busy", 9))
+    asyncio.run(told(old, SOURCE, 2))
+    with psycopg.connect(copy) as db:
+        db.execute("SELECT 1 FROM _sources WHERE name = 'busy' FOR UPDATE")
+        impatient = f"{copy}&options=-clock_timeout%3D2s"
+        assert cli.run(["copy", "--from", old, "--to", impatient]) == 0
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

@@ -25,7 +25,7 @@ from projector.store.migrations import migrations
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
-from tests.contract.backends import PostgresBackend, Run
+from tests.contract.backends import AskedStore, PostgresBackend, Run
 from tests.support.generator.rollouts import write_home
 from tests.support.makers import (
     at,
@@ -644,3 +644,30 @@ def test_a_batch_takes_two_round_trips(backend: PostgresBackend, run: Run) -> No
             return store.round_trips - before
 
     assert [run(trips(rows)) for rows in (1, 10, 300)] == [2, 2, 2]
+
+
+def test_statements_are_planned_once_where_the_server_knows_its_tables(
+    backend: PostgresBackend, run: Run
+) -> None:
+    """Without statistics a kept plan may read a rollout's rows for each row: none is kept."""
+    known = "SELECT count(*) FROM pg_prepared_statements"
+
+    async def write() -> tuple[int, int]:
+        async with backend.open() as store:
+            assert isinstance(store, AskedStore)
+            counts = []
+            for step in range(140):
+                if step == 70:
+                    counts.append((await store.query(known))[0][0])
+                    asked(backend.url, "ANALYZE")
+                rows: list[Change] = [
+                    turn(1, f"t{step}", 1000 * step),
+                    item(1, f"i{step}", 1000 * step),
+                ]
+                start = at(1000 * step) if step else None
+                await store.commit([batch(file_of(1), rows, start=start, end=1000 * (step + 1))])
+            counts.append((await store.query(known))[0][0])
+            return counts[0], counts[1]
+
+    before, after = run(write())
+    assert (before, after > 0, after < 100) == (0, True, True)

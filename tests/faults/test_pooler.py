@@ -15,17 +15,23 @@ from typing import Final
 import psycopg
 import pytest
 
+from projector.model.changes import Change
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
 from tests.faults.test_cut import home_of
 from tests.support.databases import reading
-from tests.support.makers import at, batch, file_of, item, rollout_id
+from tests.support.makers import at, batch, file_of, item, rollout_id, turn
 from tests.support.projecting import backfilled
 from tests.support.rows import rows_of
 from tests.support.server import Server, user
 
-POOLER: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+#: $TEST_PGBOUNCER names another one: those of 1.21 and newer track prepared statements.
+POOLER: Final = (
+    os.environ.get("TEST_PGBOUNCER")
+    or shutil.which("pgbouncer")
+    or shutil.which("pgbouncer", path="/usr/sbin")
+)
 _CONFIG: Final = """
 [databases]
 * = host={server} port=5432
@@ -129,3 +135,37 @@ def test_more_daemons_than_connections(pooler: Path, postgres: str) -> None:
             "SELECT source_id FROM changes GROUP BY source_id HAVING count(*) <> max(seq)"
         )
         assert gaps == []
+
+
+def test_statements_are_prepared_only_where_the_pooler_tracks_them(
+    pooler: Path, postgres: str
+) -> None:
+    """Many commits by several sources over two connections; statistics are there, so all would."""
+    assert POOLER is not None
+    said = subprocess.run([POOLER, "--version"], capture_output=True, text=True, check=True).stdout
+    tracks = tuple(map(int, said.split()[1].split(".")[:2])) >= (1, 21)
+
+    async def write() -> list[bool]:
+        stores = [
+            await PostgresStore.open(_through(pooler, postgres), source=f"s{number}")
+            for number in range(5)
+        ]
+        for step in range(70):
+            for number, store in enumerate(stores, 1):
+                rows: list[Change] = [turn(number, f"t{step}", 1000 * step)]
+                rows.append(item(number, f"i{step}", 1000 * step))
+                start = at(1000 * step) if step else None
+                await store.commit(
+                    [batch(file_of(number), rows, start=start, end=1000 * (step + 1))]
+                )
+            if step == 2:
+                with psycopg.connect(postgres, autocommit=True) as db:
+                    db.execute("ANALYZE")
+        found = [bool(store._db and store._db.prepare_threshold) for store in stores]
+        for store in stores:
+            await store.close()
+        return found
+
+    assert asyncio.run(write()) == [tracks] * 5
+    with psycopg.connect(postgres) as db:
+        assert db.execute("SELECT count(*) FROM _items").fetchone() == (350,)

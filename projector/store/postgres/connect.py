@@ -52,7 +52,7 @@ ODD: Final = (
 
 
 async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """Connect without prepared statements: a pooler may give each transaction another server.
+    """Connect without prepared statements: see `prepared`, which may allow them.
 
     Raises:
         StoreUnavailable: the server is not available now.

@@ -31,6 +31,13 @@ _JSON: Final = frozenset({"json", "error_json", "payload"})
 #: Tables with a column that says whether a row is escaped.
 _MARKED: Final = frozenset({"_items", "_turns", "_realtime_items", "_events"})
 
+#: The other sources that have a response of ours.
+_SHARING: Final = """
+SELECT DISTINCT o.source_id::text FROM _usage AS u JOIN _usage AS o
+  ON left(o.response_id, 64) = left(u.response_id, 64) AND o.response_id = u.response_id
+WHERE u.source_id = %s AND u.tombstone = 0 AND u.response_id IS NOT NULL
+  AND o.source_id <> u.source_id AND o.tombstone = 0 AND o.response_id IS NOT NULL
+"""
 #: Let the first of the rows of a response that several sources have now count; returns the sources
 #: whose rows changed.
 _SETTLED: Final = """
@@ -168,15 +175,34 @@ class PostgresReceiver:
     def finish(self) -> None:
         """See `Receiver`."""
         with explaining(self._url):
-            # Sources whose sums may change with ours.
-            self._db.execute("SELECT 1 FROM _sources ORDER BY source_id FOR UPDATE")
-            for text, values in usages.settling(self._source):
-                self._db.execute(composed(text), values)
+            self._lock_sharing()
             rows = self._db.execute(_SETTLED, (self._source,))
             for source in sorted({self._source, *(str(whose) for (whose,) in rows)}):
                 for text, values in usages.add_up(source):
                     self._db.execute(composed(text), values)
             self._db.commit()
+
+    def _lock_sharing(self) -> None:
+        """Lock the sources whose sums may change with ours, and no others: they write meanwhile.
+
+        Sources are locked before responses, as every writer does. So one that gets a response of
+        ours in between is found only behind the locks: these are given back, and taken with it.
+        """
+        known: set[str] = set()
+        while True:
+            with self._db.transaction() as attempt:
+                self._db.execute(
+                    "SELECT 1 FROM _sources WHERE source_id = ANY(%s::uuid[]) ORDER BY source_id"
+                    " FOR UPDATE",
+                    (sorted(known),),
+                )
+                for text, values in usages.settling(self._source):
+                    self._db.execute(composed(text), values)
+                found = {one for (one,) in self._db.execute(_SHARING, (self._source,))}
+                if found <= known:
+                    return
+                known |= found
+                raise psycopg.Rollback(attempt)
 
     def close(self) -> None:
         """See `Receiver`."""

@@ -9,6 +9,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from projector.store.postgres import prepared
+
 Row = tuple[Any, ...]
 Query = tuple[str, Sequence[Any]]
 """A statement, made of our own names of tables and columns, and the values bound in it."""
@@ -17,16 +19,29 @@ Query = tuple[str, Sequence[Any]]
 #: A transaction that sends nothing for this time, milliseconds, is ended by the server: its host
 #: may be cut off, and others wait for its locks.
 _UNHEARD_MS: Final = 120_000
+#: Number of transactions between looks at whether the server knows its tables.
+_LOOK_EVERY: Final = 50
 
 
 class Pipeline:
     """A connection that sends whole lists of statements at once."""
 
     def __init__(
-        self, connection: psycopg.AsyncConnection[Row], lock_timeout_s: float = 30.0
+        self,
+        connection: psycopg.AsyncConnection[Row],
+        lock_timeout_s: float = 30.0,
+        *,
+        may_prepare: bool = False,
     ) -> None:
-        """Use a connection; `lock_timeout_s`: how long a transaction waits for another's lock."""
+        """Use a connection.
+
+        `lock_timeout_s`: how long a transaction waits for another's lock. `may_prepare`: see
+        `prepared.possible`.
+        """
         self._connection = connection
+        self._may_prepare = may_prepare
+        self._prepares = False
+        self._begun = 0
         self._lock_timeout_ms = max(1, round(lock_timeout_s * 1000))
         self.trips = 0
         """Round trips so far."""
@@ -38,9 +53,18 @@ class Pipeline:
             " set_config('idle_in_transaction_session_timeout', %s, true)",
             (str(self._lock_timeout_ms), str(_UNHEARD_MS)),
         )
-        begin = ("BEGIN ISOLATION LEVEL READ COMMITTED", ())
-        _, _, *answers = await self.execute(begin, limits, *queries)
-        return answers
+        first: list[Query] = [("BEGIN ISOLATION LEVEL READ COMMITTED", ()), limits]
+        looks = self._may_prepare and not self._prepares and self._begun % _LOOK_EVERY == 0
+        self._begun += 1
+        if self._prepares:
+            first.append((prepared.PLANS, ()))
+        elif looks:
+            first.append((prepared.KNOWN, ()))
+        answers = await self.execute(*first, *queries)
+        if looks and answers[len(first) - 1] == [(True,)]:
+            self._prepares = True
+            prepared.allow(self._connection)
+        return answers[len(first) :]
 
     async def execute(self, *queries: Query) -> list[list[Row]]:
         """Run statements in order, in one round trip; return the rows of each."""

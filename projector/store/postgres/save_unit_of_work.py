@@ -9,6 +9,14 @@ from projector.model.ids import RolloutId, ThreadId
 from projector.store.postgres.pipeline import Query
 from projector.store.postgres.unit_of_work import Rollout, State, Thread, UnitOfWork
 
+#: Columns that a commit of some records changes: one statement, which is prepared once, for any of
+#: them.
+_OFTEN: Final = (
+    "next_offset", "next_ordinal", "head", "tail", "checksum", "state", "trusted_bytes", "size",
+    "mtime_ns", "ctime_ns", "read_at_ms", "records", "items", "turns", "kinds",
+    "reported_total_tokens", "updated_at_ms", "last_turn_at_ms",
+)  # fmt: skip
+
 
 def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
     """Insert new rollouts, and update changed columns of others."""
@@ -22,6 +30,8 @@ def rollouts(changed: Iterable[Rollout]) -> Iterator[Query]:
                 (row.source, row.rollout_id, *values.values()),
             )
         elif values:
+            if "next_offset" in values and values.keys() <= set(_OFTEN):
+                values = {name: row.now[name] for name in _OFTEN}
             yield (
                 f"UPDATE _rollouts SET {', '.join(f'{name} = %s' for name in values)}"
                 " WHERE source_id = %s AND rollout_id = %s",

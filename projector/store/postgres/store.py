@@ -35,6 +35,7 @@ from projector.store.postgres import (
     feed,
     lease,
     locations,
+    prepared,
     prices,
     revisions,
     sanitize,
@@ -188,7 +189,9 @@ class PostgresStore:
                 raise
             # The server accepted us before: what has changed there may change again.
             raise StoreUnavailable(refused.message, hint=refused.hint) from refused
-        self._wire = Pipeline(self._db, self._lock_timeout_s)
+        self._wire = Pipeline(
+            self._db, self._lock_timeout_s, may_prepare=await prepared.possible(self._db)
+        )
         steps = migrations("postgres")
         if migrating:
             found: uuid.UUID | None = await schema.migrate(self._db, shown(self.url), steps)

@@ -21,7 +21,7 @@ from tests.support.server import Server
 
 _TABLES = ("_items", "_turns", "_usage", "_events")
 #: As a server is run that people keep their data in.
-_LASTING = {
+LASTING = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -34,7 +34,7 @@ _LASTING = {
 def postgres(run: Run) -> None:
     """Backfill the same rollouts in this process, by turns; the server is on this machine."""
     home = run.home("--size", run.scaled("20MB", "2MB"))
-    with closing(Server(**_LASTING)) as server:
+    with closing(Server(**LASTING)) as server:
         for _ in run.rounds():
             with run.folder() as scratch, server.database() as url:
                 _measure(run, home, "SQLite", scratch / "p.db")

@@ -1,0 +1,131 @@
+"""What a small commit costs the server: planned each time and once, and beside dead rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from projector.model.changes import Change, ThreadMetadata
+from projector.store.postgres.store import PostgresStore
+from projector.store.protocol import Batch
+from tests.benchmarks.bench import Run, benchmark
+from tests.benchmarks.suite.postgres import LASTING
+from tests.support.makers import at, batch, file_of, item, turn, usage
+from tests.support.server import Server
+
+_BYTES: Final = 1000
+"""Bytes of a rollout that a commit reads."""
+
+
+def _told(step: int) -> Batch:
+    """Give ten records: five items, their turn, what they cost."""
+    begins = step * _BYTES
+    turn_id, opened = f"t{step // 4}", step // 4 * 4 * _BYTES + 1
+    changes: list[Change] = [
+        turn(1, turn_id, opened, status="completed" if step % 4 == 3 else "inProgress"),
+        *(item(1, f"i{step}.{n}", begins + 10 + n * 50, turn=turn_id) for n in range(5)),
+        usage(1, begins + 500, 3, response=f"r{step}", turn=turn_id),
+    ]
+    meta = ThreadMetadata(
+        updated_at_ms=step + 1, last_turn_at_ms=step + 1, reported_total_tokens=step, cwd="/home/x"
+    )
+    start = at(begins) if step else None
+    return batch(file_of(1), changes, start=start, end=at(begins + _BYTES), meta=meta)
+
+
+def _cpu_of(pid: int) -> float:
+    """Give the CPU time of a process so far, seconds, to the nanosecond."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+class _Writer:
+    """A store that commits, and the server process that works for it."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._step = 0
+
+    async def commits(self, number: int) -> float:
+        """Commit; give what one cost the server, milliseconds."""
+        assert self._store._db is not None
+        pid = self._store._db.info.backend_pid
+        began = _cpu_of(pid)
+        for _ in range(number):
+            await self._store.commit([_told(self._step)])
+            self._step += 1
+        return (_cpu_of(pid) - began) / number * 1000
+
+
+@benchmark("postgres-commit", "server CPU of a commit of ten records: planned each time, and once")
+def planned(run: Run) -> None:
+    """Commit by turns through a connection that prepares statements and one that may not.
+
+    So that is what a commit costs behind a pooler that does not track prepared statements.
+    """
+    with closing(Server(**LASTING)) as server:
+        asyncio.run(_by_turns(run, server))
+    run.result.compare("prepared", "not prepared", "server CPU", at_most=0.5)
+
+
+async def _by_turns(run: Run, server: Server) -> None:
+    with server.database() as one, server.database() as other:
+        stores = {name: await PostgresStore.open(url) for name, url in zip(
+            ("prepared", "not prepared"), (one, other), strict=True)}  # fmt: skip
+        writers = {name: _Writer(store) for name, store in stores.items()}
+        stores["not prepared"]._wire._may_prepare = False  # type: ignore[union-attr] # is open
+        for name, url in (("prepared", one), ("not prepared", other)):
+            await writers[name].commits(10)
+            _sql(url, "VACUUM ANALYZE")
+        await writers["prepared"].commits(100)  # looks for statistics, then plans
+        for _ in run.rounds():
+            for name, writer in writers.items():
+                spent = await writer.commits(run.scaled(200, 30))
+                run.result.sample(name, "server CPU", spent, "ms a commit")
+        for store in stores.values():
+            await store.close()
+
+
+@benchmark("postgres-dead-rows", "server CPU of a commit beside dead rows that a snapshot keeps")
+def dead_rows(run: Run) -> None:
+    """Commit while nothing is dead, then beside the dead rows of as many commits as a day has."""
+    with closing(Server(**LASTING)) as server, server.database() as url:
+        asyncio.run(_beside(run, url))
+    run.result.compare("dead rows", "none", "server CPU", at_most=1.2)
+
+
+async def _beside(run: Run, url: str) -> None:
+    store = await PostgresStore.open(url)
+    writer = _Writer(store)
+    await writer.commits(10)
+    _sql(url, "VACUUM ANALYZE")
+    await writer.commits(100)
+    for _ in run.rounds():
+        spent = await writer.commits(run.scaled(200, 30))
+        run.result.sample("none", "server CPU", spent, "ms a commit")
+    with _snapshot(url):
+        number = run.scaled(1_000_000, 100_000)
+        _sql(url, f"INSERT INTO _settling SELECT generate_series(1, {number})")
+        _sql(url, "DELETE FROM _settling")
+        for _ in run.rounds():
+            spent = await writer.commits(run.scaled(200, 30))
+            run.result.sample("dead rows", "server CPU", spent, "ms a commit")
+    await store.close()
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[None]:
+    """Hold a snapshot, as a dump or a report does: what dies meanwhile cannot be vacuumed."""
+    with psycopg.connect(url) as db:
+        db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        db.execute("SELECT count(*) FROM _sources")
+        yield
+
+
+def _sql(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(statement.encode())
