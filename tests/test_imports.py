@@ -38,7 +38,7 @@ STARRED: Final = frozenset(
     run
     serve.doctor.codex_compare serve.doctor.codex_databases serve.doctor.duplicates
     serve.doctor.probe serve.health.collect serve.mcp.server serve.search.snippets serve.telemetry
-    serve.web.app serve.web.live
+    serve.web.app serve.web.health_page serve.web.image_files serve.web.live
     store.free_space store.migrations store.newest_entry store.open store.postgres store.scratch
     store.sqlite store.state_file
     """.split()

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from projector import cli
+from projector.serve.web.pages import ITEMS
 from tests.support.databases import Where, url_of
 from tests.support.homes import name_of, put
 from tests.support.paginated import agent, complete, item, meta, started, text, user
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 THREAD = "019b8d64-cb78-7000-8000-00000000001f"
 
 
@@ -123,7 +125,9 @@ def test_reverted_turns_stand_behind_a_switch(sample: Browser) -> None:
     assert 'class="turn reverted"' in sample.get(f"{kettle}?reverted=1")
 
 
-@pytest.mark.parametrize("path", ["/search?q=tea", "/search", "/usage?days=365", "/health"])
+@pytest.mark.parametrize(
+    "path", ["/search?q=tea", "/search", "/usage?days=365", "/health", "/health/doctor"]
+)
 def test_other_pages(sample: Browser, path: str) -> None:
     assert "<h1>" in sample.get(path)
 
@@ -188,6 +192,87 @@ def test_live_turns_come_from_the_feed(database: Where, tmp_path: Path) -> None:
         connection.close()
         assert b'"t2"' in event
         assert "It <em>is</em>." in browser.get(f"{address}/turn/t2?fragment=1")
+
+
+def test_long_turns_and_images(database: Where, tmp_path: Path) -> None:
+    """The rest of a turn is counted and linked; images come by the item that names them."""
+    home, engine_url = tmp_path / "home", url_of(database)
+    picture, gone = tmp_path / "cup.png", tmp_path / "gone.png"
+    picture.write_bytes(PNG)
+    asked = user("u1", "Look")
+    asked["content"] += [{"type": "local_image", "path": str(one)} for one in (picture, gone)]
+    said = [item("t1", agent(f"a{n}", text=f"answer {n}.")) for n in range(ITEMS + 5)]
+    put(
+        home,
+        f"sessions/2026/11/01/{name_of(1)}",
+        text(meta(), started("t1"), item("t1", asked), *said, complete("t1")),
+    )
+    assert cli.run(["backfill", "--codex-home", str(home), "--database", engine_url]) == 0
+    with pages(engine_url) as browser:
+        address = browser.get("/").partition('class="name" href="')[2].partition('"')[0]
+        body = browser.get(address)
+        assert "6 more items of this turn" in body
+        assert "answer 0." in body
+        assert f"answer {ITEMS + 4}." not in body
+        assert "Image 2 cannot be shown" in body
+        image = body.partition('<img class="shown"')[2].partition('src="')[2].partition('"')[0]
+        connection = http.client.HTTPConnection(*browser.at, timeout=60)
+        connection.request("GET", image, headers={"Cookie": browser.cookie})
+        answer = connection.getresponse()
+        assert (answer.getheader("Content-Type"), answer.read()) == ("image/png", PNG)
+        connection.close()
+        assert browser.ask(image, {})[0] == 403
+        assert browser.ask(f"{image.rpartition('/')[0]}/1")[0] == 404
+        rest = body.rpartition("/turn/t1?from=")[2].partition('"')[0]
+        rest = browser.get(f"{address}/turn/t1?from={rest}")
+        assert f"answer {ITEMS + 4}." in rest
+        assert f"answer {ITEMS - 2}." not in rest
+
+
+def test_threads_are_narrowed(database: Where, tmp_path: Path) -> None:
+    home, engine_url = tmp_path / "home", url_of(database)
+    url = "https://user:secret@host.example/owner/name.git"
+    facts: list[tuple[str, dict[str, object]]] = [
+        ("Straße 100%", {"cwd": "/w/a", "git": {"repository_url": url}}),
+        ("plain", {"cwd": "/w/a/b", "git": {"repository_url": "git@host.example:owner/name"}}),
+        ("other", {"cwd": "/w/ab"}),
+    ]
+    for number, (words, more) in enumerate(facts, 1):
+        put(
+            home,
+            f"sessions/2026/11/01/{name_of(number)}",
+            text(
+                meta(id=name_of(number)[28:64], **more),
+                started("t1"),
+                item("t1", user("u1", words)),
+                complete("t1"),
+            ),
+        )
+    assert cli.run(["backfill", "--codex-home", str(home), "--database", engine_url]) == 0
+    with pages(engine_url) as browser:
+        for query, shown in (
+            ("", "Straße plain other"), ("q=100%25", "Straße"), ("q=stra%C3%9Fen", ""),
+            ("q=Stra%C3%9Fe", "Straße"), ("q=PLAIN", "plain"), ("q=%00pl_in", ""),
+            ("folder=/w/a", "Straße plain"), ("repo=host.example/owner/name", "Straße plain"),
+            ("repo=none", ""), ("since=2020-01-01", "Straße plain other"),
+            ("until=2020-01-01", ""), ("since=2999-01-01", ""), ("model=x", ""),
+            ("failed=1", ""), ("archived=only", ""), ("page=99", "Straße plain other"),
+        ):  # fmt: skip
+            body = browser.get(f"/?{query}").partition('<ol class="threads"')[2]
+            named = {words.split()[0] for words, _ in facts if words.split()[0] in body}
+            assert named == set(shown.split()), query
+        assert "secret" not in browser.get("/")
+
+
+def test_usage_comes_in_parts(sample: Browser) -> None:
+    """Each is a page, too, for browsers without scripts."""
+    body = sample.get("/usage?days=365")
+
+    for part, holds in (("prices", "List price"), ("limits", "No limits"), ("hours", "<svg")):
+        assert f'data-part="/usage/{part}?days=365"' in body
+        assert holds in sample.get(f"/usage/{part}?days=365")
+        assert "<h1>" not in sample.get(f"/usage/{part}?days=365&fragment=1")
+    assert sample.ask("/usage/none")[0] == 404
 
 
 def test_a_remote_address_is_asked_for_twice(capsys: pytest.CaptureFixture[str]) -> None:

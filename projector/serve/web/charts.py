@@ -56,6 +56,37 @@ def bars(values: Sequence[Bar], title: str) -> Markup:
     return _svg(_WIDTH, _HEIGHT, title, drawn)
 
 
+def line(
+    points: Sequence[tuple[float, float]],
+    span: tuple[float, float],
+    greatest: float,
+    title: str,
+    ends: tuple[str, str],
+) -> Markup:
+    """Return a stepped line: each value holds until the next point.
+
+    `span`: first and last x; `greatest`: the value at the top; `ends`: labels of the first and the
+    last x.
+    """
+    begin, end = span
+    wide, high = _WIDTH / max(end - begin, 1), (_HEIGHT - _FOOT) / greatest
+    path, last = "", 0.0
+    for x, value in points:
+        at, y = (min(max(x, begin), end) - begin) * wide, _HEIGHT - _FOOT - value * high
+        path += f"M{at:.1f} {y:.1f}" if not path else f"H{at:.1f}V{y:.1f}"
+        last = value
+    drawn = [
+        Markup('<path class="base" d="M0 {0}H{1}M0 0.5H{1}"/>').format(_HEIGHT - _FOOT, _WIDTH),
+        Markup('<path class="line" d="{}"/>').format(f"{path}H{_WIDTH}" if path else ""),
+        Markup('<text class="label" x="0" y="{}">{}</text>').format(_HEIGHT - 4, ends[0]),
+        Markup('<text class="label end" x="{}" y="{}">{}</text>').format(
+            _WIDTH, _HEIGHT - 4, ends[1]
+        ),
+        Markup('<text class="label end" x="{}" y="11">{:,}</text>').format(_WIDTH, greatest),
+    ]
+    return _svg(_WIDTH, _HEIGHT, f"{title}; {last:,.0f} at the end", drawn)
+
+
 def week(counts: Mapping[tuple[int, int], int], title: str) -> Markup:
     """Return the hours of a week as a grid; keys are (weekday from Monday 0, hour)."""
     if not counts:

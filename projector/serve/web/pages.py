@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -13,26 +13,28 @@ from markupsafe import Markup, escape
 from projector.model.humanize import count
 from projector.search.text import GAP
 from projector.serve.history.rendered_item import Part, duration, error_message, shown
+from projector.serve.history.repositories import repository
 from projector.serve.history.table import title, when
 from projector.serve.history.threads import source_of
 from projector.serve.search.hits import BEGIN, END, Hit
 from projector.serve.web import charts
+from projector.serve.web.images import Image, images_of
 from projector.serve.web.markdown import rendered
 from projector.store.questions.history import Item, Turn
+from projector.store.questions.pages import Cost, Related
 
 Row = Mapping[str, Any]
 
-#: Turns of a page, items of one turn on it, threads of a page.
+#: Turns of a page, its items, threads of a page: what is made in a tenth of a second.
 TURNS: Final = 40
-ITEMS: Final = 300
+ITEMS: Final = 150
 THREADS: Final = 50
 #: A part longer than this is folded, and one longer than that is cut, in lines and characters.
 FOLDED_LINES: Final = 12
 MOST_CHARACTERS: Final = 100_000
 
-#: Images in a rollout that a browser may draw: none of these can hold a script.
-_IMAGE: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+\Z")
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_CENT: Final = 0.01
 _AGENTS: Final = frozenset({"collabAgentToolCall", "subAgentActivity"})
 
 
@@ -59,6 +61,17 @@ class ShownItem(NamedTuple):
     failed: bool
     clock: str
     parts: Sequence[ShownPart]
+    position: int
+    images: Sequence[bool]
+    """Of each image whether it can be drawn; else it is gone, or no image."""
+
+
+class Rest(NamedTuple):
+    """Items of a turn that are not on this page."""
+
+    position: int = 0
+    """Where they begin."""
+    number: int = 0
 
 
 class ShownTurn(NamedTuple):
@@ -72,8 +85,7 @@ class ShownTurn(NamedTuple):
     facts: Sequence[str]
     error: str | None
     items: Sequence[ShownItem]
-    more: int
-    """Items that are not on this page."""
+    rest: Rest
     reverted: str | None = None
 
 
@@ -99,7 +111,7 @@ def thread(row: Row, now_ms: int, zone: tzinfo | None = None) -> ShownThread:
         thread_id=row["thread_id"],
         title=title(row),
         folder=row["cwd"] or "",
-        repository=repository(row["git_origin_url"]),
+        repository=_repository(row),
         model=row["model"] or "",
         source=source_of(row).label,
         updated=when(row["updated_at_ms"], zone),
@@ -110,7 +122,7 @@ def thread(row: Row, now_ms: int, zone: tzinfo | None = None) -> ShownThread:
     )
 
 
-def facts(row: Row, zone: tzinfo | None = None) -> Iterator[tuple[str, str, str]]:
+def facts(row: Row, cost: str = "", zone: tzinfo | None = None) -> Iterator[tuple[str, str, str]]:
     """Yield what is known of a thread as a whole: name, text, and an address of ours or ""."""
     model = " · ".join(
         str(row[name]) for name in ("model", "reasoning_effort", "model_provider") if row[name]
@@ -121,8 +133,7 @@ def facts(row: Row, zone: tzinfo | None = None) -> Iterator[tuple[str, str, str]
         ("Thread", row["thread_id"], ""),
         ("State", ", ".join(one for one in ("archived", "deleted", "incomplete") if row[one]), ""),
         ("Folder", row["cwd"], here("/", folder=row["cwd"] or "")),
-        ("Repository", repository(row["git_origin_url"]),
-         here("/", repo=repository(row["git_origin_url"]))),
+        ("Repository", _repository(row), here("/", repo=_repository(row))),
         ("Git", git, ""),
         ("Model", model, ""),
         ("Source", source_of(row).label, ""),
@@ -132,6 +143,7 @@ def facts(row: Row, zone: tzinfo | None = None) -> Iterator[tuple[str, str, str]
         ("Agent of", row["parent_thread_id"], thread_address(row["parent_thread_id"] or "")),
         ("Holds", holds, ""),
         ("Tokens", f"{row['total_tokens'] or 0:,}, reverted turns too", ""),
+        ("List price", cost, ""),
         ("Resume", f"codex resume {row['thread_id']}", ""),
     ):  # fmt: skip
         if text:
@@ -144,16 +156,19 @@ def turn(
     items: Iterable[Item],
     *,
     reverted: str | None = None,
-    more: int = 0,
+    rest: Rest = Rest(),  # noqa: B008 - a value
+    cost: str = "",
+    images: Callable[[Image], bool] = lambda _: False,
     zone: tzinfo | None = None,
 ) -> ShownTurn:
-    """Return a turn with its items as shown on a page."""
+    """Return a turn with its items as shown on a page; `images`: which can be drawn."""
     status = {"inProgress": "in progress", None: "no record"}.get(found.status, found.status or "")
     said = [
         None if found.started_at is None else when(found.started_at * 1000, zone),
         duration(found.duration_ms),
         found.model,
         None if found.total_tokens is None else count(found.total_tokens, "token"),
+        cost,
     ]
     return ShownTurn(
         turn_id=found.turn_id,
@@ -162,13 +177,15 @@ def turn(
         failed=found.status == "failed",
         facts=[one for one in said if one],
         error=None if found.error_json is None else error_message(found.error_json),
-        items=[item(one, zone) for one in items],
-        more=more,
+        items=[item(one, images, zone) for one in items],
+        rest=rest,
         reverted=reverted,
     )
 
 
-def item(found: Item, zone: tzinfo | None = None) -> ShownItem:
+def item(
+    found: Item, images: Callable[[Image], bool] = lambda _: False, zone: tzinfo | None = None
+) -> ShownItem:
     """Return an item as shown on a page."""
     what = shown(found.item_json, found.type)
     return ShownItem(
@@ -183,6 +200,8 @@ def item(found: Item, zone: tzinfo | None = None) -> ShownItem:
         ),
         clock=when(found.created_at_ms, zone)[11:],
         parts=[part(one, agents=found.type in _AGENTS) for one in what.parts],
+        position=found.position,
+        images=[images(one) for one in images_of(found.item_json)],
     )
 
 
@@ -206,11 +225,6 @@ def part(found: Part, *, agents: bool = False) -> ShownPart:
 
 
 def _note(text: str, *, agents: bool) -> Markup:
-    kind, _, address = text.partition(": ")
-    if kind == "image" and _IMAGE.fullmatch(address):
-        return Markup('<img class="shown" alt="image of the conversation" src="{}">').format(
-            address
-        )
     if not agents:
         return escape(text)
     made, at = Markup(), 0
@@ -258,7 +272,9 @@ def hit(found: Hit, zone: tzinfo | None = None) -> ShownHit:
     )
 
 
-def days(rows: Iterable[Row], what: str, title: str, span: int, today: date) -> Markup:
+def days(
+    rows: Iterable[Row], what: str, title: str, span: int, today: date, *, digits: int = 0
+) -> Markup:
     """Return a bar for each of the last `span` days: the sum of `what` of its rows."""
     sums = {f"{today - timedelta(days=back):%Y-%m-%d}": 0.0 for back in range(span - 1, -1, -1)}
     found = False
@@ -269,20 +285,24 @@ def days(rows: Iterable[Row], what: str, title: str, span: int, today: date) -> 
     if not found:
         return Markup()
     return charts.bars(
-        [charts.Bar(day[5:], value, f"{day}: {value:,.0f}") for day, value in sorted(sums.items())],
+        [
+            charts.Bar(day[5:], value, f"{day}: {value:,.{digits}f}")
+            for day, value in sorted(sums.items())
+        ],
         title,
     )
 
 
-def hours(times_ms: Iterable[int | None], title: str, zone: tzinfo | None = None) -> Markup:
-    """Return the hours of a week in which responses came."""
+def hours(times_ms: Iterable[tuple[int, int]], title: str, zone: tzinfo | None = None) -> Markup:
+    """Return the hours of a week in which responses came: times, each with their number."""
     counts: dict[tuple[int, int], int] = {}
-    for ms in times_ms:
-        if ms is None:
-            continue
-        moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+    for ms, number in times_ms:
+        try:
+            moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+        except (OverflowError, ValueError, OSError):
+            continue  # a rollout may hold any time
         key = (moment.weekday(), moment.hour)
-        counts[key] = counts.get(key, 0) + 1
+        counts[key] = counts.get(key, 0) + number
     return charts.week(counts, title)
 
 
@@ -297,13 +317,30 @@ def age(ms: int | None, now_ms: int) -> str:
     return "now"
 
 
-def repository(origin: str | None) -> str:
-    """Return `owner/name` of a repository's address; the address where it is of another form."""
-    if not origin:
+def _repository(row: Row) -> str:
+    return repository(row["git_origin_url"]) if row["git_origin_url"] else ""
+
+
+def amount(value: float, currency: str | None) -> str:
+    """Return an amount of money: with cents, smaller ones with more digits."""
+    written = f"{value:,.2f}" if value >= _CENT or value == 0 else f"{value:.6f}"
+    return f"${written}" if currency == "USD" else f"{written} {currency}"
+
+
+def cost(found: Iterable[Cost]) -> str:
+    """Return what responses cost by list price; "": none of them has one."""
+    some = [*found]
+    priced = [amount(one.amount, one.currency) for one in some if one.amount is not None]
+    without = sum(one.responses - one.priced for one in some)
+    if not priced:
         return ""
-    path = re.sub(r"\.git/?\Z", "", origin.rstrip("/"))
-    parts = re.split(r"[/:]", path)
-    return "/".join(parts[-2:]) if len(parts) > 1 else path
+    more = f", {without:,} without a price" if without else ""
+    return " + ".join(priced) + more
+
+
+def related(found: Related) -> tuple[str, str]:
+    """Return the address and the title of a fork or an agent."""
+    return thread_address(found.thread_id), title({"name": found.name, "preview": found.preview})
 
 
 def thread_address(thread_id: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from projector.store.questions.history import Item, Turn
+from projector.store.questions.history import Item, Part, Turn
 from projector.store.reading import Connection, Sql
 from projector.store.rules.feed import START, Cursor
 
@@ -30,17 +31,76 @@ _DAYS: Final = (
     "SELECT day, model, responses, input_tokens, cached_input_tokens, output_tokens, total_tokens"
     " FROM token_days WHERE day >= :since ORDER BY day DESC, model"
 )
-_REPOSITORIES: Final = (
-    "SELECT t.git_origin_url, t.cwd, sum(u.total_tokens) AS total_tokens, count(*) AS responses"
-    " FROM token_usage AS u JOIN threads AS t ON t.thread_id = u.thread_id"
-    " WHERE u.recorded_at_ms >= :since_ms GROUP BY t.git_origin_url, t.cwd"
+# By the half hour: the hours of a time zone begin there.
+_TIMES: Final = (
+    "SELECT CAST(recorded_at_ms / 1800000 AS bigint) * 1800000, count(*) FROM _read_responses"
+    " WHERE recorded_at_ms >= :since_ms GROUP BY 1"
 )
-_TIMES: Final = "SELECT recorded_at_ms FROM token_usage WHERE recorded_at_ms >= :since_ms"
+_AMONG: Final = Sql(
+    "IN (SELECT value FROM json_each(:{0}))",
+    "IN (SELECT json_array_elements_text(CAST(:{0} AS json)))",
+)
+_TURN_COSTS: Final = Sql(
+    *(
+        "SELECT turn_id, currency, count(*), count(amount), sum(amount) FROM token_costs"
+        f" WHERE rollout_id {one.format('rollouts')} AND turn_id {one.format('turns')}"
+        " GROUP BY turn_id, currency"
+        for one in _AMONG
+    )
+)
+_THREAD_COST: Final = (
+    "SELECT currency, count(*), count(amount), sum(amount) FROM token_costs"
+    " WHERE thread_id = :thread GROUP BY currency"
+)
+_KEYS: Final = (
+    "SELECT turn_id, position FROM thread_turn_history WHERE thread_id = :thread ORDER BY position"
+)
+_SPANS: Final = (
+    "SELECT turn_id, min(position), max(position), count(*) FROM thread_history"
+    " WHERE thread_id = :thread GROUP BY turn_id"
+)
+_COUNT_OF: Final = (
+    "SELECT count(*) FROM _read_items WHERE source_id = :part_source AND rollout_id = :rollout"
+    " AND tombstone = 0 AND position >= :first AND position < :upto AND turn_id = :turn"
+)
+_RELATED: Final = (
+    "SELECT DISTINCT thread_id, forked_from_id FROM _read_rollouts"
+    " WHERE (forked_from_id = :thread OR parent_thread_id = :thread) AND thread_id <> :thread"
+    " ORDER BY thread_id LIMIT :limit"
+)
+_NAMED: Final = "SELECT thread_id, name, preview FROM threads WHERE thread_id = :thread"
 _ANOMALIES: Final = (
     "SELECT rollout_id, byte_offset, kind, detail, noted_at_ms FROM anomalies"
     " ORDER BY noted_at_ms DESC LIMIT :limit"
 )
-_FAILED: Final = "SELECT DISTINCT thread_id FROM lifecycle_events WHERE type = 'turn.failed'"
+
+
+class TurnItems(NamedTuple):
+    """Where the items of a turn are, and how many."""
+
+    first: int
+    last: int
+    number: int
+
+
+class Cost(NamedTuple):
+    """What responses cost by list price, in one currency."""
+
+    currency: str | None
+    responses: int
+    priced: int
+    amount: float | None
+    """None: none of them has a price."""
+
+
+class Related(NamedTuple):
+    """A thread that began in another one."""
+
+    thread_id: str
+    name: str | None
+    preview: str | None
+    fork: bool
+    """False: an agent."""
 
 
 class Reverted(NamedTuple):
@@ -84,21 +144,61 @@ def days(db: Connection, since: str) -> list[dict[str, Any]]:
     return db.dicts(_DAYS, {"since": since})
 
 
-def repositories(db: Connection, since_ms: int) -> list[dict[str, Any]]:
-    """Return tokens by repository and folder since a time."""
-    return db.dicts(_REPOSITORIES, {"since_ms": since_ms})
+def times(db: Connection, since_ms: int) -> list[tuple[int, int]]:
+    """Return in which half hours since a time responses came: its begin, and their number."""
+    return [(int(ms), int(number)) for ms, number in db.rows(_TIMES, {"since_ms": since_ms})]
 
 
-def times(db: Connection, since_ms: int) -> list[int | None]:
-    """Return when each response since a time came."""
-    return [ms for (ms,) in db.rows(_TIMES, {"since_ms": since_ms})]
+def turn_keys(db: Connection, thread_id: str) -> list[tuple[str, int]]:
+    """Return id and position of every turn that has a record, by position."""
+    return [(turn_id, position) for turn_id, position in db.rows(_KEYS, {"thread": thread_id})]
+
+
+def turn_items(db: Connection, thread_id: str) -> dict[str, TurnItems]:
+    """Return where the items of every turn are that has some, by its id."""
+    rows = db.rows(_SPANS, {"thread": thread_id})
+    return {turn_id: TurnItems._make(rest) for turn_id, *rest in rows}
+
+
+def count_items(db: Connection, parts: Iterable[Part], turn_id: str, first: int, last: int) -> int:
+    """Return the number of a turn's items in a chain, at positions from `first` to `last`."""
+    number = 0
+    for part in parts:
+        if part.start <= last and part.upto > first:
+            values = {
+                "part_source": part.source_id, "rollout": part.rollout_id, "first": first,
+                "upto": min(part.upto, last + 1), "turn": turn_id,
+            }  # fmt: skip
+            number += int(db.rows(_COUNT_OF, values)[0][0])
+    return number
+
+
+def turn_costs(
+    db: Connection, rollout_ids: Iterable[str], turn_ids: Iterable[str]
+) -> dict[str, list[Cost]]:
+    """Return what turns of some rollouts cost."""
+    values = {"rollouts": json.dumps([*rollout_ids]), "turns": json.dumps([*turn_ids])}
+    found: dict[str, list[Cost]] = {}
+    for turn_id, *rest in db.rows(_TURN_COSTS, values):
+        found.setdefault(turn_id, []).append(Cost._make(rest))
+    return found
+
+
+def thread_cost(db: Connection, thread_id: str) -> list[Cost]:
+    """Return what the responses of a thread cost, reverted ones too, inherited ones not."""
+    return [Cost._make(row) for row in db.rows(_THREAD_COST, {"thread": thread_id})]
+
+
+def related(db: Connection, thread_id: str, limit: int) -> list[Related]:
+    """Return forks and agents of a thread, oldest first."""
+    rows = db.rows(_RELATED, {"thread": thread_id, "limit": limit})
+    return [
+        Related(one, name, preview, fork=base == thread_id)
+        for one, base in dict(rows).items()
+        for _, name, preview in db.rows(_NAMED, {"thread": one})
+    ]
 
 
 def anomalies(db: Connection, limit: int) -> list[Mapping[str, Any]]:
     """Return the newest anomalies."""
     return [*db.dicts(_ANOMALIES, {"limit": limit})]
-
-
-def failed(db: Connection) -> frozenset[str]:
-    """Return the threads in which a turn failed."""
-    return frozenset(thread_id for (thread_id,) in db.rows(_FAILED))

@@ -56,3 +56,11 @@ async function renew(turns, address, turn) {
   if (old) old.replaceWith(fresh); else turns.append(fresh);
   if (low) window.scrollTo(0, document.body.scrollHeight);
 }
+
+// Parts of a page that take longer come behind it.
+document.querySelectorAll("[data-part]").forEach(async (place) => {
+  const answer = await fetch(`${place.dataset.part}&fragment=1`).catch(() => null);
+  if (!answer || !answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body.firstElementChild;
+  if (fresh) place.replaceWith(fresh);
+});

@@ -47,3 +47,7 @@ COMMENT ON VIEW _read_heartbeats IS 'Heartbeats, for this program. Internal.';
 CREATE VIEW _read_names AS
 SELECT n.source_id, n.thread_id, n.name FROM _names AS n;
 COMMENT ON VIEW _read_names IS 'Names of threads, for this program. Internal.';
+
+CREATE VIEW _read_responses AS
+SELECT u.recorded_at_ms FROM _usage AS u WHERE u.counted AND u.tombstone = 0;
+COMMENT ON VIEW _read_responses IS 'Responses that count, by time, for this program. Internal.';

@@ -51,3 +51,7 @@ SELECT h.*, '' AS source_id FROM _heartbeat AS h;
 -- Names of threads.
 CREATE VIEW _read_names AS
 SELECT '' AS source_id, n.thread_id, n.name FROM _names AS n;
+
+-- Responses that count, by time.
+CREATE VIEW _read_responses AS
+SELECT u.recorded_at_ms FROM _usage_rows AS u WHERE u.counted AND u.tombstone = 0;

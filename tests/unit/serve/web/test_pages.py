@@ -11,11 +11,12 @@ import pytest
 from projector.serve.history.rendered_item import Part
 from projector.serve.web import charts, pages
 from projector.store.questions.history import Item
+from projector.store.questions.pages import Cost
 
 
 def item(body: dict[str, Any], kind: str) -> pages.ShownItem:
     text = json.dumps({"type": kind, "id": "i", **body})
-    return pages.item(Item(1, "r", "t", "i", "u", kind, text, 0, None, None), UTC)
+    return pages.item(Item(1, "r", "t", "i", "u", kind, text, 0, None, None), zone=UTC)
 
 
 def test_a_command_that_failed_is_marked() -> None:
@@ -42,22 +43,6 @@ def test_a_diff_has_a_class_a_line() -> None:
     assert '<span class="hunk">' in html
 
 
-@pytest.mark.parametrize(
-    ("address", "drawn"),
-    [
-        ("data:image/png;base64,AAAA", True),
-        ("data:image/svg+xml;base64,AAAA", False),
-        ('data:image/png;base64,AA" onerror="x', False),
-        ("https://evil.example/x.png", False),
-    ],
-)
-def test_only_images_that_hold_no_script_are_drawn(address: str, drawn: bool) -> None:  # noqa: FBT001
-    html = pages.part(Part("note", f"image: {address}")).html
-
-    assert ("<img" in html) is drawn
-    assert 'onerror="' not in html
-
-
 def test_agents_are_links() -> None:
     agent = "019b8d62-7a80-7000-8000-000000000002"
 
@@ -74,17 +59,18 @@ def test_a_part_without_end_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "name"),
+    ("found", "said"),
     [
-        ("https://github.com/owner/name.git", "owner/name"),
-        ("git@github.com:owner/name.git", "owner/name"),
-        ("ssh://git@host:22/a/b/", "a/b"),
-        ("name", "name"),
-        (None, ""),
+        ([], ""),
+        ([Cost(None, 3, 0, None)], ""),
+        ([Cost("USD", 2, 2, 1234.5)], "$1,234.50"),
+        ([Cost("USD", 2, 1, 0.00123)], "$0.001230, 1 without a price"),
+        ([Cost("USD", 1, 1, 1.0), Cost("EUR", 1, 1, 2.0), Cost(None, 4, 0, None)],
+         "$1.00 + 2.00 EUR, 4 without a price"),
     ],
-)
-def test_a_repository_has_a_short_name(origin: str | None, name: str) -> None:
-    assert pages.repository(origin) == name
+)  # fmt: skip
+def test_costs(found: list[Cost], said: str) -> None:
+    assert pages.cost(found) == said
 
 
 @pytest.mark.parametrize(
@@ -109,11 +95,18 @@ def test_days_without_tokens_are_drawn_empty() -> None:
 
 
 def test_a_week_has_its_hours() -> None:
-    html = pages.hours([0, 0, None], "Hours", UTC)  # a Thursday
+    html = pages.hours([(0, 1), (0, 1), (1 << 60, 5)], "Hours", UTC)  # a Thursday
 
     assert "Thu 00:00, 2" in html
     assert html.count("<rect") == 7 * 24
     assert charts.week({}, "Hours") == ""
+
+
+def test_a_line_steps_and_stays_within_its_span() -> None:
+    html = charts.line([(5, 20), (10, 80), (99, 50)], (10, 20), 100, "Used", ("a", "b"))
+
+    assert 'd="M0.0 97.6H0.0V24.4H720.0V61.0H720"' in html
+    assert "Used; 50 at the end" in html
 
 
 def test_addresses_hold_what_has_a_value() -> None:

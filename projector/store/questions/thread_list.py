@@ -1,0 +1,122 @@
+"""Threads in pages, most recently changed first, by what people narrow lists by.
+
+The database filters, sorts and cuts. What it cannot compare itself (spellings of a folder,
+addresses of a repository) is given as the values that match, of those that `choices` returns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from projector.store.reading import Connection, Sql
+
+_CHOICES: Final = "SELECT DISTINCT cwd, git_origin_url, model FROM threads"
+_ORDER: Final = "ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
+_IDS: Final = "SELECT thread_id FROM threads WHERE {} " + _ORDER + " LIMIT :limit OFFSET :offset"
+_COUNT: Final = "SELECT count(*) FROM threads WHERE {}"
+_AMONG: Final = Sql(
+    "(SELECT value FROM json_each(:{0}))",
+    "(SELECT json_array_elements_text(CAST(:{0} AS json)))",
+)
+_ROWS: Final = "SELECT * FROM threads WHERE thread_id IN {} " + _ORDER
+_FAILED: Final = (
+    "thread_id IN (SELECT e.thread_id FROM lifecycle_events AS e WHERE e.type = 'turn.failed')"
+)
+_AGENTS: Final = (
+    "(coalesce(thread_source, '') <> 'subagent'"
+    " AND coalesce(source, '') NOT IN ('subagent', 'internal'))"
+)
+
+
+class Choices(NamedTuple):
+    """Values that threads have, together."""
+
+    folder: str | None
+    origin: str | None
+    """Address of the git repository."""
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which threads; None: not narrowed by it."""
+
+    folders: Collection[str] | None = None
+    origins: Collection[str] | None = None
+    model: str | None = None
+    since_ms: int | None = None
+    """Changed at or after it."""
+    until_ms: int | None = None
+    """Changed before it."""
+    text: str = ""
+    """In the name or the preview; case of ASCII letters is ignored."""
+    failed: bool = False
+    """With a turn that failed."""
+    archived: Literal["hide", "only", "show"] = "hide"
+    agents: bool = False
+    """Sub-agents and reviewers, too."""
+
+
+def choices(db: Connection) -> list[Choices]:
+    """Return what threads can be narrowed by."""
+    return [Choices._make(row) for row in db.rows(_CHOICES)]
+
+
+def total(db: Connection, wanted: Wanted) -> int:
+    """Return the number of threads."""
+    where, values = _where(wanted)
+    ((number,),) = db.rows(_each(_COUNT, where), values)
+    return int(number)
+
+
+def page(db: Connection, wanted: Wanted, limit: int, offset: int) -> list[dict[str, Any]]:
+    """Return rows of the view `threads`."""
+    where, values = _where(wanted)
+    found = db.rows(_each(_IDS, where), {**values, "limit": limit, "offset": offset})
+    # The view's other columns are looked up for these alone.
+    return db.dicts(
+        _each(_ROWS, Sql(*(one.format("ids") for one in _AMONG))),
+        {"ids": json.dumps([thread_id for (thread_id,) in found])},
+    )
+
+
+def _each(text: str, where: Sql) -> Sql:
+    return Sql(*(text.format(one) for one in where))
+
+
+def _where(wanted: Wanted) -> tuple[Sql, dict[str, object]]:
+    conditions: list[Sql | str] = ["NOT deleted"]
+    values: dict[str, object] = {}
+    for column, name, among in (
+        ("cwd", "folders", wanted.folders),
+        ("git_origin_url", "origins", wanted.origins),
+    ):
+        if among is not None:
+            conditions.append(Sql(*(f"{column} IN {one.format(name)}" for one in _AMONG)))
+            values[name] = json.dumps([*among])
+    for condition, name, value in (
+        ("model = :model", "model", wanted.model),
+        ("updated_at_ms >= :since", "since", wanted.since_ms),
+        ("updated_at_ms < :until", "until", wanted.until_ms),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values[name] = value
+    if wanted.text:
+        conditions.append(
+            "(lower(name) LIKE :text ESCAPE '!' OR lower(preview) LIKE :text ESCAPE '!'"
+            " OR name LIKE :said ESCAPE '!' OR preview LIKE :said ESCAPE '!')"
+        )
+        escaped = wanted.text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        values |= {"text": f"%{escaped.lower()}%", "said": f"%{escaped}%"}
+    if wanted.failed:
+        conditions.append(_FAILED)
+    if wanted.archived != "show":
+        conditions.append("archived" if wanted.archived == "only" else "NOT archived")
+    if not wanted.agents:
+        conditions.append(_AGENTS)
+    texts = [one if isinstance(one, Sql) else Sql(one, one) for one in conditions]
+    return Sql(*(" AND ".join(some) for some in zip(*texts, strict=True))), values
