@@ -41,6 +41,9 @@ _CANDIDATES: Final = 10
     "--all", "every", is_flag=True, help="Include archived, deleted and sub-agent threads."
 )
 @click.option(
+    "--host", "hosts", metavar="HOST", multiple=True, help="Only of this host; may be repeated."
+)
+@click.option(
     "--since",
     metavar="WHEN",
     help="Changed since: 12h, 7d, last week, today, yesterday, 2026-11-01, or a date and time.",
@@ -74,6 +77,7 @@ def threads(
     database: str | None,
     *,
     folder: str | None,
+    hosts: tuple[str, ...],
     since: str | None,
     source: tuple[str, ...],
     text: str,
@@ -87,15 +91,15 @@ def threads(
 
     Archived and deleted threads, sub-agents and reviewers are hidden by default.
     """
-    from projector.serve.history import table  # noqa: PLC0415 - see the package's docstring
-    from projector.serve.history.threads import Wanted, choose, document  # noqa: PLC0415
-    from projector.store.questions import history  # noqa: PLC0415
+    from projector.serve.history import table, thread_list  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.history.threads import Wanted, document  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not as_json
     if limit is None and terminal:
         limit = LIMIT
     wanted = Wanted(
         folders=() if folder is None else spellings(folder),
+        hosts=hosts,
         archived=_shown(archived, every=every or deleted),
         deleted="only" if deleted else "show" if every else "hide",
         agents=every,
@@ -105,7 +109,7 @@ def threads(
         limit=limit or None,
     )
     with reading(settings_of(context, codex_home, database)) as db:
-        listed = choose(history.threads(db), wanted)
+        listed = thread_list.listed(db, wanted)
     if as_json:
         import orjson  # noqa: PLC0415 - see the package's docstring
 

@@ -64,7 +64,7 @@ def several_hosts(rows: Iterable[Row]) -> bool:
 
 def footnote(listed: Listed) -> str | None:
     """Return what the table does not show; None: nothing."""
-    said = [f"{listed.more:,} older (--limit 0: all)"] if listed.more else []
+    said = ["there are older ones (--limit 0: all)"] if listed.more else []
     hidden = [
         count(number, what) if what == "sub-agent" else f"{number:,} {what}"
         for what, number in sorted(listed.hidden.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -75,6 +75,8 @@ class Wanted:
 
     folders: tuple[str, ...] = ()
     """Spellings of one folder, with its subfolders. Empty: everywhere."""
+    hosts: tuple[str, ...] = ()
+    """Empty: all."""
     archived: Literal["hide", "only", "show"] = "hide"
     deleted: Literal["hide", "only", "show"] = "hide"
     agents: bool = False
@@ -89,31 +91,58 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """The selected threads, and the number of others."""
+    """The selected threads, and what is known of others."""
 
     rows: Sequence[Row]
-    more: int = 0
-    """Number of threads beyond the limit."""
+    more: bool = False
+    """There are threads beyond the limit."""
     hidden: Mapping[str, int] = field(default_factory=dict)
-    """Hidden by default: archived, deleted, sub-agent."""
+    """Hidden by default, down to the last thread shown: archived, deleted, sub-agent."""
+
+
+class Selection:
+    """The threads that a filter leaves, one by one, keeping their order."""
+
+    def __init__(self, rows: Iterable[Row], wanted: Wanted) -> None:
+        """`rows`: of the view `threads`. Of one that is hidden those of `newest.Key` will do."""
+        self._rows = rows
+        self._wanted = wanted
+        self.more = False
+        """There are threads beyond the limit; known at the end."""
+        self._hidden: Counter[str] = Counter()
+
+    @property
+    def hidden(self) -> Mapping[str, int]:
+        """As of `Listed`; known at the end."""
+        return {name: count for name, count in self._hidden.items() if count}
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield them; no more rows are read than are needed."""
+        limit, count = self._wanted.limit, 0
+        for row in self._rows:
+            if not _matches(row, self._wanted):
+                continue
+            reason = why_hidden(row, self._wanted)
+            if reason is not None:
+                self._hidden[reason] += reason != ""
+            elif limit is not None and count >= limit:
+                self.more = True
+                return
+            else:
+                count += 1
+                yield row
 
 
 def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
     """Select threads, keeping their order."""
-    taken: list[Row] = []
-    more = 0
-    hidden: Counter[str] = Counter()
-    for row in rows:
-        if not _matches(row, wanted):
-            continue
-        reason = _hidden(row, wanted)
-        if reason is not None:
-            hidden[reason] += reason != ""
-        elif wanted.limit is not None and len(taken) >= wanted.limit:
-            more += 1
-        else:
-            taken.append(row)
-    return Listed(rows=taken, more=more, hidden={k: n for k, n in hidden.items() if n})
+    selection = Selection(rows, wanted)
+    taken = list(selection)
+    return Listed(rows=taken, more=selection.more, hidden=selection.hidden)
+
+
+def filters_by_content(wanted: Wanted) -> bool:
+    """True if more than a thread's own rollout tells is needed to say whether it is wanted."""
+    return bool(wanted.folders or wanted.text)
 
 
 def _matches(row: Row, wanted: Wanted) -> bool:
@@ -128,7 +157,7 @@ def _matches(row: Row, wanted: Wanted) -> bool:
     return not wanted.sources or any(source_of(row).answers(one) for one in wanted.sources)
 
 
-def _hidden(row: Row, wanted: Wanted) -> str | None:
+def why_hidden(row: Row, wanted: Wanted) -> str | None:
     """Return why a thread is hidden; "" if it is excluded by the filter; None if it is shown."""
     if wanted.deleted == "only" and not row["deleted"]:
         return ""

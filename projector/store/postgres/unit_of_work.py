@@ -28,7 +28,7 @@ from projector.store.rules.shown_threads import INHERITED
 _OWN: Final = (
     "source", "source_kind", "source_json", "thread_source", "originator", "cli_version", "mode",
     "parent_thread_id", "forked_from_id", "agent_nickname", "agent_role", "agent_path",
-    "agent_depth", "attached", "path",
+    "agent_depth", "attached", "path", "updated_at_ms",
 )  # fmt: skip
 Place = tuple[int | None, int | None]
 """Position of a row before, and now; None: not living."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 #: Columns that a thread takes from the next older part if its current rollout lacks them.
 #: Append only: the bits of `_rollouts.lacks` and the values in `_feed_parts` are by place.
 INHERITED: Final = (
-    "cwd", "model", "model_provider", "reasoning_effort", "updated_at_ms", "last_turn_at_ms",
+    "cwd", "model", "model_provider", "reasoning_effort", "last_turn_at_ms",
     "reported_total_tokens", "git_branch", "git_sha", "git_origin_url",
 )  # fmt: skip
 #: Bits of `lacking`.

@@ -20,7 +20,7 @@ from projector.store.rules.shown_threads import INHERITED
 _OWN: Final = (
     "source", "source_kind", "source_json", "thread_source", "originator", "cli_version", "mode",
     "parent_thread_id", "forked_from_id", "agent_nickname", "agent_role", "agent_path",
-    "agent_depth", "attached", "rollout_id", "path",
+    "agent_depth", "attached", "rollout_id", "path", "updated_at_ms",
 )  # fmt: skip
 _STATE: Final = (
     "SELECT s.rollout, s.archived, s.deleted, s.incomplete, s.repeated_turns,"

@@ -21,5 +21,5 @@ def test_a_header_that_changes_changes_the_thread() -> None:
     """On both engines. PostgreSQL takes the id of the rollout from the thread's state."""
     header = {field.name for field in fields(SessionHeader)} - OTHERS
 
-    assert set(thread_digest._OWN) == header | {"rollout_id", "path"}
-    assert set(unit_of_work._OWN) == header | {"path"}
+    assert set(thread_digest._OWN) == header | {"rollout_id", "path", "updated_at_ms"}
+    assert set(unit_of_work._OWN) == header | {"path", "updated_at_ms"}

@@ -145,6 +145,8 @@ CREATE INDEX rollouts_by_id ON _rollouts (rollout_id);
 CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, (gone_at_ms IS NULL), named, rollout_id);
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (source_id, revision);
+-- Changes with each commit. Lists of the newest threads of all hosts would read every thread without it.
+CREATE INDEX rollouts_by_update ON _rollouts (updated_at_ms);
 COMMENT ON TABLE _rollouts IS 'Rollouts and their checkpoints. Internal.';
 
 -- Items by rollout. `tombstone`: 0 living; else why it was removed: 1 the rollout's new

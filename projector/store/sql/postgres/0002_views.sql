@@ -133,7 +133,7 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id
                   AND NOT f.elsewhere LIMIT 1),
                 c.created_at_ms) AS created_at_ms,
-       coalesce(c.updated_at_ms, h.updated_at_ms) AS updated_at_ms,
+       c.updated_at_ms,
        coalesce(c.last_turn_at_ms, h.last_turn_at_ms) AS last_turn_at_ms,
        h.turns - s.repeated_turns AS turn_count, h.items AS item_count,
        coalesce((SELECT sum(u.total_tokens)::bigint FROM _usage_threads AS u
@@ -157,8 +157,6 @@ LEFT JOIN LATERAL (
             FILTER (WHERE r.model_provider IS NOT NULL))[1] AS model_provider,
          (array_agg(r.reasoning_effort ORDER BY p.part DESC)
             FILTER (WHERE r.reasoning_effort IS NOT NULL))[1] AS reasoning_effort,
-         (array_agg(r.updated_at_ms ORDER BY p.part DESC)
-            FILTER (WHERE r.updated_at_ms IS NOT NULL))[1] AS updated_at_ms,
          (array_agg(r.last_turn_at_ms ORDER BY p.part DESC)
             FILTER (WHERE r.last_turn_at_ms IS NOT NULL))[1] AS last_turn_at_ms,
          (array_agg(r.reported_total_tokens ORDER BY p.part DESC)

@@ -12,6 +12,14 @@ SELECT s.source_id, s.thread_id, s.rollout_id, s.archived, s.deleted, s.incomple
 FROM _thread_states AS s;
 COMMENT ON VIEW _read_threads IS 'States of threads, for this program. Internal.';
 
+CREATE VIEW _read_newest AS
+SELECT s.source_id, s.thread_id, c.updated_at_ms, s.archived, s.deleted, c.source, c.source_kind,
+       c.thread_source, c.cwd, o.host
+FROM _thread_states AS s
+JOIN _rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
+JOIN _sources AS o ON o.source_id = s.source_id;
+COMMENT ON VIEW _read_newest IS 'What lists of threads choose by, for this program. Internal.';
+
 CREATE VIEW _read_parts AS
 SELECT p.source_id, p.thread_id, p.part, p.part_source, p.rollout_id AS rollout_key,
        p.rollout_id, p.upto, p.items, p.turns

@@ -89,6 +89,7 @@ CREATE TABLE _rollouts (
 CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, gone_at_ms IS NULL, named, rollout_id);
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (revision);
+CREATE INDEX rollouts_by_update ON _rollouts (updated_at_ms);
 
 -- Ids of turns, stored once: rows hold the key. The views `_items` and `_usage` show the id.
 CREATE TABLE _turn_ids (
@@ -341,7 +342,8 @@ CREATE TABLE _thread_states (
   repeated_turns INTEGER NOT NULL DEFAULT 0     -- turns counted in more than one part: the sum
                                                 -- of its parts' `repeated`
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX thread_states_by_rollout ON _thread_states (rollout);
+-- Unique, so that lists of the newest threads begin with rollouts_by_update.
+CREATE UNIQUE INDEX thread_states_by_rollout ON _thread_states (rollout);
 
 -- The lineage chain of each thread, oldest part first: its visible history is the living rows of
 -- each part's rollout with position < upto.

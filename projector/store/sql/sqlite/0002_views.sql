@@ -147,10 +147,7 @@ SELECT s.thread_id,
        c.agent_depth, c.attached, s.archived, s.deleted, s.incomplete,
        coalesce((SELECT f.created_at_ms FROM _rollouts AS f WHERE f.rollout_id = s.thread_id),
                 c.created_at_ms) AS created_at_ms,
-       coalesce(c.updated_at_ms, (SELECT r.updated_at_ms FROM _thread_parts AS p
-                  JOIN _rollouts AS r ON r.rollout = p.rollout
-                  WHERE p.thread_id = s.thread_id AND r.updated_at_ms IS NOT NULL
-                  ORDER BY p.part DESC LIMIT 1)) AS updated_at_ms,
+       c.updated_at_ms,
        coalesce(c.last_turn_at_ms, (SELECT r.last_turn_at_ms FROM _thread_parts AS p
                   JOIN _rollouts AS r ON r.rollout = p.rollout
                   WHERE p.thread_id = s.thread_id AND r.last_turn_at_ms IS NOT NULL

@@ -13,6 +13,12 @@ SELECT '' AS source_id, s.thread_id,
        s.archived, s.deleted, s.incomplete, s.repeated_turns
 FROM _thread_states AS s;
 
+-- What lists of threads choose by: of the current rollout alone.
+CREATE VIEW _read_newest AS
+SELECT '' AS source_id, s.thread_id, c.updated_at_ms, s.archived, s.deleted, c.source, c.source_kind,
+       c.thread_source, c.cwd, '' AS host
+FROM _thread_states AS s JOIN _rollouts AS c ON c.rollout = s.rollout;
+
 -- Chains of threads.
 CREATE VIEW _read_parts AS
 SELECT '' AS source_id, p.thread_id, p.part, '' AS part_source, p.rollout AS rollout_key,

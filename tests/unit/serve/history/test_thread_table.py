@@ -105,12 +105,12 @@ def test_what_is_asked_for(wanted: Wanted, columns: dict[str, Any], shown: bool)
 
 
 def test_what_is_hidden_or_behind_the_limit_is_said() -> None:
-    rows = [row(), row(), row(), row(archived=1), row(**AGENT), row(**AGENT)]
+    rows = [row(), row(archived=1), row(cwd="/elsewhere", archived=1), row(**AGENT), row(**AGENT)]
 
-    listed = choose([*rows, row(cwd="/elsewhere", archived=1)], Wanted(limit=1, folders=("/w",)))
+    listed = choose([*rows, row(), row(archived=1)], Wanted(limit=1, folders=("/w",)))
 
     assert footnote(listed) == (
-        "2 older (--limit 0: all); 1 archived, 2 sub-agents hidden (--all: shown)"
+        "there are older ones (--limit 0: all); 1 archived, 2 sub-agents hidden (--all: shown)"
     )
     assert footnote(choose(rows[:1], Wanted())) is None
 

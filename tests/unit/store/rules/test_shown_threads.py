@@ -22,8 +22,9 @@ ALL = dict.fromkeys(PASSED_ON, "said")
 
 
 def test_what_records_say_of_a_thread_is_passed_on() -> None:
-    """All but the name that old rollouts hold: that is the current rollout's."""
-    assert set(PASSED_ON) == {field.name for field in fields(ThreadMetadata)} - {"name"}
+    """All but the name that old rollouts hold, and its time: they are the current rollout's."""
+    own = {"name", "updated_at_ms"}
+    assert set(PASSED_ON) == {field.name for field in fields(ThreadMetadata)} - own
 
 
 @pytest.mark.parametrize("column", PASSED_ON)

@@ -1,0 +1,145 @@
+"""Lists of the newest threads: exact, in order, and of what they show alone, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from projector.model.changes import ThreadMetadata
+from projector.serve.history.thread_list import listed, select
+from projector.serve.history.threads import Wanted, choose
+from projector.store.open import open_store
+from projector.store.protocol import Batch
+from projector.store.questions import newest
+from projector.store.reading import Connection, Sql
+from tests.support.databases import Where, reading, url_of
+from tests.support.makers import PAGINATED, batch, file_of, thread_id
+
+_COUNT = 300
+
+
+def _filled(where: Where, batches: list[Batch], *, source: str = "one") -> None:
+    async def story() -> None:
+        store = await open_store(url_of(where), source=source)
+        try:
+            await store.commit(batches)
+        finally:
+            await store.close()
+
+    asyncio.run(story())
+
+
+def _thread(number: int, changed: int | None, *, cwd: str = "/", source: str = "cli") -> Batch:
+    meta = ThreadMetadata(updated_at_ms=changed, cwd=cwd)
+    return batch(file_of(number), meta=meta, header=replace(PAGINATED, source=source))
+
+
+def _many() -> list[Batch]:
+    """Threads of a few times, some without one; some of sub-agents, some of a folder."""
+    return [
+        _thread(
+            number,
+            None if number % 11 == 0 else number % 7,
+            source="subagent" if number % 5 == 0 else "cli",
+            cwd="/w/deep" if number % 13 == 0 else "/elsewhere",
+        )
+        for number in range(1, _COUNT)
+    ]
+
+
+_FILTERS: list[Wanted] = [
+    Wanted(agents=True),
+    Wanted(),
+    Wanted(limit=1),
+    Wanted(limit=70),
+    Wanted(since_ms=4),
+    Wanted(folders=("/w",)),
+    Wanted(folders=("/w", "/w/")),
+    Wanted(folders=("/elsewhere",), limit=3, agents=True),
+    Wanted(sources=("subagent",), limit=200),
+    Wanted(archived="only"),
+    Wanted(deleted="only"),
+    Wanted(text="nowhere"),
+]
+
+
+@pytest.fixture(scope="module")
+def many(new_database: Callable[[], str]) -> str:
+    where = new_database()
+    _filled(where, _many())
+    return where
+
+
+def _all(db: Connection) -> list[dict[str, Any]]:
+    order = " ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
+    rows = db.dicts("SELECT * FROM threads" + order)
+    for row in rows:
+        row.pop("source_id", None)
+    return rows
+
+
+@pytest.mark.parametrize("wanted", _FILTERS, ids=map(str, range(len(_FILTERS))))
+def test_a_list_is_what_a_filter_leaves_of_all(many: str, wanted: Wanted) -> None:
+    """Ties of time, no time at all, pages that end anywhere: the same as of the whole view."""
+    with closing(reading(many)) as db:
+        assert listed(db, wanted) == choose(_all(db), wanted)
+
+
+def test_a_short_list_reads_no_more_than_it_needs(
+    many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[int] = []
+    real = newest.whole
+
+    def counted(db: Connection, wanted: Any) -> Any:
+        pages.append(len(wanted))
+        return real(db, wanted)
+
+    monkeypatch.setattr(newest, "whole", counted)
+    with closing(reading(many)) as db:
+        assert len(listed(db, Wanted(limit=5)).rows) == 5
+        assert sum(pages) <= newest.FIRST
+
+        rows = iter(select(db, Wanted(agents=True)))
+        next(rows)
+        assert sum(pages) <= 2 * newest.FIRST, "a long one streams"
+
+
+def test_a_condition_of_the_caller_comes_before_the_limit(many: str) -> None:
+    with closing(reading(many)) as db:
+        found = listed(db, Wanted(limit=5), lambda row: row["cwd"] == "/w/deep")
+
+    assert [row["cwd"] for row in found.rows] == ["/w/deep"] * 5
+    assert found.more
+
+
+def test_hosts_are_told_apart(database: Where) -> None:
+    _filled(database, [_thread(1, 5)])
+    if not url_of(database).startswith("postgresql"):
+        with closing(reading(database)) as db:
+            assert listed(db, Wanted(hosts=("other",))).rows == []
+        return
+    _filled(database, [_thread(2, 9), _thread(3, 1)], source="two")
+    with closing(reading(database)) as db:
+        rows = listed(db, Wanted()).rows
+        assert [row["thread_id"] for row in rows] == [thread_id(number) for number in (2, 1, 3)]
+        (host,) = {row["host"] for row in rows}
+        assert len(listed(db, Wanted(hosts=(host, "other"))).rows) == 3
+        assert listed(db, Wanted(hosts=("other",))).rows == []
+
+
+def test_the_view_is_read_by_the_index_too(many: str) -> None:
+    """`ORDER BY updated_at_ms DESC LIMIT 20`, as anybody would write it."""
+    with closing(reading(many)) as db:
+        question = "SELECT * FROM threads ORDER BY updated_at_ms DESC LIMIT 20"
+        if db.server() is not None:
+            db.rows("SELECT set_config('enable_sort', 'off', false)")  # there are few threads
+        explain = Sql(f"EXPLAIN QUERY PLAN {question}", f"EXPLAIN {question}")
+        plan = "\n".join(str(row) for row in db.rows(explain))
+
+    assert "rollouts_by_update" in plan
