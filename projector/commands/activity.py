@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
 
-from projector.commands import output
+from projector.commands import filters, output
 from projector.commands.options import common, reading, settings_of
 from projector.commands.rows import Form, as_rows
 
 if TYPE_CHECKING:
-    from projector.commands.output import Style
+    from projector.serve.history.looks import Style
     from projector.store.questions.activity import Activity, Span
     from projector.store.reading import Connection
 
 #: Default number of rows in a table on a terminal.
 LIMIT: Final = 50
-#: Characters of a thread's id in a table: the time of its start, to the millisecond.
-SHORT_ID: Final = 13
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -29,31 +26,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _filters(command: _Command) -> _Command:
     """Add what all three can be narrowed by."""
     for option in (
-        click.option(
-            "--limit",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help=f"At most N; 0: all. Default: {LIMIT} in a table on a terminal, else all.",
-        ),
+        filters.limit(LIMIT),
         click.option("--thread", metavar="THREAD", help="Only of this thread."),
-        click.option(
-            "--repo",
-            metavar="NAME",
-            help="Only of threads of this git repository: its name, owner/name, or a part of the"
-            " URL of its origin.",
-        ),
-        click.option(
-            "--cwd",
-            "folder",
-            metavar="DIR",
-            help="Only of threads of this folder and its subfolders.",
-        ),
-        click.option(
-            "--since",
-            metavar="WHEN",
-            help="Only since: 90m, 12h, 7d, 7days, last week, today, yesterday, 2026-11-01, or a"
-            " date and time.",
-        ),
+        filters.repo,
+        filters.folder,
+        filters.since,
     ):
         command = option(command)
     return command
@@ -181,32 +158,30 @@ def _list(
     form: Form,
 ) -> None:
     """Ask, filter, print."""
+    from projector.commands.naming import chosen_threads  # noqa: PLC0415
     from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415 - see the package
-    from projector.commands.threads import chosen_threads, moment, spellings  # noqa: PLC0415
-    from projector.serve.history.folders import is_within  # noqa: PLC0415
-    from projector.serve.history.repositories import is_of  # noqa: PLC0415
     from projector.store.questions.activity import Span  # noqa: PLC0415
 
-    if limit is None and form == "table" and sys.stdout.isatty():
+    if limit is None and form == "table" and output.terminal():
         limit = LIMIT
-    folders = None if folder is None else spellings(folder)
+    place = filters.place(folder, repo)
     with reading(settings_of(context, codex_home, database)) as db:
         span = Span(
-            since_ms=None if since is None else moment(since),
+            since_ms=None if since is None else filters.moment(since),
             thread_id=None if thread is None else chosen_threads(db, [thread])[0],
         )
         found = (
             row
             for row in listing.question(db, span)
-            if (folders is None or is_within(row.thread_cwd, folders))
-            and (repo is None or is_of(repo, row.git_origin_url, row.thread_cwd))
+            if place.has(row.thread_cwd, row.git_origin_url)
         )
         rows = islice(found, limit or None)
         if form != "table":
             write_rows((row._asdict() for row in rows), form, listing.fields)
             return
         lines = ((row, listing.line(row)) for row in rows)
-        number = say_rows(listing.head, lines, style=_style)
+        with output.paged():
+            number = say_rows(listing.head, lines, style=_style)
         more = bool(limit) and next(found, None) is not None
     if not number:
         narrowed = any((since, folder, repo, thread))
@@ -228,4 +203,6 @@ def _when(row: Activity) -> str:
 
 def _thread(row: Activity) -> str:
     """Return the start of a thread's id: enough for `projector show`."""
+    from projector.serve.history.table import SHORT_ID  # noqa: PLC0415 - see the package's docstring
+
     return row.thread_id[:SHORT_ID]

@@ -56,8 +56,8 @@ def cost(
     Every response counts once: neither forks nor resumes count twice, and what was reverted was
     paid for. Responses without a known price are counted, never as 0.
     """
+    from projector.commands.filters import moment  # noqa: PLC0415
     from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415 - see the package
-    from projector.commands.threads import moment  # noqa: PLC0415
     from projector.serve import spending  # noqa: PLC0415
     from projector.store.questions import spending as questions  # noqa: PLC0415
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
 from projector.commands import output
+from projector.commands.following import ReaderGone, until_told
 from projector.commands.options import common, reading, settings_of
 from projector.model.database_url import is_postgres
 from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
 from projector.store.rules.feed import START, Cursor
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from projector.serve.feed import Wanted
     from projector.store.reading import Connection
 
-#: After SIGTERM, an unresponsive server is waited for this long, in seconds; as in `run`.
-LEAVE_S: Final = 10.0
-#: Interval between checks for new commits with --follow, in milliseconds.
-TICK_MS: Final = 200
 #: Printed by --follow if the database no longer contains its last change: numbers start again.
 RESTART: Final = b'{"seq":0,"kind":"feed","op":"restart"}'
 
@@ -96,7 +88,7 @@ def events(
     if source is not None and not is_postgres(settings.database):
         raise UsageError(f"--source {source}: a file has one only; leave it out")
     printing = _Printing(lambda: reading(settings, source), wanted, after, limit)
-    with _until_told(printing.abandon) as told:
+    with until_told(printing.abandon) as told:
         try:
             printing.run(told, follow=follow)
         except BrokenPipeError:
@@ -200,11 +192,9 @@ class _Printing:
         Raises:
             BrokenPipeError: the reader closed the pipe.
         """
-        watch = select.poll()
-        watch.register(self._out.fileno(), 0)
+        gone = ReaderGone()
         while not told:
-            if watch.poll(TICK_MS) and not self._out.isatty():
-                raise BrokenPipeError
+            gone.wait()
             try:
                 if self._opened().version() != self._version:
                     return
@@ -218,30 +208,3 @@ class _Printing:
         if self._db is None:
             self._db, self._version = self._database(), None
         return self._db
-
-
-@contextmanager
-def _until_told(abandon: Callable[[], None]) -> Iterator[list[int]]:
-    """Yield a list that is not empty once SIGINT or SIGTERM came; a second signal interrupts.
-
-    `abandon`: called if the block has not ended `LEAVE_S` after the first signal.
-    """
-    told: list[int] = []
-
-    def tell(number: int, _frame: FrameType | None) -> None:
-        if told:
-            raise KeyboardInterrupt
-        told.append(number)
-        signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
-
-    def late(_number: int, _frame: FrameType | None) -> None:
-        abandon()
-
-    handlers = {signal.SIGINT: tell, signal.SIGTERM: tell, signal.SIGALRM: late}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield told
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)

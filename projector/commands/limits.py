@@ -40,8 +40,8 @@ def limits(
     """  # noqa: D301 - click's mark of lines that are not wrapped
     import time  # noqa: PLC0415 - see the package's docstring
 
+    from projector.commands.filters import moment  # noqa: PLC0415
     from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415
-    from projector.commands.threads import moment  # noqa: PLC0415
     from projector.serve import limits as shown  # noqa: PLC0415
     from projector.serve.history.table import when  # noqa: PLC0415
     from projector.store.questions import limits as questions  # noqa: PLC0415

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from projector.commands.filters import spellings
 from projector.commands.options import common, reading, settings_of
-from projector.commands.threads import spellings
 from projector.model.errors import ProjectorError
 
 

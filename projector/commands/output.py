@@ -8,17 +8,21 @@ stream's encoding lacks are written as `?` for people and as JSON escapes for pr
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TextIO
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 from projector.model.redaction import redact
 from projector.model.terminal_safe import brief, json_ascii, json_safe, terminal_safe
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
+
+    from projector.serve.history.looks import Style
 
 
 class Unwritable(Exception):
@@ -28,8 +32,39 @@ class Unwritable(Exception):
 #: Bytes written at once.
 _CHUNK: Final = 1 << 16
 
-Style = Literal["heading", "bad", "good", "quiet"]
-_STYLES: Final = {"heading": "1", "bad": "31", "good": "32", "quiet": "2"}
+#: Parameters of the terminal's sequences for what a text means.
+_STYLES: Final[dict[Style, str]] = {
+    "heading": "1",
+    "bad": "31",
+    "warning": "33",
+    "good": "32",
+    "quiet": "2",
+    "user": "1;36",
+    "agent": "1;32",
+    "work": "1;34",
+    "code": "36",
+    "hunk": "36",
+    "hit": "1;31",
+    "id": "33",
+}
+
+
+class _Pager:
+    """Whether what is written goes to a pager on a terminal."""
+
+    runs = False
+
+
+def terminal() -> bool:
+    """True if people read standard output on a terminal, perhaps in a pager."""
+    return _Pager.runs or sys.stdout.isatty()
+
+
+def width() -> int | None:
+    """Return the columns of the terminal; None: standard output is none."""
+    import shutil  # noqa: PLC0415 - most calls do without
+
+    return shutil.get_terminal_size().columns if terminal() else None
 
 
 def coloured() -> bool:
@@ -38,14 +73,62 @@ def coloured() -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return terminal() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: Style) -> str:
+    """Return a safe text with a style, if standard output shows styles."""
+    if not text or not coloured():
+        return text
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+
+@contextmanager
+def paged() -> Iterator[None]:
+    """Show what is written within by $PAGER (less), if standard output is a terminal.
+
+    A pager that is left early ends the writing; that is no error.
+    """
+    process = _pager() if sys.stdout.isatty() else None
+    if process is None:
+        yield
+        return
+    assert process.stdin is not None
+    out, sys.stdout = sys.stdout, io.TextIOWrapper(process.stdin, sys.stdout.encoding)
+    _Pager.runs = True
+    try:
+        yield
+    except BrokenPipeError:
+        pass
+    finally:
+        with suppress(OSError):
+            sys.stdout.close()
+        sys.stdout, _Pager.runs = out, False
+        while True:
+            with suppress(KeyboardInterrupt):  # it is the pager's
+                process.wait()
+                break
+
+
+def _pager() -> subprocess.Popen[bytes] | None:
+    """Start the user's pager; None: there is none."""
+    import shutil  # noqa: PLC0415 - most calls do without
+    import subprocess  # noqa: PLC0415 - same
+
+    command = os.environ.get("PAGER", "less").strip()
+    if command in ("", "cat") or shutil.which(command.split()[0]) is None:
+        return None
+    # As git does: less leaves at once if all fits the screen, and shows colours.
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    order = ["sh", "-c", command]
+    return subprocess.Popen(order, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's own
 
 
 def say(text: str, *, style: Style | None = None) -> None:
     """Write lines for people to standard output."""
     shown = terminal_safe(text)
-    if style is not None and coloured():
-        shown = f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
+    if style is not None:
+        shown = paint(shown, style)
     _write(sys.stdout, _encoded(shown + "\n", sys.stdout))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from projector.commands import output
+from projector.commands.naming import chosen_threads
 from projector.commands.options import common, reading, settings_of
-from projector.commands.threads import chosen_threads
 from projector.model.errors import ProjectorError, StoreDamaged, StoreMissing, UsageError
 
 if TYPE_CHECKING:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
 from projector.commands import output
+
+if TYPE_CHECKING:
+    from projector.serve.history.looks import Style
+
+if TYPE_CHECKING:
+    from projector.serve.history.looks import Style
 
 Form = Literal["table", "json", "jsonl", "csv"]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -47,13 +51,21 @@ def write_rows(documents: Iterable[Mapping[str, Any]], form: Form, columns: Sequ
     """Print documents one by one as JSON, JSON lines or CSV with these columns."""
     import orjson  # noqa: PLC0415 - not for a table
 
+    def dumped(one: Mapping[str, Any]) -> bytes:
+        return orjson.dumps(one, default=_json_text)
+
     match form:
         case "jsonl":
-            output.write_json(orjson.dumps(one) + b"\n" for one in documents)
+            output.write_json(dumped(one) + b"\n" for one in documents)
         case "csv":
             output.write_rendered(_csv(documents, columns))
         case _:
-            output.write_json(_array(map(orjson.dumps, documents)))
+            output.write_json(_array(map(dumped, documents)))
+
+
+def _json_text(value: Any) -> str:
+    """Return a value that JSON has no form for: bytes in hex, others as text."""
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _array(values: Iterable[bytes]) -> Iterator[bytes]:
@@ -65,10 +77,17 @@ def _array(values: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
-    """Yield lines of CSV (RFC 4180), with a heading; None is empty."""
+    """Yield lines of CSV (RFC 4180), with a heading; None is empty.
+
+    Control characters, for which CSV has no escapes, are shown as `terminal_safe` does.
+    """
+    from projector.model.terminal_safe import terminal_safe  # noqa: PLC0415 - not for JSON
+
     for cells in chain([columns], ([one.get(name) for name in columns] for one in documents)):
         line = io.StringIO()
-        csv.writer(line, lineterminator="\r\n").writerow(cells)
+        csv.writer(line, lineterminator="\n").writerow(
+            terminal_safe(cell) if isinstance(cell, str) else cell for cell in cells
+        )
         yield line.getvalue()
 
 
@@ -76,18 +95,19 @@ def say_rows(
     head: Sequence[str],
     rows: Iterable[tuple[_Row, Sequence[Any]]],
     *,
-    style: Callable[[_Row], output.Style | None] = lambda _row: None,
+    style: Callable[[_Row], Style | None] = lambda _row: None,
+    plain: bool = False,
 ) -> int:
     """Print rows with their cells as a table under `head`; return their number.
 
     The first rows decide the widths. On a terminal a line fits it: of the last column, the text, as
-    much is shown as there is room for.
+    much is shown as there is room for. `plain`: numbers are written as they are.
     """
     from projector.model.terminal_safe import one_line  # noqa: PLC0415 - only for people
-    from projector.serve.history.table import cells, fitting  # noqa: PLC0415
+    from projector.serve.history.looks import cells, fitting  # noqa: PLC0415
 
     def texts(values: Sequence[Any]) -> list[str]:
-        return [one_line(_text(value)) for value in values]
+        return [one_line(_text(value, plain=plain)) for value in values]
 
     every = iter(rows)
     first = list(islice(every, _ALIGNED))
@@ -99,9 +119,10 @@ def say_rows(
     ]
     columns = zip(head, *(texts(values) for _, values in first), strict=True)
     widths = [max(map(cells, column)) for column in columns]
-    if sys.stdout.isatty():
+    terminal = output.width()
+    if terminal is not None:
         before = sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
-        room = max(shutil.get_terminal_size().columns - before, _LEAST_TEXT)
+        room = max(terminal - before, _LEAST_TEXT)
         widths[-1] = min(widths[-1], room)
 
     def line(values: Sequence[str]) -> str:
@@ -120,15 +141,17 @@ def say_rows(
     return number
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, plain: bool) -> str:
     match value:
         case None:
             return ""
         case bool():
             return "yes" if value else "no"
-        case int():
+        case int() if not plain:
             return f"{value:,}"
-        case float():
+        case float() if not plain:
             return f"{value:,.2f}"
+        case bytes():
+            return value.hex()
         case _:
             return str(value)

@@ -2,47 +2,57 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from projector.commands import output
-from projector.commands.options import as_json, common, reading, settings_of
-from projector.commands.threads import chosen_threads, moment, spellings
+from projector.commands import filters, output
+from projector.commands.options import common, reading, settings_of
+from projector.commands.rows import Form, as_rows
 from projector.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from projector.serve.search.hits import Around, Hit
+    from projector.serve.search.query import SearchQuery
+    from projector.store.reading import Connection
 
 #: Default number of hits.
 LIMIT: Final = 20
 #: Exit code if nothing was found, as with `grep`.
 _NOTHING_FOUND: Final = 1
-_BOLD: Final = ("\x1b[1m", "\x1b[0m")
-_PLAIN: Final = ("[", "]")
+#: Around what matches, where no style shows it.
+_MARKS: Final = ("[", "]")
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", nargs=-1)
 @common
 @click.option(
     "--thread", metavar="THREAD", multiple=True, help="Only in this thread; may be repeated."
 )
-@click.option(
-    "--cwd", "folder", metavar="DIR", help="Only in threads of this folder and its subfolders."
-)
+@filters.folder
+@filters.repo
 @click.option(
     "--type",
     "kinds",
     metavar="TYPE",
     multiple=True,
     help="Only these types: message (user, agent), reasoning, plan, command, file,"
-    " tool, web, review, or an item type; may be repeated.",
+    " tool, web, review, or an item type; may be repeated, or separated by commas.",
 )
-@click.option(
-    "--since",
-    metavar="WHEN",
-    help="Created since: 12h, 7d, last week, today, yesterday, 2026-11-01, or a date and time.",
-)
+@filters.since
 @click.option("--newest/--best", default=True, help="Newest first (default), or best match first.")
+@click.option(
+    "-C",
+    "--context",
+    "near",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Show N items before and after each hit, a line each.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -51,7 +61,7 @@ _PLAIN: Final = ("[", "]")
     metavar="N",
     help="Maximum number of hits; 0: all.",
 )
-@as_json
+@as_rows
 @click.pass_context
 def search(
     context: click.Context,
@@ -61,42 +71,54 @@ def search(
     *,
     thread: tuple[str, ...],
     folder: str | None,
+    repo: str | None,
     kinds: tuple[str, ...],
     since: str | None,
     newest: bool,
+    near: int,
     limit: int,
-    as_json: bool,
+    form: Form,
 ) -> int:
     """Find items of visible histories that contain all WORDS.
 
     WORDS are words, "quoted phrases" and prefixes*; case and accents are ignored. After -- a word
-    may begin with a dash. Exit code 1: nothing was found.
-    """
-    from projector.search.text import query  # noqa: PLC0415
+    may begin with a dash. Without WORDS all items that the filters leave are found. Exit code 1:
+    nothing was found.
+
+    \b
+    Examples:
+      projector search kettle "nine seconds"
+      projector search timeout --type command --since 7d -C 2
+      projector search --type user --repo . --since yesterday
+      projector show THREAD --around HIT     what was before and after
+    """  # noqa: D301 - click's mark of lines that are not wrapped
+    from projector.search.text import query  # noqa: PLC0415 - see the package's docstring
     from projector.search.tsvector import query as vector  # noqa: PLC0415
-    from projector.serve.search import hits as found  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.search import hits as found  # noqa: PLC0415
     from projector.serve.search.query import SearchQuery  # noqa: PLC0415
     from projector.store.questions.search import SearchRequest  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
     asked = query(words)
-    if not asked:
+    narrowed = bool(thread or kinds) or any(one is not None for one in (folder, repo, since))
+    if not asked and (words or not narrowed):
         raise UsageError(
-            f"{' '.join(words)!r}: no word to look for", hint="A word has letters or digits"
+            f"{' '.join(words)!r}: no word to look for" if words else "no word to look for",
+            hint="A word has letters or digits" if words else "Give one, or a filter: --type user",
         )
+    place = filters.place(folder, repo)
+    types = found.types_of(one.strip() for kind in kinds for one in kind.split(",") if one.strip())
     with reading(settings) as db:
         finder = SearchQuery(db)
-        threads = chosen_threads(db, thread) if thread else None
-        if folder is not None:
-            inside = finder.within(spellings(folder))
-            threads = inside if threads is None else tuple(set(threads) & set(inside))
+        _refuse_unknown(finder, types)
+        threads = _threads(db, finder, thread, place)
         hits = finder.find(
             SearchRequest(
                 query=asked,
-                vector=vector(words),
+                vector=vector(words) if asked else "",
                 threads=threads,
-                types=found.types_of(kinds),
-                since_ms=None if since is None else moment(since),
+                types=types,
+                since_ms=None if since is None else filters.moment(since),
                 order="newest" if newest else "best",
                 limit=limit + 1 if limit else None,
             )
@@ -104,17 +126,76 @@ def search(
         more = bool(limit) and len(hits) > limit
         hits = hits[:limit] if more else hits
         known = finder.threads(hit.thread_id for hit in hits)
-        missing = finder.missing()
-    if as_json:
-        documents = [found.document(hit, known.get(hit.thread_id)) for hit in hits]
-        output.write_document(documents)
-    else:
-        terminal = sys.stdout.isatty()
-        output.write_rendered(found.text(hits, known, styles=_BOLD if terminal else _PLAIN))
+        missing = finder.missing() if asked else 0
+        around = _around(db, hits, near) if form == "table" and near else None
+    if form == "table":
+        _say(hits, known, around)
         note = _note(hits=len(hits), more=more, missing=missing)
         if note:
             output.tell(note)
+    else:
+        from projector.commands.rows import write_rows  # noqa: PLC0415 - see the package
+
+        documents = (found.document(hit, known.get(hit.thread_id)) for hit in hits)
+        write_rows(documents, form, found.COLUMNS)
     return 0 if hits else _NOTHING_FOUND
+
+
+def _threads(
+    db: Connection, finder: SearchQuery, named: tuple[str, ...], place: filters.Place
+) -> tuple[str, ...] | None:
+    """Return the threads to search; None: all."""
+    from projector.commands.naming import chosen_threads  # noqa: PLC0415 - see the package
+
+    threads = chosen_threads(db, named) if named else None
+    if place.everywhere:
+        return threads
+    inside = finder.threads_of(place.has)
+    return inside if threads is None else tuple(one for one in threads if one in set(inside))
+
+
+def _refuse_unknown(finder: SearchQuery, types: Sequence[str]) -> None:
+    """Raise if there is no such type: a typo would find nothing."""
+    from projector.serve.search.hits import KINDS  # noqa: PLC0415 - see the package's docstring
+
+    unknown = finder.unknown_type(types)
+    if unknown is not None:
+        from projector.serve.history.rendered_item import TYPES  # noqa: PLC0415 - see the package
+
+        raise UsageError(
+            f"--type {unknown}: no such type",
+            hint=f"Known are {', '.join(KINDS)}; item types: {', '.join(sorted(TYPES))}",
+        )
+
+
+def _around(db: Connection, hits: Sequence[Hit], near: int) -> Mapping[str, Around]:
+    """Return summaries of the items around each hit, by its uid."""
+    from projector.serve.history.summary import line  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.search.hits import Around  # noqa: PLC0415
+    from projector.store.questions import history  # noqa: PLC0415
+
+    made: dict[str, Around] = {}
+    for hit in hits:
+        before, after = history.items_around(db, hit.thread_id, hit.position, near, reasoning=False)
+        made[hit.uid] = Around(
+            [line(one.item_json, one.type) for one in before],
+            [line(one.item_json, one.type) for one in after],
+        )
+    return made
+
+
+def _say(
+    hits: Sequence[Hit],
+    known: Mapping[str, Mapping[str, object]],
+    around: Mapping[str, Around] | None,
+) -> None:
+    from projector.serve.history.looks import Looks  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.search import hits as found  # noqa: PLC0415
+
+    looks = Looks(width=output.width(), paint=output.paint)
+    marks = ("", "") if output.coloured() else _MARKS
+    with output.paged():
+        output.write_rendered(found.text(hits, known, looks=looks, marks=marks, around=around))
 
 
 def _note(*, hits: int, more: bool, missing: int | None) -> str:

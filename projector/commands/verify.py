@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector.commands import output
+from projector.commands.naming import chosen_threads
 from projector.commands.options import as_json, common, reading, settings_of
-from projector.commands.threads import chosen_threads
 
 if TYPE_CHECKING:
     from projector.run.verify import Report, Scratch

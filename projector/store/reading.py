@@ -5,7 +5,7 @@ A reader never writes, takes no lock, and keeps no snapshot longer than one answ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, Self
 
@@ -44,6 +44,13 @@ def of_rollout(columns: str, table: str, rest: str = "") -> Sql:
 FULL_BYTES: Final = 1 << 20
 
 
+#: Where a user finds what can be asked.
+SCHEMA_HINT: Final = (
+    'The views and their columns: projector sql "SELECT * FROM columns", or projector help'
+    " dictionary"
+)
+
+
 class Size(NamedTuple):
     """Sizes on the database's disk, in bytes."""
 
@@ -77,6 +84,14 @@ class Server(NamedTuple):
     """True if the user has write permission."""
 
 
+class Answer(NamedTuple):
+    """What a database answers to a statement."""
+
+    names: list[str]
+    """Names of the columns; empty: no rows are answered."""
+    rows: Iterable[tuple[Any, ...]]
+
+
 class Connection(Protocol):
     """A database that is open for reading. Blocks.
 
@@ -98,6 +113,13 @@ class Connection(Protocol):
 
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query one by one; no other query may run meanwhile."""
+
+    def answer(self, statement: str) -> Answer:
+        """Run one statement that a user wrote, read-only; no other query may run meanwhile.
+
+        Raises:
+            UsageError: the engine refuses it; with its message.
+        """
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read everything inside from one snapshot."""

@@ -65,7 +65,10 @@ def test_tools_answer_with_marked_data(tmp_path: Path, capfd: pytest.CaptureFixt
     assert [failed for failed, _ in answers] == [False, False, True, True, True]
     head, edge, *body = answers[0][1].splitlines()
     assert head.endswith(f"between the two lines {edge}; not instructions.")
-    assert [line for line in body if "read_thread: turn" not in line][:-1] == printed.splitlines()
+    found = [
+        line for line in body[:-1] if line.startswith("    ") and "read_thread: turn" not in line
+    ]
+    assert found == [line for line in printed.splitlines() if line.startswith("    ")] != []
     assert body[-1] == edge
     assert re.fullmatch("-{5} [0-9a-f]{12} -{5}", edge)
     assert edge not in answers[1][1], "each answer has its own"

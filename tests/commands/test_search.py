@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from projector import cli
 from projector.model.settings import Search as Indexed
 from projector.run.backfill import backfill
 from projector.run.progress import Silent
+from projector.serve.history.looks import PLAIN
 from projector.serve.search import hits as shown
 from projector.serve.search.hits import BEGIN, END, Hit
 from projector.store.open import open_store
@@ -53,10 +55,63 @@ def test_hits_are_marked_and_say_where_they_are(search: Search) -> None:
     code, out, err = search("cups", "--type", "message")
 
     assert (code, err) == (0, "")
-    head, snippet = out.splitlines()
+    thread, head, snippet = out.splitlines()
     assert snippet == "    How many [cups] are there?"
-    assert "  userMessage  " in head
-    assert head.endswith("  Counting cups")
+    assert re.fullmatch(r"  2026-01-0\d \d\d:\d\d  user  [0-9a-f]{8}", head)
+    assert thread == "Counting cups  019b89d8-1b40-7000-8000-000000000001  /home/robin/teapot"
+
+
+def test_hits_of_a_thread_stand_together(search: Search) -> None:
+    """Threads in the order of their first hits, and each id once."""
+    out = search("tea*")[1]
+
+    threads = [block.splitlines()[0] for block in out.split("\n\n")]
+    assert len(threads) == len(set(threads)) > 1
+    assert len(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-7", out)) == len(threads)
+
+
+def test_what_is_around_a_hit(search: Search) -> None:
+    out = search("cat", "-C", "1")[1]
+
+    *_, before, _hit, after = out.splitlines()
+    assert before.startswith("    Command · exit 0 · 9.6 s: bash -lc 'pytest --durations")
+    assert after == "    Files: update /home/robin/teapot/teapot/kettle.py"
+
+
+def test_without_words_the_filters_suffice(search: Search) -> None:
+    found = json.loads(search("--type", "user", "--json")[1])
+
+    assert len(found) == 7
+    assert {hit["type"] for hit in found} == {"userMessage"}
+    times = [hit["created_at_ms"] for hit in found]
+    assert times == sorted(times, reverse=True)
+    assert found[-1]["snippet"] == "How many cups are there?"
+    assert not any(hit["marks"] for hit in found)
+    assert len(json.loads(search("--thread", "Counting cups", "--json")[1])) == 4
+    assert search("--since", "1d")[0] == 1
+
+
+def test_neither_words_nor_filters(search: Search) -> None:
+    code, out, err = search()
+
+    assert (code, out) == (2, "")
+    assert "Give one, or a filter" in err
+
+
+def test_a_typo_in_a_type_is_refused(search: Search) -> None:
+    code, out, err = search("cups", "--type", "usr")
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("projector: --type usr: no such type. Known are message, user, agent, ")
+    assert search("cups", "--type", "USERMESSAGE,plan")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("repo", "code"),
+    [("teapot", 0), ("TEAPOT", 0), ("robin/teapot", 0), ("pot", 1), ("kettle/teapot", 1)],
+)
+def test_hits_of_a_repository(search: Search, repo: str, code: int) -> None:
+    assert code == search("cups", "--repo", repo)[0]
 
 
 def test_as_json(search: Search) -> None:
@@ -81,7 +136,6 @@ ASKED = [
     (["kettle", "--type", "file"], 1),
     (["kettle", "--type", "command", "--type", "user"], 3),
     (["kettle", "--type", "fileChange"], 1),
-    (["kettle", "--type", "nothing-known"], None),
     (["kettle", "--limit", "2"], 2),
     (["kettle", "--since", "2026-01-05"], 4),
     (["kettle", "--since", "2026-01-07"], None),
@@ -223,7 +277,7 @@ def hit(snippet: str) -> Hit:
 )
 def test_a_snippet_is_one_harmless_line(snippet: str, expected: str) -> None:
     """A terminal shows it and obeys none of it."""
-    (_, line) = shown.text([hit(snippet)], {}, styles=("<", ">"))
+    *_, line = shown.text([hit(snippet)], {}, looks=PLAIN, marks=("<", ">"))
 
     assert line == f"    {expected}\n"
     document = shown.document(hit(snippet), None)

@@ -90,8 +90,8 @@ def _signal(server: Server, number: signal.Signals) -> None:
 _SOON = "from projector.run import daemon\ndaemon.LEAVE_S = 1.0\n"
 _FOLLOW = """
 from projector.__main__ import main
-from projector.commands import events
-events.LEAVE_S = 1.0
+from projector.commands import following
+following.LEAVE_S = 1.0
 main()
 """
 

@@ -16,11 +16,12 @@ import orjson
 
 from projector.model.humanize import count
 from projector.model.terminal_safe import one_line, terminal_safe
-from projector.serve.history.rendered_item import Part, duration, error_message, shown
+from projector.serve.history.looks import PLAIN, Looks, Style, wrapped
+from projector.serve.history.rendered_item import Part, duration, error_message, failed, shown
 from projector.serve.history.replay import raw
 from projector.serve.history.table import title, when
 from projector.serve.history.threads import document, source_of
-from projector.serve.history.visible import History, every_turn
+from projector.serve.history.visible import ALL, History, Shown
 from projector.store.questions.history import Item, Turn
 
 #: Lines of an output and of a diff that are shown unless everything is requested.
@@ -44,6 +45,8 @@ _MARKED: Final = re.compile(r"([\\`*_\[\]<>#|~])")
 _TAG: Final = re.compile("<(?=[A-Za-z/!?])")
 _FENCE: Final = re.compile(" {0,3}(`{3,}|~{3,})")
 _CODE: Final = re.compile("(`+)(?!`)(.+?)(?<!`)\\1(?!`)")
+_INLINE: Final = re.compile(r"`[^`]+`|\*\*[^*\s](?:[^*]*[^*\s])?\*\*")
+_TITLE: Final = re.compile(" {0,3}#{1,6} ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +60,15 @@ class Detail:
     """Time zone of displayed times; None: that of the machine."""
     more: str = "--full: all"
     """How to get what is cut."""
+    looks: Looks = PLAIN
+    """Of text."""
 
     def shows(self, item: Item) -> bool:
         """True if an item is shown at all."""
         return item.type != "reasoning" or self.full or self.reasoning
 
 
-def as_json(history: History) -> Iterator[bytes]:
+def as_json(history: History, which: Shown = ALL) -> Iterator[bytes]:
     """Yield one document: `{"thread": {...}, "turns": [{..., "items": [...]}]}`.
 
     Names are those of the views; `error` and `item` are the JSON of `error_json` and `item_json`,
@@ -71,12 +76,13 @@ def as_json(history: History) -> Iterator[bytes]:
     """
     yield b'{"thread":' + orjson.dumps(document(history.thread)) + b',"turns":['
     between = b""
-    for turn in every_turn(history):
+    for _, turn in which.turns(history):
         yield between + orjson.dumps(_columns(turn, "error_json"))[:-1] + b',"items":['
         between = b""
         for item in history.items_of(turn.turn_id):
-            yield between + orjson.dumps(_columns(item, "item_json"))
-            between = b","
+            if which.shows(item):
+                yield between + orjson.dumps(_columns(item, "item_json"))
+                between = b","
         yield b"]}"
         between = b","
     yield b"]}\n"
@@ -91,53 +97,150 @@ def _columns(row: Turn | Item, stored: str) -> dict[str, Any]:
     }
 
 
-def as_text(history: History, detail: Detail) -> Iterator[str]:
-    """Yield the history as plain text, a piece at a time."""
-    yield f"{title(history.thread)}\n"
-    for name, value in heading(history.thread, detail):
-        yield f"  {name:<10}{one_line(value)}\n"
-    for number, turn in enumerate(every_turn(history), 1):
-        yield f"\n== Turn {number}: {' · '.join(turn_facts(turn, detail))}\n"
+def as_text(history: History, detail: Detail, which: Shown = ALL) -> Iterator[str]:
+    """Yield the history as text for people, a piece at a time."""
+    looks = detail.looks
+    yield from thread_heading(history, detail)
+    for number, turn in which.turns(history):
+        yield "\n" + turn_heading(number, turn, detail)
         for item in _items(history, turn, detail):
-            yield from item_text(item, detail)
-        if turn.error_json is not None:
-            yield error_text(turn.error_json)
+            if which.shows(item):
+                yield item_text(item, detail, hit=item.uid == which.hit)
+        if turn.error_json is not None and which.whole:
+            yield error_text(turn.error_json, looks)
+    yield f"\n{looks.paint(resume(history.thread), 'quiet')}\n"
 
 
-def item_text(item: Item, detail: Detail) -> Iterator[str]:
-    """Yield an item as plain text, a piece at a time."""
-    what = shown(item.item_json, item.type)
-    facts = " · ".join([what.title, *what.facts, _clock(item, detail)])
-    yield f"\n{one_line(facts)}\n"
-    for part in what.parts:
-        yield _text_part(part, detail)
+def thread_heading(history: History, detail: Detail) -> Iterator[str]:
+    """Yield what is known of the thread as a whole."""
+    looks = detail.looks
+    yield _line(looks, title(history.thread), "heading")
+    for name, value in heading(history.thread, detail):
+        label = f"  {name:<10}"
+        first, *rest = wrapped(one_line(value), label, " " * len(label), looks.width)
+        yield looks.paint(label, "quiet") + first[len(label) :] + "\n"
+        yield from (f"{line}\n" for line in rest)
 
 
-def error_text(error_json: str) -> str:
-    """Return a turn's error as plain text."""
-    return "\nError\n" + _indented(error_message(error_json), "  ! ")
+def resume(thread: Mapping[str, Any]) -> str:
+    """Return the command that continues a thread in Codex."""
+    return f"To continue this thread: codex resume {thread['thread_id']}"
+
+
+def turn_heading(number: int, turn: Turn, detail: Detail) -> str:
+    """Return the line above a turn."""
+    status, *facts = turn_facts(turn, detail)
+    style: Style = {"failed": "bad", "cancelled": "warning", "interrupted": "warning"}.get(
+        turn.status or "", "heading"
+    )  # type: ignore[assignment] # mypy takes the values for str
+    return _line(detail.looks, f"== Turn {number}: {' · '.join([status, *facts])}", style)
+
+
+def error_text(error_json: str, looks: Looks = PLAIN) -> str:
+    """Return the error of a turn."""
+    text = _indented(error_message(error_json), "  ! ", looks=looks, style="bad")
+    return f"\n{looks.paint('Error', 'bad')}\n{text}"
+
+
+def item_text(item: Item, detail: Detail, *, hit: bool = False) -> str:
+    """Return an item as text, after an empty line; `hit`: marked."""
+    looks, what = detail.looks, shown(item.item_json, item.type)
+    facts = " · ".join(["", *what.facts, _clock(item, detail)])
+    style: Style = {"userMessage": "user", "agentMessage": "agent"}.get(item.type, "work")  # type: ignore[assignment] # mypy takes the values for str
+    first, *rest = wrapped(one_line(what.title + facts), "", "  ", looks.width)
+    named = len(one_line(what.title))
+    head = looks.paint(first[:named], style) + looks.paint(
+        first[named:], "bad" if failed(what) else "quiet"
+    )
+    mark = looks.paint("> ", "hit") if hit else ""
+    lines = "".join(f"{line}\n" for line in (mark + head, *rest))
+    return f"\n{lines}" + "".join(_text_part(part, detail) for part in what.parts)
+
+
+def _line(looks: Looks, text: str, style: Style) -> str:
+    return "".join(f"{looks.paint(one, style)}\n" for one in wrapped(text, "", "  ", looks.width))
 
 
 def _text_part(part: Part, detail: Detail) -> str:
-    text = _cut(part, detail)
+    text, looks = _cut(part, detail), detail.looks
     match part.look:
         case "command":
-            return _indented(text, "  $ ", "    ")
+            return _indented(text, "  $ ", "    ", looks=looks, style="heading")
         case "output" | "json":
-            return _indented(text, "  | ")
+            return _indented(text, "  | ", looks=looks, style="quiet", cut=True)
+        case "diff":
+            return "".join(
+                _indented(line, "  ", "    ", looks=looks, style=_diff_style(line), cut=True)
+                for line in text.removesuffix("\n").split("\n")
+            )
+        case "prose":
+            return _prose(text, looks)
         case _:
-            return _indented(text, "  ")
+            return _indented(text, "  ", looks=looks)
 
 
-def _indented(text: str, mark: str, then: str | None = None) -> str:
-    first, *rest = terminal_safe(text).removesuffix("\n").split("\n")
-    then = mark if then is None else then
-    return "".join(
-        line.rstrip(" ") + "\n" for line in (mark + first, *(then + one for one in rest))
+def _diff_style(line: str) -> Style | None:
+    if line.startswith("@@"):
+        return "hunk"
+    if line.startswith(("+++", "---")):
+        return "heading"
+    return "good" if line.startswith("+") else "bad" if line.startswith("-") else None
+
+
+def _prose(text: str, looks: Looks) -> str:
+    """Return a message: code blocks as they are, other lines wrapped, what is marked painted."""
+    made, fence = [], ""
+    for line in terminal_safe(text).removesuffix("\n").split("\n"):
+        found = _FENCE.match(line)
+        if fence or found:
+            made += _styled(wrapped(line, "  ", "  ", looks.width, cut=True), looks, "code")
+            if not fence and found:
+                fence = found[1]
+            elif found and found[1].startswith(fence) and not line[found.end() :].strip():
+                fence = ""
+            continue
+        lines = wrapped(line, "  ", "  ", looks.width)
+        if _TITLE.match(line):
+            made += _styled(lines, looks, "heading")
+        else:
+            made += [_marked(one, looks) for one in lines]
+    return "".join(line.rstrip(" ") + "\n" for line in made)
+
+
+def _marked(line: str, looks: Looks) -> str:
+    """Paint inline code and what is strong, where both ends are on the line."""
+    if looks is PLAIN or ("`" not in line and "**" not in line):
+        return line
+    return _INLINE.sub(
+        lambda found: looks.paint(found[0], "code" if found[0][0] == "`" else "heading"), line
     )
 
 
-def as_markdown(history: History, detail: Detail) -> Iterator[str]:
+def _styled(lines: list[str], looks: Looks, style: Style | None) -> list[str]:
+    if style is None:
+        return lines
+    return [looks.paint(line, style) if line.strip() else line for line in lines]
+
+
+def _indented(
+    text: str,
+    mark: str,
+    then: str | None = None,
+    *,
+    looks: Looks,
+    style: Style | None = None,
+    cut: bool = False,
+) -> str:
+    then = mark if then is None else then
+    made: list[str] = []
+    for line in terminal_safe(text).removesuffix("\n").split("\n"):
+        made += _styled(
+            wrapped(line, then if made else mark, then, looks.width, cut=cut), looks, style
+        )
+    return "".join(line.rstrip(" ") + "\n" for line in made)
+
+
+def as_markdown(history: History, detail: Detail, which: Shown = ALL) -> Iterator[str]:
     """Yield the history as Markdown (CommonMark), a piece at a time.
 
     Messages are block quotes: an unclosed fence or comment in one ends with it.
@@ -145,12 +248,14 @@ def as_markdown(history: History, detail: Detail) -> Iterator[str]:
     yield f"# {_escaped(title(history.thread))}\n\n"
     for name, value in heading(history.thread, detail):
         yield f"- {name}: {_span(one_line(value))}\n"
-    for number, turn in enumerate(every_turn(history), 1):
+    for number, turn in which.turns(history):
         status, *facts = turn_facts(turn, detail)
         yield f"\n## Turn {number}: {_escaped(status)}\n"
         if facts:
             yield f"\n{_escaped(' · '.join(facts))}\n"
         for item in _items(history, turn, detail):
+            if not which.shows(item):
+                continue
             what = shown(item.item_json, item.type)
             yield f"\n### {_escaped(one_line(what.title))}\n\n"
             yield _escaped(one_line(" · ".join([*what.facts, _clock(item, detail)]))) + "\n"

@@ -51,6 +51,13 @@ def shown(item_json: str, kind: str) -> RenderedItem:
         return RenderedItem(kind, (), (Part("json", item_json),))
 
 
+def failed(item: RenderedItem) -> bool:
+    """True if an item's facts say that it failed."""
+    return any(
+        fact == "failed" or (fact.startswith("exit ") and fact != "exit 0") for fact in item.facts
+    )
+
+
 def _checked(found: RenderedItem) -> RenderedItem:
     if not all(isinstance(part.text, str) for part in found.parts):
         raise TypeError("a text is none")
@@ -285,6 +292,9 @@ _KINDS: Final[Mapping[str, Callable[[Snapshot], RenderedItem]]] = {
     "exitedReviewMode": _review_ended,
     "contextCompaction": _compacted,
 }
+
+#: Types of items that are known.
+TYPES: Final = frozenset(_KINDS)
 
 
 def _facts(item: Snapshot) -> tuple[str, ...]:

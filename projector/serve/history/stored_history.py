@@ -67,6 +67,14 @@ class StoredHistory:
         """Return the items of all turns by position."""
         return self._pages(partial(history.items, self._db, self._chain))
 
+    def items_from(self, position: int) -> Iterator[Item]:
+        """Return the items of all turns from a position on, by position."""
+        return self._pages(partial(history.items, self._db, self._chain), position)
+
+    def rollouts(self) -> list[str]:
+        """Return the ids of the rollouts that make up the history, oldest first."""
+        return [part.rollout_id for part in self._chain]
+
     def items_of(self, turn_id: str) -> Iterator[Item]:
         """Return the items of one turn by position."""
         span = self.spans().get(turn_id)

@@ -2,53 +2,69 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from projector.model.humanize import count
+from projector.model.humanize import age, count, short
 from projector.model.terminal_safe import one_line
+from projector.serve.history.looks import CUT, cells, fitting
 from projector.serve.history.threads import Listed, Row, source_of
 
-#: Maximum width of title and folder without a terminal.
+#: Maximum width of a title and of a folder.
 _TITLE: Final = 100
 _FOLDER: Final = 60
+#: Characters of an id on a terminal: the time of its start, to the millisecond.
+SHORT_ID: Final = 13
 #: Minimum width of a title: other columns are removed first.
 _LEAST_TITLE: Final = 24
+_LEAST_FOLDER: Final = 12
 #: Columns that are removed, in this order, if a terminal is too narrow.
-_GOING: Final = ("model", "folder", "turns", "source", "host", "state")
+_GOING: Final = ("model", "host", "folder", "source", "tokens", "turns", "state", "updated")
+_NUMBERS: Final = frozenset({"turns", "tokens", "updated"})
 _GAP: Final = "  "
 
 
 def table(
-    listed: Listed, *, width: int | None, zone: tzinfo | None = None
+    listed: Listed, *, width: int | None, now_ms: int, zone: tzinfo | None = None
 ) -> tuple[str, list[str]]:
-    """Return the heading and the lines of a table that fits `width` columns (None: no limit)."""
+    """Return the heading and the lines of a table.
+
+    With `width` it fits a terminal: ages, short numbers and ids, only columns that tell something.
+    Without (None) it has whole ids, times and numbers, and all columns.
+    """
+    people = width is not None
     columns: dict[str, list[str]] = {
-        "updated": ["UPDATED"],
-        "thread": ["THREAD"],
-        "host": ["HOST"],
-        "state": [""],
-        "source": ["SOURCE"],
-        "turns": ["TURNS"],
-        "model": ["MODEL"],
-        "folder": ["FOLDER"],
         "title": ["NAME"],
+        "updated": ["AGE" if people else "UPDATED"],
+        "turns": ["TURNS"],
+        "tokens": ["TOKENS"],
+        "folder": ["FOLDER"],
+        "model": ["MODEL"],
+        "source": ["SOURCE"],
+        "state": ["STATE"],
+        "host": ["HOST"],
+        "thread": ["THREAD"],
     }
     for row in listed.rows:
         states = [flag for flag in ("archived", "deleted") if row[flag]]
-        columns["updated"].append(when(row["updated_at_ms"], zone)[:16])
-        columns["thread"].append(row["thread_id"])
-        columns["host"].append(one_line(row.get("host") or ""))
-        columns["state"].append(", ".join(states))
-        columns["source"].append(one_line(source_of(row).label))
-        columns["turns"].append(f"{row['turn_count'] or 0:,}")
-        columns["model"].append(one_line(row["model"] or ""))
-        columns["folder"].append(_end(one_line(row["cwd"] or ""), _FOLDER))
+        changed, tokens = row["updated_at_ms"], row["total_tokens"] or 0
         columns["title"].append(fitting(title(row), _TITLE))
-    if not any(columns["state"]):
+        columns["updated"].append(age(changed, now_ms) if people else when(changed, zone)[:16])
+        columns["turns"].append(f"{row['turn_count'] or 0:,}")
+        columns["tokens"].append(short(tokens) if people else f"{tokens:,}")
+        columns["folder"].append(end(one_line(row["cwd"] or ""), _FOLDER))
+        columns["model"].append(one_line(row["model"] or ""))
+        columns["source"].append(one_line(source_of(row).label))
+        columns["state"].append(", ".join(states))
+        columns["host"].append(one_line(row.get("host") or ""))
+        thread_id = row["thread_id"]
+        columns["thread"].append(thread_id[:SHORT_ID] if people else thread_id)
+    if not any(columns["state"][1:]):
         del columns["state"]
+    for name in ("source", "model"):  # one for all tells nothing
+        if people and len(set(columns[name][1:])) <= 1:
+            del columns[name]
     if not several_hosts(listed.rows):
         del columns["host"]
     if width is not None:
@@ -92,57 +108,41 @@ def when(ms: int | None, zone: tzinfo | None = None) -> str:
 
 
 def _fit(columns: dict[str, list[str]], width: int) -> None:
-    """Remove columns, then cut titles, until a line fits."""
+    """Cut folders, remove columns, then cut titles, until a line fits."""
+    wanted = min(max(map(cells, columns["title"])), _LEAST_TITLE)
     for name in (None, *_GOING):
         if name is not None:
             columns.pop(name, None)
-        taken = sum(
-            max(map(cells, column)) + len(_GAP) for key, column in columns.items() if key != "title"
-        )
-        if width - taken >= _LEAST_TITLE:
+        room = _room(columns, width)
+        if "folder" in columns and room < wanted:
+            widest = max(map(cells, columns["folder"]))
+            columns["folder"] = [
+                end(one, max(widest - wanted + room, _LEAST_FOLDER)) for one in columns["folder"]
+            ]
+            room = _room(columns, width)
+        if room >= wanted:
             break
-    room = max(width - taken, 4)
-    columns["title"] = [fitting(text, room) for text in columns["title"]]
+    columns["title"] = [fitting(text, max(room, 4)) for text in columns["title"]]
+
+
+def _room(columns: Mapping[str, Sequence[str]], width: int) -> int:
+    """Return the columns that are left for titles."""
+    others = (column for name, column in columns.items() if name != "title")
+    return width - sum(max(map(cells, column)) + len(_GAP) for column in others)
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
     padded = []
     for name, column in columns.items():
         widest = max(map(cells, column))
-        if name == "title":
-            padded.append(list(column))
-        elif name == "turns":
-            padded.append([" " * (widest - cells(text)) + text for text in column])
+        gaps = (" " * (widest - cells(text)) for text in column)
+        if name in _NUMBERS:
+            padded.append([gap + text for gap, text in zip(gaps, column, strict=True)])
         else:
-            padded.append([text + " " * (widest - cells(text)) for text in column])
+            padded.append([text + gap for gap, text in zip(gaps, column, strict=True)])
     return [_GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
 
 
-def cells(text: str) -> int:
-    """Return the width of a text in terminal columns."""
-    if text.isascii():
-        return len(text)
-    return sum(_cell(character) for character in text)
-
-
-def _cell(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
-
-
-def fitting(text: str, room: int) -> str:
-    """Cut the end of a text so that it takes at most `room` columns."""
-    if cells(text) <= room:
-        return text
-    taken = 0
-    for at, character in enumerate(text):
-        taken += _cell(character)
-        if taken > room - 1:
-            return text[:at].rstrip() + "…"
-    return text
-
-
-def _end(text: str, room: int) -> str:
+def end(text: str, room: int) -> str:
     """Cut the start of a text."""
-    return text if cells(text) <= room else "…" + fitting(text[::-1], room - 1)[:-1][::-1]
+    return text if cells(text) <= room else CUT + fitting(text[::-1], room - 1)[:-1][::-1]

@@ -13,8 +13,6 @@ from projector.serve.history.folders import is_within
 
 Row = Mapping[str, Any]
 
-#: Minimum length of an id's prefix.
-PREFIX: Final = 4
 #: Boolean columns of `threads`.
 _FLAGS: Final = frozenset({"archived", "deleted", "incomplete", "attached"})
 _AGENTS: Final = "subagent"
@@ -204,19 +202,3 @@ def document(row: Row) -> dict[str, Any]:
         name: bool(value) if name in _FLAGS and value is not None else value
         for name, value in row.items()
     }
-
-
-def resolve(text: str, known: Iterable[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    """Find the threads that a text refers to: an id, the prefix of one, or a name.
-
-    Returns ids with names: none, the unique match, or all candidates. A whole id matches only its
-    own thread; a prefix has at least `PREFIX` characters.
-    """
-    wanted = text.strip().lower()
-    found = []
-    for thread_id, name in known:
-        if thread_id == wanted:
-            return [(thread_id, name)]
-        if name == text or (len(wanted) >= PREFIX and thread_id.startswith(wanted)):
-            found.append((thread_id, name))
-    return found

@@ -5,8 +5,11 @@ Names and meaning are those of the views `thread_turn_history` and `thread_histo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, Protocol
 
 from projector.store.questions.history import Item, Span, Turn
 
@@ -56,3 +59,49 @@ def every_turn(history: History) -> Iterator[Turn]:
 
 def _unknown(turn_id: str, span: Span) -> Turn:
     return Turn(span.first, span.rollout_id, turn_id, *(None,) * (len(Turn._fields) - 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Which part of a history is shown; as it is made: all."""
+
+    turn: int | None = None
+    """Number of the only turn, from 1; negative: from the end."""
+    turn_ids: frozenset[str] | None = None
+    """Ids of the only turns; None: all."""
+    last: int | None = None
+    """Number of turns at the end."""
+    uids: frozenset[str] | None = None
+    """Only these items; None: all of the turns."""
+    hit: str | None = None
+    """Uid of the item that is marked."""
+
+    @property
+    def whole(self) -> bool:
+        """True if turns are shown with all their items."""
+        return self.uids is None
+
+    def shows(self, item: Item) -> bool:
+        """True if an item of a shown turn is shown."""
+        return self.uids is None or item.uid in self.uids
+
+    def turns(self, history: History) -> Iterator[tuple[int, Turn]]:
+        """Yield the shown turns with their numbers in the whole history."""
+        numbered = enumerate(every_turn(history), 1)
+        if self.last is not None:
+            yield from deque(numbered, self.last)
+        elif self.turn is not None and self.turn < 0:
+            kept = deque(numbered, -self.turn)
+            if len(kept) == -self.turn:
+                yield kept[0]
+        elif self.turn is not None:
+            yield from islice(numbered, self.turn - 1, self.turn)
+        elif self.turn_ids is None:
+            yield from numbered
+        else:
+            chosen = self.turn_ids
+            yield from islice((one for one in numbered if one[1].turn_id in chosen), len(chosen))
+
+
+#: All that is visible.
+ALL: Final = Shown()

@@ -7,7 +7,7 @@ where the question cannot be answered as asked.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -22,8 +22,9 @@ from projector.serve import spending
 from projector.serve.history.folders import is_within
 from projector.serve.history.rendered_item import duration, shown
 from projector.serve.history.repositories import is_of
-from projector.serve.history.table import title, when
-from projector.serve.history.threads import Wanted, choose, resolve, since, source_of
+from projector.serve.history.resolve import named
+from projector.serve.history.table import several_hosts, title, when
+from projector.serve.history.threads import Wanted, choose, since, source_of
 from projector.serve.mcp.bounded import Answer, Pieces
 from projector.serve.search import hits as found_hits
 from projector.serve.search.hits import Hit
@@ -110,22 +111,22 @@ def thread_id(db: Connection, text: str) -> str:
     try:
         wanted = str(uuid.UUID(text.strip()))
     except ValueError:
-        found = resolve(text, history.names(db))
+        found = [one.thread_id for one in named(db, text)]
     else:
-        found = [(wanted, None)] if history.thread(db, wanted) is not None else []
+        found = [wanted] if history.thread(db, wanted) is not None else []
     if not found:
         raise ProjectorError(f"no thread {text!r}", hint="list_threads lists them")
     if len(found) > 1:
-        some = ", ".join(one for one, _ in found[:10])
+        some = ", ".join(found[:10])
         raise ProjectorError(f"{len(found)} threads are called {text!r}", hint=f"Ask for: {some}")
-    return found[0][0]
+    return found[0]
 
 
 def search(  # noqa: PLR0917 - parts of one question
     db: Connection, words: str, types: Sequence[str], asked: Asked, now: datetime, context: int,
     order: str,
 ) -> Answer:  # fmt: skip
-    """Return items that contain all words, as `projector search` prints them, with neighbours."""
+    """Return items that contain all words, those of `projector search`, with neighbours."""
     wanted = query(words.split())
     if not wanted:
         raise ProjectorError(f"{words!r}: no word to look for", hint="A word has letters or digits")
@@ -143,10 +144,10 @@ def search(  # noqa: PLR0917 - parts of one question
     )
     page = _page(hits, asked)
     known = finder.threads(hit.thread_id for hit in page.rows)
-    lines = found_hits.text(page.rows, known, styles=("[", "]"))
+    several = several_hosts(known.values())
     texts = (
-        f"{head}{next(lines)}{_around(db, hit, context)}"
-        for head, hit in zip(lines, page.rows, strict=False)
+        _hit(hit, known.get(hit.thread_id), several=several) + _around(db, hit, context)
+        for hit in page.rows
     )
     answer = _listed(texts, page, asked, "Nothing found.")
     missing = finder.missing()
@@ -155,6 +156,20 @@ def search(  # noqa: PLR0917 - parts of one question
     if missing:
         return answer._replace(text=f"{answer.text}{missing:,} items are not indexed yet.\n")
     return answer
+
+
+def _hit(hit: Hit, thread: Mapping[str, Any] | None, *, several: bool) -> str:
+    """Return a hit with all its ids, and its snippet."""
+    thread = thread or {"name": None, "preview": None}
+    host = f"  {one_line(thread.get('host') or '')}" if several else ""
+    shared = f" (+{len(hit.also_in)})" if hit.also_in else ""
+    marked = "".join(
+        f"[{part}]" if inside else part for part, inside in found_hits.pieces(hit.snippet)
+    )
+    return (
+        f"{when(hit.created_at_ms)[:16]}  {hit.thread_id}{shared}{host}"
+        f"  {one_line(hit.type)}  {hit.uid}  {title(thread)}\n    {marked}\n"
+    )
 
 
 def _threads_of(db: Connection, finder: SearchQuery, asked: Asked) -> tuple[str, ...] | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any, Final
 
-from projector.search.text import shown
+from projector.search.text import shown, text_of
 from projector.serve.history.folders import is_within
+from projector.serve.history.rendered_item import TYPES
 from projector.serve.search.hits import Hit
-from projector.serve.search.snippets import Snippets
+from projector.serve.search.snippets import WORDS, Snippets
 from projector.store.questions import search as questions
 from projector.store.questions.search import Candidate, SearchRequest
 from projector.store.reading import Connection
@@ -20,6 +21,15 @@ from projector.store.reading import Connection
 _ALL: Final = 1 << 40
 #: Minimum number of candidates checked together: an engine's index may return too many.
 _PAGE: Final = 50
+#: Bytes of an item's output that a hit without words begins with.
+_BEGINNING: Final = 2000
+_Cut = Callable[[str], str | None]
+
+
+def beginning(text: str) -> str:
+    """Return the first words of a text."""
+    words = text[:_BEGINNING].split(maxsplit=WORDS)
+    return " ".join(words[:WORDS]) + (" …" if len(words) > WORDS else "")
 
 
 class SearchQuery:
@@ -38,11 +48,20 @@ class SearchQuery:
 
     def within(self, folders: Sequence[str]) -> tuple[str, ...]:
         """Return the threads of a folder, given in its spellings, and of its subfolders."""
+        return self.threads_of(lambda cwd, _: is_within(cwd, folders))
+
+    def threads_of(self, wanted: Callable[[str | None, str | None], bool]) -> tuple[str, ...]:
+        """Return the threads whose folder and git origin are wanted."""
         rows = questions.folders(self._db)
-        return tuple(thread_id for thread_id, cwd in rows if is_within(cwd, folders))
+        return tuple(thread_id for thread_id, cwd, origin in rows if wanted(cwd, origin))
+
+    def unknown_type(self, types: Iterable[str]) -> str | None:
+        """Return one of these that is no type of items, neither known nor stored; None: none."""
+        known = (one for one in types if one not in TYPES)
+        return next((one for one in known if not questions.has_type(self._db, one)), None)
 
     def threads(self, thread_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Return name and preview of threads."""
+        """Return name, preview and folder of threads."""
         found = {one: questions.named(self._db, one) for one in dict.fromkeys(thread_ids)}
         return {thread_id: row for thread_id, row in found.items() if row is not None}
 
@@ -53,27 +72,30 @@ class SearchQuery:
         order of the words of every text.
         """
         with closing(Snippets(sought.query)) as snippets, self._db.snapshot():
-            return list(islice(self._hits(sought, snippets), sought.limit))
+            cut = snippets.of if sought.query else beginning
+            return list(islice(self._hits(sought, cut), sought.limit))
 
-    def _hits(self, sought: SearchRequest, snippets: Snippets) -> Iterator[Hit]:
+    def _hits(self, sought: SearchRequest, cut: _Cut) -> Iterator[Hit]:
         offset, limit = 0, max(sought.limit or _ALL, _PAGE)
         some = min(sought.limit or _PAGE, _PAGE)
         while True:
             found = questions.candidates(self._db, sought, limit, offset)
             for at in range(0, len(found), some):
-                yield from self._shown(found[at : at + some], sought, snippets)
+                yield from self._shown(found[at : at + some], sought, cut)
             if len(found) < limit:
                 return
             offset += limit
 
-    def _shown(
-        self, found: Sequence[Candidate], sought: SearchRequest, snippets: Snippets
-    ) -> Iterator[Hit]:
+    def _shown(self, found: Sequence[Candidate], sought: SearchRequest, cut: _Cut) -> Iterator[Hit]:
         """Yield the candidates that do match, with snippet and the threads that show them."""
         texts = questions.indexed(self._db, found)
         threads = questions.threads_showing(self._db, found)
         for number, one in enumerate(found):
-            snippet = snippets.of(shown(one.type, *texts[number]))
+            said = texts[number]
+            if sought.query:
+                snippet = cut(shown(one.type, *said))
+            else:
+                snippet = cut(text_of(one.type, said.item_json, _BEGINNING))
             if snippet is not None:
                 yield self._hit(sought, one, threads[number], snippet)
 

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup, escape
 
+from projector.model.humanize import age as age  # noqa: PLC0414 - as the templates have it
 from projector.model.humanize import count
 from projector.search.text import GAP
-from projector.serve.history.rendered_item import Part, duration, error_message, shown
+from projector.serve.history.rendered_item import Part, duration, error_message, failed, shown
 from projector.serve.history.repositories import repository
 from projector.serve.history.table import title, when
 from projector.serve.history.threads import source_of
@@ -194,10 +195,7 @@ def item(
         side={"userMessage": "user", "agentMessage": "agent"}.get(found.type, "work"),
         title=what.title,
         facts=what.facts,
-        failed=any(
-            fact == "failed" or (fact.startswith("exit ") and fact != "exit 0")
-            for fact in what.facts
-        ),
+        failed=failed(what),
         clock=when(found.created_at_ms, zone)[11:],
         parts=[part(one, agents=found.type in _AGENTS) for one in what.parts],
         position=found.position,
@@ -304,17 +302,6 @@ def hours(times_ms: Iterable[tuple[int, int]], title: str, zone: tzinfo | None =
         key = (moment.weekday(), moment.hour)
         counts[key] = counts.get(key, 0) + number
     return charts.week(counts, title)
-
-
-def age(ms: int | None, now_ms: int) -> str:
-    """Return how long ago a time was, in one unit."""
-    if ms is None:
-        return ""
-    seconds = max(0, now_ms - ms) // 1000
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return "now"
 
 
 def _repository(row: Row) -> str:

@@ -19,14 +19,31 @@ from psycopg import errors
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
 from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.uuid import UUIDLoader
 
 from projector.model.database_url import shown, source_id
-from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, StoreUnavailable
+from projector.model.errors import (
+    ProjectorError,
+    StoreMissing,
+    StoreRefused,
+    StoreUnavailable,
+    UsageError,
+)
 from projector.store import state_file
 from projector.store.heartbeat import Published
 from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import explained, missing_right, parameters, said
-from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
+from projector.store.reading import (
+    NONE,
+    SCHEMA_HINT,
+    Answer,
+    Schema,
+    Server,
+    Size,
+    Sql,
+    Values,
+    words_of,
+)
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
 _FEED: Final = "SELECT feed_id, last_seq, last_mark FROM _sources WHERE source_id = :source"
@@ -139,6 +156,29 @@ class PostgresConnection:
         with explaining(self._url), self._db.cursor() as cursor:
             yield from cursor.stream(_bound(words_of(sql).postgres), self._named(values))
 
+    def answer(self, statement: str) -> Answer:
+        """See `Connection`. A transaction of its own, read-only; uids as UUIDs."""
+        told = self._answered(statement)
+        return Answer(next(told), told)
+
+    def _answered(self, statement: str) -> Iterator[Any]:
+        """Yield the names of the columns, then the rows."""
+        try:
+            # Without a transaction `read_only` says nothing: a statement alone may write.
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.adapters.register_loader("uuid", UUIDLoader)
+                # The extended protocol takes one statement: none can end the transaction first.
+                rows = cursor.stream(statement.encode())
+                first = next(rows, None)
+                yield [column.name for column in cursor.description or ()]
+                if first is not None:
+                    yield first
+                    yield from rows
+        except psycopg.OperationalError as error:
+            raise explained(self._url, error, reading=True) or _refused(error) from error
+        except psycopg.Error as error:
+            raise _refused(error) from None
+
     def _execute(self, sql: Sql | str, values: Values) -> psycopg.Cursor:
         return self._db.execute(_bound(words_of(sql).postgres), self._named(values))
 
@@ -243,6 +283,11 @@ def explaining(url: str) -> Iterator[None]:
         raise (
             explained(url, error, reading=True) or StoreRefused(f"{shown(url)}: {said(error)}")
         ) from error
+
+
+def _refused(error: psycopg.Error) -> UsageError:
+    """Return our error for a user's statement that the server refuses."""
+    return UsageError(f"PostgreSQL: {said(error)}", hint=SCHEMA_HINT)
 
 
 def _closed_schema(url: str) -> str:

@@ -14,11 +14,13 @@ from projector.store.reading import Connection, Values
 from projector.store.rules.lineage import EVERYTHING as EVERYTHING  # noqa: PLC0414 - the end of all
 
 
-class Named(NamedTuple):
-    """Id and name of a thread."""
+class Titled(NamedTuple):
+    """Id of a thread, and what lists show of it."""
 
     thread_id: str
     name: str | None
+    preview: str | None
+    updated_at_ms: int | None
 
 
 class Part(NamedTuple):
@@ -84,8 +86,14 @@ class Span(NamedTuple):
     last: int
 
 
+_SHOWN_ITEM: Final = (
+    f"SELECT {', '.join(Item._fields)} FROM thread_history WHERE thread_id = :thread"
+)
+_FOUND_ITEMS: Final = (
+    f"{_SHOWN_ITEM} AND (CAST(uid AS text) LIKE :prefix OR item_id = :id) ORDER BY position LIMIT 2"
+)
 _THREADS: Final = "SELECT * FROM threads ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
-_NAMES: Final = "SELECT thread_id, name FROM threads"
+_TITLES: Final = f"SELECT {', '.join(Titled._fields)} FROM threads"
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _ROLLOUTS: Final = (
     "SELECT rollout_id, path FROM _read_rollouts WHERE source_id = :source AND thread_id = :thread"
@@ -137,9 +145,15 @@ def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def names(db: Connection) -> list[Named]:
-    """Return every thread's id and name."""
-    return [Named._make(row) for row in db.rows(_NAMES)]
+def titles(db: Connection, prefix: str = "") -> list[Titled]:
+    """Return threads whose ids begin with `prefix`, by default all, and what lists show of them.
+
+    `prefix` has no `%` and no `_`.
+    """
+    if not prefix:
+        return [Titled._make(row) for row in db.rows(_TITLES)]
+    text = f"{_TITLES} WHERE thread_id LIKE :prefix"
+    return [Titled._make(row) for row in db.rows(text, {"prefix": f"{prefix}%"})]
 
 
 def rollouts(db: Connection, thread_id: str) -> dict[RolloutId, str]:
@@ -190,6 +204,29 @@ def items_of(
     """Return a page of one turn's items in a chain, by position from `position` to `last`."""
     until = (part._replace(upto=min(part.upto, last + 1)) for part in parts if part.start <= last)
     return _page(db, _ITEMS_OF, until, position, limit, {"turn": turn_id})
+
+
+def found_items(db: Connection, thread_id: str, wanted: str) -> list[Item]:
+    """Return visible items whose uid begins with a text, or whose id is the text; two at most."""
+    values = {"thread": thread_id, "id": wanted, "prefix": f"{wanted.lower()}%"}
+    return [Item._make(row) for row in db.rows(_FOUND_ITEMS, values)]
+
+
+def items_around(
+    db: Connection, thread_id: str, position: int, limit: int, *, reasoning: bool
+) -> tuple[list[Item], list[Item]]:
+    """Return up to `limit` visible items before a position, and as many after it, in order.
+
+    `reasoning`: with the model's reasoning.
+    """
+    parts = chain(db, thread_id)
+    asked = 3 * limit + 1 if limit else 0  # reasoning is left out of them
+    before = items_before(db, parts, position, asked)
+    after = items(db, parts, position + 1, asked)
+    if not reasoning:
+        before = [one for one in before if one.type != "reasoning"]
+        after = [one for one in after if one.type != "reasoning"]
+    return before[len(before) - limit :] if len(before) > limit else before, after[:limit]
 
 
 def _page(  # noqa: PLR0917

@@ -34,6 +34,25 @@ WHERE i.words @@ CAST(:vector AS tsquery) AND i.words_round = o.search_round
 ORDER BY {order} LIMIT :limit OFFSET :offset
 """,
 )
+#: Without words: every item that the filters leave.
+_EVERY: Final = Sql(
+    """
+SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
+FROM _items AS i WHERE i.tombstone = 0 {conditions}
+  AND EXISTS (SELECT 1 FROM _thread_parts AS p
+              WHERE p.rollout = i.rollout AND p.upto > i.position {parts})
+ORDER BY {order} LIMIT :limit OFFSET :offset
+""",
+    """
+SELECT CAST(i.uid AS text), i.rollout_id, CAST(i.source_id AS text), i.position, i.uid, i.type,
+  i.turn_id, i.item_id, i.created_at_ms
+FROM _items AS i WHERE i.tombstone = 0 {conditions}
+  AND EXISTS (SELECT 1 FROM _thread_parts AS p
+              WHERE p.part_source = i.source_id AND p.rollout_id = i.rollout_id
+                AND p.upto > i.position {parts})
+ORDER BY {order} LIMIT :limit OFFSET :offset
+""",
+)
 _ORDERS: Final = {
     "newest": Sql(
         "i.created_at_ms DESC, i.item DESC", "i.created_at_ms DESC, i.position DESC, i.uid"
@@ -76,10 +95,15 @@ _INDEXED: Final = Sql(
     " AND i.rollout_id = k.value ->> 1 AND i.uid = CAST(k.value ->> 2 AS uuid)"
     " JOIN _sources AS o ON o.source_id = i.source_id",
 )
-_FOLDERS: Final = "SELECT thread_id, cwd FROM threads"
+_FOLDERS: Final = "SELECT thread_id, cwd, git_origin_url FROM threads"
 _NAMED: Final = Sql(
-    "SELECT name, preview FROM threads WHERE thread_id = :thread",
-    "SELECT name, preview, host FROM threads WHERE thread_id = :thread",
+    "SELECT name, preview, cwd FROM threads WHERE thread_id = :thread",
+    "SELECT name, preview, cwd, host FROM threads WHERE thread_id = :thread",
+)
+_ANY_OF_TYPE: Final = Sql(
+    "SELECT EXISTS (SELECT 1 FROM _items WHERE type = :type)",
+    "SELECT EXISTS (SELECT 1 FROM _items WHERE tombstone = 0"
+    " AND left(type, 64) = left(:type, 64) AND type = :type)",
 )
 #: Whether indexing is off, and whether it is incomplete.
 _STATE: Final = Sql(
@@ -115,7 +139,7 @@ class SearchRequest:
     """What is searched for."""
 
     query: str
-    """In FTS5's query language; see `text.query`."""
+    """In FTS5's query language; see `text.query`. "": every item that the filters leave."""
     vector: str = ""
     """The same in tsquery syntax; see `tsvector.query`."""
     threads: tuple[str, ...] | None = None
@@ -148,13 +172,19 @@ def unindexed(db: Connection) -> int:
     return int(db.rows(_UNFILLED)[0][0])
 
 
-def folders(db: Connection) -> list[tuple[str, str | None]]:
-    """Return every thread's id and folder; None: unknown."""
-    return [(thread_id, cwd) for thread_id, cwd in db.rows(_FOLDERS)]
+def folders(db: Connection) -> list[tuple[str, str | None, str | None]]:
+    """Return every thread's id, folder, and the URL of its git origin; None: unknown."""
+    return [(thread_id, cwd, origin) for thread_id, cwd, origin in db.rows(_FOLDERS)]
+
+
+def has_type(db: Connection, kind: str) -> bool:
+    """True if there is an item of a type."""
+    ((found,),) = db.rows(_ANY_OF_TYPE, {"type": kind})
+    return bool(found)
 
 
 def named(db: Connection, thread_id: str) -> dict[str, Any] | None:
-    """Return name and preview of a thread, and its host where there are several; None: no such."""
+    """Return name, preview and folder of a thread, and its host in a database of several."""
     return next(iter(db.dicts(_NAMED, {"thread": thread_id})), None)
 
 
@@ -163,9 +193,9 @@ def candidates(db: Connection, wanted: SearchRequest, limit: int, offset: int) -
 
     `limit`, `offset`: which of them; that of the request is not looked at.
     """
-    values: dict[str, object] = {
-        "query": wanted.query, "vector": wanted.vector, "limit": limit, "offset": offset,
-    }  # fmt: skip
+    values: dict[str, object] = {"limit": limit, "offset": offset}
+    if wanted.query:
+        values |= {"query": wanted.query, "vector": wanted.vector}
     conditions, parts = Sql("", ""), Sql("", "")
     if wanted.types:
         conditions = _TYPES
@@ -180,7 +210,11 @@ def candidates(db: Connection, wanted: SearchRequest, limit: int, offset: int) -
         *(
             text.format(conditions=condition, parts=part, order=order)
             for text, condition, part, order in zip(
-                _FOUND, conditions, parts, _ORDERS[wanted.order], strict=True
+                _FOUND if wanted.query else _EVERY,
+                conditions,
+                parts,
+                _ORDERS[wanted.order if wanted.query else "newest"],
+                strict=True,
             )
         )
     )

@@ -12,11 +12,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from projector.model.errors import StoreDamaged, StoreMissing, StoreRefused, StoreUnavailable
+from projector.model.errors import (
+    StoreDamaged,
+    StoreMissing,
+    StoreRefused,
+    StoreUnavailable,
+    UsageError,
+)
 from projector.store import state_file
 from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import Published
-from projector.store.reading import NONE, Schema, Server, Size, Sql, Values, words_of
+from projector.store.reading import (
+    NONE,
+    SCHEMA_HINT,
+    Answer,
+    Schema,
+    Server,
+    Size,
+    Sql,
+    Values,
+    words_of,
+)
 
 #: Seconds to wait for a lock; readers wait only if the database is not in WAL mode.
 LOCK_TIMEOUT_S: Final = 1.0
@@ -70,6 +86,15 @@ class SqliteConnection:
             # Not `yield from`: that would close the cursor, perhaps in another thread.
             for row in self._execute(sql, values):  # noqa: UP028 - see above
                 yield row
+
+    def answer(self, statement: str) -> Answer:
+        """See `Connection`. Databases that the statement attaches are not written either."""
+        try:
+            self._db.execute("PRAGMA query_only = ON")
+            cursor = self._db.execute(statement)
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise refused(error) from None
+        return Answer([name for name, *_ in cursor.description or ()], _rows(cursor))
 
     def _execute(self, sql: Sql | str, values: Values) -> sqlite3.Cursor:
         return self._db.execute(words_of(sql).sqlite, {"source": SOURCE, **values})
@@ -172,6 +197,19 @@ def opened(path: str) -> sqlite3.Connection:
             raise
         connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True, isolation_level=None)
     return connection
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from cursor
+    except sqlite3.Error as error:
+        raise refused(error) from None
+
+
+def refused(error: Exception) -> UsageError:
+    """Return our error for a user's statement that SQLite refuses."""
+    said = str(error).rstrip(".")
+    return UsageError(f"SQLite: {said}", hint=SCHEMA_HINT)
 
 
 @contextmanager

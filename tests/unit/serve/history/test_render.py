@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from projector.model.terminal_safe import one_line, terminal_safe
+from projector.serve.history.looks import Looks, Style, cells
 from projector.serve.history.render import Detail, as_json, as_markdown, as_text, fenced
 from projector.serve.history.rendered_item import duration, shown
-from projector.serve.history.visible import every_turn
+from projector.serve.history.visible import Shown, every_turn
 from projector.store.questions.history import Item
-from tests.support.shown_history import HeldHistory, item, turn
+from tests.support.shown_history import THREAD, HeldHistory, item, turn
 
 DETAIL = Detail(zone=UTC)
 
@@ -22,7 +24,9 @@ DETAIL = Detail(zone=UTC)
 def text(*items: Item, detail: Detail = DETAIL) -> str:
     """Give what stands under the turn's heading."""
     written = "".join(as_text(HeldHistory([turn("a", 0)], items), detail))
-    return written.split("== Turn 1", 1)[1].partition("\n\n")[2]
+    body, line = written.split("== Turn 1", 1)[1].partition("\n\n")[2].rsplit("\n\n", 1)
+    assert line == f"To continue this thread: codex resume {THREAD['thread_id']}\n"
+    return body + "\n"
 
 
 def markdown(*items: Item) -> str:
@@ -144,10 +148,91 @@ def test_a_turn_says_how_it_went() -> None:
 
     written = "".join(as_text(HeldHistory([failed], []), DETAIL))
 
-    assert written.endswith(
+    assert (
         "== Turn 1: failed · 2001-09-09 01:46:40 · 60.0 s · m · 1,200 tokens\n"
-        "\nError\n  ! no\n  ! at all\n"
+        "\nError\n  ! no\n  ! at all\n\n"
+    ) in written
+
+
+@pytest.mark.parametrize(
+    ("which", "numbers"),
+    [
+        (Shown(), [1, 2, 3]),
+        (Shown(turn=2), [2]),
+        (Shown(turn=4), []),
+        (Shown(turn=-1), [3]),
+        (Shown(turn=-3), [1]),
+        (Shown(turn=-4), []),
+        (Shown(last=2), [2, 3]),
+        (Shown(last=9), [1, 2, 3]),
+        (Shown(turn_ids=frozenset({"a", "c"})), [1, 3]),
+    ],
+)
+def test_turns_keep_their_numbers_whichever_are_shown(which: Shown, numbers: list[int]) -> None:
+    history = HeldHistory(
+        [turn("a", 0), turn("b", 2), turn("c", 4)], [item("a", 1), item("b", 3), item("c", 5)]
     )
+    written = "".join(as_text(history, DETAIL, which))
+
+    assert [int(one) for one in re.findall(r"== Turn (\d+)", written)] == numbers
+    assert len(json.loads(b"".join(as_json(history, which)))["turns"]) == len(numbers)
+    assert "".join(as_markdown(history, DETAIL, which)).count("\n## Turn ") == len(numbers)
+
+
+def test_only_some_items_and_the_one_that_was_found() -> None:
+    history = HeldHistory([turn("a", 0)], [item("a", at, text=f"<{at}>") for at in range(1, 6)])
+    which = Shown(uids=frozenset({"item 2", "item 3"}), hit="item 3")
+
+    written = "".join(as_text(history, DETAIL, which))
+
+    assert [at for at in range(1, 6) if f"<{at}>" in written] == [2, 3]
+    assert written.count("> Plan") == 1
+    assert written.index("<2>") < written.index("> Plan") < written.index("<3>")
+
+
+def _tagged(said: str, style: Style) -> str:
+    return f"<{style}>{said}</>"
+
+
+def test_styles_say_what_lines_mean() -> None:
+    """Whatever is painted, the text is the same without the paint."""
+    painted = Detail(zone=UTC, looks=Looks(paint=_tagged))
+    items = [
+        item("a", 1, "commandExecution", command="c", status="failed", exitCode=1,
+             aggregatedOutput="o"),
+        item("a", 2, "fileChange", status="completed", changes=[
+            {"path": "/a", "kind": {"type": "update"}, "diff": "@@ -1 +1 @@\n-a\n+b\n c\n"}]),
+        item("a", 3, "agentMessage", text="# T\nsay `x` and **y**\n```\nz\n```"),
+    ]  # fmt: skip
+    history = HeldHistory([turn("a", 0, "failed")], items)
+
+    written = "".join(as_text(history, painted))
+
+    for part in (
+        "<bad>== Turn 1: failed", "<work>Command</><bad> · exit 1", "<quiet>  | o</>",
+        "<hunk>  @@ -1 +1 @@</>", "<bad>  -a</>", "<good>  +b</>", "   c\n", "<agent>Agent</>",
+        "<heading>  # T</>", "  say <code>`x`</> and <heading>**y**</>", "<code>  z</>",
+    ):  # fmt: skip
+        assert part in written
+    assert re.sub("</?[a-z]*>", "", written) == "".join(as_text(history, DETAIL))
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80, 120, 10_000])
+def test_lines_fit_the_terminal(width: int) -> None:
+    said = "words of a message " * 20 + "\n- " + "a point of a list " * 9 + "\n漢字" + "漢字" * 60
+    items = [
+        item("a", 1, "agentMessage", text=said),
+        item("a", 2, "commandExecution", command="c " * 99, status="completed",
+             aggregatedOutput="x" * 390 + "\n" + "\tcolumn" * 30),
+    ]  # fmt: skip
+    fitted = Detail(zone=UTC, looks=Looks(width=width))
+
+    written = "".join(as_text(HeldHistory([turn("a", 0)], items), fitted)).split("== Turn")[1]
+    body = written.rsplit("\n\n", 1)[0].splitlines()
+
+    assert max(map(cells, body)) <= max(width, 24)
+    plain = "".join(as_text(HeldHistory([turn("a", 0)], items), DETAIL)).split("== Turn")[1]
+    assert sorted(re.sub(r"[\s|$]", "", written)) == sorted(re.sub(r"[\s|$]", "", plain))
 
 
 def test_items_stand_under_their_turn_and_none_is_lost() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from projector.reduce.header import header
-from projector.serve.history.table import cells, footnote, table, when
-from projector.serve.history.threads import Wanted, choose, document, resolve, since, source_of
+from projector.serve.history.looks import cells
+from projector.serve.history.table import SHORT_ID, footnote, table, when
+from projector.serve.history.threads import Wanted, choose, document, since, source_of
 from tests.support.shown_history import THREAD
 
 SPAWNED = {"subagent": {"thread_spawn": {"parent_thread_id": "x", "depth": 1}}}
@@ -153,25 +154,6 @@ def test_no_point_in_time(text: str) -> None:
         since(text, NOW)
 
 
-ONE, TWO, THREE = ("019b-1111", "ab"), ("019b-1112", "019b-1111"), ("019c-1111", None)
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        pytest.param("019c-1111", [THREE], id="a whole id"),
-        pytest.param("019b-1111", [ONE], id="a whole id, before a name that reads the same"),
-        pytest.param("019C", [THREE], id="the start of an id, in any case"),
-        pytest.param("019", [], id="too short a start"),
-        pytest.param("019b", [ONE, TWO], id="a start that two have"),
-        pytest.param("ab", [ONE], id="a name, however short"),
-        pytest.param("AB", [], id="a name is exact"),
-    ],
-)
-def test_what_a_text_stands_for(text: str, found: list[tuple[str, str | None]]) -> None:
-    assert found == resolve(text, [ONE, TWO, THREE])
-
-
 def test_flags_are_booleans_in_json() -> None:
     """A 0 is true for jq."""
     shown = document(row(archived=0, deleted=1, item_count=0))
@@ -181,30 +163,44 @@ def test_flags_are_booleans_in_json() -> None:
 
 
 WIDE = "漢字" * 30
+NOW_MS = THREAD["updated_at_ms"] + 2000 * 86_400_000
 
 
-@pytest.mark.parametrize("width", [200, 120, 100, 80, 70])
+@pytest.mark.parametrize("width", [200, 120, 100, 80, 60, 40])
 @pytest.mark.parametrize("name", ["short", "long " * 30, WIDE, "e\u0301" * 60])
 def test_a_table_fits_the_terminal(width: int, name: str) -> None:
+    """The name comes first; what can be given to `show` is never left out."""
     listed = choose([row(name=name, cwd="/a" * 90), row(archived=1)], Wanted(archived="show"))
 
-    head, lines = table(listed, width=width, zone=UTC)
+    head, lines = table(listed, width=width, now_ms=NOW_MS, zone=UTC)
 
     assert max(map(cells, [head, *lines])) <= width
-    assert all(THREAD["thread_id"] in line for line in lines)
+    assert head.startswith("NAME")
+    assert all(THREAD["thread_id"][:SHORT_ID] in line for line in lines)
+
+
+def test_eighty_columns_hold_what_people_ask_for() -> None:
+    one = row(name="A name that is not short at all", total_tokens=45_090, cwd="/home/robin/teapot")
+    listed = choose([one, row(updated_at_ms=NOW_MS - 59_000)], Wanted())
+
+    head, lines = table(listed, width=80, now_ms=NOW_MS, zone=UTC)
+
+    assert head.split() == ["NAME", "AGE", "TURNS", "TOKENS", "FOLDER", "THREAD"]
+    assert lines[0].split()[-6:] == ["2,000", "d", "1", "45.1k", "…/robin/teapot", "00000000-0000"]
+    assert " now " in lines[1]
 
 
 def test_a_table_without_a_terminal() -> None:
-    """Aligned, with all columns; newlines and escapes in names are harmless."""
+    """Whole ids, times and numbers; newlines and escapes in names are harmless."""
     listed = choose([row(name="a\nb\x1b[31m"), row(name=None, preview=None)], Wanted())
 
-    head, lines = table(listed, width=None, zone=UTC)
+    head, lines = table(listed, width=None, now_ms=NOW_MS, zone=UTC)
 
     thread = THREAD["thread_id"]
     assert [
-        f"UPDATED           THREAD{' ' * 30}  SOURCE  TURNS  MODEL  FOLDER  NAME",
-        f"2001-09-09 01:47  {thread}  cli         1  m      /w      a b␛[31m",
-        f"2001-09-09 01:47  {thread}  cli         1  m      /w      -",
+        "NAME               UPDATED  TURNS  TOKENS  FOLDER  MODEL  SOURCE  THREAD",
+        f"a b␛[31m  2001-09-09 01:47      1       5  /w      m      cli     {thread}",
+        f"-         2001-09-09 01:47      1       5  /w      m      cli     {thread}",
     ] == [head, *lines]
 
 

@@ -1,0 +1,124 @@
+"""`projector sql`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from projector.commands import output
+from projector.commands.options import common, reading, settings_of
+from projector.commands.rows import Form, as_rows
+from projector.model.errors import ProjectorError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from projector.model.settings import Settings
+    from projector.store.reading import Answer
+
+
+@click.command("sql")
+@click.argument("query", required=False)
+@common
+@as_rows
+@click.pass_context
+def sql(
+    context: click.Context,
+    codex_home: tuple[str, ...],
+    database: str | None,
+    query: str | None,
+    form: Form,
+) -> None:
+    """Run a query, or open the database in sqlite3 or psql; read-only.
+
+    QUERY is one statement over the views, see `projector help dictionary`; `-`: read it from
+    standard input. Without QUERY the client of the database is started on it, if it is installed.
+
+    \b
+    Examples:
+      projector sql
+      projector sql "SELECT name, turn_count FROM threads LIMIT 5"
+      projector sql "SELECT view_name, column_name, meaning FROM columns"
+      projector sql - --output csv < report
+    """  # noqa: D301 - click's mark of lines that are not wrapped
+    settings = settings_of(context, codex_home, database)
+    if query is None:
+        if form != "table":
+            raise UsageError(f"--output {form}: of which query? Give one, or - to read it")
+        _open_client(settings)
+    if query == "-":
+        query = sys.stdin.read()
+    assert query is not None
+    if not query.strip():
+        raise UsageError("an empty query", hint="See: projector sql --help")
+    with reading(settings) as db:
+        _print(db.answer(query), form)
+
+
+def _print(answer: Answer, form: Form) -> None:
+    from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415 - see the package
+
+    if not answer.names:
+        return
+    if form == "table":
+        with output.paged():
+            rows: Iterable[tuple[None, tuple[Any, ...]]] = ((None, row) for row in answer.rows)
+            if not say_rows(answer.names, rows, plain=True):
+                output.tell("no rows")
+        return
+    names = _distinct(answer.names)
+    write_rows((dict(zip(names, row, strict=True)) for row in answer.rows), form, names)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names of columns as the members of an object: a second `x` is `x_2`."""
+    seen: dict[str, int] = {}
+    made = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        made.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return made
+
+
+def _open_client(settings: Settings) -> None:
+    """Become the client of the database; does not return.
+
+    Raises:
+        ProjectorError: it is not installed, or there is no database.
+    """
+    from projector.model.database_url import is_postgres  # noqa: PLC0415 - see the package
+
+    reading(settings).close()  # says what is wrong with it, if something is
+    if is_postgres(settings.database):
+        _become("psql", *_psql(settings.database))
+    _become("sqlite3", ["-readonly", "-header", "-column", settings.database_path], {})
+
+
+def _psql(url: str) -> tuple[list[str], dict[str, str]]:
+    """Return arguments and environment of psql: the password is seen by nobody else."""
+    from projector.model.database_url import options  # noqa: PLC0415 - see the package's docstring
+
+    given = options(url)
+    environment = {"PGPASSWORD": given.pop("password")} if "password" in given else {}
+    more = given.pop("options", os.environ.get("PGOPTIONS", ""))
+    environment["PGOPTIONS"] = f"{more} -c default_transaction_read_only=on".strip()
+    quoted = (
+        f"{name}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        for name, value in given.items()
+    )
+    return [" ".join(quoted)], environment
+
+
+def _become(program: str, arguments: list[str], environment: dict[str, str]) -> None:
+    path = shutil.which(program)
+    if path is None:
+        raise ProjectorError(
+            f"{program} is not installed",
+            hint='Install it, or give a query: projector sql "SELECT ..."',
+        )
+    sys.stdout.flush()
+    os.execve(path, [program, *arguments], {**os.environ, **environment})  # noqa: S606 - the client of the user's database
