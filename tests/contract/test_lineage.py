@@ -222,21 +222,26 @@ def test_a_late_base_makes_the_fork_whole(store: Queried, run: Run) -> None:
 
 
 def test_a_turn_that_a_fork_ended_stands_in_the_fork(store: Queried, run: Run) -> None:
-    """The newest part's row wins, though only its abort is known there."""
+    """The newest part's row wins, though only its abort is known there.
+
+    One of which no more than an abort is visible is not shown: an attached thread's, too.
+    """
     run(store.commit([batch(file_of(1), [turn(1, "t", 100), item(1, "a", 200)])]))
-    own = turn(2, "t", 100, status="interrupted")
-    alone = turn(2, "u", 200, status="interrupted")
-    run(store.commit([batch(file_of(2), [own, alone], header=continuing(1, 300))]))
+    own = turn(2, "t", 100, status="interrupted", end_offset=200)
+    alone = turn(2, "u", 200, status="interrupted", end_offset=300)
+    begun = turn(2, "v", 300, status="interrupted", end_offset=500)
+    run(store.commit([batch(file_of(2), [own, alone, begun], header=continuing(1, 300))]))
+    apart = turn(3, "t", 100, status="interrupted", end_offset=200)
+    run(store.commit([batch(file_of(3), [apart], header=continuing(1, 300, attached=True))]))
 
     found = run(
         store.query(
-            "SELECT turn_id, status, rollout_id FROM thread_turn_history WHERE thread_id = ?",
-            (thread_id(2),),
+            "SELECT turn_id, status, rollout_id FROM thread_turn_history"
+            " WHERE thread_id <> ? ORDER BY thread_id, position",
+            (thread_id(1),),
         )
     )
-    assert found == [("t", "interrupted", rollout_id(2)), ("u", "interrupted", rollout_id(2))]
-    counts = run(store.query("SELECT turn_count FROM threads ORDER BY thread_id"))
-    assert counts == [(1,), (2,)]
+    assert found == [("t", "interrupted", rollout_id(2)), ("v", "interrupted", rollout_id(2))]
 
 
 def test_a_turn_that_ended_behind_a_cut_is_open_before_it(store: Queried, run: Run) -> None:

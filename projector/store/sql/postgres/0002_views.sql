@@ -104,7 +104,14 @@ WHERE t.tombstone = 0
     JOIN _turns AS n ON n.source_id = q.part_source AND n.rollout_id = q.rollout_id
       AND n.position < q.upto
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
-      AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0));
+      AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0))
+  AND (t.status <> 'interrupted' OR t.ordinal IS NULL OR t.ordinal IS DISTINCT FROM t.end_ordinal OR EXISTS (
+    SELECT 1 FROM _thread_parts AS q
+    JOIN _turns AS o ON o.source_id = q.part_source AND o.rollout_id = q.rollout_id
+      AND o.position < q.upto
+    WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part < p.part
+      AND left(o.turn_id, 64) = left(t.turn_id, 64) AND o.turn_id = t.turn_id AND o.tombstone = 0
+      AND (o.status <> 'interrupted' OR o.ordinal IS NULL OR o.ordinal IS DISTINCT FROM o.end_ordinal)));
 
 -- One row a thread. Metadata is that of the visible history: a value that the current rollout
 -- lacks is taken from the next older part. `preview`: the first user message before the cut, else

@@ -34,7 +34,7 @@ FROM (VALUES
   ('threads', 'updated_at', 'time (UTC)', 'Time of its last record'),
   ('threads', 'last_turn_at_ms', 'ms since 1970 (UTC)', 'When its last turn started'),
   ('threads', 'last_turn_at', 'time (UTC)', 'When its last turn started'),
-  ('threads', 'turn_count', 'count', 'Visible turns'),
+  ('threads', 'turn_count', 'count', 'Visible turns, and those known only by an abort'),
   ('threads', 'item_count', 'count', 'Visible items'),
   ('threads', 'total_tokens', 'tokens', 'Sum of its own token_usage, reverted responses included'),
   ('threads', 'reported_total_tokens', 'tokens', 'Total that Codex reported last'),
@@ -398,7 +398,7 @@ COMMENT ON COLUMN threads.updated_at_ms IS 'Time of its last record [ms since 19
 COMMENT ON COLUMN threads.updated_at IS 'Time of its last record [time (UTC)]';
 COMMENT ON COLUMN threads.last_turn_at_ms IS 'When its last turn started [ms since 1970 (UTC)]';
 COMMENT ON COLUMN threads.last_turn_at IS 'When its last turn started [time (UTC)]';
-COMMENT ON COLUMN threads.turn_count IS 'Visible turns [count]';
+COMMENT ON COLUMN threads.turn_count IS 'Visible turns, and those known only by an abort [count]';
 COMMENT ON COLUMN threads.item_count IS 'Visible items [count]';
 COMMENT ON COLUMN threads.total_tokens IS 'Sum of its own token_usage, reverted responses included [tokens]';
 COMMENT ON COLUMN threads.reported_total_tokens IS 'Total that Codex reported last [tokens]';

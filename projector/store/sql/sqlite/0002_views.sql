@@ -58,7 +58,8 @@ FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND likely(i.p
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
--- running turn) is shown as in its newest part. `status` is that before the cut: a turn not ended
+-- running turn) is shown as in its newest part; one of which only a turn_aborted is visible (ordinal =
+-- end_ordinal) is not shown, as in Codex. `status` is that before the cut: a turn not ended
 -- there stays inProgress, whatever its end after the cut. `started_at`
 -- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
 -- reported: a fork repeats its base's, without reverted turns. For sums of
@@ -98,7 +99,12 @@ WHERE t.tombstone = 0
   AND (p.upto = 9223372036854775807 OR NOT EXISTS (
     SELECT 1 FROM _turns AS n JOIN _thread_parts AS q ON q.thread_id = p.thread_id
       AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
-    WHERE n.turn_id = t.turn_id AND n.tombstone = 0));
+    WHERE n.turn_id = t.turn_id AND n.tombstone = 0))
+  AND (t.status <> 'interrupted' OR t.ordinal IS NULL OR t.ordinal IS NOT t.end_ordinal OR EXISTS (
+    SELECT 1 FROM _turns AS o JOIN _thread_parts AS q ON q.thread_id = p.thread_id
+      AND q.rollout = o.rollout AND q.part < p.part AND o.position < q.upto
+    WHERE o.turn_id = t.turn_id AND o.tombstone = 0
+      AND (o.status <> 'interrupted' OR o.ordinal IS NULL OR o.ordinal IS NOT o.end_ordinal)));
 
 -- One row a thread. Metadata is that of the visible history: a value that the current rollout
 -- lacks is taken from the next older part. `preview`: the first user message before the cut, else

@@ -44,7 +44,7 @@ INSERT INTO _columns VALUES
   (28, 'threads', 'updated_at', 'time (UTC)', 'Time of its last record'),
   (29, 'threads', 'last_turn_at_ms', 'ms since 1970 (UTC)', 'When its last turn started'),
   (30, 'threads', 'last_turn_at', 'time (UTC)', 'When its last turn started'),
-  (31, 'threads', 'turn_count', 'count', 'Visible turns'),
+  (31, 'threads', 'turn_count', 'count', 'Visible turns, and those known only by an abort'),
   (32, 'threads', 'item_count', 'count', 'Visible items'),
   (33, 'threads', 'total_tokens', 'tokens', 'Sum of its own token_usage, reverted responses included'),
   (34, 'threads', 'reported_total_tokens', 'tokens', 'Total that Codex reported last'),
