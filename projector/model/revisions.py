@@ -119,8 +119,10 @@ class SeenKinds:
     def see_item(self, payload: dict[str, Any]) -> None:
         """Add the kind of the item of an `item_completed`; nothing, if there is none."""
         item = payload.get("item")
-        if type(item) is dict and type(item.get("type")) is str:
-            self.see("item", item["type"])
+        if type(item) is dict:
+            kind = item.get("type")
+            if type(kind) is str and ("item", kind) not in self.pairs:
+                self.see("item", kind)
 
     @property
     def text(self) -> str:

@@ -13,7 +13,7 @@ new reader with its checkpoint, at the cost of two short reads.
 from __future__ import annotations
 
 from bisect import bisect_left
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final, Self
 
 from projector.model.changes import Anomaly
@@ -56,7 +56,7 @@ _LEAST_BYTES: Final = 4096
 _PLAIN: Final = b"{"
 
 
-_data = attrgetter("data")
+_data = itemgetter(2)
 
 
 class RolloutReader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -41,7 +41,7 @@ _SHORT: Final = 64
 #: So many adjacent lines of garbage are counted, not reduced one by one.
 _RUN: Final = 4
 
-_data = attrgetter("data")
+_data = itemgetter(2)
 
 _HINT: Final = "run `projector rebuild THREAD`"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from projector.decode.fields import Object
 from projector.model.changes import LimitRow
 from projector.model.ids import Offset
@@ -23,9 +25,23 @@ _TEXT_MAX: Final = 64
 _MOST: Final = 1 << 40
 #: The last second of the year 9999.
 _SECONDS_MAX: Final = 253_402_300_799
+#: A reset that is told from the time of the record on.
+_RELATIVE: Final = b"resets_in_seconds"
 
 #: Last state of each limit's windows: used percent, minutes, reset, plan.
 Limits = dict[str, list[Any]]
+
+
+def spelled(payload: Object) -> bytes | None:
+    """Return the limits of a `token_count` as JSON: spelled alike, they change nothing again.
+
+    None: they may, because they mean another time in another record; or they cannot be spelled.
+    """
+    try:
+        told = orjson.dumps(payload.get("rate_limits"))
+    except TypeError:
+        return None
+    return None if _RELATIVE in told else told
 
 
 def changed(limits: Limits, payload: Object, offset: Offset, at_ms: int | None) -> list[LimitRow]:

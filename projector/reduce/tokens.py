@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,7 @@ _COUNTS: Final = (
     "total_tokens",
 )
 _counts_of: Final = itemgetter(*_COUNTS)
+_INTEGERS: Final = {int}
 _CACHE_WRITE: Final = "cache_write_input_tokens"
 #: Turns held in memory with the source of their usage.
 _TURNS_MAX: Final = 16
@@ -66,8 +68,12 @@ class Tokens(NamedTuple):
         return self.counts[0] != 0 or self.counts[2] != 0
 
 
+# Tokens(...), in a third of the time.
+_tokens = partial(tuple.__new__, Tokens)
+
+
 class Source(NamedTuple):
-    """The record that reports a usage."""
+    """The record that reports a usage. Made when a row or an anomaly needs it."""
 
     uid: bytes
     """Uid of the row that it would make."""
@@ -127,10 +133,11 @@ class TokenState:
         return (NameUsage(model, offset),)
 
     def record(
-        self, payload: Object, source: Source, active: str | None, *, copied: bool
+        self, payload: Object, told_by: Callable[[], Source], active: str | None, *, copied: bool
     ) -> list[Change]:
-        """Apply a `token_usage_record`. `active`: the running turn."""
+        """Apply a `token_usage_record`. `told_by`: gives it; `active`: the running turn."""
         found = read_usage(payload.get("usage"))
+        source = told_by()
         if found is None:
             if copied:
                 return []
@@ -141,7 +148,7 @@ class TokenState:
         named = payload.get("turn_id")
         turn_id = named if type(named) is str else active
         changes: list[Change] = []
-        if turn_id is not None and (key := _key(turn_id)) not in self.recorded:
+        if turn_id is not None and not self._is_recorded(key := _key(turn_id)):
             if key in self.counted or (key == self.turn and self.loose is not None):
                 since = self.loose if key == self.turn else None
                 changes.append(
@@ -168,7 +175,7 @@ class TokenState:
     def count(
         self,
         payload: Object,
-        source: Source,
+        told_by: Callable[[], Source],
         active: str | None,
         *,
         copied: bool | None,
@@ -177,15 +184,15 @@ class TokenState:
     ) -> list[Change]:
         """Apply a `token_count`.
 
-        `active`: the running turn. `copied`: it came with a copy of another thread's records; None:
-        not known yet. `continues`: the rollout has a base.
+        `told_by`: gives the record; `active`: the running turn. `copied`: it came with a copy of
+        another thread's records; None: not known yet. `continues`: the rollout has a base.
         """
         info = payload.get("info")
         if type(info) is not dict:
             return []
         before, total, last = self.totals, read_usage(info.get("total_token_usage")), None
         key = self.turn if active is None else _key(active)
-        told = not copied and key not in self.recorded
+        told = not copied and (key is None or not self._is_recorded(key))
         if told or total is None:
             last = read_usage(info.get("last_token_usage"))
         now = last if total is None else total
@@ -199,6 +206,7 @@ class TokenState:
             return []  # there was more before, and not here
         if before is None and continues and writes_records(cli_version):
             return []
+        source = told_by()
         if active is None:
             self.loose = source.offset if self.loose is None else self.loose
         elif key is not None:
@@ -214,7 +222,7 @@ class TokenState:
         tier: str | None,
     ) -> list[Change]:
         self.nameless = self.nameless or source.model is None
-        write = tokens.cache_write
+        counts, write = tokens
         row = UsageRow(
             source.uid,
             turn_id,
@@ -222,19 +230,30 @@ class TokenState:
             source.ordinal,
             response_id,
             source.model,
-            _cut(tokens.counts[0]),
-            _cut(tokens.counts[1]),
-            _cut(tokens.counts[2]),
-            _cut(tokens.counts[3]),
-            _cut(tokens.counts[4]),
+            *counts,
             source.at_ms,
-            None if write is None else _cut(write),
+            write,
             tier,
             source.provider,
         )
-        if all(abs(count) <= MOST_TOKENS for count in (*tokens.counts, write or 0)):
+        all_counts = counts if write is None else (*counts, write)
+        if min(all_counts) >= -MOST_TOKENS and max(all_counts) <= MOST_TOKENS:
             return [row]
+        spent, cached, given, reasoned, total = map(_cut, counts)
+        row = row._replace(
+            input_tokens=spent,
+            cached_input_tokens=cached,
+            output_tokens=given,
+            reasoning_output_tokens=reasoned,
+            total_tokens=total,
+            cache_write_input_tokens=None if write is None else _cut(write),
+        )
         return [row, _note(source, "cut_number", "tokens beyond what a column holds")]
+
+    def _is_recorded(self, key: str) -> bool:
+        """True if a turn had a token_usage_record; nearly always it is the last that had one."""
+        recorded = self.recorded
+        return bool(recorded) and (recorded[-1] == key or key in recorded)
 
     def _remember(self, turns: list[str], key: str) -> None:
         if key in turns:
@@ -269,10 +288,11 @@ def read_usage(usage: Any) -> Tokens | None:
     try:
         counts = _counts_of(usage)
     except KeyError:
-        counts = ()
-    if type(counts[0] if counts else None) is int and len(set(map(type, counts))) == 1:
-        return Tokens(counts, _integer(usage.get(_CACHE_WRITE)))
-    return _irregular(usage)
+        return _irregular(usage)
+    if {*map(type, counts)} != _INTEGERS:
+        return _irregular(usage)
+    write = usage.get(_CACHE_WRITE)
+    return _tokens((counts, None if write is None else _integer(write)))
 
 
 def _irregular(usage: Object) -> Tokens | None:

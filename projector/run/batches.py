@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from projector.model import revisions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from projector.reduce.protocol import Reducer
 
 
-_data = attrgetter("data")
+_data = itemgetter(2)
 # ItemRow(...), in a third of the time: called once per item.
 _row = partial(tuple.__new__, ItemRow)
 
@@ -80,11 +80,14 @@ def batch_of(
     changes = [*notes, *reducer.apply(lines)]
     words = None if limits.indexing is None else limits.indexing.words
     for at, change in enumerate(changes):
-        if type(change) is ItemRow and change.shown is not None:
-            made = None if words is None else words(change.type, change.shown).encode()
-            changes[at] = _row((*change[:-2], None, made))
-        elif type(change) is ItemRow and words is not None and is_too_long(change.json):
-            changes[at] = change._replace(words=b"")  # nor need the store read it to find that out
+        if type(change) is not ItemRow:
+            continue
+        *row, shown, _ = change
+        if shown is not None:
+            made = None if words is None else words(change.type, shown)
+            changes[at] = _row((*row, None, made))
+        elif words is not None and is_too_long(change.json):
+            changes[at] = _row((*row, None, b""))  # nor need the store read it to find that out
     end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,
@@ -109,7 +112,8 @@ def batch_of(
 
 def _records(lines: Sequence[Line]) -> int:
     """Return the number of lines that are not blank."""
-    blank = sum(map(bytes.isspace, map(_data, lines)))
-    if not all(map(_data, lines)):
+    data = list(map(_data, lines))
+    blank = sum(map(bytes.isspace, data))
+    if not all(data):
         blank += sum(1 for line in lines if not line.data and not line.overlong)
     return len(lines) - blank

@@ -64,8 +64,8 @@ def _latin_table() -> Table:
     return re.compile(f"[{''.join(letters)}]"), letters
 
 
-#: UTF-8 bytes of characters below U+0300, and of those from U+2000 to U+3FFF.
-_UNMARKED: Final = bytes((*range(0xCC), 0xE2, 0xE3))
+#: UTF-8 bytes of characters below U+0300, and of those from U+2000 on: none of them is folded.
+_UNMARKED: Final = bytes((*range(0xCC), *range(0xE2, 0x100)))
 
 
 #: So many characters are encoded at a time, so that no text is copied whole.

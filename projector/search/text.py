@@ -53,17 +53,20 @@ MESSAGES: Final = frozenset(
 # Scripts without spaces between words, and Hangul, whose words include particles: Thai, Lao,
 # Tibetan, Myanmar, Khmer, kana and bopomofo, ideographs, their compatibility forms.
 _ALONE: Final = (
-    "(["
+    "["
     "\u0e00-\u0eff\u0f00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"
     "\u3005-\u3007\u3040-\u30ff\u3100-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001aff0-\U0001b16f"
     "\U00020000-\U000323af"
-    "])"
+    "]"
 )
 
 #: UTF-8 bytes of characters below U+0800 and continuation bytes, and the first byte of U+2000 to
 #: U+2FFF: dashes, dots, arrows, frames.
 _NARROW: Final = bytes((*range(0xE0), 0xE2))
+
+#: Those of characters below U+0300.
+_PLAIN: Final = bytes(range(0xCC))
 
 Snapshot = Mapping[str, Any]
 
@@ -79,14 +82,24 @@ class Indexing(NamedTuple):
     Spoken text is not limited.
     """
 
-    def words(self, kind: str, item: Snapshot) -> str:
-        """Return the result of `indexed` for an item's JSON that is shorter than `LONGEST`.
+    def words(self, kind: str, item: Snapshot) -> bytes:
+        """Return the result of `indexed`, in UTF-8, for an item's JSON shorter than `LONGEST`.
 
         `item`: the JSON decoded by orjson.
         """
         if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
-            return ""
-        return folded(spaced(_whole(_text(kind, item, self.max_text_bytes))))
+            return b""
+        text = _whole(_text(kind, item, self.max_text_bytes))
+        if text.isascii():
+            return text.encode()
+        if len(text) > _PIECE:
+            return folded(spaced(text)).encode()
+        data = text.encode()
+        if not data.translate(None, _PLAIN):
+            return data  # in NFC; no character is a word of its own, or has a mark
+        # Few lines have others, and what is done to those ends with a line.
+        lines = [line if line.isascii() else folded(spaced(line)) for line in text.split("\n")]
+        return "\n".join(lines).encode()
 
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
@@ -140,13 +153,15 @@ def spaced(text: str) -> str:
     # fifth of the time that the expression itself needs to find nothing.
     if not has_other_bytes(text, _NARROW):
         return text
-    return GAP.join(_alone().split(text))  # each match is one part
+    parts = _alone().split(text)
+    parts[1::2] = map((GAP + GAP).join, parts[1::2])  # each match is a run of them
+    return GAP.join(parts)
 
 
 @functools.cache
 def _alone() -> re.Pattern[str]:
-    """Return the expression of `_ALONE`: it takes milliseconds to make, and few need it."""
-    return re.compile(_ALONE)
+    """Return the expression for runs of `_ALONE`: it takes a while to make, and few need it."""
+    return re.compile(f"({_ALONE}+)")
 
 
 def query(asked: Sequence[str]) -> str:

@@ -164,7 +164,7 @@ class ThreadRecords:
         """Apply a `token_usage_record`, which releases since 0.154 write before the token_count."""
         state = self._state
         changes = state.tokens.record(
-            payload, self._source(), self._active(), copied=state.inherited is True
+            payload, self._source, self._active(), copied=state.inherited is True
         )
         self._add(changes)
 
@@ -176,7 +176,7 @@ class ThreadRecords:
             state.meta.reported_total_tokens = total
         changes = state.tokens.count(
             payload,
-            self._source(),
+            self._source,
             self._active(),
             copied=state.inherited if state.headed else bool(state.inherited),
             continues=False,

@@ -7,8 +7,7 @@ comparison. Everything rare is in a function of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -25,6 +24,7 @@ from projector.model.changes import (
     ThreadMetadata,
 )
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
+from projector.model.revisions import SeenKinds
 from projector.reduce.paginated import irregular_lines
 from projector.reduce.paginated.context import STAMP, ReducerContext
 from projector.reduce.paginated.handlers import EVENTS, RECORDS, Handler
@@ -60,26 +60,45 @@ def _loads(line: Line) -> Any:
 
 #: Number of lines parsed at once.
 _AT_ONCE: Final = 64
-_data = attrgetter("data")
+_data = itemgetter(2)
 
 
-def _records(lines: Sequence[Line]) -> Iterable[Any]:
-    """Return the value of each line, as `_loads` does, but faster for ordinary lines.
+def _parsed(lines: Sequence[Line]) -> Iterable[Any]:
+    """Return the value of each of a few lines, as `_loads` does, but faster for ordinary ones.
 
     Long lines are parsed one by one: each value is released before the next.
     """
-    return chain.from_iterable(
-        _some(lines[at : at + _AT_ONCE]) for at in range(0, len(lines), _AT_ONCE)
-    )
-
-
-def _some(lines: Sequence[Line]) -> Iterable[Any]:
-    if lines[-1].end - lines[0].offset < LONG:
+    if not _are_long(lines):
         try:
             return list(map(orjson.loads, map(_data, lines)))
         except orjson.JSONDecodeError:
             pass
     return map(_loads, lines)
+
+
+def _are_long(lines: Sequence[Line]) -> bool:
+    """False if none of a few lines is long."""
+    return lines[-1].end - lines[0].offset >= LONG
+
+
+class _Handlers(dict[tuple[str, Any], Handler | None]):
+    """Handlers of the kinds of records that were seen already: one look-up for each record."""
+
+    def __init__(self, kinds: SeenKinds) -> None:
+        self._kinds = kinds
+
+    def __missing__(self, pair: tuple[str, Any]) -> Handler | None:
+        """Note a kind, and return its handler.
+
+        Raises:
+            KeyError, TypeError: it is not known.
+        """
+        kind, inner = pair
+        handle = EVENTS[inner] if kind == "event_msg" else RECORDS[kind]
+        self._kinds.see(kind, inner)
+        if pair in self._kinds.pairs:
+            self[pair] = handle
+        return handle
 
 
 class PaginatedReducer:
@@ -93,6 +112,7 @@ class PaginatedReducer:
         self._remembers_all = saved is None
         self.kinds = self._ctx.kinds
         """Kinds of records, events and items in the lines so far."""
+        self._handlers = _Handlers(self.kinds)
         self._decoded: tuple[Sequence[Line], list[Any]] | None = None
 
     @classmethod
@@ -186,43 +206,45 @@ class PaginatedReducer:
         ctx = self._ctx
         ctx.begin(lines)
         decoded, self._decoded = self._decoded, None
-        records: Iterable[Any] = (
-            decoded[1] if decoded is not None and decoded[0] is lines else _records(lines)
-        )
-        numbers = ctx.numbers
-        plain, last = ctx.is_plain(), len(lines) - 1
-        handle: Handler | None = None
-        ordinal: Any = None
-        payload: Any = None
-        seen = ctx.kinds.pairs
-        for index, (line, record) in enumerate(zip(lines, records, strict=True)):
-            known = False
-            try:
-                ordinal = record["ordinal"]
-                if plain and ordinal == numbers.due and ordinal.__class__ is int:
-                    payload = record["payload"]
-                    kind = record["type"]
-                    handle = EVENTS[payload["type"]] if kind == "event_msg" else RECORDS[kind]
-                    known = payload.__class__ is dict and len(record["timestamp"]) == STAMP
-            except (KeyError, TypeError):
-                pass  # not as Codex writes it
-            if known:
-                if index == last or len(line.data) >= LONG:
-                    ctx.note_time(record, index)
-                numbers.due = ordinal + 1
-                inner = payload.get("type")
-                if inner.__class__ is not str:
-                    inner = None
-                if (kind, inner) not in seen:
-                    ctx.kinds.see(kind, inner)
-                if handle is not None:
-                    handle(ctx, payload, record, line, index)
-            else:
-                irregular_lines.apply(ctx, line, record, index)
-                plain = ctx.is_plain()
-        # `end` may parse lines again: release the values of the first time before.
-        del decoded, records
-        record = payload = None
+        known_values = decoded[1] if decoded is not None and decoded[0] is lines else None
+        numbers, handlers = ctx.numbers, self._handlers
+        plain, due = ctx.is_plain(), numbers.due
+        record: Any = None
+        known = False
+        for first in range(0, len(lines), _AT_ONCE):
+            some = lines[first : first + _AT_ONCE]
+            are_long = _are_long(some)
+            records = (
+                _parsed(some) if known_values is None else known_values[first : first + _AT_ONCE]
+            )
+            for index, record in enumerate(records, first):
+                known = False
+                try:
+                    ordinal = record["ordinal"]
+                    if plain and ordinal == due and ordinal.__class__ is int:
+                        payload = record["payload"]
+                        if len(record["timestamp"]) == STAMP:
+                            handle = handlers[record["type"], payload.get("type")]
+                            known = True
+                except (KeyError, TypeError, AttributeError):
+                    pass  # not as Codex writes it
+                if known:
+                    due += 1
+                    if are_long and len(lines[index].data) >= LONG:
+                        ctx.note_time(record, index)
+                    if handle is not None:
+                        handle(ctx, payload, record, lines[index], index)
+                else:
+                    numbers.due = due
+                    irregular_lines.apply(ctx, lines[index], record, index)
+                    plain, due = ctx.is_plain(), numbers.due
+            # `end` may parse lines again: release the values of the first time before.
+            if first + _AT_ONCE >= len(lines) and known:
+                ctx.note_time(record, len(lines) - 1)
+            del records
+            record = payload = None
+        numbers.due = due
+        del decoded, known_values
         return ctx.end()
 
     def pass_over(self, torn: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from projector.decode import session_meta as shape
 from projector.decode.fields import Object
 from projector.decode.times import to_ms
@@ -77,41 +79,55 @@ def tokens(ctx: ReducerContext, payload: Object, record: Object, place: Place, i
     total, cut = reported_total(payload)
     if total is not None:
         saved.meta.reported_total_tokens = total
-    ctx.changes.extend(
-        saved.tokens.count(
-            payload,
-            _source(ctx, record, place),
-            saved.active,
-            copied=saved.copied,
-            continues=saved.header.base is not None,
-            cli_version=saved.header.cli_version,
-        )
+    made = saved.tokens.count(
+        payload,
+        partial(_source, ctx, record, place),
+        saved.active,
+        copied=saved.copied,
+        continues=saved.header.base is not None,
+        cli_version=saved.header.cli_version,
     )
-    if saved.copied is not True:
-        at_ms = to_ms(record.get("timestamp"))
-        ctx.changes.extend(rate_limits.changed(saved.tokens.limits, payload, place.offset, at_ms))
+    if made:
+        ctx.changes.extend(made)
+    odd_rate = _limits(ctx, payload, record, place, index)
     if cut:
         ctx.note("cut_number", place, "a total of tokens beyond what a column holds")
     # Refused ones have stopped whole histories: docs on files, section 5.
     told = total is not None and not cut
     odd = not told and payload.get("info") is not None
-    if odd or thread.has_odd_rate(payload, ctx.lines[index].data):
+    if odd or odd_rate:
         ctx.refused("token_count", "info" if odd else "rate_limits", place, record)
+
+
+def _limits(ctx: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> bool:
+    """Apply the rate limits of a `token_count`; True if Codex refuses how a rate is spelled."""
+    saved = ctx.saved
+    told = rate_limits.spelled(payload)
+    if told is not None and told == ctx.limits_told:
+        return False
+    ctx.limits_told = None
+    if saved.copied is not True:
+        at_ms = to_ms(record.get("timestamp"))
+        ctx.changes.extend(rate_limits.changed(saved.tokens.limits, payload, place.offset, at_ms))
+        if not thread.has_odd_rate(payload, b""):  # whatever the line is
+            ctx.limits_told = told
+    return thread.has_odd_rate(payload, ctx.lines[index].data)
 
 
 def usage(ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:
     """Apply a `token_usage_record`: the tokens of one response."""
     saved = ctx.saved
-    source = _source(ctx, record, place)
+    source = partial(_source, ctx, record, place)
     copied = saved.copied is True
     ctx.changes.extend(saved.tokens.record(payload, source, saved.active, copied=copied))
 
 
 def _source(ctx: ReducerContext, record: Object, place: Place) -> Source:
+    offset = place.offset
     return Source(
-        ctx.usage_uid(place.offset),
-        place.offset,
-        place.end - place.offset,
+        ctx.usage_uid(offset),
+        offset,
+        place.end - offset,
         ordinal_of(record),
         ctx.saved.meta.model,
         to_ms(record.get("timestamp")),
