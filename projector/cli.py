@@ -212,12 +212,14 @@ def run_(context: click.Context, codex_home: tuple[str, ...], database: str | No
     import asyncio  # noqa: PLC0415 - see the module's docstring
 
     from projector.logs import events as log  # noqa: PLC0415
+    from projector.run.collector import settle  # noqa: PLC0415
     from projector.run.daemon import follow  # noqa: PLC0415
     from projector.run.systemd import Watchdog  # noqa: PLC0415
     from projector.serve.telemetry.server import TelemetryServer  # noqa: PLC0415
     from projector.store.open import closed_store  # noqa: PLC0415
 
     settings = _settings(context, codex_home, database)
+    settle()
     log.configure(settings.log.level, settings.log.format)
     pulse = Watchdog()
     pulse()
@@ -306,8 +308,10 @@ def _project(
     from projector.logs import events as log  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
     from projector.run.backfill import backfill as project  # noqa: PLC0415
+    from projector.run.collector import settle  # noqa: PLC0415
     from projector.store.open import open_store  # noqa: PLC0415
 
+    settle()
     log.configure(settings.log.level, settings.log.format, told=log.ONE_SHOT)
     talk = progress.choose(silent=silent)
 

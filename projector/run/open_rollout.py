@@ -104,6 +104,12 @@ class OpenRollout:
         )
 
     @classmethod
+    def of_new(cls, store: Store, limits: Limits, file: RolloutFile) -> Self:
+        """Open a rollout that the store does not know. Reads nothing: `look` comes next."""
+        reader, reducer = reader_at(file, None, limits), _reducer_at(file, None)
+        return cls(store, limits, file, checkpoint=None, reader=reader, reducer=reducer)
+
+    @classmethod
     async def at_start(
         cls, store: Store, limits: Limits, file: RolloutFile, checkpoint: Checkpoint
     ) -> Self:

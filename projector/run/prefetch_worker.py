@@ -6,7 +6,6 @@ See `prefetch`, the other side of the pipes, for the rules.
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import select
 import sys
@@ -20,6 +19,7 @@ from projector.model.ids import Checkpoint, RolloutFile
 from projector.model.settings import Settings
 from projector.reduce import detect as reducers
 from projector.run.batches import Limits, batch_of, limits_of, reader_at
+from projector.run.collector import settle
 from projector.run.file_catalog import FileCatalog
 from projector.run.prefetch import LENGTH, WORTH, Request, Response, decode, message
 from projector.store.protocol import Batch
@@ -45,9 +45,7 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
     Raises:
         OSError: the requesting process has ended.
     """
-    # What is decoded has no cycles, and lives as long as its batch.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    settle()
     if sys.platform == "linux":
         with suppress(OSError):  # there is less for each user of a busy system
             fcntl.fcntl(answered, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

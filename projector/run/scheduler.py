@@ -57,7 +57,7 @@ from projector.model.telemetry import Durations
 from projector.run.batches import Limits
 from projector.run.open_files import SIDE_BY_SIDE, is_too_many, raised_limit, share_of
 from projector.run.open_rollout import Reprojection
-from projector.run.prefetch import Prefetcher
+from projector.run.prefetch import WORTH, Prefetcher
 from projector.run.prefix_checks import PrefixChecks
 from projector.run.risky_reads import RISKY_BYTES, RiskyReads
 from projector.run.tailer import Outcome, Progress, Tailer
@@ -220,6 +220,8 @@ class Scheduler:
         """Read to their end, as they were then."""
         self._stored = FileIndex()
         """What the store has, as it was then: what is not among `_seen`."""
+        self._doubted = False
+        """The store may know more rollouts than are known here."""
         self._unread: dict[RolloutId, _Unread] = {}
         self._missing: list[RolloutFile] = []
         """Those of `_unread` that are to be located before the next round."""
@@ -670,7 +672,7 @@ class Scheduler:
 
     def _read_again(self) -> None:
         """Discard all tailers after a write in doubt: they restart at their checkpoints."""
-        self._ahead = None
+        self._ahead, self._doubted = None, True
         for rollout_id, file in self._reading.items():
             self._line.setdefault(rollout_id, file)
         self._throw_away(*list(self._reading))
@@ -679,7 +681,7 @@ class Scheduler:
         """Look at the rollouts whose files are open, all in one thread; return which were."""
         tails: list[Tailer] = []
         for one in chosen:
-            tail = self._tailers.touch(one)
+            tail = self._tailers.touch(one) or self._small(one)
             if tail is not None and tail.can_poll:
                 tails.append(tail)
         if not tails:
@@ -688,6 +690,15 @@ class Scheduler:
         polled = await asyncio.to_thread(_poll, tails, self._limits.batch_bytes)
         self.counters.bytes_read += sum(tail.bytes_read for tail in tails) - before
         return {tail.file.name.rollout_id for tail in tails[:polled]}
+
+    def _small(self, rollout_id: RolloutId) -> Tailer | None:
+        """Return the tailer of a small rollout that the store does not know; None: another one."""
+        file = self._reading[rollout_id]
+        if self._doubted or file.size >= WORTH or not self._is_new(rollout_id):
+            return None
+        tail = Tailer(self._store, self._limits, file, is_new=True)
+        self._tailers.add(rollout_id, tail)
+        return tail
 
     async def _turn(
         self, rollout_id: RolloutId, file: RolloutFile
@@ -785,15 +796,16 @@ class Scheduler:
 
     def _prefetched(self, rollout_id: RolloutId, file: RolloutFile) -> Prefetcher | None:
         """Return the prefetcher, if it reads this rollout: the store does not know it."""
-
-        def new(one: RolloutId) -> bool:
-            return not (one in self._stored or one in self._seen or one in self._tailers)
-
-        if self._ahead is None or not new(rollout_id):
+        if self._ahead is None or not self._is_new(rollout_id):
             return None
         behind = dropwhile(lambda one: one != rollout_id, self._reading)
-        soon = (self._reading[one] for one in islice(behind, 1, None) if new(one))
+        soon = (self._reading[one] for one in islice(behind, 1, None) if self._is_new(one))
         return self._ahead if self._ahead.open(file, soon) else None
+
+    def _is_new(self, rollout_id: RolloutId) -> bool:
+        """True if the store does not know a rollout, and it was not begun."""
+        known = (self._stored, self._seen, self._tailers)
+        return not any(rollout_id in one for one in known)
 
     async def _commit(self, turns: list[_Turn]) -> None:
         started = time.perf_counter()

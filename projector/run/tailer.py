@@ -89,11 +89,18 @@ class Tailer:
     """A rollout between its checkpoint and its last complete line."""
 
     def __init__(
-        self, store: Store, limits: Limits, file: RolloutFile, prefetcher: Prefetcher | None = None
+        self,
+        store: Store,
+        limits: Limits,
+        file: RolloutFile,
+        prefetcher: Prefetcher | None = None,
+        *,
+        is_new: bool = False,
     ) -> None:
         """Create the tailer of a file; `next_batch` opens it.
 
-        `prefetcher`: has the rollout open, and reads it from its first byte.
+        `prefetcher`: has the rollout open, and reads it from its first byte. `is_new`: the store
+        does not know it.
         """
         self._store = store
         self._limits = limits
@@ -103,6 +110,8 @@ class Tailer:
         self._source: _PrefetchedRollout | OpenRollout | None = None
         if prefetcher is not None:
             self._source = _PrefetchedRollout(prefetcher, file)
+        elif is_new:
+            self._source = OpenRollout.of_new(store, limits, file)
         self._bytes_of_closed = 0
         self._polled: _Polled | None = None
 
