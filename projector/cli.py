@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from projector import __version__
 from projector.commands import output
-from projector.commands.options import as_json as _json
+from projector.commands.groups import GROUPS, epilog
 from projector.commands.options import common as _common
 from projector.commands.options import inherit as _inherit
-from projector.commands.options import reading as _reading
-from projector.commands.options import settings_of as _settings
 from projector.model.errors import AlreadyRunning, ProjectorError, UsageError
-
-if TYPE_CHECKING:
-    from projector.model.settings import Settings
-    from projector.run.prefetch import Prefetcher
-    from projector.run.progress import Summary
-    from projector.serve.health.snapshot import Facts
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -131,6 +122,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 #: Commands and their modules in `projector.commands`, imported when called.
 LAZY: Final = {
+    "backfill": "backfill",
     "commands": "activity",
     "completion": "completion",
     "config": "config",
@@ -147,9 +139,11 @@ LAZY: Final = {
     "prompts": "activity",
     "purge": "purge",
     "rebuild": "rebuild",
+    "run": "run",
     "search": "search",
     "show": "show",
     "sql": "sql",
+    "status": "status",
     "tail": "tail",
     "threads": "threads",
     "uninstall": "install",
@@ -174,7 +168,23 @@ class Commands(click.Group):
         module = import_module(f"projector.commands.{LAZY[cmd_name]}")
         found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         assert isinstance(found, click.Command)
+        found.epilog = found.epilog or epilog(cmd_name)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; suggest one for a typo."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=LAZY, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the commands in groups, a line each; none is imported."""
+        for group, lines in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([*lines.items()])
 
     def every(self) -> dict[str, click.Command]:
         """Return all commands by name."""
@@ -186,6 +196,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @_common
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     is_eager=True,
@@ -195,178 +206,10 @@ class Commands(click.Group):
 )
 @click.pass_context
 def app(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
-    """Project Codex's conversations into SQL.
+    """Project Codex's conversations into SQL, and look at them.
 
-    Follows the rollouts under CODEX_HOME and stores their content as rows in a database. Options
-    may stand before or after the command.
+    Follows the rollouts under CODEX_HOME and stores their content as rows in a database. Begin with
+    `projector backfill`, then `projector threads`. Options may stand before or after the command.
     """
     given: dict[str, Any] = {"codex_home": codex_home, "database": database}
     _inherit(context, **{name: value for name, value in given.items() if value})
-
-
-@app.command("run")
-@_common
-@click.pass_context
-def run_(context: click.Context, codex_home: tuple[str, ...], database: str | None) -> None:
-    """Run the daemon: catch up, then follow all changes until SIGTERM or SIGINT."""
-    import asyncio  # noqa: PLC0415 - see the module's docstring
-
-    from projector.logs import events as log  # noqa: PLC0415
-    from projector.run.collector import settle  # noqa: PLC0415
-    from projector.run.daemon import follow  # noqa: PLC0415
-    from projector.run.systemd import Watchdog  # noqa: PLC0415
-    from projector.serve.telemetry.server import TelemetryServer  # noqa: PLC0415
-    from projector.store.open import closed_store  # noqa: PLC0415
-
-    settings = _settings(context, codex_home, database)
-    settle()
-    log.configure(settings.log.level, settings.log.format)
-    pulse = Watchdog()
-    pulse()
-
-    async def serve() -> None:
-        store = closed_store(
-            settings.database,
-            source=settings.source.name,
-            busy_timeout_s=settings.store.busy_timeout_s,
-            on_progress=pulse,
-        )
-        answered = True
-        try:
-            answered = await follow(
-                store,
-                settings,
-                load=lambda: _settings(context, codex_home, database),
-                pulse=pulse,
-                audience=TelemetryServer(_reading),
-                opening=store.reopen,
-            )
-        finally:
-            await store.close()
-        if not answered:
-            # Threads that wait for the silent server cannot be ended; exiting would wait for them.
-            sys.stderr.flush()
-            os._exit(0)
-
-    asyncio.run(serve())
-
-
-@app.command()
-@click.argument("path", nargs=-1)
-@_common
-@click.option(
-    "--sample",
-    is_flag=True,
-    help="For a first look: if there are no rollouts, project the sample that comes"
-    " with this program.",
-)
-@_json
-@click.pass_context
-def backfill(
-    context: click.Context,
-    path: tuple[str, ...],
-    codex_home: tuple[str, ...],
-    database: str | None,
-    *,
-    sample: bool,
-    as_json: bool,
-) -> int:
-    """Project all existing rollouts once, or only some files, folders or thread ids."""
-    settings = _settings(context, codex_home, database)
-    if sample and not path and not _any_rollout(settings.codex_homes):
-        homes = ", ".join(settings.codex_homes)
-        output.tell(f"no rollouts under {homes}: projecting the sample")
-        settings = _settings(context, (f"{os.path.dirname(__file__)}/sample",), database)
-
-    from projector.run.prefetch import Prefetcher  # noqa: PLC0415 - see the module's docstring
-
-    ahead = Prefetcher.start(settings)  # before the shared imports: both import at once
-    try:
-        summary = _project(settings, path, ahead, silent=as_json)
-    finally:
-        if ahead is not None:
-            ahead.close()
-    for fault in summary.faults:
-        output.tell(f"projector: {fault}")
-    if as_json:
-        output.write_document(_summary_document(summary))
-    else:
-        output.say(summary.line())
-    if not (summary.rollouts or summary.faults or path or as_json):
-        output.tell(
-            f"projector: no rollouts under {', '.join(settings.codex_homes)}. Name Codex's home:"
-            " --codex-home DIR; or take a first look: projector backfill --sample"
-        )
-    return FAILED if summary.faults or summary.unreadable else 0
-
-
-def _project(
-    settings: Settings, selection: Sequence[str], ahead: Prefetcher | None, *, silent: bool
-) -> Summary:
-    import asyncio  # noqa: PLC0415 - see the module's docstring
-
-    from projector.logs import events as log  # noqa: PLC0415
-    from projector.run import progress  # noqa: PLC0415
-    from projector.run.backfill import backfill as project  # noqa: PLC0415
-    from projector.run.collector import settle  # noqa: PLC0415
-    from projector.store.open import open_store  # noqa: PLC0415
-
-    settle()
-    log.configure(settings.log.level, settings.log.format, told=log.ONE_SHOT)
-    talk = progress.choose(silent=silent)
-
-    async def once() -> Summary:
-        store = await open_store(
-            settings.database,
-            source=settings.source.name,
-            busy_timeout_s=settings.store.busy_timeout_s,
-        )
-        try:
-            return await project(store, settings, selection=selection, progress=talk, ahead=ahead)
-        finally:
-            talk.finish()
-            await store.close()
-
-    return asyncio.run(once())
-
-
-@app.command()
-@_common
-@click.option("--rollouts", is_flag=True, help="Show each rollout too.")
-@_json
-@click.pass_context
-def status(
-    context: click.Context,
-    codex_home: tuple[str, ...],
-    database: str | None,
-    *,
-    rollouts: bool,
-    as_json: bool,
-) -> None:
-    """Show what is projected, and how far behind the files it is."""
-    from projector.model.redaction import redact, redact_document  # noqa: PLC0415 - see the docstring
-    from projector.serve.health import status as shown  # noqa: PLC0415 - see the module's docstring
-
-    facts = _facts(_settings(context, codex_home, database), rollouts=rollouts)
-    if as_json:
-        output.write_document(redact_document(shown.document(facts, rollouts=rollouts)))
-    else:
-        output.say(redact(shown.text(facts, rollouts=rollouts)))
-
-
-def _facts(settings: Settings, *, rollouts: bool = False) -> Facts:
-    from projector.serve.health.collect import collect  # noqa: PLC0415 - see the module's docstring
-
-    with _reading(settings) as db:
-        now_ms = time.time_ns() // 1_000_000
-        return collect(db, settings.codex_homes, now_ms, rollouts=rollouts, codex=True)
-
-
-def _any_rollout(homes: Sequence[str]) -> bool:
-    from projector.discover.scan import Fault, walk  # noqa: PLC0415 - see the module's docstring
-
-    return any(not isinstance(found, Fault) for home in homes for found in walk(home))
-
-
-def _summary_document(summary: Summary) -> dict[str, Any]:
-    return {name: getattr(summary, name) for name in type(summary).__dataclass_fields__}

@@ -259,6 +259,7 @@ FOREIGN_QUERIES: Final[Mapping[str, str]] = {
     "serve.doctor.codex_compare": "Codex's own history",
     "serve.doctor.codex_databases": "Codex's own list of threads",
     "serve.search.snippets": "a database in memory, which cuts texts",
+    "commands.groups": "an example for people, over a public view",
 }
 _QUERY: Final = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE)\b.*\b(FROM|INTO|SET)\b", re.DOTALL)
 

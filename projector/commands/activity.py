@@ -43,13 +43,7 @@ def _filters(command: _Command) -> _Command:
 @as_rows
 @click.pass_context
 def commands(context: click.Context, /, *, failed: bool, **asked: Any) -> None:
-    """List the commands that were run, newest first.
-
-    \b
-    Examples:
-      projector commands --failed --since 7d
-      projector commands --repo teapot --output csv
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """List the commands that were run, newest first."""
     from projector.store.questions import activity  # noqa: PLC0415 - see the package's docstring
 
     def line(row: activity.Command) -> Sequence[Any]:
@@ -76,13 +70,7 @@ def commands(context: click.Context, /, *, failed: bool, **asked: Any) -> None:
 @as_rows
 @click.pass_context
 def files(context: click.Context, /, *, path: str | None, **asked: Any) -> None:
-    """List the files that were changed, newest first; only PATH, what is below it or ends in it.
-
-    \b
-    Examples:
-      projector files --since yesterday
-      projector files src/kettle.py
-    """  # noqa: D301 - same
+    """List the files that were changed, newest first; only PATH, what is below it or ends in it."""
     from projector.store.questions import activity  # noqa: PLC0415 - see the package's docstring
 
     def line(row: activity.ChangedFile) -> Sequence[Any]:
@@ -105,13 +93,7 @@ def files(context: click.Context, /, *, path: str | None, **asked: Any) -> None:
 @as_rows
 @click.pass_context
 def prompts(context: click.Context, /, **asked: Any) -> None:
-    """List what users asked, newest first.
-
-    \b
-    Examples:
-      projector prompts --since today
-      projector prompts --cwd . --output jsonl
-    """  # noqa: D301 - same
+    """List what users asked, newest first."""
     from projector.store.questions import activity  # noqa: PLC0415 - see the package's docstring
 
     def line(row: activity.Prompt) -> Sequence[Any]:
@@ -181,7 +163,7 @@ def _list(
             return
         lines = ((row, listing.line(row)) for row in rows)
         with output.paged():
-            number = say_rows(listing.head, lines, style=_style)
+            number = say_rows(listing.head, lines, style=_style, paths=("PATH",))
         more = bool(limit) and next(found, None) is not None
     if not number:
         narrowed = any((since, folder, repo, thread))

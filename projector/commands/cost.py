@@ -12,11 +12,17 @@ from projector.commands.rows import Form, as_rows
 from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from projector.serve.spending import Sum
 
 #: Maximum number of reasons that are told why responses have no price.
 _REASONS: Final = 8
 _CENT: Final = 0.01
+_HEADS: Final = {"thread": ("NAME", "THREAD")}
+#: Columns of the longest bar.
+_BAR: Final = 16
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 @click.command()
@@ -68,7 +74,8 @@ def cost(
         threads = questions.spenders(db)
         looked_up = questions.looked_up(db)
     sums = spending.grouped(rows, threads, keys, with_agents=with_agents)
-    head = [*(key.upper() for key in keys), "RESPONSES", "INPUT", "CACHED", "OUTPUT", "COST", ""]
+    head = [part for key in keys for part in _HEADS.get(key, (key.upper(),))]
+    head += ["RESPONSES", "INPUT", "CACHED", "OUTPUT", "COST", ""]
     if form != "table":
         documents = [one.document() for one in sums]
         write_rows(documents, form, list(spending.Sum(keys=dict.fromkeys(keys)).document()))
@@ -77,8 +84,13 @@ def cost(
         lines: list[list[object]] = [_line(one) for one in sums]
         totals = spending.grouped(rows, (), (), with_agents=False)
         if len(sums) > 1:
-            lines += [["total", *[""] * (len(keys) - 1), *_line(one)] for one in totals]
-        say_rows(head, ((None, line) for line in lines))
+            lines += [
+                ["total", *[""] * (len(keys) - 1 + ("thread" in keys)), *_line(one)]
+                for one in totals
+            ]
+        if keys == ["day"] and output.terminal():
+            head, lines = [*head, "TOKENS"], [*_with_bars(lines, sums)]
+        say_rows(head, ((None, line) for line in lines), going=("CACHED", "RESPONSES", "OUTPUT"))
     else:
         output.tell("no responses" + ("" if since is None else " since then"))
     if sources := spending.price_sources(rows):
@@ -115,12 +127,14 @@ def _keys(by: tuple[str, ...]) -> list[str]:
 
 def _line(one: Sum) -> list[object]:
     """Return a row of the table."""
-    keys = ["unknown" if value is None else value for value in one.keys.values()]
-    if "thread" in one.keys and one.name:
-        keys = [
-            f"{value}  {one.name}" if key == "thread" else value
-            for key, value in zip(one.keys, keys, strict=True)
-        ]
+    from projector.serve.history.table import SHORT_ID  # noqa: PLC0415 - see the package's docstring
+
+    keys: list[object] = []
+    for key, value in one.keys.items():
+        if key == "thread":
+            keys.append(one.name or "")
+        known = "unknown" if value is None else value
+        keys.append(known[:SHORT_ID] if key == "thread" and output.terminal() else known)
     amount = "" if one.amount is None else _amount(one.amount, one.currency)
     note = f"{one.unpriced:,} without a price" if one.unpriced else ""
     tokens = one.tokens
@@ -128,6 +142,16 @@ def _line(one: Sum) -> list[object]:
         *keys, one.responses, tokens["input_tokens"], tokens["cached_input_tokens"],
         tokens["output_tokens"], amount, note,
     ]  # fmt: skip
+
+
+def _with_bars(lines: Sequence[list[object]], sums: Sequence[Sum]) -> Iterator[list[object]]:
+    """Yield the rows with a bar for the tokens of each; none for what follows the sums."""
+    tokens = [one.tokens["input_tokens"] + one.tokens["output_tokens"] for one in sums]
+    most = max(tokens, default=0) or 1
+    for at, line in enumerate(lines):
+        eighths = round(tokens[at] / most * _BAR * 8) if at < len(tokens) else 0
+        whole, rest = divmod(eighths, 8)
+        yield [*line, "█" * whole + (_EIGHTHS[rest] if rest else "")]
 
 
 def _amount(amount: float, currency: str | None) -> str:

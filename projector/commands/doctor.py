@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 import click
 
 from projector.commands import output
 from projector.commands.options import as_json, common, options_of, reading
 from projector.model.redaction import redact, redact_document
+
+if TYPE_CHECKING:
+    from projector.serve.history.looks import Style
 
 
 @click.command()
@@ -43,5 +48,22 @@ def doctor(
         output.write_document(redact_document(document(every, found.codex)))
     else:
         for check in every:
-            output.say(one_line(redact(check.line())))
+            _say(one_line(redact(check.line())))
     return 0 if sound(every) else 1
+
+
+def _say(line: str) -> None:
+    """Print a check: its level in its colour, wrapped on a terminal."""
+    from projector.serve.history.looks import wrapped  # noqa: PLC0415 - see the package's docstring
+
+    level, _, rest = line.partition(" ")
+    before = f"{level} " if output.width() is None else f"{level:<8} "
+    first, *others = wrapped(rest, before, " " * len(before), output.width())
+    style = _STYLES.get(level)
+    head = output.paint(level, style) if style else level
+    output.write_rendered(f"{one}\n" for one in (head + first[len(level) :], *others))
+
+
+_STYLES: Final[dict[str, Style]] = {
+    "problem": "bad", "warning": "warning", "ok": "good", "info": "quiet",
+}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -32,12 +31,13 @@ def help_(context: click.Context, topic: str | None) -> None:
             output.say(f"  {name:{width}}  {_title(page)}")
         output.say("\nCommands: projector --help")
         return
-    if topic in pages:
-        _show(pages[topic].read_text("utf-8"))
-        return
     group = context.find_root().command
     assert isinstance(group, click.Group)
     command = group.get_command(context, topic)
+    if topic in pages:
+        more = f"\n\n    projector {topic} --help\n" if command is not None else ""
+        _show(pages[topic].read_text("utf-8") + more)
+        return
     if command is None:
         raise UsageError(
             f"no topic {topic!r}", hint=f"There are: {', '.join(sorted(pages))}; and the commands"
@@ -60,17 +60,19 @@ def _title(page: Traversable) -> str:
 
 def _show(text: str) -> None:
     """Print a page: formatted on a terminal, as Markdown elsewhere."""
-    if not sys.stdout.isatty():
+    if not output.terminal():
         output.write_bytes([text.encode()])
         return
     from io import StringIO  # noqa: PLC0415 - only for people
-    from shutil import get_terminal_size  # noqa: PLC0415 - same
 
     from rich.console import Console  # noqa: PLC0415 - same
     from rich.markdown import Markdown  # noqa: PLC0415 - same
 
-    width = min(get_terminal_size().columns, _WIDTH)
-    console = Console(file=StringIO(), force_terminal=True, width=width)
+    width = min(output.width() or _WIDTH, _WIDTH)
+    console = Console(
+        file=StringIO(), force_terminal=True, width=width, no_color=not output.coloured()
+    )
     with console.capture() as captured:
         console.print(Markdown(terminal_safe(text)))
-    output.write_rendered([captured.get()])
+    with output.paged():
+        output.write_rendered([captured.get()])

@@ -32,12 +32,7 @@ def limits(
     """Show how much of the usage limits' windows is used, now or over time.
 
     As Codex reported it with its last response: what other devices used since is not known here.
-
-    \b
-    Examples:
-      projector limits
-      projector limits --since 7d --output csv
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     import time  # noqa: PLC0415 - see the package's docstring
 
     from projector.commands.filters import moment  # noqa: PLC0415

@@ -303,6 +303,8 @@ def _database(
         return SQLITE + default, said
     # As files and `echo` end: a line break that is part of a name would be a rarity.
     url = database_url.normalized(url.rstrip("\r\n"))
+    if not secret and database_url.is_path(url):  # a password alone may look like a path
+        url = SQLITE + os.path.expanduser(url)
     if fault := database_url.fault(url):
         # The content of a secret file is never quoted: a password alone may look like a path.
         faults.append(f"{origin}: {fault.replace(url, '...') if secret else fault}")

@@ -31,7 +31,7 @@ codex_home = click.option(
 database = click.option(
     "--database",
     metavar="URL",
-    help="sqlite:///path or postgresql://user@host/name. Default: a file under"
+    help="A file's path, sqlite:///path or postgresql://user@host/name. Default: a file under"
     " $XDG_STATE_HOME/codex-projector.",
 )
 

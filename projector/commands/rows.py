@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -22,10 +23,10 @@ Form = Literal["table", "json", "jsonl", "csv"]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Row = TypeVar("_Row")
 
-#: Columns of numbers are aligned on the right.
-_NUMBERS: Final = (int, float)
+#: Columns of numbers and amounts are aligned on the right.
+_AMOUNT: Final = re.compile(r"(?:\$?-?[\d,.]+(?: [A-Z]{3})?)?")
 _GAP: Final = "  "
-#: Minimum width of the last column, the text: the others give way first.
+#: Minimum width of a column of text; shorter ones, as times and ids, stay whole.
 _LEAST_TEXT: Final = 16
 #: Rows of a table are aligned together up to this number; the widths then stay.
 _ALIGNED: Final = 1000
@@ -97,14 +98,18 @@ def say_rows(
     *,
     style: Callable[[_Row], Style | None] = lambda _row: None,
     plain: bool = False,
+    going: Sequence[str] = (),
+    paths: Sequence[str] = (),
 ) -> int:
     """Print rows with their cells as a table under `head`; return their number.
 
-    The first rows decide the widths. On a terminal a line fits it: of the last column, the text, as
-    much is shown as there is room for. `plain`: numbers are written as they are.
+    The first rows decide the widths. On a terminal a line fits it: texts are cut, numbers are not.
+    `plain`: numbers are written as they are. `going`: columns that are left out, in this order,
+    where a terminal is too narrow; `paths`: columns that are cut at their start.
     """
     from projector.model.terminal_safe import one_line  # noqa: PLC0415 - only for people
     from projector.serve.history.looks import cells, fitting  # noqa: PLC0415
+    from projector.serve.history.table import end  # noqa: PLC0415
 
     def texts(values: Sequence[Any]) -> list[str]:
         return [one_line(_text(value, plain=plain)) for value in values]
@@ -113,24 +118,19 @@ def say_rows(
     first = list(islice(every, _ALIGNED))
     if not first:
         return 0
-    right = [
-        all(isinstance(values[at], _NUMBERS) or values[at] in (None, "") for _, values in first)
-        for at in range(len(head))
-    ]
+    right = [all(_is_number(values[at]) for _, values in first) for at in range(len(head))]
     columns = zip(head, *(texts(values) for _, values in first), strict=True)
     widths = [max(map(cells, column)) for column in columns]
-    terminal = output.width()
-    if terminal is not None:
-        before = sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
-        room = max(terminal - before, _LEAST_TEXT)
-        widths[-1] = min(widths[-1], room)
+    kept = _kept(head, widths, right, going, output.width())
+    widths = _fitted([widths[at] for at in kept], [right[at] for at in kept], output.width())
+    cut = [end if head[at] in paths else fitting for at in kept]
 
     def line(values: Sequence[str]) -> str:
         made = []
-        for text, width, on_right in zip(values, widths, right, strict=True):
-            shown = fitting(text, width)
+        for at, width, shorten in zip(kept, widths, cut, strict=True):
+            shown = shorten(values[at], width)
             gap = " " * (width - cells(shown))
-            made.append(gap + shown if on_right else shown + gap)
+            made.append(gap + shown if right[at] else shown + gap)
         return _GAP.join(made).rstrip()
 
     output.say(line(head), style="heading")
@@ -139,6 +139,44 @@ def say_rows(
         number += 1
         output.say(line(texts(values)), style=style(row))
     return number
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return _AMOUNT.fullmatch(value) is not None
+    return value is None or isinstance(value, int | float)
+
+
+def _kept(
+    head: Sequence[str],
+    widths: Sequence[int],
+    right: Sequence[bool],
+    going: Sequence[str],
+    room: int | None,
+) -> list[int]:
+    """Return which columns are shown in `room`: all, or those without some of `going`."""
+    kept = [at for at, name in enumerate(head) if room is None or name or widths[at]]
+    for name in going:
+        least = (widths[at] if right[at] else min(widths[at], _LEAST_TEXT) for at in kept)
+        if room is None or sum(least) + len(_GAP) * (len(kept) - 1) <= room:
+            break
+        kept = [at for at in kept if head[at] != name]
+    return kept
+
+
+def _fitted(widths: list[int], right: Sequence[bool], room: int | None) -> list[int]:
+    """Return the widths of columns that fit `room`: the widest text gives way first."""
+    if room is None:
+        return widths
+    room -= len(_GAP) * (len(widths) - 1)
+    while (over := sum(widths) - room) > 0:
+        texts = [at for at, is_right in enumerate(right) if not is_right]
+        widest = max(texts, key=lambda at: widths[at], default=None)
+        if widest is None or widths[widest] <= _LEAST_TEXT:
+            break
+        others = max((widths[at] for at in texts if at != widest), default=0)
+        widths[widest] = max(widths[widest] - over, min(others, widths[widest] - 1), _LEAST_TEXT)
+    return widths
 
 
 def _text(value: Any, *, plain: bool) -> str:

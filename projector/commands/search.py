@@ -84,14 +84,7 @@ def search(
     WORDS are words, "quoted phrases" and prefixes*; case and accents are ignored. After -- a word
     may begin with a dash. Without WORDS all items that the filters leave are found. Exit code 1:
     nothing was found.
-
-    \b
-    Examples:
-      projector search kettle "nine seconds"
-      projector search timeout --type command --since 7d -C 2
-      projector search --type user --repo . --since yesterday
-      projector show THREAD --around HIT     what was before and after
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     from projector.search.text import query  # noqa: PLC0415 - see the package's docstring
     from projector.search.tsvector import query as vector  # noqa: PLC0415
     from projector.serve.search import hits as found  # noqa: PLC0415

@@ -81,15 +81,7 @@ def show(
     THREAD is its id or the start of one, its name, what `projector threads` shows of it, or `last`:
     the one changed last. Text and Markdown are for reading: long outputs are cut, and control
     characters are escaped; on a terminal by $PAGER. JSON and events are exact and complete.
-
-    \b
-    Examples:
-      projector show last
-      projector show "A faster kettle" --turn -1 --full
-      projector show 019b8d62 --around 99fb7985
-      projector show last --follow
-      projector show last --format markdown > thread.md
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     from projector.serve.history.render import Detail  # noqa: PLC0415 - see the package's docstring
 
     _refuse(thread, form, turn=turn, limit=limit, around=around, near=near, follow=follow)

@@ -37,14 +37,7 @@ def sql(
 
     QUERY is one statement over the views, see `projector help dictionary`; `-`: read it from
     standard input. Without QUERY the client of the database is started on it, if it is installed.
-
-    \b
-    Examples:
-      projector sql
-      projector sql "SELECT name, turn_count FROM threads LIMIT 5"
-      projector sql "SELECT view_name, column_name, meaning FROM columns"
-      projector sql - --output csv < report
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     settings = settings_of(context, codex_home, database)
     if query is None:
         if form != "table":

@@ -58,12 +58,7 @@ def tail(
     """Watch what happens in all threads: a line for each message, command, change and turn.
 
     New lines come as the daemon projects them, until interrupted. For programs: `projector events`.
-
-    \b
-    Examples:
-      projector tail
-      projector tail --repo . -n 50
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     from projector.commands.following import after_commits, reader_may_leave  # noqa: PLC0415 - see the package
     from projector.commands.naming import chosen_threads  # noqa: PLC0415
     from projector.serve.activity_lines import ActivityLines  # noqa: PLC0415

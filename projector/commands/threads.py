@@ -70,13 +70,7 @@ def threads(
     """List threads, most recently changed first.
 
     Archived and deleted threads, sub-agents and reviewers are hidden by default.
-
-    \b
-    Examples:
-      projector threads --repo . --since "last week"
-      projector threads --name kettle --all
-      projector threads --output csv > threads.csv
-    """  # noqa: D301 - click's mark of lines that are not wrapped
+    """
     from projector.commands.rows import write_rows  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history import table, thread_list  # noqa: PLC0415
     from projector.serve.history.threads import Wanted, document  # noqa: PLC0415

@@ -50,8 +50,9 @@ class Summary:
     def line(self) -> str:
         """Return the summary line for people."""
         text = (
-            f"{count(self.rollouts, 'rollout')}, {count(self.records, 'record')},"
-            f" {count(self.items, 'item')} in {self.seconds:.1f} s"
+            f"{count(self.rollouts, 'rollout')}, {count(self.records, 'new record')} read in"
+            f" {self.seconds:.1f} s; in all {count(self.turns, 'turn')},"
+            f" {count(self.items, 'item')}"
         )
         if self.anomalies:
             text += f"; {count(self.anomalies, 'anomaly', 'anomalies')} noted"

@@ -45,7 +45,7 @@ def test_people_are_told_what_it_is(
     assert run(["cost", "--database", database, "--by", "thread,model", "--with-agents"]) == 0
     out, err = capfdbinary.readouterr()
 
-    assert out.splitlines()[0].split()[:4] == [b"THREAD", b"MODEL", b"RESPONSES", b"INPUT"]
+    assert out.splitlines()[0].split()[:5] == [b"NAME", b"THREAD", b"MODEL", b"RESPONSES", b"INPUT"]
     assert b"A faster kettle" in out
     assert out.splitlines()[-1].startswith(b"total")
     assert b"not your bill" in err

@@ -448,7 +448,6 @@ def test_every_view_and_table_says_what_it_holds() -> None:
 # fmt: off
 URLS = [
     # URL                          said
-    ("projector.db",               '--database: "projector.db": no scheme; write sqlite:///projector.db'),
     ("postgres://db/x",            'unknown scheme "postgres"; write postgresql://db/x'),
     ("mysql://x",                  'unknown scheme "mysql"; write sqlite:///path'),
     ("sqlite:x.db",                "needs three slashes before a path; write sqlite:///x.db"),

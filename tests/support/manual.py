@@ -8,6 +8,7 @@ import re
 import click
 
 from projector import __version__, cli
+from projector.commands.groups import EXAMPLES
 
 #: Variables that are no settings.
 ENVIRONMENT = (
@@ -45,6 +46,7 @@ def page() -> str:
         usage = " ".join(command.collect_usage_pieces(inner))
         lines += [f".SS projector {_text(name)} {_text(usage)}", *_prose(command.help)]
         lines += _options(command, inner)
+        lines += _examples(EXAMPLES[name])
     lines += [".SH EXIT STATUS", *_prose(program.epilog)]
     for title, rows in (("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES)):
         lines.append(f".SH {title}")
@@ -61,6 +63,10 @@ def _options(command: click.Command, context: click.Context) -> list[str]:
         if record is not None:
             lines += [".TP", f".B {_text(record[0])}", _text(record[1])]
     return lines
+
+
+def _examples(examples: tuple[str, ...]) -> list[str]:
+    return [".PP", "Examples:", ".PP", ".nf", *map(_text, examples), ".fi"]
 
 
 def _prose(text: str | None) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -16,6 +18,7 @@ from typing import NoReturn
 import pytest
 
 from projector import cli
+from projector.commands.groups import EXAMPLES, GROUPS
 from projector.model import errors
 from projector.run import backfill, daemon
 from projector.run.progress import Progress, Summary
@@ -53,7 +56,7 @@ USAGE = [
     ("no such option", ["status", "--rolouts"], "Did you mean '--rollouts'"),
     ("an option without its value", ["run", "--database"], "requires an argument"),
     ("one argument too many", ["status", "all"], "unexpected extra argument"),
-    ("a database without scheme", ["status", "--database", "p.db"], "write sqlite:///p.db"),
+    ("a database of another kind", ["status", "--database", "mysql://h/d"], "unknown scheme"),
     ("a configuration that is not there", ["--config", "/no/c.toml", "status"], "no such file"),
 ]
 
@@ -76,8 +79,9 @@ def test_without_a_command_the_help_goes_to_standard_error(capsys: Capture) -> N
     assert "Usage: projector" in err
 
 
-def test_version(capsys: Capture) -> None:
-    code, out, _ = run(capsys, "--version")
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(capsys: Capture, option: str) -> None:
+    code, out, _ = run(capsys, option)
 
     assert code == 0
     assert out.startswith("projector ")
@@ -127,12 +131,64 @@ def test_the_sample_where_there_are_no_rollouts(capsys: Capture, tmp_path: Path)
 
 
 def test_no_sample_where_there_are_rollouts(capsys: Capture, tmp_path: Path) -> None:
+    """Refused, never ignored: the two would be mixed."""
     shutil.copytree(SAMPLE / "archived_sessions", tmp_path / "home/archived_sessions")
 
-    code, out, _ = run(capsys, "backfill", "--sample")
+    code, out, err = run(capsys, "backfill", "--sample")
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"there are rollouts under {tmp_path}/home" in err
+    assert run(capsys, "backfill", "--sample", "some/path")[0] == 2
+    assert not (tmp_path / "p.db").exists()
+
+
+def test_a_second_backfill_tells_its_own_from_the_total(capsys: Capture) -> None:
+    first = run(capsys, "backfill", "--codex-home", str(SAMPLE))[1]
+    second = run(capsys, "backfill", "--codex-home", str(SAMPLE))[1]
+
+    assert "5 rollouts, 72 new records read in " in first
+    assert "5 rollouts, 0 new records read in " in second
+    assert first.partition(";")[2] == second.partition(";")[2] == " in all 8 turns, 29 items\n"
+
+
+@pytest.mark.parametrize("named", ["{}/other.db", "sqlite:///{}/other.db"])
+def test_a_database_is_named_by_its_path(capsys: Capture, tmp_path: Path, named: str) -> None:
+    where = ["--database", named.format(tmp_path)]
+
+    assert run(capsys, "backfill", "--codex-home", str(SAMPLE), *where)[0] == 0
+    assert (tmp_path / "other.db").exists()
+    assert run(capsys, "threads", *where)[1].count("teapot") == 2
+
+
+def test_commands_are_in_groups_a_whole_line_each(capsys: Capture) -> None:
+    out = run(capsys, "--help")[1]
+    lines = [line for group in GROUPS.values() for line in group.items()]
+
+    assert sorted(name for name, _ in lines) == sorted(cli.app.every())
+    for name, said in lines:
+        (found,) = [one for one in out.splitlines() if one.split()[:1] == [name]]
+        assert found.endswith(f"  {said}")
+        assert len(found) <= 79
+    for group in GROUPS:
+        assert f"\n{group}:\n" in out
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_every_help_has_examples_that_are_right(capsys: Capture, name: str) -> None:
+    code, out, _ = run(capsys, name, "--help")
 
     assert code == 0
-    assert out.startswith("1 rollout, ")
+    assert f"projector {name}" in run(capsys, "help", name)[1]
+    for example in EXAMPLES[name]:
+        assert f"  {example}\n" in out
+        words = shlex.split(re.sub(r"[<>|].*|.*\$\(|\).*|^.* -- ", "", example))
+        words = words[words.index("projector") + 1 :]
+        command = cli.app.every()[words[0]]
+        command.make_context(words[0], words[1:], resilient_parsing=False)
+
+
+def test_every_command_has_examples() -> None:
+    assert set(EXAMPLES) == set(cli.app.every())
 
 
 def test_backfill_tells_what_it_could_not_read(
@@ -154,7 +210,8 @@ def test_backfill_tells_what_it_could_not_read(
 
     assert code == 1
     assert out == (
-        "2 rollouts, 0 records, 0 items in 0.5 s; 1 anomaly noted; 1 could not be read\n"
+        "2 rollouts, 0 new records read in 0.5 s; in all 0 turns, 0 items; 1 anomaly noted;"
+        " 1 could not be read\n"
     )
     assert err == "projector: /c/r: permission denied. Fix: chmod u+r /c/r\n"
 

@@ -17,10 +17,10 @@ _FOLDER: Final = 60
 #: Characters of an id on a terminal: the time of its start, to the millisecond.
 SHORT_ID: Final = 13
 #: Minimum width of a title: other columns are removed first.
-_LEAST_TITLE: Final = 24
-_LEAST_FOLDER: Final = 12
+_LEAST_TITLE: Final = 20
+_LEAST_FOLDER: Final = 10
 #: Columns that are removed, in this order, if a terminal is too narrow.
-_GOING: Final = ("model", "host", "folder", "source", "tokens", "turns", "state", "updated")
+_GOING: Final = ("model", "source", "host", "folder", "tokens", "turns", "state", "updated")
 _NUMBERS: Final = frozenset({"turns", "tokens", "updated"})
 _GAP: Final = "  "
 

@@ -85,7 +85,7 @@ ELSEWHERE = [
         "many",
         "PROJECTOR_RUN__BATCH_RECORDS: batch_records: 'many' is",
     ),
-    ("no scheme", "database", "/srv/p.db", '--database: "/srv/p.db": no scheme; write'),
+    ("no scheme", "database", "srv", "--database: no scheme"),
     ("too few slashes", "PROJECTOR_DATABASE", "sqlite://p", "PROJECTOR_DATABASE: "),
     (
         "an unknown scheme",

@@ -87,17 +87,26 @@ def test_nothing_happens_before_the_start(kind: Callable[[Screen], Progress]) ->
     assert not out.getvalue()
 
 
+ALL_WELL = "318 rollouts, 1,204,551 new records read in 41.2 s; in all 9 turns, 96,020 items"
+ONE_OF_EACH = (
+    "1 rollout, 1 new record read in 41.2 s; in all 9 turns, 1 item; 1 anomaly noted;"
+    " 1 could not be read"
+)
 SUMMARIES = [
-    ("all well", summary(), "318 rollouts, 1,204,551 records, 96,020 items in 41.2 s"),
+    (
+        "all well",
+        summary(),
+        ALL_WELL,
+    ),
     (
         "anomalies",
         summary(anomalies=3),
-        "318 rollouts, 1,204,551 records, 96,020 items in 41.2 s; 3 anomalies noted",
+        f"{ALL_WELL}; 3 anomalies noted",
     ),
     (
         "one of each, and one that could not be read",
         summary(rollouts=1, records=1, items=1, anomalies=1, unreadable=1),
-        "1 rollout, 1 record, 1 item in 41.2 s; 1 anomaly noted; 1 could not be read",
+        ONE_OF_EACH,
     ),
 ]
 

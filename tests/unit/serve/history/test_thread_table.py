@@ -186,7 +186,8 @@ def test_eighty_columns_hold_what_people_ask_for() -> None:
     head, lines = table(listed, width=80, now_ms=NOW_MS, zone=UTC)
 
     assert head.split() == ["NAME", "AGE", "TURNS", "TOKENS", "FOLDER", "THREAD"]
-    assert lines[0].split()[-6:] == ["2,000", "d", "1", "45.1k", "…/robin/teapot", "00000000-0000"]
+    assert lines[0].split()[-6:-2] == ["2,000", "d", "1", "45.1k"]
+    assert lines[0].endswith("/teapot  00000000-0000")
     assert " now " in lines[1]
 
 
