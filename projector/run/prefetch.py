@@ -105,6 +105,7 @@ class Prefetcher:
         self._running: set[int] = set()
         """Those of which more comes, if only their end."""
         self._open: int | None = None
+        self._open_file: RolloutFile | None = None
         self._coming: asyncio.Future[bytes] | None = None
         self.bytes_read = 0
         """Uncompressed bytes that were read of the open rollout."""
@@ -147,7 +148,7 @@ class Prefetcher:
             if not self._next:
                 self._ask(file)
             self._open = next(iter(self._next))
-            del self._next[self._open]
+            self._open_file = self._next.pop(self._open)
             for other in soon:
                 if len(self._next) == _KNOWN:
                     break
@@ -157,12 +158,23 @@ class Prefetcher:
             self.close()
             return False
         self.bytes_read = 0
+        if self._coming is None:
+            self._coming = self._begin_to_receive()
         return True
 
     @property
     def is_open(self) -> bool:
         """True if a rollout is open, and has more batches."""
         return self._open is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """True if a rollout is open whose next batch has not come yet."""
+        return self._open is not None and self._coming is not None and not self._coming.done()
+
+    def knows(self, file: RolloutFile) -> bool:
+        """True if the other process reads a rollout, or was told that it comes next."""
+        return file == self._open_file or file in self._next.values()
 
     async def next(self) -> Batch | None:
         """Return the next batch of the open rollout; None: no more, continue in this process."""

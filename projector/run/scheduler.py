@@ -469,7 +469,7 @@ class Scheduler:
         turns: list[_Turn] = []
         try:
             starved = await self._heed_reprojection()
-            chosen = self._next()
+            chosen = self._meanwhile(self._next())
             self._deferred = not chosen
             starved |= await self._take_turns(chosen, turns)
             if turns:
@@ -629,6 +629,19 @@ class Scheduler:
         room = 1 if self._cautious else most
         self._cautious = max(0, self._cautious - 1)
         return list(filterfalse(self._waits, self._reading))[:room]
+
+    def _meanwhile(self, chosen: list[RolloutId]) -> list[RolloutId]:
+        """Return what this process reads while the other one is behind, if there is anything.
+
+        One rollout to its end, the last of them; of small ones all.
+        """
+        ahead = self._ahead
+        if ahead is None or not ahead.is_behind:
+            return chosen
+        others = [one for one in chosen if not ahead.knows(self._reading[one])]
+        small = [one for one in others if self._reading[one].size < WORTH]
+        begun = [one for one in others if one in self._tailers]
+        return small or begun[:1] or others[-1:] or chosen
 
     def _waits(self, rollout_id: RolloutId) -> bool:
         """True if a rollout that is read cannot go on while a long line is reduced."""

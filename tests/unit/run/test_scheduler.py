@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import tracemalloc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from projector.discover.scan import scan
 from projector.model.changes import Lookup, LookupResult
-from projector.model.ids import RolloutFile, RolloutId
+from projector.model.ids import Checkpoint, RolloutFile, RolloutId
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog
+from projector.run.prefetch import WORTH, Prefetcher
 from projector.run.scheduler import RolloutState, Scheduler
+from projector.store.protocol import Batch
 from projector.store.sqlite.store import SqliteStore
-from tests.support.generator.rollouts import History, Rollout
+from tests.support.generator.rollouts import SMALL, History, Rollout
 from tests.support.projecting import backfilled, settings_for
 from tests.support.rows import rows_of
 from tests.support.zst import frame
@@ -355,5 +358,104 @@ def test_tails_are_kept_as_long_as_they_fit(
         rounds.close()
 
     scene.play(play)
+    backfilled(scene.home, tmp_path / "whole.db")
+    assert rows_of(scene.database) == rows_of(tmp_path / "whole.db")
+
+
+def test_new_small_rollouts_are_read_without_a_question_to_the_store(tmp_path: Path) -> None:
+    """Each question is a change of thread; after a write in doubt it is asked again."""
+    scene = Scene(tmp_path)
+    asked: list[RolloutId] = []
+
+    async def play(store: SqliteStore) -> None:
+        rollouts = [Rollout(seed=number, mix=SMALL) for number in range(20)]
+        for rollout in rollouts:
+            rollout.write(scene.home, size=5_000)
+        checkpoint = store.checkpoint
+
+        async def asking(rollout_id: RolloutId) -> Checkpoint | None:
+            asked.append(rollout_id)
+            return await checkpoint(rollout_id)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store, "checkpoint", asking)
+            rounds = await scene.rounds(store)
+            rounds.news(scan(str(scene.home)).files)
+            await rounds.round()
+            assert not rounds.waiting
+            assert not asked
+            rounds.close()
+            # Another process was here: what is taken for new is not.
+            blind = Scheduler(
+                store, limits_of(scene.settings), FileCatalog([str(scene.home)]).rollout
+            )
+            for rollout in rollouts:
+                rollout.write(scene.home, size=rollout.offset + 5_000)
+            await scene.catch_up(blind)
+            blind.close()
+
+    scene.play(play)
+    assert len(asked) == len(set(asked)) == 20
+    backfilled(scene.home, tmp_path / "whole.db")
+    assert rows_of(scene.database) == rows_of(tmp_path / "whole.db")
+
+
+class _Behind:
+    """A process that reads ahead, and never gets to its first batch while others are there."""
+
+    def __init__(self) -> None:
+        self.file: RolloutFile | None = None
+        self.is_open = False
+
+    def open(self, file: RolloutFile, soon: Iterable[RolloutFile] = ()) -> bool:  # noqa: ARG002 - as Prefetcher
+        """Take the first; of those that come `soon` nothing."""
+        if self.file is not None:
+            return False
+        self.file, self.is_open = file, True
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        return self.is_open
+
+    bytes_read = 0
+
+    def knows(self, file: RolloutFile) -> bool:
+        return file == self.file
+
+    async def next(self) -> Batch | None:
+        self.is_open = False
+        return None
+
+
+def test_while_one_is_read_ahead_others_are_read_here(tmp_path: Path) -> None:
+    """One after the other, each to its end: and what was being read ahead comes when it has."""
+    scene = Scene(tmp_path)
+    limits = limits_of(scene.settings)
+    done: list[str] = []
+
+    async def play(store: SqliteStore) -> None:
+        for number in range(4):
+            Rollout(seed=number).write(scene.home, size=3 * WORTH)
+        ahead = _Behind()
+        rounds = Scheduler(
+            store,
+            replace(limits, batch_bytes=WORTH),
+            FileCatalog([str(scene.home)]).rollout,
+            on_done=lambda file: done.append(file.path),
+            ahead=cast("Prefetcher", ahead),
+        )
+        rounds.remember(await store.statuses())
+        files = scan(str(scene.home)).files
+        assert ahead.open(files[0])
+        rounds.news(files)
+        while rounds.waiting:
+            await rounds.round()
+        rounds.close()
+        assert ahead.file is not None
+        assert done[-1] == ahead.file.path
+
+    scene.play(play)
+    assert len(done) == 4
     backfilled(scene.home, tmp_path / "whole.db")
     assert rows_of(scene.database) == rows_of(tmp_path / "whole.db")
