@@ -32,6 +32,9 @@ PORT = 8765
 )
 @click.option("--allow-remote", is_flag=True, help="Allow an address that other hosts can reach.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.option(
+    "--sql", is_flag=True, help="Let the browser send SQL of its own, read-only, on the page /data."
+)
 @click.pass_context
 def web(
     context: click.Context,
@@ -42,6 +45,7 @@ def web(
     host: str,
     allow_remote: bool,
     no_browser: bool,
+    sql: bool,
 ) -> None:
     """Show threads, usage and health as pages in a browser, until interrupted.
 
@@ -68,7 +72,7 @@ def web(
             f"--host {host}: other hosts could read every thread",
             hint="Write 127.0.0.1, or --allow-remote as well",
         )
-    pages = Pages(settings, reading)
+    pages = Pages(settings, reading, sql=sql)
     asyncio.run(_serve(pages, host, port, browser=not no_browser))
 
 

@@ -134,8 +134,13 @@ def test_every_page_of_the_sample(chromium: object, sample: str) -> None:
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.wait_for_selector(".turn")
-        for path in ("/usage?days=365", "/health", "/search?q=tea"):
-            seen.open(path)
+        for path in (
+            "/usage?days=365", "/usage/prices?days=365", "/health", "/health/doctor",
+            "/data/threads", "/data/threads/thread_history", "/data/threads/threads",
+            "/data/threads/which-turns-took-longest-", "/search?q=tea",
+        ):  # fmt: skip
+            seen.open(path.rstrip("-"))
+            page.wait_for_load_state("networkidle")
         page.keyboard.press("/")
         page.keyboard.type("kettle")
         page.keyboard.press("Enter")
@@ -150,7 +155,10 @@ def test_nothing_of_a_rollout_runs(chromium: object, hostile: str) -> None:
         page = seen.open("/")
         page.locator(".threads .name").first.click()
         page.wait_for_selector(".turn")
-        for path in ("", "/?q=script", "/search?q=script", "/usage", "/health"):
+        for path in (
+            "", "/?q=script", "/search?q=script", "/usage", "/health", "/data/threads/threads",
+            "/data/threads/thread_history", "/data/threads/all_items", "/data/threads/messages",
+        ):  # fmt: skip
             if path:
                 seen.open(path)
             assert page.title() != "run"

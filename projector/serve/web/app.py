@@ -7,11 +7,12 @@ database that is replaced meanwhile is found. A page is read-only; other methods
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -39,6 +40,9 @@ from projector.store.questions import thread_list as questions
 from projector.store.questions.thread_list import Choices
 from projector.store.reading import Connection
 from projector.store.rules.feed import START, Cursor
+
+if TYPE_CHECKING:
+    from projector.serve.web.data import Data
 
 Opener = Callable[[Settings], Connection]
 """Opens the database for reading."""
@@ -72,17 +76,29 @@ class _Kept(NamedTuple):
     choices: list[Choices]
 
 
+class _Tables(NamedTuple):
+    """Datasette over a file, and which file that is."""
+
+    file: tuple[int, int]
+    data: Data
+
+
 class Pages:
     """The pages over one database; `application` answers for them."""
 
-    def __init__(self, settings: Settings, opener: Opener) -> None:
-        """Answer from the database of `settings`; `start` listens."""
+    def __init__(self, settings: Settings, opener: Opener, *, sql: bool = False) -> None:
+        """Answer from the database of `settings`; `start` listens.
+
+        `sql`: let readers write queries of their own, in Datasette.
+        """
         self._settings = settings
         self._opener = opener
         self._access: Access | None = None
         self._runner: web.AppRunner | None = None
         self._threads_read = ThreadPages(image_files.drawable)
         self._kept = _Kept(0, [])
+        self._sql = sql
+        self._tables: _Tables | None = None
         self._watching: set[asyncio.Task[Any]] = set()
         self._templates = Environment(
             loader=PackageLoader("projector.serve.web"),
@@ -91,7 +107,10 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals.update(
-            here=pages.here, thread_address=pages.thread_address, version=__version__
+            tables=bool(settings.database_path),
+            here=pages.here,
+            thread_address=pages.thread_address,
+            version=__version__,
         )
         self._templates.filters["id"] = lambda text: quote(str(text), safe="")
 
@@ -114,6 +133,9 @@ class Pages:
             ("/health", self._health),
             ("/health/doctor", self._doctor),
             ("/static/{name}", self._static),
+            ("/favicon.ico", self._icon),
+            ("/data", self._data),
+            ("/data/{path:.*}", self._data),
         ):
             app.router.add_get(path, handler)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
@@ -140,6 +162,8 @@ class Pages:
             task.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._tables is not None:
+            self._tables.data.close()
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -163,7 +187,8 @@ class Pages:
         else:
             answer = await self._answered(request, handler)
         if not answer.prepared:
-            answer.headers.update(HEADERS)
+            for name, value in HEADERS.items():
+                answer.headers.setdefault(name, value)
         return answer
 
     async def _answered(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -306,6 +331,40 @@ class Pages:
             health_page.examined, self._settings, lambda: self._opener(self._settings)
         )
         return self._page("doctor.html", section="health", **values)
+
+    async def _data(self, request: web.Request) -> web.Response:
+        """Pass on what Datasette answers."""
+        database = self._settings.database_path
+        if not database:
+            raise web.HTTPNotFound(
+                text="Datasette reads SQLite files; this is a server's database."
+            )
+        with self._opener(self._settings):  # a database that cannot be read is told as elsewhere
+            status = os.stat(database)
+        there = (status.st_dev, status.st_ino)
+        if self._tables is None or self._tables.file != there:
+            try:
+                from projector.serve.web.data import Data  # noqa: PLC0415 - an extra of its own
+            except ImportError as missing:
+                raise web.HTTPNotFound(
+                    text=f"The tables need the package {missing.name}:"
+                    " install the extra, in a clone: pip install '.[data]'"
+                ) from None
+            if self._tables is not None:
+                self._tables.data.close()
+            self._tables = _Tables(there, Data(database, sql=self._sql))
+        data = self._tables.data
+        code, kind, body, location = await data.answer(
+            request.match_info.get("path", ""), request.query_string
+        )
+        moved = {"Location": location} if location else {}
+        return web.Response(
+            status=code, body=body, headers={**data.headers, **moved, "Content-Type": kind}
+        )
+
+    async def _icon(self, _request: web.Request) -> web.Response:
+        """Send the icon to who asks for it by its old name."""
+        return web.Response(body=self._static_file("icon.svg"), content_type=_STATIC["icon.svg"])
 
     async def _static(self, request: web.Request) -> web.Response:
         """Send one of our files."""
