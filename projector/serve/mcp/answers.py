@@ -24,7 +24,8 @@ from projector.serve.history.rendered_item import duration, shown
 from projector.serve.history.repositories import is_of
 from projector.serve.history.resolve import named
 from projector.serve.history.table import several_hosts, title, when
-from projector.serve.history.threads import Wanted, choose, since, source_of
+from projector.serve.history.thread_list import select
+from projector.serve.history.threads import Wanted, since, source_of
 from projector.serve.mcp.bounded import Answer, Pieces
 from projector.serve.search import hits as found_hits
 from projector.serve.search.hits import Hit
@@ -220,10 +221,12 @@ def threads(
         since_ms=moment(asked.since, now),
         text=text,
     )
-    rows = (
-        row
-        for row in choose(history.threads(db), wanted).rows
-        if not asked.repository or is_of(asked.repository, row["git_origin_url"], row["cwd"])
+    rows = select(
+        db,
+        wanted,
+        (lambda row: is_of(asked.repository, row["git_origin_url"], row["cwd"]))
+        if asked.repository
+        else None,
     )
     page = _page(rows, asked)
     return _listed(map(_thread_line, page.rows), page, asked, "No threads like that.")
