@@ -163,7 +163,9 @@ def _list(
             return
         lines = ((row, listing.line(row)) for row in rows)
         with output.paged():
-            number = say_rows(listing.head, lines, style=_style, paths=("PATH",))
+            number = say_rows(
+                listing.head, lines, style=_style, paths=("PATH",), going=("TOOK", "STATUS")
+            )
         more = bool(limit) and next(found, None) is not None
     if not number:
         narrowed = any((since, folder, repo, thread))

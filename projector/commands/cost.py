@@ -90,7 +90,9 @@ def cost(
             ]
         if keys == ["day"] and output.terminal():
             head, lines = [*head, "TOKENS"], [*_with_bars(lines, sums)]
-        say_rows(head, ((None, line) for line in lines), going=("CACHED", "RESPONSES", "OUTPUT"))
+        say_rows(
+            head, ((None, line) for line in lines), going=("CACHED", "RESPONSES", "OUTPUT", "INPUT")
+        )
     else:
         output.tell("no responses" + ("" if since is None else " since then"))
     if sources := spending.price_sources(rows):

@@ -53,7 +53,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         'projector show "A faster kettle" --turn -1 --full',
         "projector show 019b8d62 --around 99fb7985",
         "projector show last --follow",
-        "projector show last --format markdown > thread.md",
+        "projector show last --format html --redact > thread.html",
     ),
     "search": (
         'projector search kettle "nine seconds"',

@@ -33,7 +33,7 @@ class Unwritable(Exception):
 _CHUNK: Final = 1 << 16
 
 #: Parameters of the terminal's sequences for what a text means.
-_STYLES: Final[dict[Style, str]] = {
+STYLES: Final[dict[Style, str]] = {
     "heading": "1",
     "bad": "31",
     "warning": "33",
@@ -45,7 +45,7 @@ _STYLES: Final[dict[Style, str]] = {
     "code": "36",
     "hunk": "36",
     "hit": "1;31",
-    "id": "33",
+    "id": "35",
 }
 
 
@@ -80,7 +80,7 @@ def paint(text: str, style: Style) -> str:
     """Return a safe text with a style, if standard output shows styles."""
     if not text or not coloured():
         return text
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from projector.commands.options import common, reading, settings_of
 from projector.model.errors import ProjectorError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from projector.model.secret_shapes import Redaction
     from projector.model.settings import Settings
     from projector.serve.history.render import Detail
-    from projector.serve.history.visible import Shown
+    from projector.serve.history.visible import History, Shown
     from projector.store.reading import Connection
 
 #: Items shown on both sides of a hit.
@@ -29,13 +30,19 @@ CONTEXT: Final = 3
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "markdown", "json", "events"]),
+    type=click.Choice(["text", "markdown", "html", "json", "events"]),
     default="text",
     show_default=True,
-    help="json: one document. events: JSON lines, the notifications that a live session would"
-    " have sent.",
+    help="html: one file that stands alone. json: one document. events: JSON lines, the"
+    " notifications that a live session would have sent.",
 )
 @click.option("--full", is_flag=True, help="Show complete outputs and diffs, and reasoning.")
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Hide what looks like a secret: tokens, keys, passwords in URLs. What has no form of its"
+    " own is not found: read it before you share it.",
+)
 @click.option("--reasoning", is_flag=True, help="Show the model's reasoning.")
 @click.option(
     "--turn",
@@ -73,6 +80,7 @@ def show(
     around: str | None,
     full: bool,
     reasoning: bool,
+    redact: bool,
     follow: bool,
     near: int | None,
 ) -> None:
@@ -82,8 +90,11 @@ def show(
     the one changed last. Text and Markdown are for reading: long outputs are cut, and control
     characters are escaped; on a terminal by $PAGER. JSON and events are exact and complete.
     """
+    from projector.model.secret_shapes import Redaction  # noqa: PLC0415 - see the package
     from projector.serve.history.render import Detail  # noqa: PLC0415 - see the package's docstring
 
+    if redact and follow:
+        raise UsageError("--redact: not with --follow, which shows what comes at once")
     _refuse(thread, form, turn=turn, limit=limit, around=around, near=near, follow=follow)
     settings = settings_of(context, codex_home, database)
     detail = Detail(full=full, reasoning=reasoning, looks=_looks())
@@ -97,9 +108,12 @@ def show(
         which = _part(
             db, chosen[0], turn=turn, limit=limit, around=around, near=near, reasoning=reasoning
         )
+        redaction = Redaction() if redact else None
+        histories = [_history(db, one, which, redaction) for one in chosen]
         with output.paged() if form in ("text", "markdown") else nullcontext():
-            for number, thread_id in enumerate(chosen):
-                _print(db, thread_id, form, detail, which, again=number > 0)
+            _print(histories, form, detail, which)
+    if redaction is not None:
+        output.tell(_redacted(redaction))
 
 
 def _refuse(
@@ -126,7 +140,9 @@ def _refuse(
         raise UsageError("--context: what is around which item? Give --around too")
     if form == "events" and given:
         raise UsageError(f"{given[0]}: not with --format events, which tells everything")
-    if len(thread) > 1 and (form not in ("text", "markdown") or around is not None or follow):
+    if len(thread) > 1 and (
+        form not in ("text", "markdown", "html") or around is not None or follow
+    ):
         what = "--follow" if follow else "--around" if around else f"--format {form}"
         raise UsageError(f"{what}: of one thread only")
     if follow and (form != "text" or turn is not None or around is not None):
@@ -176,33 +192,57 @@ def _part(
     )
 
 
-def _print(
-    db: Connection, thread_id: str, form: str, detail: Detail, which: Shown, *, again: bool
-) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - see the package's docstring
-
-    from projector.serve.history import render as shown  # noqa: PLC0415
-    from projector.serve.history.replay import line, replay  # noqa: PLC0415
+def _history(db: Connection, thread_id: str, which: Shown, redaction: Redaction | None) -> History:
+    """Return a thread's history, and raise if there is nothing to be shown."""
+    from projector.serve.history.redacted import RedactedHistory  # noqa: PLC0415 - see the package
     from projector.serve.history.stored_history import StoredHistory  # noqa: PLC0415
     from projector.store.questions import history as stored  # noqa: PLC0415
 
     if stored.thread(db, thread_id) is None:
         raise ProjectorError(f"no thread {thread_id!r}", hint="See: projector threads --all")
-    history = StoredHistory(db, thread_id)
+    history: History = StoredHistory(db, thread_id)
     if which.turn is not None and next(which.turns(history), None) is None:
         turns = history.thread["turn_count"] or 0
         raise ProjectorError(f"--turn {which.turn}: {thread_id} has {turns:,} turns")
+    return history if redaction is None else RedactedHistory(history, redaction)
+
+
+def _print(histories: Sequence[History], form: str, detail: Detail, which: Shown) -> None:
+    from dataclasses import replace  # noqa: PLC0415 - see the package's docstring
+
+    from projector.serve.history import render as shown  # noqa: PLC0415
+    from projector.serve.history.replay import line, replay  # noqa: PLC0415
+
     if which.hit is not None:
         detail = replace(detail, reasoning=True)
     match form:
         case "json":
-            output.write_json(shown.as_json(history, which))
+            output.write_json(shown.as_json(histories[0], which))
         case "events":
-            output.write_json(map(line, replay(history)))
-        case "markdown":
-            output.write_rendered(_after(shown.as_markdown(history, detail, which), again=again))
+            output.write_json(map(line, replay(histories[0])))
+        case "html":
+            from projector.serve.history.html import as_html  # noqa: PLC0415 - only here
+
+            output.write_rendered(as_html(histories, detail, _style_sheet(), which))
         case _:
-            output.write_rendered(_after(shown.as_text(history, detail, which), again=again))
+            write = shown.as_markdown if form == "markdown" else shown.as_text
+            for number, history in enumerate(histories):
+                output.write_rendered(_after(write(history, detail, which), again=number > 0))
+
+
+def _style_sheet() -> str:
+    from importlib.resources import files  # noqa: PLC0415 - only here
+
+    return files("projector.serve.web").joinpath("static", "style.css").read_text("utf-8")
+
+
+def _redacted(redaction: Redaction) -> str:
+    """Return what was hidden, and what cannot be."""
+    found = ", ".join(f"{name} {number:,}" for name, number in redaction.found.most_common())
+    return (
+        f"hidden: {found or 'nothing'}. Secrets without a known form, split ones and those in"
+        " images are not found: read it before you share it"
+    )
 
 
 def _after(pieces: Iterator[str], *, again: bool) -> Iterator[str]:

@@ -28,8 +28,10 @@ _EVENTS: Final[Mapping[str, Style]] = {
     "turn.completed": "quiet", "turn.failed": "bad", "turn.cancelled": "warning",
 }  # fmt: skip
 _STYLES: Final[Mapping[str, Style]] = {"userMessage": "user", "agentMessage": "agent"}
-#: Columns of a thread's title.
+#: Columns of a thread's title; narrower terminals show no id and less of it.
 _TITLE: Final = 24
+_WIDE: Final = 100
+_NARROW_TITLE: Final = 18
 
 Line = tuple[int, str]
 """Time in milliseconds, and the line."""
@@ -147,13 +149,22 @@ class ActivityLines:
         shown_id = thread_id if looks.width is None else thread_id[:SHORT_ID]
         if looks.width is not None:
             clock = clock[11:]
-        who = fitting(title(thread), _TITLE)
-        before = f"{clock}  {shown_id}  {who}  {named}"
+        narrow = looks.width is not None and looks.width < _WIDE
+        who = fitting(title(thread), _TITLE if not narrow else _NARROW_TITLE)
+        if looks.width is not None:
+            who += " " * ((_NARROW_TITLE if narrow else _TITLE) - cells(who))
+        place = "" if narrow else f"{shown_id}  "
+        before = f"{clock}  {place}{who}  {named}"
         text = one_line(said)
         if looks.width is not None:
             room = looks.width - cells(before) - 2
             text = fitting(text, room) if room > 4 else ""  # noqa: PLR2004 - a word
+        if looks.width is not None:
+            room = max(looks.width - cells(before) + cells(named), 0)
+            named = fitting(named, room)
+        painted = "" if narrow else looks.paint(shown_id, "id") + "  "
         return (
-            f"{looks.paint(clock, 'quiet')}  {looks.paint(shown_id, 'id')}  {who}"
-            f"  {looks.paint(named, style)}" + (f"  {text}" if text else "") + "\n"
+            f"{looks.paint(clock, 'quiet')}  {painted}{who}  {looks.paint(named, style)}"
+            + (f"  {text}" if text else "")
+            + "\n"
         )

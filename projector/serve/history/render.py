@@ -162,7 +162,7 @@ def _line(looks: Looks, text: str, style: Style) -> str:
 
 
 def _text_part(part: Part, detail: Detail) -> str:
-    text, looks = _cut(part, detail), detail.looks
+    text, looks = cut(part, detail), detail.looks
     match part.look:
         case "command":
             return _indented(text, "  $ ", "    ", looks=looks, style="heading")
@@ -266,7 +266,7 @@ def as_markdown(history: History, detail: Detail, which: Shown = ALL) -> Iterato
 
 
 def _markdown_part(part: Part, detail: Detail) -> str:
-    text = _cut(part, detail)
+    text = cut(part, detail)
     match part.look:
         case "prose":
             return _quoted(text)
@@ -373,7 +373,7 @@ def _clock(item: Item, detail: Detail) -> str:
     return when(item.created_at_ms, detail.zone)[11:]
 
 
-def _cut(part: Part, detail: Detail) -> str:
+def cut(part: Part, detail: Detail) -> str:
     """Return a part's text, cut if it is long and not everything is requested."""
     most = _CUT.get(part.look)
     if most is None or detail.full:
