@@ -103,3 +103,42 @@ def backfill_1gb(run: Run) -> None:
     run.result.compare("agentsview", "projector", "wall", at_least=3)
     run.result.compare("bare loop", "projector", "wall")
     run.result.promise("projector", "peak memory", at_most=150)
+
+
+def _backfill_mix(run: Run, mix: str) -> None:
+    race(run, run.home("--size", run.scaled("100MB", "10MB"), "--mix", mix), ALL)
+    run.result.compare("codex", "projector", "wall")
+    run.result.compare("agentsview", "projector", "wall")
+    run.result.compare("bare loop", "projector", "wall")
+    run.result.promise("projector", "peak memory", at_most=250 if mix == "bulky" else 150)
+
+
+@benchmark("backfill-short", "100 MB of many short records, whole process")
+def backfill_short(run: Run) -> None:
+    """Measure what a record costs, whatever is in it."""
+    _backfill_mix(run, "short")
+
+
+@benchmark("backfill-bulky", "100 MB of large outputs, pictures and compactions, whole process")
+def backfill_bulky(run: Run) -> None:
+    """Measure what a byte costs."""
+    _backfill_mix(run, "bulky")
+
+
+@benchmark("backfill-session", "100 MB in a real session's proportions, whole process")
+def backfill_session(run: Run) -> None:
+    """Measure what people have: the mix of `backfill-100mb` is nobody's alone."""
+    _backfill_mix(run, "session")
+
+
+@benchmark("backfill-small", "5,000 rollouts of 20 to 30 kB, whole process")
+def backfill_small(run: Run) -> None:
+    """Measure what a rollout costs that is hardly more than its header and a turn or two."""
+    count = run.scaled(5000, 200)
+    options = ("--rollouts", str(count), "--size", f"{count * 24}KB", "--small")
+    race(run, run.home(*options), (PROJECTOR,))
+    run.forget(*options)
+    figure = run.result.find("projector", "CPU")
+    for cpu in figure.samples if figure is not None else ():
+        run.result.sample("projector", "CPU a file", cpu / count * 1000, "ms")
+    run.result.promise("projector", "CPU a file", at_most=1.5)

@@ -61,6 +61,11 @@ class Items(Lines):
             return self._shown(records.LEGACY_USER % said)
         return self._item(records.USER_ITEM % (self._uuid(), said))
 
+    def _picture(self, said: bytes, encoded: bytes) -> bytes:
+        if self.history == "legacy":
+            return self._shown(records.LEGACY_IMAGE % (said, encoded))
+        return self._item(records.IMAGE_ITEM % (self._uuid(), said, encoded))
+
     def _agent(self, message: bytes, said: bytes, phase: bytes) -> bytes:
         if self.history == "legacy":
             return self._shown(records.LEGACY_AGENT % (said, phase))

@@ -30,6 +30,9 @@ class Mix:
     compacted_every: int = 0
     """Turns between two `compacted` records; 0: none."""
     compacted_bytes: int = 400 * KB
+    images_every: int = 0
+    """Turns between two pictures that the user sends; 0: none."""
+    image_bytes: int = 300 * KB
     said: int = 360
     reasoned: int = 260
     encrypted: int = 760
@@ -48,6 +51,41 @@ LEAN: Final = Mix(
 )
 #: With the records of several MB that a long conversation has, which no row comes from.
 GIANTS: Final = Mix(compacted_every=40)
+#: Many and short records: turns of a few calls with hardly any text.
+SHORT: Final = Mix(
+    steps=(2, 8), base_instructions=400, said=60, reasoned=60, encrypted=60, output=80
+)
+#: Large outputs, pictures, and compactions of many MB.
+BULKY: Final = Mix(
+    steps=(2, 10),
+    output=20 * KB,
+    compacted_every=60,
+    compacted_bytes=12 * MB,
+    images_every=8,
+)
+#: In the proportions of a session of Codex 0.169: short turns, one or two calls in each, a count
+#: of tokens for each response, little reasoning, outputs of a few lines.
+SESSION: Final = Mix(
+    steps=(0, 4),
+    reasons=0.17,
+    comments=0.05,
+    world_every=4,
+    said=180,
+    reasoned=60,
+    encrypted=220,
+    output=240,
+    base_instructions=400,
+)
+#: By the names that the generator's option `--mix` takes.
+MIXES: Final[dict[str, Mix]] = {
+    "typical": TYPICAL,
+    "small": SMALL,
+    "lean": LEAN,
+    "compacted": GIANTS,
+    "short": SHORT,
+    "bulky": BULKY,
+    "session": SESSION,
+}
 
 
 class Vocabulary(NamedTuple):

@@ -115,6 +115,10 @@ ITEM: Final = (
 USER_ITEM: Final = (
     b'{"type":"UserMessage","id":"%b","content":[{"type":"text","text":"%b","text_elements":[]}]}'
 )
+IMAGE_ITEM: Final = (
+    b'{"type":"UserMessage","id":"%b","content":[{"type":"text","text":"%b","text_elements":[]},'
+    b'{"type":"image","image_url":"data:image/png;base64,%b"}]}'
+)
 AGENT_ITEM: Final = (
     b'{"type":"AgentMessage","id":"%b","content":[{"type":"Text","text":"%b"}],"phase":"%b"}'
 )
@@ -144,6 +148,10 @@ SEARCH_ITEM: Final = (
 LEGACY_USER: Final = (
     b'{"type":"user_message","message":"%b","images":[],"local_images":[],"audio":[],'
     b'"local_audio":[],"text_elements":[]}'
+)
+LEGACY_IMAGE: Final = (
+    b'{"type":"user_message","message":"%b","images":["data:image/png;base64,%b"],'
+    b'"local_images":[],"audio":[],"local_audio":[],"text_elements":[]}'
 )
 LEGACY_AGENT: Final = (
     b'{"type":"agent_message","message":"%b","phase":"%b","memory_citation":null}'

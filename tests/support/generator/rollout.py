@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -210,7 +211,10 @@ class Rollout(Items):
         self.turns += 1
         said = texts.said.draw(random)
         yield self._response(records.MODEL_USER, self._id(b"msg_"), said)
-        yield self._user(said)
+        if mix.images_every and self.turns % mix.images_every == 0:
+            yield self._picture(said, base64.b64encode(random.randbytes(mix.image_bytes * 3 // 4)))
+        else:
+            yield self._user(said)
         for _ in range(random.randint(*mix.steps) if steps is None else steps):
             yield from self._step()
         message, said = self._id(b"msg_"), texts.said.draw(random)

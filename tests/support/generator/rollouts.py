@@ -15,8 +15,10 @@ As a command (see `--help`):
     python -m tests.support.generator.rollouts HOME --giant 100MB        # one item, one line
     python -m tests.support.generator.rollouts HOME --size 90MB --chain 20  # 19 reverts of a thread
 
-The mix is that of real work: 94,000 records in 100 MB, 22,400 of them completed items, the rest
-what passes between Codex and the model, token counts and the frame of turns. Ids look like
+    python -m tests.support.generator.rollouts HOME --size 100MB --mix bulky  # `mix.py` has more
+
+The typical mix is that of real work: 94,000 records in 100 MB, 22,400 of them completed items, the
+rest what passes between Codex and the model, token counts and the frame of turns. Ids look like
 UUIDv7, ordinals count on through bases. The real Codex projects them without a complaint.
 """
 
@@ -32,7 +34,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.generator.lines import EPOCH_MS, HOUR_MS
-from tests.support.generator.mix import GB, GIANTS, KB, LEAN, MB, SMALL, TYPICAL, History, Mix
+from tests.support.generator.mix import (
+    GB,
+    GIANTS,
+    KB,
+    LEAN,
+    MB,
+    MIXES,
+    SMALL,
+    TYPICAL,
+    History,
+    Mix,
+)
 from tests.support.generator.rollout import Cut, Rollout
 
 __all__ = [
@@ -41,6 +54,7 @@ __all__ = [
     "KB",
     "LEAN",
     "MB",
+    "MIXES",
     "SMALL",
     "TYPICAL",
     "Cut",
@@ -148,13 +162,20 @@ def main() -> None:
     parser.add_argument("--extended", action="store_true", help="legacy: events of commands too")
     parser.add_argument("--giant", type=parse_size, default=0, help="end with an item so long")
     parser.add_argument("--lean", action="store_true", help="short texts, many items")
+    parser.add_argument("--mix", choices=MIXES, default="typical", help="what they hold")
     parser.add_argument("--items", type=int, default=0, metavar="N", help="in all, at least")
     parser.add_argument("--chain", type=int, default=0, metavar="N", help="one thread, N rollouts")
     parser.add_argument("--forks", type=int, default=0, metavar="N", help="so many are forks")
     parser.add_argument("--json", action="store_true", help="tell of each rollout, as JSON")
     given = parser.parse_args()
     mix = dataclasses.replace(
-        SMALL if given.small else LEAN if given.lean else GIANTS if given.compacted else TYPICAL,
+        SMALL
+        if given.small
+        else LEAN
+        if given.lean
+        else GIANTS
+        if given.compacted
+        else MIXES[given.mix],
         extended=given.extended,
     )
     began = time.monotonic()

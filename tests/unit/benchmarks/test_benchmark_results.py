@@ -195,6 +195,7 @@ def test_the_suite_is_registered() -> None:
     assert [one.name for one in command._chosen(["page"])] == ["page"]
     assert {one.name for one in command._chosen(["backfill"])} == {
         "backfill-100mb", "backfill-1gb", "backfill-legacy",
+        "backfill-short", "backfill-bulky", "backfill-session", "backfill-small",
     }  # fmt: skip
     assert len(command._chosen([])) == len(REGISTRY)
     with pytest.raises(SystemExit, match="no benchmark 'nothing'"):
