@@ -35,7 +35,8 @@ _LONG_STRING: Final = 1024 * 1024
 #: Bytes of a string checked at once.
 _PIECE: Final = 1024 * 1024
 
-#: Escapes as written by orjson.
+#: Escapes as written by orjson, the frequent ones first; and all of them.
+_FREQUENT: Final = (b"\\n", b'\\"', b"\\t", b"\\r", b"\\b", b"\\f")
 _ESCAPE = re.compile(rb'\\(?:["\\bfnrt]|u00(?:0[0-7be-f]|1[0-9a-f]))')
 _ESCAPE_LENGTH: Final = 6
 _BACKSLASH: Final = b"\\"
@@ -140,10 +141,24 @@ def spelled_as_written(text: memoryview) -> bool:
                 if (len(before) - len(before.rstrip(_BACKSLASH))) % 2:
                     piece = piece[:last]  # the start of an escape, which may be cut
             decode(piece)
-            if _BACKSLASH in _ESCAPE.sub(b"", piece):
+            if not _are_all_plain(piece):
                 return False
             at += len(piece)
         decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _are_all_plain(piece: bytes) -> bool:
+    """True if all escapes in a piece of a JSON string are as orjson writes them.
+
+    Counting finds that out in a quarter of the time that an expression takes.
+    """
+    rest = piece.replace(b"\\\\", b"")  # what follows a pair of them begins no escape
+    left = rest.count(_BACKSLASH)
+    for escape in _FREQUENT:
+        if not left:
+            return True
+        left -= rest.count(escape)
+    return not left or _BACKSLASH not in _ESCAPE.sub(b"", rest)
