@@ -20,6 +20,8 @@ import orjson
 MAX_DEPTH: Final = 500
 #: Nesting that Codex accepts, counting the line's own object as the first level.
 CODEX_DEPTH: Final = 127
+#: An integer beyond 64 bits has so many digits.
+_long_integer: Final = re.compile(rb"[0-9]{19}").search
 
 _INT64: Final = -(1 << 63)
 _UINT64: Final = (1 << 64) - 1
@@ -192,12 +194,15 @@ def refused_integer(data: bytes) -> bool:
 def within_codex_bounds(value: Any, data: bytes) -> bool:
     """False if Codex refuses the line `data` for its nesting or for an integer in it.
 
-    `value`: what the line holds, as orjson or `read` gives it.
+    `value`: what the line as a whole holds, as orjson or `read` gives it.
     """
     if len(data) <= CODEX_DEPTH:
         return True
-    if deeper(value, CODEX_DEPTH):
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets > CODEX_DEPTH and deeper(value, CODEX_DEPTH):
         return False
+    if _long_integer(data) is None:
+        return True
     # Integers beyond 64 bits are floats or fragments.
     odd = any_of(value, lambda held: type(held) in (float, orjson.Fragment))
     return not (odd and refused_integer(data))

@@ -131,7 +131,7 @@ def backfill_session(run: Run) -> None:
     _backfill_mix(run, "session")
 
 
-@benchmark("backfill-small", "5,000 rollouts of 20 to 30 kB, whole process")
+@benchmark("backfill-small", "5,000 rollouts of 30 kB, whole process")
 def backfill_small(run: Run) -> None:
     """Measure what a rollout costs that is hardly more than its header and a turn or two."""
     count = run.scaled(5000, 200)
