@@ -47,6 +47,12 @@ def test_the_data_dictionary_is_that_of_the_code() -> None:
     assert docs.DICTIONARY.read_text("utf-8") == view_descriptions.page()
 
 
+@pytest.mark.parametrize("file", docs.dashboards(), ids=lambda file: file.stem)
+def test_the_dashboards_are_made_of_their_panels(file: Path) -> None:
+    """Else: python -m tests.support.docs."""
+    assert file.read_text("utf-8") == docs.dashboards()[file]
+
+
 @pytest.mark.parametrize("file", docs.schemas(), ids=lambda file: file.parent.name)
 def test_the_schema_describes_views_as_the_code_does(file: Path) -> None:
     """Else: python -m tests.support.docs."""

@@ -17,7 +17,7 @@ from projector.commands import load_settings as config
 from projector.install.render import UNITS, Host, render
 from projector.model import settings
 from projector.store import view_descriptions
-from tests.support import manual, questions, tables
+from tests.support import grafana, manual, questions, tables
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -121,6 +121,14 @@ def schemas() -> dict[Path, str]:
     }
 
 
+def dashboards() -> dict[Path, str]:
+    """Give the dashboards of the data, by file."""
+    return {
+        ROOT / "config" / "grafana-work.json": grafana.text("postgres"),
+        ROOT / "config" / "grafana-work-sqlite.json": grafana.text("sqlite"),
+    }
+
+
 def units() -> dict[str, str]:
     """Give the text of each file in systemd/."""
     return {name: render(name, ANY_HOST) for name in UNITS}
@@ -133,7 +141,7 @@ if __name__ == "__main__":
         (UNITS_FOLDER / name).write_text(text, "utf-8")
     CONFIG_FILE.write_text(config_file(), "utf-8")
     DICTIONARY.write_text(view_descriptions.page(), "utf-8")
-    for file, text in schemas().items():
+    for file, text in (schemas() | dashboards()).items():
         file.write_text(text, "utf-8")
     for page in (README, *PAGES.glob("*.md")):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")

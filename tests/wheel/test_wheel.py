@@ -43,6 +43,8 @@ def test_the_wheel_holds_what_the_program_needs(built: tuple[Path, Path]) -> Non
     assert sorted(shared) == [
         "share/codex-projector/alerts.yml",
         "share/codex-projector/grafana-dashboard.json",
+        "share/codex-projector/grafana-work-sqlite.json",
+        "share/codex-projector/grafana-work.json",
         "share/codex-projector/projector.toml",
         "share/man/man1/projector.1",
     ]
