@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from projector.commands import output
+from projector.commands import filters, output
 from projector.commands.options import common, reading, settings_of
 from projector.commands.rows import Form, as_rows
 from projector.model.errors import UsageError
@@ -40,6 +40,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
     help="Only responses since: 90m, 12h, 7d, 7days, last week, today, yesterday, 2026-11-01, or a"
     " date and time.",
 )
+@filters.folder
+@filters.repo
 @click.option(
     "--with-agents",
     is_flag=True,
@@ -54,6 +56,8 @@ def cost(
     *,
     by: tuple[str, ...],
     since: str | None,
+    folder: str | None,
+    repo: str | None,
     with_agents: bool,
     form: Form,
 ) -> None:
@@ -62,17 +66,20 @@ def cost(
     Every response counts once: neither forks nor resumes count twice, and what was reverted was
     paid for. Responses without a known price are counted, never as 0.
     """
-    from projector.commands.filters import moment  # noqa: PLC0415
     from projector.commands.rows import say_rows, write_rows  # noqa: PLC0415 - see the package
     from projector.serve import spending  # noqa: PLC0415
     from projector.store.questions import spending as questions  # noqa: PLC0415
 
     keys = _keys(by)
-    since_ms = None if since is None else moment(since)
+    since_ms = None if since is None else filters.moment(since)
     with reading(settings_of(context, codex_home, database)) as db, db.snapshot():
         rows = questions.spent(db, since_ms=since_ms, turns="turn" in keys)
         threads = questions.spenders(db)
         looked_up = questions.looked_up(db)
+    place = filters.place(folder, repo)
+    if not place.everywhere:
+        inside = {one.thread_id for one in threads if place.has(one.cwd, one.git_origin_url)}
+        rows = [row for row in rows if row.thread_id in inside]
     sums = spending.grouped(rows, threads, keys, with_agents=with_agents)
     head = [part for key in keys for part in _HEADS.get(key, (key.upper(),))]
     head += ["RESPONSES", "INPUT", "CACHED", "OUTPUT", "COST", ""]
@@ -94,7 +101,10 @@ def cost(
             head, ((None, line) for line in lines), going=("CACHED", "RESPONSES", "OUTPUT", "INPUT")
         )
     else:
-        output.tell("no responses" + ("" if since is None else " since then"))
+        output.tell(
+            "no responses"
+            + (" like that" if not place.everywhere else " since then" if since else "")
+        )
     if sources := spending.price_sources(rows):
         output.tell(f"API list prices ({', '.join(sources)}): not your bill")
     reasons = spending.why_unpriced(rows)

@@ -51,6 +51,20 @@ def test_people_are_told_what_it_is(
     assert b"not your bill" in err
 
 
+@pytest.mark.parametrize(
+    ("where", "responses"),
+    [(["--repo", "teapot"], 8), (["--cwd", "/home/robin"], 8), (["--repo", "other"], 0)],
+)
+def test_of_a_repository_or_folder_alone(
+    database: str, capfdbinary: pytest.CaptureFixture[bytes], where: list[str], responses: int
+) -> None:
+    capfdbinary.readouterr()
+    assert run(["cost", "--database", database, "--json", *where]) == 0
+
+    found = json.loads(capfdbinary.readouterr().out)
+    assert sum(row["responses"] for row in found) == responses
+
+
 def test_nothing_was_spent_since(database: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     capfdbinary.readouterr()
     assert run(["cost", "--database", database, "--since", "2999-01-01"]) == 0

@@ -19,6 +19,7 @@ from projector.store.open import open_store
 from projector.store.protocol import Batch, Holder
 from projector.store.sqlite.lock import hold
 from projector.store.sqlite.store import SqliteStore
+from tests.sample import make
 from tests.support.extended import THREAD, extended
 from tests.support.homes import put
 from tests.support.migration import migrated
@@ -242,6 +243,22 @@ def test_a_damaged_database_is_made_again(folder: Path, table: str) -> None:
     assert str(kept(folder)[0]) in result.stdout
     assert (folder / "p.db").stat().st_mode & 0o777 == 0o600
     assert not (folder / "p.db.new").exists()
+
+
+def test_limits_without_a_file_are_saved(tmp_path: Path) -> None:
+    """The sample has some."""
+    shutil.copytree(make.SHIPPED, tmp_path / "home")
+    backfilled(tmp_path / "home", tmp_path / "p.db")
+    for path in (tmp_path / "home").rglob("*.jsonl"):
+        path.unlink()
+    backfilled(tmp_path / "home", tmp_path / "p.db")
+    every = "SELECT count(*), sum(used_percent), min(resets_at_ms) FROM rate_limits"
+    before = asked(tmp_path, every)
+    damage(tmp_path, "items_by_position")
+
+    assert projector(tmp_path, "rebuild").return_value == 0
+    assert before == asked(tmp_path, every)
+    assert before[0] != 0
 
 
 @pytest.mark.parametrize("table", ["items_by_position", "_thread_parts", "usage_by_turn"])

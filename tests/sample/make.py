@@ -38,6 +38,8 @@ class Clock:
     def __init__(self, start: str) -> None:
         self.now = datetime.fromisoformat(start).replace(tzinfo=UTC)
         self._ids = 0
+        self.spent = 0
+        """Tokens of all threads."""
 
     def tick(self, seconds: float = 0.25) -> None:
         self.now += timedelta(seconds=seconds)
@@ -182,6 +184,7 @@ class Rollout:
     def cost(self, tokens: int) -> None:
         """Write what a response of the model cost."""
         self.total += tokens
+        self.clock.spent += tokens
         self.write(
             "token_usage_record",
             {
@@ -202,8 +205,28 @@ class Rollout:
                 "last_token_usage": usage(tokens),
                 "model_context_window": 272000,
             },
-            rate_limits=None,
+            rate_limits=self._limits(),
         )
+
+    def _limits(self) -> Json:
+        """Give windows of five hours and of a week, which fill with what was spent."""
+        began = int(datetime(2026, 1, 5, 8, 0, tzinfo=UTC).timestamp())
+        used = self.clock.spent / 1000
+        return {
+            "limit_id": "codex",
+            "primary": {
+                "used_percent": round(used, 1),
+                "window_minutes": 300,
+                "resets_at": began + 18_000,
+            },
+            "secondary": {
+                "used_percent": round(used / 8, 1),
+                "window_minutes": 10_080,
+                "resets_at": began + 604_800,
+            },
+            "credits": None,
+            "plan_type": "plus",
+        }
 
     def finish(self, **more: Any) -> None:
         """End the turn; `error`: it failed."""

@@ -152,10 +152,11 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
 def _beside(
     wreck: DamagedDatabase, into: _Into, numbers: Mapping[int, int], marks: Iterable[dict[str, Any]]
 ) -> None:
-    """Copy rows of a table without an integer key."""
+    """Copy rows of tables without an integer key."""
     for before, number in numbers.items():
-        for row in wreck.some("_frames", "rollout = ?", (before,)):
-            into.insert("_frames", {**row, "rollout": number})
+        for table in ("_frames", "_limit_rows"):
+            for row in wreck.some(table, "rollout = ?", (before,)):
+                into.insert(table, {**row, "rollout": number})
     for mark in marks:
         if mark["rollout"] in numbers:
             into.insert("_kept_rows", {**mark, "rollout": numbers[mark["rollout"]]})

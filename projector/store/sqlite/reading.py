@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, Self
 
 from projector.model.errors import (
@@ -221,7 +221,9 @@ def explaining(path: str) -> Iterator[None]:
         raise explained(path, error) from error
 
 
-def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailable:
+def explained(  # noqa: PLR0911 - a fault a line
+    path: str, error: sqlite3.Error
+) -> StoreRefused | StoreUnavailable:
     """Return our error for an error of SQLite."""
     text = str(error)
     if "locked" in text or "busy" in text:
@@ -233,6 +235,11 @@ def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailabl
             f"{path}: is damaged",
             hint="Stop the daemon and run `projector rebuild`: it is made again from the rollouts",
         )
+    if "no such table" in text and _is_empty(path):
+        return StoreUnavailable(
+            f"{path}: empty so far; it may be being made",
+            hint="Wait a moment, or make it: projector backfill",
+        )
     if "no such table" in text or "no such column" in text:
         return StoreRefused(
             f"{path}: not a database of this version of projector",
@@ -241,6 +248,13 @@ def explained(path: str, error: sqlite3.Error) -> StoreRefused | StoreUnavailabl
     if is_full(path):
         return StoreRefused(f"{path}: the disk is full", hint="Free some space")
     return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")
+
+
+def _is_empty(path: str) -> bool:
+    """True if a database has no tables: whoever makes it has not committed them yet."""
+    with suppress(sqlite3.Error, OSError), closing(opened(path)) as db:
+        return not db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchone()[0]
+    return False
 
 
 def _missing(path: str) -> StoreMissing:
