@@ -248,12 +248,12 @@ def test_rows_that_cannot_be_written_cost_one_rollout(
     made = world(tmp_path, rollouts=5)
     bad = made.rollouts[2]
 
-    def write(db: Any, to: Any, changes: Any) -> Any:
-        if to.thread_id == bad.thread_id:
+    def write(db: Any, batches: Any) -> Any:
+        if any(to.thread_id == bad.thread_id for to, _ in batches):
             raise OwnFault
-        return really(db, to, changes)
+        return really(db, batches)
 
-    monkeypatch.setattr("projector.store.sqlite.store.write", write)
+    monkeypatch.setattr("projector.store.sqlite.commit.write", write)
 
     summary = backfilled(made.home, made.database)
 

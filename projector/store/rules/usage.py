@@ -112,15 +112,16 @@ def changes(rows: Iterable[Countable]) -> Sums:
         for sign, share in ((-1, row.was), (1, now)):
             if share is not None:
                 day, thread = (row.source, share.day, share.model), (row.source, row.thread_id)
-                days[day] = _add(days.get(day, NOTHING), sign, share.amounts)
-                threads[thread] = _add(threads.get(thread, NOTHING), sign, share.amounts)
+                days[day] = add(days.get(day, NOTHING), sign, share.amounts)
+                threads[thread] = add(threads.get(thread, NOTHING), sign, share.amounts)
     return Sums(
         {key: amounts for key, amounts in days.items() if any(amounts)},
         {key: amounts for key, amounts in threads.items() if any(amounts)},
     )
 
 
-def _add(one: Amounts, sign: int, other: Amounts) -> Amounts:
+def add(one: Amounts, sign: int, other: Amounts) -> Amounts:
+    """Return the sum of two, or with sign -1 the difference."""
     return (
         one[0] + sign * other[0], one[1] + sign * other[1], one[2] + sign * other[2],
         one[3] + sign * other[3], one[4] + sign * other[4], one[5] + sign * other[5],

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from projector.store.rules.changed_files import FILE_CHANGE, changed_files, relists
-from projector.store.sqlite.write import mended
+from projector.store.sqlite.execute import mended
 
 _INSERT: Final = (
     "INSERT INTO _changed_files (item, number, path, kind, move_path) VALUES (?, ?, ?, ?, ?)"

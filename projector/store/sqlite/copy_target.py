@@ -21,11 +21,12 @@ from projector.store.migrations import migrations
 from projector.store.rules.feed import KINDS, OPS, Cursor
 from projector.store.schema_names import SQLITE_ROWS
 from projector.store.sqlite import changed_files, usage
+from projector.store.sqlite.execute import chunks
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
 from projector.store.sqlite.schema import migrate
 from projector.store.sqlite.statements import STATUS
-from projector.store.sqlite.thread_digest import digest
+from projector.store.sqlite.thread_digest import THREADS_AT_ONCE, digests
 from projector.store.sqlite.write import KEY, PROVENANCES, turn_keys
 
 _MOST: Final = (1 << 63) - 1
@@ -54,6 +55,7 @@ class SqliteReceiver:
         self._db = sqlite3.connect(self._new, isolation_level=None)
         self._numbers: dict[str, int] = {}
         self._keys: dict[str | None, int | None] = {}
+        self._models: dict[usage.Model, int | None] = {}
         self._number = 0
         self._stand: Stand | None = None
         self._done = False
@@ -86,6 +88,8 @@ class SqliteReceiver:
     def take_of(self, table: Table, rows: Iterable[Row]) -> int:
         """See `Receiver`."""
         number, columns, more = self._number, table.columns, {}
+        if table.name == "_usage":
+            rows, columns = self._with_models(rows, columns)
         made: dict[str, Callable[[Any], Any]] = {}
         if table.name in SQLITE_ROWS:
             turn = columns.index("turn_id")
@@ -107,6 +111,22 @@ class SqliteReceiver:
             ),
             more,
         )
+
+    def _with_models(
+        self, rows: Iterable[Row], columns: Sequence[str]
+    ) -> tuple[Iterable[Row], tuple[str, ...]]:
+        """Replace the names of models in rows of usage by their keys."""
+        places = [columns.index(name) for name in ("model", "model_provider", "service_tier")]
+        others = [at for at in range(len(columns)) if at not in places]
+
+        def keyed(row: Row) -> Row:
+            model, provider, tier = (row[at] for at in places)
+            named = (model, provider, tier)
+            if named not in self._models:
+                self._models |= usage.model_keys(self._db, [named])
+            return (*(row[at] for at in others), self._models[named])
+
+        return map(keyed, rows), (*(columns[at] for at in others), "model_key")
 
     def _turn_key(self, turn_id: str | None) -> int | None:
         if turn_id not in self._keys:
@@ -244,11 +264,13 @@ class SqliteReceiver:
         known = [row[0] for row in self._db.execute("SELECT thread_id FROM _thread_states")]
         for thread_id in known:
             self._thread(thread_id)
-        threads = self._db.execute("SELECT thread, thread_id FROM _feed_threads").fetchall()
-        self._db.executemany(
-            "UPDATE _feed_threads SET digest = ? WHERE thread = ?",
-            [(digest(self._db, thread_id), number) for number, thread_id in threads],
-        )
+        told = [row[0] for row in self._db.execute("SELECT thread_id FROM _feed_threads")]
+        for some in chunks(told, THREADS_AT_ONCE):
+            shown = digests(self._db, some)
+            self._db.executemany(
+                "UPDATE _feed_threads SET digest = ? WHERE thread_id = ?",
+                [(shown.get(thread_id), thread_id) for thread_id in some],
+            )
 
     def _go_on(self, last: int) -> None:
         """Continue numbers after the greatest one ever assigned, even if it was pruned."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projector.model.ids import RolloutId
-from projector.store.sqlite import changed_files, feed, threads, usage
+from projector.store.sqlite import changed_files, counters, feed, threads, usage
 from projector.store.sqlite.file import faults, writing
 from projector.store.sqlite.write import turn_keys
 
@@ -128,6 +128,8 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
         rows = 0
         turn_ids = {row["turn_key"]: row["turn_id"] for row in wreck.rows("_turn_ids", "turn_key")}
         keys = turn_keys(db, turn_ids.values() if numbers else ())
+        names = {row["model_key"]: _named(row) for row in wreck.rows("_models", "model_key")}
+        models = usage.model_keys(db, names.values() if numbers else ())
         for table, key in _TABLES.items() if numbers else ():
             for row in wreck.rows(table, key):
                 if row["rollout"] in numbers:
@@ -136,6 +138,8 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
                     row["rollout"] = numbers[row["rollout"]]
                     if "turn_key" in row:
                         row["turn_key"] = keys.get(turn_ids.get(row["turn_key"]))
+                    if "model_key" in row:
+                        row["model_key"] = models.get(names.get(row["model_key"], usage.UNNAMED))
                     rows += into.insert(table, row) and row["rollout"] not in again
         changed_files.list_new(db, 0)
         usage.rebuild(db)
@@ -147,6 +151,10 @@ def salvage(old: Path, new: Path, there: Collection[RolloutId], now_ms: int) -> 
             into.insert("_names", row)
         _settle(wreck, db, numbers, again, now_ms)
     return Salvaged(len(numbers) - len(again), rows, tuple(wreck.damaged), numbers)
+
+
+def _named(row: Mapping[str, Any]) -> usage.Model:
+    return row["model"], row["model_provider"], row["service_tier"]
 
 
 def _beside(
@@ -236,7 +244,7 @@ def _settle(
         ],
     )
     for number in numbers.values():
-        threads.recount(db, number)
+        counters.recount(db, number)
     # If such a file comes back, it is projected again where some of its rows are lost.
     for number in numbers.values() if wreck.damaged else again:
         db.execute(

@@ -15,6 +15,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 
 from projector.store.rules.feed import (
@@ -29,8 +30,9 @@ from projector.store.rules.feed import (
     UPDATE,
     op_of,
 )
+from projector.store.sqlite.execute import chunks, of_keys
 from projector.store.sqlite.file import writing
-from projector.store.sqlite.thread_digest import digest
+from projector.store.sqlite.thread_digest import THREADS_AT_ONCE, digests
 
 #: Rows that have feed entries: kind, table, and the column that numbers them.
 _ROWS: Final = (
@@ -39,6 +41,8 @@ _ROWS: Final = (
     (ITEM, "_item_rows", "item"),
     (REALTIME, "_realtime_items", "realtime_item"),
 )
+
+_TOLD: Final = "SELECT thread_id, thread, digest FROM _feed_threads WHERE thread_id IN ({keys})"
 
 #: Entries that are pruned in one transaction.
 PRUNED_AT_ONCE: Final = 10_000
@@ -58,8 +62,9 @@ def telling(db: sqlite3.Connection, now_ms: int) -> Iterator[None]:
         yield
         for (kind, table, number), last in zip(_ROWS, before, strict=True):
             _rows(db, kind, table, number, last)
-        for (thread_id,) in db.execute("SELECT thread_id FROM _feed_stale").fetchall():
-            _thread(db, thread_id)
+        stale = [thread_id for (thread_id,) in db.execute("SELECT thread_id FROM _feed_stale")]
+        for some in chunks(stale, THREADS_AT_ONCE):
+            _threads(db, some)
         db.execute("DELETE FROM _feed_stale")
         db.execute(
             "INSERT INTO _feed_commits (upto, committed_at_ms, mark)"
@@ -89,23 +94,28 @@ def _rows(db: sqlite3.Connection, kind: int, table: str, number: str, last: int)
     db.execute(f"UPDATE {table} INDEXED BY {table}_changed SET changed = 0 WHERE changed <> 0")
 
 
-def _thread(db: sqlite3.Connection, thread_id: str) -> None:
-    """Append an entry for a thread if its digest changed since its last entry."""
-    now = digest(db, thread_id)
-    told = db.execute(
-        "SELECT thread, digest FROM _feed_threads WHERE thread_id = ?", (thread_id,)
-    ).fetchone()
-    thread, before = told or (None, None)
-    op = op_of(before, now)
-    if op is None:
-        return
-    if thread is None:
-        thread = db.execute(
-            "INSERT INTO _feed_threads (thread_id, digest) VALUES (?, ?)", (thread_id, now)
-        ).lastrowid
-    else:
-        db.execute("UPDATE _feed_threads SET digest = ? WHERE thread = ?", (now, thread))
-    db.execute("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", (THREAD, op, thread))
+def _threads(db: sqlite3.Connection, thread_ids: Sequence[str]) -> None:
+    """Append an entry for each thread whose digest changed since its last entry, in their order."""
+    shown = digests(db, thread_ids)
+    told = {one: (thread, was) for one, thread, was in of_keys(db, _TOLD, thread_ids)}
+    (last,) = db.execute("SELECT coalesce(max(thread), 0) FROM _feed_threads").fetchone()
+    numbers = count(last + 1)
+    new, changed, entries = [], [], []
+    for thread_id in thread_ids:
+        now = shown.get(thread_id)
+        thread, before = told.get(thread_id, (None, None))
+        op = op_of(before, now)
+        if op is None:
+            continue
+        if thread is None:
+            thread = next(numbers)
+            new.append((thread, thread_id, now))
+        else:
+            changed.append((now, thread))
+        entries.append((THREAD, op, thread))
+    db.executemany("INSERT INTO _feed_threads (thread, thread_id, digest) VALUES (?, ?, ?)", new)
+    db.executemany("UPDATE _feed_threads SET digest = ? WHERE thread = ?", changed)
+    db.executemany("INSERT INTO _feed (kind, op, row) VALUES (?, ?, ?)", entries)
 
 
 def purge(db: sqlite3.Connection, rollouts: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from projector.model.changes import (
     TurnRow,
 )
 from projector.model.ids import ItemId, TurnId
-from projector.store.sqlite.write import mended
+from projector.store.sqlite.execute import mended
 
 _TURN = """
 SELECT uid, turn_id, position - :start, ordinal, status, error_json, started_at, completed_at,

@@ -17,6 +17,7 @@ from projector.store.sqlite import (
     usage,
     write,
 )
+from projector.store.sqlite.execute import mended
 from projector.store.sqlite.file import writing
 
 
@@ -152,7 +153,7 @@ def remove_anomalies(
 def set_names(db: sqlite3.Connection, names: dict[ThreadId, str], now_ms: int) -> None:
     """Set names of threads, with an event for each new name."""
     known = dict(db.execute("SELECT thread_id, name FROM _names"))
-    wanted = {thread_id: write.mended(name) for thread_id, name in names.items()}
+    wanted = {thread_id: mended(name) for thread_id, name in names.items()}
     if all(known.get(thread_id) == name for thread_id, name in wanted.items()):
         return
     with feed.telling(db, now_ms):

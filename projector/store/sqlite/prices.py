@@ -9,22 +9,13 @@ from typing import Final
 from projector.model.prices import Price
 from projector.store.sqlite.file import writing
 
-#: Each model that a response names, found by skipping along the index.
+#: Each model that a response has named. Longer names are nobody's.
 _MODELS: Final = """
-WITH RECURSIVE used (model_provider, model) AS (
-  SELECT model_provider, model FROM (
-    SELECT model_provider, model FROM _usage_rows INDEXED BY usage_by_model
-    WHERE length(model_provider) <= 200 AND length(model) <= 200
-    ORDER BY model_provider, model LIMIT 1)
-  UNION ALL
-  SELECT n.model_provider, n.model FROM used AS u JOIN _usage_rows AS n ON n.usage = (
-    SELECT v.usage FROM _usage_rows AS v INDEXED BY usage_by_model
-    WHERE (v.model_provider, v.model) > (u.model_provider, u.model)
-      AND length(v.model_provider) <= 200 AND length(v.model) <= 200
-    ORDER BY v.model_provider, v.model LIMIT 1))
-SELECT u.model_provider, u.model FROM used AS u
-WHERE NOT EXISTS (SELECT 1 FROM _prices AS p WHERE p.model_provider = u.model_provider
-  AND p.model = u.model AND p.own = 0 AND p.list_version >= ?)
+SELECT DISTINCT m.model_provider, m.model FROM _models AS m
+WHERE length(m.model_provider) <= 200 AND length(m.model) <= 200
+  AND NOT EXISTS (SELECT 1 FROM _prices AS p WHERE p.model_provider = m.model_provider
+    AND p.model = m.model AND p.own = 0 AND p.list_version >= ?)
+ORDER BY 1, 2
 """
 _FIELDS: Final = (
     "model_provider, model, input, cached_input, cache_write, output, service_tier,"

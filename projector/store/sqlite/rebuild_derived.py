@@ -6,7 +6,15 @@ import sqlite3
 
 from projector.store.check.derived_check import OWNED, ownerless
 from projector.store.schema_names import SQLITE_ROWS
-from projector.store.sqlite import changed_files, feed, search_index, threads, usage
+from projector.store.sqlite import (
+    changed_files,
+    counters,
+    feed,
+    repeated_turns,
+    search_index,
+    threads,
+    usage,
+)
 
 
 def rebuild_derived(db: sqlite3.Connection, now_ms: int) -> None:
@@ -29,6 +37,6 @@ def rebuild_derived(db: sqlite3.Connection, now_ms: int) -> None:
         ).fetchall()
         threads.relink(db, [name for name, _ in rollouts], now_ms, [thread for (thread,) in lost])
         for _, rollout in rollouts:
-            threads.recount(db, rollout)
-        threads.renew_all_repeated(db)
+            counters.recount(db, rollout)
+        repeated_turns.renew_all(db)
         usage.rebuild(db)

@@ -23,6 +23,7 @@ from projector.store.rules.preserve import EVENTS, ITEMS, TURNS, Content, kept
 from projector.store.schema_names import REPLACED
 from projector.store.sqlite import (
     changed_files,
+    counters,
     feed,
     rollouts,
     search_index,
@@ -82,7 +83,7 @@ def stage(db: sqlite3.Connection, batch: Batch, now_ms: int) -> None:
     row = rollouts.lookup(db, batch.file.name.rollout_id)
     rollout = row.rollout if row else 0
     with writing(db):
-        write(db, Target("new", rollout, batch.thread_id, 0, now_ms), batch.changes)
+        write(db, [(Target("new", rollout, batch.thread_id, 0, now_ms), batch.changes)])
 
 
 def finish(
@@ -132,7 +133,7 @@ def finish(
         db.execute("INSERT INTO _frames SELECT * FROM new_frames")
         db.execute("DELETE FROM _limit_rows WHERE rollout = ?", (row.rollout,))
         db.execute("INSERT INTO _limit_rows SELECT * FROM new_limit_rows")
-        threads.recount(db, row.rollout)
+        counters.recount(db, row.rollout)
 
 
 def forget(db: sqlite3.Connection) -> None:
@@ -184,7 +185,7 @@ def _keep(
     ]
     db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])
     to = Target("new", row.rollout, thread_id, 0, now_ms)
-    write(db, to, [*stays.turns, *stays.moved(), *whole, *stays.events])
+    write(db, [(to, [*stays.turns, *stays.moved(), *whole, *stays.events])])
     db.executemany(
         "INSERT INTO _kept_rows VALUES (?, ?, ?, ?)",
         [(row.rollout, *mark) for mark in stays.marks()],

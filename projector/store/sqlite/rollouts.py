@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from projector.model.changes import ThreadMetadata
 from projector.model.errors import CheckpointMoved, RulesMoved
 from projector.model.file_index import Folder
 from projector.model.ids import (
@@ -14,6 +17,7 @@ from projector.model.ids import (
     Offset,
     Ordinal,
     RolloutFile,
+    RolloutId,
     ThreadId,
     is_named_for,
 )
@@ -23,8 +27,8 @@ from projector.store.rules.lineage import Standing
 from projector.store.rules.shown_threads import INHERITED, lacking
 from projector.store.schema_names import HEADER, META
 from projector.store.sqlite import stale_threads, usage
+from projector.store.sqlite.execute import many, mended, of_keys
 from projector.store.sqlite.file import writing
-from projector.store.sqlite.write import many, mended
 
 _PLACE: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "home", "path",
@@ -41,6 +45,18 @@ _INSERT: Final = (
 _UPDATE: Final = (
     f"UPDATE _rollouts SET records = records * ? + ?, {', '.join(f'{c} = ?' for c in _COLUMNS)}"
     " WHERE rollout = ?"
+)
+
+#: Columns of indexes, and the others that chains depend on. SQLite writes the entries of an index
+#: again when a statement sets one of its columns, also to what it was.
+_FIXED: Final = (
+    "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "attached", "archived",
+    "named", "gone_at_ms", "revision", "lacks",
+)  # fmt: skip
+_FREE: Final = tuple(at for at, column in enumerate(_COLUMNS) if column not in _FIXED)
+_PROGRESS: Final = (
+    "UPDATE _rollouts SET records = records + ?,"
+    f" {', '.join(f'{_COLUMNS[at]} = ?' for at in _FREE)} WHERE rollout = ?"
 )
 
 _STANDINGS: Final = """
@@ -62,28 +78,43 @@ class Row(NamedTuple):
     file: FileState
     trusted_bytes: int | None
     revision: int
+    lacks: int
 
     def trusted_in(self, file: RolloutFile) -> int | None:
         """Return how many bytes are trusted, now that it was found in `file`."""
         return FileState.of(file).trusted_bytes(self.file, self.trusted_bytes)
 
 
-def lookup(db: sqlite3.Connection, rollout_id: str) -> Row | None:
+_LOOKUP: Final = (
+    "SELECT rollout_id, rollout, generation, next_offset, start_position, thread_id,"
+    " base_rollout_id, base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL,"
+    " named, path, inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes, revision, lacks"
+    " FROM _rollouts WHERE rollout_id IN ({keys})"
+)
+
+
+def lookup(db: sqlite3.Connection, rollout_id: RolloutId) -> Row | None:
     """Read a rollout; None: it is not here."""
-    row = db.execute(
-        "SELECT rollout, generation, next_offset, start_position, thread_id, base_rollout_id,"
-        " base_end_ordinal, base_end_offset, attached, archived, gone_at_ms IS NULL, named, path,"
-        " inode, size, mtime_ns, compressed, ctime_ns, trusted_bytes, revision"
-        " FROM _rollouts WHERE rollout_id = ?",
-        (rollout_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    *numbers, thread_id, base_id, end_ordinal, end_offset = row[:8]
-    *flags, path, inode, size, mtime_ns, compressed, ctime_ns, trusted, revision = row[8:]
-    standing = Standing(thread_id, base_id, end_ordinal, end_offset, *map(bool, flags))
-    file = FileState(inode, size, mtime_ns, bool(compressed), ctime_ns, path)
-    return Row._make((*numbers, standing, file, trusted, revision))
+    return lookup_all(db, [rollout_id]).get(rollout_id)
+
+
+def lookup_all(db: sqlite3.Connection, rollout_ids: Iterable[RolloutId]) -> dict[RolloutId, Row]:
+    """Read the rollouts that are here."""
+    rows: dict[RolloutId, Row] = {}
+    for (
+        rollout_id, rollout, generation, next_offset, start, thread_id, base_id, end_ordinal,
+        end_offset, attached, archived, there, named, path, inode, size, mtime_ns, compressed,
+        ctime_ns, trusted, revision, lacks,
+    ) in of_keys(db, _LOOKUP, rollout_ids):  # fmt: skip
+        standing = Standing(
+            thread_id, base_id, end_ordinal, end_offset, attached == 1, archived == 1, there == 1,
+            named == 1,
+        )  # fmt: skip
+        file = FileState(inode, size, mtime_ns, compressed == 1, ctime_ns, path)
+        rows[rollout_id] = Row(
+            rollout, generation, next_offset, start, standing, file, trusted, revision, lacks
+        )
+    return rows
 
 
 def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
@@ -93,13 +124,22 @@ def at_start(db: sqlite3.Connection, batch: Batch) -> Row | None:
         CheckpointMoved: it is not, or was projected by newer rules than the batch's.
     """
     row = lookup(db, batch.file.name.rollout_id)
+    check_start(row, batch)
+    return row
+
+
+def check_start(row: Row | None, batch: Batch) -> None:
+    """Check that a rollout, None: unknown, is at a batch's start.
+
+    Raises:
+        CheckpointMoved: it is not, or was projected by newer rules than the batch's.
+    """
     stands = (row.generation, row.next_offset) if row else None
     begins = (batch.start.generation, batch.start.offset) if batch.start else None
     if stands != begins:
         raise CheckpointMoved.found(batch.file.name.rollout_id, begins, stands)
     if row is not None and row.revision > batch.end.revision:
         raise RulesMoved.to(batch.file.name.rollout_id, row.revision)
-    return row
 
 
 def put(
@@ -109,29 +149,8 @@ def put(
 
     `anew`: records are counted from 0.
     """
-    base, file, end = batch.header.base, batch.file, batch.end
-    values: tuple[Any, ...] = (
-        batch.thread_id,
-        base and base.rollout_id,
-        base and base.end_ordinal,
-        base and base.end_offset,
-        *_lies(file, batch.thread_id),
-        None,
-        end.generation,
-        end.offset,
-        end.next_ordinal,
-        end.fingerprint.head,
-        end.fingerprint.tail,
-        end.fingerprint.checksum,
-        None if row is None or anew else row.trusted_in(file),
-        end.state,
-        end.revision,
-        end.kinds,
-        now_ms,
-        lacking({name: getattr(batch.meta, name) for name in INHERITED}),
-        *(getattr(batch.header, name) for name in HEADER),
-        *(getattr(batch.meta, name) for name in META),
-    )
+    file = batch.file
+    values = _values(None if anew else row, batch, now_ms)
     if row is None:
         many(db, _INSERT, [(file.name.rollout_id, batch.records, *values)])
     else:
@@ -147,6 +166,83 @@ def put(
     written = lookup(db, file.name.rollout_id)
     assert written is not None, file
     return written
+
+
+def _values(row: Row | None, batch: Batch, now_ms: int) -> tuple[Any, ...]:
+    """Return the values of `_COLUMNS` after a batch; `row`: the rollout before it."""
+    base, file, end, meta = batch.header.base, batch.file, batch.end, batch.meta
+    return (
+        batch.thread_id,
+        base and base.rollout_id,
+        base and base.end_ordinal,
+        base and base.end_offset,
+        *_lies(file, batch.thread_id),
+        None,
+        end.generation,
+        end.offset,
+        end.next_ordinal,
+        end.fingerprint.head,
+        end.fingerprint.tail,
+        end.fingerprint.checksum,
+        None if row is None else row.trusted_in(file),
+        end.state,
+        end.revision,
+        end.kinds,
+        now_ms,
+        lacking_of(meta),
+        *_header(batch.header),
+        *_meta(meta),
+    )
+
+
+_header: Final = attrgetter(*HEADER)
+_meta: Final = attrgetter(*META)
+_inherited: Final = attrgetter(*INHERITED)
+
+
+def lacking_of(meta: ThreadMetadata) -> int:
+    """Return `lacking` of a rollout with these metadata."""
+    return lacking(dict(zip(INHERITED, _inherited(meta), strict=True)))
+
+
+def standing_of(batch: Batch) -> Standing:
+    """Return the standing of a rollout after a batch."""
+    base, file = batch.header.base, batch.file
+    return Standing(
+        batch.thread_id,
+        base.rollout_id if base else None,
+        base.end_ordinal if base else None,
+        base.end_offset if base else None,
+        batch.header.attached,
+        file.archived,
+        there=True,
+        named=is_named_for(file.path, batch.thread_id),
+    )
+
+
+def insert_all(db: sqlite3.Connection, batches: Sequence[tuple[int, Batch]], now_ms: int) -> None:
+    """Write rollouts that are new, with the numbers given to them."""
+    many(
+        db,
+        _INSERT.replace("(rollout_id", "(rollout, rollout_id").replace("(?", "(?, ?"),
+        [
+            (rollout, batch.file.name.rollout_id, batch.records, *_values(None, batch, now_ms))
+            for rollout, batch in batches
+        ],
+    )
+
+
+def advance_all(db: sqlite3.Connection, batches: Sequence[tuple[Row, Batch]], now_ms: int) -> None:
+    """Write the checkpoints and metadata of rollouts whose standing stays what it is."""
+    narrow, wide = [], []
+    for row, batch in batches:
+        values = _values(row, batch, now_ms)
+        if (row.revision, row.lacks) == (batch.end.revision, lacking_of(batch.meta)):
+            narrow.append((batch.records, *(values[at] for at in _FREE), row.rollout))
+        else:
+            wide.append((True, batch.records, *values, row.rollout))
+    many(db, _PROGRESS, narrow)
+    many(db, _UPDATE, wide)
 
 
 def verified(db: sqlite3.Connection, file: RolloutFile) -> None:
@@ -212,17 +308,17 @@ def checkpoint(db: sqlite3.Connection, rollout_id: str) -> Checkpoint | None:
 
 def statuses(db: sqlite3.Connection) -> RolloutStatuses:
     """Return the status of every rollout."""
-    found = RolloutStatuses()
+    known = RolloutStatuses()
     for (
         rollout_id, thread_id, generation, offset, gone, home, path, archived,
         size, mtime_ns, ctime_ns, device, inode, trusted,
     ) in db.execute(_STANDINGS):  # fmt: skip
-        found.put(rollout_id, thread_id, generation, offset)
+        known.put(rollout_id, thread_id, generation, offset)
         if gone is None:
             if trusted is not None:
-                found.trusted_bytes[rollout_id] = trusted
+                known.trusted_bytes[rollout_id] = trusted
             above, _, base = path.rpartition("/")
             folder = Folder(home, above, bool(archived))
             stamp = size, inode, device, mtime_ns, ctime_ns
-            found.lies(rollout_id, thread_id, folder, base, stamp)
-    return found
+            known.lies(rollout_id, thread_id, folder, base, stamp)
+    return known

@@ -15,7 +15,7 @@ to the index row by row; each row was flushed to disk as a segment of its own, f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -74,9 +74,9 @@ class Texts:
         self.known: dict[int, bytes | str] = {}
         """By the item's number."""
 
-    def made(self, last: int, words: Sequence[bytes | None]) -> None:
-        """Take the texts of new items: those after number `last`, in this order."""
-        for item, text in enumerate(words, last + 1):
+    def made(self, items: Iterable[int], words: Iterable[bytes | None]) -> None:
+        """Take the texts of new items, given by their numbers."""
+        for item, text in zip(items, words, strict=True):
             if text is not None:
                 self.known[item] = text
 
@@ -126,7 +126,7 @@ def _add(db: sqlite3.Connection, before: int, last: int, known: dict[int, bytes 
         ).fetchall():
             if item not in known:
                 (known[item],) = db.execute(f"SELECT {_WORDS} WHERE i.item = ?", (item,)).fetchone()
-        known = dict(sorted(known.items()))
+    known = dict(sorted(known.items()))
     # In the order of their numbers: FTS5 begins another segment for a lower one.
     db.executemany(
         "INSERT INTO _item_index (rowid, text) VALUES (?, CAST(? AS TEXT))", known.items()

@@ -104,26 +104,28 @@ WHERE tombstone <> 0
 
 USAGE_NEW = """
 INSERT OR IGNORE INTO {new}_usage_rows (uid, rollout, position, turn_key, ordinal, response_id,
-  model, input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
-  recorded_at_ms, cache_write_input_tokens, service_tier, model_provider)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens, total_tokens,
+  recorded_at_ms, cache_write_input_tokens, model_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 USAGE_AGAIN = """
 ON CONFLICT (rollout, position) DO UPDATE SET
   uid = excluded.uid, turn_key = excluded.turn_key, ordinal = excluded.ordinal,
-  response_id = excluded.response_id, model = excluded.model,
+  response_id = excluded.response_id, model_key = excluded.model_key,
   input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
   output_tokens = excluded.output_tokens,
   reasoning_output_tokens = excluded.reasoning_output_tokens,
   total_tokens = excluded.total_tokens, recorded_at_ms = excluded.recorded_at_ms,
-  cache_write_input_tokens = excluded.cache_write_input_tokens,
-  service_tier = excluded.service_tier, model_provider = excluded.model_provider, counted = 0,
-  tombstone = 0
+  cache_write_input_tokens = excluded.cache_write_input_tokens, counted = 0, tombstone = 0
 WHERE tombstone <> 0
 """
 
-#: Number of the next event: events share the one sequence of all changes.
+#: Number of the next event, which share the one sequence of all changes. Rows of `_feed` are
+#: appended at the end of a transaction, so its greatest number is asked for once.
+_NEXT_AFTER: Final = "(SELECT 1 + max(?, coalesce((SELECT max(seq) FROM {new}_events), 0)))"
+
+#: The same in one text.
 NEXT: Final = (
     "(SELECT 1 + max(coalesce((SELECT max(seq) FROM _feed), 0),"
     " coalesce((SELECT max(seq) FROM {new}_events), 0)))"
@@ -137,7 +139,7 @@ ON CONFLICT (thread_id, uid) DO UPDATE SET
   type = excluded.type, turn_id = excluded.turn_id, payload = excluded.payload,
   recorded_at_ms = excluded.recorded_at_ms, changed = iif(changed, changed, 3), tombstone = 0
 WHERE tombstone <> 0
-""".replace("{next}", NEXT)
+""".replace("{next}", _NEXT_AFTER)
 
 ANOMALY = """
 INSERT INTO {new}_anomaly_rows (rollout, byte_offset, byte_length, kind, detail, from_batch,

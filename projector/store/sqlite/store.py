@@ -32,6 +32,7 @@ from projector.store.rollout_status import RolloutStatuses
 from projector.store.sqlite import (
     attempts,
     changed_files,
+    commit,
     feed,
     locations,
     prices,
@@ -57,7 +58,6 @@ from projector.store.sqlite.guard import Guard, check, resolved
 from projector.store.sqlite.lock import hold, is_held
 from projector.store.sqlite.newest import Memory, note_rewound
 from projector.store.sqlite.schema import migrate, version
-from projector.store.sqlite.write import Target, write
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -462,20 +462,7 @@ def _commit(db: sqlite3.Connection, batches: Sequence[Batch], now_ms: int) -> No
         search_index.following(db) as texts,
         changed_files.following(db),
     ):
-        for batch in batches:
-            old = rollouts.at_start(db, batch)
-            row = rollouts.put(db, old, batch, now_ms)
-            if old is None or old.lineage != row.lineage:
-                left = [old.lineage.thread_id] if old else []
-                threads.relink(db, [batch.file.name.rollout_id], now_ms, left=left)
-                row = rollouts.lookup(db, batch.file.name.rollout_id) or row
-            to = Target("", row.rollout, batch.thread_id, row.start_position, now_ms)
-            if batch.indexing == texts.indexing:
-                to = to._replace(texts=texts)
-            read_from = batch.start.offset if batch.start else 0
-            counted = threads.before(db, row.rollout, row.start_position + read_from)
-            touched = write(db, to, batch.changes)
-            threads.tally(db, counted, touched)
+        commit.commit(db, batches, now_ms, texts)
 
 
 def _overwrite(db: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Keeps each thread's chain of parts, and the counters over it, consistent with `_rollouts`.
+"""Keeps each thread's chain of parts, and its state, consistent with `_rollouts`.
 
 Forks and reverts copy no rows: they cost a rollout and the few parts of its thread.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -17,9 +17,9 @@ from projector.model.ids import Offset, RolloutId, ThreadId
 from projector.store.rules import lineage
 from projector.store.rules.lifecycle import ThreadFiles, file_events
 from projector.store.rules.lineage import EVERYTHING, Chain, Link
-from projector.store.sqlite import stale_threads, thread_digest
+from projector.store.sqlite import counters, repeated_turns, stale_threads, thread_digest
 from projector.store.sqlite.statements import CHANGED, NEXT
-from projector.store.sqlite.write import Target, Touched, note
+from projector.store.sqlite.write import Target, note
 
 
 class Links:
@@ -231,7 +231,7 @@ def _chain(
             found is not None and found.end != "whole",
         ),
     )
-    _repeat_more(db, thread_id, repeated or 0)
+    repeated_turns.add(db, thread_id, repeated or 0)
 
 
 def _is_current(db: sqlite3.Connection, link: Link) -> bool:
@@ -266,7 +266,7 @@ def _cut_back(db: sqlite3.Connection, newest: Link) -> int | None:
             (EVERYTHING, items, turns, thread_id, part),
         )
         thread_digest.forget(db, thread_id, part)
-        more += _renew_repeated(db, thread_id, [part])
+        more += repeated_turns.renew(db, thread_id, [part])
     return more
 
 
@@ -317,11 +317,11 @@ def _extend(db: sqlite3.Connection, links: Links, newest: Link) -> int | None:
             " WHERE thread_id = ? AND part = ?",
             (cut, *counted, thread_id, number),
         )
-        more += _renew_repeated(db, thread_id, [number])
+        more += repeated_turns.renew(db, thread_id, [number])
     thread_digest.forget(db, thread_id, number)
     row = (thread_id, number + 1, newest.rollout, newest.rollout_id, EVERYTHING)
     _insert_parts(db, [row])
-    return more + _renew_repeated(db, thread_id, [number + 1])
+    return more + repeated_turns.renew(db, thread_id, [number + 1])
 
 
 def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> int:
@@ -352,7 +352,7 @@ def _put_parts(db: sqlite3.Connection, thread_id: ThreadId, found: Chain) -> int
     more = -_drop(db, thread_id, same)
     thread_digest.forget(db, thread_id, same)
     _insert_counted(db, made)
-    return more + _renew_repeated(db, thread_id, range(same, len(rows)))
+    return more + repeated_turns.renew(db, thread_id, range(same, len(rows)))
 
 
 def _insert_parts(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -381,190 +381,9 @@ def _counted(db: sqlite3.Connection, rollout: int, upto: int) -> tuple[int, int]
         (rollout, upto),
     ).fetchone()
     if near is None:
-        return counts(db, rollout, -1, upto)
-    more = counts(db, rollout, near[0], upto)
+        return counters.counts(db, rollout, -1, upto)
+    more = counters.counts(db, rollout, near[0], upto)
     return near[1] + more[0], near[2] + more[1]
-
-
-def counts(db: sqlite3.Connection, rollout: int, since: int, upto: int) -> tuple[int, int]:
-    """Return the number of living items and turns of a rollout between two positions."""
-    place = (rollout, since, upto)
-    (items,) = db.execute(
-        "SELECT count(*) FROM _item_rows WHERE rollout = ? AND position >= ? AND position < ?"
-        " AND tombstone = 0",
-        place,
-    ).fetchone()
-    (turns,) = db.execute(
-        "SELECT count(*) FROM _turns WHERE rollout = ? AND position >= ? AND position < ?"
-        " AND tombstone = 0",
-        place,
-    ).fetchone()
-    return int(items), int(turns)
-
-
-#: Of a chain of so many parts each is asked for a turn; of a longer one, those that have the turn
-#: are asked whether they are parts of it.
-_SHORT: Final = 16
-#: A turn `t` that a part of `thread_id` = ?1 before part ?2 has, too.
-_REPEATED_IN: Final = {
-    True: (
-        "EXISTS (SELECT 1 FROM _thread_parts AS q CROSS JOIN _turns AS o ON o.turn_id = t.turn_id"
-        " AND o.rollout = q.rollout AND o.position < q.upto AND o.tombstone = 0"
-        " WHERE q.thread_id = ?1 AND q.part < ?2)"
-    ),
-    False: (
-        "EXISTS (SELECT 1 FROM _turns AS o CROSS JOIN _thread_parts AS q ON q.thread_id = ?1"
-        " AND q.rollout = o.rollout AND q.part < ?2 AND o.position < q.upto"
-        " WHERE o.turn_id = t.turn_id AND o.rollout <> t.rollout AND o.tombstone = 0)"
-    ),
-}
-#: Parts of `thread_id` = ?1, but for rollout ?2, that have or had a turn ?3.
-_HAVE: Final = {
-    True: (
-        "SELECT q.part FROM _thread_parts AS q CROSS JOIN _turns AS o ON o.turn_id = ?3"
-        " AND o.rollout = q.rollout WHERE q.thread_id = ?1 AND q.rollout <> ?2"
-    ),
-    False: (
-        "SELECT q.part FROM _turns AS o CROSS JOIN _thread_parts AS q ON q.thread_id = ?1"
-        " AND q.rollout = o.rollout WHERE o.turn_id = ?3 AND o.rollout <> ?2"
-    ),
-}
-
-
-def _renew_repeated(db: sqlite3.Connection, thread_id: ThreadId, parts: Iterable[int]) -> int:
-    """Count anew which turns of parts an earlier one has, too; return how many more they are.
-
-    A fork or a revert of a running turn has rows of that turn, as its base has.
-    """
-    more = 0
-    for part in parts:
-        if part == 0:
-            continue
-        rollout, upto, known = db.execute(
-            "SELECT rollout, upto, repeated FROM _thread_parts WHERE thread_id = ? AND part = ?",
-            (thread_id, part),
-        ).fetchone()
-        (repeated,) = db.execute(
-            "SELECT count(*) FROM _turns AS t WHERE t.rollout = ?3 AND t.position < ?4"
-            f" AND t.tombstone = 0 AND {_REPEATED_IN[part < _SHORT]}",
-            (thread_id, part, rollout, upto),
-        ).fetchone()
-        if repeated != known:
-            db.execute(
-                "UPDATE _thread_parts SET repeated = ? WHERE thread_id = ? AND part = ?",
-                (repeated, thread_id, part),
-            )
-            more += repeated - known
-    return more
-
-
-def renew_all_repeated(db: sqlite3.Connection) -> None:
-    """Count the repeated turns of all threads again."""
-    for thread_id, part in db.execute(
-        "SELECT thread_id, part FROM _thread_parts WHERE part > 0 OR repeated <> 0"
-    ).fetchall():
-        _renew_repeated(db, ThreadId(thread_id), [part])
-    db.execute("UPDATE _thread_parts SET repeated = 0 WHERE part = 0 AND repeated <> 0")
-    db.execute(
-        "UPDATE _thread_states SET repeated_turns = coalesce((SELECT sum(p.repeated)"
-        " FROM _thread_parts AS p WHERE p.thread_id = _thread_states.thread_id), 0)"
-    )
-
-
-def _repeat_more(db: sqlite3.Connection, thread_id: ThreadId, more: int) -> None:
-    if more:
-        db.execute(
-            "UPDATE _thread_states SET repeated_turns = repeated_turns + ? WHERE thread_id = ?",
-            (more, thread_id),
-        )
-
-
-class Before(NamedTuple):
-    """Counters of rows from a position on, before a batch is written."""
-
-    rollout: int
-    since: int
-    """Position of the first byte that the batch read: new rows are there or later."""
-    rows: dict[int, tuple[int, int]]
-    """End of a part that reaches behind `since` → its items and turns behind `since`."""
-
-
-def before(db: sqlite3.Connection, rollout: int, since: int) -> Before:
-    """Count what a batch will add to, so that `tally` need not count what was there before.
-
-    As a rule that is nothing. It is something when a last line without newline was taken ahead.
-    """
-    uptos = db.execute(
-        "SELECT DISTINCT upto FROM _thread_parts WHERE rollout = ? AND upto > ?", (rollout, since)
-    ).fetchall()
-    ends = {EVERYTHING, *(upto for (upto,) in uptos)}
-    return Before(rollout, since, {upto: counts(db, rollout, since, upto) for upto in ends})
-
-
-def tally(db: sqlite3.Connection, old: Before, touched: Touched) -> None:
-    """Update the counters after a batch; costs what the batch contains.
-
-    If older rows became tombstones, all are counted again. A thread that continues this rollout
-    from a cut before the batch is not touched.
-    """
-    if not (touched.rows or touched.older):
-        return
-    since = -1 if touched.older else old.since
-    more: dict[int, tuple[int, int]] = {}
-
-    def added(upto: int) -> tuple[int, int]:
-        if upto not in more:
-            items, turns = counts(db, old.rollout, since, upto)
-            known = (0, 0) if touched.older else old.rows.get(upto, (0, 0))
-            more[upto] = items - known[0], turns - known[1]
-        return more[upto]
-
-    db.execute(
-        "UPDATE _rollouts SET items = iif(?1, 0, items) + ?2, turns = iif(?1, 0, turns) + ?3"
-        " WHERE rollout = ?4",
-        (touched.older, *added(EVERYTHING), old.rollout),
-    )
-    parts = db.execute(
-        "SELECT thread_id, part, upto, items, turns FROM _thread_parts"
-        " WHERE rollout = ? AND upto > ?",
-        (old.rollout, since),
-    ).fetchall()
-    stale_threads.mark(db, [thread_id for thread_id, *_ in parts])
-    for thread_id, part, upto, *known in parts:
-        counted = added(upto)
-        if not touched.older:
-            counted = known[0] + counted[0], known[1] + counted[1]
-        if counted != tuple(known):
-            db.execute(
-                "UPDATE _thread_parts SET items = ?, turns = ? WHERE thread_id = ? AND part = ?",
-                (*counted, thread_id, part),
-            )
-            thread_digest.forget(db, thread_id, part)
-        stale = _repeating(db, ThreadId(thread_id), part, old.rollout, touched)
-        _repeat_more(db, thread_id, _renew_repeated(db, thread_id, stale))
-
-
-def _repeating(
-    db: sqlite3.Connection, thread_id: ThreadId, part: int, rollout: int, touched: Touched
-) -> list[int]:
-    """Return the parts of which other turns may be repeated after a part was written."""
-    (last,) = db.execute(
-        "SELECT max(part) FROM _thread_parts WHERE thread_id = ?", (thread_id,)
-    ).fetchone()
-    if last == 0:
-        return []
-    turns: Iterable[str] = touched.turns
-    found = set()
-    if touched.older:
-        rows = db.execute("SELECT turn_id FROM _turns WHERE rollout = ?", (rollout,))
-        turns = [turn for (turn,) in rows.fetchall()]
-        found.add(part)
-    found |= {
-        max(part, other)
-        for turn in turns
-        for (other,) in db.execute(_HAVE[last < _SHORT], (thread_id, rollout, turn))
-    }
-    return sorted(found)
 
 
 def _state(db: sqlite3.Connection, rollout: int, *, deleted: bool) -> ThreadFiles:
@@ -636,8 +455,3 @@ def event(
             now_ms,
         ),
     )
-
-
-def recount(db: sqlite3.Connection, rollout: int) -> None:
-    """Count the rows of a rollout again, and of all chains that it is part of."""
-    tally(db, Before(rollout, -1, {}), Touched(rows=True, older=True, turns=frozenset()))

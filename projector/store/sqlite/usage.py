@@ -19,6 +19,7 @@ from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable
 from projector.store.schema_names import DROPPED
 from projector.store.sqlite import stale_threads
+from projector.store.sqlite.execute import mended
 
 _COUNTS: Final = (
     "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens",
@@ -33,16 +34,15 @@ _DAY: Final = "coalesce(date(recorded_at_ms / 1000, 'unixepoch'), '')"
 # NOT INDEXED: new rows are found at once by their numbers. The planner would rather scan all rows,
 # in the order of an index that groups them.
 
-_DAYS_OF: Final = (
-    f"INSERT INTO _usage_days SELECT {_DAY}, coalesce(model, ''), count(*), {_SUMS}"
-    " FROM _usage_rows NOT INDEXED WHERE usage > ? AND counted AND tombstone = 0 GROUP BY 1, 2"
-    f" ON CONFLICT (day, model) DO UPDATE SET {_ADDED}"
-)
-_THREADS_OF: Final = (
-    f"INSERT INTO _usage_threads SELECT r.thread_id, count(*), {_SUMS}"
-    " FROM _usage_rows AS n NOT INDEXED CROSS JOIN _rollouts AS r ON r.rollout = n.rollout"
-    " WHERE n.usage > ? AND n.counted AND n.tombstone = 0 GROUP BY 1"
-    f" ON CONFLICT (thread_id) DO UPDATE SET {_ADDED}"
+#: Sums over new rows that count, by rollout, day and model. Grouped by the number of the day, since
+#: a date takes longer; counted from 272,000 BC on, so that no division rounds up.
+_NEW: Final = (
+    f"SELECT r.thread_id, coalesce(date(min(n.recorded_at_ms) / 1000, 'unixepoch'), ''),"
+    f" coalesce((SELECT m.model FROM _models AS m WHERE m.model_key = n.model_key), ''),"
+    f" count(*), {_SUMS} FROM _usage_rows AS n NOT INDEXED"
+    " CROSS JOIN _rollouts AS r ON r.rollout = n.rollout"
+    " WHERE n.usage > ? AND n.counted AND n.tombstone = 0"
+    " GROUP BY n.rollout, (n.recorded_at_ms / 1000 + 8640000000000) / 86400, n.model_key"
 )
 _DAY_CHANGES: Final = (
     "INSERT INTO _usage_days VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -55,16 +55,21 @@ _THREAD_CHANGES: Final = (
 #: New rows whose response has another row.
 _MET: Final = (
     "n.usage > ? AND n.response_id IS NOT NULL AND EXISTS (SELECT 1 FROM _usage_rows AS v"
-    " WHERE v.response_id = n.response_id AND v.counted = 1 AND v.usage <> n.usage)"
+    " WHERE substr(v.response_id, -12) = substr(n.response_id, -12)"
+    " AND v.response_id = n.response_id AND v.counted = 1 AND v.usage <> n.usage)"
 )
 _ROWS: Final = (
     "SELECT n.usage, n.rollout, n.position - r.start_position, r.thread_id, r.rollout_id,"
     " n.position, n.uid,"
-    f" n.response_id, {_DAY}, coalesce(n.model, ''), n.tombstone = 0, n.counted,"
+    f" n.response_id, {_DAY}, coalesce((SELECT m.model FROM _models AS m"
+    " WHERE m.model_key = n.model_key), ''), n.tombstone = 0, n.counted,"
     f" {', '.join(f'n.{count}' for count in _COUNTS)}"
     " FROM _usage_rows AS n {how} JOIN _rollouts AS r ON r.rollout = n.rollout WHERE {which}"
 )
-_COUNTED: Final = "n.response_id = ? AND n.counted = 1 AND n.tombstone = 0"
+_COUNTED: Final = (
+    "substr(n.response_id, -12) = substr(?1, -12) AND n.response_id = ?1"
+    " AND n.counted = 1 AND n.response_id IS NOT NULL AND n.tombstone = 0"
+)
 _FIRST: Final = (
     "n.usage = (SELECT usage FROM _usage_shared WHERE response_id = ?"
     " ORDER BY rollout_id, place, usage LIMIT 1)"
@@ -112,11 +117,22 @@ def newest(db: sqlite3.Connection) -> int:
 
 def count(db: sqlite3.Connection, last: int) -> None:
     """Count the rows after number `last`. They were just inserted, each with `counted` 1."""
-    db.execute(_DAYS_OF, (last,))
-    db.execute(_THREADS_OF, (last,))
+    _count(db, last)
     met = _load(db, _ROWS.format(how="NOT INDEXED", which=_MET), (last,))
     if met:
         _settle(db, met, {row.response_id for row in met.values()})
+
+
+def _count(db: sqlite3.Connection, last: int) -> None:
+    """Add the rows after number `last` that count to the sums."""
+    days: dict[tuple[str, str], rules.Amounts] = {}
+    threads: dict[str, rules.Amounts] = {}
+    for thread_id, day, model, *found in db.execute(_NEW, (last,)):
+        amounts = (found[0], found[1], found[2], found[3], found[4], found[5])
+        days[day, model] = rules.add(days.get((day, model), rules.NOTHING), 1, amounts)
+        threads[thread_id] = rules.add(threads.get(thread_id, rules.NOTHING), 1, amounts)
+    db.executemany(_DAY_CHANGES, [(*key, *amounts) for key, amounts in days.items()])
+    db.executemany(_THREAD_CHANGES, [(key, *amounts) for key, amounts in threads.items()])
 
 
 def settle(db: sqlite3.Connection, before: Mapping[int, Row], after: Mapping[int, Row]) -> None:
@@ -228,15 +244,43 @@ def retract(
 
 def name(db: sqlite3.Connection, new: str, rollout: int, model: str, before: int) -> None:
     """Set the model of the rows that a `NameUsage` names. `new`: prefix of the tables."""
-    nameless = [
-        number
-        for (number,) in db.execute(
-            f"SELECT usage FROM {new}_usage_rows WHERE rollout = ? AND position < ?"
-            " AND model IS NULL AND tombstone = 0",
-            (rollout, before),
-        )
-    ]
-    _change(db, new, nameless, "model = ?", (model,))
+    nameless: dict[Model, list[int]] = {}
+    for number, provider, tier in db.execute(
+        f"SELECT u.usage, m.model_provider, m.service_tier FROM {new}_usage_rows AS u"
+        " LEFT JOIN _models AS m ON m.model_key = u.model_key WHERE u.rollout = ?"
+        " AND u.position < ? AND m.model IS NULL AND u.tombstone = 0",
+        (rollout, before),
+    ):
+        nameless.setdefault((model, provider, tier), []).append(number)
+    for named, numbers in nameless.items():
+        _change(db, new, numbers, "model_key = ?", (model_keys(db, [named])[named],))
+
+
+#: Model, its provider and the service tier.
+Model = tuple[str | None, str | None, str | None]
+UNNAMED: Final[Model] = (None, None, None)
+
+
+def model_keys(db: sqlite3.Connection, models: Iterable[Model]) -> Mapping[Model, int | None]:
+    """Return the keys of what responses name; inserts what has none yet."""
+    keys: dict[Model, int | None] = {UNNAMED: None}
+    for named in models:
+        if named not in keys:
+            kept = tuple(map(mended, named))
+            found = (
+                db.execute(
+                    "SELECT model_key FROM _models WHERE model IS ? AND model_provider IS ?"
+                    " AND service_tier IS ?",
+                    kept,
+                ).fetchone()
+                or db.execute(
+                    "INSERT INTO _models (model, model_provider, service_tier) VALUES (?, ?, ?)"
+                    " RETURNING model_key",
+                    kept,
+                ).fetchone()
+            )
+            keys[named] = found[0]
+    return keys
 
 
 def _change(
@@ -296,5 +340,4 @@ def rebuild(db: sqlite3.Connection) -> None:
         " SELECT usage, row_number() OVER (PARTITION BY response_id"
         " ORDER BY rollout_id, place, usage) AS at FROM _usage_shared) WHERE at > 1)"
     )
-    db.execute(_DAYS_OF, (0,))
-    db.execute(_THREADS_OF, (0,))
+    _count(db, 0)

@@ -190,6 +190,15 @@ CREATE TABLE _realtime_items (
 CREATE INDEX realtime_items_by_position ON _realtime_items (rollout, position);
 CREATE INDEX _realtime_items_changed ON _realtime_items (realtime_item) WHERE changed <> 0;
 
+-- What responses name, stored once: rows hold the key. NULL: not reported.
+CREATE TABLE _models (
+  model_key      INTEGER PRIMARY KEY,
+  model          TEXT,
+  model_provider TEXT,                          -- as in Codex's configuration
+  service_tier   TEXT
+) STRICT;
+CREATE INDEX models_by_name ON _models (model, model_provider, service_tier);
+
 -- Token usage of each model response, by rollout. Of the rows that report one response, in any
 -- rollouts, one is `counted`: the first living row of the oldest rollout.
 CREATE TABLE _usage_rows (
@@ -207,20 +216,17 @@ CREATE TABLE _usage_rows (
   tombstone               INTEGER NOT NULL DEFAULT 0,
   counted                 INTEGER NOT NULL DEFAULT 1,  -- 1: the row that represents its response
   turn_key                INTEGER,
-  response_id             TEXT,
-  model                   TEXT,
+  model_key               INTEGER,
   cache_write_input_tokens INTEGER,             -- NULL: not reported
-  service_tier            TEXT,                 -- NULL: not reported
-  model_provider          TEXT,                 -- as in Codex's configuration; NULL: not reported
+  response_id             TEXT,
   UNIQUE (rollout, position)                    -- what the uid is derived from
 ) STRICT;
 CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
--- The counted row of each response: a new row is compared with this one only.
-CREATE INDEX usage_counted ON _usage_rows (response_id) WHERE counted = 1 AND response_id IS NOT NULL;
+-- The counted row of each response: a new row is compared with this one only. By the end of its id:
+-- ids are random, so a batch rewrites as many pages of this index as it has rows, and the fewer pages
+-- there are, the fewer.
+CREATE INDEX usage_counted ON _usage_rows (substr(response_id, -12)) WHERE counted = 1 AND response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
--- Distinct models, found by a skip scan.
-CREATE INDEX usage_by_model ON _usage_rows (model_provider, model)
-  WHERE length(model_provider) <= 200 AND length(model) <= 200;
 
 -- Living rows of responses that several rows report or reported: the first is counted; if it is
 -- removed, the next one is (store/rules/usage.py).
@@ -253,13 +259,14 @@ CREATE TABLE _prices (
   UNIQUE (model_provider, model, service_tier, own, from_ms, above)
 ) STRICT;
 
--- Usage with the ids of turns.
+-- Usage with the ids of turns and the names of models.
 CREATE VIEW _usage AS
 SELECT u.usage, u.uid, u.rollout, u.position, u.ordinal, u.recorded_at_ms, u.input_tokens,
        u.cached_input_tokens, u.output_tokens, u.reasoning_output_tokens, u.total_tokens,
-       u.tombstone, u.counted, t.turn_id, u.response_id, u.model, u.cache_write_input_tokens,
-       u.service_tier, u.model_provider
-FROM _usage_rows AS u LEFT JOIN _turn_ids AS t ON t.turn_key = u.turn_key;
+       u.tombstone, u.counted, t.turn_id, u.response_id, m.model, u.cache_write_input_tokens,
+       m.service_tier, m.model_provider
+FROM _usage_rows AS u LEFT JOIN _turn_ids AS t ON t.turn_key = u.turn_key
+LEFT JOIN _models AS m ON m.model_key = u.model_key;
 
 -- Lifecycle events, in the order in which they were committed.
 CREATE TABLE _events (
