@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
+from unittest.mock import patch
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from projector.model.changes import (
 )
 from projector.model.ids import ItemId, Offset, TurnId
 from projector.store.protocol import Batch
+from projector.store.sqlite import responses
 from tests.contract.backends import Fresh, Queried
 from tests.support.examples import examples
 from tests.support.makers import (
@@ -301,7 +303,11 @@ def test_both_engines_do_the_same(fresh: Fresh, seed: int) -> None:
 
     async def tell() -> None:
         chance = Random(seed)
-        with fresh("sqlite") as here, fresh("postgres") as there:
+        with (
+            patch.object(responses, "WAITING", (0, 2, responses.WAITING)[seed % 3]),
+            fresh("sqlite") as here,
+            fresh("postgres") as there,
+        ):
             async with here.open() as one, there.open() as other:
                 story = Story(chance, one, other)
                 told: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 #: How many keys `of_keys` looks up with one statement: few texts to prepare, whatever is asked.
-_SIZES: Final = (1, 8, 64)
+_SIZES: Final = (1, 4, 16, 64)
 
 
 def of_keys(

@@ -18,7 +18,7 @@ from typing import Any, Final
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable
 from projector.store.schema_names import DROPPED
-from projector.store.sqlite import stale_threads
+from projector.store.sqlite import responses, stale_threads
 from projector.store.sqlite.execute import mended
 
 _COUNTS: Final = (
@@ -53,11 +53,7 @@ _THREAD_CHANGES: Final = (
     f" ON CONFLICT (thread_id) DO UPDATE SET {_ADDED}"
 )
 #: New rows whose response has another row.
-_MET: Final = (
-    "n.usage > ? AND n.response_id IS NOT NULL AND EXISTS (SELECT 1 FROM _usage_rows AS v"
-    " WHERE substr(v.response_id, -12) = substr(n.response_id, -12)"
-    " AND v.response_id = n.response_id AND v.counted = 1 AND v.usage <> n.usage)"
-)
+_MET: Final = f"n.usage > ? AND n.response_id IS NOT NULL AND ({responses.MET})"
 _ROWS: Final = (
     "SELECT n.usage, n.rollout, n.position - r.start_position, r.thread_id, r.rollout_id,"
     " n.position, n.uid,"
@@ -66,10 +62,7 @@ _ROWS: Final = (
     f" {', '.join(f'n.{count}' for count in _COUNTS)}"
     " FROM _usage_rows AS n {how} JOIN _rollouts AS r ON r.rollout = n.rollout WHERE {which}"
 )
-_COUNTED: Final = (
-    "substr(n.response_id, -12) = substr(?1, -12) AND n.response_id = ?1"
-    " AND n.counted = 1 AND n.response_id IS NOT NULL AND n.tombstone = 0"
-)
+_COUNTED: Final = f"{responses.FOUND} AND n.response_id = ?1 AND n.counted = 1 AND n.tombstone = 0"
 _FIRST: Final = (
     "n.usage = (SELECT usage FROM _usage_shared WHERE response_id = ?"
     " ORDER BY rollout_id, place, usage LIMIT 1)"
@@ -118,6 +111,7 @@ def newest(db: sqlite3.Connection) -> int:
 def count(db: sqlite3.Connection, last: int) -> None:
     """Count the rows after number `last`. They were just inserted, each with `counted` 1."""
     _count(db, last)
+    responses.take_new(db, last)
     met = _load(db, _ROWS.format(how="NOT INDEXED", which=_MET), (last,))
     if met:
         _settle(db, met, {row.response_id for row in met.values()})
@@ -171,23 +165,26 @@ def settle(db: sqlite3.Connection, before: Mapping[int, Row], after: Mapping[int
 
 
 def _settle(
-    db: sqlite3.Connection, changed: Mapping[int, Row], responses: Collection[str | None]
+    db: sqlite3.Connection, changed: Mapping[int, Row], touched: Collection[str | None]
 ) -> None:
     candidates = dict(changed)
-    for response_id in responses:
+    for response_id in touched:
         if response_id is None:
             continue
         for which in (_COUNTED, _FIRST):
             for number, row in rows(db, which, (response_id,)).items():
                 candidates.setdefault(number, row)
     stored = {number: row.counted for number, row in candidates.items()}
-    rules.settle(row for row in candidates.values() if row.response_id in responses)
+    rules.settle(row for row in candidates.values() if row.response_id in touched)
     db.executemany(
         "UPDATE _usage_rows SET counted = ? WHERE usage = ?",
         [(row.counted, number) for number, row in candidates.items()
          if row.counted != stored[number]],
     )  # fmt: skip
-    _share(db, [row for row in candidates.values() if row.living and row.response_id in responses])
+    named = [(row, row.response_id) for row in candidates.values() if row.response_id is not None]
+    responses.remove(db, [(name, row.usage) for row, name in named if not row.counted])
+    responses.add(db, [(name, row.usage) for row, name in named if row.counted])
+    _share(db, [row for row in candidates.values() if row.living and row.response_id in touched])
     _add(db, candidates.values())
 
 
@@ -341,3 +338,4 @@ def rebuild(db: sqlite3.Connection) -> None:
         " ORDER BY rollout_id, place, usage) AS at FROM _usage_shared) WHERE at > 1)"
     )
     _count(db, 0)
+    responses.rebuild(db)

@@ -222,11 +222,22 @@ CREATE TABLE _usage_rows (
   UNIQUE (rollout, position)                    -- what the uid is derived from
 ) STRICT;
 CREATE INDEX usage_by_turn ON _usage_rows (turn_key) WHERE turn_key IS NOT NULL;
--- The counted row of each response: a new row is compared with this one only. By the end of its id:
--- ids are random, so a batch rewrites as many pages of this index as it has rows, and the fewer pages
--- there are, the fewer.
-CREATE INDEX usage_counted ON _usage_rows (substr(response_id, -12)) WHERE counted = 1 AND response_id IS NOT NULL;
 CREATE INDEX usage_by_time ON _usage_rows (recorded_at_ms) WHERE counted AND tombstone = 0;
+
+-- The counted row of each response: a new row is compared with this one only. By the end of the
+-- response's id. Entries are new first: see store/sqlite/responses.py.
+CREATE TABLE _responses (
+  ending TEXT NOT NULL,
+  usage  INTEGER NOT NULL,
+  PRIMARY KEY (ending, usage)
+) STRICT, WITHOUT ROWID;
+
+-- Those that wait.
+CREATE TABLE _responses_new (
+  ending TEXT NOT NULL,
+  usage  INTEGER NOT NULL,
+  PRIMARY KEY (ending, usage)
+) STRICT, WITHOUT ROWID;
 
 -- Living rows of responses that several rows report or reported: the first is counted; if it is
 -- removed, the next one is (store/rules/usage.py).
