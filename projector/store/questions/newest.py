@@ -69,8 +69,8 @@ _WHOLE: Final = Sql(
     "SELECT t.*, '' AS of_source FROM json_each(:wanted) AS w"
     " JOIN threads AS t ON t.thread_id = w.value ->> 1",
     "SELECT t.*, CAST(t.source_id AS text) AS of_source"
-    " FROM json_array_elements(CAST(:wanted AS json)) AS w"
-    " JOIN threads AS t ON t.source_id = CAST(w ->> 0 AS uuid) AND t.thread_id = w ->> 1",
+    " FROM threads AS t WHERE t.thread_id IN"
+    " (SELECT w ->> 1 FROM json_array_elements(CAST(:wanted AS json)) AS w)",
 )
 
 
@@ -103,7 +103,8 @@ def whole(db: Connection, wanted: Sequence[Key]) -> dict[Key, dict[str, Any]]:
     rows = db.dicts(_WHOLE, {"wanted": json.dumps([*by_pair])}) if by_pair else []
     for row in rows:
         row.pop("source_id", None)  # it means nothing to people; `host` stays
-    return {by_pair[row.pop("of_source"), row["thread_id"]]: row for row in rows}
+    found = (((row.pop("of_source"), row["thread_id"]), row) for row in rows)
+    return {by_pair[pair]: row for pair, row in found if pair in by_pair}
 
 
 def _behind(last: Key | None, *, timeless: bool) -> tuple[str, dict[str, object]]:

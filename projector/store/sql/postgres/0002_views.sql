@@ -118,6 +118,8 @@ WHERE t.tombstone = 0
 -- the first goal. `total_tokens`: the sum of its own token_usage, as in thread_tokens;
 -- `reported_total_tokens`: as Codex last reported it for the whole conversation.
 -- `deleted`: none of its rollouts is on disk. `incomplete`: a base is missing. `host`: whose it is.
+-- The current rollout is joined by its id alone, which one source has: a planner takes every further
+-- column for a rarer match, and would sort all threads to find the newest.
 CREATE VIEW threads AS
 SELECT thread_id, name, preview, cwd, model, model_provider, reasoning_effort, source, source_kind,
        source_json, thread_source, originator, cli_version, history_mode, parent_thread_id, forked_from_id,
@@ -150,8 +152,8 @@ SELECT s.thread_id, coalesce(n.name, c.name) AS name, coalesce(h.preview, h.goal
        coalesce(c.git_origin_url, h.git_origin_url) AS git_origin_url, c.rollout_id, c.path,
        o.host, s.source_id
 FROM _thread_states AS s
-JOIN _rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
-JOIN _sources AS o ON o.source_id = s.source_id
+JOIN _rollouts AS c ON c.rollout_id = s.rollout_id AND NOT c.elsewhere
+JOIN _sources AS o ON o.source_id = c.source_id
 LEFT JOIN _names AS n ON n.source_id = s.source_id AND n.thread_id = s.thread_id
 LEFT JOIN LATERAL (
   SELECT sum(p.turns)::bigint AS turns, sum(p.items)::bigint AS items,

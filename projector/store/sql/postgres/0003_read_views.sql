@@ -16,8 +16,8 @@ CREATE VIEW _read_newest AS
 SELECT s.source_id, s.thread_id, c.updated_at_ms, s.archived, s.deleted, c.source, c.source_kind,
        c.thread_source, c.cwd, o.host
 FROM _thread_states AS s
-JOIN _rollouts AS c ON c.source_id = s.source_id AND c.rollout_id = s.rollout_id
-JOIN _sources AS o ON o.source_id = s.source_id;
+JOIN _rollouts AS c ON c.rollout_id = s.rollout_id AND NOT c.elsewhere
+JOIN _sources AS o ON o.source_id = c.source_id;
 COMMENT ON VIEW _read_newest IS 'What lists of threads choose by, for this program. Internal.';
 
 CREATE VIEW _read_parts AS
