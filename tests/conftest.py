@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from projector.logs import events as log
 from projector.model import redaction
+from tests.support import citus
 from tests.support.databases import ENGINES, Empty, Where, empty_of, url_of
 from tests.support.server import Server
 
@@ -109,7 +110,7 @@ def nothing_learned() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give the PostgreSQL server of this run."""
-    server = Server()
+    server = citus.Cluster() if citus.ADDRESS else Server()
     with pytest.MonkeyPatch.context() as patch:  # where daemons that write there keep their state
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield server

@@ -22,7 +22,7 @@ _NAMED = {
     " WHERE s.type = 'view' AND s.name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY s.name, c.cid",
     "postgres": "SELECT c.relname, a.attname FROM pg_class AS c"
     " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0"
-    " WHERE c.relkind = 'v' AND c.relnamespace = 'public'::regnamespace"
+    " WHERE c.relkind = 'v' AND c.relnamespace = current_schema()::regnamespace"
     " AND c.relname NOT LIKE '\\_%' ORDER BY c.relname, a.attnum",
 }
 #: Milliseconds, the seconds of which a turn has, and the time as both engines write it.

@@ -46,12 +46,13 @@ from tests.support.server import Server
 REFERENCE: Final = frozenset({"_migrations"})
 LED_BY: Final = {"_claims": "bucket", "_settling": "response"}
 
+TABLES: Final = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
 _KEYS: Final = """
 SELECT c.relname, i.relname, (
   SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = x.indkey[0])
 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 JOIN pg_class AS c ON c.oid = x.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = 'public' AND x.indisunique
+WHERE n.nspname = current_schema() AND x.indisunique
 """
 
 
@@ -83,8 +84,8 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
     bare = asked(
         postgres,
         "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = 'public' AND c.relkind = 'r' AND NOT EXISTS (SELECT 1 FROM pg_index"
-        " AS x WHERE x.indrelid = c.oid AND x.indisprimary)",
+        " WHERE n.nspname = current_schema() AND c.relkind = 'r'"
+        " AND NOT EXISTS (SELECT 1 FROM pg_index AS x WHERE x.indrelid = c.oid AND x.indisprimary)",
     )
 
     assert bare == []
@@ -95,7 +96,7 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
     [
         pytest.param(
             "SELECT relname FROM pg_class WHERE relkind IN ('S', 'm')"
-            " AND relnamespace = 'public'::regnamespace",
+            " AND relnamespace = current_schema()::regnamespace",
             id="sequences",
         ),
         pytest.param(
@@ -105,12 +106,12 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
         ),
         pytest.param(
             "SELECT conname FROM pg_constraint WHERE contype IN ('f', 'x')"
-            " AND connamespace = 'public'::regnamespace",
+            " AND connamespace = current_schema()::regnamespace",
             id="foreign keys and exclusions",
         ),
         pytest.param("SELECT tgname FROM pg_trigger", id="triggers"),
         pytest.param(
-            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+            "SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace",
             id="functions",
         ),
         pytest.param(
@@ -121,18 +122,19 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
         ),
         pytest.param(
             "SELECT c.relname FROM pg_class AS c WHERE c.relkind IN ('r', 'v')"
-            " AND c.relnamespace = 'public'::regnamespace AND obj_description(c.oid) IS NULL",
+            " AND c.relnamespace = current_schema()::regnamespace"
+            " AND obj_description(c.oid) IS NULL",
             id="tables and views without a comment",
         ),
         pytest.param(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
             " AND relkind <> 'i' AND relname NOT LIKE '\\_read\\_%'"
             " AND (relkind = 'v') <> (left(relname, 1) <> '_')",
             id="names that do not tell tables from public views",
         ),
         pytest.param(
             "SELECT c.relname FROM pg_class AS c WHERE c.relkind = 'r'"
-            " AND c.relnamespace = 'public'::regnamespace AND c.relname NOT IN"
+            " AND c.relnamespace = current_schema()::regnamespace AND c.relname NOT IN"
             " ('_migrations', '_claims', '_settling') AND NOT EXISTS"
             " (SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = c.oid"
             " AND a.attname = 'source_id' AND a.attnotnull)",
@@ -270,7 +272,9 @@ def test_another_programs_database_is_refused(bare: str, table: str) -> None:
 
     with pytest.raises(StoreRefused):
         asyncio.run(_open_and_close(bare))
-    assert asked(bare, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
+    assert asked(bare, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == [
+        (1,)
+    ]
 
 
 def test_a_step_that_fails_leaves_nothing(bare: str) -> None:
@@ -283,7 +287,9 @@ def test_a_step_that_fails_leaves_nothing(bare: str) -> None:
                 await migrate(db, "here", steps)
 
     asyncio.run(fails())
-    assert asked(bare, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+    assert asked(bare, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()") == [
+        (0,)
+    ]
 
 
 def replace_sql(step: Any, sql: str) -> Any:

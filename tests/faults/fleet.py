@@ -5,6 +5,11 @@ connections are ended, the server is killed and started. In the end every row is
 projections of the same homes.
 
     python -m tests.faults.fleet --daemons 20 --size 200000 --restarts 10 --kills 60 --cuts 300
+
+On a Citus cluster whose address is $TEST_CITUS, in two schemas; `--node` names the commands that
+kill a node and start it again, and `--moves` is how often a schema goes over to another node:
+
+    python -m tests.faults.fleet --daemons 12 --moves 4 --node 'pg_ctl ... -m immediate restart'
 """
 
 from __future__ import annotations
@@ -13,14 +18,16 @@ import argparse
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -31,16 +38,24 @@ from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
 from tests.faults.test_cut import append, pieces
+from tests.support.citus import ADDRESS, Cluster
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfilled, settings_for
 from tests.support.rows import Rows, rows_of
 from tests.support.server import Server
 
 _PATIENCE_S = 180
+_MOVE = (
+    "SELECT citus_schema_move(c.table_schema::regnamespace, n.nodename, n.nodeport) FROM"
+    " (SELECT DISTINCT split_part(s.table_name::text, '.', 1) AS table_schema, s.nodename AS at,"
+    " s.nodeport AS port FROM citus_shards AS s WHERE s.table_name::text LIKE %s || '.%%') AS c"
+    " JOIN pg_dist_node AS n ON n.shouldhaveshards AND (n.nodename, n.nodeport) <> (c.at, c.port)"
+    " LIMIT 1"
+)
 _CUT = (
     "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " ORDER BY random() LIMIT 2) AS few"
+    " WHERE datname = current_database() AND usename = current_user"
+    " AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2) AS few"
 )
 
 
@@ -52,6 +67,7 @@ class Report:
     server_restarts: int = 0
     daemons_killed: int = 0
     connections_cut: int = 0
+    schemas_moved: int = 0
     seconds: float = 0.0
     rows: int = 0
 
@@ -136,28 +152,41 @@ def whole_home(folder: Path, seed: int, size: int) -> Path:
 
 
 def run(
-    folder: Path, *, daemons: int, size: int, seed: int, restarts: int, kills: int, cuts: int
+    folder: Path,
+    *,
+    daemons: int,
+    size: int,
+    seed: int,
+    restarts: int,
+    kills: int,
+    cuts: int,
+    moves: int = 0,
+    node: Sequence[str] = (),
 ) -> Report:
     """Run it; raises where rows differ."""
-    chance, server = Random(seed), Server()
+    chance = Random(seed)
+    server = Cluster() if ADDRESS else Server()
     report = Report(daemons)
     begun = time.monotonic()
     members: list[Member] = []
     try:
-        url = server.make_database()
+        urls = [server.make_database() for _ in range(2 if ADDRESS else 1)]
         for number in range(daemons):
-            member = Member(number, folder / str(number), url)
+            member = Member(number, folder / str(number), urls[number % len(urls)])
             (member.home / "sessions").mkdir(parents=True)
             members.append(member)
             member.start()
-        weather = _Weather(members, server, url, report, chance)
-        _feed(members, chance, weather.events(restarts, kills, cuts), size)
-        _until_read(members, url)
+        weather = _Weather(members, server, urls, report, chance, node)
+        _feed(members, chance, weather.events(restarts, kills, cuts, moves), size)
+        for url in urls:
+            _until_read([member for member in members if member.url == url], url)
         for member in members:
             status = member.kill(signal.SIGTERM)
             member.pid = 0
             assert status == 0, (member.source, status)
-        report.rows = _compare(members, folder, url)
+        for url in urls:
+            some = [member for member in members if member.url == url]
+            report.rows += _compare(some, folder, url)
     finally:
         for member in members:
             if member.pid:
@@ -199,21 +228,33 @@ class _Weather:
 
     members: list[Member]
     server: Server
-    url: str
+    urls: list[str]
     report: Report
     chance: Random
+    nodes: Sequence[str] = ()
 
-    def events(self, restarts: int, kills: int, cuts: int) -> list[Callable[[], None]]:
+    def events(
+        self, restarts: int, kills: int, cuts: int, moves: int = 0
+    ) -> list[Callable[[], None]]:
         """Give so many of each, in any order."""
         events = [*(self.restart,) * restarts, *(self.kill,) * kills, *(self.cut,) * cuts]
+        events += (self.move,) * moves
         self.chance.shuffle(events)
         return events
 
     def restart(self) -> None:
-        """Kill the server, and start it again."""
-        self.server.kill()
-        time.sleep(self.chance.random() * 0.5)
-        self.server.start()
+        """Kill the server, or a node of a cluster, and start it again."""
+        if isinstance(self.server, Cluster):
+            if not self.nodes:
+                return
+            subprocess.run(
+                self.chance.choice(self.nodes), shell=True, check=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+        else:
+            self.server.kill()
+            time.sleep(self.chance.random() * 0.5)
+            self.server.start()
         self.report.server_restarts += 1
 
     def kill(self) -> None:
@@ -225,9 +266,19 @@ class _Weather:
 
     def cut(self) -> None:
         """End some connections, in mid-transaction or not."""
-        with psycopg.connect(self.url, autocommit=True) as db:
+        with (
+            suppress(psycopg.Error),
+            psycopg.connect(self.chance.choice(self.urls), autocommit=True) as db,
+        ):
             row = db.execute(_CUT).fetchone()
             self.report.connections_cut += row[0] if row else 0
+
+    def move(self) -> None:
+        """Let a schema go over to another node, while it is written."""
+        name = str(urlsplit(self.chance.choice(self.urls)).username)
+        with suppress(psycopg.Error), psycopg.connect(ADDRESS, autocommit=True) as db:
+            db.execute(_MOVE, (name,))
+            self.report.schemas_moved += 1
 
 
 def _until_read(members: list[Member], url: str) -> None:
@@ -271,9 +322,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (
         ("daemons", 20), ("size", 200_000), ("seed", 1), ("restarts", 10), ("kills", 60),
-        ("cuts", 300),
+        ("cuts", 300), ("moves", 0),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--node", action="append", default=[], metavar="COMMAND")
     with tempfile.TemporaryDirectory() as folder:
         print(run(Path(folder), **vars(parser.parse_args())))  # noqa: T201 - its purpose
 

@@ -11,7 +11,7 @@ import psycopg
 from projector.store.postgres.pipeline import composed
 from tests.support.databases import Where
 
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
 _SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -29,7 +29,7 @@ class Backup:
             db.execute("DROP SCHEMA IF EXISTS backup CASCADE")
             db.execute("CREATE SCHEMA backup")
             for (table,) in db.execute(_TABLES).fetchall():
-                db.execute(composed(f'CREATE TABLE backup."{table}" AS TABLE public."{table}"'))
+                db.execute(composed(f'CREATE TABLE backup."{table}" AS TABLE "{table}"'))
 
     def restore(self) -> None:
         """Put it in the place of what is there: a file by renaming, a server's rows by copying."""
@@ -39,8 +39,8 @@ class Backup:
         with psycopg.connect(self._database) as db:
             tables = [table for (table,) in db.execute(_TABLES).fetchall()]
             for table in tables:
-                db.execute(composed(f'TRUNCATE public."{table}"'))
-                db.execute(composed(f'INSERT INTO public."{table}" TABLE backup."{table}"'))
+                db.execute(composed(f'TRUNCATE "{table}"'))
+                db.execute(composed(f'INSERT INTO "{table}" TABLE backup."{table}"'))
 
 
 def _replace(to: Path, of: Path) -> None:

@@ -49,11 +49,11 @@ _PORT: Final = 5432
 _STANDBY: Final = "standby_of"
 _ALONE: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
 )
 _MANY: Final = (
     "SELECT sum(pg_relation_size(oid)) > 1000000 FROM pg_class"
-    " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
 )
 #: Schemas and who may use them: a test that changed these leaves no database to the next one.
 _SCHEMAS: Final = (
@@ -61,7 +61,8 @@ _SCHEMAS: Final = (
     " WHERE nspname !~ '^pg_'"
 )
 _TABLES: Final = (
-    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_migrations'"
+    "SELECT tablename FROM pg_tables"
+    " WHERE schemaname = current_schema() AND tablename <> '_migrations'"
 )
 _PATIENCE_S: Final = 60
 
@@ -88,6 +89,9 @@ def programs() -> Path:
 
 class Server:
     """A server: one a run of the tests, or one of a test's own that is killed."""
+
+    #: Tells whether a test has changed schemas, or who may use them.
+    schemas = _SCHEMAS
 
     def __init__(self, **settings: str) -> None:
         """Make and start it; `settings` go before those for tests. `port`: not that of all."""
@@ -126,7 +130,7 @@ class Server:
         if self._template is None:
             url = self.make_database()
             with ThreadPoolExecutor(1) as pool:  # there may be a loop in this thread
-                pool.submit(lambda: asyncio.run(_migrated(url))).result()
+                pool.submit(lambda: asyncio.run(migrated(url))).result()
             self._template = name_of(url)
         return self._template
 
@@ -142,7 +146,7 @@ class Server:
         """
         url = self._free.pop() if self._free else self.make_database(self.template())
         with psycopg.connect(url, autocommit=True) as db:
-            schemas = db.execute(_SCHEMAS).fetchone()
+            schemas = db.execute(self.schemas.encode()).fetchone()
         try:
             yield url
         finally:
@@ -152,7 +156,7 @@ class Server:
                     one.unlink(missing_ok=True)
             with psycopg.connect(url, autocommit=True) as db:
                 db.execute(_ALONE)
-                as_it_was = db.execute(_SCHEMAS).fetchone() == schemas
+                as_it_was = db.execute(self.schemas.encode()).fetchone() == schemas
                 tables = [name for (name,) in db.execute(_TABLES).fetchall()]
                 many = db.execute(_MANY).fetchone()
                 # Of few rows a tenth of the time; what is left of them is passed over.
@@ -208,7 +212,7 @@ def name_of(url: str) -> str:
     return url.partition("///")[2].partition("?")[0]
 
 
-async def _migrated(url: str) -> None:
+async def migrated(url: str) -> None:
     from projector.store.migrations import migrations  # noqa: PLC0415 - the keeper needs none of it
     from projector.store.postgres.schema import migrate  # noqa: PLC0415 - same
 

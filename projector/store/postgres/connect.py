@@ -122,6 +122,16 @@ def faults(url: str) -> Iterator[None]:
 
 #: What happens next after an error, by the prefix of its code (SQLSTATE); the longest one counts.
 _FAULTS: Final[dict[str, tuple[type[ProjectorError], str, str]]] = {
+    "0A000": (
+        StoreRefused,
+        "the server lacks something that is needed",
+        "`projector doctor` names the engine; see: projector help postgresql",
+    ),
+    "42601": (
+        StoreRefused,
+        "the server does not understand a statement",
+        "`projector doctor` names the engine; see: projector help postgresql",
+    ),
     "25006": (StoreUnavailable, "cannot be written: a standby, or read-only", "Name the primary"),
     "28": (StoreRefused, "does not let us in", "Check user, password and pg_hba.conf"),
     "3D000": (StoreRefused, "there is no such database", "Make it: createdb"),

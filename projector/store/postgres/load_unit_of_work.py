@@ -55,17 +55,18 @@ def rollout_of(row: Row) -> Rollout:
 # A rollout continues another one; a thread has several. A change of some rollouts can touch: the
 # rollouts that continue them (down), the threads of all these, the rollouts of those threads, and
 # the rollouts that all of these continue (up).
+# Columns are named in each SELECT: Citus drops the names in the list behind WITH.
 _FAMILY: Final = f"""
 WITH RECURSIVE down (rollout_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
+  SELECT unnest(%s::text[]) COLLATE "C" AS rollout_id
   UNION SELECT c.rollout_id FROM down AS d JOIN _rollouts AS c ON c.base_rollout_id = d.rollout_id
   WHERE NOT c.elsewhere),
 of_threads (thread_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
+  SELECT unnest(%s::text[]) COLLATE "C" AS thread_id
   UNION SELECT r.thread_id FROM down AS d JOIN _rollouts AS r ON r.rollout_id = d.rollout_id
   WHERE NOT r.elsewhere),
 up (rollout_id) AS (
-  SELECT unnest(%s::text[]) COLLATE "C"
+  SELECT unnest(%s::text[]) COLLATE "C" AS rollout_id
   UNION SELECT d.rollout_id FROM down AS d
   UNION SELECT t.thread_id FROM of_threads AS t
   UNION SELECT r.rollout_id FROM of_threads AS t JOIN _rollouts AS r ON r.thread_id = t.thread_id),
@@ -242,11 +243,13 @@ def continued(rollout_ids: Sequence[str]) -> Query:
 #: Of those that continue a rollout, only those are read that lack a column, however many there are.
 _HEIRS: Final = """
 WITH RECURSIVE heirs (origin, rollout_id, columns) AS (
-  SELECT k.rollout_id COLLATE "C", k.rollout_id COLLATE "C", k.columns
+  SELECT k.rollout_id COLLATE "C" AS origin, k.rollout_id COLLATE "C" AS rollout_id,
+    k.columns AS columns
   FROM unnest(%s::text[], %s::integer[]) AS k (rollout_id, columns)
   UNION SELECT h.origin, c.rollout_id, h.columns & c.lacks FROM heirs AS h CROSS JOIN LATERAL (
     WITH RECURSIVE kinds (lacks) AS (
-      SELECT (SELECT min(x.lacks) FROM _rollouts AS x WHERE x.base_rollout_id = h.rollout_id)
+      SELECT (
+        SELECT min(x.lacks) FROM _rollouts AS x WHERE x.base_rollout_id = h.rollout_id) AS lacks
       UNION ALL SELECT (SELECT min(x.lacks) FROM _rollouts AS x
         WHERE x.base_rollout_id = h.rollout_id AND x.lacks > kinds.lacks)
       FROM kinds WHERE kinds.lacks IS NOT NULL)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from projector.store.postgres import prepared
+from projector.store.postgres import citus, prepared
 
 Row = tuple[Any, ...]
 Query = tuple[str, Sequence[Any]]
@@ -19,6 +19,10 @@ Query = tuple[str, Sequence[Any]]
 #: A transaction that sends nothing for this time, milliseconds, is ended by the server: its host
 #: may be cut off, and others wait for its locks.
 _UNHEARD_MS: Final = 120_000
+_LIMITS: Final = (
+    "SELECT set_config('lock_timeout', %s, true),"
+    " set_config('idle_in_transaction_session_timeout', %s, true)"
+)
 #: Number of transactions between looks at whether the server knows its tables.
 _LOOK_EVERY: Final = 50
 
@@ -32,14 +36,16 @@ class Pipeline:
         lock_timeout_s: float = 30.0,
         *,
         may_prepare: bool = False,
+        has_citus: bool = False,
     ) -> None:
         """Use a connection.
 
         `lock_timeout_s`: how long a transaction waits for another's lock. `may_prepare`: see
-        `prepared.possible`.
+        `prepared.possible`. `has_citus`: the server has that extension.
         """
         self._connection = connection
         self._may_prepare = may_prepare
+        self._has_citus = has_citus
         self._prepares = False
         self._begun = 0
         self._lock_timeout_ms = max(1, round(lock_timeout_s * 1000))
@@ -48,12 +54,11 @@ class Pipeline:
 
     async def begin(self, *queries: Query) -> list[list[Row]]:
         """Begin a transaction, and run its first statements, as `execute` does."""
-        limits = (
-            "SELECT set_config('lock_timeout', %s, true),"
-            " set_config('idle_in_transaction_session_timeout', %s, true)",
-            (str(self._lock_timeout_ms), str(_UNHEARD_MS)),
-        )
-        first: list[Query] = [("BEGIN ISOLATION LEVEL READ COMMITTED", ()), limits]
+        first: list[Query] = [("BEGIN ISOLATION LEVEL READ COMMITTED", ())]
+        if self._has_citus:
+            first += [(text, ()) for text in citus.limits(self._lock_timeout_ms, _UNHEARD_MS)]
+        else:
+            first.append((_LIMITS, (str(self._lock_timeout_ms), str(_UNHEARD_MS))))
         looks = self._may_prepare and not self._prepares and self._begun % _LOOK_EVERY == 0
         self._begun += 1
         if self._prepares:

@@ -31,6 +31,7 @@ from projector.model.errors import (
 )
 from projector.store import state_file
 from projector.store.heartbeat import Published
+from projector.store.postgres import citus
 from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import explained, missing_right, parameters, said
 from projector.store.reading import (
@@ -205,10 +206,15 @@ class PostgresConnection:
     def size(self) -> Size:
         """See `Connection`. Engines that only speak PostgreSQL's protocol may not say: 0."""
         try:
-            ((size,),) = self.rows(_SIZE)
+            on_nodes = self._citus()
+            ((size,),) = self.rows(citus.SIZE if on_nodes else _SIZE)
         except ProjectorError:
             return Size(0, 0)
         return Size(size, 0)
+
+    def _citus(self) -> str:
+        """Return the version of the extension Citus; "": it is not there."""
+        return next((version for (version,) in self.rows(citus.VERSION)), "")
 
     def daemon(self) -> Published:
         """See `Connection`: of a daemon on this host."""
@@ -224,6 +230,8 @@ class PostgresConnection:
     def server(self) -> Server | None:
         """See `Connection`."""
         ((version,),) = self.rows("SHOW server_version")
+        if extension := self._citus():
+            version = f"{version}, with Citus {extension}"
         pgconn = self._db.pgconn
         standby, lag_s = False, None
         may_write = True

@@ -32,6 +32,7 @@ from projector.store import newest_entry, state_file
 from projector.store.migrations import migrations
 from projector.store.newest_entry import Memory
 from projector.store.postgres import (
+    citus,
     feed,
     lease,
     locations,
@@ -190,7 +191,10 @@ class PostgresStore:
             # The server accepted us before: what has changed there may change again.
             raise StoreUnavailable(refused.message, hint=refused.hint) from refused
         self._wire = Pipeline(
-            self._db, self._lock_timeout_s, may_prepare=await prepared.possible(self._db)
+            self._db,
+            self._lock_timeout_s,
+            may_prepare=await prepared.possible(self._db),
+            has_citus=await self._has_citus(self._db),
         )
         steps = migrations("postgres")
         if migrating:
@@ -211,6 +215,19 @@ class PostgresStore:
             self._memory = await asyncio.to_thread(Memory.in_folder, path)
             self._newest = await asyncio.to_thread(self._memory.read)
         return self._wire
+
+    async def _has_citus(self, db: psycopg.AsyncConnection[Row]) -> bool:
+        """Return whether the server has the extension Citus.
+
+        Raises:
+            StoreRefused: it has, and the tables are spread in a way that does not work.
+        """
+        if not await (await db.execute(citus.VERSION)).fetchone():
+            return False
+        spread = await (await db.execute(citus.SPREAD)).fetchone()
+        if spread != (0,):
+            raise citus.refuse(shown(self.url))
+        return True
 
     async def _see_whether_all_is_there(self, wire: Pipeline) -> None:
         """Check that the server still has what it confirmed last, and so everything before.

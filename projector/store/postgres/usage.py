@@ -241,11 +241,14 @@ def _added(sums: Sums) -> Iterator[Query]:
 
 
 _MOVED: Final = (
-    "INSERT INTO _usage_threads SELECT u.source_id, %s, {sign}count(*), {sign}sum(input_tokens),"
-    " {sign}sum(cached_input_tokens), {sign}sum(output_tokens),"
-    " {sign}sum(reasoning_output_tokens), {sign}sum(total_tokens) FROM _usage AS u"
+    "WITH sums AS MATERIALIZED (SELECT u.source_id, {sign}count(*) AS responses,"
+    " {sign}sum(input_tokens) AS input, {sign}sum(cached_input_tokens) AS cached_input,"
+    " {sign}sum(output_tokens) AS output, {sign}sum(reasoning_output_tokens) AS reasoning,"
+    " {sign}sum(total_tokens) AS total FROM _usage AS u"
     " WHERE u.source_id = %s AND u.rollout_id = %s AND u.counted AND u.tombstone = 0"
-    " GROUP BY u.source_id ON CONFLICT (source_id, thread_id) DO UPDATE SET "
+    " GROUP BY u.source_id)"
+    " INSERT INTO _usage_threads SELECT source_id, %s::text, responses, input, cached_input,"
+    " output, reasoning, total FROM sums ON CONFLICT (source_id, thread_id) DO UPDATE SET "
     + ", ".join(f"{name} = _usage_threads.{name} + excluded.{name}" for name in _COUNTED)
 )
 
@@ -253,27 +256,33 @@ _MOVED: Final = (
 def rethread(source: str, rollout_id: str, old: str, new: str) -> list[Query]:
     """Move the usage of a rollout's rows to another thread's sum."""
     return [
-        (_MOVED.format(sign=sign), (thread, source, rollout_id))
+        (_MOVED.format(sign=sign), (source, rollout_id, thread))
         for sign, thread in (("-", old), ("", new))
     ]
 
 
 _SUMMED: Final = (
-    "count(*), sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),"
-    " sum(reasoning_output_tokens), sum(total_tokens)"
+    "count(*) AS responses, sum(input_tokens) AS input, sum(cached_input_tokens) AS cached_input,"
+    " sum(output_tokens) AS output, sum(reasoning_output_tokens) AS reasoning,"
+    " sum(total_tokens) AS total"
 )
+# A CTE before INSERT: Citus gives the INSERT .. SELECT from tables that it sends a faulty filter.
 _ALL_DAYS: Final = f"""
-INSERT INTO _usage_days
-SELECT source_id, CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
-  THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE '' END,
-  left(coalesce(model, ''), 256), {_SUMMED}
-FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3
+WITH sums AS MATERIALIZED (
+  SELECT source_id,
+    CASE WHEN recorded_at_ms BETWEEN -62135596800000 AND 253402300799999
+    THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+    ELSE '' END AS day, left(coalesce(model, ''), 256) AS model_name, {_SUMMED}
+  FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3)
+INSERT INTO _usage_days SELECT * FROM sums
 """
 _ALL_THREADS: Final = f"""
-INSERT INTO _usage_threads
-SELECT u.source_id, r.thread_id, {_SUMMED}
-FROM _usage AS u JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
-WHERE u.source_id = %s AND u.counted AND u.tombstone = 0 GROUP BY 1, 2
+WITH sums AS MATERIALIZED (
+  SELECT u.source_id, r.thread_id, {_SUMMED}
+  FROM _usage AS u
+  JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
+  WHERE u.source_id = %s AND u.counted AND u.tombstone = 0 GROUP BY 1, 2)
+INSERT INTO _usage_threads SELECT * FROM sums
 """
 
 

@@ -1,0 +1,48 @@
+"""What is asked of a server that has the extension Citus, which spreads tables over nodes.
+
+All tables of a source lie in one schema, which Citus keeps on one node (schema-based sharding):
+questions and transactions stay there. Rows spread by a column would need questions over several
+nodes that Citus does not answer: recursive ones, and FOR UPDATE.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from projector.model.errors import StoreRefused
+
+#: The version of the extension; no row: it is not there.
+VERSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'citus'"
+#: Number of tables of ours whose rows are spread.
+SPREAD: Final = (
+    "SELECT count(*) FROM pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid"
+    " WHERE c.relnamespace = current_schema()::regnamespace AND p.partmethod <> 'n'"
+)
+#: Bytes of the tables of this schema, on whatever nodes.
+SIZE: Final = (
+    "SELECT coalesce(sum(citus_total_relation_size(p.logicalrelid, fail_on_error => false)), 0)"
+    "::bigint FROM pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid"
+    " WHERE c.relnamespace = current_schema()::regnamespace"
+)
+
+
+def limits(lock_timeout_ms: int, unheard_ms: int) -> tuple[str, ...]:
+    """Return statements that set limits of a transaction on its nodes, too.
+
+    What `set_config` sets stays on the node that is asked.
+    """
+    return (
+        "SET LOCAL citus.propagate_set_commands = 'local'",
+        f"SET LOCAL lock_timeout = {lock_timeout_ms}",
+        f"SET LOCAL idle_in_transaction_session_timeout = {unheard_ms}",
+    )
+
+
+def refuse(where: str) -> StoreRefused:
+    """Return the error of tables whose rows are spread."""
+    return StoreRefused(
+        f"{where}: its tables are distributed by rows; Citus does not answer questions over"
+        " several nodes that need recursion or locks",
+        hint="undistribute_table() each of them, or begin with a schema that Citus keeps on one"
+        " node: SET citus.enable_schema_based_sharding TO on; CREATE SCHEMA NAME",
+    )
