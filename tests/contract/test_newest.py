@@ -17,6 +17,7 @@ from projector.store.open import open_store
 from projector.store.protocol import Batch
 from projector.store.questions import newest
 from projector.store.reading import Connection, Sql
+from tests.support.citus import own_server
 from tests.support.databases import Where, reading, url_of
 from tests.support.makers import PAGINATED, batch, file_of, thread_id
 
@@ -133,6 +134,7 @@ def test_hosts_are_told_apart(database: Where) -> None:
         assert listed(db, Wanted(hosts=("other",))).rows == []
 
 
+@own_server
 def test_the_view_is_read_by_the_index_too(many: str) -> None:
     """`ORDER BY updated_at_ms DESC LIMIT 20`, as anybody would write it."""
     with closing(reading(many)) as db:

@@ -26,6 +26,7 @@ from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
 from tests.contract.backends import AskedStore, PostgresBackend, Run
+from tests.support.citus import own_server
 from tests.support.generator.rollouts import write_home
 from tests.support.makers import (
     at,
@@ -91,6 +92,7 @@ def test_every_table_has_a_primary_key(postgres: str) -> None:
     assert bare == []
 
 
+@own_server
 @pytest.mark.parametrize(
     "query",
     [
@@ -203,6 +205,7 @@ def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from scans(step)
 
 
+@own_server
 @pytest.mark.parametrize("asked_for", OFTEN)
 def test_what_is_asked_often_is_found_by_indexes(filled: str, asked_for: str) -> None:
     """Neither a table nor a whole index is read.
@@ -489,6 +492,7 @@ def test_a_lock_is_waited_for_then_unavailable(backend: PostgresBackend, run: Ru
     run(locked())
 
 
+@own_server
 def test_a_deadlock_is_made_again_by_itself(backend: PostgresBackend, run: Run) -> None:
     async def crossing() -> None:
         async with backend.open(busy_timeout_s=30) as store:
@@ -515,6 +519,7 @@ async def waiting_for_a_lock(url: str) -> None:
             await asyncio.sleep(0.01)  # nobody tells
 
 
+@own_server
 def test_a_connection_that_was_ended_is_made_again(backend: PostgresBackend, run: Run) -> None:
     ended = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -533,6 +538,7 @@ def test_a_connection_that_was_ended_is_made_again(backend: PostgresBackend, run
     run(cut())
 
 
+@own_server
 def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run: Run) -> None:
     """Restored or recreated under the same name: all that was known of it is void."""
 
@@ -555,6 +561,7 @@ def test_a_database_that_was_made_anew_is_noticed(backend: PostgresBackend, run:
     run(replaced())
 
 
+@own_server
 def test_a_server_that_lost_what_it_confirmed_is_noticed(
     backend: PostgresBackend, run: Run
 ) -> None:
@@ -583,6 +590,7 @@ def test_a_server_that_lost_what_it_confirmed_is_noticed(
     run(behind())
 
 
+@own_server
 def test_a_read_only_server_is_waited_for(backend: PostgresBackend, run: Run) -> None:
     """A standby, or a primary that was switched over: it heals by itself."""
     name = "SELECT current_database()"
@@ -602,6 +610,7 @@ def test_a_read_only_server_is_waited_for(backend: PostgresBackend, run: Run) ->
     run(standing_by())
 
 
+@own_server
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -652,6 +661,7 @@ def test_a_batch_takes_two_round_trips(backend: PostgresBackend, run: Run) -> No
     assert [run(trips(rows)) for rows in (1, 10, 300)] == [2, 2, 2]
 
 
+@own_server
 def test_statements_are_planned_once_where_the_server_knows_its_tables(
     backend: PostgresBackend, run: Run
 ) -> None:

@@ -14,12 +14,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from tests.support.server import Server, migrated
 
 #: The address of a coordinator; empty: the tests start a server of their own.
 ADDRESS: Final = os.environ.get("TEST_CITUS", "")
+#: Of tests that look into a server, or need rights over it that a role of a cluster has not.
+own_server: Final = pytest.mark.skipif(bool(ADDRESS), reason="needs a server of the tests' own")
 
 
 class Cluster(Server):
