@@ -143,7 +143,8 @@ class RolloutReader:
         if place == self._offset and self._known is not None:
             return self._known
         if place == self._offset:
-            return fingerprint(place, self._head, self._tail, self._checksum)
+            self._known = fingerprint(place, self._head, self._tail, self._checksum)
+            return self._known
         return fingerprint(place, self._head, self._tail_at(place), None)
 
     # Resuming --------------------------------------------------------------------------------

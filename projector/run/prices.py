@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Final
 
 from projector.model.prices import Price, own_price
@@ -84,6 +83,8 @@ async def _unpriced(store: Store) -> Sequence[Model]:
 @functools.cache
 def list_version() -> str:
     """Return the version of the library, and so of its list; "": it is not installed."""
+    from importlib import metadata  # noqa: PLC0415 - it takes as long as ten other modules
+
     try:
         return metadata.version(LIBRARY)
     except metadata.PackageNotFoundError:
