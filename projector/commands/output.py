@@ -98,7 +98,7 @@ def paged() -> Iterator[None]:
     _Pager.runs = True
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, KeyboardInterrupt):  # the pager was left, or told to stop
         pass
     finally:
         with suppress(OSError):

@@ -9,13 +9,14 @@ import click
 
 from projector.commands import output
 from projector.commands.options import common, reading, settings_of
-from projector.model.errors import ProjectorError, UsageError
+from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from projector.model.secret_shapes import Redaction
     from projector.model.settings import Settings
+    from projector.serve.history.follow import Follower
     from projector.serve.history.render import Detail
     from projector.serve.history.visible import History, Shown
     from projector.store.reading import Connection
@@ -192,6 +193,18 @@ def _part(
     )
 
 
+def _tell_news(follower: Follower, db: Connection) -> None:
+    """Print what is new; a history that is changed meanwhile is read again."""
+    for last in (False, False, True):
+        try:
+            output.write_rendered(follower.news(db))
+        except StoreUnavailable:
+            if last:
+                raise
+        else:
+            return
+
+
 def _history(db: Connection, thread_id: str, which: Shown, redaction: Redaction | None) -> History:
     """Return a thread's history, and raise if there is nothing to be shown."""
     from projector.serve.history.redacted import RedactedHistory  # noqa: PLC0415 - see the package
@@ -263,4 +276,4 @@ def _follow(settings: Settings, thread: str, detail: Detail, limit: int | None) 
         for db in commits:
             if follower is None:
                 follower = Follower(meant(db, thread), detail, limit)
-            output.write_rendered(follower.news(db))
+            _tell_news(follower, db)

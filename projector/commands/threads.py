@@ -74,6 +74,7 @@ def threads(
     from projector.commands.rows import write_rows  # noqa: PLC0415 - see the package's docstring
     from projector.serve.history import table, thread_list  # noqa: PLC0415
     from projector.serve.history.threads import Wanted, document  # noqa: PLC0415
+    from projector.store.questions import history  # noqa: PLC0415
 
     if limit is None and form == "table" and output.terminal():
         limit = LIMIT
@@ -94,8 +95,9 @@ def threads(
             wanted,
             None if place.everywhere else lambda row: place.has(row["cwd"], row["git_origin_url"]),
         )
+        columns = history.thread_columns(db) if form == "csv" else []
     if form != "table":
-        write_rows(map(document, listed.rows), form, list(listed.rows[0]) if listed.rows else [])
+        write_rows(map(document, listed.rows), form, columns)
         return
     if listed.rows:
         now_ms = time.time_ns() // 1_000_000

@@ -159,6 +159,16 @@ def test_the_last_lines_of_all_threads(call: Call) -> None:
     assert call("tail", "--no-follow", "--cwd", "/nowhere")[1] == ""
 
 
+def test_csv_of_threads_has_its_heading_without_threads(call: Call) -> None:
+    every = list(csv.DictReader(io.StringIO(call("threads", "--all", "--output", "csv")[1])))
+    none = call("threads", "--name", "nowhere", "--output", "csv")[1]
+
+    assert none.rstrip("\n").split(",") == list(every[0])
+    assert {row["thread_id"] for row in every} >= {KETTLE, TEA}
+    documents = json.loads(call("threads", "--all", "--json")[1])
+    assert [list(one) for one in documents] == [list(every[0])] * len(every)
+
+
 QUERY = "SELECT name, turn_count FROM threads WHERE name IS NOT NULL ORDER BY name"
 
 
@@ -173,6 +183,8 @@ def test_a_query_as_a_table_and_in_every_form(call: Call) -> None:
     assert table[0] == ["name", "turn_count"]
     assert len(table) == 4
     assert json.loads(call("sql", "SELECT 1 AS a, 2 AS a", "--json")[1]) == [{"a": 1, "a_2": 2}]
+    assert call("sql", "SELECT 1 AS a WHERE 1 = 0")[2] == "no rows\n"
+    assert call("sql", "SELECT 1 AS a WHERE 1 = 0", "--output", "csv")[1] == "a\n"
 
 
 @pytest.mark.parametrize(

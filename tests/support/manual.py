@@ -16,6 +16,8 @@ ENVIRONMENT = (
     ("PROJECTOR_CONFIG", "The file of settings."),
     ("PROJECTOR_SECTION__NAME", "A setting: PROJECTOR_RUN__RESCAN_S is run.rescan_s."),
     ("NO_COLOR", "No colours, whatever its value."),
+    ("FORCE_COLOR", "Colours in a pipe, too, whatever its value."),
+    ("PAGER", "Shows long answers on a terminal; default: less. cat: none."),
 )
 FILES = (
     ("~/.config/codex-projector/config.toml", "Settings of a user."),

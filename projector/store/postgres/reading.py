@@ -171,6 +171,8 @@ class PostgresConnection:
                 # The extended protocol takes one statement: none can end the transaction first.
                 rows = cursor.stream(statement.encode())
                 first = next(rows, None)
+                if first is None:  # a stream without rows does not tell their columns
+                    cursor.execute(statement.encode())
                 yield [column.name for column in cursor.description or ()]
                 if first is not None:
                     yield first

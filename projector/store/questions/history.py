@@ -134,6 +134,11 @@ def threads(db: Connection) -> list[dict[str, Any]]:
     return [_for_people(row) for row in db.dicts(_THREADS)]
 
 
+def thread_columns(db: Connection) -> list[str]:
+    """Return the columns that `thread` has, in their order."""
+    return [name for name in db.answer(f"{_THREADS} LIMIT 0").names if name != "source_id"]
+
+
 def thread(db: Connection, thread_id: str) -> dict[str, Any] | None:
     """Return a thread's row of the view `threads`; None: it does not exist."""
     return next(map(_for_people, db.dicts(_THREAD, {"thread": thread_id})), None)
