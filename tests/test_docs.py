@@ -23,7 +23,7 @@ from projector.model.settings import Settings
 from projector.serve.health import judge as health
 from projector.store import view_descriptions
 from tests.sample import make
-from tests.support import docs, manual, questions, tables
+from tests.support import docs, manual, questions, screenshots, tables
 
 README = docs.README.read_text("utf-8")
 MANUAL = docs.manual_text()
@@ -62,6 +62,17 @@ def test_the_schema_describes_views_as_the_code_does(file: Path) -> None:
 def test_the_manual_holds_every_setting_event_and_metric() -> None:
     for table in (docs.settings_table(), tables.events(), tables.numbers()):
         assert table in MANUAL
+
+
+def test_pictures_are_there_and_small() -> None:
+    """Else: python -m tests.support.screenshots."""
+    named = set(re.findall(r'(?:src|srcset)="(docs/[^"]+)"', README))
+    named |= {one.removeprefix("../../") for one in re.findall(r"\]\((\S+png)\)", MANUAL)}
+    assert named
+    for picture in (docs.ROOT / "docs" / "pages").iterdir():
+        assert picture.stat().st_size <= screenshots.MOST_BYTES
+    assert {str(docs.ROOT / one) for one in named} <= {str(one) for one in screenshots.PICTURES}
+    assert all(one.exists() for one in screenshots.PICTURES)
 
 
 def test_the_readme_is_short() -> None:
