@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -158,6 +159,39 @@ def test_a_database_that_is_not_there_is_named_and_waited_for(tmp_path: Path) ->
         database = f"sqlite:///{tmp_path}/p.db"
         assert cli.run(["backfill", "--sample", "--database", database]) == 0
         assert "Tea temperatures" in browser.get("/")
+
+
+def other_version(path: Path) -> None:
+    """Make a database that lacks the views of this version."""
+    assert cli.run(["backfill", "--sample", "--database", f"sqlite:///{path}"]) == 0
+    with closing(sqlite3.connect(path)) as db:
+        for (view,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+            db.execute(f"DROP VIEW {view}")
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda path: path.write_bytes(b""), "projector backfill"),
+        (lambda path: path.write_bytes(b"no database" * 1000), ""),
+        (lambda path: path.mkdir(), ""),
+        (other_version, "projector backfill"),
+    ],
+    ids=["being made", "none of ours", "a folder", "of another version"],
+)
+def test_a_database_that_cannot_be_read_is_told(
+    made: Callable[[Path], object], told: str, tmp_path: Path
+) -> None:
+    """On every page, in a page; the next request looks again."""
+    made(tmp_path / "p.db")
+    with pages(tmp_path / "p.db") as browser:
+        for path in ("/", f"/thread/{THREAD}", "/search?q=a", "/usage", "/usage/prices", "/health",
+                     "/data/threads"):  # fmt: skip
+            status, body, _ = browser.ask(path)
+            assert status == 503, path
+            assert "<h1>" in body
+            assert told in body
+            assert "Traceback" not in body
 
 
 def test_live_turns_come_from_the_feed(database: Where, tmp_path: Path) -> None:

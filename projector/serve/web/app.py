@@ -37,6 +37,7 @@ from projector.serve.web.query import number
 from projector.serve.web.thread_page import NotHere, ThreadPages
 from projector.store.questions import history
 from projector.store.questions import thread_list as questions
+from projector.store.questions.contents import check_readable
 from projector.store.questions.thread_list import Choices
 from projector.store.reading import Connection
 from projector.store.rules.feed import START, Cursor
@@ -339,7 +340,8 @@ class Pages:
             raise web.HTTPNotFound(
                 text="Datasette reads SQLite files; this is a server's database."
             )
-        with self._opener(self._settings):  # a database that cannot be read is told as elsewhere
+        with self._opener(self._settings) as db:  # one that cannot be read is told as elsewhere
+            check_readable(db)
             status = os.stat(database)
         there = (status.st_dev, status.st_ino)
         if self._tables is None or self._tables.file != there:
