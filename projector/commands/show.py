@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Items shown on both sides of a hit.
 CONTEXT: Final = 3
+#: Characters from which digits are the start of an id.
+_ID: Final = 8
 
 
 @click.command()
@@ -48,8 +52,7 @@ CONTEXT: Final = 3
 @click.option(
     "--turn",
     metavar="N",
-    type=int,
-    help="Only turn N, as numbered in the text; -1: the last one.",
+    help="Only turn N, as numbered in the text; -1: the last one; or the start of its id.",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the last N turns.")
 @click.option(
@@ -76,7 +79,7 @@ def show(
     *,
     thread: tuple[str, ...],
     form: str,
-    turn: int | None,
+    turn: str | None,
     limit: int | None,
     around: str | None,
     full: bool,
@@ -121,7 +124,7 @@ def _refuse(
     thread: tuple[str, ...],
     form: str,
     *,
-    turn: int | None,
+    turn: str | None,
     limit: int | None,
     around: str | None,
     near: int | None,
@@ -133,8 +136,8 @@ def _refuse(
         for name, value in (("--turn", turn), ("--limit", limit), ("--around", around))
         if value is not None
     ]
-    if turn == 0:
-        raise UsageError("--turn 0: turns are numbered from 1; -1 is the last one")
+    if turn is not None and not turn.lstrip("0"):
+        raise UsageError(f"--turn {turn}: turns are numbered from 1; -1 is the last one")
     if len(given) > 1:
         raise UsageError(f"{given[0]} and {given[1]} exclude each other: give one of them")
     if near is not None and around is None:
@@ -150,6 +153,12 @@ def _refuse(
         raise UsageError("--follow: only with --format text, and without --turn and --around")
 
 
+def _number(turn: str | None) -> int | None:
+    """Return the number of a turn; None: it is none, but the start of an id."""
+    short = turn is not None and len(turn) < _ID
+    return int(turn) if turn and short and re.fullmatch(r"-?\d+", turn, re.ASCII) else None
+
+
 def _looks() -> Any:
     from projector.serve.history.looks import Looks  # noqa: PLC0415 - see the package's docstring
 
@@ -160,7 +169,7 @@ def _part(
     db: Connection,
     thread_id: str,
     *,
-    turn: int | None,
+    turn: str | None,
     limit: int | None,
     around: str | None,
     near: int | None,
@@ -170,7 +179,8 @@ def _part(
     from projector.store.questions import history  # noqa: PLC0415
 
     if around is None:
-        return Shown(turn=turn, last=limit)
+        number = _number(turn)
+        return Shown(turn=number, turn_prefix=None if number else turn, last=limit)
     wanted = around.removeprefix("#")
     with db.snapshot():
         found = history.found_items(db, thread_id, wanted)
@@ -214,9 +224,14 @@ def _history(db: Connection, thread_id: str, which: Shown, redaction: Redaction 
     if stored.thread(db, thread_id) is None:
         raise ProjectorError(f"no thread {thread_id!r}", hint="See: projector threads --all")
     history: History = StoredHistory(db, thread_id)
-    if which.turn is not None and next(which.turns(history), None) is None:
-        turns = history.thread["turn_count"] or 0
-        raise ProjectorError(f"--turn {which.turn}: {thread_id} has {turns:,} turns")
+    if which.turn is not None or which.turn_prefix is not None:
+        wanted = which.turn_prefix or which.turn
+        found = [*islice(which.turns(history), 2)]
+        if not found:
+            turns = history.thread["turn_count"] or 0
+            raise ProjectorError(f"--turn {wanted}: {thread_id} has {turns:,} turns, and not this")
+        if len(found) > 1:
+            raise UsageError(f"--turn {wanted}: several turns; give more of the id")
     return history if redaction is None else RedactedHistory(history, redaction)
 
 

@@ -88,10 +88,13 @@ def turns(out: str) -> list[int]:
         (["--turn", "2"], [2]),
         (["--turn", "-1"], [4]),
         (["--limit", "2"], [3, 4]),
+        (["--turn", "{turn}"], [3]),
         (["--limit", "100"], [1, 2, 3, 4]),
     ],
 )
 def test_which_turns(call: Call, options: list[str], shown: list[int]) -> None:
+    every = json.loads(call("show", TEA, "--format", "json")[1])["turns"]
+    options = [one.format(turn=every[2]["turn_id"][:-4]) for one in options]
     assert shown == turns(call("show", TEA, *options)[1])
     assert len(shown) == len(
         json.loads(call("show", TEA, *options, "--format", "json")[1])["turns"]
@@ -117,6 +120,7 @@ def test_what_was_around_a_hit(call: Call) -> None:
 REFUSED = [
     # options                                          code  words
     (["--turn", "9"],                                  1, "has 4 turns"),
+    (["--turn", "no-such-turn"],                       1, "has 4 turns"),
     (["--turn", "0"],                                  2, "numbered from 1"),
     (["--turn", "1", "--limit", "1"],                  2, "exclude each other"),
     (["--around", "ffffffff"],                         1, "no such item"),

@@ -67,6 +67,8 @@ class Shown:
 
     turn: int | None = None
     """Number of the only turn, from 1; negative: from the end."""
+    turn_prefix: str | None = None
+    """Start of the id of the only turn."""
     turn_ids: frozenset[str] | None = None
     """Ids of the only turns; None: all."""
     last: int | None = None
@@ -96,6 +98,9 @@ class Shown:
                 yield kept[0]
         elif self.turn is not None:
             yield from islice(numbered, self.turn - 1, self.turn)
+        elif self.turn_prefix is not None:
+            prefix = self.turn_prefix
+            yield from (one for one in numbered if one[1].turn_id.startswith(prefix))
         elif self.turn_ids is None:
             yield from numbered
         else:
