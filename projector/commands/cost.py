@@ -146,7 +146,7 @@ def _line(one: Sum) -> list[object]:
         if key == "thread":
             keys.append(one.name or "")
         known = "unknown" if value is None else value
-        keys.append(known[:SHORT_ID] if key == "thread" and output.terminal() else known)
+        keys.append(known[:SHORT_ID] if key in ("thread", "turn") and output.terminal() else known)
     amount = "" if one.amount is None else _amount(one.amount, one.currency)
     note = f"{one.unpriced:,} without a price" if one.unpriced else ""
     tokens = one.tokens

@@ -57,6 +57,7 @@ COMMANDS: Final[Mapping[str, list[list[str]]]] = {
         ["cost"],
         ["cost", "--by", "thread,model"],
         ["cost", "--by", "repo", "--with-agents"],
+        ["cost", "--by", "turn"],
     ],
     "limits": [["limits"], ["limits", "--since", "2026-01-01"]],
     "sql": [
@@ -132,6 +133,7 @@ def screen(database: Path, arguments: list[str], columns: int, *, colour: bool) 
         shown = (out.getvalue() + err.getvalue()).decode()
     shown = shown.replace(str(database), "/state/p.db").replace(str(make.SHIPPED), "/home/.codex")
     shown = re.sub(r"[\d.]+ MiB", "1.0 MiB", shown)
+    shown = re.sub(r"genai-prices [\d.]+\d", "genai-prices 1.0", shown)
     return shown + (f"[exit code {code}]\n" if code else "")
 
 
