@@ -69,7 +69,7 @@ def test_pictures_are_there_and_small() -> None:
     named = set(re.findall(r'(?:src|srcset)="(docs/[^"]+)"', README))
     named |= {one.removeprefix("../../") for one in re.findall(r"\]\((\S+png)\)", MANUAL)}
     assert named
-    for picture in (docs.ROOT / "docs" / "pages").iterdir():
+    for picture in (docs.ROOT / "projector" / "docs" / "pictures").iterdir():
         assert picture.stat().st_size <= screenshots.MOST_BYTES
     assert {str(docs.ROOT / one) for one in named} <= {str(one) for one in screenshots.PICTURES}
     assert all(one.exists() for one in screenshots.PICTURES)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDER: Final = ROOT / "docs" / "pages"
+FOLDER: Final = ROOT / "projector" / "docs" / "pictures"
 SCHEMES: Final = ("light", "dark")
 #: Bytes of a picture: they are in every clone.
 MOST_BYTES: Final = 100_000
