@@ -66,8 +66,8 @@ def test_the_manual_holds_every_setting_event_and_metric() -> None:
 
 def test_pictures_are_there_and_small() -> None:
     """Else: python -m tests.support.screenshots."""
-    named = set(re.findall(r'(?:src|srcset)="(docs/[^"]+)"', README))
-    named |= {one.removeprefix("../../") for one in re.findall(r"\]\((\S+png)\)", MANUAL)}
+    named = set(re.findall(r'(?:src|srcset)="([^"]+png)"', README))
+    named |= {f"projector/docs/{one}" for one in re.findall(r"\]\((\S+png)\)", MANUAL)}
     assert named
     for picture in (docs.ROOT / "projector" / "docs" / "pictures").iterdir():
         assert picture.stat().st_size <= screenshots.MOST_BYTES
