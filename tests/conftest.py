@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from projector.logs import events as log
 from projector.model import redaction
 from tests.support import citus
 from tests.support.databases import ENGINES, Empty, Where, empty_of, url_of
+from tests.support.examples import PATIENT
 from tests.support.server import Server
 
-# A machine with other work is no fault of what is tested.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("patient"), max_examples=10)
-settings.register_profile("thorough", settings.get_profile("patient"), max_examples=1000)
-settings.load_profile("patient")
+settings.load_profile(PATIENT)
 
 #: What the tests of a folder stand on, by its name: also the name of their marker.
 MARKS = {

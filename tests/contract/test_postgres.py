@@ -687,3 +687,22 @@ def test_statements_are_planned_once_where_the_server_knows_its_tables(
 
     before, after = run(write())
     assert (before, after > 0, after < 100) == (0, True, True)
+
+
+def test_many_that_start_at_once_find_one_schema(server: Server) -> None:
+    """The first makes it; the others remember that there was none before they waited for it."""
+    url = server.make_database()
+
+    async def start(number: int) -> None:
+        store = await PostgresStore.open(url, source=f"s{number}")
+        await store.commit([batch(file_of(number), [item(number, "a", 1)])])
+        await store.close()
+
+    async def start_all() -> None:
+        await asyncio.gather(*map(start, range(1, 31)))
+
+    try:
+        asyncio.run(start_all())
+        assert asked(url, "SELECT count(*) FROM _items") == [(30,)]
+    finally:
+        server.drop_database(url)

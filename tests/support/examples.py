@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+PATIENT: Final = "patient"
+# A machine with other work is no fault of what is tested.
+settings.register_profile(PATIENT, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile(PATIENT), max_examples=10)
+settings.register_profile("thorough", settings.get_profile(PATIENT), max_examples=1000)
 
 
 def examples(number: int, **more: Any) -> settings:
@@ -12,5 +18,5 @@ def examples(number: int, **more: Any) -> settings:
 
     Other profiles take their share: `quick` a tenth, `thorough` ten times as many.
     """
-    share = settings().max_examples / settings.get_profile("patient").max_examples
+    share = settings().max_examples / settings.get_profile(PATIENT).max_examples
     return settings(max_examples=max(1, round(number * share)), **more)

@@ -46,10 +46,10 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
         return known
     async with db.transaction():
         await db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # Checked again under the lock: another process may have been faster
+        # Checked again under the lock: another process may have been faster. Making the table comes
+        # first: this session may remember that there is none, and locks of ours do not tell it.
+        await db.execute(_LOG)
         applied = await _applied(db)
-        if applied is None:
-            await db.execute(_LOG)
         check(where, applied or [], steps)
         try:
             for step in steps[len(applied or ()) :]:
