@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
-from projector.model.changes import ThreadMetadata
 from projector.model.errors import CheckpointMoved, RulesMoved
 from projector.model.file_index import Folder
 from projector.model.ids import (
@@ -53,10 +52,12 @@ _FIXED: Final = (
     "thread_id", "base_rollout_id", "base_end_ordinal", "base_end_offset", "attached", "archived",
     "named", "gone_at_ms", "revision", "lacks",
 )  # fmt: skip
-_FREE: Final = tuple(at for at, column in enumerate(_COLUMNS) if column not in _FIXED)
+_FREE: Final = tuple(column for column in _COLUMNS if column not in _FIXED)
+_free: Final = itemgetter(*map(_COLUMNS.index, _FREE))
+_LACKS: Final = _COLUMNS.index("lacks")
 _PROGRESS: Final = (
     "UPDATE _rollouts SET records = records + ?,"
-    f" {', '.join(f'{_COLUMNS[at]} = ?' for at in _FREE)} WHERE rollout = ?"
+    f" {', '.join(f'{column} = ?' for column in _FREE)} WHERE rollout = ?"
 )
 
 _STANDINGS: Final = """
@@ -171,6 +172,8 @@ def put(
 def _values(row: Row | None, batch: Batch, now_ms: int) -> tuple[Any, ...]:
     """Return the values of `_COLUMNS` after a batch; `row`: the rollout before it."""
     base, file, end, meta = batch.header.base, batch.file, batch.end, batch.meta
+    header = list(_header(batch.header))
+    header[_ATTACHED] = int(batch.header.attached)
     return (
         batch.thread_id,
         base and base.rollout_id,
@@ -189,20 +192,17 @@ def _values(row: Row | None, batch: Batch, now_ms: int) -> tuple[Any, ...]:
         end.revision,
         end.kinds,
         now_ms,
-        lacking_of(meta),
-        *_header(batch.header),
+        lacking(dict(zip(INHERITED, _inherited(meta), strict=True))),
+        *header,
         *_meta(meta),
     )
 
 
+# True and False are given as 1 and 0: sqlite3 would look for an adapter first, a microsecond each.
+_ATTACHED: Final = HEADER.index("attached")
 _header: Final = attrgetter(*HEADER)
 _meta: Final = attrgetter(*META)
 _inherited: Final = attrgetter(*INHERITED)
-
-
-def lacking_of(meta: ThreadMetadata) -> int:
-    """Return `lacking` of a rollout with these metadata."""
-    return lacking(dict(zip(INHERITED, _inherited(meta), strict=True)))
 
 
 def standing_of(batch: Batch) -> Standing:
@@ -237,10 +237,10 @@ def advance_all(db: sqlite3.Connection, batches: Sequence[tuple[Row, Batch]], no
     narrow, wide = [], []
     for row, batch in batches:
         values = _values(row, batch, now_ms)
-        if (row.revision, row.lacks) == (batch.end.revision, lacking_of(batch.meta)):
-            narrow.append((batch.records, *(values[at] for at in _FREE), row.rollout))
+        if (row.revision, row.lacks) == (batch.end.revision, values[_LACKS]):
+            narrow.append((batch.records, *_free(values), row.rollout))
         else:
-            wide.append((True, batch.records, *values, row.rollout))
+            wide.append((1, batch.records, *values, row.rollout))
     many(db, _PROGRESS, narrow)
     many(db, _UPDATE, wide)
 
@@ -272,9 +272,9 @@ def _lies(file: RolloutFile, thread_id: ThreadId) -> tuple[Any, ...]:
     return (
         file.home,
         file.path,
-        file.archived,
-        is_named_for(file.path, thread_id),
-        file.name.compressed,
+        int(file.archived),
+        int(is_named_for(file.path, thread_id)),
+        int(file.name.compressed),
         file.size,
         file.mtime_ns,
         file.ctime_ns,

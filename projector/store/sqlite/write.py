@@ -353,7 +353,7 @@ def _frames(db: sqlite3.Connection, parts: Parts[RollbackFrame]) -> None:
         db,
         statements.FRAME.format(new=parts[0][0].new),
         [
-            (to.rollout, row.key, row.turn_id, row.before, row.popped)
+            (to.rollout, row.key, row.turn_id, row.before, int(row.popped))
             for to, some in parts for row in some
         ],
     )  # fmt: skip
