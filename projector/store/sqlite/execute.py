@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
+
+# sqlite3 looks for an adapter of each value that is None or bytes, and takes several times as long
+# to find none as to bind the value. These return what they are given.
+sqlite3.register_adapter(type(None), cast(Callable[[None], None], {}.get))
+sqlite3.register_adapter(bytes, bytes.__bytes__)
 
 #: How many keys `of_keys` looks up with one statement: few texts to prepare, whatever is asked.
 _SIZES: Final = (1, 4, 16, 64)
