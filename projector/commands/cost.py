@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 #: Maximum number of reasons that are told why responses have no price.
 _REASONS: Final = 8
-_CENT: Final = 0.01
 _HEADS: Final = {"thread": ("NAME", "THREAD")}
 #: Columns of the longest bar.
 _BAR: Final = 16
@@ -140,6 +139,7 @@ def _keys(by: tuple[str, ...]) -> list[str]:
 def _line(one: Sum) -> list[object]:
     """Return a row of the table."""
     from projector.serve.history.table import SHORT_ID  # noqa: PLC0415 - see the package's docstring
+    from projector.serve.spending import price  # noqa: PLC0415 - same
 
     keys: list[object] = []
     for key, value in one.keys.items():
@@ -147,7 +147,7 @@ def _line(one: Sum) -> list[object]:
             keys.append(one.name or "")
         known = "unknown" if value is None else value
         keys.append(known[:SHORT_ID] if key in ("thread", "turn") and output.terminal() else known)
-    amount = "" if one.amount is None else _amount(one.amount, one.currency)
+    amount = "" if one.amount is None else price(one.amount, one.currency)
     note = f"{one.unpriced:,} without a price" if one.unpriced else ""
     tokens = one.tokens
     return [
@@ -164,9 +164,3 @@ def _with_bars(lines: Sequence[list[object]], sums: Sequence[Sum]) -> Iterator[l
         eighths = round(tokens[at] / most * _BAR * 8) if at < len(tokens) else 0
         whole, rest = divmod(eighths, 8)
         yield [*line, "█" * whole + (_EIGHTHS[rest] if rest else "")]
-
-
-def _amount(amount: float, currency: str | None) -> str:
-    """Write an amount of money: with cents, smaller ones with more digits."""
-    written = f"{amount:,.2f}" if amount >= _CENT or amount == 0 else f"{amount:.6f}"
-    return f"${written}" if currency == "USD" else f"{written} {currency}"

@@ -16,6 +16,7 @@ TOKENS: Final = (
     "input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens",
     "reasoning_output_tokens", "total_tokens",
 )  # fmt: skip
+_CENT: Final = 0.01
 #: Maximum characters of a thread's preview where it has no name.
 _NAME_MAX: Final = 60
 #: Service tiers that list prices are of.
@@ -86,6 +87,12 @@ def grouped(
     if by and by[0] == "day":
         return sorted(ordered, key=lambda one: one.keys["day"] or "")
     return sorted(ordered, key=lambda one: (one.currency or "", -(one.amount or 0.0)))
+
+
+def price(amount: float, currency: str | None) -> str:
+    """Return an amount of money for people: with cents, smaller ones with more digits."""
+    written = f"{amount:,.2f}" if amount >= _CENT or amount == 0 else f"{amount:.6f}"
+    return f"${written}" if currency == "USD" else f"{written} {currency}"
 
 
 def why_unpriced(rows: Iterable[Spent]) -> dict[str, int]:

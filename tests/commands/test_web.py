@@ -302,7 +302,7 @@ def test_usage_comes_in_parts(sample: Browser) -> None:
     """Each is a page, too, for browsers without scripts."""
     body = sample.get("/usage?days=365")
 
-    for part, holds in (("prices", "List price"), ("limits", "No limits"), ("hours", "<svg")):
+    for part, holds in (("prices", "List price"), ("limits", "Used %"), ("hours", "<svg")):
         assert f'data-part="/usage/{part}?days=365"' in body
         assert holds in sample.get(f"/usage/{part}?days=365")
         assert "<h1>" not in sample.get(f"/usage/{part}?days=365&fragment=1")

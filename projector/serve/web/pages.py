@@ -18,6 +18,7 @@ from projector.serve.history.repositories import repository
 from projector.serve.history.table import title, when
 from projector.serve.history.threads import source_of
 from projector.serve.search.hits import BEGIN, END, Hit
+from projector.serve.spending import price
 from projector.serve.web import charts
 from projector.serve.web.images import Image, images_of
 from projector.serve.web.markdown import rendered
@@ -35,7 +36,6 @@ FOLDED_LINES: Final = 12
 MOST_CHARACTERS: Final = 100_000
 
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-_CENT: Final = 0.01
 _AGENTS: Final = frozenset({"collabAgentToolCall", "subAgentActivity"})
 
 
@@ -308,16 +308,10 @@ def _repository(row: Row) -> str:
     return repository(row["git_origin_url"]) if row["git_origin_url"] else ""
 
 
-def amount(value: float, currency: str | None) -> str:
-    """Return an amount of money: with cents, smaller ones with more digits."""
-    written = f"{value:,.2f}" if value >= _CENT or value == 0 else f"{value:.6f}"
-    return f"${written}" if currency == "USD" else f"{written} {currency}"
-
-
 def cost(found: Iterable[Cost]) -> str:
     """Return what responses cost by list price; "": none of them has one."""
     some = [*found]
-    priced = [amount(one.amount, one.currency) for one in some if one.amount is not None]
+    priced = [price(one.amount, one.currency) for one in some if one.amount is not None]
     without = sum(one.responses - one.priced for one in some)
     if not priced:
         return ""

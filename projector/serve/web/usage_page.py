@@ -108,7 +108,7 @@ def _table(sums: Iterable[spending.Sum], key: str) -> list[tuple[str, int, int, 
             one.keys[key] or "not known",
             one.responses,
             one.tokens["total_tokens"],
-            "" if one.amount is None else pages.amount(one.amount, one.currency),
+            "" if one.amount is None else spending.price(one.amount, one.currency),
         )
         for one in sorted(sums, key=lambda one: -one.tokens["total_tokens"])
     ]
@@ -125,9 +125,9 @@ def windows_of(db: Connection, span: Span, zone: tzinfo | None = None) -> dict[s
     """Return the windows of limits: now, and how much of each was used over time."""
     now_ms = int(span.now.timestamp() * 1000)
     rows = limits.changes(windows.windows_since(db, span.since_ms))
-    lines: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    lines: dict[tuple[str, str, str], list[Window]] = {}
     for row in rows:
-        lines.setdefault(_key(row), []).append((row.recorded_at_ms, row.used_percent))
+        lines.setdefault(_key(row), []).append(row)
     return {
         "windows": [
             (
@@ -143,13 +143,27 @@ def windows_of(db: Connection, span: Span, zone: tzinfo | None = None) -> dict[s
             (
                 " · ".join(part for part in key if part),
                 charts.line(
-                    points, (span.since_ms, now_ms), 100, "Percent used over time",
+                    points(some, now_ms), (span.since_ms, now_ms), 100, "Percent used over time",
                     (f"{span.since:%m-%d}", f"{span.now:%m-%d}"),
                 ),
             )
-            for key, points in sorted(lines.items())
+            for key, some in sorted(lines.items())
         ],
     }  # fmt: skip
+
+
+def points(rows: Iterable[Window], now_ms: int) -> list[tuple[float, float]]:
+    """Return how much of a window was used, as steps: a window that began anew is at 0."""
+    found: list[tuple[float, float]] = []
+    reset: int | None = None
+    for row in rows:
+        if reset is not None and reset < row.recorded_at_ms:
+            found.append((reset, 0.0))
+        found.append((row.recorded_at_ms, row.used_percent))
+        reset = row.resets_at_ms
+    if reset is not None and reset < now_ms:
+        found.append((reset, 0.0))
+    return found
 
 
 def _key(row: Window) -> tuple[str, str, str]:
