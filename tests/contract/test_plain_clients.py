@@ -30,7 +30,7 @@ PUBLIC = frozenset({
     "thread_turn_history", "threads", "token_costs", "token_days", "token_usage", "tool_calls",
 })  # fmt: skip
 #: Views that have no rows here.
-EMPTY = frozenset({"anomalies", "codex_thread_realtime_items", "rate_limits"})
+EMPTY = frozenset({"anomalies", "codex_thread_realtime_items"})
 SAMPLE = Path(__file__).parents[2] / "projector" / "sample"
 
 
