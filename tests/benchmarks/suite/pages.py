@@ -13,6 +13,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tests.benchmarks.bench import ROOT, Failed, Run, benchmark
+from tests.benchmarks.watching import read_only
+from tests.support import grafana
 
 #: Milliseconds that a page may take.
 _MOST_MS: Final = 200
@@ -40,6 +42,21 @@ def _served(database: Path) -> Iterator[tuple[http.client.HTTPConnection, str]]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def _panels(run: Run, database: Path) -> None:
+    """Ask each query of Grafana's dashboard for the newest week."""
+    db = read_only(database)
+    (newest,) = db.execute("SELECT max(updated_at_ms) FROM threads").fetchone()
+    for title, query in grafana.asked("sqlite").items():
+        asked = query.replace("$__from", str(newest - 7 * 86_400_000))
+        asked = asked.replace("$__to", str(newest))
+        for _ in range(max(run.repeat, 3)):
+            began = time.perf_counter()
+            db.execute(asked).fetchall()
+            ms = (time.perf_counter() - began) * 1000
+            run.result.sample(f"panel: {title}", "answer", ms, "ms")
+    db.close()
 
 
 @benchmark("pages", "pages in a browser at a million items, and of a thread of 100,000")
@@ -79,6 +96,7 @@ def pages(run: Run) -> None:
                     if answer.status != 200:
                         raise Failed(f"{path}: {answer.status}")
                     run.result.sample(name, "page", (time.perf_counter() - began) * 1000, "ms")
+        _panels(run, database)
     run.result.notes.append(
         f"{sum(home.items for home in homes):,} items; one thread has {homes[1].items:,}"
     )
