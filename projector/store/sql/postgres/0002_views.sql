@@ -105,7 +105,8 @@ WHERE t.tombstone = 0
       AND n.position < q.upto
     WHERE q.source_id = p.source_id AND q.thread_id = p.thread_id AND q.part > p.part
       AND left(n.turn_id, 64) = left(t.turn_id, 64) AND n.turn_id = t.turn_id AND n.tombstone = 0))
-  AND (t.status <> 'interrupted' OR t.ordinal IS NULL OR t.ordinal IS DISTINCT FROM t.end_ordinal OR EXISTS (
+  AND (r.base_rollout_id IS NULL OR t.status <> 'interrupted' OR t.ordinal IS NULL
+     OR t.ordinal IS DISTINCT FROM t.end_ordinal OR EXISTS (
     SELECT 1 FROM _thread_parts AS q
     JOIN _turns AS o ON o.source_id = q.part_source AND o.rollout_id = q.rollout_id
       AND o.position < q.upto

@@ -58,13 +58,13 @@ FROM _thread_parts AS p JOIN _items AS i ON i.rollout = p.rollout AND likely(i.p
 WHERE i.tombstone = 0;
 
 -- The turns of each thread's visible history. A turn that has rows in several parts (a fork of a
--- running turn) is shown as in its newest part; one of which only a turn_aborted is visible (ordinal =
--- end_ordinal) is not shown, as in Codex. `status` is that before the cut: a turn not ended
--- there stays inProgress, whatever its end after the cut. `started_at`
--- and `completed_at` in seconds. Tokens are those of each visible turn, NULL where none was
--- reported: a fork repeats its base's, without reverted turns. For sums of
--- what was spent use token_usage or thread_tokens. `end_position`: just after the record that ended the
--- turn, at most the cut of its part; items with a lower position came before the end.
+-- running turn) is shown as in its newest part. One of which a rollout with a base has no more than a
+-- turn_aborted (ordinal = end_ordinal) is its base's, and not shown where its start is not visible, as in
+-- Codex. `status` is that before the cut: a turn not ended there stays inProgress, whatever its end
+-- after the cut. `started_at` and `completed_at` in seconds. Tokens are those of each visible turn, NULL
+-- where none was reported: a fork repeats its base's, without reverted turns. For sums of what was spent
+-- use token_usage or thread_tokens. `end_position`: just after the record that ended the turn, at most
+-- the cut of its part; items with a lower position came before the end.
 CREATE VIEW thread_turn_history AS
 SELECT p.thread_id, t.position, p.rollout_id, t.turn_id,
        lower(hex(substr(t.uid, 1, 4)) || '-' || hex(substr(t.uid, 5, 2)) || '-' || hex(substr(t.uid, 7, 2))
@@ -100,7 +100,8 @@ WHERE t.tombstone = 0
     SELECT 1 FROM _turns AS n JOIN _thread_parts AS q ON q.thread_id = p.thread_id
       AND q.rollout = n.rollout AND q.part > p.part AND n.position < q.upto
     WHERE n.turn_id = t.turn_id AND n.tombstone = 0))
-  AND (t.status <> 'interrupted' OR t.ordinal IS NULL OR t.ordinal IS NOT t.end_ordinal OR EXISTS (
+  AND (r.base_rollout_id IS NULL OR t.status <> 'interrupted' OR t.ordinal IS NULL
+     OR t.ordinal IS NOT t.end_ordinal OR EXISTS (
     SELECT 1 FROM _turns AS o JOIN _thread_parts AS q ON q.thread_id = p.thread_id
       AND q.rollout = o.rollout AND q.part < p.part AND o.position < q.upto
     WHERE o.turn_id = t.turn_id AND o.tombstone = 0
