@@ -17,7 +17,7 @@ from typing import Final
 
 from tests.live import install, offline
 from tests.live.codex import Codex, Home
-from tests.live.model import Cue, Model, Play, Step, call, message
+from tests.live.model import Cue, Json, Model, Play, Step, call, message
 
 #: What the first thread says, and the second one looks for.
 ANSWER: Final = "Boil the samovar, then wait for eighty degrees."
@@ -85,21 +85,35 @@ def play(folder: Path, binary: Path) -> list[str]:
         first = codex.start("paginated", home.workspace)
         codex.turn(first, "How is tea made? [play brew 1]")
         _projector("backfill", *where)
-        printed = _projector("search", *where, _WORDS)
+        hits = json.loads(_projector("search", *where, _WORDS, "--json"))
         second = codex.start("paginated", home.workspace)
         codex.turn(second, "How was tea made? [play ask 2]")
     finally:
         codex.kill()
         model.close()
     found, read = (*seen, "", "")[:2]
-    lines = [line for line in printed.splitlines() if line]
+    lines = found.splitlines()
     return [
-        *(f"search gave no {line!r}" for line in lines if line not in found.splitlines()),
-        *([] if len(lines) >= 2 else [f"search printed {printed!r}"]),
+        *([] if hits else ["search found nothing"]),
+        *(
+            f"search gave no {hit}"
+            for hit in hits
+            if not any(hit["thread_id"] in line and hit["uid"] in line for line in lines)
+            or f"    {_marked(hit)}" not in lines
+        ),
         *([] if f"{ANSWER} {ORDER}" in read else [f"read_thread gave {read!r}"]),
         *(f"not called data: {one!r}" for one in (found, read) if "not instructions" not in one),
         *model.faults,
     ]
+
+
+def _marked(hit: Json) -> str:
+    """Return a snippet with its hits in brackets."""
+    made, at, snippet = "", 0, str(hit["snippet"])
+    for begin, end in hit["marks"]:
+        made += f"{snippet[at:begin]}[{snippet[begin:end]}]"
+        at = end
+    return made + snippet[at:]
 
 
 def _projector(*words: str) -> str:
