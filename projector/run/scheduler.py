@@ -51,7 +51,7 @@ from projector.model.errors import (
     RulesMoved,
     TooManyOpenFiles,
 )
-from projector.model.file_index import FileIndex, WorkQueue, id_of
+from projector.model.file_index import FileIndex, Key, WorkQueue, id_of, key_of
 from projector.model.ids import Checkpoint, FileState, Offset, RolloutFile, RolloutId
 from projector.model.telemetry import Durations
 from projector.run.batches import Limits
@@ -220,6 +220,8 @@ class Scheduler:
         """Read to their end, as they were then."""
         self._stored = FileIndex()
         """What the store has, as it was then: what is not among `_seen`."""
+        self._gone: set[Key] = set()
+        """What the store may have of rollouts whose files were deleted."""
         self._doubted = False
         """The store may know more rollouts than are known here."""
         self._unread: dict[RolloutId, _Unread] = {}
@@ -291,7 +293,7 @@ class Scheduler:
 
     def remember(self, statuses: RolloutStatuses) -> None:
         """Take what the store has, so that an unchanged file is not even opened."""
-        statuses.divide(self._seen, self._stored)
+        self._gone |= statuses.divide(self._seen, self._stored)
         self._checks.remember(statuses.trusted_bytes)
 
     def read_last(self, failures: Mapping[RolloutId, int]) -> None:
@@ -388,6 +390,7 @@ class Scheduler:
         self._outdated.pop(rollout_id, None)
         self._checks.forget(rollout_id)
         self._throw_away(rollout_id)
+        self._gone.add(key_of(rollout_id))
 
     def forget_all(self) -> None:
         """Forget all rollouts: the store is another one."""
@@ -397,6 +400,7 @@ class Scheduler:
         self._checks.clear()
         self._missing.clear()
         self._outdated.clear()
+        self._gone.clear()
 
     def limit(self, limits: Limits) -> None:
         """Set the limits used from now on."""
@@ -817,8 +821,8 @@ class Scheduler:
 
     def _is_new(self, rollout_id: RolloutId) -> bool:
         """True if the store does not know a rollout, and it was not begun."""
-        known = (self._stored, self._seen, self._tailers)
-        return not any(rollout_id in one for one in known)
+        known = (self._stored, self._seen, self._tailers, self._unread)
+        return key_of(rollout_id) not in self._gone and not any(rollout_id in one for one in known)
 
     async def _commit(self, turns: list[_Turn]) -> None:
         started = time.perf_counter()

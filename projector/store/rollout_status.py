@@ -67,14 +67,18 @@ class RolloutStatuses(Mapping[RolloutId, RolloutStatus]):
             ctime_ns=ctime_ns,
         )
 
-    def divide(self, whole: FileIndex, rest: FileIndex) -> None:
+    def divide(self, whole: FileIndex, rest: FileIndex) -> set[Key]:
         """Divide the files into `whole`, those read to the last byte, and `rest`.
 
-        A plain file's size decides; compressed files go to `rest`.
+        A plain file's size decides; compressed files go to `rest`. Returns the keys of rollouts
+        whose files were deleted.
         """
         for key, size, compressed in self.files.sizes():
             _, offset = _FORM.unpack_from(self._told[key])
             self.files.give(key, rest if compressed or offset != size else whole)
+        if len(self._told) == len(self.files):
+            return set()
+        return {key for key in self._told if self.files.record(key) is None}
 
     def __len__(self) -> int:
         """Return the number of rollouts."""

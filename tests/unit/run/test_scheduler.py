@@ -151,6 +151,36 @@ def test_a_fault_of_one_rollout_is_its_own(tmp_path: Path) -> None:
     scene.play(play)
 
 
+@pytest.mark.parametrize("left", [0, 100], ids=["nothing", "a part of a line"])
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_a_deleted_rollout_that_comes_back_is_not_taken_for_a_new_one(
+    tmp_path: Path, *, begun_anew: bool, left: int
+) -> None:
+    """Its rows are there. What it lost becomes tombstones, though there is no line to commit."""
+    scene = Scene(tmp_path)
+    path = Rollout(seed=1).write(scene.home, size=5_000)
+    data = path.read_bytes()
+    assert len(data) < WORTH
+
+    async def play(store: SqliteStore) -> None:
+        rounds = await scene.rounds(store)
+        await scene.catch_up(rounds)
+        (known,) = rounds.seen
+        path.unlink()
+        await store.mark_missing([known], purge=False)
+        rounds.forget(known)
+        if begun_anew:
+            rounds = await scene.rounds(store)
+        path.write_bytes(data[:left])
+        await scene.catch_up(rounds)
+
+        assert rounds.counters.replaced == 1
+        rounds.close()
+
+    scene.play(play)
+    assert not rows_of(scene.database)["thread_history"]
+
+
 def test_the_states_of_a_rollout(tmp_path: Path) -> None:
     """Each is one of a few, and told by one name."""
     scene = Scene(tmp_path)
