@@ -11,7 +11,7 @@ import click
 
 from projector.commands import output
 from projector.commands.following import ReaderGone, until_told
-from projector.commands.options import common, reading, settings_of
+from projector.commands.options import Count, common, reading, settings_of
 from projector.model.database_url import is_postgres
 from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
 from projector.store.rules.feed import START, Cursor
@@ -60,7 +60,7 @@ def _cursor(_context: click.Context, _parameter: click.Parameter, text: str) -> 
     help="Source whose changes are printed, in a database that several hosts write;"
     " each source has its own sequence. Default: this host's, or [source] name.",
 )
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Maximum number of lines.")
+@click.option("--limit", metavar="N", type=Count(min=1), help="Maximum number of lines.")
 @click.pass_context
 def events(
     context: click.Context,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
+from projector.commands.options import Count
 from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def limit(default: int, what: str = "") -> Callable[[_Command], _Command]:
     """Return the option `--limit`; `default`: what fits on a terminal."""
     return click.option(
         "--limit",
-        type=click.IntRange(min=0),
+        type=Count(min=0),
         metavar="N",
         help=f"At most N{what}; 0: all. Default: {default} on a terminal, else all.",
     )

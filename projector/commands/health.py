@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from projector.commands import output
-from projector.commands.options import as_json, common, reading, settings_of
+from projector.commands.options import Seconds, as_json, common, reading, settings_of
 from projector.model.errors import ProjectorError, StoreMissing, StoreRefused, UsageError
 from projector.model.redaction import redact, redact_document
 from projector.model.terminal_safe import brief
@@ -38,7 +38,7 @@ _THRESHOLD = (
 @click.option(
     "-t",
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=10,
     show_default=True,
     metavar="SECONDS",

@@ -16,6 +16,37 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+#: No list is as long, and SQLite, `islice` and a server take it as a number.
+_MOST = 10**9
+#: What poll takes, in milliseconds, and more than anybody waits.
+_LONGEST_S = 86_400.0
+
+
+class Count(click.IntRange):
+    """A number of rows; a greater one than any list has is as good as the greatest."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        return min(int(super().convert(value, param, ctx)), _MOST)
+
+
+class Seconds(click.FloatRange):
+    """A time to wait, more than 0; more than a day is a day."""
+
+    def __init__(self) -> None:
+        """Make it."""
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if seconds != seconds:  # noqa: PLR0124 - NaN is in no range, and outside of none
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return min(seconds, _LONGEST_S)
+
+
 def common(command: _Command) -> _Command:
     """Add the common options to a command."""
     return codex_home(database(settings_file(command)))

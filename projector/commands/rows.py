@@ -80,15 +80,19 @@ def _array(values: Iterable[bytes]) -> Iterator[bytes]:
 def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
     """Yield lines of CSV (RFC 4180), with a heading; None is empty.
 
-    Control characters, for which CSV has no escapes, are shown as `terminal_safe` does.
+    Control characters, for which CSV has no escapes, are shown as `terminal_safe` does; bytes
+    are hex, as in JSON.
     """
     from projector.model.terminal_safe import terminal_safe  # noqa: PLC0415 - not for JSON
 
+    def text(cell: Any) -> Any:
+        if isinstance(cell, str):
+            return terminal_safe(cell)
+        return cell.hex() if isinstance(cell, bytes) else cell
+
     for cells in chain([columns], ([one.get(name) for name in columns] for one in documents)):
         line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(
-            terminal_safe(cell) if isinstance(cell, str) else cell for cell in cells
-        )
+        csv.writer(line, lineterminator="\n").writerow(map(text, cells))
         yield line.getvalue()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from projector.commands import filters, output
-from projector.commands.options import common, reading, settings_of
+from projector.commands.options import Count, common, reading, settings_of
 from projector.commands.rows import Form, as_rows
 from projector.model.errors import UsageError
 
@@ -49,13 +49,13 @@ _MARKS: Final = ("[", "]")
     "--context",
     "near",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=0,
     help="Show N items before and after each hit, a line each.",
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=LIMIT,
     show_default=True,
     metavar="N",

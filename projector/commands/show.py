@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from projector.commands import output
-from projector.commands.options import common, reading, settings_of
+from projector.commands.options import Count, common, reading, settings_of
 from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _ID: Final = 8
     metavar="N",
     help="Only turn N, as numbered in the text; -1: the last one; or the start of its id.",
 )
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the last N turns.")
+@click.option("--limit", metavar="N", type=Count(min=1), help="Only the last N turns.")
 @click.option(
     "--around",
     metavar="HIT",
@@ -65,7 +65,7 @@ _ID: Final = 8
     "--context",
     "near",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     help=f"With --around: number of items before and after. Default: {CONTEXT}.",
 )
 @click.option(

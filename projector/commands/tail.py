@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from projector.commands import filters, output
-from projector.commands.options import common, reading, settings_of
+from projector.commands.options import Count, common, reading, settings_of
 from projector.model.database_url import is_postgres
 from projector.model.errors import UsageError
 
@@ -26,7 +26,7 @@ LINES: Final = 10
     "--lines",
     "number",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=LINES,
     show_default=True,
     help="Number of lines to begin with.",

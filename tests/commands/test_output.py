@@ -199,7 +199,18 @@ def test_a_long_word_is_cut_for_people() -> None:
     assert brief("word " * 1000) == "word " * 1000
 
 
-PIPED = [["threads"], ["show", "01a40000"], ["events"], ["status"], ["--help"], ["doctor"]]
+MANY_ROWS = (
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 99999) SELECT * FROM c"
+)
+PIPED = [
+    ["sql", MANY_ROWS],
+    ["threads"],
+    ["show", "01a40000"],
+    ["events"],
+    ["status"],
+    ["--help"],
+    ["doctor"],
+]
 
 
 @pytest.mark.parametrize("arguments", PIPED, ids=" ".join)
@@ -223,6 +234,37 @@ def test_an_output_that_is_full(stage: Path, arguments: list[str]) -> None:
     assert found.stderr.startswith(b"projector: s")
     assert found.stderr.endswith(b": No space left on device\n")
     assert found.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["threads", "--limit"], ["commands", "--limit"], ["files", "--limit"],
+        ["prompts", "--limit"], ["search", "Hello", "--limit"], ["search", "Hello", "-C"],
+        ["show", "01a40000", "--limit"], ["show", "01a40000", "--around", "0", "-C"],
+        ["tail", "--no-follow", "-n"], ["events", "--limit"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_number_that_is_too_large_is_all(
+    stage: Path, arguments: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    printed = []
+    for number in ("9999", "9" * 40, str(2**63 - 1)):
+        assert cli.run([*arguments, number, "--database", f"sqlite:///{stage}/p.db"]) in {0, 1}
+        printed.append(capfdbinary.readouterr())
+
+    assert printed[0] == printed[1] == printed[2]
+    assert b"Traceback" not in printed[0].err
+
+
+@pytest.mark.parametrize(("seconds", "code"), [("nan", 2), ("inf", 2), ("1e300", 2), ("-1", 2)])
+def test_a_time_limit_of_any_size(
+    stage: Path, seconds: str, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["health", "-t", seconds, "--database", f"sqlite:///{stage}/p.db"]) == code
+    said = capfd.readouterr()
+    assert said.err.count("\n") + said.out.count("\n") == 1
 
 
 def _started(stage: Path, arguments: list[str], out: int) -> subprocess.CompletedProcess[bytes]:

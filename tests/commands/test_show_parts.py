@@ -214,6 +214,34 @@ def test_a_query_changes_nothing_and_faults_are_one_line(call: Call, query: str)
     assert call("sql", "SELECT count(*) FROM thread_history")[1] == before
 
 
+def test_a_query_reaches_no_other_file_and_no_setting(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    database = ["--database", f"{tmp_path}/p.db"]
+    assert run(["backfill", "--sample", *database]) == 0
+    other = tmp_path / "more.db"
+    capfd.readouterr()
+    for query in (
+        f"ATTACH '{other}' AS more", f"ATTACH '{other}' || '' AS more", f"VACUUM INTO '{other}'",
+        "VACUUM", "PRAGMA journal_mode = DELETE", "PRAGMA Query_Only = OFF",
+        "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA optimize",
+    ):  # fmt: skip
+        assert run(["sql", query, *database]) == 2, query
+        out, err = capfd.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "authori" in err, query
+    assert not other.exists()
+    for query, has in (
+        ("PRAGMA table_info(threads)", "thread_id"),
+        ("SELECT * FROM pragma_table_info('threads')", "thread_id"),
+        ("PRAGMA journal_mode", "wal"),
+        ("SELECT x'00ff' AS bytes", "00ff"),
+    ):
+        for form in ("table", "csv", "json"):
+            assert run(["sql", query, "--output", form, *database]) == 0, query
+            assert has in capfd.readouterr().out
+
+
 def test_a_query_from_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 7 AS seven"))
 

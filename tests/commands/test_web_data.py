@@ -63,6 +63,12 @@ def test_views_are_described_and_internals_hidden(browser: Browser) -> None:
         assert browser.ask(f"/data/threads/{internal}")[0] in (403, 404), internal
     for other in ("-/databases.json", "-/metadata", "threads.db", "-/settings", "-/threads"):
         assert browser.ask(f"/data/{other}")[0] in (403, 404), other
+    for trick in (
+        "threads/../-/settings", "threads/%2e%2e/-/versions", "threads/..%2f-%2fsettings",
+        "threads/./../-/threads.json", "threads/threads/../../-/metadata", "-/static/../versions",
+        "threads/x%3f/../-/settings",
+    ):  # fmt: skip
+        assert browser.ask(f"/data/{trick}")[0] in (403, 404), trick
     body = browser.get("/data/threads/commands")
     assert "A command" in body or "commands" in body
     assert "[ms since 1970 (UTC)]" in body

@@ -38,6 +38,8 @@ from projector.store.reading import Connection
 
 #: Rows of one answer.
 MOST_ROWS: Final = 100
+#: Rows of earlier answers: no list has as many, and `islice` takes the number.
+MOST_SKIPPED: Final = 10**9
 #: Items around a hit, before and after it.
 MOST_CONTEXT: Final = 5
 #: Characters of a line: of an item around a hit, of a command.

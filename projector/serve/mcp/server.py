@@ -21,7 +21,7 @@ from pydantic import Field
 from projector import __version__
 from projector.model.errors import ProjectorError
 from projector.serve.mcp import answers, thread_pages
-from projector.serve.mcp.answers import MOST_CONTEXT, MOST_ROWS, Asked
+from projector.serve.mcp.answers import MOST_CONTEXT, MOST_ROWS, MOST_SKIPPED, Asked
 from projector.serve.mcp.bounded import Answer
 from projector.store.reading import Connection
 
@@ -53,7 +53,10 @@ _Repository = Annotated[
     str, Field(description="Only in threads of this git repository: name, owner/name or URL.")
 ]
 _Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Rows of this answer.")]
-_Skip = Annotated[int, Field(ge=0, description="Rows of earlier answers, to go on behind them.")]
+_Skip = Annotated[
+    int,
+    Field(ge=0, le=MOST_SKIPPED, description="Rows of earlier answers, to go on behind them."),
+]
 
 
 def marked(answer: Answer) -> str:
@@ -102,6 +105,8 @@ class _Tools:
     def _asked(  # noqa: PLR0917 - parts of one question
         self, since: str, thread: str, folder: str, repository: str, limit: int, skip: int
     ) -> Asked:
+        if "\0" in since + thread + folder + repository:  # no file system or server takes it
+            raise ToolError("a parameter has a NUL character in it")
         return Asked(
             since=since,
             thread=thread,

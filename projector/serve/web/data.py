@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 # What else is installed beside it as its plugin is not loaded.
 os.environ["DATASETTE_LOAD_PLUGINS"] = ""
@@ -98,7 +98,7 @@ class Data:
         if path.removeprefix(f"{DATABASE}/") not in SMALL:
             asked.append(("_nocount", "1"))
         await self._datasette.invoke_startup()
-        found = await self._datasette.client.get(f"/{path}?{urlencode(asked)}")
+        found = await self._datasette.client.get(f"/{quote(path)}?{urlencode(asked)}")
         kind = found.headers.get("content-type", "text/plain")
         return found.status_code, kind, found.content, found.headers.get("location", "")
 
@@ -114,7 +114,12 @@ pm.get_plugin("datasette.handle_exception").rich = None
 
 
 def _known(path: str) -> bool:
-    """True for the database's pages and Datasette's files: not for pages about the server."""
+    """True for the database's pages and Datasette's files: not for pages about the server.
+
+    `path` is decoded: its client would resolve `..`, and reach those from a page that is known.
+    """
+    if {".", ".."} & set(path.split("/")):
+        return False
     return not path or re.fullmatch(rf"({DATABASE}([./].*)?|-/static/.*)", path) is not None
 
 

@@ -40,6 +40,15 @@ LOCK_TIMEOUT_S: Final = 1.0
 SOURCE: Final = ""
 #: SQLite virtual machine steps between two looks at the clock.
 _STEPS: Final = 100_000
+#: PRAGMAs that only tell something, with a value after them.
+_TELLING: Final = frozenset({
+    "foreign_key_list", "index_info", "index_list", "index_xinfo", "integrity_check",
+    "quick_check", "table_info", "table_list", "table_xinfo",
+})  # fmt: skip
+#: PRAGMAs that do something without a value.
+_ACTING: Final = frozenset({
+    "incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint",
+})  # fmt: skip
 
 
 class SqliteConnection:
@@ -88,9 +97,10 @@ class SqliteConnection:
                 yield row
 
     def answer(self, statement: str) -> Answer:
-        """See `Connection`. Databases that the statement attaches are not written either."""
+        """See `Connection`. No other file is opened or made, by ATTACH or VACUUM INTO."""
         try:
             self._db.execute("PRAGMA query_only = ON")
+            self._db.set_authorizer(_only_reads)
             cursor = self._db.execute(statement)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise refused(error) from None
@@ -199,9 +209,22 @@ def opened(path: str) -> sqlite3.Connection:
     return connection
 
 
+def _only_reads(action: int, name: str | None, value: str | None, *_more: str | None) -> int:
+    """Refuse what `query_only` leaves: other files, and settings of the connection."""
+    if action == sqlite3.SQLITE_ATTACH:  # VACUUM attaches, too
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_PRAGMA:
+        called = (name or "").lower()
+        told = called in _TELLING if value is not None else called not in _ACTING
+        return sqlite3.SQLITE_OK if told else sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
 def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
     try:
-        yield from cursor
+        # Not `yield from`: that would close the cursor, perhaps after its connection.
+        for row in cursor:  # noqa: UP028 - see above
+            yield row
     except sqlite3.Error as error:
         raise refused(error) from None
 
@@ -243,7 +266,7 @@ def explained(  # noqa: PLR0911 - a fault a line
     if "no such table" in text or "no such column" in text:
         return StoreRefused(
             f"{path}: not a database of this version of projector",
-            hint="Bring it up to date, or make it: projector backfill",
+            hint="Bring it up to date: projector backfill; or name another: --database",
         )
     if is_full(path):
         return StoreRefused(f"{path}: the disk is full", hint="Free some space")
