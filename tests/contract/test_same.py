@@ -98,12 +98,16 @@ SUMS: Final = (
 class Story:
     """Tells two stores the same, at random, and holds them against each other."""
 
+    rollouts = ROLLOUTS
+    together = 3
+    """How many at most are in a commit."""
+
     def __init__(self, chance: Random, *stores: Queried) -> None:
         self._chance = chance
         self._stores = stores
         self._standing: dict[int, tuple[int, int]] = {}
         """Rollout → its generation and offset."""
-        self._headers = {number: self._header(number) for number in range(1, ROLLOUTS + 1)}
+        self._headers = {number: self._header(number) for number in range(1, self.rollouts + 1)}
         self._seen = [0, 0]
         self._turns: dict[tuple[int, str], int] = {}
         """Where the line is that made a turn."""
@@ -190,11 +194,12 @@ class Story:
             self._replace, self._gone, self._purge, self._found, self._name, self._note,
             self._mend, self._another_header,
         )  # fmt: skip
-        return await self._chance.choice(ways)(self._chance.randint(1, ROLLOUTS))
+        return await self._chance.choice(ways)(self._chance.randint(1, self.rollouts))
 
     async def _commit(self, _number: int) -> str:
         made = []
-        for one in self._chance.sample(range(1, ROLLOUTS + 1), self._chance.randint(1, 3)):
+        count = self._chance.randint(1, self.together)
+        for one in self._chance.sample(range(1, self.rollouts + 1), count):
             generation, low = self._standing.get(one, (0, 0))
             first = one not in self._standing
             made.append(self._batch(one, low, low + 300, generation, first=first))
