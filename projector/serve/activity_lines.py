@@ -27,11 +27,15 @@ _EVENTS: Final[Mapping[str, Style]] = {
     "thread.unarchived": "quiet", "thread.deleted": "warning", "thread.restored": "quiet",
     "turn.completed": "quiet", "turn.failed": "bad", "turn.cancelled": "warning",
 }  # fmt: skip
+#: Events that are called otherwise than what `show` says of the turn.
+_SAID: Final[Mapping[str, str]] = {"turn.cancelled": "turn.interrupted"}
 _STYLES: Final[Mapping[str, Style]] = {"userMessage": "user", "agentMessage": "agent"}
 #: Columns of a thread's title; narrower terminals show no id and less of it.
 _TITLE: Final = 24
 _WIDE: Final = 100
 _NARROW_TITLE: Final = 18
+#: Characters of a day, as `when` writes it.
+_DAY: Final = 10
 
 Line = tuple[int, str]
 """Time in milliseconds, and the line."""
@@ -57,6 +61,7 @@ class ActivityLines:
         self._cursor = pages.latest(db)
         self._known: dict[str, Mapping[str, Any] | None] = {}
         self._told: dict[str, None] = {}
+        self._day = ""
 
     def last(self, db: Connection, number: int) -> Iterator[str]:
         """Yield the last lines before the beginning, by time."""
@@ -74,7 +79,7 @@ class ActivityLines:
             if not page.more:
                 break
         lines.sort(key=lambda line: line[0])
-        yield from (line for _, line in lines[-number:])
+        yield from self._by_day(lines[-number:])
 
     def news(self, db: Connection) -> Iterator[str]:
         """Yield the lines since the last call."""
@@ -89,7 +94,16 @@ class ActivityLines:
                 )
                 return
             self._cursor, more = page.cursor, page.more
-            yield from (line for _, line in self._lines(db, page.lines))
+            yield from self._by_day(self._lines(db, page.lines))
+
+    def _by_day(self, lines: Iterable[Line]) -> Iterator[str]:
+        """Yield lines, on a terminal, where they have the time alone, below their day."""
+        for moment, line in lines:
+            day = when(moment)[:_DAY]
+            if self._looks.width is not None and day != self._day:
+                yield self._looks.paint(f"-- {day}", "quiet") + "\n"
+                self._day = day
+            yield line
 
     def _lines(self, db: Connection, changes: Iterable[bytes]) -> Iterator[Line]:
         for raw in changes:
@@ -118,7 +132,7 @@ class ActivityLines:
         style = _EVENTS.get(change["type"])
         if style is None:
             return None
-        what, _, how = change["type"].partition(".")
+        what, _, how = _SAID.get(change["type"], change["type"]).partition(".")
         said = f"{what.capitalize()} {how.replace('_', ' ')}"
         return change["row"]["recorded_at_ms"], style, said, ""
 
@@ -148,7 +162,7 @@ class ActivityLines:
         clock = when(moment)
         shown_id = thread_id if looks.width is None else thread_id[:SHORT_ID]
         if looks.width is not None:
-            clock = clock[11:]
+            clock = clock[_DAY + 1 :]
         narrow = looks.width is not None and looks.width < _WIDE
         who = fitting(title(thread), _TITLE if not narrow else _NARROW_TITLE)
         if looks.width is not None:
