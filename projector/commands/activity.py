@@ -70,18 +70,19 @@ def commands(context: click.Context, /, *, failed: bool, **asked: Any) -> None:
 @as_rows
 @click.pass_context
 def files(context: click.Context, /, *, path: str | None, **asked: Any) -> None:
-    """List the files that were changed, newest first; only PATH, what is below it or ends in it."""
+    """List the files that were changed, newest first; only PATH, or what ends in or is below it."""
     from projector.store.questions import activity  # noqa: PLC0415 - see the package's docstring
 
     def line(row: activity.ChangedFile) -> Sequence[Any]:
         moved = f" -> {row.move_path}" if row.move_path else ""
         return (_when(row), row.kind, row.status, _thread(row), row.path + moved)
 
+    wanted = None if path is None else filters.named_path(path)
     listing = _Listing(
         "changed files",
         activity.ChangedFile._fields,
         ("WHEN", "KIND", "STATUS", "THREAD", "PATH"),
-        lambda db, span: activity.files(db, span, path),
+        lambda db, span: activity.files(db, span, wanted),
         line,
     )
     _list(context, listing, **asked)

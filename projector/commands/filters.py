@@ -121,6 +121,11 @@ def place(folder: str | None, repo: str | None) -> Place:
     return Place(folders, origin, tuple(dict.fromkeys(worktrees)))
 
 
+def named_path(path: str) -> str:
+    """Return a path that begins with `.`, `..` or `~` as an absolute one; others as they are."""
+    return os.path.abspath(os.path.expanduser(path)) if _is_path(path) else path
+
+
 def _is_path(repo: str) -> bool:
     return repo.startswith(("./", "../", "/", "~")) or repo in (".", "..")
 

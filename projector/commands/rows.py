@@ -81,14 +81,22 @@ def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iter
     """Yield lines of CSV (RFC 4180), with a heading; None is empty.
 
     Control characters, for which CSV has no escapes, are shown as `terminal_safe` does; bytes
-    are hex, as in JSON.
+    are hex, as in JSON; lists and objects are JSON.
     """
+    import orjson  # noqa: PLC0415 - not for a table
+
     from projector.model.terminal_safe import terminal_safe  # noqa: PLC0415 - not for JSON
 
     def text(cell: Any) -> Any:
-        if isinstance(cell, str):
-            return terminal_safe(cell)
-        return cell.hex() if isinstance(cell, bytes) else cell
+        match cell:
+            case str():
+                return terminal_safe(cell)
+            case bytes():
+                return cell.hex()
+            case list() | tuple() | dict():
+                return terminal_safe(orjson.dumps(cell, default=_json_text).decode())
+            case _:
+                return cell
 
     for cells in chain([columns], ([one.get(name) for name in columns] for one in documents)):
         line = io.StringIO()

@@ -169,6 +169,13 @@ def test_csv_of_threads_has_its_heading_without_threads(call: Call) -> None:
 
     assert none.rstrip("\n").split(",") == list(every[0])
     assert {row["thread_id"] for row in every} >= {KETTLE, TEA}
+    found = call("search", "green", "--output", "csv")[1]
+    hits = json.loads(call("search", "green", "--json")[1])
+    assert [
+        (json.loads(row["also_in"]), json.loads(row["marks"]))
+        for row in csv.DictReader(io.StringIO(found))
+    ] == [(hit["also_in"], hit["marks"]) for hit in hits]
+    assert any(hit["also_in"] for hit in hits)
     documents = json.loads(call("threads", "--all", "--json")[1])
     assert [list(one) for one in documents] == [list(every[0])] * len(every)
 

@@ -99,13 +99,23 @@ def commands(db: Connection, span: Span, *, failed: bool) -> Iterator[Command]:
 
 
 def files(db: Connection, span: Span, path: str | None) -> Iterator[ChangedFile]:
-    """Yield changed files one by one; `path`: only of this path, or below it, or that end in it."""
+    """Yield changed files one by one.
+
+    `path`: only of this path, or what is below it, or the end of one, and what is below that; a
+    file that was moved has both of its paths.
+    """
     more: list[str] = []
     values: dict[str, object] = {}
     if path is not None:
-        more = ["(x.path = :path OR x.path LIKE :below ESCAPE '!' OR x.path LIKE :end ESCAPE '!')"]
-        escaped = path.rstrip("/").replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        values = {"path": path, "below": f"{escaped}/%", "end": f"%/{escaped}"}
+        bare = path.rstrip("/")
+        escaped = bare.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        likes = {"below": f"{escaped}/%", "end": f"%/{escaped}", "within": f"%/{escaped}/%"}
+        values = {"path": bare, **likes}
+        either = (
+            " OR ".join((f"x.{of} = :path", *(f"x.{of} LIKE :{like} ESCAPE '!'" for like in likes)))
+            for of in ("path", "move_path")
+        )
+        more = [f"({' OR '.join(either)})"]
     return (ChangedFile(*row) for row in _asked(db, _FILES, span, more, values))
 
 
