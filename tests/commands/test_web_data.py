@@ -131,7 +131,10 @@ def test_sql_of_readers_only_where_it_is_allowed(browser: Browser, database: Pat
     assert browser.ask(where)[0] == 403
     with pages(database, "--sql") as free:
         assert json.loads(free.get(query))["rows"] == [[1]]
-        for harm in ("DELETE FROM _items", "ATTACH '/tmp/x' AS x", "PRAGMA user_version = 9"):
+        for harm in (
+            "DELETE FROM _items", "ATTACH '/tmp/x' AS x", "PRAGMA user_version = 9",
+            "SELECT randomblob(100000000)",
+        ):  # fmt: skip
             assert free.ask(f"/data/threads.json?sql={quote(harm)}")[0] == 400
 
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import re
+import sqlite3
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Final
@@ -39,6 +40,8 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "default_cache_ttl": 0, "truncate_cells_html": 300, "sql_time_limit_ms": 2000,
     "num_sql_threads": 2, "max_returned_rows": 1000, "default_page_size": 50,
 }  # fmt: skip
+#: Bytes of a value, with `--sql`.
+_LONGEST: Final = 1 << 26
 _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -53,6 +56,12 @@ class _Plugin:
         if action == "view-table" and isinstance(resource, tuple):
             return None if is_public(str(resource[1])) else False
         return None
+
+    @hookimpl  # type: ignore[untyped-decorator] # it has no types
+    def prepare_connection(self, conn: sqlite3.Connection, datasette: Datasette) -> None:
+        """Let no query of a reader's own make a value that takes all memory."""
+        if datasette.setting("default_allow_sql"):
+            conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
 
     @hookimpl  # type: ignore[untyped-decorator] # it has no types
     def render_cell(self, row: Any, value: object, column: str) -> Markup | None:
