@@ -151,10 +151,7 @@ def _for_people(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def titles(db: Connection, prefix: str = "") -> list[Titled]:
-    """Return threads whose ids begin with `prefix`, by default all, and what lists show of them.
-
-    `prefix` has no `%` and no `_`.
-    """
+    """Return threads whose ids begin with `prefix`, by default all, and what lists show of them."""
     if not prefix:
         return [Titled._make(row) for row in db.rows(_TITLES)]
     # A range, which an index answers; ids are in ASCII.

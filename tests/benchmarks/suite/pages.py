@@ -81,6 +81,8 @@ def pages(run: Run) -> None:
             "thread, last page": f"/thread/{thread}",
             "thread, first page": f"/thread/{thread}?page=1",
             "thread, a turn": f"/thread/{thread}?page=50&reverted=1",
+            "search, two words": "/search?q=wharf+deck",
+            "behind: a word of every third item": "/search?q=harbour",
             "usage": "/usage?days=365",
             "health": "/health",
             "tables": "/data/threads/thread_history",
