@@ -76,10 +76,12 @@ def _chosen(names: list[str]) -> list[Benchmark]:
     unknown = [name for name in names if not any(one.startswith(name) for one in REGISTRY)]
     if unknown:
         raise SystemExit(f"no benchmark {unknown[0]!r}; there are: {', '.join(REGISTRY)}")
+    whole = {name for name in names if name in REGISTRY}
+    begun = tuple(name for name in names if name not in whole)
     return [
         one
-        for one in REGISTRY.values()
-        if not names or any(one.name.startswith(name) for name in names)
+        for name, one in REGISTRY.items()
+        if not names or name in whole or name.startswith(begun)
     ]
 
 

@@ -35,7 +35,7 @@ def test_the_wheel_holds_what_the_program_needs(built: tuple[Path, Path]) -> Non
     there = {
         str(path.relative_to(docs.ROOT))
         for path in (docs.ROOT / "projector").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "pictures"} & {*path.parts}
     }
     assert {name for name in names if name.startswith("projector/")} == there
     assert "projector/py.typed" in names

@@ -266,6 +266,7 @@ _SUMMED: Final = (
     " sum(output_tokens) AS output, sum(reasoning_output_tokens) AS reasoning,"
     " sum(total_tokens) AS total"
 )
+_SUMS: Final = "responses, input, cached_input, output, reasoning, total"
 # A CTE before INSERT: Citus gives the INSERT .. SELECT from tables that it sends a faulty filter.
 _ALL_DAYS: Final = f"""
 WITH sums AS MATERIALIZED (
@@ -274,7 +275,7 @@ WITH sums AS MATERIALIZED (
     THEN to_char(to_timestamp(recorded_at_ms / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
     ELSE '' END AS day, left(coalesce(model, ''), 256) AS model_name, {_SUMMED}
   FROM _usage WHERE source_id = %s AND counted AND tombstone = 0 GROUP BY 1, 2, 3)
-INSERT INTO _usage_days SELECT * FROM sums
+INSERT INTO _usage_days SELECT source_id, day, model_name, {_SUMS} FROM sums
 """
 _ALL_THREADS: Final = f"""
 WITH sums AS MATERIALIZED (
@@ -282,7 +283,7 @@ WITH sums AS MATERIALIZED (
   FROM _usage AS u
   JOIN _rollouts AS r ON r.source_id = u.source_id AND r.rollout_id = u.rollout_id
   WHERE u.source_id = %s AND u.counted AND u.tombstone = 0 GROUP BY 1, 2)
-INSERT INTO _usage_threads SELECT * FROM sums
+INSERT INTO _usage_threads SELECT source_id, thread_id, {_SUMS} FROM sums
 """
 
 

@@ -258,7 +258,10 @@ def explained(  # noqa: PLR0911 - a fault a line
             f"{path}: is damaged",
             hint="Stop the daemon and run `projector rebuild`: it is made again from the rollouts",
         )
-    if "no such table" in text and _is_empty(path):
+    is_empty = "no such table" in text and _is_empty(path)
+    if is_full(path) and (is_empty or "no such" not in text):
+        return StoreRefused(f"{path}: the disk is full", hint="Free some space")
+    if is_empty:
         return StoreUnavailable(
             f"{path}: empty so far; it may be being made",
             hint="Wait a moment, or make it: projector backfill",
@@ -268,8 +271,6 @@ def explained(  # noqa: PLR0911 - a fault a line
             f"{path}: not a database of this version of projector",
             hint="Bring it up to date: projector backfill; or name another: --database",
         )
-    if is_full(path):
-        return StoreRefused(f"{path}: the disk is full", hint="Free some space")
     return StoreRefused(f"{path}: cannot be read: {text}", hint="Mend: run as its owner")
 
 
