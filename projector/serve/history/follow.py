@@ -40,6 +40,8 @@ class Follower:
         """Where to read on: the first item that is not over, else the last one."""
         self._open: str | None = None
         """Id of the turn whose heading was written last and whose end was not."""
+        self._number = 0
+        """Number of that turn."""
         self._turn: str | None = None
 
     def news(self, db: Connection) -> Iterator[str]:
@@ -91,17 +93,19 @@ class Follower:
         self._open = turn_id if turn is not None and turn.status == "inProgress" else None
         for number, one in enumerate(every_turn(stored), 1):
             if one.turn_id == turn_id:
+                self._number = number
                 yield "\n" + turn_heading(number, one, self._detail)
                 if self._open is None and one.error_json is not None:
                     yield error_text(one.error_json, self._detail.looks)
 
     def _ended(self, stored: StoredHistory, turn_id: str) -> Iterator[str]:
-        for number, turn in enumerate(every_turn(stored), 1):
-            if turn.turn_id == turn_id and turn.status != "inProgress":
-                self._open = None
-                if turn.error_json is not None:
-                    yield error_text(turn.error_json, self._detail.looks)
-                yield "\n" + turn_heading(number, turn, self._detail)
+        turn = stored.turn(turn_id)
+        if turn is None or turn.status == "inProgress":
+            return
+        self._open = None
+        if turn.error_json is not None:
+            yield error_text(turn.error_json, self._detail.looks)
+        yield "\n" + turn_heading(self._number, turn, self._detail)
 
 
 def _runs(item: Item) -> bool:

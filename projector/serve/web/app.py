@@ -340,9 +340,8 @@ class Pages:
             raise web.HTTPNotFound(
                 text="Datasette reads SQLite files; this is a server's database."
             )
-        with self._opener(self._settings) as db:  # one that cannot be read is told as elsewhere
-            check_readable(db)
-            status = os.stat(database)
+        await self._ask(check_readable)  # one that cannot be read is told as elsewhere
+        status = await asyncio.to_thread(os.stat, database)
         there = (status.st_dev, status.st_ino)
         if self._tables is None or self._tables.file != there:
             try:
