@@ -11,9 +11,8 @@ import click
 
 from projector.commands import output
 from projector.commands.following import ReaderGone, until_told
-from projector.commands.options import Count, common, reading, settings_of
-from projector.model.database_url import is_postgres
-from projector.model.errors import ProjectorError, StoreUnavailable, UsageError
+from projector.commands.options import Count, check_source, common, reading, settings_of
+from projector.model.errors import ProjectorError, StoreUnavailable
 from projector.store.rules.feed import START, Cursor
 
 if TYPE_CHECKING:
@@ -85,8 +84,7 @@ def events(
 
     wanted = Wanted.parse([one for names in types for one in names.split(",") if one])
     settings = settings_of(context, codex_home, database)
-    if source is not None and not is_postgres(settings.database):
-        raise UsageError(f"--source {source}: a file has one only; leave it out")
+    check_source(source, settings)
     printing = _Printing(lambda: reading(settings, source), wanted, after, limit)
     with until_told(printing.abandon) as told:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -13,6 +13,8 @@ from projector.model.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from projector.serve.history.place import Place
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -77,37 +79,10 @@ def spellings(folder: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((folder, named, os.path.realpath(named))))
 
 
-class Place(NamedTuple):
-    """Where threads are wanted from; None and empty: everywhere."""
-
-    folders: tuple[str, ...] = ()
-    """Spellings of `--cwd`."""
-    repo: str | None = None
-    """Name or URL of `--repo`; None: it has no origin, or is not asked for."""
-    worktrees: tuple[str, ...] = ()
-    """Folders of the repository, if `--repo` named a folder."""
-
-    @property
-    def everywhere(self) -> bool:
-        """True if nothing is asked for."""
-        return not (self.folders or self.repo or self.worktrees)
-
-    def has(self, cwd: str | None, origin: str | None) -> bool:
-        """True if a thread with this folder and git origin is wanted."""
-        from projector.serve.history.folders import is_within  # noqa: PLC0415 - see the package
-        from projector.serve.history.repositories import is_of  # noqa: PLC0415
-
-        if self.folders and not is_within(cwd, self.folders):
-            return False
-        if not (self.repo or self.worktrees):
-            return True
-        return (self.repo is not None and is_of(self.repo, origin, cwd)) or (
-            bool(self.worktrees) and is_within(cwd, self.worktrees)
-        )
-
-
 def place(folder: str | None, repo: str | None) -> Place:
     """Return the place of `--cwd` and `--repo`; git tells what a folder named by `--repo` is."""
+    from projector.serve.history.place import Place  # noqa: PLC0415 - see the package's docstring
+
     folders = () if folder is None else spellings(folder)
     if repo is None:
         return Place(folders)

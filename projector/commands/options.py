@@ -146,3 +146,15 @@ def options_of(codex_home: tuple[str, ...], database: str | None) -> dict[str, A
     if database is not None:
         given["database"] = database
     return given
+
+
+def check_source(source: str | None, settings: Settings) -> None:
+    """Raise if `--source` names one of several sources, and the database is a file.
+
+    Raises:
+        UsageError: it does.
+    """
+    from projector.model.database_url import is_postgres  # noqa: PLC0415 - see the package
+
+    if source is not None and not is_postgres(settings.database):
+        raise UsageError(f"--source {source}: a file has one only; leave it out")

@@ -16,9 +16,6 @@ from projector.commands import output
 if TYPE_CHECKING:
     from projector.serve.history.looks import Style
 
-if TYPE_CHECKING:
-    from projector.serve.history.looks import Style
-
 Form = Literal["table", "json", "jsonl", "csv"]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Row = TypeVar("_Row")

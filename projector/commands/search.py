@@ -85,6 +85,7 @@ def search(
     may begin with a dash. Without WORDS all items that the filters leave are found. Exit code 1:
     nothing was found.
     """
+    from projector.commands.naming import chosen_threads  # noqa: PLC0415 - see the package
     from projector.search.text import query  # noqa: PLC0415 - see the package's docstring
     from projector.search.tsvector import query as vector  # noqa: PLC0415
     from projector.serve.search import hits as found  # noqa: PLC0415
@@ -104,7 +105,7 @@ def search(
     with reading(settings) as db:
         finder = SearchQuery(db)
         _refuse_unknown(finder, types)
-        threads = _threads(db, finder, thread, place)
+        threads = finder.narrowed(chosen_threads(db, thread) if thread else None, place)
         hits = finder.find(
             SearchRequest(
                 query=asked,
@@ -132,19 +133,6 @@ def search(
         documents = (found.document(hit, known.get(hit.thread_id)) for hit in hits)
         write_rows(documents, form, found.COLUMNS)
     return 0 if hits else _NOTHING_FOUND
-
-
-def _threads(
-    db: Connection, finder: SearchQuery, named: tuple[str, ...], place: filters.Place
-) -> tuple[str, ...] | None:
-    """Return the threads to search; None: all."""
-    from projector.commands.naming import chosen_threads  # noqa: PLC0415 - see the package
-
-    threads = chosen_threads(db, named) if named else None
-    if place.everywhere:
-        return threads
-    inside = finder.threads_of(place.has)
-    return inside if threads is None else tuple(one for one in threads if one in set(inside))
 
 
 def _refuse_unknown(finder: SearchQuery, types: Sequence[str]) -> None:

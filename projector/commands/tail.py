@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from projector.commands import filters, output
-from projector.commands.options import Count, common, reading, settings_of
-from projector.model.database_url import is_postgres
-from projector.model.errors import UsageError
+from projector.commands.options import Count, check_source, common, reading, settings_of
 
 if TYPE_CHECKING:
     from projector.store.reading import Connection
@@ -65,8 +63,7 @@ def tail(
     from projector.serve.history.looks import Looks  # noqa: PLC0415
 
     settings = settings_of(context, codex_home, database)
-    if source is not None and not is_postgres(settings.database):
-        raise UsageError(f"--source {source}: a file has one only; leave it out")
+    check_source(source, settings)
     looks = Looks(width=output.width(), paint=output.paint)
     place = filters.place(folder, repo)
 

@@ -425,7 +425,7 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Reload the settings between two scheduler."""
+        """Reload the settings between two rounds."""
         self._due.add(Due.RELOAD)
         self._wake.set()
 

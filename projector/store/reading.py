@@ -28,6 +28,14 @@ def words_of(sql: Sql | str) -> Sql:
     return Sql(sql, sql) if isinstance(sql, str) else sql
 
 
+def among(name: str) -> Sql:
+    """Return what stands behind IN for the texts of the parameter `name`, a JSON list."""
+    return Sql(
+        f"(SELECT value FROM json_each(:{name}))",
+        f"(SELECT json_array_elements_text(CAST(:{name} AS json)))",
+    )
+
+
 def of_rollout(columns: str, table: str, rest: str = "") -> Sql:
     """Return the query for a rollout's rows in a table, which each engine keys in its own way.
 

@@ -19,9 +19,8 @@ from projector.model.terminal_safe import one_line
 from projector.search.text import query
 from projector.search.tsvector import query as vector
 from projector.serve import spending
-from projector.serve.history.folders import is_within
+from projector.serve.history.place import Place
 from projector.serve.history.rendered_item import duration, shown
-from projector.serve.history.repositories import is_of
 from projector.serve.history.resolve import named
 from projector.serve.history.table import several_hosts, title, when
 from projector.serve.history.thread_list import select
@@ -61,6 +60,11 @@ class Asked:
     limit: int = 20
     skip: int = 0
     """Rows that were read before."""
+
+    @property
+    def place(self) -> Place:
+        """Return folder and repository."""
+        return Place(self.folders, self.repository or None)
 
 
 class _Page(NamedTuple):
@@ -134,11 +138,12 @@ def search(  # noqa: PLR0917 - parts of one question
     if not wanted:
         raise ProjectorError(f"{words!r}: no word to look for", hint="A word has letters or digits")
     finder = SearchQuery(db)
+    chosen = (thread_id(db, asked.thread),) if asked.thread else None
     hits = finder.find(
         SearchRequest(
             query=wanted,
             vector=vector(words.split()),
-            threads=_threads_of(db, finder, asked),
+            threads=finder.narrowed(chosen, asked.place),
             types=found_hits.types_of(types),
             since_ms=moment(asked.since, now),
             order="best" if order == "best" else "newest",
@@ -175,23 +180,6 @@ def _hit(hit: Hit, thread: Mapping[str, Any] | None, *, several: bool) -> str:
     )
 
 
-def _threads_of(db: Connection, finder: SearchQuery, asked: Asked) -> tuple[str, ...] | None:
-    """Return the threads that a search is narrowed to; None: all."""
-    found: set[str] | None = None
-    if asked.thread:
-        found = {thread_id(db, asked.thread)}
-    if asked.folders:
-        inside = set(finder.within(asked.folders))
-        found = inside if found is None else found & inside
-    if asked.repository:
-        rows = costs.spenders(db)
-        inside = {
-            row.thread_id for row in rows if is_of(asked.repository, row.git_origin_url, row.cwd)
-        }
-        found = inside if found is None else found & inside
-    return None if found is None else tuple(found)
-
-
 def _around(db: Connection, hit: Hit, context: int) -> str:
     """Return where to read a hit, and the items around it, a line each."""
     parts = history.chain(db, hit.thread_id) if context else []
@@ -223,13 +211,9 @@ def threads(
         since_ms=moment(asked.since, now),
         text=text,
     )
-    rows = select(
-        db,
-        wanted,
-        (lambda row: is_of(asked.repository, row["git_origin_url"], row["cwd"]))
-        if asked.repository
-        else None,
-    )
+    place = Place(repo=asked.repository or None)  # the folder is looked for by the index
+    also = None if place.everywhere else lambda row: place.has(row["cwd"], row["git_origin_url"])
+    rows = select(db, wanted, also)
     page = _page(rows, asked)
     return _listed(map(_thread_line, page.rows), page, asked, "No threads like that.")
 
@@ -286,12 +270,8 @@ def _where(row: activity.Command | activity.ChangedFile) -> str:
 
 def _own(rows: Iterator[Any], asked: Asked) -> Iterator[Any]:
     """Yield the rows of the folder and the repository that were asked for."""
-    return (
-        row
-        for row in rows
-        if (not asked.folders or is_within(row.thread_cwd, asked.folders))
-        and (not asked.repository or is_of(asked.repository, row.git_origin_url, row.thread_cwd))
-    )
+    place = asked.place
+    return (row for row in rows if place.has(row.thread_cwd, row.git_origin_url))
 
 
 def _span(db: Connection, asked: Asked, now: datetime) -> activity.Span:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from projector.search.text import shown, text_of
-from projector.serve.history.folders import is_within
+from projector.serve.history.place import Place
 from projector.serve.history.rendered_item import TYPES
 from projector.serve.search.hits import Hit
 from projector.serve.search.snippets import WORDS, Snippets
@@ -46,14 +46,13 @@ class SearchQuery:
             return None
         return questions.unindexed(self._db) if filling else 0
 
-    def within(self, folders: Sequence[str]) -> tuple[str, ...]:
-        """Return the threads of a folder, given in its spellings, and of its subfolders."""
-        return self.threads_of(lambda cwd, _: is_within(cwd, folders))
-
-    def threads_of(self, wanted: Callable[[str | None, str | None], bool]) -> tuple[str, ...]:
-        """Return the threads whose folder and git origin are wanted."""
+    def narrowed(self, threads: Sequence[str] | None, place: Place) -> tuple[str, ...] | None:
+        """Return those of some threads, None: of all, that are of a place; None: all."""
+        if place.everywhere:
+            return None if threads is None else tuple(threads)
         rows = questions.folders(self._db)
-        return tuple(thread_id for thread_id, cwd, origin in rows if wanted(cwd, origin))
+        inside = {thread_id: None for thread_id, cwd, origin in rows if place.has(cwd, origin)}
+        return tuple(inside if threads is None else (one for one in threads if one in inside))
 
     def unknown_type(self, types: Iterable[str]) -> str | None:
         """Return one of these that is no type of items, neither known nor stored; None: none."""

@@ -92,7 +92,7 @@ _SHOWN_ITEM: Final = (
 _FOUND_ITEMS: Final = (
     f"{_SHOWN_ITEM} AND (CAST(uid AS text) LIKE :prefix OR item_id = :id) ORDER BY position LIMIT 2"
 )
-_THREADS: Final = "SELECT * FROM threads ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
+_NO_THREAD: Final = "SELECT * FROM threads LIMIT 0"
 _TITLES: Final = f"SELECT {', '.join(Titled._fields)} FROM threads"
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _ROLLOUTS: Final = (
@@ -129,22 +129,17 @@ _ITEMS_BEFORE: Final = (
 _ITEMS_OF: Final = f"{_LIVING_ITEMS} AND turn_id = :turn {_PAGE}"
 
 
-def threads(db: Connection) -> list[dict[str, Any]]:
-    """Return the rows of the view `threads`, most recently changed first; of all hosts."""
-    return [_for_people(row) for row in db.dicts(_THREADS)]
-
-
 def thread_columns(db: Connection) -> list[str]:
     """Return the columns that `thread` has, in their order."""
-    return [name for name in db.answer(f"{_THREADS} LIMIT 0").names if name != "source_id"]
+    return [name for name in db.answer(_NO_THREAD).names if name != "source_id"]
 
 
 def thread(db: Connection, thread_id: str) -> dict[str, Any] | None:
     """Return a thread's row of the view `threads`; None: it does not exist."""
-    return next(map(_for_people, db.dicts(_THREAD, {"thread": thread_id})), None)
+    return next(map(for_people, db.dicts(_THREAD, {"thread": thread_id})), None)
 
 
-def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+def for_people(row: dict[str, Any]) -> dict[str, Any]:
     """Return a thread's row without columns that mean nothing to people; `host` stays."""
     row.pop("source_id", None)
     return row

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from projector.store.reading import Connection, Sql, words_of
+from projector.store.questions.history import for_people
+from projector.store.reading import Connection, Sql, among, words_of
 
 #: Threads in the first page; each further one is twice as long.
 FIRST: Final = 64
@@ -61,10 +62,7 @@ _WITHIN: Final = Sql(
     "(cwd IS NULL OR instr(cwd, :part) > 0)", "(cwd IS NULL OR strpos(cwd, :part) > 0)"
 )
 _FLAG: Final = Sql("{name} = {value:d}", "{name} = {value}")
-_HOSTS: Final = Sql(
-    "host IN (SELECT value FROM json_each(:hosts))",
-    "host IN (SELECT json_array_elements_text(CAST(:hosts AS json)))",
-)
+_HOSTS: Final = Sql(*(f"host IN {hosts}" for hosts in among("hosts")))
 _WHOLE: Final = Sql(
     "SELECT t.*, '' AS of_source FROM json_each(:wanted) AS w"
     " JOIN threads AS t ON t.thread_id = w.value ->> 1",
@@ -101,9 +99,7 @@ def whole(db: Connection, wanted: Sequence[Key]) -> dict[Key, dict[str, Any]]:
     """Return rows of the view `threads`; of a thread that was removed meanwhile there is none."""
     by_pair = {(key.source_id, key.thread_id): key for key in wanted}
     rows = db.dicts(_WHOLE, {"wanted": json.dumps([*by_pair])}) if by_pair else []
-    for row in rows:
-        row.pop("source_id", None)  # it means nothing to people; `host` stays
-    found = (((row.pop("of_source"), row["thread_id"]), row) for row in rows)
+    found = (((row.pop("of_source"), row["thread_id"]), for_people(row)) for row in rows)
     return {by_pair[pair]: row for pair, row in found if pair in by_pair}
 
 

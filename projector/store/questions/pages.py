@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from projector.store.questions.history import Item, Part, Turn
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, among
 from projector.store.rules.feed import START, Cursor
 
 _LATEST: Final = Sql(
@@ -36,16 +36,11 @@ _TIMES: Final = (
     "SELECT CAST(recorded_at_ms / 1800000 AS bigint) * 1800000, count(*) FROM _read_responses"
     " WHERE recorded_at_ms >= :since_ms GROUP BY 1"
 )
-_AMONG: Final = Sql(
-    "IN (SELECT value FROM json_each(:{0}))",
-    "IN (SELECT json_array_elements_text(CAST(:{0} AS json)))",
-)
 _TURN_COSTS: Final = Sql(
     *(
         "SELECT turn_id, currency, count(*), count(amount), sum(amount) FROM token_costs"
-        f" WHERE rollout_id {one.format('rollouts')} AND turn_id {one.format('turns')}"
-        " GROUP BY turn_id, currency"
-        for one in _AMONG
+        f" WHERE rollout_id IN {rollouts} AND turn_id IN {turns} GROUP BY turn_id, currency"
+        for rollouts, turns in zip(among("rollouts"), among("turns"), strict=True)
     )
 )
 _THREAD_COST: Final = (

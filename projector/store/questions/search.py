@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, among, words_of
 
-#: Ordered so that the index is used first: it returns few rows, items and parts are many.
-_FOUND: Final = Sql(
+#: Items of visible histories.
+_SHOWN: Final = Sql(
     """
 SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
-FROM _item_index AS f CROSS JOIN _items AS i ON i.item = f.rowid
-WHERE f._item_index MATCH :query AND i.tombstone = 0 {conditions}
+FROM {found} AND i.tombstone = 0 {conditions}
   AND EXISTS (SELECT 1 FROM _thread_parts AS p
               WHERE p.rollout = i.rollout AND p.upto > i.position {parts})
 ORDER BY {order} LIMIT :limit OFFSET :offset
@@ -25,34 +24,21 @@ ORDER BY {order} LIMIT :limit OFFSET :offset
     """
 SELECT CAST(i.uid AS text), i.rollout_id, CAST(i.source_id AS text), i.position, i.uid, i.type,
   i.turn_id, i.item_id, i.created_at_ms
-FROM _items AS i JOIN _sources AS o ON o.source_id = i.source_id
-WHERE i.words @@ CAST(:vector AS tsquery) AND i.words_round = o.search_round
-  AND i.tombstone = 0 {conditions}
+FROM {found} AND i.tombstone = 0 {conditions}
   AND EXISTS (SELECT 1 FROM _thread_parts AS p
               WHERE p.part_source = i.source_id AND p.rollout_id = i.rollout_id
                 AND p.upto > i.position {parts})
 ORDER BY {order} LIMIT :limit OFFSET :offset
 """,
+)
+#: Ordered so that the index is used first: it returns few rows, items and parts are many.
+_BY_WORDS: Final = Sql(
+    "_item_index AS f CROSS JOIN _items AS i ON i.item = f.rowid WHERE f._item_index MATCH :query",
+    "_items AS i JOIN _sources AS o ON o.source_id = i.source_id"
+    " WHERE i.words @@ CAST(:vector AS tsquery) AND i.words_round = o.search_round",
 )
 #: Without words: every item that the filters leave.
-_EVERY: Final = Sql(
-    """
-SELECT i.item, i.rollout, NULL, i.position, i.uid, i.type, i.turn_id, i.item_id, i.created_at_ms
-FROM _items AS i WHERE i.tombstone = 0 {conditions}
-  AND EXISTS (SELECT 1 FROM _thread_parts AS p
-              WHERE p.rollout = i.rollout AND p.upto > i.position {parts})
-ORDER BY {order} LIMIT :limit OFFSET :offset
-""",
-    """
-SELECT CAST(i.uid AS text), i.rollout_id, CAST(i.source_id AS text), i.position, i.uid, i.type,
-  i.turn_id, i.item_id, i.created_at_ms
-FROM _items AS i WHERE i.tombstone = 0 {conditions}
-  AND EXISTS (SELECT 1 FROM _thread_parts AS p
-              WHERE p.part_source = i.source_id AND p.rollout_id = i.rollout_id
-                AND p.upto > i.position {parts})
-ORDER BY {order} LIMIT :limit OFFSET :offset
-""",
-)
+_EVERY: Final = "_items AS i WHERE true"
 _ORDERS: Final = {
     "newest": Sql(
         "i.created_at_ms DESC, i.item DESC", "i.created_at_ms DESC, i.position DESC, i.uid"
@@ -63,15 +49,9 @@ _ORDERS: Final = {
         "ts_rank(i.words, CAST(:vector AS tsquery), 2) DESC, i.position DESC",
     ),
 }
-_TYPES: Final = Sql(
-    " AND i.type IN (SELECT value FROM json_each(:types))",
-    " AND i.type IN (SELECT json_array_elements_text(CAST(:types AS json)))",
-)
+_TYPES: Final = Sql(*(f" AND i.type IN {types}" for types in among("types")))
 _SINCE: Final = " AND i.created_at_ms >= :since"
-_IN_THREADS: Final = Sql(
-    " AND p.thread_id IN (SELECT value FROM json_each(:threads))",
-    " AND p.thread_id IN (SELECT json_array_elements_text(CAST(:threads AS json)))",
-)
+_IN_THREADS: Final = Sql(*(f" AND p.thread_id IN {threads}" for threads in among("threads")))
 # Hits are passed as a JSON array of [owner, rollout, key, position], and identified by index.
 _HITS: Final = "json_array_elements(CAST(:hits AS json)) WITH ORDINALITY AS k (value, number)"
 # Its own thread first, then the oldest.
@@ -208,9 +188,10 @@ def candidates(db: Connection, wanted: SearchRequest, limit: int, offset: int) -
         values["threads"] = json.dumps(wanted.threads)
     sql = Sql(
         *(
-            text.format(conditions=condition, parts=part, order=order)
-            for text, condition, part, order in zip(
-                _FOUND if wanted.query else _EVERY,
+            text.format(found=found, conditions=condition, parts=part, order=order)
+            for text, found, condition, part, order in zip(
+                _SHOWN,
+                _BY_WORDS if wanted.query else words_of(_EVERY),
                 conditions,
                 parts,
                 _ORDERS[wanted.order if wanted.query else "newest"],

@@ -11,16 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, among, words_of
 
 _CHOICES: Final = "SELECT DISTINCT cwd, git_origin_url, model FROM threads"
 _ORDER: Final = "ORDER BY updated_at_ms DESC NULLS LAST, thread_id DESC"
 _IDS: Final = "SELECT thread_id FROM threads WHERE {} " + _ORDER + " LIMIT :limit OFFSET :offset"
 _COUNT: Final = "SELECT count(*) FROM threads WHERE {}"
-_AMONG: Final = Sql(
-    "(SELECT value FROM json_each(:{0}))",
-    "(SELECT json_array_elements_text(CAST(:{0} AS json)))",
-)
 _ROWS: Final = "SELECT * FROM threads WHERE thread_id IN {} " + _ORDER
 _FAILED: Final = (
     "thread_id IN (SELECT e.thread_id FROM lifecycle_events AS e WHERE e.type = 'turn.failed')"
@@ -78,7 +74,7 @@ def page(db: Connection, wanted: Wanted, limit: int, offset: int) -> list[dict[s
     found = db.rows(_each(_IDS, where), {**values, "limit": limit, "offset": offset})
     # The view's other columns are looked up for these alone.
     return db.dicts(
-        _each(_ROWS, Sql(*(one.format("ids") for one in _AMONG))),
+        _each(_ROWS, among("ids")),
         {"ids": json.dumps([thread_id for (thread_id,) in found])},
     )
 
@@ -90,13 +86,13 @@ def _each(text: str, where: Sql) -> Sql:
 def _where(wanted: Wanted) -> tuple[Sql, dict[str, object]]:
     conditions: list[Sql | str] = ["NOT deleted"]
     values: dict[str, object] = {}
-    for column, name, among in (
+    for column, name, chosen in (
         ("cwd", "folders", wanted.folders),
         ("git_origin_url", "origins", wanted.origins),
     ):
-        if among is not None:
-            conditions.append(Sql(*(f"{column} IN {one.format(name)}" for one in _AMONG)))
-            values[name] = json.dumps([*among])
+        if chosen is not None:
+            conditions.append(Sql(*(f"{column} IN {texts}" for texts in among(name))))
+            values[name] = json.dumps([*chosen])
     for condition, name, value in (
         ("model = :model", "model", wanted.model),
         ("updated_at_ms >= :since", "since", wanted.since_ms),
@@ -118,5 +114,5 @@ def _where(wanted: Wanted) -> tuple[Sql, dict[str, object]]:
         conditions.append("archived" if wanted.archived == "only" else "NOT archived")
     if not wanted.agents:
         conditions.append(_AGENTS)
-    texts = [one if isinstance(one, Sql) else Sql(one, one) for one in conditions]
-    return Sql(*(" AND ".join(some) for some in zip(*texts, strict=True))), values
+    engines = zip(*map(words_of, conditions), strict=True)
+    return Sql(*map(" AND ".join, engines)), values
