@@ -76,6 +76,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "sql": (
         "projector sql",
         'projector sql "SELECT name, turn_count FROM threads"',
+        'projector sql "SELECT * FROM messages WHERE role = :who" --param who user',
         "projector sql - --output csv < report",
     ),
     "web": ("projector web", "projector web --port 8123 --no-browser"),

@@ -78,7 +78,7 @@ def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iter
     """Yield lines of CSV (RFC 4180), with a heading; None is empty.
 
     Control characters, for which CSV has no escapes, are shown as `terminal_safe` does; bytes
-    are hex, as in JSON; lists and objects are JSON.
+    are hex, as in JSON; lists, objects, yes and no are JSON.
     """
     import orjson  # noqa: PLC0415 - not for a table
 
@@ -88,6 +88,8 @@ def _csv(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iter
         match cell:
             case str():
                 return terminal_safe(cell)
+            case bool():
+                return "true" if cell else "false"
             case bytes():
                 return cell.hex()
             case list() | tuple() | dict():

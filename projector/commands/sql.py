@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 @click.command("sql")
 @click.argument("query", required=False)
+@click.option(
+    "--param",
+    "params",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Value of :NAME in the query.",
+)
 @common
 @as_rows
 @click.pass_context
@@ -30,7 +39,9 @@ def sql(
     context: click.Context,
     codex_home: tuple[str, ...],
     database: str | None,
+    *,
     query: str | None,
+    params: tuple[tuple[str, str], ...],
     form: Form,
 ) -> None:
     """Run a query, or open the database in sqlite3 or psql; read-only.
@@ -42,6 +53,8 @@ def sql(
     if query is None:
         if form != "table":
             raise UsageError(f"--output {form}: of which query? Give one, or - to read it")
+        if params:
+            raise UsageError("--param: of which query? Give one, or - to read it")
         _open_client(settings)
     if query == "-":
         query = sys.stdin.read()
@@ -49,7 +62,22 @@ def sql(
     if not query.strip():
         raise UsageError("an empty query", hint="See: projector sql --help")
     with reading(settings) as db:
-        _print(db.answer(query), form)
+        _print(db.answer(query, _values(query, params)), form)
+
+
+def _values(query: str, params: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return values by the name of their parameter.
+
+    Raises:
+        UsageError: the query does not have it, or it has two.
+    """
+    values: dict[str, str] = {}
+    for name, value in params:
+        if re.search(rf":{re.escape(name)}\b", query) is None:
+            raise UsageError(f"--param {name}: the query has no :{name}")
+        if values.setdefault(name, value) != value:
+            raise UsageError(f"--param {name}: two values")
+    return values
 
 
 def _print(answer: Answer, form: Form) -> None:

@@ -138,6 +138,8 @@ def text(report: Report) -> str:
     )
     if report.count:
         end += f"{count(report.count, 'difference')}. Fix: projector rebuild"
+    elif report.found_none:
+        end += "no rollout of the database has a file under the homes. See: projector config"
     else:
         end += "all that could be read is equal" if report.unreadable else "equal"
     lines.append(end)

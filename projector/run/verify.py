@@ -100,8 +100,16 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """True if everything was compared and nothing differs."""
-        return not self.count and not self.unreadable
+        """True if everything was compared and nothing differs.
+
+        Not if no rollout of the database has a file: then the homes are the wrong ones.
+        """
+        return not self.count and not self.unreadable and not self.found_none
+
+    @property
+    def found_none(self) -> bool:
+        """True if there are rollouts, and a file of none of them."""
+        return self.gone > 0 and not self.compared and not self.behind and not self.newer
 
     def add(self, differences: Iterable[Difference], count: int | None = None) -> None:
         """Take differences; `count`: of which these are some."""

@@ -58,6 +58,9 @@ SCHEMA_HINT: Final = (
     " dictionary"
 )
 
+#: What a user's statement lacks that has a parameter without a value.
+PARAMETER_HINT: Final = "Give the value of each :name by --param NAME VALUE"
+
 
 class Size(NamedTuple):
     """Sizes on the database's disk, in bytes."""
@@ -122,8 +125,11 @@ class Connection(Protocol):
     def stream(self, sql: Sql | str, values: Values = NONE) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query one by one; no other query may run meanwhile."""
 
-    def answer(self, statement: str) -> Answer:
+    def answer(self, statement: str, values: Values = NONE) -> Answer:
         """Run one statement that a user wrote, read-only; no other query may run meanwhile.
+
+        `values`: texts for its parameters, which are spelled `:name`; of the type that they are
+        compared with.
 
         Raises:
             UsageError: the engine refuses it; with its message.

@@ -176,6 +176,7 @@ def test_csv_of_threads_has_its_heading_without_threads(call: Call) -> None:
         for row in csv.DictReader(io.StringIO(found))
     ] == [(hit["also_in"], hit["marks"]) for hit in hits]
     assert any(hit["also_in"] for hit in hits)
+    assert {row["archived"] for row in every} == {"false", "true"}
     documents = json.loads(call("threads", "--all", "--json")[1])
     assert [list(one) for one in documents] == [list(every[0])] * len(every)
 
@@ -247,6 +248,43 @@ def test_a_query_reaches_no_other_file_and_no_setting(
         for form in ("table", "csv", "json"):
             assert run(["sql", query, "--output", form, *database]) == 0, query
             assert has in capfd.readouterr().out
+
+
+PARAMETERS = [
+    # query, values, rows
+    ("SELECT count(*) AS n FROM threads WHERE thread_id = :t", {"t": "none"}, [0]),
+    (
+        "SELECT count(*) > 0 AS n FROM thread_history WHERE type = :kind",
+        {"kind": "commandExecution"},
+        [1],
+    ),
+    ("SELECT count(*) AS n FROM threads WHERE turn_count > :n AND :n = 100", {"n": "100"}, [0]),
+    ("SELECT ':n %' AS a -- :n '\n WHERE 1 = CAST(:n AS integer)", {"n": "1"}, [":n %"]),
+    ("SELECT 7 % 4 AS a /* :n ' */ WHERE ':n' <> :n AND 1 = 1", {"n": "x'; --"}, [3]),
+]
+
+
+@pytest.mark.parametrize(("query", "values", "rows"), PARAMETERS)
+def test_a_query_has_parameters(
+    call: Call, query: str, values: dict[str, str], rows: list[object]
+) -> None:
+    given = [word for name, value in values.items() for word in ("--param", name, value)]
+
+    code, out, err = call("sql", query, "--json", *given)
+
+    assert (code, err) == (0, "")
+    assert [next(iter(row.values())) for row in json.loads(out)] == rows
+
+
+def test_a_parameter_that_the_query_does_not_have(call: Call) -> None:
+    query = "SELECT * FROM threads WHERE thread_id = :thread"
+
+    assert "the query has no :thred" in call("sql", query, "--param", "thred", "x")[2]
+    twice = ("--param", "thread", "x", "--param", "thread", "y")
+    assert "two values" in call("sql", query, *twice)[2]
+    code, out, err = call("sql", query)
+    assert (code, out) == (2, "")
+    assert "--param" in err
 
 
 def test_a_query_from_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,6 +246,17 @@ def test_a_rollout_without_a_file_is_counted_and_passed_over(folder: Path) -> No
     assert (code, document["rollouts_gone"], document["rollouts_compared"]) == (0, 1, 2)
 
 
+def test_no_rollout_has_a_file(folder: Path) -> None:
+    """The homes are the wrong ones, which is not the same as equal."""
+    for path in folder.glob("home/**/*.jsonl*"):
+        path.unlink()
+
+    code, document = verified(folder)
+
+    assert (code, document["equal"], document["rollouts_compared"]) == (1, False, 0)
+    assert document["rollouts_gone"] == 3
+
+
 def test_a_rollout_that_was_replaced_is_equal_to_its_new_content(folder: Path) -> None:
     """What it had before lives on as tombstones, which follow from no file."""
     cut_short(first_file(folder))

@@ -36,6 +36,7 @@ from projector.store.postgres import text as escapes
 from projector.store.postgres.connect import explained, missing_right, parameters, said
 from projector.store.reading import (
     NONE,
+    PARAMETER_HINT,
     SCHEMA_HINT,
     Answer,
     Schema,
@@ -47,6 +48,12 @@ from projector.store.reading import (
 )
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
+#: What a user's statement consists of where `:name` and `%` may stand: the rest is one by one.
+_PARTS: Final = re.compile(
+    r"\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/"
+    r"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::|:(?P<name>[A-Za-z_]\w*)|%",
+    re.DOTALL | re.IGNORECASE,
+)
 _FEED: Final = "SELECT feed_id, last_seq, last_mark FROM _sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
 _MAY_WRITE: Final = "SELECT has_table_privilege('_items', 'INSERT, UPDATE, DELETE')"
@@ -157,22 +164,22 @@ class PostgresConnection:
         with explaining(self._url), self._db.cursor() as cursor:
             yield from cursor.stream(_bound(words_of(sql).postgres), self._named(values))
 
-    def answer(self, statement: str) -> Answer:
+    def answer(self, statement: str, values: Values = NONE) -> Answer:
         """See `Connection`. A transaction of its own, read-only; uids as UUIDs."""
-        told = self._answered(statement)
+        told = self._answered(_with_values(statement, values), values or None)
         return Answer(next(told), told)
 
-    def _answered(self, statement: str) -> Iterator[Any]:
+    def _answered(self, statement: bytes, values: Values | None) -> Iterator[Any]:
         """Yield the names of the columns, then the rows."""
         try:
             # Without a transaction `read_only` says nothing: a statement alone may write.
             with self._db.transaction(), self._db.cursor() as cursor:
                 cursor.adapters.register_loader("uuid", UUIDLoader)
                 # The extended protocol takes one statement: none can end the transaction first.
-                rows = cursor.stream(statement.encode())
+                rows = cursor.stream(statement, values)
                 first = next(rows, None)
                 if first is None:  # a stream without rows does not tell their columns
-                    cursor.execute(statement.encode())
+                    cursor.execute(statement, values)
                 yield [column.name for column in cursor.description or ()]
                 if first is not None:
                     yield first
@@ -297,7 +304,10 @@ def explaining(url: str) -> Iterator[None]:
 
 def _refused(error: psycopg.Error) -> UsageError:
     """Return our error for a user's statement that the server refuses."""
-    return UsageError(f"PostgreSQL: {said(error)}", hint=SCHEMA_HINT)
+    text = said(error)
+    return UsageError(
+        f"PostgreSQL: {text}", hint=PARAMETER_HINT if 'or near ":"' in text else SCHEMA_HINT
+    )
 
 
 def _closed_schema(url: str) -> str:
@@ -310,6 +320,18 @@ def _closed_schema(url: str) -> str:
         found = db.execute(_CLOSED).fetchone()
         return "" if found is None else str(found[0])
     return ""
+
+
+def _with_values(statement: str, values: Values) -> bytes:
+    """Return a statement of a user with the parameters that have values as psycopg names them."""
+    if not values:
+        return statement.encode()
+
+    def named(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"%({name})s" if name in values else found[0].replace("%", "%%")
+
+    return _PARTS.sub(named, statement).encode()
 
 
 @functools.cache

@@ -6,6 +6,7 @@ Plain sqlite3: it starts faster than what writes the database, and asks for no l
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from projector.store.free_space import free_bytes, is_full
 from projector.store.heartbeat import Published
 from projector.store.reading import (
     NONE,
+    PARAMETER_HINT,
     SCHEMA_HINT,
     Answer,
     Schema,
@@ -36,6 +38,7 @@ from projector.store.reading import (
 
 #: Seconds to wait for a lock; readers wait only if the database is not in WAL mode.
 LOCK_TIMEOUT_S: Final = 1.0
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII).fullmatch
 #: `:source` in a query: the id of the database's only source, as the read views have it.
 SOURCE: Final = ""
 #: SQLite virtual machine steps between two looks at the clock.
@@ -96,12 +99,12 @@ class SqliteConnection:
             for row in self._execute(sql, values):  # noqa: UP028 - see above
                 yield row
 
-    def answer(self, statement: str) -> Answer:
+    def answer(self, statement: str, values: Values = NONE) -> Answer:
         """See `Connection`. No other file is opened or made, by ATTACH or VACUUM INTO."""
         try:
             self._db.execute("PRAGMA query_only = ON")
             self._db.set_authorizer(_only_reads)
-            cursor = self._db.execute(statement)
+            cursor = self._db.execute(statement, _typed(values))
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise refused(error) from None
         return Answer([name for name, *_ in cursor.description or ()], _rows(cursor))
@@ -229,10 +232,22 @@ def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         raise refused(error) from None
 
 
+def _typed(values: Values) -> dict[str, object]:
+    """Return texts with whole numbers as numbers: an expression without a type never equals a text.
+
+    Beside a column of text SQLite takes such a number for the text that it was.
+    """
+    return {
+        name: int(text) if isinstance(text, str) and _WHOLE(text) else text
+        for name, text in values.items()
+    }
+
+
 def refused(error: Exception) -> UsageError:
     """Return our error for a user's statement that SQLite refuses."""
     said = str(error).rstrip(".")
-    return UsageError(f"SQLite: {said}", hint=SCHEMA_HINT)
+    hint = PARAMETER_HINT if "binding parameter" in said else SCHEMA_HINT
+    return UsageError(f"SQLite: {said}", hint=hint)
 
 
 @contextmanager
