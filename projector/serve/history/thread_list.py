@@ -46,11 +46,18 @@ def _rows(db: Connection, wanted: Wanted, also: Condition | None) -> Iterator[Ro
         folder_part=last_part(wanted.folders),
     )
     by_content = also is not None or filters_by_content(wanted)
+    size = newest.FIRST if wanted.limit is None or by_content else wanted.limit + 1
     for page in newest.keys(db, span):
         rows: dict[newest.Key, Row] = {key: key._asdict() for key in page}
         needed = [key for key in page if by_content or why_hidden(rows[key], wanted) is None]
         for key in needed:
             del rows[key]  # of one that was removed meanwhile nothing is left
-        whole = newest.whole(db, needed)
-        rows.update((key, row) for key, row in whole.items() if also is None or also(row))
-        yield from (rows[key] for key in page if key in rows)
+        begun = 0
+        for key in page:
+            if begun < len(needed) and key == needed[begun]:
+                some = needed[begun : begun + size]
+                begun, size = begun + len(some), min(2 * size, newest.MOST)
+                whole = newest.whole(db, some)
+                rows.update((one, row) for one, row in whole.items() if also is None or also(row))
+            if key in rows:
+                yield rows[key]

@@ -15,7 +15,8 @@ from projector.store.reading import Connection, Sql, among, words_of
 
 #: Threads in the first page; each further one is twice as long.
 FIRST: Final = 64
-_MOST: Final = 4096
+#: Threads in a page at most.
+MOST: Final = 4096
 
 
 class Key(NamedTuple):
@@ -92,7 +93,7 @@ def keys(db: Connection, span: Span) -> Iterator[list[Key]]:
             if timeless or span.since_ms is not None:
                 return
             timeless, last = True, None
-        page = min(2 * page, _MOST)
+        page = min(2 * page, MOST)
 
 
 def whole(db: Connection, wanted: Sequence[Key]) -> dict[Key, dict[str, Any]]:
