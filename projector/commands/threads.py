@@ -78,8 +78,8 @@ def threads(
 
     if limit is None and form == "table" and output.terminal():
         limit = LIMIT
-    place = filters.place(folder, repo)
     wanted = Wanted(
+        place=filters.place(folder, repo),
         hosts=hosts,
         archived=_shown(archived, every=every or deleted),
         deleted="only" if deleted else "show" if every else "hide",
@@ -90,11 +90,7 @@ def threads(
         limit=limit or None,
     )
     with reading(settings_of(context, codex_home, database)) as db:
-        listed = thread_list.listed(
-            db,
-            wanted,
-            None if place.everywhere else lambda row: place.has(row["cwd"], row["git_origin_url"]),
-        )
+        listed = thread_list.listed(db, wanted)
         columns = history.thread_columns(db) if form == "csv" else []
     if form != "table":
         write_rows(map(document, listed.rows), form, columns)
@@ -106,7 +102,7 @@ def threads(
             output.say(head, style="heading")
             output.say("\n".join(lines))
     else:
-        narrowed = wanted != Wanted(limit=wanted.limit) or not place.everywhere
+        narrowed = wanted != Wanted(limit=wanted.limit)
         output.tell("no threads" + (" like that" if narrowed else ""))
     note = table.footnote(listed)
     if note is not None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from projector.model.changes import ThreadMetadata
+from projector.serve.history import thread_list
+from projector.serve.history.place import Place
 from projector.serve.history.thread_list import listed, select
 from projector.serve.history.threads import Wanted, choose
 from projector.store.open import open_store
@@ -19,7 +21,7 @@ from projector.store.questions import newest
 from projector.store.reading import Connection, Sql
 from tests.support.citus import own_server
 from tests.support.databases import Where, reading, url_of
-from tests.support.makers import PAGINATED, batch, file_of, thread_id
+from tests.support.makers import PAGINATED, batch, continuing, file_of, thread_id
 
 _COUNT = 300
 
@@ -40,9 +42,33 @@ def _thread(number: int, changed: int | None, *, cwd: str = "/", source: str = "
     return batch(file_of(number), meta=meta, header=replace(PAGINATED, source=source))
 
 
+#: Folders and origins that an index has no whole names of, or that hold what stands between them.
+_LONG = "/w/" + 300 * "x"
+_PLACES = [
+    ("/g/one", "git@example.org:o/r.git"), ("/g/two", "https://example.org/o/r"), ("/g/r", None),
+    (_LONG, None), (_LONG + "/y", "u" * 300), ("/w/a|b", None), (None, None), (None, "x/o/r"),
+    ("/nul\0", None), ("C:\\W\\a", None), ("/mnt/c/w", None), ("/w/./b//", None),
+]  # fmt: skip
+
+
+def _placed() -> list[Batch]:
+    """Threads of odd places, and continuations that inherit what they do not tell."""
+    found = []
+    for number, (cwd, origin) in enumerate(_PLACES, start=_COUNT):
+        meta = ThreadMetadata(updated_at_ms=number % 4, cwd=cwd, git_origin_url=origin)
+        found.append(batch(file_of(number), meta=meta))
+        for told in (None, "/later"):
+            after = number + (200 if told else 100)
+            old = batch(file_of(after), meta=meta)
+            later = ThreadMetadata(updated_at_ms=number % 5, cwd=told)
+            file = file_of(after + 400, thread=after)
+            found += [old, batch(file, meta=later, header=continuing(after, 500))]
+    return found
+
+
 def _many() -> list[Batch]:
     """Threads of a few times, some without one; some of sub-agents, some of a folder."""
-    return [
+    return _placed() + [
         _thread(
             number,
             None if number % 11 == 0 else number % 7,
@@ -59,9 +85,18 @@ _FILTERS: list[Wanted] = [
     Wanted(limit=1),
     Wanted(limit=70),
     Wanted(since_ms=4),
-    Wanted(folders=("/w",)),
-    Wanted(folders=("/w", "/w/")),
-    Wanted(folders=("/elsewhere",), limit=3, agents=True),
+    Wanted(place=Place(("/w",))),
+    Wanted(place=Place(("/w", "/w/"))),
+    Wanted(place=Place(("/elsewhere",)), limit=3, agents=True),
+    Wanted(place=Place(("/w",)), since_ms=3),
+    Wanted(place=Place((_LONG,))),
+    Wanted(place=Place((_LONG + "/y",))),
+    Wanted(place=Place(("/w/a|b",))),
+    Wanted(place=Place(("/",))),
+    Wanted(place=Place(("/g", "C:\\w"), "o/r")),
+    Wanted(place=Place((), "example.org/o/r")),
+    Wanted(place=Place((), "o/r"), limit=2),
+    Wanted(place=Place((), None, ("/g/one", "/later"))),
     Wanted(sources=("subagent",), limit=200),
     Wanted(archived="only"),
     Wanted(deleted="only"),
@@ -91,6 +126,41 @@ def test_a_list_is_what_a_filter_leaves_of_all(many: str, wanted: Wanted) -> Non
         assert listed(db, wanted) == choose(_all(db), wanted)
 
 
+def test_a_list_of_a_place_is_the_same_by_either_index(
+    many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are many places the newest threads are read instead of each place."""
+    monkeypatch.setattr(thread_list, "_FEW", 0)
+    monkeypatch.setattr(thread_list, "_PART", 1000)
+    with closing(reading(many)) as db:
+        every = _all(db)
+        for wanted in _FILTERS:
+            if not wanted.place.everywhere:
+                assert listed(db, wanted) == choose(every, wanted)
+                there = [
+                    row["thread_id"]
+                    for row in every
+                    if wanted.place.has(row["cwd"], row["git_origin_url"])
+                ]
+                assert sorted(thread_list.ids_at(db, wanted.place)) == sorted(there)
+
+
+def test_a_place_that_is_rare_is_a_list_too(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads are not read, however many are newer."""
+    pages: list[int] = []
+    real = newest._paged
+
+    def counted(*words: Any) -> Any:
+        for page in real(*words):
+            pages.append(len(page))
+            yield page
+
+    monkeypatch.setattr(newest, "_paged", counted)
+    with closing(reading(many)) as db:
+        assert len(listed(db, Wanted(place=Place(("/mnt/c/w",)))).rows) == 4
+        assert sum(pages) < 2 * len(_PLACES)
+
+
 def test_a_short_list_reads_no_more_than_it_needs(
     many: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,14 +179,6 @@ def test_a_short_list_reads_no_more_than_it_needs(
         rows = iter(select(db, Wanted(agents=True)))
         next(rows)
         assert sum(pages) <= 2 * newest.FIRST, "a long one streams"
-
-
-def test_a_condition_of_the_caller_comes_before_the_limit(many: str) -> None:
-    with closing(reading(many)) as db:
-        found = listed(db, Wanted(limit=5), lambda row: row["cwd"] == "/w/deep")
-
-    assert [row["cwd"] for row in found.rows] == ["/w/deep"] * 5
-    assert found.more
 
 
 def test_hosts_are_told_apart(database: Where) -> None:

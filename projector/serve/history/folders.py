@@ -54,15 +54,3 @@ def is_within(folder: str | None, wanted: Iterable[str]) -> bool:
         return False
     key = folder_key(folder)
     return any(folder == one or key.startswith(folder_key(one)) for one in wanted)
-
-
-def last_part(wanted: Iterable[str]) -> str | None:
-    """Return a text that every spelling of a folder within one of these has; None: there is none.
-
-    Windows ignores case, so there is none of its folders.
-    """
-    keys = {folder_key(one) for one in wanted}
-    parts = {key.rstrip("/").rpartition("/")[2] for key in keys}
-    if len(parts) != 1 or any(key.endswith("\\") for key in keys):
-        return None
-    return parts.pop() or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from projector.serve.history.folders import is_within
 from projector.serve.history.repositories import is_of
@@ -32,3 +32,7 @@ class Place(NamedTuple):
         return (self.repo is not None and is_of(self.repo, origin, cwd)) or (
             bool(self.worktrees) and is_within(cwd, self.worktrees)
         )
+
+
+#: Not narrowed.
+ANYWHERE: Final = Place()

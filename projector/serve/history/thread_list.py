@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from projector.serve.history.folders import last_part
+from projector.serve.history.place import Place
 from projector.serve.history.threads import (
     Listed,
     Row,
@@ -16,39 +16,48 @@ from projector.serve.history.threads import (
     why_hidden,
 )
 from projector.store.questions import newest
+from projector.store.questions.newest import Key, Span, Spot
 from projector.store.reading import Connection
 
-Condition = Callable[[Row], bool]
-
 _FLAG: Final[dict[str, bool | None]] = {"hide": None, "show": None, "only": True}
+#: Places up to this number are read one by one. Of more, if they are a good part of all, threads
+#: are among the newest anyway.
+_FEW: Final = 64
+_PART: Final = 4
 
 
-def select(db: Connection, wanted: Wanted, also: Condition | None = None) -> Selection:
-    """Return the threads of a filter, to be iterated; other questions may be asked meanwhile.
-
-    `also`: what a row must be besides.
-    """
-    return Selection(_rows(db, wanted, also), wanted)
+def select(db: Connection, wanted: Wanted) -> Selection:
+    """Return the threads of a filter, to be iterated; other questions may be asked meanwhile."""
+    return Selection(_rows(db, wanted), wanted)
 
 
-def listed(db: Connection, wanted: Wanted, also: Condition | None = None) -> Listed:
+def listed(db: Connection, wanted: Wanted) -> Listed:
     """Return the threads of a filter at once."""
-    return choose(_rows(db, wanted, also), wanted)
+    return choose(_rows(db, wanted), wanted)
 
 
-def _rows(db: Connection, wanted: Wanted, also: Condition | None) -> Iterator[Row]:
+def ids_at(db: Connection, place: Place) -> Iterator[str]:
+    """Yield the ids of all threads of a place."""
+    for page in _candidates(db, Span(), place):
+        unsure = [key for key in page if not _is_told(place, Spot(key.place, None))]
+        for key, row in newest.whole(db, unsure).items():
+            if place.has(row["cwd"], row["git_origin_url"]):
+                yield key.thread_id
+        yield from (key.thread_id for key in page if key not in unsure)
+
+
+def _rows(db: Connection, wanted: Wanted) -> Iterator[Row]:
     """Yield what may be wanted; of what is hidden anyway the keys alone, where these will do."""
-    span = newest.Span(
+    span = Span(
         since_ms=wanted.since_ms,
         hosts=wanted.hosts,
         archived=_FLAG[wanted.archived],
         deleted=_FLAG[wanted.deleted],
-        folder_part=last_part(wanted.folders),
     )
-    by_content = also is not None or filters_by_content(wanted)
-    size = newest.FIRST if wanted.limit is None or by_content else wanted.limit + 1
-    for page in newest.keys(db, span):
-        rows: dict[newest.Key, Row] = {key: key._asdict() for key in page}
+    by_content = filters_by_content(wanted)
+    size = newest.FIRST if wanted.limit is None else min(wanted.limit + 1, newest.FIRST)
+    for page in _candidates(db, span, wanted.place):
+        rows: dict[Key, Row] = {key: key._asdict() for key in page}
         needed = [key for key in page if by_content or why_hidden(rows[key], wanted) is None]
         for key in needed:
             del rows[key]  # of one that was removed meanwhile nothing is left
@@ -57,7 +66,33 @@ def _rows(db: Connection, wanted: Wanted, also: Condition | None) -> Iterator[Ro
             if begun < len(needed) and key == needed[begun]:
                 some = needed[begun : begun + size]
                 begun, size = begun + len(some), min(2 * size, newest.MOST)
-                whole = newest.whole(db, some)
-                rows.update((one, row) for one, row in whole.items() if also is None or also(row))
+                rows.update(newest.whole(db, some))
             if key in rows:
                 yield rows[key]
+
+
+def _candidates(db: Connection, span: Span, place: Place) -> Iterator[list[Key]]:
+    """Yield pages of threads, among them all of a place."""
+    if place.everywhere:
+        yield from newest.keys(db, span)
+        return
+    every = newest.spots(db)
+    spots = [spot for spot in every if _may_have(place, spot)]
+    few = len(spots) <= max(_FEW, len(every) // _PART)
+    if few and all(spot.askable for spot in spots):
+        yield from newest.keys_at(db, span, spots)
+        return
+    for page in newest.keys(db, span):
+        yield [key for key in page if _may_have(place, Spot(key.place, None))]
+
+
+def _may_have(place: Place, spot: Spot) -> bool:
+    """True if a thread of these rollouts may be of a place: what is missing may be inherited."""
+    return not _is_told(place, spot) or place.has(spot.cwd, spot.origin)
+
+
+def _is_told(place: Place, spot: Spot) -> bool:
+    """True if the rollouts alone tell whether their threads are of a place."""
+    by_repository = place.repo is not None
+    lacks = spot.cwd is None or (by_repository and spot.origin is None)
+    return spot.exact and not (spot.inherits and lacks)

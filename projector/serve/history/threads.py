@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from projector.serve.history.folders import is_within
+from projector.serve.history.place import ANYWHERE, Place
 
 Row = Mapping[str, Any]
 
@@ -71,8 +71,7 @@ def source_of(row: Row) -> Source:
 class Wanted:
     """A filter of threads. What is hidden by default: see `hidden`."""
 
-    folders: tuple[str, ...] = ()
-    """Spellings of one folder, with its subfolders. Empty: everywhere."""
+    place: Place = ANYWHERE
     hosts: tuple[str, ...] = ()
     """Empty: all."""
     archived: Literal["hide", "only", "show"] = "hide"
@@ -140,13 +139,13 @@ def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
 
 def filters_by_content(wanted: Wanted) -> bool:
     """True if more than a thread's own rollout tells is needed to say whether it is wanted."""
-    return bool(wanted.folders or wanted.text)
+    return bool(wanted.text) or not wanted.place.everywhere
 
 
 def _matches(row: Row, wanted: Wanted) -> bool:
     if wanted.since_ms is not None and (row["updated_at_ms"] or 0) < wanted.since_ms:
         return False
-    if wanted.folders and not is_within(row["cwd"], wanted.folders):
+    if not (wanted.place.everywhere or wanted.place.has(row["cwd"], row["git_origin_url"])):
         return False
     if wanted.text:
         said = f"{row['name'] or ''}\n{row['preview'] or ''}".casefold()

@@ -205,16 +205,13 @@ def threads(
 ) -> Answer:
     """Return threads, most recently changed first."""
     wanted = Wanted(
-        folders=asked.folders,
+        place=asked.place,
         archived="show" if archived else "hide",
         agents=agents,
         since_ms=moment(asked.since, now),
         text=text,
     )
-    place = Place(repo=asked.repository or None)  # the folder is looked for by the index
-    also = None if place.everywhere else lambda row: place.has(row["cwd"], row["git_origin_url"])
-    rows = select(db, wanted, also)
-    page = _page(rows, asked)
+    page = _page(select(db, wanted), asked)
     return _listed(map(_thread_line, page.rows), page, asked, "No threads like that.")
 
 

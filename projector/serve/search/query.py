@@ -11,8 +11,10 @@ from typing import Any, Final
 from projector.search.text import shown, text_of
 from projector.serve.history.place import Place
 from projector.serve.history.rendered_item import TYPES
+from projector.serve.history.thread_list import ids_at
 from projector.serve.search.hits import Hit
 from projector.serve.search.snippets import WORDS, Snippets
+from projector.store.questions import history
 from projector.store.questions import search as questions
 from projector.store.questions.search import Candidate, SearchRequest
 from projector.store.reading import Connection
@@ -50,9 +52,12 @@ class SearchQuery:
         """Return those of some threads, None: of all, that are of a place; None: all."""
         if place.everywhere:
             return None if threads is None else tuple(threads)
-        rows = questions.folders(self._db)
-        inside = {thread_id: None for thread_id, cwd, origin in rows if place.has(cwd, origin)}
-        return tuple(inside if threads is None else (one for one in threads if one in inside))
+        if threads is None:
+            return tuple(ids_at(self._db, place))
+        rows = {one: history.thread(self._db, one) for one in threads}
+        return tuple(
+            one for one, row in rows.items() if row and place.has(row["cwd"], row["git_origin_url"])
+        )
 
     def unknown_type(self, types: Iterable[str]) -> str | None:
         """Return one of these that is no type of items, neither known nor stored; None: none."""

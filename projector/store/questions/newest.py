@@ -1,22 +1,32 @@
 """Threads, most recently changed first, by an index over the time of their last change.
 
 A list reads what it shows, whatever the database holds: first `Key`s, by what a thread's current
-rollout alone tells, then whole rows of those that are wanted.
+rollout alone tells, then whole rows of those that are wanted. Threads of a few places are found by
+an index of the places.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from projector.store.questions.history import for_people
-from projector.store.reading import Connection, Sql, among, words_of
+from projector.store.reading import Connection, Sql, Values, among, words_of
 
 #: Threads in the first page; each further one is twice as long.
 FIRST: Final = 64
 #: Threads in a page at most.
 MOST: Final = 4096
+#: Threads in the first page of one place.
+_FIRST_AT: Final = 16
+#: Characters of a folder and of an origin that the index has.
+_INDEXED: Final = 256
+#: What PostgreSQL cannot store, and what it begins with there.
+_ESCAPED: Final = re.compile("[\0\ud800-\udfff\uf8f0]")
 
 
 class Key(NamedTuple):
@@ -30,6 +40,42 @@ class Key(NamedTuple):
     source: str | None
     source_kind: str | None
     thread_source: str | None
+    place: str
+    """`Spot.key` of its current rollout."""
+
+
+class Spot(NamedTuple):
+    """A place of rollouts: a folder and the origin of a git repository, together."""
+
+    key: str
+    updated_at_ms: int | None
+    """Last change of a rollout there; None: no time is known."""
+
+    @property
+    def cwd(self) -> str | None:
+        """Return the folder; None: the rollouts do not tell it."""
+        return self.key[1:].partition("|")[0] or None
+
+    @property
+    def origin(self) -> str | None:
+        """Return the origin; None: the rollouts do not tell it."""
+        return self.key[1:].partition("|")[2] or None
+
+    @property
+    def inherits(self) -> bool:
+        """True if threads have what is missing here from what they continue."""
+        return self.key.startswith("+")
+
+    @property
+    def exact(self) -> bool:
+        """False if names are cut, or cannot be told apart."""
+        names = self.key[1:].split("|")
+        return len(names) == 2 and max(map(len, names)) < _INDEXED  # noqa: PLR2004 - both
+
+    @property
+    def askable(self) -> bool:
+        """False if an engine holds the key escaped, and does not find it as it is here."""
+        return _ESCAPED.search(self.key) is None
 
 
 class Span(NamedTuple):
@@ -40,13 +86,11 @@ class Span(NamedTuple):
     hosts: Sequence[str] = ()
     archived: bool | None = None
     deleted: bool | None = None
-    folder_part: str | None = None
-    """Text that the folder has; one whose rollout tells none is wanted, too."""
 
 
 _KEYS: Final = (
     "SELECT updated_at_ms, thread_id, CAST(source_id AS text), archived, deleted, source,"
-    " source_kind, thread_source FROM _read_newest"
+    " source_kind, thread_source, place FROM _read_newest"
 )
 _ORDER: Final = " ORDER BY updated_at_ms DESC, thread_id DESC, source_id DESC LIMIT :page"
 #: Behind the last key of a page. The first comparison is what the index can use.
@@ -59,11 +103,9 @@ _TIMELESS_BEHIND: Final = (
     "updated_at_ms IS NULL AND (thread_id < :thread"
     " OR (thread_id = :thread AND CAST(source_id AS text) < :one))"
 )
-_WITHIN: Final = Sql(
-    "(cwd IS NULL OR instr(cwd, :part) > 0)", "(cwd IS NULL OR strpos(cwd, :part) > 0)"
-)
 _FLAG: Final = Sql("{name} = {value:d}", "{name} = {value}")
 _HOSTS: Final = Sql(*(f"host IN {hosts}" for hosts in among("hosts")))
+_SPOTS: Final = "SELECT place, updated_at_ms FROM _read_places"
 _WHOLE: Final = Sql(
     "SELECT t.*, '' AS of_source FROM json_each(:wanted) AS w"
     " JOIN threads AS t ON t.thread_id = w.value ->> 1",
@@ -73,24 +115,82 @@ _WHOLE: Final = Sql(
 )
 
 
+def spots(db: Connection) -> list[Spot]:
+    """Return the places of all rollouts, by an index: as many steps as there are places."""
+    return [Spot._make(row) for row in db.rows(_SPOTS)]
+
+
 def keys(db: Connection, span: Span) -> Iterator[list[Key]]:
     """Yield the threads of a span in pages that grow, most recently changed first.
 
     Those without a readable time come last. Between two pages other questions may be asked.
     """
+    return _paged(db, *_conditions(span), FIRST)
+
+
+def keys_at(db: Connection, span: Span, places: Iterable[Spot]) -> Iterator[list[Key]]:
+    """Yield the threads of some places, as `keys` does; a place is read when its turn comes."""
     conditions, values = _conditions(span)
-    page = FIRST
+    conditions.append("place = :place")
+    waiting = sorted(
+        (_late(one.updated_at_ms), one.key)
+        for one in places
+        if span.since_ms is None or _late(one.updated_at_ms) >= _late(span.since_ms)
+    )
+    heads: list[_Head] = []
+    page: list[Key] = []
+    size = 1
+    while heads or waiting:
+        if waiting and (not heads or waiting[-1][0] >= _late(heads[0].key.updated_at_ms)):
+            _, place = waiting.pop()
+            pages = _paged(db, conditions, {**values, "place": place}, _FIRST_AT)
+            rest: Iterator[Key] = (key for found in pages for key in found)
+        else:
+            key, rest = heappop(heads)
+            page.append(key)
+            if len(page) >= size:
+                yield page
+                page, size = [], min(2 * size, MOST)
+        if (following := next(rest, None)) is not None:
+            heappush(heads, _Head(following, rest))
+    if page:
+        yield page
+
+
+class _Head(NamedTuple):
+    """The next thread of a place, and those that follow; the one changed last is the least."""
+
+    key: Key
+    rest: Iterator[Key]
+
+    def __lt__(self, other: tuple[object, ...]) -> bool:
+        """Compare two."""
+        return isinstance(other, _Head) and _order(self.key) > _order(other.key)
+
+
+def _late(updated_at_ms: int | None) -> float:
+    """Return a time that sorts, no time first."""
+    return -inf if updated_at_ms is None else updated_at_ms
+
+
+def _order(key: Key) -> tuple[float, str, str]:
+    return _late(key.updated_at_ms), key.thread_id, key.source_id
+
+
+def _paged(
+    db: Connection, conditions: Sequence[Sql | str], values: Values, page: int
+) -> Iterator[list[Key]]:
     last: Key | None = None
     timeless = False
     while True:
         here, more = _behind(last, timeless=timeless)
-        asked = values | more | {"page": page}
+        asked = {**values, **more, "page": page}
         found = [Key._make(row) for row in db.rows(_text([here, *conditions]), asked)]
         if found:
             last = found[-1]
             yield found
         if len(found) < page:
-            if timeless or span.since_ms is not None:
+            if timeless or "since" in values:
                 return
             timeless, last = True, None
         page = min(2 * page, MOST)
@@ -125,9 +225,6 @@ def _conditions(span: Span) -> tuple[list[Sql | str], dict[str, object]]:
     for name, value in (("archived", span.archived), ("deleted", span.deleted)):
         if value is not None:
             conditions.append(Sql(*(text.format(name=name, value=value) for text in _FLAG)))
-    if span.folder_part is not None:
-        conditions.append(_WITHIN)
-        values["part"] = span.folder_part
     return conditions, values
 
 

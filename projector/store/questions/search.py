@@ -75,7 +75,6 @@ _INDEXED: Final = Sql(
     " AND i.rollout_id = k.value ->> 1 AND i.uid = CAST(k.value ->> 2 AS uuid)"
     " JOIN _sources AS o ON o.source_id = i.source_id",
 )
-_FOLDERS: Final = "SELECT thread_id, cwd, git_origin_url FROM threads"
 _NAMED: Final = Sql(
     "SELECT name, preview, cwd FROM threads WHERE thread_id = :thread",
     "SELECT name, preview, cwd, host FROM threads WHERE thread_id = :thread",
@@ -150,11 +149,6 @@ def state(db: Connection) -> tuple[bool, bool]:
 def unindexed(db: Connection) -> int:
     """Return the number of items that are not indexed yet."""
     return int(db.rows(_UNFILLED)[0][0])
-
-
-def folders(db: Connection) -> list[tuple[str, str | None, str | None]]:
-    """Return every thread's id, folder, and the URL of its git origin; None: unknown."""
-    return [(thread_id, cwd, origin) for thread_id, cwd, origin in db.rows(_FOLDERS)]
 
 
 def has_type(db: Connection, kind: str) -> bool:

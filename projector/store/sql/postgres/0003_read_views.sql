@@ -14,11 +14,31 @@ COMMENT ON VIEW _read_threads IS 'States of threads, for this program. Internal.
 
 CREATE VIEW _read_newest AS
 SELECT s.source_id, s.thread_id, c.updated_at_ms, s.archived, s.deleted, c.source, c.source_kind,
-       c.thread_source, c.cwd, o.host
+       c.thread_source, o.host,
+  CASE WHEN c.base_rollout_id IS NULL THEN '-' ELSE '+' END || substr(coalesce(c.cwd, ''), 1, 256)
+  || '|' || substr(coalesce(c.git_origin_url, ''), 1, 256) AS place
 FROM _thread_states AS s
 JOIN _rollouts AS c ON c.rollout_id = s.rollout_id AND NOT c.elsewhere
 JOIN _sources AS o ON o.source_id = c.source_id;
 COMMENT ON VIEW _read_newest IS 'What lists of threads choose by, for this program. Internal.';
+
+CREATE VIEW _read_rollout_places AS
+SELECT CASE WHEN r.base_rollout_id IS NULL THEN '-' ELSE '+' END || substr(coalesce(r.cwd, ''), 1, 256)
+  || '|' || substr(coalesce(r.git_origin_url, ''), 1, 256) AS place,
+       r.updated_at_ms
+FROM _rollouts AS r;
+COMMENT ON VIEW _read_rollout_places IS 'Places by rollout, for this program. Internal.';
+
+CREATE VIEW _read_places AS
+WITH RECURSIVE places (place) AS (
+  SELECT min(r.place) FROM _read_rollout_places AS r
+  UNION ALL
+  SELECT (SELECT min(r.place) FROM _read_rollout_places AS r WHERE r.place > p.place)
+  FROM places AS p WHERE p.place IS NOT NULL)
+SELECT p.place, (SELECT max(r.updated_at_ms) FROM _read_rollout_places AS r WHERE r.place = p.place)
+         AS updated_at_ms
+FROM places AS p WHERE p.place IS NOT NULL;
+COMMENT ON VIEW _read_places IS 'Places of rollouts, and the last change in each, for this program. Internal.';
 
 CREATE VIEW _read_parts AS
 SELECT p.source_id, p.thread_id, p.part, p.part_source, p.rollout_id AS rollout_key,

@@ -90,6 +90,11 @@ CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, gone_at_ms IS NULL, nam
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (revision);
 CREATE INDEX rollouts_by_update ON _rollouts (updated_at_ms);
+-- `+` where a thread inherits what is missing, folder, repository: for lists of the threads of a place,
+-- and of the places themselves. The text is that of the read views. Long names
+-- are cut, as PostgreSQL's indexes need it.
+CREATE INDEX rollouts_by_place ON _rollouts (CASE WHEN base_rollout_id IS NULL THEN '-' ELSE '+' END || substr(coalesce(cwd, ''), 1, 256)
+  || '|' || substr(coalesce(git_origin_url, ''), 1, 256), updated_at_ms);
 
 -- Ids of turns, stored once: rows hold the key. The views `_items` and `_usage` show the id.
 CREATE TABLE _turn_ids (

@@ -16,8 +16,28 @@ FROM _thread_states AS s;
 -- What lists of threads choose by: of the current rollout alone.
 CREATE VIEW _read_newest AS
 SELECT '' AS source_id, s.thread_id, c.updated_at_ms, s.archived, s.deleted, c.source, c.source_kind,
-       c.thread_source, c.cwd, '' AS host
+       c.thread_source, '' AS host,
+  CASE WHEN c.base_rollout_id IS NULL THEN '-' ELSE '+' END || substr(coalesce(c.cwd, ''), 1, 256)
+  || '|' || substr(coalesce(c.git_origin_url, ''), 1, 256) AS place
 FROM _thread_states AS s JOIN _rollouts AS c ON c.rollout = s.rollout;
+
+-- Places by rollout: see the index `rollouts_by_place`.
+CREATE VIEW _read_rollout_places AS
+SELECT CASE WHEN r.base_rollout_id IS NULL THEN '-' ELSE '+' END || substr(coalesce(r.cwd, ''), 1, 256)
+  || '|' || substr(coalesce(r.git_origin_url, ''), 1, 256) AS place,
+       r.updated_at_ms
+FROM _rollouts AS r;
+
+-- Places of rollouts, and the time of the last change in each; found by skipping along the index.
+CREATE VIEW _read_places AS
+WITH RECURSIVE places (place) AS (
+  SELECT min(r.place) FROM _read_rollout_places AS r
+  UNION ALL
+  SELECT (SELECT min(r.place) FROM _read_rollout_places AS r WHERE r.place > p.place)
+  FROM places AS p WHERE p.place IS NOT NULL)
+SELECT p.place, (SELECT max(r.updated_at_ms) FROM _read_rollout_places AS r WHERE r.place = p.place)
+         AS updated_at_ms
+FROM places AS p WHERE p.place IS NOT NULL;
 
 -- Chains of threads.
 CREATE VIEW _read_parts AS

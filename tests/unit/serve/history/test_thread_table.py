@@ -9,6 +9,7 @@ import pytest
 
 from projector.reduce.header import header
 from projector.serve.history.looks import cells
+from projector.serve.history.place import Place
 from projector.serve.history.table import SHORT_ID, footnote, table, when
 from projector.serve.history.threads import Wanted, choose, document, since, source_of
 from tests.support.shown_history import THREAD
@@ -18,7 +19,7 @@ AGENT = {"source": "subagent", "source_kind": "thread_spawn"}
 
 
 def row(**columns: object) -> dict[str, Any]:
-    return {**THREAD, **columns}
+    return {**THREAD, "git_origin_url": None, **columns}
 
 
 # fmt: off
@@ -79,13 +80,16 @@ ASKED = [
      Wanted(sources=("subagent",)), AGENT, True),
     ("another source is not shown", Wanted(sources=("exec", "vscode")), {}, False),
     ("one of several sources", Wanted(sources=("exec", "cli")), {}, True),
-    ("the folder itself", Wanted(folders=("/w",)), {"cwd": "/w"}, True),
-    ("a folder below", Wanted(folders=("/w",)), {"cwd": "/w/a/b"}, True),
-    ("a folder beside it that begins alike", Wanted(folders=("/w",)), {"cwd": "/wx"}, False),
-    ("the root has all below it", Wanted(folders=("/",)), {"cwd": "/w"}, True),
-    ("either spelling of the folder", Wanted(folders=("/l", "/w")), {"cwd": "/w"}, True),
-    ("a folder of Windows", Wanted(folders=("C:\\w",)), {"cwd": "C:\\w\\a"}, True),
-    ("no folder known", Wanted(folders=("/w",)), {"cwd": None}, False),
+    ("the folder itself", Wanted(place=Place(("/w",))), {"cwd": "/w"}, True),
+    ("a folder below", Wanted(place=Place(("/w",))), {"cwd": "/w/a/b"}, True),
+    ("a folder beside it that begins alike", Wanted(place=Place(("/w",))), {"cwd": "/wx"}, False),
+    ("the root has all below it", Wanted(place=Place(("/",))), {"cwd": "/w"}, True),
+    ("either spelling of the folder", Wanted(place=Place(("/l", "/w"))), {"cwd": "/w"}, True),
+    ("a folder of Windows", Wanted(place=Place(("C:\\w",))), {"cwd": "C:\\w\\a"}, True),
+    ("no folder known", Wanted(place=Place(("/w",))), {"cwd": None}, False),
+    ("the repository of the origin",
+     Wanted(place=Place((), "o/r")), {"git_origin_url": "git@h:o/r"}, True),
+    ("another repository", Wanted(place=Place((), "o/r")), {"git_origin_url": "git@h:o/q"}, False),
     ("changed at the very moment", Wanted(since_ms=5), {"updated_at_ms": 5}, True),
     ("changed before", Wanted(since_ms=5), {"updated_at_ms": 4}, False),
     ("changed nobody knows when", Wanted(since_ms=5), {"updated_at_ms": None}, False),
@@ -108,7 +112,7 @@ def test_what_is_asked_for(wanted: Wanted, columns: dict[str, Any], shown: bool)
 def test_what_is_hidden_or_behind_the_limit_is_said() -> None:
     rows = [row(), row(archived=1), row(cwd="/elsewhere", archived=1), row(**AGENT), row(**AGENT)]
 
-    listed = choose([*rows, row(), row(archived=1)], Wanted(limit=1, folders=("/w",)))
+    listed = choose([*rows, row(), row(archived=1)], Wanted(limit=1, place=Place(("/w",))))
 
     assert footnote(listed) == (
         "there are older ones (--limit 0: all); 1 archived, 2 sub-agents hidden (--all: shown)"
@@ -159,7 +163,7 @@ def test_flags_are_booleans_in_json() -> None:
     shown = document(row(archived=0, deleted=1, item_count=0))
 
     assert [shown[name] for name in ("archived", "deleted")] == [False, True]
-    assert list(shown) == list(THREAD)
+    assert list(shown) == list(row())
 
 
 WIDE = "漢字" * 30
