@@ -71,7 +71,7 @@ def test_nothing_changes_where_all_was_right(folder: Path) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE _item_rows SET json = '{}' WHERE item = 1",
+        "UPDATE _item_rows SET rest = '{}' WHERE item = 1",
         "DELETE FROM _item_rows WHERE item < 4",
         "UPDATE _item_rows SET position = position + 1000000 WHERE item = 2",
         "UPDATE _item_rows SET uid = x'01' WHERE item = 1",
@@ -87,7 +87,7 @@ def test_nothing_changes_where_all_was_right(folder: Path) -> None:
         "DELETE FROM _thread_states",
         (
             "INSERT INTO _item_rows"
-            " (uid, rollout, position, turn_key, item_id, created_at_ms, type, json, provenance)"
+            " (uid, rollout, position, turn_key, item_id, created_at_ms, kind, rest, provenance)"
             " VALUES (x'00', 99, 1, 1, 'i', 1, 'x', '{}', 1)"
         ),
     ],
@@ -106,8 +106,8 @@ def test_what_verify_finds_is_mended(folder: Path, sql: str) -> None:
 def test_rows_that_the_files_do_not_say_become_tombstones(folder: Path) -> None:
     changed(
         folder,
-        "INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, type,"
-        " json, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, type, json,"
+        "INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, kind,"
+        " rest, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, kind, json,"
         " provenance FROM _item_rows WHERE item = 1",
     )
 

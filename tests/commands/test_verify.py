@@ -74,14 +74,14 @@ def test_what_was_backfilled_is_equal(folder: Path) -> None:
 
 # Each has to be found, and told as what it is.
 FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("an item's text altered", ("UPDATE _item_rows SET json = json_set(json, '$.text', 'x')"
+    ("an item's text altered", ("UPDATE _item_rows SET rest = json_set(json, '$.text', 'x')"
      " WHERE item = (SELECT max(item) FROM _items WHERE type = 'agentMessage' AND tombstone = 0)"),
      "item", "changed", "json.text"),
     ("an item lost", "DELETE FROM _item_rows WHERE item = (SELECT min(item) FROM _items)",
      "item", "missing", ""),
     ("an item added", ("INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id,"
-     " created_at_ms, type, json, provenance) SELECT x'00', rollout, position + 1, turn_key, 'new',"
-     " 1, type, json, provenance FROM _item_rows WHERE item = (SELECT min(item) FROM _items)"),
+     " created_at_ms, kind, rest, provenance) SELECT x'00', rollout, position + 1, turn_key, 'new',"
+     " 1, kind, json, provenance FROM _item_rows WHERE item = (SELECT min(item) FROM _items)"),
      "item", "extra", ""),
     ("an item elsewhere in the order", ("UPDATE _item_rows SET position = position + 100000"
      " WHERE item = (SELECT min(item) FROM _items)"), "item", "changed", "offset"),
@@ -153,7 +153,7 @@ def test_a_difference_names_thread_turn_and_item_and_no_word(folder: Path) -> No
     thread, turn, item = asked(
         folder, "SELECT thread_id, turn_id, item_id FROM messages WHERE role = 'user' LIMIT 1"
     )
-    changed(folder, "UPDATE _item_rows SET json = '{\"secret\":1}' WHERE item_id = ?", item)
+    changed(folder, "UPDATE _item_rows SET rest = '{\"secret\":1}' WHERE item_id = ?", item)
 
     result = projector(folder, "verify")
 

@@ -22,6 +22,7 @@ from projector.store.migrations import Migration, migrations, statements
 from projector.store.open import open_store, sqlite_path
 from projector.store.sqlite import find
 from projector.store.sqlite.file import explained
+from projector.store.sqlite.item_json import LONG, NUMBERS
 from projector.store.sqlite.schema import migrate
 from projector.store.sqlite.store import SqliteStore
 from tests.contract.backends import Backend, Queried, Run, SqliteBackend
@@ -384,6 +385,44 @@ def test_looking_up_reads_indexes_only(store: Queried, run: Run) -> None:
         text = plan(store, run, sql, 1, "x")
         assert index in text
         assert "SCAN" not in text
+
+
+def test_a_snapshot_is_read_as_it_was_written(store: Queried, run: Run) -> None:
+    """Stored is what its columns do not say; so it is for each type that has a number."""
+    usual = [
+        item(1, f"i{n}", n * 100, kind=kind, json=f'{{"type":"{kind}","id":"i{n}","a":"{n}"}}')
+        for n, kind in enumerate(NUMBERS)
+    ]
+    message = '{"type":"agentMessage","moderation":null,"id":"m","text":"x"}'
+    long = f'{{"type":"plan","id":"l","text":"{"x" * LONG}"}}'
+    others = [
+        item(1, "m", 2000, kind="agentMessage", json=message),
+        item(1, "l", 2100, json=long),
+        item(1, 'q"', 2200, json='{"type":"plan","id":"q\\"","text":"x"}'),
+        item(1, "p", 2300, json='{"type":"plan","id":"p"}'),
+        item(1, "o", 2400, json='{"id":"o","type":"plan"}'),
+        item(1, "n", 2500, kind="plan", json='{"type":"commandExecution","id":"n","text":"x"}'),
+        item(1, "u", 2600, kind="unheardOf", json='{"type":"unheardOf","id":"u","a":1}'),
+        item(1, "é", 2700, json='{"type":"plan","id":"é","text":"ü"}'),
+    ]
+    rows = [*usual, *others]
+    run(store.commit([batch(file_of(1), rows)]))
+    in_bytes = [row._replace(json=str(row.json).encode()) for row in rows]
+    again = batch(file_of(1), in_bytes, start=at(1000), end=at(2000))
+    before = run(store.query("SELECT count(*) FROM changes WHERE kind = 'item'"))
+
+    run(store.commit([again]))
+
+    found = run(store.query("SELECT item_id, type, json, rest FROM _item_rows"))
+    assert {(name, kind, json) for name, kind, json, _ in found} == {
+        (row.item_id, row.type, row.json) for row in rows
+    }
+    # fmt: off
+    assert {name for name, _, json, rest in found if rest != json} == {
+        *(row.item_id for row in usual if row.type != "agentMessage"), "m", "é",
+    }
+    # fmt: on
+    assert run(store.query("SELECT count(*) FROM changes WHERE kind = 'item'")) == before
 
 
 def test_migrations_run_once_each_in_one_transaction(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["ALTER TABLE _item_rows RENAME COLUMN json TO text", "DROP TABLE _turns"]
+    "fault", ["ALTER TABLE _item_rows RENAME COLUMN rest TO text", "DROP TABLE _turns"]
 )
 def test_another_schema(tmp_path: Path, fault: str) -> None:
     """No such column, no such table: to try again would mend nothing."""

@@ -24,6 +24,7 @@ from projector.store.sqlite import changed_files, usage
 from projector.store.sqlite.execute import chunks
 from projector.store.sqlite.file import PAGE_SIZE, faults, prepare
 from projector.store.sqlite.guard import SIBLINGS, resolved
+from projector.store.sqlite.item_json import NUMBERS, rest_of
 from projector.store.sqlite.schema import migrate
 from projector.store.sqlite.statements import STATUS
 from projector.store.sqlite.thread_digest import THREADS_AT_ONCE, digests
@@ -96,8 +97,9 @@ class SqliteReceiver:
             columns = (*columns[:turn], "turn_key", *columns[turn + 1 :])
             made["turn_key"] = self._turn_key
         if table.name == "_items":
+            rows, columns = _with_rests(rows, columns)
             made["provenance"] = PROVENANCES.__getitem__
-            places = {name: f"?{2 + columns.index(name)}" for name in ("type", "json")}
+            places = {name: f"?{2 + columns.index(name)}" for name in ("kind", "rest")}
             more = {"status": STATUS.format(**places)}
         elif table.name == "_usage":
             made["counted"] = lambda _: 1  # which of several rows counts is settled at the end
@@ -227,10 +229,10 @@ class SqliteReceiver:
                 key = (rollout, turn_id)
             case "item":
                 sql = (
-                    f"SELECT item FROM _items WHERE rollout = ? AND turn_key = {KEY}"
-                    " AND item_id = ?"
+                    f"SELECT item FROM _item_rows WHERE rollout = ? AND turn_key = {KEY}"
+                    " AND uid_start = substr(?, 1, 8)"
                 )
-                key = (rollout, turn_id, item_id)
+                key = (rollout, turn_id, _uid(change["uid"]))
             case "realtime":
                 sql = "SELECT realtime_item FROM _realtime_items WHERE rollout = ? AND item_id = ?"
                 key = (rollout, item_id)
@@ -307,6 +309,20 @@ class SqliteReceiver:
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{self._new}{suffix}").unlink(missing_ok=True)
+
+
+def _with_rests(
+    rows: Iterable[Row], columns: Sequence[str]
+) -> tuple[Iterable[Row], tuple[str, ...]]:
+    """Replace types and snapshots in rows of items by what is stored of them."""
+    kind, item_id, json = (columns.index(name) for name in ("type", "item_id", "json"))
+    others = [at for at in range(len(columns)) if at not in (kind, json)]
+
+    def shortened(row: Row) -> Row:
+        rest = rest_of(row[kind], row[item_id], row[json])
+        return (*(row[at] for at in others), NUMBERS.get(row[kind], row[kind]), rest)
+
+    return map(shortened, rows), (*(columns[at] for at in others), "kind", "rest")
 
 
 def _uid(text: str | None) -> bytes | None:

@@ -37,7 +37,7 @@ from projector.store.sqlite.write import KEY, Target, write
 
 #: Staged tables: the column that numbers their rows, and the key.
 _KEYED: Final = {
-    "_item_rows": ("item", "rollout, turn_key, item_id"),
+    "_item_rows": ("item", "rollout, turn_key, uid_start"),
     "_turns": ("turn", "turn_id, rollout"),
     "_realtime_items": ("realtime_item", "rollout, item_id"),
     "_usage_rows": ("usage", "rollout, position"),
@@ -179,8 +179,9 @@ def _keep(
         item._replace(json=json)
         for item in stays.items
         for (json,) in db.execute(
-            f"SELECT json FROM _items WHERE rollout = ? AND turn_key = {KEY} AND item_id = ?",
-            (row.rollout, item.turn_id, item.item_id),
+            f"SELECT json FROM _item_rows WHERE rollout = ? AND turn_key = {KEY}"
+            " AND uid_start = substr(?, 1, 8) AND item_id = ?",
+            (row.rollout, item.turn_id, item.uid, item.item_id),
         )
     ]
     db.executemany("DELETE FROM new_events WHERE uid = ?", [(uid,) for uid in stays.unsaid])

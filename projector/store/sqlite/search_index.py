@@ -37,8 +37,8 @@ _KEEPING: Final = (
     # Rows as they were when the transaction began.
     "CREATE TEMP TABLE IF NOT EXISTS items_before (item INTEGER PRIMARY KEY, type TEXT, json TEXT)",
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF type, json ON main._item_rows
-    WHEN new.json <> old.json OR new.type <> old.type
+    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF kind, rest ON main._item_rows
+    WHEN new.rest <> old.rest OR new.kind <> old.kind
     BEGIN
       INSERT INTO items_before SELECT old.item, old.type, old.json
       WHERE NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);

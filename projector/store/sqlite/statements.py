@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from projector.store.sqlite.item_json import NUMBERS
+
 
 def differs(columns: Sequence[str]) -> str:
     """Return SQL that is true if an upserted row has another value in one of the columns."""
@@ -22,7 +24,7 @@ SHOWN: Final = {
         "ordinal", "position",
     ),
     "_item_rows": (
-        "updated_ordinal", "json", "type", "completed_at_ms", "started_at_ms", "provenance",
+        "updated_ordinal", "rest", "kind", "completed_at_ms", "started_at_ms", "provenance",
         "created_at_ms", "ordinal", "position",
     ),
     "_events": ("payload", "type", "turn_id", "recorded_at_ms"),
@@ -35,24 +37,27 @@ def marked(differ: str) -> str:
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 
-#: Status of an item: a command's, as in its JSON.
-STATUS: Final = "iif({type} = 'commandExecution', json_extract({json}, '$.status'), NULL)"
+#: Status of an item: a command's, as in its JSON, whose rest is an object behind any member.
+STATUS: Final = (
+    f"iif({{kind}} = {NUMBERS['commandExecution']}, json_extract(iif(substr({{rest}}, 1, 1) = ',',"
+    " '{{\"id\":0' || {rest}, {rest}), '$.status'), NULL)"
+)
 
 ITEM_NEW: Final = """
 INSERT OR IGNORE INTO {new}_item_rows (uid, rollout, position, turn_key, item_id, ordinal,
-  updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, type, json, provenance, owner,
+  updated_ordinal, created_at_ms, started_at_ms, completed_at_ms, kind, rest, provenance, owner,
   status)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, CAST(?11 AS TEXT), ?12, ?13,
   {status})
 """
 
 #: If the change does not say it.
-STATUS_OF_NEW: Final = f"coalesce(?14, {STATUS.format(type='?10', json='CAST(?11 AS TEXT)')})"
+STATUS_OF_NEW: Final = f"coalesce(?14, {STATUS.format(kind='?10', rest='CAST(?11 AS TEXT)')})"
 
 # An upserted row keeps its position, unless it was a tombstone: then it becomes living again, as if
 # it were new. `excluded` is the new row, bare names are the stored row.
 ITEM_AGAIN = """
-ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
+ON CONFLICT (rollout, turn_key, uid_start) DO UPDATE SET
   position = iif(tombstone, excluded.position, position),
   ordinal = iif(tombstone, excluded.ordinal, ordinal),
   created_at_ms = iif(tombstone, excluded.created_at_ms, created_at_ms),
@@ -62,13 +67,13 @@ ON CONFLICT (rollout, turn_key, item_id) DO UPDATE SET
                         iif(?15, coalesce(excluded.completed_at_ms, completed_at_ms),
                             coalesce(completed_at_ms, excluded.completed_at_ms))),
   owner = iif(tombstone, excluded.owner, owner),
-  updated_ordinal = excluded.updated_ordinal, type = excluded.type, json = excluded.json,
+  updated_ordinal = excluded.updated_ordinal, kind = excluded.kind, rest = excluded.rest,
   provenance = excluded.provenance, status = excluded.status, {changed}, tombstone = 0
 """.replace(
     "{changed}",
     # Of a living row: what the statement replaces, and the times where they are filled.
     marked(
-        f"{differs(('updated_ordinal', 'json', 'type', 'provenance'))}"
+        f"{differs(('updated_ordinal', 'rest', 'kind', 'provenance'))}"
         " OR started_at_ms IS NULL AND excluded.started_at_ms IS NOT NULL"
         " OR excluded.completed_at_ms IS NOT NULL"
         " AND iif(?15, excluded.completed_at_ms IS NOT completed_at_ms, completed_at_ms IS NULL)"

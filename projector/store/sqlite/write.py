@@ -34,6 +34,7 @@ from projector.model.ids import ThreadId, TurnId
 from projector.store.schema_names import DROPPED, ROLLED_BACK
 from projector.store.sqlite import statements, usage
 from projector.store.sqlite.execute import many, mended, of_keys
+from projector.store.sqlite.item_json import NUMBERS, rest_of
 from projector.store.sqlite.search_index import Texts
 
 
@@ -208,7 +209,8 @@ def _items(db: sqlite3.Connection, parts: Parts[ItemRow]) -> None:
     sql = statements.ITEM_NEW.format(new=new, status="?14" if told else statements.STATUS_OF_NEW)
     values = [
         (uid, rollout, start + offset, keys[turn_id], item_id, ordinal, created, started,
-         completed, kind, json, PROVENANCES[provenance], owner, status)
+         completed, NUMBERS.get(kind, kind), rest_of(kind, item_id, json), PROVENANCES[provenance],
+         owner, status)
         for to, some in parts
         for rollout, start in ((to.rollout, to.start),)
         for uid, turn_id, item_id, offset, ordinal, created, started, completed, kind, json,

@@ -104,7 +104,9 @@ CREATE TABLE _turn_ids (
 
 -- Items by rollout. `tombstone`: 0 living; else why it was removed: 1 the rollout's new
 -- content lacks it, 2 rolled back (legacy), 3 it turned out never to have run. Rows cut off by a
--- revert have no tombstone: that follows from _thread_parts.
+-- revert have no tombstone: that follows from _thread_parts. What other columns say is stored once:
+-- `type` and `json` are computed when they are read (store/sqlite/item_json.py), and rows are told
+-- apart by the beginning of their uids, 60 bits of a hash of rollout, turn and item.
 CREATE TABLE _item_rows (
   item            INTEGER PRIMARY KEY,
   uid             BLOB NOT NULL,
@@ -119,12 +121,25 @@ CREATE TABLE _item_rows (
   tombstone       INTEGER NOT NULL DEFAULT 0,
   changed         INTEGER NOT NULL DEFAULT 0,   -- see the feed
   provenance      INTEGER NOT NULL,             -- 0 snapshot, 1 event, 2 response_item
-  type            TEXT NOT NULL,
+  kind            ANY NOT NULL,                 -- number of the type; or one that has none
   status          ANY,                          -- of a command, as in its JSON
   turn_key        INTEGER NOT NULL,
   item_id         TEXT NOT NULL,
-  json            TEXT NOT NULL,
-  UNIQUE (rollout, turn_key, item_id)           -- what the uid is derived from
+  rest            TEXT NOT NULL,                -- the JSON; without its beginning if a comma or
+                                                -- a semicolon comes first
+  uid_start       BLOB AS (substr(uid, 1, 8)),
+  type            TEXT AS (CASE kind WHEN 1 THEN 'commandExecution' WHEN 2 THEN 'reasoning'
+    WHEN 3 THEN 'agentMessage' WHEN 4 THEN 'userMessage' WHEN 5 THEN 'fileChange'
+    WHEN 6 THEN 'mcpToolCall' WHEN 7 THEN 'webSearch' WHEN 8 THEN 'functionCallOutput'
+    WHEN 9 THEN 'dynamicToolCall' WHEN 10 THEN 'plan' WHEN 11 THEN 'contextCompaction'
+    WHEN 12 THEN 'collabAgentToolCall' WHEN 13 THEN 'subAgentActivity' WHEN 14 THEN 'imageView'
+    WHEN 15 THEN 'imageGeneration' WHEN 16 THEN 'hookPrompt' WHEN 17 THEN 'enteredReviewMode'
+    WHEN 18 THEN 'exitedReviewMode' WHEN 19 THEN 'sleep' ELSE kind END),
+  json            TEXT AS (CASE substr(rest, 1, 1)
+    WHEN ',' THEN '{"type":"' || type || '","id":"' || item_id || '"' || rest
+    WHEN ';' THEN '{"type":"' || type || '","moderation":null,"id":"' || item_id || '"' || substr(rest, 2)
+    ELSE rest END),
+  UNIQUE (rollout, turn_key, uid_start)
 ) STRICT;
 CREATE INDEX items_by_position ON _item_rows (rollout, position) WHERE tombstone = 0;
 CREATE INDEX items_tombstoned ON _item_rows (rollout, position) WHERE tombstone <> 0;
