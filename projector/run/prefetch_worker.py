@@ -12,7 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
+from time import perf_counter
 
 from projector.model.changes import LookupResult
 from projector.model.ids import Checkpoint, RolloutFile
@@ -32,6 +34,8 @@ _LARGE = 4
 _SMALL_BYTES = 256 * 1024
 #: So many batches are made before the first request at most.
 _GUESSED = 3
+#: The other process waits for batches if it takes one within this part of the time it took to make.
+_TAKEN_AT_ONCE = 1 / 8
 
 
 _Made = Iterator[tuple[Batch, int, bool]]
@@ -51,28 +55,44 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
             fcntl.fcntl(answered, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     limits = limits_of(settings)
     waiting = _Waiting(asks)
-    guess = _guess(settings, limits, waiting) if is_new else None
+    pace = Pace()
+    guess = _guess(settings, limits, waiting, pace) if is_new else None
     begun = guess is not None
     while (asked := waiting.next()) is not None:
         stream, file = asked
         made = (
             guess[1]
             if guess is not None and guess[0] == file
-            else batches(file, limits, begins=not begun)
+            else batches(file, limits, begins=not begun, pace=pace)
         )
         guess, begun = None, True
         told = Response(stream, None, 0, ended=False)
+        began = perf_counter()
         for batch, read, ended in made:
             told = Response(stream, batch, read, ended)
-            _write(answered, message(told))
+            data = message(told)
+            done = perf_counter()
+            _write(answered, data)
+            began, made_in = perf_counter(), done - began
             if waiting.is_left(stream):
                 break
+            # A rollout has one reader. While the other process only waits for it, it extracts the
+            # words of items: that takes as long there.
+            pace.is_waited_for = waiting.is_empty and began - done < made_in * _TAKEN_AT_ONCE
         if not told.ended:
             _write(answered, message(told._replace(batch=None, ended=True)))
 
 
+class Pace:
+    """How fast batches are taken."""
+
+    def __init__(self) -> None:
+        self.is_waited_for = False
+        """True if the other process has nothing to do but to wait for the next batch."""
+
+
 def _guess(
-    settings: Settings, limits: Limits, waiting: _Waiting
+    settings: Settings, limits: Limits, waiting: _Waiting, pace: Pace
 ) -> tuple[RolloutFile, _Made] | None:
     """Make the first batches of the rollout that will probably be requested first."""
     look = FileCatalog(settings.codex_homes).everything()
@@ -80,7 +100,7 @@ def _guess(
     if not files:
         return None
     file = min(files, key=lambda one: one.name.rollout_id)
-    made = batches(file, limits, begins=True)
+    made = batches(file, limits, begins=True, pace=pace)
     ready = []
     for batch in made:
         ready.append(batch)
@@ -96,6 +116,11 @@ class _Waiting:
         self._asks = asks
         self._files: deque[tuple[int, RolloutFile]] = deque()
         self._left: set[int] = set()
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no rollout waits, of those that were heard of."""
+        return not self._files
 
     def next(self) -> tuple[int, RolloutFile] | None:
         """Wait for a request; None: the other end of the pipe is closed."""
@@ -142,12 +167,16 @@ def _write(to: int, data: bytes) -> None:
         rest = rest[os.write(to, rest) :]
 
 
-def batches(file: RolloutFile, limits: Limits, *, begins: bool = False) -> _Made:
+def batches(
+    file: RolloutFile, limits: Limits, *, begins: bool = False, pace: Pace | None = None
+) -> _Made:
     """Yield the batches of a rollout from its first byte on, as long as all is in order.
 
     With each comes how many bytes were read so far, and whether it is the last one. `begins`: the
-    first batch is a small one, because the other process waits for it.
+    first batch is a small one, because the other process waits for it. `pace`: batches that are
+    waited for come without the words of their items.
     """
+    wordless = replace(limits, indexing=None)
     size = min(limits.batch_bytes, _SMALL_BYTES) if begins else limits.batch_bytes
     reducer = reducers.start(file.name.rollout_id, file.name.thread_id)
     at: Checkpoint | None = None
@@ -167,7 +196,11 @@ def batches(file: RolloutFile, limits: Limits, *, begins: bool = False) -> _Made
                         wants, LookupResult()
                     )  # before the first batch there is nothing
                 if lines:
-                    batch = batch_of(file, at, reader, reducer, lines, limits=limits, generation=0)
+                    bare = pace is not None and pace.is_waited_for
+                    batch = batch_of(
+                        file, at, reader, reducer, lines,
+                        limits=wordless if bare else limits, generation=0,
+                    )  # fmt: skip
                     at, size = batch.end, limits.batch_bytes
                     yield batch, reader.bytes_read, reader.at_end
     except Exception:  # noqa: BLE001 - rule 3: whatever it is, it is met again

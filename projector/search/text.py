@@ -17,6 +17,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -107,6 +108,10 @@ def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
     `extent`, `max_text_bytes`: see `Indexing`.
     """
+    if not is_too_long(item_json):
+        with suppress(ValueError):
+            item = orjson.loads(item_json)
+            return Indexing(extent, max_text_bytes).words(kind, item).decode()
     return folded(shown(kind, item_json, extent, max_text_bytes))
 
 

@@ -109,6 +109,7 @@ def test_whoever_has_the_item_makes_the_words_of_its_json(
     made = words.Indexing(extent, size).words(kind, item).decode()
 
     assert made == words.indexed(kind, item_json, extent, size)
+    assert made == folded(words.shown(kind, item_json, extent, size))
 
 
 @given(text=st.text(st.characters() | st.sampled_from("茶ไก\u07ff\u0800\u0dff\u0e00é")))
