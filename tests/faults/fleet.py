@@ -6,10 +6,11 @@ projections of the same homes.
 
     python -m tests.faults.fleet --daemons 20 --size 200000 --restarts 10 --kills 60 --cuts 300
 
-On a Citus cluster whose address is $TEST_CITUS, in two schemas; `--node` names the commands that
-kill a node and start it again, and `--moves` is how often a schema goes over to another node:
+With $TEST_CITUS, a report of two schemas of that cluster, whose nodes $TEST_CITUS_NODES kills and
+starts again (see `tests.support.citus`), and one of two databases of a plain server beside them.
+`--moves` is how often a schema goes over to another node:
 
-    python -m tests.faults.fleet --daemons 12 --moves 4 --node 'pg_ctl ... -m immediate restart'
+    python -m tests.faults.fleet --daemons 12 --restarts 6 --kills 12 --cuts 40 --moves 4
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -37,8 +37,9 @@ from projector.run import daemon as daemons
 from projector.run.daemon import Daemon
 from projector.store.open import open_store
 from projector.store.postgres.store import PostgresStore
+from tests.benchmarks.suite.postgres import LASTING
 from tests.faults.test_cut import append, pieces
-from tests.support.citus import ADDRESS, Cluster
+from tests.support.citus import ADDRESS, NODES, Cluster, schema_of
 from tests.support.generator.rollouts import Rollout
 from tests.support.projecting import backfilled, settings_for
 from tests.support.rows import Rows, rows_of
@@ -52,6 +53,10 @@ _MOVE = (
     " JOIN pg_dist_node AS n ON n.shouldhaveshards AND (n.nodename, n.nodeport) <> (c.at, c.port)"
     " LIMIT 1"
 )
+_PLACES = (
+    "SELECT split_part(table_name::text, '.', 1), min(nodename || ':' || nodeport)"
+    " FROM citus_shards GROUP BY 1"
+)
 _CUT = (
     "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity"
     " WHERE datname = current_database() AND usename = current_user"
@@ -63,13 +68,20 @@ _CUT = (
 class Report:
     """What was done, and what came of it."""
 
+    engine: str
     daemons: int
+    databases: int
     server_restarts: int = 0
     daemons_killed: int = 0
     connections_cut: int = 0
     schemas_moved: int = 0
+    nodes: int = 1
+    """On how many nodes the databases were in the beginning."""
     seconds: float = 0.0
     rows: int = 0
+    """Of all views, equal to those of SQLite."""
+    changes: int = 0
+    """In the feeds of all sources, without a gap."""
 
 
 @dataclass
@@ -153,7 +165,9 @@ def whole_home(folder: Path, seed: int, size: int) -> Path:
 
 def run(
     folder: Path,
+    server: Server,
     *,
+    databases: int = 1,
     daemons: int,
     size: int,
     seed: int,
@@ -161,22 +175,22 @@ def run(
     kills: int,
     cuts: int,
     moves: int = 0,
-    node: Sequence[str] = (),
 ) -> Report:
-    """Run it; raises where rows differ."""
+    """Run it, and close the server; raises where rows differ."""
     chance = Random(seed)
-    server = Cluster() if ADDRESS else Server()
-    report = Report(daemons)
+    report = Report(type(server).__name__, daemons, databases)
     begun = time.monotonic()
     members: list[Member] = []
     try:
-        urls = [server.make_database() for _ in range(2 if ADDRESS else 1)]
+        urls = [server.make_database() for _ in range(databases)]
         for number in range(daemons):
             member = Member(number, folder / str(number), urls[number % len(urls)])
             (member.home / "sessions").mkdir(parents=True)
             members.append(member)
             member.start()
-        weather = _Weather(members, server, urls, report, chance, node)
+        if isinstance(server, Cluster):
+            report.nodes = _nodes(urls)
+        weather = _Weather(members, server, urls, report, chance)
         _feed(members, chance, weather.events(restarts, kills, cuts, moves), size)
         for url in urls:
             _until_read([member for member in members if member.url == url], url)
@@ -186,7 +200,9 @@ def run(
             assert status == 0, (member.source, status)
         for url in urls:
             some = [member for member in members if member.url == url]
-            report.rows += _compare(some, folder, url)
+            rows, changes = _compare(some, folder, url)
+            report.rows += rows
+            report.changes += changes
     finally:
         for member in members:
             if member.pid:
@@ -231,7 +247,6 @@ class _Weather:
     urls: list[str]
     report: Report
     chance: Random
-    nodes: Sequence[str] = ()
 
     def events(
         self, restarts: int, kills: int, cuts: int, moves: int = 0
@@ -245,10 +260,10 @@ class _Weather:
     def restart(self) -> None:
         """Kill the server, or a node of a cluster, and start it again."""
         if isinstance(self.server, Cluster):
-            if not self.nodes:
+            if not NODES:
                 return
             subprocess.run(
-                self.chance.choice(self.nodes), shell=True, check=True,
+                self.chance.choice(NODES), shell=True, check=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             )  # fmt: skip
         else:
@@ -275,10 +290,23 @@ class _Weather:
 
     def move(self) -> None:
         """Let a schema go over to another node, while it is written."""
-        name = str(urlsplit(self.chance.choice(self.urls)).username)
+        name = schema_of(self.chance.choice(self.urls))
         with suppress(psycopg.Error), psycopg.connect(ADDRESS, autocommit=True) as db:
             db.execute(_MOVE, (name,))
             self.report.schemas_moved += 1
+
+
+def _nodes(urls: list[str]) -> int:
+    """Count the nodes that databases are on, once each has its tables."""
+    wanted = [schema_of(url) for url in urls]
+    deadline = time.monotonic() + _PATIENCE_S
+    with psycopg.connect(ADDRESS, autocommit=True) as db:
+        while True:
+            places: dict[str, str] = dict(db.execute(_PLACES).fetchall())
+            if places.keys() >= set(wanted):
+                return len({places[name] for name in wanted})
+            assert time.monotonic() < deadline, "no tables"
+            time.sleep(0.1)
 
 
 def _until_read(members: list[Member], url: str) -> None:
@@ -294,8 +322,8 @@ def _until_read(members: list[Member], url: str) -> None:
         time.sleep(0.1)
 
 
-def _compare(members: list[Member], folder: Path, url: str) -> int:
-    """Hold the server's rows against those of SQLite; give how many there are."""
+def _compare(members: list[Member], folder: Path, url: str) -> tuple[int, int]:
+    """Hold the server's rows against those of SQLite; give how many there are, and changes."""
     expected: Rows = {}
     for member in members:
         database = folder / f"{member.number}.db"
@@ -310,8 +338,9 @@ def _compare(members: list[Member], folder: Path, url: str) -> int:
             "SELECT s.name FROM _sources AS s JOIN _feed AS f USING (source_id)"
             " GROUP BY s.name, s.last_seq HAVING count(*) <> s.last_seq OR min(seq) <> 1"
         ).fetchall()
+        ((changes,),) = db.execute("SELECT count(*) FROM _feed").fetchall()
     assert gaps == [], "the feed has gaps"
-    return sum(map(len, found.values()))
+    return sum(map(len, found.values())), changes
 
 
 def main() -> None:
@@ -325,9 +354,14 @@ def main() -> None:
         ("cuts", 300), ("moves", 0),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--node", action="append", default=[], metavar="COMMAND")
-    with tempfile.TemporaryDirectory() as folder:
-        print(run(Path(folder), **vars(parser.parse_args())))  # noqa: T201 - its purpose
+    wanted = vars(parser.parse_args())
+    servers: list[Callable[[], Server]] = [lambda: Server(**LASTING)]
+    if ADDRESS:
+        servers.insert(0, Cluster)
+        wanted["databases"] = 2
+    for server in servers:
+        with tempfile.TemporaryDirectory() as folder:
+            print(run(Path(folder), server(), **wanted), flush=True)  # noqa: T201 - its purpose
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -34,7 +35,7 @@ POOLER: Final = (
 )
 _CONFIG: Final = """
 [databases]
-* = host={server} port=5432
+* = host={server} port={port}
 [pgbouncer]
 listen_port = 6432
 listen_addr =
@@ -59,8 +60,10 @@ def pooler(server: Server) -> Iterator[Path]:
     assert POOLER is not None
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
         folder = Path(name)
-        (folder / "config").write_text(_CONFIG.format(server=server.folder, folder=folder))
-        (folder / "users").write_text('"projector" ""\n')
+        (folder / "config").write_text(
+            _CONFIG.format(server=server.folder, port=server.port, folder=folder)
+        )
+        (folder / "users").write_text("".join(f'"{name}" ""\n' for name in server.users()))
         whose = user()  # who can reach the server's socket
         if whose is not None:
             for path in (folder, *folder.iterdir()):
@@ -70,17 +73,17 @@ def pooler(server: Server) -> Iterator[Path]:
             stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, user=whose, cwd="/",
         )  # fmt: skip
         try:
-            _wait_for(folder)
+            _wait_for(_through(folder, server.url()))
             yield folder
         finally:
             keeper.communicate()
 
 
-def _wait_for(folder: Path) -> None:
+def _wait_for(url: str) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
-            psycopg.connect(_url(folder, "postgres")).close()
+            psycopg.connect(url).close()
         except psycopg.Error:
             assert time.monotonic() < deadline, "the pooler does not start"
             time.sleep(0.05)
@@ -88,12 +91,9 @@ def _wait_for(folder: Path) -> None:
             return
 
 
-def _url(folder: Path, database: str) -> str:
-    return f"postgresql:///{database}?host={folder}&port=6432&user=projector"
-
-
 def _through(pooler: Path, url: str) -> str:
-    return _url(pooler, url.partition("///")[2].partition("?")[0])
+    """Give the address of the same database, as the same user, by the pooler."""
+    return re.sub(r"host=.*&port=\d+", f"host={pooler}&port=6432", url)
 
 
 def test_a_home_through_the_pooler(pooler: Path, server: Server, tmp_path: Path) -> None:

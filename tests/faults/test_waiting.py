@@ -21,6 +21,7 @@ from projector import cli
 from projector.model.errors import StoreRefused, StoreUnavailable
 from projector.store.postgres.reading import connect
 from projector.store.sqlite.file import explained
+from tests.support import citus
 from tests.support.generator.rollouts import Rollout
 from tests.support.manager import Manager
 from tests.support.server import Server, user
@@ -244,6 +245,7 @@ RIGHTS = [
 ]  # fmt: skip
 
 
+@citus.own_server
 @pytest.mark.parametrize(("statement", "command", "hint"), RIGHTS)
 def test_the_right_that_is_missing_is_named(
     server: Server, capsys: pytest.CaptureFixture[str], statement: str, command: str, hint: str
@@ -262,6 +264,7 @@ def test_the_right_that_is_missing_is_named(
         server.drop_database(url)
 
 
+@citus.own_server
 @pytest.mark.parametrize("command", ["status", "health", "doctor", "events", "threads"])
 def test_a_schema_that_may_not_be_used_is_named(
     postgres: str, capsys: pytest.CaptureFixture[str], command: str
@@ -278,6 +281,7 @@ def test_a_schema_that_may_not_be_used_is_named(
     assert "GRANT USAGE ON SCHEMA public TO guest" in out + err
 
 
+@citus.own_server
 def test_a_table_that_may_not_be_read_is_named(
     postgres: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

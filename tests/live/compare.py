@@ -394,14 +394,13 @@ def compare_cost(
 
 
 def compare_amounts(
-    cost: Mapping[str, tuple[int, ...]], bound: int, database: Path, report: Report
+    cost: Mapping[str, tuple[int, ...]], bound: int, url: str, report: Report
 ) -> None:
     """Hold what responses cost against list price times what the model said of each.
 
     Per million tokens: 3 for input, 1 where it was cached, 7 for output; twice that above `bound`
     tokens of input. Agents are summed with the thread that started them, and nothing is lost.
     """
-    url = f"sqlite:///{database}"
     with open_to_read(url) as db:
         rows = db.rows("SELECT response_id, amount FROM token_costs")
         sums = spent(db, since_ms=None, turns=False)

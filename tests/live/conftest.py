@@ -11,10 +11,13 @@ from tests.live import install, offline
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--seed 7 [--kills]`, which plays one session again."""
+    """Add `--seed 7 [--kills]`, which plays one session again, and `--server`."""
     group = parser.getgroup("live", "sessions with the real Codex")
     group.addoption("--seed", type=int, help="play this session only")
     group.addoption("--operations", type=int, default=60, help="how long it is (with --seed)")
+    group.addoption(
+        "--server", action="store_true", help="into PostgreSQL; with $TEST_CITUS always: into that"
+    )
     group.addoption("--kills", action="store_true", help="with kills (with --seed)")
 
 

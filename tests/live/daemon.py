@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.support.rows import show_in_file
+
 #: The command as it is installed; a fault is injected by putting a script in its place.
 PROJECTOR: Final = (sys.executable, "-m", "projector")
 
@@ -26,13 +28,23 @@ class DaemonFault(Exception):
 
 
 class Daemon:
-    """`projector run` over one CODEX_HOME into one SQLite file."""
+    """`projector run` over one CODEX_HOME into one SQLite file, or a database on a server.
+
+    `database`: the file. `server`: the address of an empty database on a server, instead; what its
+    views show is in the file once the daemon was stopped.
+    """
 
     def __init__(
-        self, home: Path, database: Path, log: Path, command: Sequence[str] = PROJECTOR
+        self,
+        home: Path,
+        database: Path,
+        log: Path,
+        command: Sequence[str] = PROJECTOR,
+        server: str = "",
     ) -> None:
         self._command = command
-        self._where = ["--codex-home", str(home), "--database", f"sqlite:///{database}"]
+        self._server = server
+        self._where = ["--codex-home", str(home), "--database", server or f"sqlite:///{database}"]
         self.database = database
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,7 +65,8 @@ class Daemon:
     def _environment(self) -> dict[str, str]:
         """Nobody's settings but the defaults."""
         kept = {name: value for name, value in os.environ.items() if "PROJECTOR" not in name}
-        return kept | {"XDG_CONFIG_HOME": str(self.database.parent / "no-config")}
+        own = {"XDG_CONFIG_HOME": "no-config", "XDG_STATE_HOME": "state"}
+        return kept | {name: str(self.database.parent / one) for name, one in own.items()}
 
     def kill(self) -> None:
         """SIGKILL: what it was in the middle of is lost."""
@@ -76,6 +89,8 @@ class Daemon:
             raise DaemonFault(f"SIGTERM did not end it in {_LEAVE_SECONDS} s") from None
         if code != 0:
             raise DaemonFault(f"it left with {code}{self._last_words()}")
+        if self._server:
+            show_in_file(self._server, self.database)
 
     def discard(self) -> None:
         """End it, in whatever state it is: for a session that has failed."""

@@ -49,6 +49,8 @@ class Plan:
     """Of Codex."""
     every: bool = False
     """Every operation is done once, in the order of the book, instead of a draw."""
+    server: str = ""
+    """The address of an empty database on a server, as of `Daemon`; "": a SQLite file."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +99,9 @@ def play(plan: Plan, folder: Path, binary: Path, projector: Sequence[str] = PROJ
         release=plan.release,
     )
     home.home.mkdir(parents=True)
-    daemon = Daemon(home.home, folder / "projected.db", folder / "projector.logs.events", projector)
+    daemon = Daemon(
+        home.home, folder / "projected.db", folder / "projector.logs.events", projector, plan.server
+    )
     daemon.start()
     stage: Stage | None = None
     try:
@@ -211,6 +215,7 @@ def main() -> None:
     parser.add_argument("--every", action="store_true")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--codex-version", default=install.PINNED)
+    parser.add_argument("--server", default="", help="project into this empty database on a server")
     parser.add_argument("--projector", help="JSON list: the command that stands for it")
     options = parser.parse_args()
     offline.enter()
@@ -220,6 +225,7 @@ def main() -> None:
         kills=options.kills,
         release=options.codex_version,
         every=options.every,
+        server=options.server,
     )
     words = json.loads(options.projector) if options.projector else PROJECTOR
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median_low
 
 from projector.model.prices import own_price
-from projector.store.sqlite.store import SqliteStore
+from projector.store.open import open_store
 from tests.live import install, offline
 from tests.live.codex import Home
 from tests.live.compare import Report, compare_amounts, compare_cost
@@ -25,7 +25,9 @@ from tests.live.operations import start
 from tests.live.plays import PLAYS
 from tests.live.rollouts import responses
 from tests.live.stage import Stage, Thread
+from tests.support.databases import SOURCE, Where, url_of
 from tests.support.projecting import backfilled
+from tests.support.rows import show_in_file
 
 
 def _revert(stage: Stage, thread: Thread, place: int) -> None:
@@ -88,9 +90,9 @@ def spend(stage: Stage, mode: str) -> None:
     stage.turn(thread, "say")
 
 
-async def _price(database: Path, bound: int) -> None:
+async def _price(url: str, bound: int) -> None:
     """Give the models that were played a price, and twice of it above so much input."""
-    store = await SqliteStore.open(database)
+    store = await open_store(url, source=SOURCE)
     try:
         texts = [
             f"{provider}/{model} {amounts}"
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=["paginated", "legacy"], required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--codex-version", default=install.PINNED)
+    parser.add_argument("--server", default="", help="project into this empty database on a server")
     options = parser.parse_args()
     offline.enter()
     model = Model(PLAYS)
@@ -126,13 +129,16 @@ def main() -> None:
     finally:
         stage.codex.close()
         model.close()
-    database = options.folder / "projected.db"
+    file = options.folder / "projected.db"
+    database: Where = options.server or file
     backfilled(home.home, database)
+    if options.server:
+        show_in_file(database, file)
     report = Report()
-    compare_cost(model.cost, responses(home.rollouts()), database, report)
+    compare_cost(model.cost, responses(home.rollouts()), file, report)
     bound = median_low(tokens[0] for tokens in model.cost.values())
-    asyncio.run(_price(database, bound))
-    compare_amounts(model.cost, bound, database, report)
+    asyncio.run(_price(url_of(database), bound))
+    compare_amounts(model.cost, bound, url_of(database), report)
     sys.stdout.write("\n".join((f"{len(model.cost)} responses", *report.differences, "")))
     raise SystemExit(1 if report.differences or model.faults else 0)
 

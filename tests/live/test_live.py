@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.live import drift, offline
 from tests.live.faulty import FAULTS
+from tests.support import citus
 
 #: Of the short set: seed, kills. What one session of every operation, once each, leaves out.
 SHORT = ((2, True),)
@@ -58,14 +59,27 @@ def play(
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def where(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Give the words that name a database on a server, where the tests are told to use one."""
+    if not (citus.ADDRESS or request.config.getoption("--server", default=False)):
+        yield []
+        return
+    with request.getfixturevalue("server").database() as url:
+        yield ["--server", url]
+
+
 @pytest.mark.usefixtures("codex")
 def test_random_sessions_end_with_equal_rows(
-    session: tuple[int, int, bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    session: tuple[int, int, bool],
+    where: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever a user does, and whenever the daemon is killed, the rows are Codex's own."""
     seed, operations, kills = session
     killed = ["--kills"] if kills else []
-    played = play(tmp_path, seed, "--operations", str(operations), *killed)
+    played = play(tmp_path, seed, "--operations", str(operations), *killed, *where)
     with capsys.disabled():  # the counts are the proof; they belong into every log
         sys.stdout.write(f"\n{played.stdout}")
     again = f"pytest tests/live --seed {seed} --operations {operations} {' '.join(killed)}"
@@ -73,9 +87,11 @@ def test_random_sessions_end_with_equal_rows(
     assert played.returncode == 0, f"{played.stdout}{played.stderr}\nAgain with: {again}"
 
 
-def test_every_operation_once_and_nothing_unknown(codex: Path, tmp_path: Path) -> None:
+def test_every_operation_once_and_nothing_unknown(
+    codex: Path, where: list[str], tmp_path: Path
+) -> None:
     """Each operation of the book is done; Codex writes nothing that `known.json` does not have."""
-    played = play(tmp_path, 1, "--every")
+    played = play(tmp_path, 1, "--every", *where)
 
     assert played.returncode == 0, f"{played.stdout}{played.stderr}"
 
@@ -90,11 +106,13 @@ def test_every_operation_once_and_nothing_unknown(codex: Path, tmp_path: Path) -
 
 @pytest.mark.usefixtures("codex")
 @pytest.mark.parametrize("mode", ["paginated", "legacy"])
-def test_tokens_are_those_that_the_model_reported(mode: str, tmp_path: Path) -> None:
+def test_tokens_are_those_that_the_model_reported(
+    mode: str, where: list[str], tmp_path: Path
+) -> None:
     """Full windows, compactions, reverts, forks, resumes, agents: nothing is made up or lost."""
     words = [
         *offline.prefix(), sys.executable, "-m", "tests.live.spending",
-        "--mode", mode, "--folder", str(tmp_path / "session"),
+        "--mode", mode, "--folder", str(tmp_path / "session"), *where,
     ]  # fmt: skip
     played = subprocess.run(words, capture_output=True, text=True, check=False)
 

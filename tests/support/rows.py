@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from tests.support.databases import Where, reading
@@ -41,3 +44,20 @@ def rows_of(database: Where) -> Rows:
                 key=repr,
             )
     return shown
+
+
+def show_in_file(database: Where, path: Path) -> None:
+    """Make a SQLite file with a table of each public view's name, columns and rows.
+
+    JSON, uids and flags are as in SQLite's views.
+    """
+    path.unlink(missing_ok=True)
+    with reading(database) as source, closing(sqlite3.connect(path)) as file, file:
+        views: dict[str, list[str]] = {}
+        for view, column in source.rows("SELECT view_name, column_name FROM columns"):
+            views.setdefault(view, []).append(column)
+        for view, columns in views.items():
+            names = ", ".join(columns)
+            file.execute(f"CREATE TABLE {view} ({names})")
+            shown = source.rows(f"SELECT {names} FROM {view}")
+            file.executemany(f"INSERT INTO {view} VALUES ({', '.join('?' * len(columns))})", shown)

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Final, LiteralString, Self
 
 import psycopg
 from psycopg import sql
@@ -64,6 +64,7 @@ _TABLES: Final = (
     "SELECT tablename FROM pg_tables"
     " WHERE schemaname = current_schema() AND tablename <> '_migrations'"
 )
+_LOCK_WAITS: Final = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _PATIENCE_S: Final = 60
 
 
@@ -92,11 +93,13 @@ class Server:
 
     #: Tells whether a test has changed schemas, or who may use them.
     schemas = _SCHEMAS
+    #: Whether somebody waits for a lock.
+    lock_waits: LiteralString = _LOCK_WAITS
 
     def __init__(self, **settings: str) -> None:
         """Make and start it; `settings` go before those for tests. `port`: not that of all."""
-        self.port: Final = int(settings.pop("port", _PORT))
-        self.folder: Final = Path(tempfile.mkdtemp(prefix="projector-pg-"))
+        self.port = int(settings.pop("port", _PORT))
+        self.folder = Path(tempfile.mkdtemp(prefix="projector-pg-"))
         self._names = itertools.count(1)
         self._template: str | None = None
         self._free: list[str] = []
@@ -114,6 +117,15 @@ class Server:
     def standby_of(cls, primary: Server) -> Self:
         """Make a copy of a server, which follows it."""
         return cls(**{_STANDBY: f"{primary.folder} {primary.port}"})
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / f".s.PGSQL.{self.port}"
+
+    def users(self) -> list[str]:
+        """Give the names of those who write databases of it."""
+        return ["projector"]
 
     def url(self, database: str = "postgres") -> str:
         """Give the address of a database of it."""
