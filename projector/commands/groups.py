@@ -78,6 +78,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         'projector sql "SELECT name, turn_count FROM threads"',
         'projector sql "SELECT * FROM messages WHERE role = :who" --param who user',
         "projector sql - --output csv < report",
+        "projector sql --unite 'team_*' --database postgresql://looker@db/codex | psql",
     ),
     "web": ("projector web", "projector web --port 8123 --no-browser"),
     "mcp": ("codex mcp add history -- projector mcp",),

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from projector.store.reading import Answer
 
 
+#: The schema of views over several schemas.
+_INTO: Final = "everything"
+
+
 @click.command("sql")
 @click.argument("query", required=False)
 @click.option(
@@ -31,6 +35,20 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME VALUE",
     help="Value of :NAME in the query.",
+)
+@click.option(
+    "--unite",
+    metavar="SCHEMA",
+    multiple=True,
+    help="Print statements that make views over several schemas of a PostgreSQL server; may be"
+    " repeated, and `*` and `?` match any characters.",
+)
+@click.option(
+    "--into",
+    metavar="SCHEMA",
+    default=_INTO,
+    show_default=True,
+    help="With --unite: the schema of the new views.",
 )
 @common
 @as_rows
@@ -42,14 +60,26 @@ def sql(
     *,
     query: str | None,
     params: tuple[tuple[str, str], ...],
+    unite: tuple[str, ...],
+    into: str,
     form: Form,
 ) -> None:
     """Run a query, or open the database in sqlite3 or psql; read-only.
 
     QUERY is one statement over the views, see `projector help dictionary`; `-`: read it from
     standard input. Without QUERY the client of the database is started on it, if it is installed.
+
+    Where teams have schemas of their own on one server, --unite prints the statements for psql that
+    make each view over all of them, with a last column that names the schema.
     """
     settings = settings_of(context, codex_home, database)
+    if unite:
+        if query is not None or params or form != "table":
+            raise UsageError("--unite prints statements for psql: no QUERY, --param or --output")
+        _print_union(settings, unite, into)
+        return
+    if into != _INTO:
+        raise UsageError("--into: of what? It goes with --unite")
     if query is None:
         if form != "table":
             raise UsageError(f"--output {form}: of which query? Give one, or - to read it")
@@ -93,6 +123,20 @@ def _print(answer: Answer, form: Form) -> None:
         return
     names = _distinct(answer.names)
     write_rows((dict(zip(names, row, strict=True)) for row in answer.rows), form, names)
+
+
+def _print_union(settings: Settings, schemas: tuple[str, ...], into: str) -> None:
+    """Print the statements of `--unite`."""
+    from projector.model.database_url import is_postgres  # noqa: PLC0415 - see the package
+    from projector.store.open import union_views  # noqa: PLC0415
+
+    if not is_postgres(settings.database):
+        raise UsageError(
+            f"--unite: {settings.database_path} is a file, which has no schemas",
+            hint="Name a server: --database postgresql://...",
+        )
+    with reading(settings) as db:
+        output.say("\n".join(union_views(db, schemas, into)))
 
 
 def _distinct(names: list[str]) -> list[str]:

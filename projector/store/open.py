@@ -6,7 +6,7 @@ An engine is imported only when it is needed: `projector health` only reads, and
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from projector.model.database_url import SQLITE, fault, is_postgres, shown
@@ -104,6 +104,13 @@ def open_rows(url: str, *, source: str = "") -> Rows:
     from projector.store.check.stored_rows import StoredRows  # noqa: PLC0415 - see the docstring
 
     return StoredRows(open_to_read(url, source=source))
+
+
+def union_views(db: Connection, patterns: Sequence[str], into: str) -> Iterator[str]:
+    """Yield statements that make views over several schemas of a server; see there."""
+    from projector.store.postgres.union_views import statements  # noqa: PLC0415 - see above
+
+    return statements(db, patterns, into)
 
 
 async def open_receiver(url: str, *, source: str = "") -> Receiver:

@@ -63,6 +63,7 @@ COMMANDS: Final[Mapping[str, list[list[str]]]] = {
     "sql": [
         ["sql", "SELECT name, turn_count, created_at FROM threads ORDER BY created_at"],
         ["sql", "DELETE FROM threads"],
+        ["sql", "--unite", "team_*"],
     ],
     "status": [["status"]],
     "usage": [["bakfill"], ["threads", "--since", "soon"], ["show", "--turn", "1"]],
