@@ -13,6 +13,8 @@ from projector.model.errors import StoreRefused
 
 #: The version of the extension; no row: it is not there.
 VERSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'citus'"
+#: Before a schema is made that stays on one node.
+SCHEMAS_STAY_WHOLE: Final = "SET citus.enable_schema_based_sharding TO on"
 #: Number of tables of ours whose rows are spread.
 SPREAD: Final = (
     "SELECT count(*) FROM pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid"
@@ -20,9 +22,10 @@ SPREAD: Final = (
 )
 #: Bytes of the tables of this schema, on whatever nodes.
 SIZE: Final = (
-    "SELECT coalesce(sum(citus_total_relation_size(p.logicalrelid, fail_on_error => false)), 0)"
-    "::bigint FROM pg_dist_partition AS p JOIN pg_class AS c ON c.oid = p.logicalrelid"
-    " WHERE c.relnamespace = current_schema()::regnamespace"
+    "SELECT coalesce(sum(CASE WHEN p.logicalrelid IS NULL THEN pg_total_relation_size(c.oid)"
+    " ELSE citus_total_relation_size(c.oid, fail_on_error => false) END), 0)::bigint"
+    " FROM pg_class AS c LEFT JOIN pg_dist_partition AS p ON p.logicalrelid = c.oid"
+    " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
 )
 
 
@@ -43,6 +46,6 @@ def refuse(where: str) -> StoreRefused:
     return StoreRefused(
         f"{where}: its tables are distributed by rows; Citus does not answer questions over"
         " several nodes that need recursion or locks",
-        hint="undistribute_table() each of them, or begin with a schema that Citus keeps on one"
-        " node: SET citus.enable_schema_based_sharding TO on; CREATE SCHEMA NAME",
+        hint="undistribute_table() each of them, then let Citus keep the schema on one node:"
+        " SELECT citus_schema_distribute('SCHEMA')",
     )

@@ -24,16 +24,15 @@ from psycopg.types.uuid import UUIDLoader
 from projector.model.database_url import shown, source_id
 from projector.model.errors import (
     ProjectorError,
-    StoreMissing,
     StoreRefused,
     StoreUnavailable,
     UsageError,
 )
 from projector.store import state_file
 from projector.store.heartbeat import Published
-from projector.store.postgres import citus
+from projector.store.postgres import citus, search_path
 from projector.store.postgres import text as escapes
-from projector.store.postgres.connect import explained, missing_right, parameters, said
+from projector.store.postgres.connect import explained, parameters, said
 from projector.store.reading import (
     NONE,
     PARAMETER_HINT,
@@ -57,11 +56,6 @@ _PARTS: Final = re.compile(
 _FEED: Final = "SELECT feed_id, last_seq, last_mark FROM _sources WHERE source_id = :source"
 _SIZE: Final = "SELECT pg_database_size(current_database())"
 _MAY_WRITE: Final = "SELECT has_table_privilege('_items', 'INSERT, UPDATE, DELETE')"
-_CLOSED: Final = (
-    "SELECT quote_ident(n.nspname) FROM pg_namespace AS n JOIN pg_class AS c ON"
-    " c.relnamespace = n.oid WHERE c.relname = '_sources'"
-    " AND NOT has_schema_privilege(n.oid, 'USAGE') ORDER BY n.nspname LIMIT 1"
-)
 _STANDBY: Final = (
     "SELECT pg_is_in_recovery(), CAST(CASE WHEN pg_is_in_recovery()"
     " THEN extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END AS double precision)"
@@ -237,9 +231,15 @@ class PostgresConnection:
         return Schema(found, len(migrations("postgres")))
 
     def server(self) -> Server | None:
-        """See `Connection`."""
+        """See `Connection`.
+
+        Raises:
+            StoreRefused: no daemon can write there.
+        """
         ((version,),) = self.rows("SHOW server_version")
         if extension := self._citus():
+            if self.rows(citus.SPREAD) != [(0,)]:
+                raise citus.refuse(self.shown)
             version = f"{version}, with Citus {extension}"
         pgconn = self._db.pgconn
         standby, lag_s = False, None
@@ -281,14 +281,9 @@ def explaining(url: str) -> Iterator[None]:
     try:
         yield
     except errors.UndefinedTable as error:
-        if schema := _closed_schema(url):
-            raise StoreRefused(
-                f"{shown(url)}: permission denied for schema {schema}",
-                hint=missing_right(url, f"permission denied for schema {schema}", reading=True),
-            ) from error
-        raise StoreMissing(
-            f"{shown(url)}: no database of projector there", hint="Make it: projector backfill"
-        ) from error
+        raise _unread(url) from error
+    except errors.FeatureNotSupported as error:
+        raise _lacking(url) or explained(url, error, reading=True) or error from error
     except errors.SerializationFailure as error:
         # A reader blocks nobody: on a standby, replaying the primary's changes could not wait.
         raise StoreUnavailable(
@@ -310,16 +305,22 @@ def _refused(error: psycopg.Error) -> UsageError:
     )
 
 
-def _closed_schema(url: str) -> str:
-    """Return the schema of our tables that the user may not use; "": there is none.
-
-    For such a user its tables do not exist: the server does not report a missing right.
-    """
+def _lacking(url: str) -> ProjectorError | None:
+    """Return why a server does not answer a question of ours; None: it is not known."""
     # Not the connection that failed: its transaction may have failed, too.
     with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, **parameters(url)) as db:
-        found = db.execute(_CLOSED).fetchone()
-        return "" if found is None else str(found[0])
-    return ""
+        if db.execute(citus.VERSION).fetchone() and db.execute(citus.SPREAD).fetchone() != (0,):
+            return citus.refuse(shown(url))
+    return None
+
+
+def _unread(url: str) -> ProjectorError:
+    """Return why a database has no tables of ours, as far as the server tells."""
+    # Not the connection that failed: its transaction may have failed, too.
+    with suppress(psycopg.Error), psycopg.connect(url, autocommit=True, **parameters(url)) as db:
+        if found := db.execute(search_path.QUESTION).fetchone():
+            return search_path.SearchPath(*found).unread(shown(url))
+    return search_path.missing(shown(url))
 
 
 def _with_values(statement: str, values: Values) -> bytes:

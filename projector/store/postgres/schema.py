@@ -16,6 +16,7 @@ from psycopg import errors, sql
 
 from projector.model.errors import StoreRefused
 from projector.store.migrations import Migration, statements
+from projector.store.postgres import search_path
 
 #: Bytes `CxPjPgSc`: key of the advisory lock of migrations.
 _LOCK: Final = 0x4378506A50675363
@@ -39,11 +40,29 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
     `db`: in autocommit. `where`: the database, as it may be shown.
 
     Raises:
-        StoreRefused: the database is of a newer version, or not ours.
+        StoreRefused: the database is of a newer version, or not ours, or the user has no schema.
     """
     known = await identity(db, where, steps)
     if known is not None:
         return known
+    try:
+        await _apply(db, where, steps)
+    except (errors.InvalidSchemaName, errors.InsufficientPrivilege) as error:
+        found = await (await db.execute(search_path.QUESTION)).fetchone()
+        if found is not None and (refused := search_path.SearchPath(*found).unmade(where)):
+            raise refused from error
+        raise
+    known = await identity(db, where, steps)
+    assert known is not None, where
+    return known
+
+
+async def _apply(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migration]) -> None:
+    """Apply missing migrations, in one transaction.
+
+    Raises:
+        StoreRefused: the database is of a newer version, or not ours.
+    """
     async with db.transaction():
         await db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         # Checked again under the lock: another process may have been faster. Making the table comes
@@ -64,9 +83,6 @@ async def migrate(db: psycopg.AsyncConnection, where: str, steps: Sequence[Migra
                 f"{where}: holds tables of another program",
                 hint="Give a database of its own, or a schema by options=-csearch_path=NAME",
             ) from error
-    known = await identity(db, where, steps)
-    assert known is not None, where
-    return known
 
 
 async def identity(
