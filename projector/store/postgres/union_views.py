@@ -12,15 +12,16 @@ from typing import Final, NamedTuple
 from projector.model.errors import StoreRefused, UsageError
 from projector.store.reading import Connection
 
-#: Each schema of ours that may be used: its name, as such, as an identifier and as a literal; its
-#: public views, as JSON lists of name and columns.
+#: The public views of each schema of ours that may be used: the schema's name, as such, as an
+#: identifier and as a literal; the view's name; its columns, and those with their types.
 _SCHEMAS: Final = """
-SELECT n.nspname::text, quote_ident(n.nspname), quote_literal(n.nspname), v.name, v.columns
+SELECT n.nspname::text, quote_ident(n.nspname), quote_literal(n.nspname), v.name,
+  v.columns, v.types
 FROM pg_namespace AS n
 CROSS JOIN LATERAL (
   SELECT c.relname::text AS name,
-    string_agg(quote_ident(a.attname) || ' ' || a.atttypid::regtype, ', ' ORDER BY a.attnum)
-      AS columns
+    string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns,
+    string_agg(a.attname || ' ' || a.atttypid::regtype, ', ' ORDER BY a.attnum) AS types
   FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
   WHERE c.relnamespace = n.oid AND c.relkind = 'v' AND c.relname !~ '^_'
     AND has_table_privilege(c.oid, 'SELECT')
@@ -42,8 +43,8 @@ class _Schema(NamedTuple):
     name: str
     identifier: str
     literal: str
-    views: dict[str, str]
-    """By name, the columns and their types."""
+    views: dict[str, tuple[str, str]]
+    """By name, the columns, and those with their types."""
 
 
 def statements(db: Connection, patterns: Sequence[str], into: str) -> Iterator[str]:
@@ -81,9 +82,9 @@ def statements(db: Connection, patterns: Sequence[str], into: str) -> Iterator[s
     ((target, is_there),) = db.rows(_TARGET, {"name": into})
     if not is_there:  # IF NOT EXISTS would ask for the right to make one all the same
         yield f"CREATE SCHEMA {target};"
-    for view in first.views:
+    for view, (columns, _) in first.views.items():
         united = "\n  UNION ALL ".join(
-            f"SELECT v.*, {one.literal} AS {_SCHEMA_COLUMN} FROM {one.identifier}.{view} AS v"
+            f"SELECT {columns}, {one.literal} AS {_SCHEMA_COLUMN} FROM {one.identifier}.{view}"
             for one in chosen
         )
         yield f"CREATE OR REPLACE VIEW {target}.{view} AS\n  {united};"
@@ -92,9 +93,9 @@ def statements(db: Connection, patterns: Sequence[str], into: str) -> Iterator[s
 def _schemas(db: Connection) -> list[_Schema]:
     """Return the schemas that this user may read, by name."""
     found: dict[str, _Schema] = {}
-    for name, identifier, literal, view, columns in db.rows(_SCHEMAS):
+    for name, identifier, literal, view, columns, types in db.rows(_SCHEMAS):
         made = found.setdefault(name, _Schema(name, identifier, literal, {}))
-        made.views[view] = columns
+        made.views[view] = columns, types
     return [*found.values()]
 
 
