@@ -12,7 +12,7 @@ from typing import cast
 
 from projector.decode import lossless_json as exact
 from projector.decode.fields import Object
-from projector.model.changes import Anomaly, Change, Event, EventType, uid
+from projector.model.changes import Anomaly, Change, Event, EventType, uids
 from projector.model.ids import Offset, RolloutId, TurnId
 
 #: Returns a row in its current form; None: there is none.
@@ -23,7 +23,7 @@ class ChangeBuffer:
     """The changes of one rollout since the last `drain`."""
 
     def __init__(self, rollout_id: RolloutId) -> None:
-        self._rollout = rollout_id
+        self._uid = uids("event", rollout_id)
         self._out: list[Change | None] = []
         """None: the place of a pending row, or of one that was discarded."""
         self._pending: dict[Hashable, tuple[int, Latest]] = {}
@@ -69,7 +69,7 @@ class ChangeBuffer:
     ) -> None:
         """Append a lifecycle event. Members of `payload` that are None are left out."""
         told = {key: value for key, value in payload.items() if value is not None}
-        name = uid("event", self._rollout, kind, turn_id or "", offset)
+        name = self._uid(kind, turn_id or "", offset)
         self.add(Event(name, kind, turn_id, exact.dumps(told), at_ms))
 
     def note(self, kind: str, offset: Offset, length: int, detail: str) -> None:

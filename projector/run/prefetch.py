@@ -67,8 +67,8 @@ class Response(NamedTuple):
     """No more comes."""
 
 
-def message(said: Request | Response) -> bytes:
-    """Write a message: its length, then what it says."""
+def message(said: Request | Response) -> tuple[bytes, bytes]:
+    """Write a message: its length, and what it says."""
     changes: Sequence[Change] = ()
     if isinstance(said, Response) and said.batch is not None:
         changes = said.batch.changes
@@ -77,7 +77,7 @@ def message(said: Request | Response) -> bytes:
     data = pickle.dumps(
         (said, list(map(type, changes)), list(map(tuple, changes))), pickle.HIGHEST_PROTOCOL
     )
-    return len(data).to_bytes(LENGTH, "little") + data
+    return len(data).to_bytes(LENGTH, "little"), data
 
 
 def decode(data: bytes) -> Request | Response | None:
@@ -221,11 +221,11 @@ class Prefetcher:
         self._streams += 1
         self._next[self._streams] = file
         self._running.add(self._streams)
-        os.write(self._asked_at, message(Request(self._streams, file)))
+        os.write(self._asked_at, b"".join(message(Request(self._streams, file))))
 
     def _leave(self, stream: int) -> None:
         self._next.pop(stream, None)
-        os.write(self._asked_at, message(Request(stream, None)))
+        os.write(self._asked_at, b"".join(message(Request(stream, None))))
 
     async def _receive(self) -> bytes:
         coming, self._coming = self._coming or self._begin_to_receive(), None

@@ -161,10 +161,11 @@ class _Waiting:
         return data
 
 
-def _write(to: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(to, rest) :]
+def _write(to: int, parts: tuple[bytes, bytes]) -> None:
+    for part in parts:
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(to, rest) :]
 
 
 def batches(

@@ -41,6 +41,7 @@ class ReducerContext:
     def __init__(self, rollout_id: RolloutId, thread_id: ThreadId, saved: SavedState) -> None:
         self.rollout = rollout_id
         self.thread = thread_id
+        self.turn_uid = uids("turn", rollout_id)
         self.item_uid = uids("item", rollout_id)
         self.usage_uid = uids("usage", rollout_id)
         self.saved = saved

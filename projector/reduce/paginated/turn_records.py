@@ -16,7 +16,6 @@ from projector.decode.errors import DecodeError
 from projector.decode.fields import U64_MAX, Object
 from projector.decode.lossless_json import within_codex_bounds
 from projector.decode.times import to_ms
-from projector.model.changes import uid
 from projector.model.ids import Line
 from projector.reduce import thread
 from projector.reduce.paginated import turns
@@ -51,7 +50,7 @@ def started(
     step = turns.start(
         turn,
         told,
-        uid=uid("turn", ctx.rollout, turn_id),
+        uid=ctx.turn_uid(turn_id),
         offset=place.offset,
         ordinal=ordinal_of(record),
         model=saved.meta.model,
@@ -109,7 +108,7 @@ def _ended(
             turn,
             ended,
             turn_id,
-            uid=uid("turn", ctx.rollout, turn_id),
+            uid=ctx.turn_uid(turn_id),
             offset=place.offset,
             ordinal=ordinal_of(record),
             end_offset=place.end,
