@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,7 +19,12 @@ import psycopg
 import pytest
 
 from projector import cli
+from projector.discover.watch import Watch
 from projector.model.errors import StoreRefused, StoreUnavailable
+from projector.model.settings import Settings
+from projector.run import systemd
+from projector.run.daemon import Daemon
+from projector.store.open import closed_store
 from projector.store.postgres.reading import connect
 from projector.store.sqlite.file import explained
 from tests.support import citus
@@ -319,3 +325,37 @@ def test_a_file_that_may_not_be_written_is_named(lacks: str) -> None:
 
     assert isinstance(found, StoreRefused)
     assert f"may not write {path if lacks == 'file' else name}, which is uid 0's" in found.hint
+
+
+def test_a_thousand_services_do_not_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first connection and each retry are at moments of their own, the waits still grow."""
+    monkeypatch.setattr(systemd, "is_service", lambda: True)
+
+    async def waits() -> list[float]:
+        """Return how long a service waits for a server that is not there, seconds."""
+        stop, slept = asyncio.Event(), list[float]()
+
+        async def noted(_: Daemon, seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) > 12:
+                stop.set()
+
+        monkeypatch.setattr(Daemon, "_sleep", noted)
+        settings = Settings(codex_homes=("/nowhere",), database="postgresql://127.0.0.1:1/none")
+        store = closed_store(settings.database, source="one")
+        async with Watch(settings.codex_homes) as watch:
+            await Daemon(store, settings, watch, stop, opening=store.reopen).run()
+        return slept
+
+    firsts, retries = set[float](), set[float]()
+    for _ in range(5):
+        first, *rest = asyncio.run(waits())
+        firsts.add(first)
+        assert 0 <= first <= 5
+        for number, wait in enumerate(rest):
+            most = min(0.25 * 2**number, 30)
+            assert most / 2 <= wait <= most
+            retries.add(wait / most)
+    assert len(firsts) == 5
+    assert len(retries) > 50
+    assert max(retries) - min(retries) > 0.25
