@@ -34,7 +34,7 @@ STARRED: Final = frozenset(
     install.host
     logs.render
     model.regular_file
-    read.file_reader
+    read.file_reader read.zstd
     run
     serve.doctor.codex_compare serve.doctor.codex_databases serve.doctor.duplicates
     serve.doctor.probe serve.health.collect serve.mcp.server serve.search.snippets serve.telemetry

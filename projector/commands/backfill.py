@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import asdict
 
 from projector.commands import output
 from projector.commands.options import as_json, common, settings_of
@@ -129,4 +130,4 @@ def _any_rollout(homes: Sequence[str]) -> bool:
 
 
 def _summary_document(summary: Summary) -> dict[str, Any]:
-    return {name: getattr(summary, name) for name in type(summary).__dataclass_fields__}
+    return asdict(summary)

@@ -13,10 +13,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
 from projector.model import database_url
 from projector.model.database_url import SQLITE, is_postgres
@@ -43,8 +43,7 @@ Key = tuple[str, str]
 """Section, "" for none, and name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """A value that was set, and where."""
 
     value: Any

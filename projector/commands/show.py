@@ -236,7 +236,7 @@ def _history(db: Connection, thread_id: str, which: Shown, redaction: Redaction 
 
 
 def _print(histories: Sequence[History], form: str, detail: Detail, which: Shown) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - see the package's docstring
+    from msgspec.structs import replace  # noqa: PLC0415 - see the package's docstring
 
     from projector.serve.history import render as shown  # noqa: PLC0415
     from projector.serve.history.replay import line, replay  # noqa: PLC0415

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from projector.model.ids import RolloutFile, RolloutId
 
@@ -46,8 +47,7 @@ _VERDICTS: Final[Mapping[Agreement, tuple[bool, str]]] = {
 Compare = Callable[[RolloutFile, RolloutFile], Agreement]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicateFile:
+class DuplicateFile(Struct, frozen=True, kw_only=True):
     """A file that is not projected because another file of the rollout is."""
 
     file: RolloutFile
@@ -70,8 +70,7 @@ def noted_path(note: str) -> str:
     return _REASON.split(note, maxsplit=1)[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectedFile:
+class SelectedFile(Struct, frozen=True, kw_only=True):
     """The file selected for a rollout."""
 
     file: RolloutFile

@@ -17,9 +17,10 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from projector.model.file_index import (
     FileIndex,
@@ -101,8 +102,7 @@ class Unchanged(NamedTuple):
     """Paths of files found with the same size."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """The result of a scan."""
 
     files: tuple[RolloutFile, ...]

@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from projector.install.render import ENABLED, MARK, UNITS
 from projector.model.errors import ProjectorError, UsageError
@@ -20,8 +21,7 @@ _BOOTED: Final = "/run/systemd/system"
 _PUBLIC: Final = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step that was done, or is to be done."""
 
     text: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
+from msgspec import Struct, field
 
 from projector.model.ids import ItemId, Offset, Ordinal, RolloutId, ThreadId, TurnId
 
@@ -303,8 +303,7 @@ Change = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseRef:
+class BaseRef(Struct, frozen=True, kw_only=True):
     """The base of a rollout.
 
     The records of another rollout before a cut, which this one continues.
@@ -317,8 +316,7 @@ class BaseRef:
     """Byte offset after the last inherited record."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionHeader:
+class SessionHeader(Struct, frozen=True, kw_only=True):
     """The rollout's header, from its first session_meta; without one, from the file name."""
 
     mode: Literal["paginated", "legacy"]
@@ -351,8 +349,7 @@ class SessionHeader:
     """Number of agents above and including this one."""
 
 
-@dataclass(slots=True, kw_only=True)
-class ThreadMetadata:
+class ThreadMetadata(Struct, kw_only=True):
     """Metadata of the thread from the records so far; the newest value wins.
 
     Part of the reducer's state. Source: docs on files, section 4 (state_5.sqlite `threads`), where
@@ -394,8 +391,7 @@ class Message(NamedTuple):
     """user: userMessage; final: agentMessage with phase final_answer; plain: with phase null."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTurn:
+class StoredTurn(Struct, frozen=True, kw_only=True):
     """The stored state of a turn."""
 
     row: TurnRow | None
@@ -423,8 +419,7 @@ class StoredItem(NamedTuple):
     tombstoned: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class Lookup(Struct, frozen=True, kw_only=True):
     """Earlier rows that a reducer needs before it can apply the next records."""
 
     turns: frozenset[TurnId] = frozenset()
@@ -440,8 +435,7 @@ class Lookup:
         return bool(self.turns or self.items or self.frames or self.frames_of)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupResult:
+class LookupResult(Struct, frozen=True, kw_only=True):
     """The store's answer to a `Lookup`. Rows that are not in it do not exist."""
 
     turns: dict[TurnId, StoredTurn] = field(default_factory=dict)

@@ -6,9 +6,10 @@ Pure. Everyone may import this module; it imports only the standard library.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, NewType
+
+from msgspec import Struct
 
 #: A Codex conversation: a UUID, lower case with dashes.
 ThreadId = NewType("ThreadId", str)
@@ -32,8 +33,7 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutName:
+class RolloutName(Struct, frozen=True, kw_only=True):
     """The parts of a rollout's file name."""
 
     thread_id: ThreadId
@@ -71,8 +71,7 @@ def is_named_for(path: str, thread_id: ThreadId) -> bool:
     return name is None or name.thread_id == thread_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutFile:
+class RolloutFile(Struct, frozen=True, kw_only=True):
     """A rollout file as found by a scan."""
 
     name: RolloutName
@@ -142,8 +141,7 @@ class FileState(NamedTuple):
         return trusted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True, kw_only=True):
     """Digests that show whether the bytes before a checkpoint are unchanged.
 
     Two short digests, so that resuming after a move, a compression or a restart reads only a few
@@ -166,8 +164,7 @@ HEAD_BYTES = 512
 TAIL_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """How far a rollout has been projected.
 
     Stored in the same transaction as the rows before it.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+from msgspec import Struct, field
 
 from projector.model.settings import Settings
 
@@ -20,8 +21,7 @@ def _no_counts() -> list[int]:
     return [0] * (len(BUCKETS_S) + 1)
 
 
-@dataclass(slots=True)
-class Durations:
+class Durations(Struct):
     """Histogram of durations."""
 
     counts: list[int] = field(default_factory=_no_counts)
@@ -34,8 +34,7 @@ class Durations:
         self.total_s += seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonMetrics:
+class DaemonMetrics(Struct, frozen=True, kw_only=True):
     """The daemon's numbers at one moment."""
 
     started_at_ms: int

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, NamedTuple, Protocol, Self
+
+from msgspec.structs import replace
 
 from projector.model.changes import Anomaly
 from projector.model.errors import RolloutMissing, RolloutUnreadable, TooManyOpenFiles
 from projector.model.ids import Offset, RolloutFile
 from projector.model.regular_file import NotRegularFile, open_regular, pread_fully
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 #: Bytes per read.
 CHUNK_BYTES = 1024 * 1024
@@ -167,10 +162,15 @@ def _set_aside(path: str, error: OSError) -> RolloutUnreadable:
 class Unpacked:
     """The content of a .zst file, of one or several frames, from its start."""
 
-    __slots__ = ("_consumed", "_file", "_frame", "_input", "_lines", "anomaly", "ended", "position")
+    __slots__ = (
+        "_consumed", "_file", "_frame", "_input", "_lines", "_zstd", "anomaly", "ended", "position",
+    )  # fmt: skip
 
     def __init__(self, file: File) -> None:
         """Start at the first byte."""
+        from projector.read.zstd import zstd  # noqa: PLC0415 - see there
+
+        self._zstd = zstd
         self._file = file
         self._frame: zstd.ZstdDecompressor | None = None
         self._input = b""
@@ -196,7 +196,7 @@ class Unpacked:
                 continue
             try:
                 given = self._frame.decompress(packed, length)
-            except zstd.ZstdError as error:
+            except self._zstd.ZstdError as error:
                 self._stop(*_damage(error, at_start=not self.position))
                 break
             if self._frame.eof:
@@ -224,8 +224,8 @@ class Unpacked:
                 self._stop("zst_truncated", "the compressed file is cut short")
                 self._frame = None
         elif self._frame is None:
-            self._frame = zstd.ZstdDecompressor(
-                options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
+            self._frame = self._zstd.ZstdDecompressor(
+                options={self._zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
             )
         return packed
 

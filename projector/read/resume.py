@@ -19,7 +19,8 @@ every length: for that there is a checksum of all that was read (`whole.py`).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from projector.model.ids import HEAD_BYTES, TAIL_BYTES, Checkpoint, Fingerprint, Offset
 
@@ -46,8 +47,7 @@ def fingerprint(offset: int, head: bytes, tail: bytes, checksum: int | None) -> 
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True, kw_only=True):
     """Facts about the file known without reading it again."""
 
     size: int | None
@@ -63,27 +63,23 @@ class FileFacts:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Struct, frozen=True):
     """There may be more from `offset` on."""
 
     offset: Offset
 
 
-@dataclass(frozen=True, slots=True)
-class UpToDate:
+class UpToDate(Struct, frozen=True):
     """Nothing new."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """The bytes before the checkpoint changed: project the rollout again from its start."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(Struct, frozen=True):
     """Not everything needed was read yet; `resume` continues it."""
 
 

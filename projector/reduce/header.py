@@ -6,8 +6,9 @@ docs on paginated rollouts, 1.7, and on files, 3.1 and 4.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from projector.decode import lossless_json as exact
 from projector.decode.errors import DecodeError

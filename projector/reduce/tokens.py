@@ -22,10 +22,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct, field
 
 from projector.decode.fields import I64_MAX, Object
 from projector.model.changes import MOST_TOKENS, Anomaly, Change, NameUsage, RetractCounts, UsageRow
@@ -87,8 +88,7 @@ class Source(NamedTuple):
     """Provider of the thread's model at this record."""
 
 
-@dataclass(slots=True, kw_only=True)
-class TokenState:
+class TokenState(Struct, kw_only=True):
     """State that later records depend on; saved with the checkpoint. Bounded."""
 
     totals: list[int] | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from projector.model import revisions
 from projector.model.changes import Change, ItemRow
@@ -25,8 +26,7 @@ _data = itemgetter(2)
 _row = partial(tuple.__new__, ItemRow)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """Memory limits of one rollout."""
 
     batch_bytes: int

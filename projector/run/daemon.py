@@ -16,9 +16,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from projector import __version__
 from projector.discover.hints import ChangeHints
@@ -150,8 +152,7 @@ class Due(Enum):
     """Go over to another database: nothing that is known of the last one holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFault:
+class StoreFault(Struct, frozen=True):
     """Why the database cannot be written, and since when."""
 
     why: str
@@ -160,8 +161,7 @@ class StoreFault:
     since_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class _LastBeat:
+class _LastBeat(Struct, frozen=True):
     """The last heartbeat."""
 
     at: float = 0.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from os.path import abspath, lexists
 from typing import Final
+
+from msgspec import Struct
 
 from projector.discover.duplicates import (
     DuplicateFile,
@@ -37,8 +38,7 @@ from projector.store.protocol import Store
 LISTED_EVERY: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """The result of a scan of all homes, or of named files."""
 
     files: FileIndex
@@ -70,8 +70,7 @@ class Survey:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hinted:
+class Hinted(Struct, frozen=True, kw_only=True):
     """The files at the paths named in file events."""
 
     files: Mapping[RolloutId, RolloutFile]

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, ParamSpec, Self, TypeVar
 
 import orjson
+from msgspec import Struct
 
 from projector.model import revisions
 from projector.model.changes import Anomaly, Change, LookupResult
@@ -398,8 +398,7 @@ class OpenRollout:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reprojection:
+class Reprojection(Struct, frozen=True):
     """A rollout that is to be projected again from its first byte, and why."""
 
     rollout: OpenRollout

@@ -29,8 +29,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec.structs import replace
 
 if TYPE_CHECKING:  # imported after the fork
     import asyncio

@@ -12,9 +12,10 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from time import perf_counter
+
+from msgspec.structs import replace
 
 from projector.model.changes import LookupResult
 from projector.model.ids import Checkpoint, RolloutFile

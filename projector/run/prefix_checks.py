@@ -13,8 +13,9 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from projector.model.errors import RolloutUnreadable
 from projector.model.ids import FileState, RolloutFile, RolloutId
@@ -31,8 +32,7 @@ SHARE: Final = 16
 LONG_REST_S: Final = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Grown:
+class _Grown(Struct, frozen=True):
     """A rollout that grew."""
 
     trusted_bytes: int
@@ -41,8 +41,7 @@ class _Grown:
     """When it grew last, by the monotonic clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
+class _Current(Struct, frozen=True):
     """The comparison that was begun."""
 
     rollout_id: RolloutId

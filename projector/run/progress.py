@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
+
+from msgspec import Struct
 
 from projector.model.humanize import count, size
 from projector.model.terminal_safe import terminal_safe
@@ -25,8 +26,7 @@ PLAIN_INTERVAL_S = 5.0
 LEAST_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """The result of a backfill."""
 
     rollouts: int

@@ -10,8 +10,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from projector.logs import events as log
 from projector.model import revisions
@@ -31,8 +33,7 @@ from projector.store.protocol import Batch, Store
 _TRIES: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True, kw_only=True):
     """The result of a rebuild."""
 
     rollouts: int

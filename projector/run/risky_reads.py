@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from projector.model.errors import ProjectorError
 from projector.model.ids import RolloutId
@@ -24,8 +25,7 @@ RISKY_BYTES: Final = 16 * 1024 * 1024
 REST_S: Final = (60.0, 86_400.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(Struct, frozen=True):
     """How often the reading of a rollout has failed."""
 
     times: int

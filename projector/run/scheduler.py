@@ -34,10 +34,12 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import dropwhile, filterfalse, islice
 from traceback import format_tb
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from projector.logs import events as log
 from projector.model import revisions
@@ -74,8 +76,7 @@ CAUTIOUS_ROUNDS = 64
 _PATIENCE_S = 0.05
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """Counters since the start."""
 
     records: int = 0
@@ -107,16 +108,14 @@ class RolloutState(Enum):
     """Known to the store, and not looked at since the start."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(Struct, frozen=True):
     """The result of one rollout in this round."""
 
     tail: Tailer
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class _Unread:
+class _Unread(Struct, frozen=True):
     """A rollout that was not read when it was tried last, and has not been read since."""
 
     file: RolloutFile
@@ -125,8 +124,7 @@ class _Unread:
     """Why it is quarantined; None: it was only missing."""
 
 
-@dataclass(slots=True)
-class _Reprojecting:
+class _Reprojecting(Struct):
     """A rollout that is projected again beside the rounds."""
 
     file: RolloutFile
@@ -142,8 +140,7 @@ class _Reprojecting:
         return not self.is_paced or self.task.done()
 
 
-@dataclass(frozen=True, slots=True)
-class _LongLine:
+class _LongLine(Struct, frozen=True):
     """A rollout whose next line is so long that it is reduced beside the rounds."""
 
     tail: Tailer

@@ -8,9 +8,10 @@ of it, in all three cases.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
 
 from projector.model.changes import Anomaly
 from projector.model.ids import Offset, RolloutFile
@@ -78,8 +79,7 @@ class _PrefetchedRollout:
             self._prefetcher = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Polled:
+class _Polled(Struct, frozen=True):
     """What `poll_blocking` found, for the next call of `next_batch`."""
 
     found: Batch | Restart | Undecided | Exception | None

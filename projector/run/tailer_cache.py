@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from projector.model.ids import RolloutId
 from projector.run.batches import Limits
@@ -18,8 +19,7 @@ HOT_TAILS = 1024
 HOT_BYTES = 32 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     tailer: Tailer
     held_bytes: int = 0
     """Memory that it takes while it is parked; 0: it was never parked."""

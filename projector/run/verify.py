@@ -20,8 +20,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from projector.model import revisions
 from projector.model.errors import RolloutMissing, RolloutUnreadable
@@ -55,8 +56,7 @@ class Scratch(NamedTuple):
 OpenScratch = Callable[[], AbstractAsyncContextManager[Scratch]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
+class Behind(Struct, frozen=True, kw_only=True):
     """A rollout whose complete lines are not all in the database yet."""
 
     rollout_id: RolloutId
@@ -65,8 +65,7 @@ class Behind:
     """On disk; of a compressed file 0, for it does not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutdatedRows:
+class OutdatedRows(Struct, frozen=True, kw_only=True):
     """A rollout whose rows were made by older rules, and are others by the rules of today."""
 
     rollout_id: RolloutId
@@ -76,8 +75,7 @@ class OutdatedRows:
     """Number of its rows that differ."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Report:
+class Report(Struct, kw_only=True):
     """The result of a comparison."""
 
     compared: int = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from projector.serve.history.repositories import repository
 from projector.store.questions.spending import Spender, Spent
@@ -23,8 +24,7 @@ _NAME_MAX: Final = 60
 _STANDARD: Final = (None, "standard", "default")
 
 
-@dataclass(slots=True, kw_only=True)
-class Sum:
+class Sum(Struct, kw_only=True):
     """A row of the answer."""
 
     keys: dict[str, str | None]

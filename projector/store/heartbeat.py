@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 #: Size of a state file, which is overwritten in place: that works on a full disk, too.
 STATE_BYTES: Final = 4096
@@ -17,8 +19,7 @@ _FAULT_CHARS: Final = 250
 _WHY_CHARS: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Struct, frozen=True, kw_only=True):
     """The daemon that follows a database, as a second daemon reports it."""
 
     pid: int
@@ -27,8 +28,7 @@ class Holder:
     started_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True, kw_only=True):
     """The daemon's heartbeat, written at least every `interval_s` seconds."""
 
     holder: Holder
@@ -102,7 +102,7 @@ def decode(text: bytes) -> DaemonState | None:
     try:
         found = json.loads(text)
         beat = found.get("heartbeat")
-        holder = Holder(**{name: found[name] for name in Holder.__slots__})
+        holder = Holder(**{name: found[name] for name in Holder.__struct_fields__})
         return DaemonState(
             holder=holder,
             heartbeat=Heartbeat(holder=holder, **beat) if isinstance(beat, Mapping) else None,

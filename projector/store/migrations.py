@@ -9,10 +9,10 @@ version is refused.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from importlib import resources
 from typing import NamedTuple
 
 _NAME = re.compile(r"(?P<version>\d{4})_(?P<name>\w+)\.sql")
@@ -34,10 +34,11 @@ class Migration(NamedTuple):
 def migrations(backend: str) -> tuple[Migration, ...]:
     """Read the steps of a backend, in order."""
     found = []
-    for file in resources.files("projector.store").joinpath("sql", backend).iterdir():
-        if named := _NAME.fullmatch(file.name):
-            text = file.read_text(encoding="utf-8")
-            found.append(Migration(int(named["version"]), named["name"], text))
+    folder = f"{os.path.dirname(__file__)}/sql/{backend}"  # `importlib.resources` takes 5 ms
+    for name in os.listdir(folder):
+        if named := _NAME.fullmatch(name):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                found.append(Migration(int(named["version"]), named["name"], file.read()))
     found.sort()
     assert [step.version for step in found] == list(range(1, len(found) + 1)), found
     return tuple(found)

@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 # Part of the interface, but in a module of its own: `health` must start fast.
 from projector.model.prices import Price
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from projector.store.rollout_status import RolloutStatuses
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Struct, frozen=True, kw_only=True):
     """The changes that some lines of one rollout make to its rows, from `start` to `end`."""
 
     file: RolloutFile
@@ -58,8 +58,7 @@ class Batch:
         return self.header.thread_id or self.file.name.thread_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutStatus:
+class RolloutStatus(Struct, frozen=True, kw_only=True):
     """The stored state of a rollout, without its rows and its reducer's state."""
 
     rollout_id: RolloutId
@@ -75,8 +74,7 @@ class RolloutStatus:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Struct, frozen=True, kw_only=True):
     """Counts of the store's contents."""
 
     rollouts: int
@@ -88,8 +86,7 @@ class Totals:
     anomalies: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outdated:
+class Outdated(Struct, frozen=True, kw_only=True):
     """Rollouts whose rows were made by an older revision of the rules that a later one touches."""
 
     rollouts: Sequence[RolloutId]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Final
 
 from projector.model.changes import SessionHeader, ThreadMetadata
@@ -16,6 +15,6 @@ SQLITE_ROWS: Final = {"_items": "_item_rows", "_usage": "_usage_rows"}
 #: Columns of a rollout with the names of the header's fields, except the base, which has columns of
 #: its own, and the thread, which the batch names.
 HEADER: Final = tuple(
-    field.name for field in fields(SessionHeader) if field.name not in ("base", "thread_id")
+    name for name in SessionHeader.__struct_fields__ if name not in ("base", "thread_id")
 )
-META: Final = tuple(field.name for field in fields(ThreadMetadata))
+META: Final = ThreadMetadata.__struct_fields__

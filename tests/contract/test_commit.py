@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from random import Random
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from projector.model.changes import (
     Anomaly,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from projector.model.changes import Change, ItemRow, Tombstone, TombstoneFrames, UsageRow, uid
 from projector.model.ids import Offset

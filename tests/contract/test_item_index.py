@@ -6,12 +6,12 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from projector.model.changes import Change, ItemRow, TombstoneFrames
 from projector.model.ids import Offset

@@ -7,11 +7,11 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from projector.model.changes import Change
 from projector.model.errors import (

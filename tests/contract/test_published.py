@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
+
+from msgspec import structs
 
 from projector.serve.health import collect as gather
 from projector.serve.health.snapshot import Facts
@@ -21,7 +22,7 @@ def beat(holder: Holder, **more: object) -> Heartbeat:
         watching="events", watching_why="", behind_bytes=0, behind_since_ms=None, bytes_read=0,
         records=0, batches=0, set_aside=0,
     )  # fmt: skip
-    return dataclasses.replace(sign, **more)  # type: ignore[arg-type]
+    return structs.replace(sign, **more)
 
 
 def test_it_is_read_though_the_database_does_not_have_it(database: Where) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from projector.model.changes import Anomaly, Change, SessionHeader, ThreadMetadata
 from projector.model.errors import AlreadyRunning
@@ -346,7 +346,7 @@ def test_there_is_one_heartbeat(store: Queried, run: Run) -> None:
     run(store.write_heartbeat(beat))
 
     values = asdict(beat)
-    values |= values.pop("holder")
+    values |= asdict(values.pop("holder"))
     rows = run(store.query(f"SELECT {', '.join(values)} FROM _heartbeat"))
     assert rows == [tuple(values.values())]
 

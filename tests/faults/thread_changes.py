@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from projector.model.changes import Change, ThreadMetadata
 from projector.model.ids import Checkpoint, RolloutFile, ThreadId

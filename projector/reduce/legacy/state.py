@@ -14,10 +14,11 @@ Source: docs on legacy rollouts, c.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 import orjson
+from msgspec import Struct, field
+from msgspec.json import encode
 
 from projector.decode.legacy.tool_calls import Kind
 from projector.model.changes import SessionHeader, ThreadMetadata
@@ -58,8 +59,7 @@ class ItemKey(NamedTuple):
     item: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Active:
+class Active(Struct, kw_only=True):
     """The active turn: records without a turn's id belong to it."""
 
     turn: str
@@ -107,8 +107,7 @@ class Active:
         self.soft = True
 
 
-@dataclass(slots=True, kw_only=True)
-class OpenCall:
+class OpenCall(Struct, kw_only=True):
     """A call without output so far."""
 
     kind: Kind
@@ -125,8 +124,7 @@ class OpenCall:
     """Of a script: key of the rollback frame that owns its commands."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Session:
+class Session(Struct, kw_only=True):
     """A process that outlived the call that started it."""
 
     turn: str
@@ -137,16 +135,14 @@ class Session:
     """Time of the call."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, kw_only=True):
     """The boundary that the preceding record opened by a user's message."""
 
     key: int
     before: str | None
 
 
-@dataclass(slots=True, kw_only=True)
-class State:
+class State(Struct, kw_only=True):
     """State carried from line to line, except for rows."""
 
     header: SessionHeader = field(default_factory=lambda: SessionHeader(mode="legacy"))
@@ -426,7 +422,7 @@ def _is_field(kind: str) -> bool:
 
 def active_json(active: Active | None) -> str | None:
     """Return the active turn as JSON for a frame."""
-    return None if active is None else orjson.dumps(active).decode()
+    return None if active is None else encode(active).decode()
 
 
 def active_of(text: str | None) -> Active | None:
@@ -437,7 +433,7 @@ def active_of(text: str | None) -> Active | None:
 def dumped(state: State) -> bytes:
     """Return the state as JSON with its version."""
     told = {"version": VERSION, "reducer": "legacy", "state": state}
-    return orjson.dumps(told, default=list)  # an `ItemKey` is written as its two ids
+    return encode(told)
 
 
 def loaded(data: bytes) -> State:
@@ -454,7 +450,7 @@ def loaded(data: bytes) -> State:
             hint="run `projector rebuild THREAD`",
         )
     raw: dict[str, Any] = saved["state"]
-    known = {each.name for each in fields(State)}
+    known = set(State.__struct_fields__)
     values = {name: value for name, value in raw.items() if name in known}
     values["header"] = SessionHeader(**raw["header"])
     values["meta"] = ThreadMetadata(**raw["meta"])

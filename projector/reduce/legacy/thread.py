@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record

@@ -16,8 +16,9 @@ Source: docs on legacy rollouts, b1, b3, b5 and b6.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from projector.decode import turn_error
 from projector.decode.errors import DecodeError

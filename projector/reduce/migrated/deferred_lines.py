@@ -11,8 +11,9 @@ Source: files that Codex 0.169 migrated, and agents that it started.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from projector.decode.fields import I64_MAX
 from projector.model.errors import IncompatibleState
@@ -27,8 +28,7 @@ LINES_MAX: Final = 256
 BYTES_MAX: Final = 262_144
 
 
-@dataclass(slots=True, kw_only=True)
-class DeferredLine:
+class DeferredLine(Struct, kw_only=True):
     """The lines between the header and the first sign."""
 
     start: int

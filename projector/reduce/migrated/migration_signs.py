@@ -12,10 +12,10 @@ Source: docs on legacy rollouts, b7 and d; files that Codex 0.169 migrated.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
+from msgspec import Struct
 
 from projector.decode.legacy import user_context as prompts
 from projector.decode.parse import parse
@@ -87,8 +87,7 @@ def _sign_of_item(payload: Json) -> Sign | None:
     return "native" if kind in _MESSAGES else None
 
 
-@dataclass(slots=True, kw_only=True)
-class Beginning:
+class Beginning(Struct, kw_only=True):
     """The context from the records before the first sign, as far as calls depend on it."""
 
     thread_id: str

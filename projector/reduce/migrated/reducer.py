@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec.json import encode
 
 from projector.model.changes import (
     Anomaly,
@@ -102,7 +103,7 @@ class MigratedReducer:
 
     def dump_state(self) -> bytes:
         """Return the state after the last `apply`."""
-        before = orjson.dumps(self._before)
+        before = encode(self._before)
         calls = b"null" if self._calls is None else self._calls.dump_state()
         plain = self._plain.dump_state()
         return b'{"plain":' + plain + b',"before":' + before + b',"calls":' + calls + b"}"

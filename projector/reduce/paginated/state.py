@@ -5,10 +5,11 @@ Turns and items are not in it; they are looked up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.json import encode
 
 from projector.model.changes import BaseRef, SessionHeader, ThreadMetadata
 from projector.model.errors import IncompatibleState
@@ -18,8 +19,7 @@ from projector.reduce.tokens import TokenState, state_of
 VERSION: Final = 3
 
 
-@dataclass(slots=True, kw_only=True)
-class SavedState:
+class SavedState(Struct, kw_only=True):
     """State carried from record to record, except for rows."""
 
     version: int = VERSION
@@ -53,7 +53,7 @@ class SavedState:
 
     def dump(self) -> bytes:
         """Return the state as JSON."""
-        return orjson.dumps(self)
+        return encode(self)
 
 
 def load(data: bytes) -> SavedState:
@@ -83,8 +83,9 @@ def load(data: bytes) -> SavedState:
         )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise IncompatibleState("saved reducer state cannot be read", hint=_HINT) from error
-    for each in fields(saved):
-        _check(each.name, told.get(each.name, ...), getattr(SavedState(), each.name))
+    new = SavedState()
+    for name in SavedState.__struct_fields__:
+        _check(name, told.get(name, ...), getattr(new, name))
     return saved
 
 

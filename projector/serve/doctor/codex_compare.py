@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import orjson
+from msgspec.structs import replace
 
 from projector.model.errors import RolloutUnreadable
 from projector.model.ids import RolloutId, ThreadId

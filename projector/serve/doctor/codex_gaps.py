@@ -8,8 +8,9 @@ including real ones. Source: docs on files, section 5; openai/codex#41079, #4236
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from projector.model.humanize import count, size
 from projector.model.ids import RolloutId, ThreadId
@@ -58,8 +59,7 @@ NOTHING: Final = Missing()
 UNKNOWN: Final = Record("unknown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """One paginated rollout, here and in Codex."""
 
     thread_id: ThreadId
@@ -94,8 +94,7 @@ class Held:
     """True if it was written a moment ago: Codex may be about to read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shortfall:
+class Shortfall(Struct, frozen=True, kw_only=True):
     """A thread of which Codex shows less than its rollouts contain."""
 
     thread_id: ThreadId

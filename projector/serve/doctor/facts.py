@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from projector.serve.doctor.codex_gaps import Shortfall
 from projector.serve.health.snapshot import Facts
@@ -35,8 +36,7 @@ class Mode(NamedTuple):
     """Number of hard links."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(Struct, frozen=True, kw_only=True):
     """Facts read from the database."""
 
     facts: Facts
@@ -54,8 +54,7 @@ class Stored:
     """All installations that write it; empty for a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codex:
+class Codex(Struct, frozen=True, kw_only=True):
     """Facts from Codex's own databases of one home."""
 
     home: str
@@ -70,8 +69,7 @@ class Codex:
     """Why they cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(Struct, frozen=True, kw_only=True):
     """All facts."""
 
     now_ms: int

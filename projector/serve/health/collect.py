@@ -10,9 +10,10 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from projector.discover.scan import Fault, Unchanged, walk
 from projector.model import codex_release

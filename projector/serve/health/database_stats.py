@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from projector.model import codex_release
 from projector.store.questions import contents
 from projector.store.reading import Connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseStats:
+class DatabaseStats(Struct, frozen=True, kw_only=True):
     """Rows by kind, size of the files in bytes, version of the schema."""
 
     rollouts: int

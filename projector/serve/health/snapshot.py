@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from projector.model.codex_release import Newer
 from projector.model.ids import RolloutFile, RolloutId
@@ -12,8 +13,7 @@ from projector.store.heartbeat import UNPUBLISHED, Heartbeat, Published
 from projector.store.questions.contents import UP_TO_DATE, Projected, Rollouts, RulesBehind, Totals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """What Codex wrote, as far as this program may not know it."""
 
     newer: Newer
@@ -21,8 +21,7 @@ class Written:
     """Unknown things met, by their name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
+class Database(Struct, frozen=True, kw_only=True):
     """Facts from the database."""
 
     path: str
@@ -67,8 +66,7 @@ class Database:
         return self.rollouts.whole() if isinstance(self.rollouts, Rollouts) else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """A rollout with complete lines that are not projected."""
 
     file: RolloutFile
@@ -78,8 +76,7 @@ class Waiting:
     """Since when the oldest of them has waited: `waiting_since_ms`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Torn:
+class Torn(Struct, frozen=True, kw_only=True):
     """A rollout whose last line has lacked its newline for long."""
 
     file: RolloutFile
@@ -115,8 +112,7 @@ def waiting_since_ms(*, record_ms: int | None, current_ms: int | None, changed_m
     return min(max(known, default=changed_ms), changed_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """Facts from database and files at one moment."""
 
     now_ms: int

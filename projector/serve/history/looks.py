@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 Style = Literal[
     "heading", "bad", "warning", "good", "quiet", "user", "agent", "work", "code", "hunk", "hit",
@@ -27,8 +28,7 @@ def _plain(text: str, _style: Style) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class Looks(Struct, frozen=True, kw_only=True):
     """How text looks where it is shown."""
 
     width: int | None = None

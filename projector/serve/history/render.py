@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from projector.model.humanize import count
 from projector.model.terminal_safe import one_line, terminal_safe
@@ -49,8 +49,7 @@ _INLINE: Final = re.compile(r"`[^`]+`|\*\*[^*\s](?:[^*]*[^*\s])?\*\*")
 _TITLE: Final = re.compile(" {0,3}#{1,6} ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class Detail(Struct, frozen=True, kw_only=True):
     """How much is shown."""
 
     full: bool = False

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from projector.serve.history.place import ANYWHERE, Place
 
@@ -67,8 +68,7 @@ def source_of(row: Row) -> Source:
     return Source(family, kind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """A filter of threads. What is hidden by default: see `hidden`."""
 
     place: Place = ANYWHERE
@@ -86,8 +86,7 @@ class Wanted:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """The selected threads, and what is known of others."""
 
     rows: Sequence[Row]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from projector.store.questions.history import Item, Span, Turn
 
@@ -61,8 +62,7 @@ def _unknown(turn_id: str, span: Span) -> Turn:
     return Turn(span.first, span.rollout_id, turn_id, *(None,) * (len(Turn._fields) - 3))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(Struct, frozen=True, kw_only=True):
     """Which part of a history is shown; as it is made: all."""
 
     turn: int | None = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
 
 from projector.model.errors import ProjectorError
 from projector.model.humanize import count
@@ -46,8 +47,7 @@ _LINE: Final = 200
 _COMMAND: Final = 600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """By what a question is narrowed; "" and (): by nothing."""
 
     since: str = ""

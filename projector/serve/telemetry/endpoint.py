@@ -14,10 +14,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec.structs import replace
 from prometheus_client.exposition import choose_encoder
 
 from projector import __version__

@@ -11,9 +11,10 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -35,8 +36,7 @@ ANOMALIES: Final = PREFIX + "anomalies"
 BUILD: Final = PREFIX + "build"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(Struct, frozen=True, kw_only=True):
     """The input of all metrics."""
 
     meters: DaemonMetrics

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 Verdict = Literal["open", "enter", "token", "host", "origin"]
 
@@ -19,8 +20,7 @@ Verdict = Literal["open", "enter", "token", "host", "origin"]
 _OURS: Final = frozenset({"same-origin", "none"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """Secrets of one run, and the names that its pages answer to."""
 
     token: str

@@ -7,8 +7,9 @@ a batch can touch are read at once, changed in memory by the same rules, and wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from projector.model.changes import (
     Anomaly,
@@ -33,8 +34,7 @@ from projector.store.postgres.usage import Usage
 from projector.store.schema_names import DROPPED, ROLLED_BACK
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """A row of `_items`; ids and JSON are escaped."""
 
     uid: bytes
@@ -68,8 +68,7 @@ class Item:
         )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     """A row of `_turns`; ids and JSON are escaped."""
 
     uid: bytes
@@ -102,8 +101,7 @@ class Turn:
         )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Realtime:
+class Realtime(Struct):
     """A row of `_realtime_items`."""
 
     uid: bytes
@@ -124,8 +122,7 @@ class Realtime:
         )  # fmt: skip
 
 
-@dataclass(slots=True)
-class EventState:
+class EventState(Struct):
     """A row of `_events`."""
 
     uid: bytes
@@ -146,8 +143,7 @@ class EventState:
         return (self.tombstone, self.payload, self.type, self.turn_id, self.recorded_at_ms)
 
 
-@dataclass(slots=True)
-class Rows:
+class Rows(Struct):
     """The rows of one rollout that a transaction touches."""
 
     source: str

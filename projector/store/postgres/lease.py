@@ -11,9 +11,10 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec.structs import astuple
 
 from projector.model.errors import AlreadyRunning
 from projector.store.postgres.pipeline import Pipeline, Query
@@ -110,7 +111,7 @@ async def beat(
         AlreadyRunning: another daemon has taken it.
     """
     holder, *more = astuple(heartbeat)
-    queries: list[Query] = [(_BEATEN, (source, *holder, *more))]
+    queries: list[Query] = [(_BEATEN, (source, *astuple(holder), *more))]
     if lease is None:
         await wire.begin(*queries, ("COMMIT", ()))
         return

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from projector.model.changes import Anomaly, Event, ItemRow, RealtimeRow, TurnRow, UsageRow
 from projector.model.ids import Offset, RolloutId

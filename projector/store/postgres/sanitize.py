@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
 from typing import Any, Final, NoReturn, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.ids import RolloutFile
 from projector.store.postgres import text as escapes
 from projector.store.protocol import Batch
 
+S = TypeVar("S", bound=Struct)
 T = TypeVar("T")
 Id = TypeVar("Id", bound=str)
 _JSON: Final = frozenset({"json", "error_json", "payload"})
@@ -73,15 +76,14 @@ def _value(column: str, value: Any) -> Any:
     return text(value)
 
 
-def _fields(given: T) -> T:
+def _fields(given: S) -> S:
     changed = {}
-    for one in fields(given):  # type: ignore[arg-type] # dataclasses all
-        value = getattr(given, one.name)
+    for column, value in asdict(given).items():
         if isinstance(value, (str, int)) and not isinstance(value, bool):
-            changed[one.name] = text(value)
-        elif one.name == "base" and value is not None:
-            changed[one.name] = _fields(value)
-    return replace(given, **changed)  # type: ignore[type-var] # same
+            changed[column] = text(value)
+        elif column == "base" and value is not None:
+            changed[column] = _fields(value)
+    return replace(given, **changed)
 
 
 def file(given: RolloutFile) -> RolloutFile:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
 
 from projector.model.changes import Anomaly, EventType, uid
 from projector.model.ids import Offset, RolloutId, ThreadId
@@ -34,8 +34,7 @@ Place = tuple[int | None, int | None]
 """Position of a row before, and now; None: not living."""
 
 
-@dataclass(slots=True)
-class Rollout:
+class Rollout(Struct):
     """A row of `_rollouts`."""
 
     source: str
@@ -89,8 +88,7 @@ class Rollout:
         return {name: value for name, value in self.now.items() if was.get(name, was) != value}
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """A row of `_thread_states`."""
 
     source: str
@@ -101,8 +99,7 @@ class State:
     repeated: int = 0
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """A row of `_thread_parts`."""
 
     source: str
@@ -128,8 +125,7 @@ class Part:
         return (*self.place, self.items, self.turns, self.repeated)
 
 
-@dataclass(slots=True)
-class Thread:
+class Thread(Struct):
     """The stored state and parts of a thread."""
 
     state: State | None = None
@@ -154,8 +150,7 @@ class Thread:
         return None
 
 
-@dataclass(slots=True)
-class UnitOfWork:
+class UnitOfWork(Struct):
     """What a transaction has read, and how it changes."""
 
     source: str

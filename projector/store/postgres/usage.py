@@ -7,9 +7,10 @@ others: by an index in the order of the rules, however many there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from projector.model.changes import UsageRow
 from projector.store.postgres import text as escapes
@@ -22,8 +23,7 @@ from projector.store.rules.usage import Countable, Sums, Tokens
 _MODEL_MAX: Final = 256
 
 
-@dataclass(slots=True, kw_only=True)
-class Usage(Countable):
+class Usage(Countable, Struct, kw_only=True):
     """A row of `_usage`; texts are escaped."""
 
     turn_id: str | None

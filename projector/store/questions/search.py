@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from projector.store.reading import Connection, Sql, among, words_of
 
@@ -113,8 +114,7 @@ class Candidate(NamedTuple):
     created_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchRequest:
+class SearchRequest(Struct, frozen=True, kw_only=True):
     """What is searched for."""
 
     query: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from projector.store.reading import Connection, Sql, among, words_of
 
@@ -36,8 +37,7 @@ class Choices(NamedTuple):
     model: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which threads; None: not narrowed by it."""
 
     folders: Collection[str] | None = None

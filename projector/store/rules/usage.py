@@ -13,8 +13,9 @@ Several rows may report one response: in forks, agents, copies, in any source's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 #: Input, cached input, output, reasoning output and total tokens.
 Tokens = tuple[int, int, int, int, int]
@@ -24,8 +25,7 @@ Amounts = tuple[int, int, int, int, int, int]
 NOTHING: Final[Amounts] = (0, 0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What a counted row adds to the sums."""
 
     day: str
@@ -35,8 +35,7 @@ class Share:
     amounts: Amounts
 
 
-@dataclass(slots=True, kw_only=True)
-class Countable:
+class Countable(Struct, kw_only=True):
     """A usage row, as far as counting is concerned."""
 
     source: str = ""
@@ -91,8 +90,7 @@ def settle(rows: Iterable[Countable]) -> None:
             row.counted = row is chosen
 
 
-@dataclass(slots=True)
-class Sums:
+class Sums(Struct):
     """Changes of the sums by day and by thread; what adds up to nothing is left out."""
 
     days: Mapping[tuple[str, str, str], Amounts]

@@ -15,9 +15,10 @@ import stat
 import struct
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
+
+from msgspec import Struct, field
 
 from projector.model.errors import AlreadyRunning, StoreRefused
 from projector.store.sqlite.file import refused
@@ -103,8 +104,7 @@ def _check_file(path: Path, *, shared: bool) -> None:
         )
 
 
-@dataclass(slots=True)
-class _Files:
+class _Files(Struct):
     """Descriptors of one file.
 
     Closing one releases all of SQLite's locks on that file in this process, so all are closed with

@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from projector.model.ids import RolloutId
 from projector.store.protocol import Holder, Store
@@ -19,8 +20,7 @@ from projector.store.sqlite.lock import hold
 from projector.store.sqlite.store import SqliteStore
 
 
-@dataclass(slots=True, kw_only=True)
-class Renewal:
+class Renewal(Struct, kw_only=True):
     """A new database beside a damaged one."""
 
     store: Store

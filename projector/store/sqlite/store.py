@@ -13,11 +13,11 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import aiosqlite
+from msgspec.structs import astuple
 
 from projector.model.changes import Anomaly, Lookup, LookupResult
 from projector.model.errors import ProjectorError, StoreRefused, StoreReplaced, StoreUnavailable
@@ -36,7 +36,6 @@ from projector.store.sqlite import (
     feed,
     locations,
     prices,
-    rebuild_derived,
     replace,
     revisions,
     rollouts,
@@ -380,7 +379,9 @@ class SqliteStore:
 
     async def rebuild_derived(self) -> None:
         """See `Store`."""
-        await self._write(rebuild_derived.rebuild_derived, self._now_ms())
+        from projector.store.sqlite.rebuild_derived import rebuild_derived  # noqa: PLC0415 - rare
+
+        await self._write(rebuild_derived, self._now_ms())
 
     async def prune(self, before_ms: int) -> bool:
         """See `Store`."""
@@ -478,6 +479,6 @@ _BEAT: Final = (
 
 def _beat(db: sqlite3.Connection, heartbeat: Heartbeat) -> None:
     holder, *beat = astuple(heartbeat)
-    values = (*holder, *beat)
+    values = (*astuple(holder), *beat)
     with writing(db):
         db.execute(_BEAT.format(marks=", ?" * (len(values) - 1)), values)

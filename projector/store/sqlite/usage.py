@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable
@@ -69,8 +70,7 @@ _FIRST: Final = (
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class Row(Countable):
+class Row(Countable, Struct, kw_only=True):
     """A row of `_usage_rows`."""
 
     usage: int

@@ -1,6 +1,5 @@
 """Which rollouts there are, by a look at the folders."""
 
-import dataclasses
 import os
 import shutil
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from projector.discover.scan import (
     MAX_DEPTH,
@@ -127,7 +127,7 @@ def test_a_home_that_was_removed_and_is_still_mounted_vouches_for_nothing(tmp_pa
     (fault,) = found.faults
     assert str(fault).startswith(f"{home}: was removed. If it is there again: restart the daemon")
     assert not file.exists()
-    assert not found.confirms_missing(dataclasses.replace(known, home=home, path=f"{home}/{NAME}"))
+    assert not found.confirms_missing(structs.replace(known, home=home, path=f"{home}/{NAME}"))
 
 
 def test_a_home_that_codex_has_not_used_yet_is_no_fault(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from projector.model.file_index import FileIndex, WorkQueue, id_of, key_of
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName

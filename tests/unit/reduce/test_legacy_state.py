@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import fields
 
 import pytest
 
@@ -18,7 +17,7 @@ OTHERS = {"meta", "tokens"}
 CHANGING = {"append", "clear", "extend", "pop", "popitem", "setdefault", "update"}
 #: Names that hold a part of the state.
 HOLDERS = {"active", "before", "call", "session", "state"}
-MEMBERS = {each.name for kind in (State, Active, OpenCall, Session) for each in fields(kind)}
+MEMBERS = {name for kind in (State, Active, OpenCall, Session) for name in kind.__struct_fields__}
 
 
 def _is_part(node: ast.expr) -> bool:

@@ -6,11 +6,11 @@ import asyncio
 import os
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from projector.discover.scan import scan
 from projector.model.changes import Lookup, LookupResult

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from projector.store import state_file
 from projector.store.heartbeat import (
@@ -40,8 +40,8 @@ texts = st.text(max_size=600)
 @given(texts, texts, st.text(max_size=64), st.none() | st.integers(0, 2**53))
 def test_what_is_written_is_read(fault: str, why: str, host: str, since: int | None) -> None:
     """Whatever the reasons are: they are cut, so that it always fits."""
-    holder = dataclasses.replace(HOLDER, host=host)
-    beat = dataclasses.replace(BEAT, holder=holder, watching_why=why)
+    holder = structs.replace(HOLDER, host=host)
+    beat = structs.replace(BEAT, holder=holder, watching_why=why)
 
     text = encode(DaemonState(holder, beat, fault, since))
     found = decode(text)
@@ -49,7 +49,7 @@ def test_what_is_written_is_read(fault: str, why: str, host: str, since: int | N
     assert len(text) == STATE_BYTES
     assert found is not None
     assert found.holder == holder
-    assert found.heartbeat == dataclasses.replace(beat, watching_why=why[:100])
+    assert found.heartbeat == structs.replace(beat, watching_why=why[:100])
     assert (found.fault, found.fault_since_ms) == (fault[:250], since)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
-import msgspec
 import pytest
+from msgspec import structs
 
 from projector.model.ids import Offset, RolloutFile, RolloutId, RolloutName, ThreadId
 from projector.model.settings import Health
@@ -43,7 +42,7 @@ def beat(ago_s: float = 1, **more: object) -> Heartbeat:
         batches=2,
         set_aside=0,
     )
-    return dataclasses.replace(sign, **more)  # type: ignore[arg-type]
+    return structs.replace(sign, **more)
 
 
 def facts(
@@ -101,7 +100,7 @@ CASES = [
     ),
     (
         "what a daemon says that follows very many",
-        dataclasses.replace(facts(beat()), told=Backlog(70, 1, NOW - 400_000)),
+        structs.replace(facts(beat()), told=Backlog(70, 1, NOW - 400_000)),
         "CRITICAL: 70 B behind, the oldest for 400 s",
     ),
     (
@@ -156,7 +155,7 @@ def test_judge(found: Facts, line: str) -> None:
 
 
 def test_without_a_daemon_by_a_timer_only_bytes_count() -> None:
-    limits = msgspec.structs.replace(LIMITS, heartbeat_s=0.0)
+    limits = structs.replace(LIMITS, heartbeat_s=0.0)
 
     assert judge(facts(None), limits).level is Level.OK
     assert judge(facts(None, 1, 300), limits).level is Level.CRITICAL
@@ -164,7 +163,7 @@ def test_without_a_daemon_by_a_timer_only_bytes_count() -> None:
 
 def test_numbers_for_graphs() -> None:
     """In the form of a monitoring plugin: label=value[unit];warning;critical."""
-    limits = msgspec.structs.replace(LIMITS, critical_bytes=10_000_000_000)
+    limits = structs.replace(LIMITS, critical_bytes=10_000_000_000)
     line = judge(facts(beat(), 200, 1.5), limits).line()
 
     assert line.partition(" | ")[2] == (
