@@ -393,17 +393,32 @@ def test_a_snapshot_is_read_as_it_was_written(store: Queried, run: Run) -> None:
         item(1, f"i{n}", n * 100, kind=kind, json=f'{{"type":"{kind}","id":"i{n}","a":"{n}"}}')
         for n, kind in enumerate(NUMBERS)
     ]
-    message = '{"type":"agentMessage","moderation":null,"id":"m","text":"x"}'
+    # fmt: off
+    forms = {
+        "commandExecution": ',"pluginId":null,"scriptPath":null,"command":"x","status":"failed"}',
+        "reasoning": ',"summary":["x"],"content":[]}',
+        "agentMessage": ',"text":"x","memoryCitation":null,"delivery":null,"questions":null}',
+        "userMessage": ',"clientId":null,"content":[{"type":"text","text":"","text_elements":[]}]}',
+        "fileChange": ',"changes":[],"status":"completed"}',
+    }
+    # fmt: on
+    usual += [
+        item(1, f"{what}{n}", 2000 + n, kind=kind, json=f'{opening}"{what}{n}"{form[:cut]}{end}')
+        for n, (kind, form) in enumerate(forms.items())
+        for moderation in ['"moderation":null,' if kind == "agentMessage" else ""]
+        for opening in [f'{{"type":"{kind}",{moderation}"id":']
+        for what, cut, end in (("f", None, ""), ("g", -1, ',"more":1}'))
+    ]
     long = f'{{"type":"plan","id":"l","text":"{"x" * LONG}"}}'
     others = [
-        item(1, "m", 2000, kind="agentMessage", json=message),
-        item(1, "l", 2100, json=long),
-        item(1, 'q"', 2200, json='{"type":"plan","id":"q\\"","text":"x"}'),
-        item(1, "p", 2300, json='{"type":"plan","id":"p"}'),
-        item(1, "o", 2400, json='{"id":"o","type":"plan"}'),
-        item(1, "n", 2500, kind="plan", json='{"type":"commandExecution","id":"n","text":"x"}'),
-        item(1, "u", 2600, kind="unheardOf", json='{"type":"unheardOf","id":"u","a":1}'),
-        item(1, "é", 2700, json='{"type":"plan","id":"é","text":"ü"}'),
+        item(1, "l", 3000, json=long),
+        item(1, 'q"', 3010, json='{"type":"plan","id":"q\\"","text":"x"}'),
+        item(1, "p", 3020, json='{"type":"plan","id":"p"}'),
+        item(1, "o", 3030, json='{"id":"o","type":"plan"}'),
+        item(1, "n", 3040, kind="plan", json='{"type":"commandExecution","id":"n","text":"x"}'),
+        item(1, "u", 3050, kind="unheardOf", json='{"type":"unheardOf","id":"u","a":1}'),
+        item(1, "r", 3060, kind="reasoning", json='{"type":"reasoning","id":"r","summary":null}'),
+        item(1, "é", 3070, json='{"type":"plan","id":"é","text":"ü"}'),
     ]
     rows = [*usual, *others]
     run(store.commit([batch(file_of(1), rows)]))
@@ -419,9 +434,11 @@ def test_a_snapshot_is_read_as_it_was_written(store: Queried, run: Run) -> None:
     }
     # fmt: off
     assert {name for name, _, json, rest in found if rest != json} == {
-        *(row.item_id for row in usual if row.type != "agentMessage"), "m", "é",
+        *(row.item_id for row in usual if "moderation" in str(row.json)
+          or row.type != "agentMessage"), "r", "é",
     }
     # fmt: on
+    assert run(store.query("SELECT status FROM commands WHERE command = 'x'")) == [("failed",)] * 2
     assert run(store.query("SELECT count(*) FROM changes WHERE kind = 'item'")) == before
 
 

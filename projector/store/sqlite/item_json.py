@@ -1,13 +1,15 @@
 """How SQLite's rows hold the snapshots of items: without what their columns say already. Pure.
 
-A snapshot begins with the item's type and id, a tenth of a short one. `_item_rows` has what follows
-in `rest`, and the number of the type in `kind`; its columns `json` and `type`, which SQLite
-computes when they are read, have the whole.
+A snapshot begins with the item's type and id, and with what is the same in nearly all of its type:
+a tenth of it. `_item_rows` has what follows in `rest`, and the number of the type in `kind`; its
+columns `json` and `type`, which SQLite computes when they are read, have the whole. A rest begins
+with a comma behind the id; with a quote or a bracket behind `_Form.more`; with a semicolon before
+that, if `_Form.end` is left out as well; else it is all there is.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Numbers of types, as in the column `type`. An item of another type has its name for a number.
 NUMBERS: Final[dict[str, int]] = {
@@ -26,11 +28,35 @@ NUMBERS: Final[dict[str, int]] = {
 #: Longer snapshots, in bytes, are stored whole: a copy of them costs more than it saves.
 LONG: Final = 1 << 16
 
-#: How snapshots begin, up to their id, and what stands before the rest in place of that.
-_BEGINS: Final = {
-    **{name: (f'{{"type":"{name}","id":"', b"") for name in NUMBERS},
-    # Without moderation, as nearly all.
-    "agentMessage": ('{"type":"agentMessage","moderation":null,"id":"', b";"),
+
+class _Form(NamedTuple):
+    """What snapshots of a type have in common."""
+
+    opening: str
+    """Up to the id."""
+    more: bytes = b""
+    """Behind the id, up to the first value that is a text or an array."""
+    end: bytes = b""
+
+
+#: As Codex writes nearly all of them.
+_FORMS: Final = {
+    **{name: _Form(f'{{"type":"{name}","id":"') for name in NUMBERS},
+    "commandExecution": _Form(
+        '{"type":"commandExecution","id":"', b',"pluginId":null,"scriptPath":null,"command":'
+    ),
+    "reasoning": _Form('{"type":"reasoning","id":"', b',"summary":', b',"content":[]}'),
+    "agentMessage": _Form(
+        '{"type":"agentMessage","moderation":null,"id":"',
+        b',"text":',
+        b',"memoryCitation":null,"delivery":null,"questions":null}',
+    ),
+    "userMessage": _Form(
+        '{"type":"userMessage","id":"',
+        b',"clientId":null,"content":',
+        b',"text_elements":[]}]}',
+    ),
+    "fileChange": _Form('{"type":"fileChange","id":"', b',"changes":', b',"status":"completed"}'),
 }
 
 
@@ -43,9 +69,16 @@ def rest_of(kind: str, item_id: str, json: str | bytes) -> str | bytes:
 
 
 def _rest_of(kind: str, item_id: str, json: bytes) -> bytes:
-    begins = _BEGINS.get(kind)
-    if begins is None or len(json) > LONG:
+    form = _FORMS.get(kind)
+    if form is None or len(json) > LONG:
         return json
-    opening, mark = begins
-    whole = f'{opening}{item_id}",'.encode("utf-8", "surrogatepass")
-    return mark + json[len(whole) - 1 :] if json.startswith(whole) else json
+    opening, more, end = form
+    begins = f'{opening}{item_id}"'.encode("utf-8", "surrogatepass")
+    if not json.startswith(begins):
+        return json
+    rest = json[len(begins) :]
+    if more and rest.startswith((more + b'"', more + b"[")):
+        if end and rest.endswith(end):
+            return b";" + rest[len(more) : -len(end)]
+        return rest[len(more) :]
+    return rest if rest.startswith(b",") and kind != "agentMessage" else json

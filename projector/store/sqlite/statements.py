@@ -37,10 +37,11 @@ def marked(differ: str) -> str:
     return f"changed = CASE WHEN changed THEN changed WHEN tombstone THEN 3 ELSE {differ} END"
 
 
-#: Status of an item: a command's, as in its JSON, whose rest is an object behind any member.
+#: Status of an item: a command's, as in its JSON, of which the rest is known.
 STATUS: Final = (
-    f"iif({{kind}} = {NUMBERS['commandExecution']}, json_extract(iif(substr({{rest}}, 1, 1) = ',',"
-    " '{{\"id\":0' || {rest}, {rest}), '$.status'), NULL)"
+    f"iif({{kind}} = {NUMBERS['commandExecution']}, json_extract(CASE substr({{rest}}, 1, 1)"
+    " WHEN ',' THEN '{{\"id\":0' || {rest} WHEN '\"' THEN '{{\"command\":' || {rest}"
+    " ELSE {rest} END, '$.status'), NULL)"
 )
 
 ITEM_NEW: Final = """
