@@ -1,7 +1,8 @@
 """Puts what benchmarks found into the manual: `python -m tests.benchmarks.readme FILE.json...`.
 
 The files are those that `python -m tests.benchmarks --json FILE` writes; of a benchmark that
-several have, the last one counts. Only ratios and promises are shown, misses among them.
+several have, the last one counts. Only ratios and promises are shown, misses among them. The README
+has a line of four of them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,18 @@ from typing import Any, Final
 from tests.benchmarks.results import Limit, number
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "projector/docs/speed.md"
+README: Final = PAGE.parents[2] / "README.md"
+#: Benchmark and figure of each line of the README, and what it says.
+_LINES: Final = {
+    ("backfill-100mb", "wall: codex / projector"): (
+        "100 MB in one rollout: Codex takes so many times as long"
+    ),
+    ("backfill-1gb", "wall: codex / projector"): (
+        "1 GB in 40 rollouts: Codex takes so many times as long"
+    ),
+    ("append-latency", "run: p99"): "from a record to its row, 99 of 100",
+    ("steady-1000", "run: CPU"): "1,000 records a second in 200 rollouts",
+}
 _PLACE: Final = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
 
 
@@ -52,6 +65,24 @@ def table(documents: Iterable[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def brief(documents: Iterable[dict[str, Any]]) -> str:
+    """Give the README's lines, of the figures that there are."""
+    found = {
+        (one["name"], verdict["what"]): verdict
+        for document in documents
+        for one in document["benchmarks"]
+        for verdict in one["verdicts"]
+        if not one["failure"]
+    }
+    lines = ["| what | measured |", "| --- | --- |"]
+    lines += [
+        f"| {said} | {number(found[at]['value'])} {found[at]['unit']} |"
+        for at, said in _LINES.items()
+        if at in found
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _target(verdict: dict[str, Any]) -> str:
     return str(Limit(at_least=verdict["at_least"], at_most=verdict["at_most"]))
 
@@ -62,17 +93,17 @@ def _kept(verdict: dict[str, Any]) -> str:
     return "kept" if verdict["kept"] else "missed"
 
 
-def filled(readme: str, documents: Iterable[dict[str, Any]]) -> str:
-    """Put the table in its place."""
-    assert _PLACE.search(readme), "the page has no place for it"
-    made = table(documents)
-    return _PLACE.sub(lambda _: made, readme)
+def filled(page: str, made: str) -> str:
+    """Put a table in its place."""
+    assert _PLACE.search(page), "the page has no place for it"
+    return _PLACE.sub(lambda _: made, page)
 
 
 def main() -> None:
-    """Write the README anew."""
+    """Write the manual's page and the README's lines anew."""
     documents = [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), documents), "utf-8")
+    for page, made in ((PAGE, table(documents)), (README, brief(documents))):
+        page.write_text(filled(page.read_text("utf-8"), made), "utf-8")
 
 
 if __name__ == "__main__":

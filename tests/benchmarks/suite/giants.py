@@ -59,13 +59,17 @@ def database_size(run: Run) -> None:
                 " FROM codex_thread_items"
             ).fetchone()
             biggest = _biggest(db)
+            words = _pages_of(db, "!_item!_index%")
         db.close()
         size = path.stat().st_size
     run.result.sample("projector", "database", size / MIB, "MiB")
     run.result.sample("projector", "item JSON", json / MIB, "MiB")
     run.result.sample("projector", "keys", keys / MIB, "MiB")
     run.result.sample("projector", "database to JSON and keys", size / (json + keys), "x")
-    run.result.promise("projector", "database to JSON and keys", at_most=1.3)
+    if words is not None:
+        run.result.sample("projector", "without search", (size - words) / (json + keys), "x")
+    run.result.promise("projector", "database to JSON and keys", at_most=1.5)
+    run.result.promise("projector", "without search", at_most=1.3)
     run.result.notes.append(biggest)
 
 
@@ -78,3 +82,14 @@ def _biggest(db: sqlite3.Connection) -> str:
     except sqlite3.Error:
         return "this SQLite has no dbstat: no shares of tables and indexes"
     return "largest: " + ", ".join(f"{name} {size / MIB:.1f} MiB" for name, size in rows)
+
+
+def _pages_of(db: sqlite3.Connection, names: str) -> int | None:
+    """Return the bytes of tables and indexes whose names are LIKE that; None: it cannot tell."""
+    try:
+        (size,) = db.execute(
+            "SELECT sum(pgsize) FROM dbstat WHERE name LIKE ? ESCAPE '!'", (names,)
+        ).fetchone()
+    except sqlite3.Error:
+        return None
+    return int(size)

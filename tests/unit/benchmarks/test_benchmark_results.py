@@ -171,7 +171,7 @@ def test_the_readme_shows_what_was_missed_too() -> None:
     document = {"machine": {**machine, "noise": 0.031}, "benchmarks": [race.json(), failed.json()]}
     before = "one\n<!-- speed -->\nold\n<!-- /speed -->\ntwo\n"
 
-    shown = readme.filled(before, [document, document])
+    shown = readme.filled(before, readme.table([document, document]))
 
     assert shown == (
         "one\n<!-- speed -->\n"
@@ -184,7 +184,22 @@ def test_the_readme_shows_what_was_missed_too() -> None:
         "| `race` | wall: codex / codex | 1 x | 0% |  |  |\n"
         "<!-- /speed -->\ntwo\n"
     )
-    assert readme.filled(shown, [document]) == shown
+    assert readme.filled(shown, readme.table([document])) == shown
+
+
+def test_the_readme_has_lines_of_what_was_measured() -> None:
+    race = Result("backfill-100mb", "what the README tells")
+    for ours, theirs in ((1.0, 3.0), (1.0, 4.0), (1.0, 3.5)):
+        race.sample("projector", "wall", ours, "s")
+        race.sample("codex", "wall", theirs, "s")
+    race.compare("codex", "projector", "wall", at_least=9)
+
+    heading, _, *lines = readme.brief([{"benchmarks": [race.json(), measured().json()]}]).split(
+        "\n"
+    )
+
+    assert heading == "| what | measured |"
+    assert lines == ["| 100 MB in one rollout: Codex takes so many times as long | 3.50 x |", ""]
 
 
 def test_the_suite_is_registered() -> None:
