@@ -167,7 +167,7 @@ def test_the_settings_file_taken_at_its_word_changes_nothing(tmp_path: Path) -> 
 
     values = tomllib.loads(text)
     assert {section for section, value in values.items() if isinstance(value, dict)} == {
-        section for section, _ in config.fields() if section
+        section for section, _ in config.defaults() if section
     }
     for name in ("read", "run", "store", "health", "log"):
         assert getattr(settings, name) == getattr(Settings(), name)
@@ -193,12 +193,12 @@ def test_every_setting_is_heeded_by_somebody() -> None:
     names = {"": "settings", "health": "limits"}  # as they are called where they are read
     heeded = {
         (section, key)
-        for section, key in config.fields()
+        for section, key in config.defaults()
         if {(section, key), (names.get(section, section), key)} & read
     }
 
     assert len(heeded) > 20
-    assert set(config.fields()) - heeded == set()
+    assert set(config.defaults()) - heeded == set()
 
 
 def test_the_readme_names_every_command_and_option() -> None:

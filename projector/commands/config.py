@@ -44,7 +44,7 @@ def _traced(options: dict[str, Any], file: str | None) -> Iterator[tuple[str, An
     from projector.model.database_url import shown  # noqa: PLC0415
 
     settings, origins = settings_of.traced(options, file=file)
-    for section, name in settings_of.fields():
+    for section, name in settings_of.defaults():
         value = getattr(getattr(settings, section) if section else settings, name)
         if name == ("database" if settings.database_file else "database_file"):
             continue  # the two exclude each other

@@ -6,6 +6,7 @@ Reads from standard input, and writes to standard output, what `prices.py` gives
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 _PROVIDERS: Final = {"amazon-bedrock": "aws"}
 #: The library's names of a price's four amounts.
 _MTOK: Final = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
+#: It takes the time that those who read and write rollouts leave.
+_NICE: Final = 10
 _Amounts = tuple[float | None, float | None, float | None, float | None]
 _NONE: Final[_Amounts] = (None, None, None, None)
 
 
 def main() -> None:
     """Look up the models named on standard input."""
+    os.nice(_NICE)
     source, models = json.load(sys.stdin)
     json.dump([*look_up(models, source)], sys.stdout)
 

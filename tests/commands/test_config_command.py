@@ -52,7 +52,7 @@ def test_each_setting_says_where_it_comes_from(
     assert found["run.batch_records"] == (7, f"{file}:4")
     assert found["codex_homes"] == (["/srv/codex"], "CODEX_HOME")
     assert found["log.level"] == ("info", "default")
-    assert len(found) == len(config.fields()) - 1  # of database and database_file one
+    assert len(found) == len(config.defaults()) - 1  # of database and database_file one
 
 
 def test_what_is_printed_is_a_file_of_settings(

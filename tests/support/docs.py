@@ -88,7 +88,8 @@ def toml(value: Any) -> str:
 def config_file() -> str:
     """Give the text of config/projector.toml."""
     text, current = HEAD, ""
-    for (section, name), (kind, default) in config.fields().items():
+    for (section, name), default in config.defaults().items():
+        kind = config.type_of((section, name))
         if section != current:
             current = section
             about = getattr(settings, section.title()).__doc__ or ""
@@ -104,7 +105,8 @@ def config_file() -> str:
 def settings_table() -> str:
     """Return the table of settings."""
     rows = ["| setting | default | unit | meaning |", "| --- | --- | --- | --- |"]
-    for (section, name), (kind, default) in config.fields().items():
+    for (section, name), default in config.defaults().items():
+        kind = config.type_of((section, name))
         description, unit = meta_of(kind)
         unit = unit or choices_of(kind).replace(", ", " / ")
         full = f"{section}.{name}" if section else name

@@ -36,7 +36,6 @@ from projector.store.sqlite import (
     feed,
     locations,
     prices,
-    replace,
     revisions,
     rollouts,
     search_index,
@@ -291,6 +290,8 @@ class SqliteStore:
         The new rows are made in temporary tables, which lock nobody out however long the batches
         take, and come into the others in one transaction.
         """
+        from projector.store.sqlite import replace  # noqa: PLC0415 - rare
+
         async with self._one_replacement:
             last: Batch | None = None
             records = 0
