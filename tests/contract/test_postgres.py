@@ -22,6 +22,7 @@ from projector.model.errors import (
     StoreUnavailable,
 )
 from projector.store.migrations import migrations
+from projector.store.postgres.pipeline import Pipeline
 from projector.store.postgres.schema import migrate
 from projector.store.postgres.store import PostgresStore
 from projector.store.protocol import Holder
@@ -631,6 +632,25 @@ def test_a_server_that_is_not_there_is_waited_for() -> None:
         asyncio.run(_open_and_close("postgresql://u:secret@127.0.0.1:1/x"))
 
     assert "secret" not in str(refused.value)
+
+
+def test_a_commit_that_a_node_of_citus_did_not_confirm_is_unknown(
+    backend: PostgresBackend, run: Run
+) -> None:
+    """Citus calls it done, after a warning."""
+    warning = "failed to commit transaction on 127.0.0.1:7432"
+
+    async def warned(*, has_citus: bool) -> None:
+        db = await psycopg.AsyncConnection.connect(backend.url, autocommit=True)
+        async with db:
+            wire = Pipeline(db, has_citus=has_citus)
+            await wire.begin()
+            raised = (f"DO $$ BEGIN RAISE WARNING '{warning}'; END $$", ())
+            await wire.execute(raised, ("COMMIT", ()))
+
+    run(warned(has_citus=False))
+    with pytest.raises(psycopg.OperationalError, match="127.0.0.1:7432 did not confirm"):
+        run(warned(has_citus=True))
 
 
 def test_a_batch_takes_two_round_trips(backend: PostgresBackend, run: Run) -> None:

@@ -46,7 +46,7 @@ from tests.support.rows import Rows, rows_of
 from tests.support.server import Server
 
 _PATIENCE_S = 180
-_MOVE = (
+MOVE = (
     "SELECT citus_schema_move(c.table_schema::regnamespace, n.nodename, n.nodeport) FROM"
     " (SELECT DISTINCT split_part(s.table_name::text, '.', 1) AS table_schema, s.nodename AS at,"
     " s.nodeport AS port FROM citus_shards AS s WHERE s.table_name::text LIKE %s || '.%%') AS c"
@@ -292,7 +292,7 @@ class _Weather:
         """Let a schema go over to another node, while it is written."""
         name = schema_of(self.chance.choice(self.urls))
         with suppress(psycopg.Error), psycopg.connect(ADDRESS, autocommit=True) as db:
-            db.execute(_MOVE, (name,))
+            db.execute(MOVE, (name,))
             self.report.schemas_moved += 1
 
 

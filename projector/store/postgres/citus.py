@@ -7,7 +7,11 @@ nodes that Citus does not answer: recursive ones, and FOR UPDATE.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+from psycopg.errors import Diagnostic
 
 from projector.model.errors import StoreRefused
 
@@ -39,6 +43,37 @@ def limits(lock_timeout_ms: int, unheard_ms: int) -> tuple[str, ...]:
         f"SET LOCAL lock_timeout = {lock_timeout_ms}",
         f"SET LOCAL idle_in_transaction_session_timeout = {unheard_ms}",
     )
+
+
+#: Begins the warning that a COMMIT may be lost: whoever asked for it is told that it is done.
+_UNCONFIRMED: Final = "failed to commit transaction on "
+
+
+class Warnings:
+    """Hears of commits that Citus calls done, and whose node did not say so.
+
+    A transaction of one node is committed there first; if that node, or the way to it, is gone in
+    this moment, Citus only warns.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Listen to a connection."""
+        self._node = ""
+        connection.add_notice_handler(self._hear)
+
+    def _hear(self, notice: Diagnostic) -> None:
+        text = notice.message_primary or ""
+        if text.startswith(_UNCONFIRMED):
+            self._node = text.removeprefix(_UNCONFIRMED)
+
+    def check(self) -> None:
+        """Raise if a commit was not confirmed.
+
+        Raises:
+            psycopg.Error: of a connection that was lost: it is unknown what was written.
+        """
+        if self._node:
+            raise errors.ConnectionFailure(f"node {self._node} did not confirm COMMIT")
 
 
 def refuse(where: str) -> StoreRefused:

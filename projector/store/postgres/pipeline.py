@@ -46,6 +46,7 @@ class Pipeline:
         self._connection = connection
         self._may_prepare = may_prepare
         self._has_citus = has_citus
+        self._warnings = citus.Warnings(connection) if has_citus else None
         self._prepares = False
         self._begun = 0
         self._lock_timeout_ms = max(1, round(lock_timeout_s * 1000))
@@ -78,6 +79,8 @@ class Pipeline:
                 await self._connection.execute(composed(text), values) for text, values in queries
             ]
         self.trips += 1
+        if self._warnings is not None:
+            self._warnings.check()
         return [
             await cursor.fetchall() if cursor.description is not None else [] for cursor in cursors
         ]

@@ -209,7 +209,9 @@ class PostgresStore:
             self.source, escapes.text(self.name_of_source), escapes.text(socket.gethostname()),
             self._now_ms(), uuid.uuid4(),
         )  # fmt: skip
-        await self._wire.execute((_SOURCE, values))
+        # A transaction, whose waits for locks end: on Citus one that is prepared may hold the row.
+        await self._wire.begin((_SOURCE, values))
+        await self._wire.execute(("COMMIT", ()))
         if self._memory is None:
             path = state_file.remote_path(shown(self.url), self.source, newest_entry.SUFFIX)
             self._memory = await asyncio.to_thread(Memory.in_folder, path)
