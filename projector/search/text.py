@@ -102,6 +102,14 @@ class Indexing(NamedTuple):
         lines = [line if line.isascii() else folded(spaced(line)) for line in text.split("\n")]
         return "\n".join(lines).encode()
 
+    def words_of(self, kind: str, item_json: bytes) -> bytes | None:
+        """Return the result of `indexed`, in UTF-8, for an item's JSON; None: ask `indexed`."""
+        if is_too_long(item_json):
+            return b""
+        with suppress(ValueError):
+            return self.words(kind, orjson.loads(item_json))
+        return None
+
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
     """Return the text under which an item is indexed. Never fails.

@@ -127,9 +127,9 @@ def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
     def told(row: ItemRow, words: str) -> ItemRow:
         return row._replace(words=words.encode())
 
-    first = batch(
-        file_of(1), [told(said("a", 1, "one"), "one"), said("b", 2, "two"), ran("c", 3, "three")]
-    )
+    two = said("b", 2, "two")
+    two = two._replace(json=str(two.json).encode())
+    first = batch(file_of(1), [told(said("a", 1, "one"), "one"), two, ran("c", 3, "three")])
     run(store.commit([replace(first, indexing=wanted)]))
     check(store, run)
     again = [told(said("a", 4, "four"), "four"), told(said("d", 5, "five"), "five")]
@@ -141,7 +141,9 @@ def test_words_that_come_with_the_items(store: SqliteStore, run: Run) -> None:
     third = batch(file_of(1), [*twice, barrier, twice[0]], start=later.end, end=3000)
     run(store.commit([replace(third, indexing=wanted)]))
     check(store, run)
-    other = batch(file_of(1), [told(said("f", 9, "nine"), "stray")], start=third.end, end=4000)
+    nine = told(said("f", 9, "nine"), "stray")
+    nine = nine._replace(json=str(nine.json).encode())
+    other = batch(file_of(1), [nine], start=third.end, end=4000)
     run(store.commit([replace(other, indexing=Indexing("all", BOUND + 1))]))
     check(store, run)
 

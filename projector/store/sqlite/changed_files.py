@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from projector.store.rules.changed_files import FILE_CHANGE, changed_files, relists
 from projector.store.sqlite.execute import mended
+from projector.store.sqlite.item_json import NUMBERS
 
 _INSERT: Final = (
     "INSERT INTO _changed_files (item, number, path, kind, move_path) VALUES (?, ?, ?, ?, ?)"
 )
-_NEW: Final = f"SELECT item, type, json FROM _item_rows WHERE item > ? AND type = '{FILE_CHANGE}'"
+_NEW: Final = (
+    f"SELECT item, type, json FROM _item_rows WHERE item > ? AND kind = {NUMBERS[FILE_CHANGE]}"
+)
 #: Items that existed when the transaction began and have changed: see `search_index`.
 _CHANGED: Final = (
     f"SELECT b.item, b.type, i.type, iif(i.type = '{FILE_CHANGE}', i.json, '')"

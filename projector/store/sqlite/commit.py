@@ -170,4 +170,4 @@ def _write_alone(db: sqlite3.Connection, batch: Batch, now_ms: int, texts: Texts
 
 def _target(rollout: int, start: int, batch: Batch, now_ms: int, texts: Texts) -> Target:
     same = batch.indexing == texts.indexing
-    return Target("", rollout, batch.thread_id, start, now_ms, texts if same else None)
+    return Target("", rollout, batch.thread_id, start, now_ms, texts, extracted=same)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from projector.model.changes import ItemRow
 from projector.search.text import REVISION, Extent, Indexing, indexed
 from projector.store.sqlite.file import writing
 
@@ -66,17 +67,23 @@ def keep(db: sqlite3.Connection) -> None:
 
 
 class Texts:
-    """Indexed texts of new items that came with the items."""
+    """Indexed texts of new items, made before they are read back from the database."""
 
     def __init__(self, indexing: Indexing) -> None:
         self.indexing: Final = indexing
-        """How they must have been extracted."""
+        """How they must be extracted."""
         self.known: dict[int, bytes | str] = {}
         """By the item's number."""
 
-    def made(self, items: Iterable[int], words: Iterable[bytes | None]) -> None:
-        """Take the texts of new items, given by their numbers."""
-        for item, text in zip(items, words, strict=True):
+    def made(self, items: Iterable[int], rows: Iterable[ItemRow], *, extracted: bool) -> None:
+        """Take the texts of new items, given by their numbers.
+
+        `extracted`: the rows have them, extracted in this way; else they are extracted here.
+        """
+        for item, row in zip(items, rows, strict=True):
+            text = row.words if extracted else None
+            if text is None and isinstance(row.json, bytes):
+                text = self.indexing.words_of(row.type, row.json)
             if text is not None:
                 self.known[item] = text
 

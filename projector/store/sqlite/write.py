@@ -49,7 +49,9 @@ class Target(NamedTuple):
     """Position of the rollout's first byte."""
     now_ms: int
     texts: Texts | None = None
-    """Collects the indexed texts of new items, if they were extracted as the index needs them."""
+    """Collects the indexed texts of new items."""
+    extracted: bool = False
+    """True if the items come with theirs, extracted as the index needs them."""
 
 
 T = TypeVar("T")
@@ -183,7 +185,11 @@ def turn_keys(
     db: sqlite3.Connection, turn_ids: Iterable[str | None]
 ) -> Mapping[str | None, int | None]:
     """Return the keys of turns; inserts those that have none yet."""
-    kept = {turn_id: str(mended(turn_id)) for turn_id in turn_ids if turn_id is not None}
+    kept = {
+        turn_id: turn_id if turn_id.isascii() else str(mended(turn_id))
+        for turn_id in dict.fromkeys(turn_ids)
+        if turn_id is not None
+    }
     known = dict(of_keys(db, _KEYS, kept.values()))
     missing = [turn_id for turn_id in dict.fromkeys(kept.values()) if turn_id not in known]
     if missing:
@@ -226,11 +232,12 @@ def _items(db: sqlite3.Connection, parts: Parts[ItemRow]) -> None:
     for to, some in parts:
         if to.texts is not None:
             if numbers is None:
-                to.texts.made(range(newest + 1, newest + 1 + len(some)), [r.words for r in some])
+                items = range(newest + 1, newest + 1 + len(some))
+                to.texts.made(items, some, extracted=to.extracted)
             else:
                 first = {row.uid: row for row in reversed(some) if row.uid in numbers}
                 to.texts.made(
-                    [numbers[uid] for uid in first], [row.words for row in first.values()]
+                    [numbers[uid] for uid in first], first.values(), extracted=to.extracted
                 )
         newest += len(some)
 

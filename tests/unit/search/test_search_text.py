@@ -109,6 +109,7 @@ def test_whoever_has_the_item_makes_the_words_of_its_json(
     made = words.Indexing(extent, size).words(kind, item).decode()
 
     assert made == words.indexed(kind, item_json, extent, size)
+    assert made.encode() == words.Indexing(extent, size).words_of(kind, item_json.encode())
     assert made == folded(words.shown(kind, item_json, extent, size))
 
 
@@ -145,7 +146,7 @@ def test_whatever_an_item_holds_there_are_words_or_none(kind: str, item_json: st
     found = words.indexed(kind, item_json, "all", 100)
 
     assert "\0" not in found
-    found.encode()
+    assert words.Indexing("all", 100).words_of(kind, item_json.encode()) in (None, found.encode())
 
 
 def test_extents() -> None:
