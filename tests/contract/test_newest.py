@@ -21,7 +21,7 @@ from projector.store.questions import newest
 from projector.store.reading import Connection, Sql
 from tests.support.citus import own_server
 from tests.support.databases import Where, reading, url_of
-from tests.support.makers import PAGINATED, batch, continuing, file_of, thread_id
+from tests.support.makers import PAGINATED, batch, continuing, event, file_of, thread_id
 
 _COUNT = 300
 
@@ -55,8 +55,11 @@ def _placed() -> list[Batch]:
     """Threads of odd places, and continuations that inherit what they do not tell."""
     found = []
     for number, (cwd, origin) in enumerate(_PLACES, start=_COUNT):
-        meta = ThreadMetadata(updated_at_ms=number % 4, cwd=cwd, git_origin_url=origin)
-        found.append(batch(file_of(number), meta=meta))
+        meta = ThreadMetadata(
+            updated_at_ms=number % 4, cwd=cwd, git_origin_url=origin, model="m" if origin else None
+        )
+        failure = [event(number, "turn.failed", 90)] if number == _COUNT else []
+        found.append(batch(file_of(number), failure, meta=meta))
         for told in (None, "/later"):
             after = number + (200 if told else 100)
             old = batch(file_of(after), meta=meta)
@@ -124,6 +127,25 @@ def test_a_list_is_what_a_filter_leaves_of_all(many: str, wanted: Wanted) -> Non
     """Ties of time, no time at all, pages that end anywhere: the same as of the whole view."""
     with closing(reading(many)) as db:
         assert listed(db, wanted) == choose(_all(db), wanted)
+
+
+def test_a_page_is_a_part_of_the_list_and_counts_no_further_than_asked(many: str) -> None:
+    with closing(reading(many)) as db:
+        every = _all(db)
+        for wanted in (
+            Wanted(),
+            Wanted(place=Place(("/w",))),
+            Wanted(until_ms=3),
+            Wanted(model="m"),
+        ):
+            rows = choose(every, wanted).rows
+            for skip, most in ((0, 1000), (10, 50), (40, 45)):
+                found = thread_list.page(db, wanted, skip, 20, most=most, failed=False)
+                assert found.rows == rows[:most][skip : skip + 20]
+                assert found.total == min(len(rows), most)
+        for wanted in (Wanted(), Wanted(model="m")):
+            (row,), total = thread_list.page(db, wanted, 0, 20, most=9, failed=True)
+            assert (row["thread_id"], total) == (thread_id(_COUNT), 1)
 
 
 def test_a_list_of_a_place_is_the_same_by_either_index(

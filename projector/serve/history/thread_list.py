@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from projector.serve.history.place import Place
 from projector.serve.history.threads import (
@@ -36,6 +36,31 @@ def listed(db: Connection, wanted: Wanted) -> Listed:
     return choose(_rows(db, wanted), wanted)
 
 
+class Page(NamedTuple):
+    """Some threads of a filter, and how many there are."""
+
+    rows: list[Row]
+    total: int
+    """At most as many as are counted."""
+
+
+def page(db: Connection, wanted: Wanted, skip: int, size: int, *, most: int, failed: bool) -> Page:
+    """Return the threads of a page, and count all, up to `most`.
+
+    `failed`: only those with a turn that failed.
+    """
+    found: list[Key | Row] = []
+    for some in _visible(db, wanted):
+        ids = newest.failed(db, [_id_of(one) for one in some]) if failed else ()
+        found += (one for one in some if not failed or _id_of(one) in ids)
+        if len(found) >= most:
+            break
+    shown = found[:most][skip : skip + size]
+    whole = newest.whole(db, [one for one in shown if isinstance(one, Key)])
+    rows = [whole.get(one) if isinstance(one, Key) else one for one in shown]
+    return Page([row for row in rows if row is not None], min(len(found), most))
+
+
 def ids_at(db: Connection, place: Place) -> Iterator[str]:
     """Yield the ids of all threads of a place."""
     for page in _candidates(db, Span(), place):
@@ -48,12 +73,7 @@ def ids_at(db: Connection, place: Place) -> Iterator[str]:
 
 def _rows(db: Connection, wanted: Wanted) -> Iterator[Row]:
     """Yield what may be wanted; of what is hidden anyway the keys alone, where these will do."""
-    span = Span(
-        since_ms=wanted.since_ms,
-        hosts=wanted.hosts,
-        archived=_FLAG[wanted.archived],
-        deleted=_FLAG[wanted.deleted],
-    )
+    span = _span(wanted)
     by_content = filters_by_content(wanted)
     size = newest.FIRST if wanted.limit is None else min(wanted.limit + 1, newest.FIRST)
     for page in _candidates(db, span, wanted.place):
@@ -69,6 +89,31 @@ def _rows(db: Connection, wanted: Wanted) -> Iterator[Row]:
                 rows.update(newest.whole(db, some))
             if key in rows:
                 yield rows[key]
+
+
+def _visible(db: Connection, wanted: Wanted) -> Iterator[list[Key] | list[Row]]:
+    """Yield threads that are wanted in pages; their keys, where these tell it."""
+    for page in _candidates(db, _span(wanted), wanted.place):
+        if filters_by_content(wanted):
+            rows = newest.whole(db, page)
+            every = [rows[key] for key in page if key in rows]
+            yield [*Selection(every, wanted)]
+        else:
+            yield [key for key in page if [*Selection([key._asdict()], wanted)]]
+
+
+def _span(wanted: Wanted) -> Span:
+    return Span(
+        since_ms=wanted.since_ms,
+        until_ms=wanted.until_ms,
+        hosts=wanted.hosts,
+        archived=_FLAG[wanted.archived],
+        deleted=_FLAG[wanted.deleted],
+    )
+
+
+def _id_of(one: Key | Row) -> str:
+    return one.thread_id if isinstance(one, Key) else str(one["thread_id"])
 
 
 def _candidates(db: Connection, span: Span, place: Place) -> Iterator[list[Key]]:

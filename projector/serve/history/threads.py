@@ -81,6 +81,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     since_ms: int | None = None
     """Changed at or after this time."""
+    until_ms: int | None = None
+    """Changed before this time."""
+    model: str = ""
     text: str = ""
     """Text in the name or the preview, case-insensitive."""
     limit: int | None = None
@@ -138,11 +141,17 @@ def choose(rows: Iterable[Row], wanted: Wanted) -> Listed:
 
 def filters_by_content(wanted: Wanted) -> bool:
     """True if more than a thread's own rollout tells is needed to say whether it is wanted."""
-    return bool(wanted.text) or not wanted.place.everywhere
+    return bool(wanted.text or wanted.model) or not wanted.place.everywhere
 
 
 def _matches(row: Row, wanted: Wanted) -> bool:
     if wanted.since_ms is not None and (row["updated_at_ms"] or 0) < wanted.since_ms:
+        return False
+    if wanted.until_ms is not None and (
+        row["updated_at_ms"] is None or row["updated_at_ms"] >= wanted.until_ms
+    ):
+        return False
+    if wanted.model and row["model"] != wanted.model:
         return False
     if not (wanted.place.everywhere or wanted.place.has(row["cwd"], row["git_origin_url"])):
         return False

@@ -34,11 +34,10 @@ from projector.serve.web.access import HEADERS, Access
 from projector.serve.web.images import images_of
 from projector.serve.web.live import follow
 from projector.serve.web.query import number
+from projector.serve.web.thread_list import Choices
 from projector.serve.web.thread_page import NotHere, ThreadPages
 from projector.store.questions import history
-from projector.store.questions import thread_list as questions
 from projector.store.questions.contents import check_readable
-from projector.store.questions.thread_list import Choices
 from projector.store.reading import Connection
 from projector.store.rules.feed import START, Cursor
 
@@ -66,7 +65,7 @@ _STATIC: Final = {
 _SECRET: Final = 24
 
 
-#: Seconds for which what lists can be narrowed by is kept: it is read of all threads.
+#: Seconds for which what lists can be narrowed by is kept: it is read of all places.
 _CHOICES_S: Final = 30.0
 
 
@@ -74,7 +73,7 @@ class _Kept(NamedTuple):
     """What lists can be narrowed by, and until when that is kept."""
 
     until: float
-    choices: list[Choices]
+    choices: Choices
 
 
 class _Tables(NamedTuple):
@@ -97,7 +96,7 @@ class Pages:
         self._access: Access | None = None
         self._runner: web.AppRunner | None = None
         self._threads_read = ThreadPages(image_files.drawable)
-        self._kept = _Kept(0, [])
+        self._kept = _Kept(0, Choices([], [], []))
         self._sql = sql
         self._tables: _Tables | None = None
         self._watching: set[asyncio.Task[Any]] = set()
@@ -239,9 +238,9 @@ class Pages:
         )
         return self._page("threads.html", section="threads", **values)
 
-    def _choices(self, db: Connection) -> list[Choices]:
+    def _choices(self, db: Connection) -> Choices:
         if time.monotonic() >= self._kept.until:
-            self._kept = _Kept(time.monotonic() + _CHOICES_S, questions.choices(db))
+            self._kept = _Kept(time.monotonic() + _CHOICES_S, thread_list.choices(db))
         return self._kept.choices
 
     async def _thread(self, request: web.Request) -> web.Response:

@@ -15,17 +15,7 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _LOCK: Final = 0x4378506A50726963
 #: Each model that a response names, found by skipping along the index.
 MODELS: Final = """
-WITH RECURSIVE used (model_provider, model) AS (
-  (SELECT model_provider, model FROM _usage
-   WHERE length(model_provider) <= 200 AND length(model) <= 200
-   ORDER BY model_provider, model LIMIT 1)
-  UNION ALL
-  SELECT n.model_provider, n.model FROM used AS u CROSS JOIN LATERAL (
-    SELECT v.model_provider, v.model FROM _usage AS v
-    WHERE (v.model_provider, v.model) > (u.model_provider, u.model)
-      AND length(v.model_provider) <= 200 AND length(v.model) <= 200
-    ORDER BY v.model_provider, v.model LIMIT 1) AS n)
-SELECT u.model_provider, u.model FROM used AS u
+SELECT u.model_provider, u.model FROM _read_models AS u
 WHERE NOT EXISTS (SELECT 1 FROM _prices AS p WHERE p.model_provider = u.model_provider
   AND p.model = u.model AND NOT p.own AND p.list_version >= %s)
 """

@@ -83,6 +83,8 @@ class Span(NamedTuple):
 
     since_ms: int | None = None
     """Changed at or after this time."""
+    until_ms: int | None = None
+    """Changed before this time."""
     hosts: Sequence[str] = ()
     archived: bool | None = None
     deleted: bool | None = None
@@ -106,6 +108,14 @@ _TIMELESS_BEHIND: Final = (
 _FLAG: Final = Sql("{name} = {value:d}", "{name} = {value}")
 _HOSTS: Final = Sql(*(f"host IN {hosts}" for hosts in among("hosts")))
 _SPOTS: Final = "SELECT place, updated_at_ms FROM _read_places"
+_MODELS: Final = "SELECT DISTINCT model FROM _read_models WHERE model IS NOT NULL ORDER BY model"
+_FAILED: Final = Sql(
+    *(
+        "SELECT DISTINCT thread_id FROM lifecycle_events"
+        f" WHERE thread_id IN {threads} AND type = 'turn.failed'"
+        for threads in among("threads")
+    )
+)
 _WHOLE: Final = Sql(
     "SELECT t.*, '' AS of_source FROM json_each(:wanted) AS w"
     " JOIN threads AS t ON t.thread_id = w.value ->> 1",
@@ -118,6 +128,17 @@ _WHOLE: Final = Sql(
 def spots(db: Connection) -> list[Spot]:
     """Return the places of all rollouts, by an index: as many steps as there are places."""
     return [Spot._make(row) for row in db.rows(_SPOTS)]
+
+
+def models(db: Connection) -> list[str]:
+    """Return the models that answered, by an index."""
+    return [model for (model,) in db.rows(_MODELS)]
+
+
+def failed(db: Connection, thread_ids: Sequence[str]) -> set[str]:
+    """Return those of some threads that have a turn that failed."""
+    rows = db.rows(_FAILED, {"threads": json.dumps([*thread_ids])})
+    return {thread_id for (thread_id,) in rows}
 
 
 def keys(db: Connection, span: Span) -> Iterator[list[Key]]:
@@ -190,7 +211,7 @@ def _paged(
             last = found[-1]
             yield found
         if len(found) < page:
-            if timeless or "since" in values:
+            if timeless or not values.keys().isdisjoint(("since", "until")):
                 return
             timeless, last = True, None
         page = min(2 * page, MOST)
@@ -216,15 +237,19 @@ def _behind(last: Key | None, *, timeless: bool) -> tuple[str, dict[str, object]
 def _conditions(span: Span) -> tuple[list[Sql | str], dict[str, object]]:
     conditions: list[Sql | str] = []
     values: dict[str, object] = {}
-    if span.since_ms is not None:
-        conditions.append("updated_at_ms >= :since")
-        values["since"] = span.since_ms
+    for condition, name, value in (
+        ("updated_at_ms >= :since", "since", span.since_ms),
+        ("updated_at_ms < :until", "until", span.until_ms),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values[name] = value
     if span.hosts:
         conditions.append(_HOSTS)
         values["hosts"] = json.dumps([*span.hosts])
-    for name, value in (("archived", span.archived), ("deleted", span.deleted)):
-        if value is not None:
-            conditions.append(Sql(*(text.format(name=name, value=value) for text in _FLAG)))
+    for name, flag in (("archived", span.archived), ("deleted", span.deleted)):
+        if flag is not None:
+            conditions.append(Sql(*(text.format(name=name, value=flag) for text in _FLAG)))
     return conditions, values
 
 

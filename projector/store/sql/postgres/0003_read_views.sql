@@ -79,3 +79,17 @@ COMMENT ON VIEW _read_names IS 'Names of threads, for this program. Internal.';
 CREATE VIEW _read_responses AS
 SELECT u.recorded_at_ms FROM _usage AS u WHERE u.counted AND u.tombstone = 0;
 COMMENT ON VIEW _read_responses IS 'Responses that count, by time, for this program. Internal.';
+
+CREATE VIEW _read_models AS
+WITH RECURSIVE used (model_provider, model) AS (
+  (SELECT u.model_provider, u.model FROM _usage AS u
+   WHERE length(u.model_provider) <= 200 AND length(u.model) <= 200
+   ORDER BY u.model_provider, u.model LIMIT 1)
+  UNION ALL
+  SELECT n.model_provider, n.model FROM used AS u CROSS JOIN LATERAL (
+    SELECT v.model_provider, v.model FROM _usage AS v
+    WHERE (v.model_provider, v.model) > (u.model_provider, u.model)
+      AND length(v.model_provider) <= 200 AND length(v.model) <= 200
+    ORDER BY v.model_provider, v.model LIMIT 1) AS n)
+SELECT u.model_provider, u.model FROM used AS u;
+COMMENT ON VIEW _read_models IS 'Models that answered, for this program. Internal.';

@@ -81,3 +81,7 @@ SELECT '' AS source_id, n.thread_id, n.name FROM _names AS n;
 -- Responses that count, by time.
 CREATE VIEW _read_responses AS
 SELECT u.recorded_at_ms FROM _usage_rows AS u WHERE u.counted AND u.tombstone = 0;
+
+-- Models that answered.
+CREATE VIEW _read_models AS
+SELECT m.model_provider, m.model FROM _models AS m;
