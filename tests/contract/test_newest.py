@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from projector.model.changes import ThreadMetadata
-from projector.serve.history import thread_list
+from projector.serve.history import resolve, thread_list
 from projector.serve.history.place import Place
 from projector.serve.history.thread_list import listed, select
 from projector.serve.history.threads import Wanted, choose
@@ -201,6 +201,30 @@ def test_a_short_list_reads_no_more_than_it_needs(
         rows = iter(select(db, Wanted(agents=True)))
         next(rows)
         assert sum(pages) <= 2 * newest.FIRST, "a long one streams"
+
+
+def test_a_thread_of_a_name_is_found_by_an_index(
+    database: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name now, not one that it had; other threads are not read."""
+    long = "n" * 250
+
+    async def story() -> None:
+        store = await open_store(url_of(database), source="one")
+        try:
+            for number, name in enumerate(("old", "a name", long + "1", long + "2", None), start=1):
+                await store.commit([batch(file_of(number), meta=ThreadMetadata(name=name))])
+            await store.set_names({thread_id(1): "a name", thread_id(9): "nobody's"})
+        finally:
+            await store.close()
+
+    asyncio.run(story())
+    with closing(reading(database)) as db:
+        assert resolve.named(db, "nobody's") == resolve.named(db, "old") == []
+        monkeypatch.setattr(resolve, "resolve", lambda *_: pytest.fail("all threads were read"))
+        for name, numbers in (("a name", [1, 2]), (long + "1", [3]), (long + "2", [4])):
+            found = sorted(one.thread_id for one in resolve.named(db, name))
+            assert found == [thread_id(number) for number in numbers]
 
 
 def test_hosts_are_told_apart(database: Where) -> None:

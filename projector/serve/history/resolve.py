@@ -19,12 +19,15 @@ _ID: Final = re.compile(rf"[0-9a-f-]{{{PREFIX},36}}")
 
 
 def named(db: Connection, text: str) -> list[Titled]:
-    """Return the threads of a database that a text refers to; of an id no other thread is read."""
+    """Return the threads of a database that a text refers to.
+
+    Of an id and of a whole name no other thread is read.
+    """
     if _ID.fullmatch(text.strip().lower()):
         found = resolve(text, history.titles(db, text.strip().lower()))
         if found:
             return found
-    return resolve(text, history.titles(db))
+    return history.titles_of_name(db, text) or resolve(text, history.titles(db))
 
 
 def resolve(text: str, known: Iterable[Titled]) -> list[Titled]:

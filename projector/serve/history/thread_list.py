@@ -76,7 +76,8 @@ def _rows(db: Connection, wanted: Wanted) -> Iterator[Row]:
     span = _span(wanted)
     by_content = filters_by_content(wanted)
     size = newest.FIRST if wanted.limit is None else min(wanted.limit + 1, newest.FIRST)
-    for page in _candidates(db, span, wanted.place):
+    first = size if wanted.hosts else newest.FIRST
+    for page in _candidates(db, span, wanted.place, first):
         rows: dict[Key, Row] = {key: key._asdict() for key in page}
         needed = [key for key in page if by_content or why_hidden(rows[key], wanted) is None]
         for key in needed:
@@ -116,10 +117,12 @@ def _id_of(one: Key | Row) -> str:
     return one.thread_id if isinstance(one, Key) else str(one["thread_id"])
 
 
-def _candidates(db: Connection, span: Span, place: Place) -> Iterator[list[Key]]:
-    """Yield pages of threads, among them all of a place."""
+def _candidates(
+    db: Connection, span: Span, place: Place, first: int = newest.FIRST
+) -> Iterator[list[Key]]:
+    """Yield pages of threads, among them all of a place; `first`: see `newest.keys`."""
     if place.everywhere:
-        yield from newest.keys(db, span)
+        yield from newest.keys(db, span, first)
         return
     every = newest.spots(db)
     spots = [spot for spot in every if _may_have(place, spot)]

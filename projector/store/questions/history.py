@@ -6,11 +6,12 @@ one of the page before.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from projector.model.ids import RolloutId
-from projector.store.reading import Connection, Values
+from projector.store.reading import Connection, Sql, Values, among
 from projector.store.rules.lineage import EVERYTHING as EVERYTHING  # noqa: PLC0414 - the end of all
 
 
@@ -94,6 +95,13 @@ _FOUND_ITEMS: Final = (
 )
 _NO_THREAD: Final = "SELECT * FROM threads LIMIT 0"
 _TITLES: Final = f"SELECT {', '.join(Titled._fields)} FROM threads"
+_TITLES_OF: Final = Sql(
+    *(f"{_TITLES} WHERE thread_id IN {threads}" for threads in among("threads"))
+)
+_NAMED: Final = (
+    "SELECT DISTINCT thread_id FROM _read_named"
+    " WHERE beginning = substr(CAST(:name AS text), 1, 200) AND name = :name"
+)
 _THREAD: Final = "SELECT * FROM threads WHERE thread_id = :thread"
 _ROLLOUTS: Final = (
     "SELECT rollout_id, path FROM _read_rollouts WHERE source_id = :source AND thread_id = :thread"
@@ -153,6 +161,14 @@ def titles(db: Connection, prefix: str = "") -> list[Titled]:
     text = f"{_TITLES} WHERE thread_id >= :prefix AND thread_id < :behind"
     values = {"prefix": prefix, "behind": f"{prefix}~"}
     return [Titled._make(row) for row in db.rows(text, values)]
+
+
+def titles_of_name(db: Connection, name: str) -> list[Titled]:
+    """Return the threads with exactly this name, by an index, and what lists show of them."""
+    rows = db.rows(_NAMED, {"name": name})
+    ids = {"threads": json.dumps([thread_id for (thread_id,) in rows])}
+    found = map(Titled._make, db.rows(_TITLES_OF, ids)) if rows else ()
+    return [one for one in found if one.name == name]
 
 
 def rollouts(db: Connection, thread_id: str) -> dict[RolloutId, str]:

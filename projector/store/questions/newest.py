@@ -141,12 +141,14 @@ def failed(db: Connection, thread_ids: Sequence[str]) -> set[str]:
     return {thread_id for (thread_id,) in rows}
 
 
-def keys(db: Connection, span: Span) -> Iterator[list[Key]]:
+def keys(db: Connection, span: Span, first: int = FIRST) -> Iterator[list[Key]]:
     """Yield the threads of a span in pages that grow, most recently changed first.
+
+    `first`: threads in the first page. Of a host that is rare each thread is far from the next.
 
     Those without a readable time come last. Between two pages other questions may be asked.
     """
-    return _paged(db, *_conditions(span), FIRST)
+    return _paged(db, *_conditions(span), first)
 
 
 def keys_at(db: Connection, span: Span, places: Iterable[Spot]) -> Iterator[list[Key]]:

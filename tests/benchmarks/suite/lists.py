@@ -29,6 +29,7 @@ SELECT md5('s' || h)::uuid, md5(h || '.' || t)::uuid::text, md5(h || '.' || t)::
   CASE t % 10 WHEN 0 THEN 'subagent' ELSE 'cli' END, NULL, '/home/me/project' || t % 50, 'm', 'p',
   1790000000000 + (t::bigint * 7919 + h) % 1000000000, 1790000000000, 'What is ' || t, 10
 FROM generate_series(1, {hosts}) AS h, generate_series(1, {threads}) AS t;
+UPDATE _rollouts SET cwd = '/home/me/rare' WHERE updated_at_ms < 1790000000000 + 8000;
 INSERT INTO _thread_states (source_id, thread_id, rollout_id, archived, deleted, incomplete)
 SELECT source_id, thread_id, rollout_id, archived, false, false FROM _rollouts;
 INSERT INTO _thread_parts (source_id, thread_id, part, part_source, rollout_id, upto, items, turns)
@@ -54,6 +55,7 @@ def lists(run: Run) -> None:
             "--limit 5": ("--limit", "5"),
             "--host": ("--limit", "5", "--host", "host7"),
             "--cwd": ("--limit", "5", "--cwd", "/home/me/project7"),
+            "--cwd, rare": ("--limit", "5", "--cwd", "/home/me/rare"),
         }
         for _ in run.rounds():
             for what, words in asked.items():

@@ -147,6 +147,7 @@ CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_r
 CREATE INDEX rollouts_by_revision ON _rollouts (source_id, revision);
 -- Changes with each commit. Lists of the newest threads of all hosts would read every thread without it.
 CREATE INDEX rollouts_by_update ON _rollouts (updated_at_ms);
+CREATE INDEX rollouts_by_name ON _rollouts (substr(name, 1, 200)) WHERE name IS NOT NULL;
 -- `+` where a thread inherits what is missing, folder, repository: for lists of the threads of a place,
 -- and of the places themselves. The text is that of the read views. An index
 -- takes 2.7 KB: longer names are cut.
@@ -453,6 +454,7 @@ CREATE TABLE _names (
   name      text NOT NULL,
   PRIMARY KEY (source_id, thread_id)
 );
+CREATE INDEX names_by_name ON _names (substr(name, 1, 200));
 COMMENT ON TABLE _names IS 'Names of threads, as a home''s session index has them. Internal.';
 
 -- Rollouts within a long line. One that ended a process while it was read is tried last.

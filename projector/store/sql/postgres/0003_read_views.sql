@@ -93,3 +93,9 @@ WITH RECURSIVE used (model_provider, model) AS (
     ORDER BY v.model_provider, v.model LIMIT 1) AS n)
 SELECT u.model_provider, u.model FROM used AS u;
 COMMENT ON VIEW _read_models IS 'Models that answered, for this program. Internal.';
+
+CREATE VIEW _read_named AS
+SELECT n.thread_id, n.name, substr(n.name, 1, 200) AS beginning FROM _names AS n
+UNION ALL
+SELECT r.thread_id, r.name, substr(r.name, 1, 200) FROM _rollouts AS r WHERE r.name IS NOT NULL;
+COMMENT ON VIEW _read_named IS 'Names that threads have or had, for this program. Internal.';

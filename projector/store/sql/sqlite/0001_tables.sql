@@ -90,6 +90,7 @@ CREATE INDEX rollouts_by_thread ON _rollouts (thread_id, gone_at_ms IS NULL, nam
 CREATE INDEX rollouts_by_base ON _rollouts (base_rollout_id, lacks) WHERE base_rollout_id IS NOT NULL;
 CREATE INDEX rollouts_by_revision ON _rollouts (revision);
 CREATE INDEX rollouts_by_update ON _rollouts (updated_at_ms);
+CREATE INDEX rollouts_by_name ON _rollouts (substr(name, 1, 200)) WHERE name IS NOT NULL;
 -- `+` where a thread inherits what is missing, folder, repository: for lists of the threads of a place,
 -- and of the places themselves. The text is that of the read views. Long names
 -- are cut, as PostgreSQL's indexes need it.
@@ -411,6 +412,7 @@ CREATE TABLE _names (
   thread_id TEXT PRIMARY KEY,
   name      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX names_by_name ON _names (substr(name, 1, 200));
 
 -- Rollouts within a long line. One that ended a process while it was read is tried last.
 CREATE TABLE _attempts (

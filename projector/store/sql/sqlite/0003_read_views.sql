@@ -85,3 +85,9 @@ SELECT u.recorded_at_ms FROM _usage_rows AS u WHERE u.counted AND u.tombstone = 
 -- Models that answered.
 CREATE VIEW _read_models AS
 SELECT m.model_provider, m.model FROM _models AS m;
+
+-- Names that threads have or had.
+CREATE VIEW _read_named AS
+SELECT n.thread_id, n.name, substr(n.name, 1, 200) AS beginning FROM _names AS n
+UNION ALL
+SELECT r.thread_id, r.name, substr(r.name, 1, 200) FROM _rollouts AS r WHERE r.name IS NOT NULL;
