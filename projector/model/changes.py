@@ -140,7 +140,7 @@ class ItemRow(NamedTuple):
     Owned by the reducer; never leaves the process.
     """
     words: bytes | None = None
-    """Text for full-text search (`Batch.indexing`), in UTF-8.
+    """What full-text search has of it (`Batch.indexing`).
 
     None: extract it from the snapshot.
     """

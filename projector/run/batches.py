@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from projector.model import revisions
 from projector.model.changes import Change, ItemRow
+from projector.model.database_url import is_postgres
 from projector.model.ids import Checkpoint, Line, RolloutFile
 from projector.model.settings import Settings
 from projector.search.text import Indexing, is_too_long
@@ -44,7 +45,11 @@ def limits_of(settings: Settings) -> Limits:
         batch_records=settings.run.batch_records,
         chunk_bytes=settings.read.chunk_bytes,
         max_line_bytes=settings.read.max_line_bytes,
-        indexing=Indexing(settings.search.index, settings.search.max_text_bytes),
+        indexing=Indexing(
+            settings.search.index,
+            settings.search.max_text_bytes,
+            as_vector=is_postgres(settings.database),
+        ),
     )
 
 

@@ -82,12 +82,22 @@ class Indexing(NamedTuple):
 
     Spoken text is not limited.
     """
+    as_vector: bool = False
+    """True if words are those of PostgreSQL: see `tsvector.vector`."""
 
     def words(self, kind: str, item: Snapshot) -> bytes:
         """Return the result of `indexed`, in UTF-8, for an item's JSON shorter than `LONGEST`.
 
-        `item`: the JSON decoded by orjson.
+        `item`: the JSON decoded by orjson. As a vector it is the vector of that; empty: no words.
         """
+        text = self._text(kind, item)
+        if not self.as_vector or not text:
+            return text
+        from projector.search.tsvector import vector  # noqa: PLC0415 - it needs this module
+
+        return vector(text) or b""
+
+    def _text(self, kind: str, item: Snapshot) -> bytes:
         if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
             return b""
         text = _whole(_text(kind, item, self.max_text_bytes))

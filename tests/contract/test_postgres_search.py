@@ -149,11 +149,27 @@ def test_a_text_too_long_for_a_vector_is_found_by_its_beginning(store: Queried, 
 @given(text=st.text(max_size=80))
 def test_any_text_makes_a_vector_that_can_be_written(text: str) -> None:
     """Nothing in it ends a word early; every word of it is asked for by the same spelling."""
-    vector = lexemes.vector(text)
+    vector = lexemes.vector(text.encode("utf-8", "replace"))
     words = lexemes.words(text)
+    places: dict[bytes, list[int]] = {}
+    for place, word in enumerate(words, 1):
+        places.setdefault(word.encode(), []).append(place)
 
     assert (vector is None) == (not words)
     assert all("'" not in word and "\\" not in word and " " not in word for word in words)
+    assert vector is None or _positions(vector) == places
+
+
+def _positions(vector: bytes) -> dict[bytes, list[int]]:
+    """Read a vector as the server does."""
+    places, rest = {}, vector[4:]
+    while rest:
+        word, _, rest = rest.partition(b"\0")
+        number = int.from_bytes(rest[:2], "big")
+        at, rest = rest[2 : 2 + 2 * number], rest[2 + 2 * number :]
+        places[word] = [int.from_bytes(at[n : n + 2], "big") for n in range(0, 2 * number, 2)]
+    assert len(places) == int.from_bytes(vector[:4], "big")
+    return places
 
 
 @pytest.mark.parametrize("seed", range(3))

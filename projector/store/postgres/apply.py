@@ -56,8 +56,8 @@ class Item(Struct):
     """True if its words may differ from the stored ones."""
     was: tuple[object, ...] | None = None
     """`state` when it was read; None: it is new."""
-    text: str | None = None
-    """Its indexed text, extracted as `Rows.indexing` says; None: to be extracted."""
+    words: bytes | None = None
+    """What search has of it, extracted as `Rows.indexing` says; None: to be extracted."""
 
     def state(self) -> tuple[object, ...]:
         """Return everything that can change, first what readers do not see."""
@@ -161,7 +161,7 @@ class Rows(Struct):
     popped_from: int | None = None
     """Stored frames with this key or a greater one are popped."""
     indexing: Indexing | None = None
-    """How the texts of its items were extracted; None: they were not."""
+    """How the words of its items were extracted; None: they were not."""
     older: bool = False
     """True if rows of earlier batches may have become tombstones."""
 
@@ -284,13 +284,12 @@ def apply(  # noqa: PLR0912 - one case a kind of change
 def _item(rows: Rows, new: ItemRow, start: int) -> None:
     text = new.json if isinstance(new.json, str) else new.json.decode()
     json = escapes.of_json(text)
-    words = None if new.words is None else new.words.decode()
     old = rows.items.get(new.uid)
     if old is None:
         rows.items[new.uid] = Item(
             new.uid, escapes.text(new.turn_id), escapes.text(new.item_id), start + new.offset,
             new.ordinal, new.ordinal, new.created_at_ms, new.started_at_ms, new.completed_at_ms,
-            escapes.text(new.type), json, new.provenance, new.owner, text=words,
+            escapes.text(new.type), json, new.provenance, new.owner, words=new.words,
         )  # fmt: skip
         return
     if old.tombstone:
@@ -311,7 +310,7 @@ def _item(rows: Rows, new: ItemRow, start: int) -> None:
     kind = escapes.text(new.type)
     old.reworded = old.reworded or old.json != json or old.type != kind
     old.updated_ordinal, old.type, old.json = new.ordinal, kind, json
-    old.provenance, old.text = new.provenance, words
+    old.provenance, old.words = new.provenance, new.words
 
 
 def _turn(rows: Rows, new: TurnRow, start: int) -> None:

@@ -11,10 +11,14 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import conninfo, errors
+from psycopg.abc import DumperKey
+from psycopg.adapt import Dumper, PyFormat
+from psycopg.pq import Format
 
 from projector.model.database_url import HARMLESS, SECRET, fault, options, secrets, shown
 from projector.model.errors import ProjectorError, StoreRefused, StoreUnavailable, UsageError
 from projector.model.redaction import learn, redact_driver
+from projector.store.postgres.arrays import Array
 from projector.store.postgres.passwords import passwords
 
 # The driver raises what it reports; its own log would go to standard error.
@@ -61,7 +65,26 @@ async def connect(url: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
     """
     more = parameters(url)
     with faults(url):
-        return await psycopg.AsyncConnection.connect(url, autocommit=True, **more)
+        db = await psycopg.AsyncConnection.connect(url, autocommit=True, **more)
+    db.adapters.register_dumper(Array, _Encoded)
+    return db
+
+
+class _Encoded(Dumper):
+    """Sends an array as it is."""
+
+    format = Format.BINARY
+
+    def get_key(self, obj: Array, format: PyFormat) -> DumperKey:  # noqa: A002, ARG002 - psycopg's
+        return (Array, obj.oid)  # type: ignore[return-value] # anything that can be a key
+
+    def upgrade(self, obj: Array, format: PyFormat) -> Dumper:  # noqa: A002, ARG002 - psycopg's
+        dumper = type(self)(Array)
+        dumper.oid = obj.oid
+        return dumper
+
+    def dump(self, obj: Array) -> bytes:
+        return obj.data
 
 
 def parameters(url: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from projector.store.postgres.apply import (
     Turn,
     Wanted,
 )
+from projector.store.postgres.arrays import arrays
 from projector.store.postgres.load_unit_of_work import PART
 from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.usage import Usage
@@ -37,7 +38,7 @@ _EVENT: Final = (
     "e.rollout_id, e.uid, e.thread_id, e.type, e.turn_id, e.payload::text, e.recorded_at_ms,"
     " e.noted_at_ms, e.tombstone, e.seq"
 )
-_KEYS: Final = "unnest(%s::text[], %s::text[]::uuid[]) AS k (rollout_id, uid)"
+_KEYS: Final = "unnest(%b::text[], %b::uuid[]) AS k (rollout_id, uid)"
 
 
 def _keyed(table: str, short: str, columns: str) -> str:
@@ -51,7 +52,7 @@ _ITEMS: Final = _keyed("_items", "i", _ITEM.format(json="i.json::text"))
 _TURNS: Final = _keyed("_turns", "t", _TURN)
 _REALTIMES: Final = _keyed("_realtime_items", "x", _REALTIME.format(json="x.json::text"))
 _EVENTS: Final = (
-    f"SELECT {_EVENT} FROM unnest(%s::text[], %s::text[], %s::text[]::uuid[])"
+    f"SELECT {_EVENT} FROM unnest(%b::text[], %b::text[], %b::uuid[])"
     " AS k (rollout_id, thread_id, uid) JOIN _events AS e ON e.source_id = %s AND e.uid = k.uid"
     " AND (e.thread_id = k.thread_id OR e.thread_id = (SELECT r.thread_id FROM _rollouts AS r"
     " WHERE r.source_id = %s AND r.rollout_id = k.rollout_id)) ORDER BY e.seq"
@@ -183,11 +184,10 @@ class RowLoader:
         ]
         if nameless:
             self._add(usages.NAMELESS, (*_columns(nameless), source), self._usage)
-        events = [
-            (one, asked[one][1], uid.hex()) for one, wanted in old.items() for uid in wanted.events
-        ]
+        events = [(one, asked[one][1], uid) for one, wanted in old.items() for uid in wanted.events]
         if events:
-            self._add(_EVENTS, (*_columns(events), source, source), self._event)
+            kinds = ("text", "text", "uuid")
+            self._add(_EVENTS, (*arrays(kinds, events), source, source), self._event)
         tombstoned = [
             (one, wanted.tombstoned_from)
             for one, wanted in old.items()
@@ -201,9 +201,9 @@ class RowLoader:
         if turns:
             self._add(*repeats(source, turns), self.repeats.append)
 
-    def _ask(self, text: str, keys: list[tuple[str, str]], taker: Any) -> None:
+    def _ask(self, text: str, keys: list[tuple[str, bytes]], taker: Any) -> None:
         if keys:
-            self._add(text, (*_columns(keys), self._source), taker)
+            self._add(text, (*arrays(("text", "uuid"), keys), self._source), taker)
 
     def _add(self, text: str, values: Sequence[Any], taker: Any) -> None:
         self.queries.append((text, values))
@@ -245,8 +245,8 @@ class RowLoader:
         self.responses.append(usages.of_row(row))
 
 
-def _pairs(asked: Mapping[RolloutId, Wanted], name: str) -> list[tuple[str, str]]:
-    return [(one, uid.hex()) for one, wanted in asked.items() for uid in getattr(wanted, name)]
+def _pairs(asked: Mapping[RolloutId, Wanted], name: str) -> list[tuple[str, bytes]]:
+    return [(one, uid) for one, wanted in asked.items() for uid in getattr(wanted, name)]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

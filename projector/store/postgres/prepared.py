@@ -29,11 +29,23 @@ _NAMES: Final = (
 #: Of names that psycopg gives.
 _OURS: Final = "_pg3_"
 
-#: True once the tables that rows are looked up in have statistics. A plan made without them may
-#: read all rows of a rollout for each row, and would be kept.
+#: Whether the tables that rows are looked up in have statistics, and whether they have many rows. A
+#: plan made without statistics may read all rows of a rollout for each row, and would be kept.
 KNOWN: Final = (
-    "SELECT count(*) = 4 FROM pg_class WHERE reltuples > 0 AND oid IN ('_items'::regclass,"
+    "SELECT count(*) = 4, pg_relation_size('_items'::regclass) > 1000000 FROM pg_class"
+    " WHERE reltuples > 0 AND oid IN ('_items'::regclass,"
     " '_turns'::regclass, '_rollouts'::regclass, '_thread_states'::regclass)"
+)
+#: Make them, of the columns that keys and indexes have. A server does so by itself within minutes:
+#: a backfill of a new database would be over by then, and each of its batches would read all rows
+#: of its rollout. Tables of another owner, or that others look through just now, are passed over.
+ANALYZE: Final = (
+    "ANALYZE (SKIP_LOCKED) _items (source_id, rollout_id, uid, turn_id, position),"
+    " _turns (source_id, rollout_id, uid, turn_id, position),"
+    " _usage (source_id, rollout_id, uid, turn_id, response_id, position),"
+    " _rollouts (source_id, rollout_id, thread_id, base_rollout_id),"
+    " _thread_states (source_id, thread_id, rollout_id),"
+    " _thread_parts (source_id, thread_id, part, part_source, rollout_id)"
 )
 #: Every statement of a commit looks rows up by keys, however many rows there will be: the plans are
 #: made for that, once.

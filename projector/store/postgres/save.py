@@ -12,6 +12,7 @@ from projector.search import tsvector as lexemes
 from projector.search.text import Indexing, indexed
 from projector.store.postgres import text as escapes
 from projector.store.postgres.apply import EventState, Item, Rows, Turn
+from projector.store.postgres.arrays import arrays
 from projector.store.postgres.feed_entries import FeedEntry
 from projector.store.postgres.pipeline import Query
 from projector.store.postgres.upsert import put
@@ -23,21 +24,25 @@ class Search:
     """The settings of a source's full-text index."""
 
     def __init__(self, what: str, text_bytes: int, number: int) -> None:
-        self.indexing = Indexing(what, text_bytes)
+        self.indexing = Indexing(what, text_bytes, as_vector=True)
         self.number = number
         """Number of these settings: `words_round`."""
 
-    def words(self, item: Item, indexing: Indexing | None) -> str | None:
-        """Return an item's words in tsvector syntax; None: it has none.
+    def words(self, item: Item, indexing: Indexing | None) -> bytes | None:
+        """Return an item's words as `tsvector.vector` does; None: it has none.
 
-        `indexing`: how its text was extracted, if it was.
+        `indexing`: how they were extracted, if they were.
         """
         if self.indexing.extent == "off" or item.json is None:
             return None
-        text = item.text
-        if text is None or indexing != self.indexing:
-            text = indexed(escapes.plain(item.type), escapes.plain_json(item.json), *self.indexing)
-        return lexemes.vector(text) if text else None
+        if item.words is not None and indexing == self.indexing:
+            return item.words or None
+        return self.words_of(item.type, item.json)
+
+    def words_of(self, kind: str, json: str) -> bytes | None:
+        """Return the words of an item by its type and JSON, both escaped."""
+        text = indexed(escapes.plain(kind), escapes.plain_json(json), *self.indexing[:2])
+        return lexemes.vector(text.encode("utf-8", "replace")) if text else None
 
 
 _ITEM: Final = {
@@ -104,7 +109,7 @@ _FILE: Final = {
     "move_path": "text",
 }  # fmt: skip
 _KEY: Final = ("rollout_id", "uid")
-_KEYS: Final = "unnest(%s::text[], %s::text[]::uuid[])"
+_KEYS: Final = "unnest(%b::text[], %b::uuid[])"
 
 
 def rows(all_rows: Iterable[Rows], search: Search) -> Iterator[Query]:
@@ -134,7 +139,7 @@ def _turns(touched: Iterable[Rows]) -> Iterator[tuple[Any, ...]]:
 def turn_row(rollout_id: str, row: Turn) -> tuple[Any, ...]:
     """Return a turn's columns."""
     return (
-        rollout_id, row.uid.hex(), row.turn_id, row.position, row.ordinal, row.status,
+        rollout_id, row.uid, row.turn_id, row.position, row.ordinal, row.status,
         row.error_json, row.started_at, row.completed_at, row.duration_ms,
         row.first_user_item_id, row.final_agent_item_id, row.end_ordinal, row.end_offset,
         row.root_turn_id, row.model, row.owner, row.end_owner, row.tombstone,
@@ -144,14 +149,14 @@ def turn_row(rollout_id: str, row: Turn) -> tuple[Any, ...]:
 
 def _items(touched: Sequence[Rows], source: str, search: Search) -> Iterator[Query]:
     whole: list[tuple[Any, ...]] = []
-    tombstoned: list[tuple[str, str, int, int | None]] = []
+    tombstoned: list[tuple[str, bytes, int, int | None]] = []
     reworded: list[tuple[str, Item]] = []
     for each in touched:
         for row in each.items.values():
             if row.was == row.state():
                 continue
             if row.json is None:
-                tombstoned.append((each.rollout_id, row.uid.hex(), row.tombstone, row.owner))
+                tombstoned.append((each.rollout_id, row.uid, row.tombstone, row.owner))
             else:
                 whole.append(item_row(each, row, search))
                 if row.reworded:
@@ -168,7 +173,7 @@ def item_row(rows: Rows, row: Item, search: Search) -> tuple[Any, ...]:
     assert row.json is not None, row.uid
     words = search.words(row, rows.indexing) if row.reworded else None
     return (
-        rows.rollout_id, row.uid.hex(), row.turn_id, row.item_id, row.position, row.ordinal,
+        rows.rollout_id, row.uid, row.turn_id, row.item_id, row.position, row.ordinal,
         row.updated_ordinal, row.created_at_ms, row.started_at_ms, row.completed_at_ms, row.type,
         row.json, row.provenance, row.owner, row.tombstone, escapes.LEAD in row.json, words,
         search.number if row.reworded else None,
@@ -177,19 +182,18 @@ def item_row(rows: Rows, row: Item, search: Search) -> tuple[Any, ...]:
 
 def files(reworded: Iterable[tuple[str, Item]], source: str) -> Iterator[Query]:
     """Write which files items changed."""
-    stale: list[tuple[str, str]] = []
+    stale: list[tuple[str, bytes]] = []
     changed: list[tuple[Any, ...]] = []
     for rollout_id, row in reworded:
         if row.was is not None and relists(str(row.was[4]), row.type):
-            stale.append((rollout_id, row.uid.hex()))
+            stale.append((rollout_id, row.uid))
         if row.json is not None:
-            uid = row.uid.hex()
-            changed += [(rollout_id, uid, *file) for file in listed_files(row.type, row.json)]
+            changed += [(rollout_id, row.uid, *file) for file in listed_files(row.type, row.json)]
     if stale:
         yield (
             f"DELETE FROM _changed_files AS c USING {_KEYS} AS k (rollout_id, uid)"
             " WHERE c.source_id = %s AND c.rollout_id = k.rollout_id AND c.uid = k.uid",
-            (*map(list, zip(*stale, strict=True)), source),
+            (*arrays(("text", "uuid"), stale), source),
         )
     yield from put("_changed_files", _FILE, ("rollout_id", "uid", "number"), changed, source)
 
@@ -205,7 +209,7 @@ def _realtime(touched: Iterable[Rows], source: str) -> Iterator[Query]:
     tombstoned: list[tuple[Any, ...]] = []
     for each in touched:
         for row in each.realtime.values():
-            key = (each.rollout_id, row.uid.hex())
+            key = (each.rollout_id, row.uid)
             if row.was == row.state():
                 continue
             if row.json is None:
@@ -224,13 +228,14 @@ def _tombstoned(
 ) -> Iterator[Query]:
     """Write some columns of rows whose JSON was not read."""
     if rows:
-        arrays = "".join(f", %s::{kind}[]" for kind in columns.values())
+        kinds = ("text", "uuid", *columns.values())
+        given = ", ".join(f"%b::{kind}[]" for kind in kinds)
         names = ", ".join(("rollout_id", "uid", *columns))
         yield (
             f"UPDATE {table} AS x SET {', '.join(f'{name} = k.{name}' for name in columns)}"
-            f" FROM unnest(%s::text[], %s::text[]::uuid[]{arrays}) AS k ({names})"
+            f" FROM unnest({given}) AS k ({names})"
             " WHERE x.source_id = %s AND x.rollout_id = k.rollout_id AND x.uid = k.uid",
-            (*map(list, zip(*rows, strict=True)), source),
+            (*arrays(kinds, rows), source),
         )
 
 
@@ -254,7 +259,7 @@ def frames(all_frames: Sequence[tuple[Any, ...]], source: str) -> list[Query]:
 
 def kept(rollout_id: str, marks: Iterable[tuple[bytes, str, bool]], source: str) -> list[Query]:
     """Mark rows whose content is not in their file."""
-    rows = [(rollout_id, uid.hex(), kind, alone) for uid, kind, alone in marks]
+    rows = [(rollout_id, uid, kind, alone) for uid, kind, alone in marks]
     return put("_kept_rows", _KEPT, ("rollout_id", "uid"), rows, source)
 
 
@@ -294,7 +299,7 @@ def events(written: Iterable[EventState], source: str) -> list[Query]:
     return put(
         "_events", _EVENT, ("thread_id", "uid"),
         [
-            (row.thread_id, row.uid.hex(), row.seq, row.rollout_id, row.from_record,
+            (row.thread_id, row.uid, row.seq, row.rollout_id, row.from_record,
              row.recorded_at_ms, row.noted_at_ms, row.tombstone, escapes.LEAD in row.payload,
              row.type, row.turn_id, row.payload)
             for row in written
@@ -316,7 +321,7 @@ def feed(entries: Sequence[FeedEntry], newest: Cursor, source: str, now_ms: int)
         return []
     rows = [
         (seq, one.kind, one.op, now_ms, newest.mark, one.source, one.thread_id, one.rollout_id,
-         one.turn_id, one.item_id, one.uid and one.uid.hex(), one.type)
+         one.turn_id, one.item_id, one.uid, one.type)
         for seq, one in numbered(entries, newest.seq - len(entries))
     ]  # fmt: skip
     return [

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from projector.search import tsvector as lexemes
-from projector.search.text import REVISION, Extent, indexed
-from projector.store.postgres import text as escapes
+from projector.search.text import REVISION, Extent
+from projector.store.postgres.arrays import arrays
 from projector.store.postgres.pipeline import Pipeline
 from projector.store.postgres.save import Search
 
@@ -40,8 +39,8 @@ _FILLED: Final = (
     "UPDATE _sources SET unfilled_rollout = %s, unfilled_position = %s WHERE source_id = %s"
 )
 _WORDS: Final = """
-UPDATE _items AS i SET words = k.words::tsvector, words_round = %s
-FROM unnest(%s::text[], %s::text[]::uuid[], %s::text[]) AS k (rollout_id, uid, words)
+UPDATE _items AS i SET words = k.words, words_round = %s
+FROM unnest(%b::text[], %b::uuid[], %b::tsvector[]) AS k (rollout_id, uid, words)
 WHERE i.source_id = %s AND i.rollout_id = k.rollout_id AND i.uid = k.uid
 """
 
@@ -63,7 +62,7 @@ async def fill(wire: Pipeline, source: str) -> bool:
         await wire.execute(("ROLLBACK", ()))
         return False
     search = Search(what, text_bytes, number)
-    rows: list[tuple[str, str, str | None]] = []
+    rows: list[tuple[str, bytes, bytes | None]] = []
     # Many rollouts have no items, or few: several are indexed in one step.
     for _ in range(STEP):
         ((found), ((before,),)) = await wire.execute(
@@ -71,17 +70,15 @@ async def fill(wire: Pipeline, source: str) -> bool:
             (_NEXT, (source, rollout_id)),
         )
         for one, uid, _, kind, json in found:
-            text = indexed(escapes.plain(kind), escapes.plain_json(json), *search.indexing)
-            rows.append((one, uid.hex, lexemes.vector(text) if text else None))
+            rows.append((one, uid.bytes, search.words_of(kind, json)))
         if len(rows) >= STEP:
             position = found[-1][2]
             break
         rollout_id, position = before, (1 << 63) - 1
         if rollout_id is None:
             break
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     await wire.execute(
-        (_WORDS, (number, *columns, source)),
+        (_WORDS, (number, *arrays(("text", "uuid", "tsvector"), rows), source)),
         (_FILLED, (rollout_id, position, source)),
         ("COMMIT", ()),
     )

@@ -73,6 +73,10 @@ _SOURCE: Final = (
     " ON CONFLICT (source_id) DO UPDATE SET host = excluded.host"
     " WHERE _sources.host <> excluded.host"
 )
+_LZ4: Final = (
+    "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND source = 'default'"
+    " AND 'lz4' = ANY(enumvals)"
+)
 _STATUSES: Final = (
     "SELECT rollout_id, thread_id, generation, next_offset, gone_at_ms, home, path, archived,"
     " compressed, size, mtime_ns, ctime_ns, device, inode, trusted_bytes FROM _rollouts"
@@ -190,11 +194,13 @@ class PostgresStore:
                 raise
             # The server accepted us before: what has changed there may change again.
             raise StoreUnavailable(refused.message, hint=refused.hint) from refused
+        has_citus = await self._has_citus(self._db)
         self._wire = Pipeline(
             self._db,
             self._lock_timeout_s,
             may_prepare=await prepared.possible(self._db),
-            has_citus=await self._has_citus(self._db),
+            has_citus=has_citus,
+            has_lz4=not has_citus and await self._has_lz4(self._db),
         )
         steps = migrations("postgres")
         if migrating:
@@ -217,6 +223,10 @@ class PostgresStore:
             self._memory = await asyncio.to_thread(Memory.in_folder, path)
             self._newest = await asyncio.to_thread(self._memory.read)
         return self._wire
+
+    async def _has_lz4(self, db: psycopg.AsyncConnection[Row]) -> bool:
+        """Return whether the server can pack by lz4, and was told nothing about it."""
+        return bool(await (await db.execute(_LZ4)).fetchone())
 
     async def _has_citus(self, db: psycopg.AsyncConnection[Row]) -> bool:
         """Return whether the server has the extension Citus.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from projector.store.postgres.arrays import arrays
 from projector.store.postgres.pipeline import Query
 
 Columns = Mapping[str, str]
@@ -30,21 +31,10 @@ def put(
         changing = "DO UPDATE SET " + ", ".join(
             f"{name} = excluded.{name}" for name in columns if name not in key
         )
-    # Texts are sent in binary form: quoting them takes longer than everything else here.
-    given = ", ".join(
-        f"%{'b' if _given(kind) == 'text' else 's'}::{_given(kind)}[]" for kind in columns.values()
-    )
-    taken = ", ".join(
-        name if _given(kind) == kind else f"{name}::{kind}" for name, kind in columns.items()
-    )
+    # Not FROM unnest(...), which keeps all its rows before the first one is inserted.
+    given = ", ".join(f"unnest(%b::{kind}[])" for kind in columns.values())
     text = (
-        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT %s::uuid, {taken}"
-        f" FROM unnest({given}) AS k ({', '.join(columns)})"
+        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT %s::uuid, {given}"
         f" ON CONFLICT (source_id, {', '.join(key)}) {changing}"
     )
-    return [(text, (source, *map(list, zip(*rows, strict=True))))]
-
-
-def _given(kind: str) -> str:
-    """Return the type that values are sent as."""
-    return kind if kind in ("text", "bigint", "integer", "smallint", "boolean") else "text"
+    return [(text, (source, *arrays([*columns.values()], rows)))]

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from projector.model.changes import UsageRow
 from projector.store.postgres import text as escapes
+from projector.store.postgres.arrays import arrays
 from projector.store.postgres.pipeline import Query, Row
 from projector.store.postgres.upsert import put
 from projector.store.rules import usage as rules
@@ -116,7 +117,7 @@ def of_rollouts(source: str, rollout_ids: Sequence[str]) -> list[Query]:
     return [*_settling(_OF_ROLLOUTS, values), (_OWN, values)]
 
 
-_KEYS: Final = "unnest(%s::text[], %s::text[]::uuid[]) AS k (rollout_id, uid)"
+_KEYS: Final = "unnest(%b::text[], %b::uuid[]) AS k (rollout_id, uid)"
 #: Rows by their uids; columns: rollout, uid.
 BY_UID: Final = (
     f"SELECT {_COLUMNS} FROM {_KEYS} JOIN _usage AS u ON u.source_id = %s"
@@ -196,22 +197,20 @@ def written(rows: Sequence[Usage], sums: Sums, source: str) -> Iterator[Query]:
     if flipped:
         yield (
             "UPDATE _usage AS u SET counted = k.counted FROM unnest("
-            "%s::text[]::uuid[], %s::text[], %s::text[]::uuid[], %s::boolean[])"
+            "%b::uuid[], %b::text[], %b::uuid[], %b::boolean[])"
             " AS k (source_id, rollout_id, uid, counted) WHERE u.source_id = k.source_id"
             " AND u.rollout_id = k.rollout_id AND u.uid = k.uid",
-            [
-                [row.source for row in flipped],
-                [row.rollout_id for row in flipped],
-                [row.uid.hex() for row in flipped],
-                [row.counted for row in flipped],
-            ],
+            arrays(
+                ("uuid", "text", "uuid", "boolean"),
+                [(row.source, row.rollout_id, row.uid, row.counted) for row in flipped],
+            ),
         )
     yield from _added(sums)
 
 
 def _usage_row(row: Usage) -> tuple[Any, ...]:
     return (
-        row.rollout_id, row.uid.hex(), row.position, row.turn_id, row.ordinal, row.response_id,
+        row.rollout_id, row.uid, row.position, row.turn_id, row.ordinal, row.response_id,
         row.full_model, *row.tokens, row.recorded_at_ms, row.tombstone, row.counted,
         row.cache_write, row.tier, row.provider,
     )  # fmt: skip
