@@ -6,9 +6,10 @@ A backfill takes as long as the longer half of its work, not as both.
    batches as a `Tailer` does, in order, from a rollout's first byte.
 2. It is told of the rollouts that come next, and is a batch or two ahead: while one is committed
    the next is on its way here and the one behind it is being made. Then it waits. For a database
-   that is not there yet it begins by itself, with the oldest rollout. The very first batch is a
-   small one, so that this process soon has something to write. While the other one is behind,
-   this one reads other rollouts itself (`Scheduler._meanwhile`).
+   that is not there yet, or a server that nothing was written to from here, it begins by itself,
+   with the oldest rollout. The very first batch is a small one, so that this process soon has
+   something to write. While the other one is behind, this one reads other rollouts itself
+   (`Scheduler._meanwhile`).
 3. Whatever is out of the ordinary there ends the stream without an error: a file that cannot be
    read, a reducer that asks for earlier rows, a long line, an end by a signal. The tail goes on
    by itself behind the last batch that was committed, meets the same, and can tell it. By law 1
@@ -118,8 +119,7 @@ class Prefetcher:
         """Begin the other process; None: it could not be, or would not help."""
         if sys.platform != "linux" or threading.active_count() > 1 or _cores() < 2:  # noqa: PLR2004 - one for each
             return None
-        path = settings.database_path
-        is_new = bool(path) and not os.path.exists(path)
+        is_new = not os.path.exists(settings.database_path or _memory(settings))
         asks, asked = os.pipe()
         answers, answered = os.pipe()
         try:
@@ -244,6 +244,15 @@ class Prefetcher:
             return self._answers.read(length)
         except (OSError, ValueError):
             return b""
+
+
+def _memory(settings: Settings) -> str:
+    """Return the file that is here once something was written to a database on a server."""
+    from projector.model.database_url import shown, source_id  # noqa: PLC0415 - not for SQLite
+    from projector.store import newest_entry, state_file  # noqa: PLC0415 - same
+
+    source = source_id(settings.source.name or os.uname().nodename)
+    return state_file.remote_path(shown(settings.database), str(source), newest_entry.SUFFIX)
 
 
 def _cores() -> int:

@@ -52,7 +52,7 @@ ANALYZE: Final = (
 PLANS: Final = (
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
     " set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
-    " set_config('enable_mergejoin', 'off', true)"
+    " set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true)"
 )
 
 
