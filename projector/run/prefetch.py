@@ -119,7 +119,7 @@ class Prefetcher:
         """Begin the other process; None: it could not be, or would not help."""
         if sys.platform != "linux" or threading.active_count() > 1 or _cores() < 2:  # noqa: PLR2004 - one for each
             return None
-        is_new = not os.path.exists(settings.database_path or _memory(settings))
+        is_new = not _is_known(settings)
         asks, asked = os.pipe()
         answers, answered = os.pipe()
         try:
@@ -246,13 +246,15 @@ class Prefetcher:
             return b""
 
 
-def _memory(settings: Settings) -> str:
-    """Return the file that is here once something was written to a database on a server."""
+def _is_known(settings: Settings) -> bool:
+    """True if the database is there, or, on a server, if something was written to it from here."""
+    if settings.database_path:
+        return os.path.exists(settings.database_path)
     from projector.model.database_url import shown, source_id  # noqa: PLC0415 - not for SQLite
-    from projector.store import newest_entry, state_file  # noqa: PLC0415 - same
+    from projector.store import state_file  # noqa: PLC0415 - same
 
     source = source_id(settings.source.name or os.uname().nodename)
-    return state_file.remote_path(shown(settings.database), str(source), newest_entry.SUFFIX)
+    return state_file.was_written(shown(settings.database), str(source))
 
 
 def _cores() -> int:

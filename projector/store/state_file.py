@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from projector.store import newest_entry
 from projector.store.heartbeat import STATE_BYTES, DaemonState, Published, decode, encode
 
 _PRIVATE_FILE: Final = 0o600
@@ -106,6 +107,11 @@ def remote_path(address: str, source: str, suffix: str = ".lock") -> str:
         folder = f"{state}/codex-projector"
     name = hashlib.sha256(f"{source}\0{address}".encode(errors="surrogateescape")).hexdigest()[:16]
     return f"{folder}/server-{name}{suffix}"
+
+
+def was_written(address: str, source: str) -> bool:
+    """True if a source has written to a database on a server from this host."""
+    return os.path.exists(remote_path(address, source, newest_entry.SUFFIX))
 
 
 def lock_remote(path: str) -> int | None:

@@ -40,6 +40,7 @@ def limits(lock_timeout_ms: int, unheard_ms: int) -> tuple[str, ...]:
     """
     return (
         "SET LOCAL citus.propagate_set_commands = 'local'",
+        "SET LOCAL join_collapse_limit = 1",  # see `pipeline`
         f"SET LOCAL lock_timeout = {lock_timeout_ms}",
         f"SET LOCAL idle_in_transaction_session_timeout = {unheard_ms}",
     )

@@ -167,7 +167,7 @@ class RowLoader:
         # counts.
         told_of = sorted({one for wanted, _, _ in asked.values() for one in wanted.responses})
         if told_of:
-            for text, values in usages.first_of(told_of):
+            for text, values in usages.first_of(told_of, source):
                 self._add(text, values, self._response)
         old = {one: wanted for one, (wanted, _, new) in asked.items() if not new}
         self._ask(_ITEMS, _pairs(old, "items"), self._item)

@@ -128,8 +128,8 @@ _OF_PARTS: Final = (
 )
 _OF_ENDS: Final = (
     f"SELECT {_ROLLOUT} FROM _rollouts AS r WHERE NOT r.elsewhere AND r.rollout_id = ANY(ARRAY("
-    "SELECT s.rollout_id FROM _thread_states AS s WHERE s.thread_id = ANY({threads})"
-    " UNION SELECT w.thread_id FROM unnest({threads}) AS w (thread_id)"
+    "SELECT unnest(ARRAY[w.thread_id, s.rollout_id]) FROM unnest({threads}) AS w (thread_id)"
+    " LEFT JOIN _thread_states AS s ON s.thread_id = w.thread_id"
     " UNION SELECT unnest(%s::text[])))"
 )
 #: Threads that show rows of rollouts from an offset on, threads of rollouts, and further ones.
@@ -186,7 +186,7 @@ def ends_of_threads(
         (_STATES.format(threads=_THREADS_WITH), some),
         (ends.format(threads=_THREADS_WITH), [*some, near]),
         (_NAMES.format(threads=_THREADS_WITH), some),
-        (_OF_ENDS.format(threads=_THREADS_WITH), [*some, *some, near]),
+        (_OF_ENDS.format(threads=_THREADS_WITH), [*some, near]),
     ]
 
 

@@ -34,7 +34,8 @@ def put(
     # Not FROM unnest(...), which keeps all its rows before the first one is inserted.
     given = ", ".join(f"unnest(%b::{kind}[])" for kind in columns.values())
     text = (
-        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT %s::uuid, {given}"
+        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT s.source_id, {given}"
+        " FROM _sources AS s WHERE s.source_id = %s"
         f" ON CONFLICT (source_id, {', '.join(key)}) {changing}"
     )
-    return [(text, (source, *arrays([*columns.values()], rows)))]
+    return [(text, (*arrays([*columns.values()], rows), source))]

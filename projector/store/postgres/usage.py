@@ -75,7 +75,7 @@ _HASHES: Final = (
     "SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
     " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
 )
-_NAMED: Final = "SELECT unnest(%s::text[])"
+_NAMED: Final = "SELECT unnest(%s::text[]) FROM _sources AS s WHERE s.source_id = %s"
 _OF: Final = "SELECT u.response_id FROM _usage AS u WHERE u.source_id = %s"
 _OF_ROLLOUTS: Final = f"{_OF} AND u.rollout_id = ANY(%s)"
 
@@ -98,17 +98,14 @@ def settling(source: str) -> list[Query]:
     return _settling(_OF, (source,))
 
 
-def first_of(
-    response_ids: Sequence[str], source: str = "", without: Sequence[str] = ()
-) -> list[Query]:
+def first_of(response_ids: Sequence[str], source: str, without: Sequence[str] = ()) -> list[Query]:
     """Read the first living row of responses, of any source, in the last statement.
 
     `without`: rollouts of `source` whose rows are skipped. Until the transaction ends nobody else
     chooses which of them counts.
     """
     ids = list(response_ids)
-    nobody = "00000000-0000-0000-0000-000000000000"
-    return [*_settling(_NAMED, (ids,)), (_FIRST, (ids, source or nobody, list(without)))]
+    return [*_settling(_NAMED, (ids, source)), (_FIRST, (ids, source, list(without)))]
 
 
 def of_rollouts(source: str, rollout_ids: Sequence[str]) -> list[Query]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from projector.store import state_file
+from projector.store import newest_entry, state_file
 from projector.store.heartbeat import (
     STATE_BYTES,
     DaemonState,
@@ -100,3 +100,20 @@ def test_whoever_looks_keeps_no_daemon_out(tmp_path: Path) -> None:
     threading.Timer(0.02, os.close, [glance]).start()
 
     os.close(state_file.lock(path))
+
+
+def test_a_host_knows_which_servers_it_has_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a backfill of an empty database begins to read before it has asked."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    address, source = "postgresql://db.example.org/projector", "one"
+    assert not state_file.was_written(address, source)
+
+    newest_entry.Memory.in_folder(
+        state_file.remote_path(address, source, newest_entry.SUFFIX)
+    ).close()
+
+    assert state_file.was_written(address, source)
+    assert not state_file.was_written(address, "another")
