@@ -14,8 +14,11 @@ A backfill takes as long as the longer half of its work, not as both.
    read, a reducer that asks for earlier rows, a long line, an end by a signal. The tail goes on
    by itself behind the last batch that was committed, meets the same, and can tell it. By law 1
    of `reduce/protocol.py` the rows are the same.
-4. After any doubt about a write, nothing is read ahead any more.
-5. It ends with this process, however that ends: then its pipes are closed.
+4. New rollouts with few bytes are read in groups: of those that come next, two thirds are asked for
+   together (`Group`), and read while those before them are committed; this process reads the
+   others, as to read takes twice as long as to write.
+5. After any doubt about a write, nothing is read ahead any more.
+6. It ends with this process, however that ends: then its pipes are closed.
 
 It is made by `fork`, before this process has threads or a database, and before what the two need
 is imported: so they import it side by side. A thread would not do: who inserts row by row waits
@@ -29,7 +32,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -37,12 +40,11 @@ from msgspec.structs import replace
 if TYPE_CHECKING:  # imported after the fork
     import asyncio
 
-    from projector.model.changes import Change
-    from projector.model.ids import RolloutFile
+    from projector.model.ids import RolloutFile, RolloutId
     from projector.model.settings import Settings
     from projector.store.protocol import Batch
 
-#: Rollouts with fewer bytes are read as fast by the process that writes them.
+#: Rollouts with fewer bytes are read together with others.
 WORTH: Final = 64 * 1024
 #: Rollouts that the other process knows of beside the one that is open.
 _KNOWN: Final = 2
@@ -58,6 +60,12 @@ class Request(NamedTuple):
     """None: nothing more of this stream."""
 
 
+class Group(NamedTuple):
+    """A message to the worker: small rollouts, each of which is wanted whole."""
+
+    files: tuple[RolloutFile, ...]
+
+
 class Response(NamedTuple):
     """A message from the worker."""
 
@@ -69,30 +77,64 @@ class Response(NamedTuple):
     """No more comes."""
 
 
-def message(said: Request | Response) -> tuple[bytes, bytes]:
+class Read(NamedTuple):
+    """What came of a rollout of a group."""
+
+    batch: Batch | None
+    """All of it; None: it makes more than a batch, or is out of the ordinary."""
+    bytes_read: int
+
+
+class Whole(NamedTuple):
+    """A message from the worker: what came of a group's rollouts, in its order."""
+
+    rollouts: tuple[Read, ...]
+
+
+Message = Request | Group | Response | Whole
+
+
+def message(said: Message) -> tuple[bytes, bytes]:
     """Write a message: its length, and what it says."""
-    changes: Sequence[Change] = ()
-    if isinstance(said, Response) and said.batch is not None:
-        changes = said.batch.changes
-        said = said._replace(batch=replace(said.batch, changes=()))
+    made = _batches(said)
     # Rows as plain tuples, and what they are beside them: half the time.
-    data = pickle.dumps(
-        (said, list(map(type, changes)), list(map(tuple, changes))), pickle.HIGHEST_PROTOCOL
-    )
+    rows = [
+        None if one is None else (list(map(type, one.changes)), list(map(tuple, one.changes)))
+        for one in made
+    ]
+    bare = _with(said, [None if one is None else replace(one, changes=()) for one in made])
+    data = pickle.dumps((bare, rows), pickle.HIGHEST_PROTOCOL)
     return len(data).to_bytes(LENGTH, "little"), data
 
 
-def decode(data: bytes) -> Request | Response | None:
+def decode(data: bytes) -> Message | None:
     """Read a message, without its length; None: it is none, or not whole."""
-    said: Request | Response
+    said: Message
     try:
-        said, kinds, rows = pickle.loads(data)  # noqa: S301 - from our own process
+        said, rows = pickle.loads(data)  # noqa: S301 - from our own process
     except (EOFError, pickle.UnpicklingError):
         return None
-    if isinstance(said, Response) and said.batch is not None:
-        changes = list(map(tuple.__new__, kinds, rows))
-        said = said._replace(batch=replace(said.batch, changes=changes))
-    return said
+    return _with(
+        said,
+        [
+            None if one is None else replace(one, changes=list(map(tuple.__new__, *found)))
+            for one, found in zip(_batches(said), rows, strict=True)
+        ],
+    )
+
+
+def _batches(said: Message) -> list[Batch | None]:
+    if isinstance(said, Whole):
+        return [one.batch for one in said.rollouts]
+    return [said.batch] if isinstance(said, Response) else []
+
+
+def _with(said: Message, batches: list[Batch | None]) -> Message:
+    """Return a message with these batches in the place of its own."""
+    if isinstance(said, Whole):
+        pairs = zip(batches, said.rollouts, strict=True)
+        return Whole(tuple(Read(batch, one.bytes_read) for batch, one in pairs))
+    return said._replace(batch=batches[0]) if isinstance(said, Response) else said
 
 
 class Prefetcher:
@@ -110,6 +152,10 @@ class Prefetcher:
         """Those of which more comes, if only their end."""
         self._open: int | None = None
         self._open_file: RolloutFile | None = None
+        self._group: dict[RolloutId, RolloutFile] = {}
+        """Small rollouts that were asked for together, and not taken yet."""
+        self._whole: Whole | None = None
+        """What came of them."""
         self._coming: asyncio.Future[bytes] | None = None
         self.bytes_read = 0
         """Uncompressed bytes that were read of the open rollout."""
@@ -179,18 +225,59 @@ class Prefetcher:
         """True if the other process reads a rollout, or was told that it comes next."""
         return file == self._open_file or file in self._next.values()
 
+    @property
+    def group(self) -> Mapping[RolloutId, RolloutFile]:
+        """Return the rollouts that `take_group` will tell of."""
+        return self._group
+
+    def ask_group(self, files: Sequence[RolloutFile]) -> None:
+        """Have new rollouts read, each small enough for a batch. Not while any other is read."""
+        if self._closed or self._running or self._group:
+            return
+        try:
+            self._send(Group(tuple(files)))
+        except OSError:
+            self.close()
+            return
+        self._group = {file.name.rollout_id: file for file in files}
+        if self._coming is None:
+            self._coming = self._begin_to_receive()
+
+    @property
+    def can_ask(self) -> bool:
+        """True if `ask_group` would ask."""
+        return not (self._closed or self._running or self._group)
+
+    async def take_group(self) -> dict[RolloutId, Read]:
+        """Wait for what comes of the group, and return it; another one may be asked for."""
+        while self._group and self._whole is None and await self._hear() is not None:
+            pass
+        group, whole = self._group, self._whole
+        self._group, self._whole = {}, None
+        return {} if whole is None else dict(zip(group, whole.rollouts, strict=True))
+
+    async def _hear(self) -> Response | Whole | None:
+        """Return the next message of the worker; None: there is none, nor will be."""
+        told = None if self._closed else decode(await self._receive())
+        if isinstance(told, Response):
+            if told.ended:
+                self._running.discard(told.stream)
+        elif isinstance(told, Whole):
+            self._whole = told
+        else:
+            self.close()
+            return None
+        if self._running or (self._group and self._whole is None):
+            self._coming = self._begin_to_receive()
+        return told
+
     async def next(self) -> Batch | None:
         """Return the next batch of the open rollout; None: no more, continue in this process."""
         while self._open is not None:
-            told = decode(await self._receive())
-            if not isinstance(told, Response):
-                self.close()
+            told = await self._hear()
+            if told is None:
                 return None
-            if told.ended:
-                self._running.discard(told.stream)
-            if self._running:
-                self._coming = self._begin_to_receive()
-            if told.stream != self._open:
+            if isinstance(told, Whole) or told.stream != self._open:
                 continue  # of one that was left
             self.bytes_read = told.bytes_read
             if told.ended:
@@ -222,11 +309,14 @@ class Prefetcher:
         self._streams += 1
         self._next[self._streams] = file
         self._running.add(self._streams)
-        os.write(self._asked_at, b"".join(message(Request(self._streams, file))))
+        self._send(Request(self._streams, file))
 
     def _leave(self, stream: int) -> None:
         self._next.pop(stream, None)
-        os.write(self._asked_at, b"".join(message(Request(stream, None))))
+        self._send(Request(stream, None))
+
+    def _send(self, said: Request | Group) -> None:
+        os.write(self._asked_at, b"".join(message(said)))
 
     async def _receive(self) -> bytes:
         coming, self._coming = self._coming or self._begin_to_receive(), None

@@ -24,7 +24,17 @@ from projector.reduce import detect as reducers
 from projector.run.batches import Limits, batch_of, limits_of, reader_at
 from projector.run.collector import settle
 from projector.run.file_catalog import FileCatalog
-from projector.run.prefetch import LENGTH, WORTH, Request, Response, decode, message
+from projector.run.prefetch import (
+    LENGTH,
+    WORTH,
+    Group,
+    Read,
+    Request,
+    Response,
+    Whole,
+    decode,
+    message,
+)
 from projector.store.protocol import Batch
 
 #: What a pipe holds, if the system lets it: messages are larger than the 64 KiB that it has.
@@ -60,6 +70,9 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
     guess = _guess(settings, limits, waiting, pace) if is_new else None
     begun = guess is not None
     while (asked := waiting.next()) is not None:
+        if isinstance(asked, Group):
+            _write(answered, message(Whole(tuple(_whole(file, limits) for file in asked.files))))
+            continue
         stream, file = asked
         made = (
             guess[1]
@@ -82,6 +95,13 @@ def serve(asks: int, answered: int, settings: Settings, *, is_new: bool) -> None
             pace.is_waited_for = waiting.is_empty and began - done < made_in * _TAKEN_AT_ONCE
         if not told.ended:
             _write(answered, message(told._replace(batch=None, ended=True)))
+
+
+def _whole(file: RolloutFile, limits: Limits) -> Read:
+    """Read a rollout that makes one batch."""
+    for batch, read, ended in batches(file, limits):
+        return Read(batch if ended else None, read)
+    return Read(None, 0)
 
 
 class Pace:
@@ -115,7 +135,7 @@ class _Waiting:
 
     def __init__(self, asks: int) -> None:
         self._asks = asks
-        self._files: deque[tuple[int, RolloutFile]] = deque()
+        self._files: deque[tuple[int, RolloutFile] | Group] = deque()
         self._left: set[int] = set()
 
     @property
@@ -123,7 +143,7 @@ class _Waiting:
         """True if no rollout waits, of those that were heard of."""
         return not self._files
 
-    def next(self) -> tuple[int, RolloutFile] | None:
+    def next(self) -> tuple[int, RolloutFile] | Group | None:
         """Wait for a request; None: the other end of the pipe is closed."""
         while not self._files:
             if not self._hear():
@@ -144,6 +164,9 @@ class _Waiting:
     def _hear(self) -> bool:
         """Take a message; False: there is none any more."""
         asked = decode(self._read(int.from_bytes(self._read(LENGTH), "little")))
+        if isinstance(asked, Group):
+            self._files.append(asked)
+            return True
         if not isinstance(asked, Request):
             return False
         if asked.file is None:

@@ -5,7 +5,8 @@ Backfill and daemon run the same rounds and end them differently. The rules:
 1. A bounded number of rollouts is read side by side, in turn: a huge one starves none, and
    however many are queued, few are open.
 2. Nothing is reduced beyond what is being committed: at most one batch a rollout is in memory,
-   and in a backfill one more of the rollout that is prefetched (`prefetch.py`).
+   and in a backfill one more of the rollout that is prefetched, or of some small ones together
+   (`prefetch.py`).
 3. After any doubt about a write every tailer of the round is closed, and its rollout is read again
    from the checkpoint that the store has (`errors.TransientError`). Where another writer was met,
    the next rounds hold one rollout each, so that one contested rollout cannot hold up the rest.
@@ -72,6 +73,9 @@ from projector.store.rollout_status import RolloutStatuses
 PACKED = 2
 #: Rounds with one rollout each, after another writer was met.
 CAUTIOUS_ROUNDS = 64
+#: Small rollouts that are read ahead together: of a round two in three.
+_GROUP = SIDE_BY_SIDE * 2 // 3
+_GROUP_LEAST = 4
 #: How long a round with nothing to do waits for a rollout that is projected anew, in seconds.
 _PATIENCE_S = 0.05
 
@@ -539,7 +543,10 @@ class Scheduler:
         Returns True if a file could not be opened for want of descriptors.
         """
         size = 0
+        self._ask_group(chosen)
         polled = await self._poll(chosen)
+        polled |= await self._take_group(chosen)
+        self._ask_group(chosen)
         # Those first: what was read of them must be in this commit.
         for rollout_id in sorted(chosen, key=lambda one: one not in polled):
             made, before = 0, self.counters.bytes_read
@@ -604,7 +611,8 @@ class Scheduler:
         passed_over: list[tuple[RolloutId, RolloutFile]] = []
         packed = sum(1 for file in self._reading.values() if file.name.compressed)
         most = self._open.side_by_side
-        while self._line and len(self._reading) < most and len(passed_over) < SIDE_BY_SIDE:
+        reach = most if self._ahead is None else most + _GROUP
+        while self._line and len(self._reading) < reach and len(passed_over) < SIDE_BY_SIDE:
             rollout_id, file = self._line.pop_first()
             if self._is_beside(rollout_id):
                 if self._is_reprojecting(rollout_id):
@@ -694,16 +702,55 @@ class Scheduler:
     async def _poll(self, chosen: Sequence[RolloutId]) -> set[RolloutId]:
         """Look at the rollouts whose files are open, all in one thread; return which were."""
         tails: list[Tailer] = []
+        group = {} if self._ahead is None else self._ahead.group
         for one in chosen:
+            if one in group:
+                continue
             tail = self._tailers.touch(one) or self._small(one)
             if tail is not None and tail.can_poll:
                 tails.append(tail)
         if not tails:
             return set()
         before = sum(tail.bytes_read for tail in tails)
-        polled = await asyncio.to_thread(_poll, tails, self._limits.batch_bytes)
+        most = self._limits.batch_bytes - sum(file.size for file in group.values())
+        polled = await asyncio.to_thread(_poll, tails, most)
         self.counters.bytes_read += sum(tail.bytes_read for tail in tails) - before
         return {tail.file.name.rollout_id for tail in tails[:polled]}
+
+    def _ask_group(self, chosen: Sequence[RolloutId]) -> None:
+        """Have the small new rollouts behind the chosen ones read, if the other process is idle."""
+        ahead = self._ahead
+        if ahead is None or not ahead.can_ask:
+            return
+        left = self._limits.batch_bytes * 2 // 3
+        files: list[RolloutFile] = []
+        passed_over = set(chosen)
+        for rollout_id, file in self._reading.items():
+            if rollout_id in passed_over or file.size >= WORTH or file.name.compressed:
+                continue
+            left -= file.size
+            if left < 0 or len(files) == _GROUP:
+                break
+            if self._is_new(rollout_id):
+                files.append(file)
+        if len(files) >= _GROUP_LEAST:
+            ahead.ask_group(files)
+
+    async def _take_group(self, chosen: Sequence[RolloutId]) -> set[RolloutId]:
+        """Make tailers of the rollouts that were read as a group; return which have a batch."""
+        ahead = self._ahead
+        if ahead is None or ahead.group.keys().isdisjoint(chosen):
+            return set()
+        files = dict(ahead.group)
+        found: set[RolloutId] = set()
+        for rollout_id, read in (await ahead.take_group()).items():
+            file = files[rollout_id]
+            # Else its file has changed since.
+            if read.batch is not None and self._reading.get(rollout_id) == file:
+                tail = Tailer(self._store, self._limits, file, read)
+                self._tailers.add(rollout_id, tail)
+                found.add(rollout_id)
+        return found.intersection(chosen)
 
     def _small(self, rollout_id: RolloutId) -> Tailer | None:
         """Return the tailer of a small rollout that the store does not know; None: another one."""

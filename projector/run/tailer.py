@@ -18,7 +18,7 @@ from projector.model.ids import Offset, RolloutFile
 from projector.read.resume import Restart, Undecided
 from projector.run.batches import Limits
 from projector.run.open_rollout import OpenRollout, Reprojection
-from projector.run.prefetch import Prefetcher
+from projector.run.prefetch import Prefetcher, Read
 from projector.store.protocol import Batch, Store
 
 #: Memory that a tailer takes while it rests, and for each row that its reducer remembers; measured.
@@ -44,8 +44,10 @@ Outcome = Batch | Reprojection | Progress
 class _PrefetchedRollout:
     """A new rollout, as the prefetch worker reads it from its first byte."""
 
-    def __init__(self, prefetcher: Prefetcher, file: RolloutFile) -> None:
-        self._prefetcher: Prefetcher | None = prefetcher
+    def __init__(self, source: Prefetcher | Read, file: RolloutFile) -> None:
+        self._prefetcher = source if isinstance(source, Prefetcher) else None
+        self._read = source if isinstance(source, Read) else None
+        """It was read already."""
         self.file = file
         """As it was when the worker was asked for it."""
         self.offset = Offset(0)
@@ -61,15 +63,19 @@ class _PrefetchedRollout:
 
     async def next(self) -> Batch | None:
         """Return the next batch; None: no more come, open the rollout."""
-        if self._prefetcher is None:
-            return None
-        batch = await self._prefetcher.next()
-        self.bytes_read = self._prefetcher.bytes_read
-        if not self._prefetcher.is_open:
+        if self._read is not None:
+            (batch, self.bytes_read), self._read = self._read, None
+        elif self._prefetcher is not None:
+            batch = await self._prefetcher.next()
+            self.bytes_read = self._prefetcher.bytes_read
+            if self._prefetcher.is_open:
+                return batch
             self._prefetcher = None
-            # Behind all that was there when it was listed there is nothing to look for.
-            whole = batch is not None and batch.end.offset == self.file.size
-            self.at_end = whole and not self.file.name.compressed
+        else:
+            return None
+        # Behind all that was there when it was listed there is nothing to look for.
+        whole = batch is not None and batch.end.offset == self.file.size
+        self.at_end = whole and not self.file.name.compressed
         return batch
 
     def close(self) -> None:
@@ -93,14 +99,14 @@ class Tailer:
         store: Store,
         limits: Limits,
         file: RolloutFile,
-        prefetcher: Prefetcher | None = None,
+        prefetched: Prefetcher | Read | None = None,
         *,
         is_new: bool = False,
     ) -> None:
         """Create the tailer of a file; `next_batch` opens it.
 
-        `prefetcher`: has the rollout open, and reads it from its first byte. `is_new`: the store
-        does not know it.
+        `prefetched`: has the rollout open, and reads it from its first byte, or has read it.
+        `is_new`: the store does not know it.
         """
         self._store = store
         self._limits = limits
@@ -108,8 +114,8 @@ class Tailer:
         self._changed: RolloutFile | None = file
         """The file, if it has changed since it was looked at."""
         self._source: _PrefetchedRollout | OpenRollout | None = None
-        if prefetcher is not None:
-            self._source = _PrefetchedRollout(prefetcher, file)
+        if prefetched is not None:
+            self._source = _PrefetchedRollout(prefetched, file)
         elif is_new:
             self._source = OpenRollout.of_new(store, limits, file)
         self._bytes_of_closed = 0

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.generator.rollouts import Rollout
+from tests.support.generator.rollouts import SMALL, Rollout, write_home
 from tests.support.projecting import backfilled
 from tests.support.reading_ahead import BATCH_BYTES, WHEN
 from tests.support.rows import rows_of
 
 
-def _read_ahead(home: Path, database: Path, disturbance: str = "nothing") -> int:
+def _read_ahead(
+    home: Path, database: Path, disturbance: str = "nothing", size: int = BATCH_BYTES
+) -> int:
     """Backfill; gives how many batches were read ahead."""
+    words = [str(home), str(database), disturbance, str(size)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.reading_ahead", home, database, disturbance],
+        [sys.executable, "-m", "tests.support.reading_ahead", *words],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -54,6 +57,24 @@ def test_the_rows_are_those_of_one_process(tmp_path: Path, what: str) -> None:
     backfilled(home, tmp_path / "alone.db")
     ahead, alone = rows_of(tmp_path / "ahead.db"), rows_of(tmp_path / "alone.db")
     if what in ("replaced", "cut"):  # only the one that saw it notes it, and tells of what it saw
+        for rows in (ahead, alone):
+            del rows["anomalies"], rows["lifecycle_events"]
+    assert ahead == alone
+
+
+@pytest.mark.parametrize("what", ["nothing", "killed", "lost answer", "replaced", "cut"])
+def test_small_rollouts_are_read_ahead_together(tmp_path: Path, what: str) -> None:
+    """Where the other process is gone, or the file another one, they are read as any other."""
+    home = tmp_path / "home"
+    write_home(home, rollouts=100, size=100 * 6_000, mix=SMALL)
+
+    given = _read_ahead(home, tmp_path / "ahead.db", what, size=128 * 1024)
+
+    assert given > (20 if what == "nothing" else 8)
+    backfilled(home, tmp_path / "ahead.db")
+    backfilled(home, tmp_path / "alone.db")
+    ahead, alone = rows_of(tmp_path / "ahead.db"), rows_of(tmp_path / "alone.db")
+    if what in ("replaced", "cut"):
         for rows in (ahead, alone):
             del rows["anomalies"], rows["lifecycle_events"]
     assert ahead == alone

@@ -1,5 +1,7 @@
 """A backfill that reads ahead: `python -m tests.support.reading_ahead HOME DATABASE DISTURBANCE`.
 
+A fourth argument is the size of a batch, in bytes.
+
 Prints how many batches were read ahead. In a process of its own, because what reads ahead is
 made by `fork`, which wants one without threads.
 """
@@ -15,10 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from projector.model.errors import StoreUnavailable
-from projector.model.ids import RolloutFile
+from projector.model.ids import RolloutFile, RolloutId
+from projector.model.settings import Settings
 from projector.run import prefetch as of_ahead
 from projector.run.backfill import backfill
-from projector.run.prefetch import Prefetcher
+from projector.run.prefetch import Prefetcher, Read
 from projector.run.progress import Silent
 from projector.store.open import open_store
 from projector.store.protocol import Batch
@@ -54,6 +57,16 @@ class Disturbed(Prefetcher):
         self.given += batch is not None
         return batch
 
+    async def take_group(self) -> dict[RolloutId, Read]:
+        """Disturb, then ask."""
+        self.opened = list(self.group.values())[-1]
+        self.asked += 1
+        if self.asked == WHEN:
+            self._happen()
+        found = await super().take_group()
+        self.given += sum(read.batch is not None for read in found.values())
+        return found
+
     def _happen(self) -> None:
         match self.happens:
             case "killed":
@@ -81,8 +94,7 @@ def _lose_one_answer() -> None:
     SqliteStore.commit = lost  # type: ignore[assignment, method-assign]
 
 
-async def _backfill(home: Path, database: Path, ahead: Prefetcher) -> None:
-    settings = settings_for(home, database, batch_bytes=BATCH_BYTES)
+async def _backfill(settings: Settings, ahead: Prefetcher) -> None:
     store = await open_store(settings.database)
     try:
         for _ in range(2):
@@ -98,13 +110,15 @@ async def _backfill(home: Path, database: Path, ahead: Prefetcher) -> None:
 def main() -> None:
     """Run it."""
     home, database, Disturbed.happens = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    size = int(sys.argv[4]) if sys.argv[4:] else BATCH_BYTES
+    settings = settings_for(home, database, batch_bytes=size)
     of_ahead._cores = lambda: 2
-    ahead = Disturbed.start(settings_for(home, database, batch_bytes=BATCH_BYTES))
+    ahead = Disturbed.start(settings)
     assert isinstance(ahead, Disturbed)
     if Disturbed.happens == "lost answer":
         _lose_one_answer()
     try:
-        asyncio.run(_backfill(home, database, ahead))
+        asyncio.run(_backfill(settings, ahead))
     finally:
         ahead.close()
     sys.stdout.write(f"{ahead.given}\n")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import pytest
@@ -436,6 +437,9 @@ class _Behind:
     def __init__(self) -> None:
         self.file: RolloutFile | None = None
         self.is_open = False
+
+    group: Mapping[RolloutId, RolloutFile] = MappingProxyType({})
+    can_ask = False
 
     def open(self, file: RolloutFile, soon: Iterable[RolloutFile] = ()) -> bool:  # noqa: ARG002 - as Prefetcher
         """Take the first; of those that come `soon` nothing."""
