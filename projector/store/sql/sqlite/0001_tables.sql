@@ -137,15 +137,17 @@ CREATE TABLE _item_rows (
     WHEN 18 THEN 'exitedReviewMode' WHEN 19 THEN 'sleep' ELSE kind END),
   json            TEXT AS (CASE substr(rest, 1, 1) WHEN '{' THEN rest
     WHEN ',' THEN '{"type":"' || type || '","id":"' || item_id || '"' || rest
-    ELSE '{"type":"' || type || iif(kind = 3, '","moderation":null', '"') || ',"id":"' || item_id
-      || CASE kind WHEN 1 THEN '","pluginId":null,"scriptPath":null,"command":'
-        WHEN 2 THEN '","summary":' WHEN 3 THEN '","text":'
-        WHEN 4 THEN '","clientId":null,"content":' ELSE '","changes":' END
-      || CASE substr(rest, 1, 1) WHEN ';' THEN substr(rest, 2) || CASE kind
+    ELSE CASE kind
+      WHEN 1 THEN '{"type":"commandExecution","id":"' || item_id || '","pluginId":null,"scriptPath":null,"command":'
+      WHEN 2 THEN '{"type":"reasoning","id":"' || item_id || '","summary":'
+      WHEN 3 THEN '{"type":"agentMessage","moderation":null,"id":"' || item_id || '","text":'
+      WHEN 4 THEN '{"type":"userMessage","id":"' || item_id || '","clientId":null,"content":'
+      ELSE '{"type":"fileChange","id":"' || item_id || '","changes":' END
+      || iif(substr(rest, 1, 1) <> ';', rest, substr(rest, 2) || CASE kind
         WHEN 2 THEN ',"content":[]}'
         WHEN 3 THEN ',"memoryCitation":null,"delivery":null,"questions":null}'
-        WHEN 4 THEN ',"text_elements":[]}]}' ELSE ',"status":"completed"}' END
-      ELSE rest END
+        WHEN 4 THEN ',"text_elements":[]}]}'
+        ELSE ',"status":"completed"}' END)
     END),
   UNIQUE (rollout, turn_key, uid_start)
 ) STRICT;
