@@ -176,6 +176,11 @@ def test_nothing_is_starred_without_need() -> None:
     assert needed | {"__main__"} == STARRED
 
 
+def test_values_are_structs() -> None:
+    """A dataclass takes 0.7 ms to define, in each process; `msgspec.Struct` a fortieth of that."""
+    assert [module.name for module in MODULES if "dataclasses" in module.foreign] == []
+
+
 @every_module
 def test_nouns_know_only_nouns(module: _Module) -> None:
     """They are the words of the project: everyone may import them."""

@@ -418,6 +418,21 @@ def test_health_imports_nothing_that_is_slow(tmp_path: Path) -> None:
     assert done.stdout.endswith("[]\n"), done.stdout
 
 
+def test_backfill_imports_nothing_that_it_does_not_need() -> None:
+    """Each takes 1 to 50 ms, before the first rows are there."""
+    code = (
+        "import sys; from projector import cli;"
+        f"cli.run(['backfill', '--codex-home', {str(SAMPLE)!r}, '--json']);"
+        "print([m for m in ('backports.zstd', 'importlib.metadata', 'importlib.resources',"
+        " 'projector.serve', 'projector.store.check', 'projector.store.sqlite.replace', 'rich',"
+        " 'structlog', 'tempfile', 'watchfiles', 'zipfile') if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.endswith("[]\n"), done.stdout
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
     command = f"{sys.executable} -m projector backfill --codex-home {SAMPLE} {closed}"
