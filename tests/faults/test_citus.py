@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import LiteralString
 
 import psycopg
@@ -21,12 +20,18 @@ from tests.support.databases import reading
 from tests.support.makers import at, batch, event, file_of, item, rollout_id
 from tests.support.server import Server
 
-#: Processes of a role: one that waits for a standby, for a lock; or end those that are prepared.
-_WAITS = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND wait_event = 'SyncRep'"
-_LOCKED = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND wait_event_type = 'Lock'"
+#: On a node: a commit takes long there.
+_SLOW_COMMITS = """
+SET citus.enable_ddl_propagation TO off;
+CREATE FUNCTION pg_temp.slow() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON {shard} DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION pg_temp.slow();
+"""
+#: Ends who sleeps there in a commit.
 _CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE usename = %s AND query LIKE 'PREPARE TRANSACTION%%'"
+    " WHERE usename = %s AND wait_event = 'PgSleep'"
 )
 
 
@@ -91,53 +96,30 @@ def test_a_schema_that_moves_while_it_is_written(url: str, server: Server) -> No
 
 
 def test_a_node_that_goes_while_it_commits(url: str, server: Server) -> None:
-    """Prepared and not committed: Citus warns, calls it done, and commits it some time later.
-
-    The coordinator waits for a standby, which there is not, while the node's process ends.
-    """
+    """It is not known what was written: the checkpoint tells."""
     role = schema_of(url)
     with psycopg.connect(server.url(), autocommit=True) as db:
-        ask = "SELECT nodename, nodeport FROM citus_shards WHERE table_name = %s::regclass"
-        ((host, port),) = db.execute(ask, (f"{role}._sources",)).fetchall()
+        ask = "SELECT shard_name, nodename, nodeport FROM citus_shards WHERE table_name::text = %s"
+        ((shard, host, port),) = db.execute(ask, (f"{role}._sources",)).fetchall()
         where = f"host={host} port={port} user={db.info.user} dbname={db.info.dbname}"
 
     async def write() -> None:
         store = await open_store(url, source="one")
         assert isinstance(store, PostgresStore)
         await _written(store, 0)
-        connect = psycopg.AsyncConnection.connect
-        async with (
-            await connect(server.url(), autocommit=True) as coordinator,
-            await connect(where, autocommit=True) as node,
-            _set(coordinator, "citus.recover_2pc_interval", "-1"),
-        ):
-            async with _set(coordinator, "synchronous_standby_names", "nobody"):
-                writing = asyncio.create_task(_written(store, 1))
-                await _until(coordinator, _WAITS, role)
-                await _until(node, _CUT, role)
-            with pytest.raises(StoreUnavailable, match="did not confirm COMMIT"):
+        async with await psycopg.AsyncConnection.connect(where, autocommit=True) as node:
+            await node.execute(_SLOW_COMMITS.format(shard=shard).encode())
+            writing = asyncio.create_task(_written(store, 1))
+            await _until(node, _CUT, role)
+            with pytest.raises(StoreUnavailable):
                 await writing
-            asking = asyncio.create_task(store.checkpoint(rollout_id(1)))
-            await _until(node, _LOCKED, role)
-            await coordinator.execute("SELECT recover_prepared_transactions()")
-            assert await asking == at(2000)
-        await _written(store, 2)
+            await node.execute(f"DROP TRIGGER slow ON {shard}".encode())
+        assert await store.checkpoint(rollout_id(1)) == at(1000)
+        await _written(store, 1)
         await store.close()
 
     asyncio.run(write())
-    _whole(url, 3)
-
-
-@asynccontextmanager
-async def _set(db: psycopg.AsyncConnection, name: str, value: str) -> AsyncIterator[None]:
-    """Have a setting of the coordinator for a while."""
-    try:
-        await db.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
-        await db.execute("SELECT pg_reload_conf()")
-        yield
-    finally:
-        await db.execute(f"ALTER SYSTEM RESET {name}".encode())
-        await db.execute("SELECT pg_reload_conf()")
+    _whole(url, 2)
 
 
 async def _until(db: psycopg.AsyncConnection, question: LiteralString, role: str) -> None:
