@@ -98,7 +98,7 @@ class Indexing(NamedTuple):
         return vector(text) or b""
 
     def _text(self, kind: str, item: Snapshot) -> bytes:
-        if self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES):
+        if self._leaves_out(kind):
             return b""
         text = _whole(_text(kind, item, self.max_text_bytes))
         if text.isascii():
@@ -114,11 +114,14 @@ class Indexing(NamedTuple):
 
     def words_of(self, kind: str, item_json: bytes) -> bytes | None:
         """Return the result of `indexed`, in UTF-8, for an item's JSON; None: ask `indexed`."""
-        if is_too_long(item_json):
+        if self._leaves_out(kind) or is_too_long(item_json):
             return b""
         with suppress(ValueError):
             return self.words(kind, orjson.loads(item_json))
         return None
+
+    def _leaves_out(self, kind: str) -> bool:
+        return self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES)
 
 
 def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:

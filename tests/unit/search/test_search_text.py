@@ -159,6 +159,8 @@ def test_extents() -> None:
     assert found("all") == ["word", "word"]
     assert found("messages") == ["word", ""]
     assert found("off") == ["", ""]
+    # Not even looked at: this would be no JSON.
+    assert words.Indexing("off", 9).words_of("plan", b"{") == b""
 
 
 ASKED = [
