@@ -107,7 +107,7 @@ def test_rows_that_the_files_do_not_say_become_tombstones(folder: Path) -> None:
     changed(
         folder,
         "INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id, created_at_ms, kind,"
-        " rest, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, kind, json,"
+        " rest, provenance) SELECT x'00', rollout, position, turn_key, 'new', 1, kind, rest,"
         " provenance FROM _item_rows WHERE item = 1",
     )
 

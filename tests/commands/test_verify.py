@@ -74,14 +74,15 @@ def test_what_was_backfilled_is_equal(folder: Path) -> None:
 
 # Each has to be found, and told as what it is.
 FAULTS: list[tuple[str, str, str, str, str]] = [
-    ("an item's text altered", ("UPDATE _item_rows SET rest = json_set(json, '$.text', 'x')"
+    ("an item's text altered", ("UPDATE _item_rows SET rest = (SELECT json_set(i.json, '$.text',"
+     " 'x') FROM _items AS i WHERE i.item = _item_rows.item)"
      " WHERE item = (SELECT max(item) FROM _items WHERE type = 'agentMessage' AND tombstone = 0)"),
      "item", "changed", "json.text"),
     ("an item lost", "DELETE FROM _item_rows WHERE item = (SELECT min(item) FROM _items)",
      "item", "missing", ""),
     ("an item added", ("INSERT INTO _item_rows (uid, rollout, position, turn_key, item_id,"
      " created_at_ms, kind, rest, provenance) SELECT x'00', rollout, position + 1, turn_key, 'new',"
-     " 1, kind, json, provenance FROM _item_rows WHERE item = (SELECT min(item) FROM _items)"),
+     " 1, kind, rest, provenance FROM _item_rows WHERE item = (SELECT min(item) FROM _items)"),
      "item", "extra", ""),
     ("an item elsewhere in the order", ("UPDATE _item_rows SET position = position + 100000"
      " WHERE item = (SELECT min(item) FROM _items)"), "item", "changed", "offset"),

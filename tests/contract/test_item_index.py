@@ -76,7 +76,7 @@ def check(store: SqliteStore, run: Run) -> None:
     with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(":memory:")) as fresh:
         fresh.execute(f'CREATE VIRTUAL TABLE f USING fts5 (text, tokenize = "{TOKENIZER}")')
         for number, *rest in db.execute(
-            "SELECT item, type, json, what, max_text_bytes FROM _item_rows JOIN _search_state"
+            "SELECT item, type, json, what, max_text_bytes FROM _items JOIN _search_state"
             " WHERE item > unfilled"
         ):
             fresh.execute("INSERT INTO f (rowid, text) VALUES (?, ?)", (number, indexed(*rest)))

@@ -152,7 +152,7 @@ def test_texts_in_sql_have_the_words_that_are_indexed(plain: sqlite3.Connection)
 
     rows = plain.execute(
         "SELECT i.type, i.json, t.text, s.what, s.max_text_bytes FROM _item_texts AS t"
-        " JOIN _item_rows AS i ON i.item = t.item JOIN _search_state AS s"
+        " JOIN _items AS i ON i.item = t.item JOIN _search_state AS s"
     ).fetchall()
     wrong = [
         (kind, json)

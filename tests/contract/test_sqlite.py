@@ -428,7 +428,12 @@ def test_a_snapshot_is_read_as_it_was_written(store: Queried, run: Run) -> None:
 
     run(store.commit([again]))
 
-    found = run(store.query("SELECT item_id, type, json, rest FROM _item_rows"))
+    found = run(
+        store.query(
+            "SELECT i.item_id, i.type, i.json, r.rest FROM _items AS i JOIN _item_rows AS r"
+            " USING (item)"
+        )
+    )
     assert {(name, kind, json) for name, kind, json, _ in found} == {
         (row.item_id, row.type, row.json) for row in rows
     }

@@ -15,12 +15,12 @@ _INSERT: Final = (
     "INSERT INTO _changed_files (item, number, path, kind, move_path) VALUES (?, ?, ?, ?, ?)"
 )
 _NEW: Final = (
-    f"SELECT item, type, json FROM _item_rows WHERE item > ? AND kind = {NUMBERS[FILE_CHANGE]}"
+    f"SELECT item, type, json FROM _items WHERE item > ? AND kind = {NUMBERS[FILE_CHANGE]}"
 )
 #: Items that existed when the transaction began and have changed: see `search_index`.
 _CHANGED: Final = (
     f"SELECT b.item, b.type, i.type, iif(i.type = '{FILE_CHANGE}', i.json, '')"
-    " FROM items_before AS b LEFT JOIN _item_rows AS i ON i.item = b.item WHERE b.item <= ?"
+    " FROM items_before AS b LEFT JOIN _items AS i ON i.item = b.item WHERE b.item <= ?"
 )
 
 

@@ -32,7 +32,7 @@ SELECT item_id, ordinal,
   CASE type WHEN 'userMessage' THEN 'user'
     WHEN 'agentMessage' THEN iif(json_extract(json, '$.phase') IS NULL, 'plain',
       iif(json_extract(json, '$.phase') = 'final_answer', 'final', '')) ELSE '' END
-FROM {new}_item_rows
+FROM {new}_items
 WHERE rollout = :rollout AND turn_key = (SELECT turn_key FROM _turn_ids WHERE turn_id = :turn)
   AND tombstone = 0
 ORDER BY +position

@@ -1,8 +1,9 @@
 """How SQLite's rows hold the snapshots of items: without what their columns say already. Pure.
 
 A snapshot begins with the item's type and id, and with what is the same in nearly all of its type:
-a tenth of it. `_item_rows` has what follows in `rest`, and the number of the type in `kind`; its
-columns `json` and `type`, which SQLite computes when they are read, have the whole. A rest begins
+a tenth of it. `_item_rows` has what follows in `rest`, and the number of the type in `kind`; the
+columns `json` and `type` of the view `_items` have the whole. (SQLite computes each generated
+column of a table for each row that is written, so that `json` is none of these.) A rest begins
 with a comma behind the id; with a quote or a bracket behind `_Form.more`; with a semicolon before
 that, if `_Form.end` is left out as well; else it is all there is.
 """

@@ -179,8 +179,8 @@ def _keep(
         item._replace(json=json)
         for item in stays.items
         for (json,) in db.execute(
-            f"SELECT json FROM _item_rows WHERE rollout = ? AND turn_key = {KEY}"
-            " AND uid_start = substr(?, 1, 8) AND item_id = ?",
+            "SELECT json FROM _items WHERE item = (SELECT item FROM _item_rows WHERE rollout = ?"
+            f" AND turn_key = {KEY} AND uid_start = substr(?, 1, 8) AND item_id = ?)",
             (row.rollout, item.turn_id, item.uid, item.item_id),
         )
     ]

@@ -30,26 +30,25 @@ _NOTHING: Final = (1 << 63) - 1
 
 #: Indexed texts of items, and the statement that inserts them.
 _WORDS: Final = (
-    "item_words(i.type, i.json, s.what, s.max_text_bytes)"
-    " FROM _search_state AS s JOIN _item_rows AS i"
+    "item_words(i.type, i.json, s.what, s.max_text_bytes) FROM _search_state AS s JOIN _items AS i"
 )
 _INDEX: Final = f"INSERT INTO _item_index (rowid, text) SELECT i.item, {_WORDS}"
 _KEEPING: Final = (
     # Rows as they were when the transaction began.
     "CREATE TEMP TABLE IF NOT EXISTS items_before (item INTEGER PRIMARY KEY, type TEXT, json TEXT)",
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_changes AFTER UPDATE OF kind, rest ON main._item_rows
+    CREATE TEMP TRIGGER IF NOT EXISTS item_changes BEFORE UPDATE OF kind, rest ON main._item_rows
     WHEN new.rest <> old.rest OR new.kind <> old.kind
     BEGIN
-      INSERT INTO items_before SELECT old.item, old.type, old.json
-      WHERE NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
+      INSERT INTO items_before SELECT item, type, json FROM main._items
+      WHERE item = old.item AND NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
     END
     """,
     """
-    CREATE TEMP TRIGGER IF NOT EXISTS item_goes AFTER DELETE ON main._item_rows
+    CREATE TEMP TRIGGER IF NOT EXISTS item_goes BEFORE DELETE ON main._item_rows
     BEGIN
-      INSERT INTO items_before SELECT old.item, old.type, old.json
-      WHERE NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
+      INSERT INTO items_before SELECT item, type, json FROM main._items
+      WHERE item = old.item AND NOT EXISTS (SELECT 1 FROM items_before WHERE item = old.item);
     END
     """,
 )

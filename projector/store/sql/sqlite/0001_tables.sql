@@ -106,8 +106,8 @@ CREATE TABLE _turn_ids (
 -- Items by rollout. `tombstone`: 0 living; else why it was removed: 1 the rollout's new
 -- content lacks it, 2 rolled back (legacy), 3 it turned out never to have run. Rows cut off by a
 -- revert have no tombstone: that follows from _thread_parts. What other columns say is stored once:
--- `type` and `json` are computed when they are read (store/sqlite/item_json.py), and rows are told
--- apart by the beginning of their uids, 60 bits of a hash of rollout, turn and item.
+-- the type, and in the view `_items` the JSON, are computed when they are read
+-- (store/sqlite/item_json.py), and rows are told apart by the beginning of their uids, 60 bits of a hash of rollout, turn and item.
 CREATE TABLE _item_rows (
   item            INTEGER PRIMARY KEY,
   uid             BLOB NOT NULL,
@@ -135,20 +135,6 @@ CREATE TABLE _item_rows (
     WHEN 12 THEN 'collabAgentToolCall' WHEN 13 THEN 'subAgentActivity' WHEN 14 THEN 'imageView'
     WHEN 15 THEN 'imageGeneration' WHEN 16 THEN 'hookPrompt' WHEN 17 THEN 'enteredReviewMode'
     WHEN 18 THEN 'exitedReviewMode' WHEN 19 THEN 'sleep' ELSE kind END),
-  json            TEXT AS (CASE substr(rest, 1, 1) WHEN '{' THEN rest
-    WHEN ',' THEN '{"type":"' || type || '","id":"' || item_id || '"' || rest
-    ELSE CASE kind
-      WHEN 1 THEN '{"type":"commandExecution","id":"' || item_id || '","pluginId":null,"scriptPath":null,"command":'
-      WHEN 2 THEN '{"type":"reasoning","id":"' || item_id || '","summary":'
-      WHEN 3 THEN '{"type":"agentMessage","moderation":null,"id":"' || item_id || '","text":'
-      WHEN 4 THEN '{"type":"userMessage","id":"' || item_id || '","clientId":null,"content":'
-      ELSE '{"type":"fileChange","id":"' || item_id || '","changes":' END
-      || iif(substr(rest, 1, 1) <> ';', rest, substr(rest, 2) || CASE kind
-        WHEN 2 THEN ',"content":[]}'
-        WHEN 3 THEN ',"memoryCitation":null,"delivery":null,"questions":null}'
-        WHEN 4 THEN ',"text_elements":[]}]}'
-        ELSE ',"status":"completed"}' END)
-    END),
   UNIQUE (rollout, turn_key, uid_start)
 ) STRICT;
 CREATE INDEX items_by_position ON _item_rows (rollout, position) WHERE tombstone = 0;
@@ -168,7 +154,22 @@ SELECT i.item, i.uid, i.rollout, i.position, i.ordinal, i.updated_ordinal, i.cre
        CASE i.provenance WHEN 0 THEN 'snapshot' WHEN 1 THEN 'event' ELSE 'response_item' END AS provenance,
        i.type, i.status, i.turn_key,
        (SELECT t.turn_id FROM _turn_ids AS t WHERE t.turn_key = i.turn_key) AS turn_id,
-       i.item_id, i.json
+       i.item_id,
+       CASE substr(i.rest, 1, 1) WHEN '{' THEN i.rest
+    WHEN ',' THEN '{"type":"' || i.type || '","id":"' || i.item_id || '"' || i.rest
+    ELSE CASE i.kind
+      WHEN 1 THEN '{"type":"commandExecution","id":"' || i.item_id || '","pluginId":null,"scriptPath":null,"command":'
+      WHEN 2 THEN '{"type":"reasoning","id":"' || i.item_id || '","summary":'
+      WHEN 3 THEN '{"type":"agentMessage","moderation":null,"id":"' || i.item_id || '","text":'
+      WHEN 4 THEN '{"type":"userMessage","id":"' || i.item_id || '","clientId":null,"content":'
+      ELSE '{"type":"fileChange","id":"' || i.item_id || '","changes":' END
+      || iif(substr(i.rest, 1, 1) <> ';', i.rest, substr(i.rest, 2) || CASE i.kind
+        WHEN 2 THEN ',"content":[]}'
+        WHEN 3 THEN ',"memoryCitation":null,"delivery":null,"questions":null}'
+        WHEN 4 THEN ',"text_elements":[]}]}'
+        ELSE ',"status":"completed"}' END)
+    END AS json,
+       i.kind
 FROM _item_rows AS i;
 
 -- Turns by rollout. `tombstone` as in items.
@@ -661,7 +662,7 @@ SELECT i.item,
       LIMIT -1)
     LIMIT -1)
   END AS text
-FROM _search_state AS s JOIN _item_rows AS i ON +i.item > s.unfilled
+FROM _search_state AS s JOIN _items AS i ON +i.item > s.unfilled
 WHERE s.id = 1;
 
 -- Ignores case and diacritics, but see above. The same as TOKENIZER in search/text.py; the separators

@@ -13,7 +13,7 @@ CREATE VIEW codex_thread_items AS
 SELECT r.rollout_id AS thread_id, t.turn_id, i.item_id, i.ordinal AS rollout_ordinal,
        i.created_at_ms, i.json AS item_json, i.type AS item_type,
        i.updated_ordinal AS updated_at_ordinal, i.started_at_ms, i.completed_at_ms
-FROM _rollouts AS r JOIN _item_rows AS i ON i.rollout = r.rollout
+FROM _rollouts AS r JOIN _items AS i ON i.rollout = r.rollout
 JOIN _turn_ids AS t ON t.turn_key = i.turn_key
 WHERE i.tombstone = 0 AND r.mode = 'paginated';
 
