@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from projector.cli import run
+from projector.store.questions import activity
 from tests.conftest import NewDatabase
 from tests.sample import make
 
@@ -49,6 +50,19 @@ def test_all_commands_are_newest_first_and_told_once(ask: Ask) -> None:
         (row["created_at_ms"] for row in rows), reverse=True
     )
     assert len({row["uid"] for row in rows}) == len(rows) == 6
+
+
+@pytest.mark.parametrize("command", ["commands", "files", "prompts"])
+def test_rows_are_the_same_in_however_small_spans(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A server is asked for a span of time after the other."""
+    since = ask(command, "--json", "--since", "2026-01-05")
+    every = ask(command, "--json")
+    monkeypatch.setattr(activity, "_FIRST", 1)
+    assert len(json.loads(every)) > 1
+    assert ask(command, "--json") == every
+    assert ask(command, "--json", "--since", "2026-01-05") == since
 
 
 def test_forms_hold_the_same_rows(ask: Ask) -> None:

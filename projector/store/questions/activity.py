@@ -11,6 +11,19 @@ from typing import Any, Final, NamedTuple
 from projector.store.reading import Connection, Sql
 
 _NEWEST: Final = "ORDER BY x.created_at_ms DESC, x.thread_id DESC, x.position DESC"
+#: Since when there are some items of a type, and how many they are. A server sorts all rows of a
+#: question before it sends one, so rows are asked for by spans of time.
+_SPAN: Final = (
+    "SELECT min(w.created_at_ms), count(*) FROM (SELECT i.created_at_ms FROM _read_items AS i"
+    " WHERE {is_type} AND i.tombstone = 0 AND {{before}} ORDER BY i.created_at_ms DESC"
+    " LIMIT :number) AS w"
+)
+_SPANS: Final = Sql(
+    _SPAN.format(is_type="i.type = :type"),
+    _SPAN.format(is_type="left(i.type, 64) = :type"),
+)
+#: Items in the first span; each further one has four times as many.
+_FIRST: Final = 1000
 #: Of each row: when, where.
 _WHERE: Final = "x.created_at_ms, x.thread_id, x.turn_id, x.uid"
 
@@ -95,7 +108,8 @@ class Span(NamedTuple):
 def commands(db: Connection, span: Span, *, failed: bool) -> Iterator[Command]:
     """Yield commands one by one; `failed`: those that failed only."""
     more = ["x.status = 'failed'"] if failed else []
-    return (Command(*row) for row in _asked(db, _COMMANDS, span, more, {}))
+    kind = "commandExecution"
+    return (Command(*row) for row in _asked(db, kind, _COMMANDS, span, more, {}))
 
 
 def files(db: Connection, span: Span, path: str | None) -> Iterator[ChangedFile]:
@@ -116,16 +130,16 @@ def files(db: Connection, span: Span, path: str | None) -> Iterator[ChangedFile]
             for of in ("path", "move_path")
         )
         more = [f"({' OR '.join(either)})"]
-    return (ChangedFile(*row) for row in _asked(db, _FILES, span, more, values))
+    return (ChangedFile(*row) for row in _asked(db, "fileChange", _FILES, span, more, values))
 
 
 def prompts(db: Connection, span: Span) -> Iterator[Prompt]:
     """Yield what users asked one by one."""
-    return (Prompt(*row) for row in _asked(db, _PROMPTS, span, [], {}))
+    return (Prompt(*row) for row in _asked(db, "userMessage", _PROMPTS, span, [], {}))
 
 
-def _asked(
-    db: Connection, text: str, span: Span, more: list[str], values: dict[str, object]
+def _asked(  # noqa: PLR0917
+    db: Connection, kind: str, text: str, span: Span, more: list[str], values: dict[str, object]
 ) -> Iterator[tuple[Any, ...]]:
     conditions = list(more)
     if span.since_ms is not None:
@@ -133,7 +147,26 @@ def _asked(
         values = {**values, "since": span.since_ms}
     if span.thread_id is not None:
         conditions.append("x.thread_id = :thread")
-        values = {**values, "thread": span.thread_id}
+        yield from _rows(db, text, conditions, {**values, "thread": span.thread_id})
+        return
+    number, before = _FIRST, "1 = 1"
+    while True:
+        spans = Sql(*(each.format(before=before.replace("x.", "i.")) for each in _SPANS))
+        asked = {**values, "type": kind, "number": number}
+        ((first, found),) = db.rows(spans, asked)
+        here = [*conditions, before]
+        if found == number:
+            here.append("x.created_at_ms >= :first")
+        yield from _rows(db, text, here, {**values, "first": first})
+        if found < number or (span.since_ms is not None and first < span.since_ms):
+            return
+        before, values = "x.created_at_ms < :before", {**values, "before": first}
+        number *= 4
+
+
+def _rows(
+    db: Connection, text: str, conditions: list[str], values: dict[str, object]
+) -> Iterator[tuple[Any, ...]]:
     wanted = " AND ".join(conditions) or "1 = 1"
     texts = [
         text.format(own=own, same=same, conditions=wanted)
