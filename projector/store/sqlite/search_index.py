@@ -79,6 +79,8 @@ class Texts:
 
         `extracted`: the rows have them, extracted in this way; else they are extracted here.
         """
+        if self.indexing.extent == "off":
+            return
         for item, row in zip(items, rows, strict=True):
             text = row.words if extracted else None
             if text is None and isinstance(row.json, bytes):
