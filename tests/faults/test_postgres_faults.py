@@ -182,3 +182,23 @@ def test_a_fleet_in_bad_weather(tmp_path: Path) -> None:
     assert report.server_restarts == (2 if citus.NODES or not citus.ADDRESS else 0)
     assert report.daemons_killed == 4
     assert report.connections_cut > 0
+
+
+def test_a_source_that_is_locked_while_it_connects_is_waited_for(postgres: str) -> None:
+    """The wait ends, and the next try finds a connection of its own."""
+
+    async def connect() -> None:
+        first = await PostgresStore.open(postgres, source="one")
+        await first.commit([batch(file_of(1), [item(1, "a", 1)])])
+        await first.close()
+        store = PostgresStore.closed(postgres, source="one", busy_timeout_s=0.2)
+        async with await psycopg.AsyncConnection.connect(postgres) as other:
+            await other.execute("SELECT * FROM _sources FOR UPDATE")
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable, match="locked"):
+                    await store.checkpoint(rollout_id(1))
+            await other.rollback()
+        assert await store.checkpoint(rollout_id(1)) == at(1000)
+        await store.close()
+
+    asyncio.run(connect())

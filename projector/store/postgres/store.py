@@ -216,8 +216,12 @@ class PostgresStore:
             self._now_ms(), uuid.uuid4(),
         )  # fmt: skip
         # A transaction, whose waits for locks end: on Citus one that is prepared may hold the row.
-        await self._wire.begin((_SOURCE, values))
-        await self._wire.execute(("COMMIT", ()))
+        try:
+            await self._wire.begin((_SOURCE, values))
+            await self._wire.execute(("COMMIT", ()))
+        except BaseException:
+            await self._give_up()  # the next call would find a failed transaction
+            raise
         if self._memory is None:
             path = state_file.remote_path(shown(self.url), self.source, newest_entry.SUFFIX)
             self._memory = await asyncio.to_thread(Memory.in_folder, path)
