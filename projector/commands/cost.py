@@ -73,7 +73,7 @@ def cost(
     since_ms = None if since is None else filters.moment(since)
     with reading(settings_of(context, codex_home, database)) as db, db.snapshot():
         rows = questions.spent(db, since_ms=since_ms, turns="turn" in keys)
-        threads = questions.spenders(db)
+        threads = questions.spenders(db, rows)
         looked_up = questions.looked_up(db)
     place = filters.place(folder, repo)
     if not place.everywhere:

@@ -138,7 +138,7 @@ def test_what_is_asked_of_costs(database: Where) -> None:
         rows = spent(db, since_ms=None, turns=True)
         later = spent(db, since_ms=5000, turns=False)
         known = looked_up(db)
-        threads = spenders(db)
+        threads = spenders(db, rows)
 
     assert sum(row.responses for row in rows) == len(CASES)
     assert {row.day for row in rows} == {"1970-01-01", None}

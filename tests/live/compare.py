@@ -404,7 +404,7 @@ def compare_amounts(
     with open_to_read(url) as db:
         rows = db.rows("SELECT response_id, amount FROM token_costs")
         sums = spent(db, since_ms=None, turns=False)
-        threads = spenders(db)
+        threads = spenders(db, sums)
     for name, amount in rows:
         fresh, cached, output, *_ = cost.get(name, (0, 0, 0))
         wanted = ((fresh - cached) * 3 + cached + output * 7) * (2 if fresh > bound else 1) / 1e6

@@ -287,7 +287,7 @@ def cost(db: Connection, by: Sequence[str], asked: Asked, now: datetime) -> Answ
             )
     with db.snapshot():
         rows = costs.spent(db, since_ms=moment(asked.since, now), turns="turn" in by)
-        spenders = costs.spenders(db)
+        spenders = costs.spenders(db, rows)
     sums = spending.grouped(rows, spenders, by, with_agents=False)
     if by and by[0] == "day":
         sums.reverse()

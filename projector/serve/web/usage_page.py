@@ -72,7 +72,7 @@ def prices(db: Connection, span: Span) -> dict[str, Any]:
     """Return list prices by day, model and repository."""
     with db.snapshot():
         rows = costs.spent(db, since_ms=span.since_ms, turns=False)
-        threads = costs.spenders(db)
+        threads = costs.spenders(db, rows)
         looked_up = costs.looked_up(db)
     by_day = spending.grouped(rows, (), ("day",), with_agents=False)
     currencies = sorted({one.currency for one in by_day if one.currency})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from projector.store.reading import Connection, Sql
+from projector.store.reading import Connection, Sql, among
 
 _DAY: Final = Sql(
     "substr(recorded_at, 1, 10)", "to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
@@ -16,9 +18,15 @@ _SUMS: Final = (
     " sum(cache_write_input_tokens), sum(output_tokens), sum(reasoning_output_tokens),"
     " sum(total_tokens), sum(amount) FROM token_costs {where} GROUP BY 1, 2, {group}4, 5, 6, 7, 8"
 )
-_THREADS: Final = (
-    "SELECT thread_id, name, preview, cwd, git_origin_url, parent_thread_id FROM threads"
+_THREADS: Final = Sql(
+    *(
+        "SELECT thread_id, name, preview, cwd, git_origin_url, parent_thread_id FROM threads"
+        f" WHERE thread_id IN {threads}"
+        for threads in among("threads")
+    )
 )
+#: Threads that are asked for together.
+_AT_ONCE: Final = 500
 _LOOKED_UP: Final = "SELECT DISTINCT model_provider, model FROM _prices"
 
 
@@ -69,9 +77,21 @@ def spent(db: Connection, *, since_ms: int | None, turns: bool) -> list[Spent]:
     return [Spent(*row) for row in db.rows(Sql(*texts), {"since": since_ms})]
 
 
-def spenders(db: Connection) -> list[Spender]:
-    """Return all threads."""
-    return [Spender(*row) for row in db.rows(_THREADS)]
+def spenders(db: Connection, rows: Iterable[Spent]) -> list[Spender]:
+    """Return the threads that spent something, and those whose agents they are, up to the top."""
+    found: list[Spender] = []
+    asked: set[str] = set()
+    wanted = {row.thread_id for row in rows}
+    while wanted:
+        asked |= wanted
+        more: list[Spender] = []
+        every = sorted(wanted)
+        for first in range(0, len(every), _AT_ONCE):
+            some = json.dumps(every[first : first + _AT_ONCE])
+            more += [Spender(*row) for row in db.rows(_THREADS, {"threads": some})]
+        found += more
+        wanted = {one.parent_thread_id for one in more if one.parent_thread_id} - asked
+    return found
 
 
 def looked_up(db: Connection) -> set[tuple[str, str]]:
