@@ -275,7 +275,8 @@ class _Weather:
     def kill(self) -> None:
         """Kill a daemon, and start it again."""
         member = self.chance.choice(self.members)
-        member.kill(signal.SIGKILL)
+        status = member.kill(signal.SIGKILL)
+        assert os.WIFSIGNALED(status), (member.source, "had ended by itself", status)
         member.start()
         self.report.daemons_killed += 1
 
@@ -290,6 +291,8 @@ class _Weather:
 
     def move(self) -> None:
         """Let a schema go over to another node, while it is written."""
+        if not isinstance(self.server, Cluster):
+            return
         name = schema_of(self.chance.choice(self.urls))
         with suppress(psycopg.Error), psycopg.connect(ADDRESS, autocommit=True) as db:
             db.execute(MOVE, (name,))
