@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.support.examples import PATIENT
 from tests.support.server import Server
 
 settings.load_profile(PATIENT)
+# Tests begin hundreds of processes. Where nobody may keep bytecode, each of them compiles all of it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: What the tests of a folder stand on, by its name: also the name of their marker.
 MARKS = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.bench import Failed, Home, Run, benchmark
-from tests.benchmarks.contestants import ALL, PROJECTOR, Contestant
+from tests.benchmarks.contestants import AGENTS_VIEW, ALL, PROJECTOR, Contestant
 from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
@@ -136,9 +136,10 @@ def backfill_small(run: Run) -> None:
     """Measure what a rollout costs that is hardly more than its header and a turn or two."""
     count = run.scaled(5000, 200)
     options = ("--rollouts", str(count), "--size", f"{count * 24}KB", "--small")
-    race(run, run.home(*options), (PROJECTOR,))
+    race(run, run.home(*options), (PROJECTOR, AGENTS_VIEW))
     run.forget(*options)
     figure = run.result.find("projector", "CPU")
     for cpu in figure.samples if figure is not None else ():
         run.result.sample("projector", "CPU a file", cpu / count * 1000, "ms")
+    run.result.compare("agentsview", "projector", "CPU", at_least=6)
     run.result.promise("projector", "CPU a file", at_most=1.5)
