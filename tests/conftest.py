@@ -20,7 +20,7 @@ from tests.support.examples import PATIENT
 from tests.support.server import Server
 
 settings.load_profile(PATIENT)
-# Tests begin hundreds of processes. Where nobody may keep bytecode, each of them compiles all of it.
+# Tests begin hundreds of processes: where none may keep bytecode, each compiles all of it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
