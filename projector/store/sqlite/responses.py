@@ -19,7 +19,7 @@ WAITING: Final = 16_384
 #: Tables of entries.
 _TABLES: Final = ("_responses", "_responses_new")
 #: How an entry begins: the end of an id tells as much as all of it.
-_ENDING: Final = "substr({id}, -8)"
+_ENDING: Final = "substr({id}, -12)"
 
 #: SQL that is true for a row `n` whose response has another row that counts.
 MET: Final = " OR ".join(
