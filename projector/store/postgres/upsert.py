@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from projector.store.postgres.arrays import arrays
 from projector.store.postgres.pipeline import Query
 
 Columns = Mapping[str, str]
 """Names of columns and their types."""
+
+#: One row, of a table that no commit changes. Citus runs a statement on the node that has its
+#: tables, and one without tables on the coordinator, which sends the rows there by COPY. Not of
+#: `_sources`: while somebody holds a snapshot, a row has as many versions as there were commits.
+ANY_ROW: Final = "(SELECT 1 FROM _migrations LIMIT 1) AS any_row"
 
 
 def put(
@@ -34,8 +39,7 @@ def put(
     # Not FROM unnest(...), which keeps all its rows before the first one is inserted.
     given = ", ".join(f"unnest(%b::{kind}[])" for kind in columns.values())
     text = (
-        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT s.source_id, {given}"
-        " FROM _sources AS s WHERE s.source_id = %s"
-        f" ON CONFLICT (source_id, {', '.join(key)}) {changing}"
+        f"INSERT INTO {table} (source_id, {', '.join(columns)}) SELECT %s::text::uuid, {given}"
+        f" FROM {ANY_ROW} ON CONFLICT (source_id, {', '.join(key)}) {changing}"
     )
-    return [(text, (*arrays([*columns.values()], rows), source))]
+    return [(text, (source, *arrays([*columns.values()], rows)))]

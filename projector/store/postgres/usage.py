@@ -16,7 +16,7 @@ from projector.model.changes import UsageRow
 from projector.store.postgres import text as escapes
 from projector.store.postgres.arrays import arrays
 from projector.store.postgres.pipeline import Query, Row
-from projector.store.postgres.upsert import put
+from projector.store.postgres.upsert import ANY_ROW, put
 from projector.store.rules import usage as rules
 from projector.store.rules.usage import Countable, Sums, Tokens
 
@@ -75,7 +75,7 @@ _HASHES: Final = (
     "SELECT DISTINCT hashtextextended(k.response_id, 0) AS response"
     " FROM ({}) AS k (response_id) WHERE k.response_id IS NOT NULL ORDER BY response"
 )
-_NAMED: Final = "SELECT unnest(%s::text[]) FROM _sources AS s WHERE s.source_id = %s"
+_NAMED: Final = f"SELECT unnest(%s::text[]) FROM {ANY_ROW}"
 _OF: Final = "SELECT u.response_id FROM _usage AS u WHERE u.source_id = %s"
 _OF_ROLLOUTS: Final = f"{_OF} AND u.rollout_id = ANY(%s)"
 
@@ -105,7 +105,7 @@ def first_of(response_ids: Sequence[str], source: str, without: Sequence[str] = 
     chooses which of them counts.
     """
     ids = list(response_ids)
-    return [*_settling(_NAMED, (ids, source)), (_FIRST, (ids, source, list(without)))]
+    return [*_settling(_NAMED, (ids,)), (_FIRST, (ids, source, list(without)))]
 
 
 def of_rollouts(source: str, rollout_ids: Sequence[str]) -> list[Query]:

@@ -92,29 +92,34 @@ async def _by_turns(run: Run, server: Server) -> None:
 
 @benchmark("postgres-dead-rows", "server CPU of a commit beside dead rows that a snapshot keeps")
 def dead_rows(run: Run) -> None:
-    """Commit while nothing is dead, then beside the dead rows of as many commits as a day has."""
-    with closing(Server(**LASTING)) as server, server.database() as url:
-        asyncio.run(_beside(run, url))
+    """Commit by turns beside the dead rows of as many commits as a day has, and beside none.
+
+    A snapshot is held in both: it also keeps all versions of the rows that each commit changes.
+    """
+    with closing(Server(**LASTING)) as server:
+        asyncio.run(_beside(run, server))
     run.result.compare("dead rows", "none", "server CPU", at_most=1.2)
 
 
-async def _beside(run: Run, url: str) -> None:
-    store = await PostgresStore.open(url)
-    writer = _Writer(store)
-    await writer.commits(10)
-    _sql(url, "VACUUM ANALYZE")
-    await writer.commits(100)
-    for _ in run.rounds():
-        spent = await writer.commits(run.scaled(200, 30))
-        run.result.sample("none", "server CPU", spent, "ms a commit")
-    with _snapshot(url):
-        number = run.scaled(1_000_000, 100_000)
-        _sql(url, f"INSERT INTO _settling SELECT generate_series(1, {number})")
-        _sql(url, "DELETE FROM _settling")
-        for _ in run.rounds():
-            spent = await writer.commits(run.scaled(200, 30))
-            run.result.sample("dead rows", "server CPU", spent, "ms a commit")
-    await store.close()
+async def _beside(run: Run, server: Server) -> None:
+    with server.database() as one, server.database() as other:
+        urls = {"none": one, "dead rows": other}
+        stores = {name: await PostgresStore.open(url) for name, url in urls.items()}
+        writers = {name: _Writer(store) for name, store in stores.items()}
+        for name, url in urls.items():
+            await writers[name].commits(10)
+            _sql(url, "VACUUM ANALYZE")
+            await writers[name].commits(100)
+        with _snapshot(one), _snapshot(other):
+            number = run.scaled(1_000_000, 100_000)
+            _sql(other, f"INSERT INTO _settling SELECT generate_series(1, {number})")
+            _sql(other, "DELETE FROM _settling")
+            for _ in run.rounds():
+                for name, writer in writers.items():
+                    spent = await writer.commits(run.scaled(200, 30))
+                    run.result.sample(name, "server CPU", spent, "ms a commit")
+        for store in stores.values():
+            await store.close()
 
 
 @contextmanager
