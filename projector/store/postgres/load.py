@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -44,8 +45,10 @@ _KEYS: Final = "unnest(%b::text[], %b::uuid[]) AS k (rollout_id, uid)"
 def _keyed(table: str, short: str, columns: str) -> str:
     # OFFSET: a row is looked up for each key. A plan that was made when a table had three rows, and
     # is kept, would read all rows of the source instead.
+    names = dict.fromkeys(re.findall(rf"\b{short}\.(\w+)", f"{columns} {short}.position"))
+    held = ", ".join(f"x.{name}" for name in names)
     return (
-        f"SELECT {columns} FROM {_KEYS} CROSS JOIN LATERAL (SELECT * FROM {table} AS x"
+        f"SELECT {columns} FROM {_KEYS} CROSS JOIN LATERAL (SELECT {held} FROM {table} AS x"
         " WHERE x.source_id = %s AND x.rollout_id = k.rollout_id AND x.uid = k.uid OFFSET 0)"
         f" AS {short} ORDER BY {short}.position"
     )
