@@ -98,7 +98,7 @@ class Indexing(NamedTuple):
         return vector(text) or b""
 
     def _text(self, kind: str, item: Snapshot) -> bytes:
-        if self._leaves_out(kind):
+        if self.leaves_out(kind):
             return b""
         text = _whole(_text(kind, item, self.max_text_bytes))
         if text.isascii():
@@ -112,15 +112,16 @@ class Indexing(NamedTuple):
         lines = [line if line.isascii() else folded(spaced(line)) for line in text.split("\n")]
         return "\n".join(lines).encode()
 
-    def words_of(self, kind: str, item_json: bytes) -> bytes | None:
+    def words_of(self, kind: str, item_json: str | bytes) -> bytes | None:
         """Return the result of `indexed`, in UTF-8, for an item's JSON; None: ask `indexed`."""
-        if self._leaves_out(kind) or is_too_long(item_json):
+        if self.leaves_out(kind) or is_too_long(item_json):
             return b""
         with suppress(ValueError):
             return self.words(kind, orjson.loads(item_json))
         return None
 
-    def _leaves_out(self, kind: str) -> bool:
+    def leaves_out(self, kind: str) -> bool:
+        """True if no item of this type is indexed."""
         return self.extent == "off" or (self.extent == "messages" and kind not in MESSAGES)
 
 
@@ -129,11 +130,10 @@ def indexed(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
     `extent`, `max_text_bytes`: see `Indexing`.
     """
-    if not is_too_long(item_json):
-        with suppress(ValueError):
-            item = orjson.loads(item_json)
-            return Indexing(extent, max_text_bytes).words(kind, item).decode()
-    return folded(shown(kind, item_json, extent, max_text_bytes))
+    words = Indexing(extent, max_text_bytes).words_of(kind, item_json)
+    if words is None:
+        return folded(shown(kind, item_json, extent, max_text_bytes))
+    return words.decode()
 
 
 def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
@@ -141,7 +141,7 @@ def shown(kind: str, item_json: str, extent: str, max_text_bytes: int) -> str:
 
     Has the same words at the same positions.
     """
-    if extent == "off" or (extent == "messages" and kind not in MESSAGES):
+    if Indexing(extent, max_text_bytes).leaves_out(kind):
         return ""
     return spaced(text_of(kind, item_json, max_text_bytes))
 
