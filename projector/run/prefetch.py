@@ -232,7 +232,7 @@ class Prefetcher:
 
     def ask_group(self, files: Sequence[RolloutFile]) -> None:
         """Have new rollouts read, each small enough for a batch. Not while any other is read."""
-        if self._closed or self._running or self._group:
+        if not self.can_ask:
             return
         try:
             self._send(Group(tuple(files)))

@@ -64,11 +64,15 @@ def page(db: Connection, wanted: Wanted, skip: int, size: int, *, most: int, fai
 def ids_at(db: Connection, place: Place) -> Iterator[str]:
     """Yield the ids of all threads of a place."""
     for page in _candidates(db, Span(), place):
-        unsure = [key for key in page if not _is_told(place, Spot(key.place, None))]
+        unsure: list[Key] = []
+        for key in page:
+            if _is_told(place, Spot(key.place, None)):
+                yield key.thread_id
+            else:
+                unsure.append(key)
         for key, row in newest.whole(db, unsure).items():
             if place.has(row["cwd"], row["git_origin_url"]):
                 yield key.thread_id
-        yield from (key.thread_id for key in page if key not in unsure)
 
 
 def _rows(db: Connection, wanted: Wanted) -> Iterator[Row]:

@@ -47,7 +47,7 @@ from projector.store.reading import (
 )
 
 _NAME: Final = re.compile(r"(?<![:\w]):(\w+)")
-#: What a user's statement consists of where `:name` and `%` may stand: the rest is one by one.
+#: What a user's statement holds that is a parameter, a percent sign, or may have what looks so.
 _PARTS: Final = re.compile(
     r"\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/"
     r"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::|:(?P<name>[A-Za-z_]\w*)|%",

@@ -14,13 +14,13 @@ _NEWEST: Final = "ORDER BY x.created_at_ms DESC, x.thread_id DESC, x.position DE
 #: Since when there are some items of a type, and how many they are. A server sorts all rows of a
 #: question before it sends one, so rows are asked for by spans of time.
 _SPAN: Final = (
-    "SELECT min(w.created_at_ms), count(*) FROM (SELECT i.created_at_ms FROM _read_items AS i"
-    " WHERE {is_type} AND i.tombstone = 0 AND {{before}} ORDER BY i.created_at_ms DESC"
+    "SELECT min(w.created_at_ms), count(*) FROM (SELECT x.created_at_ms FROM _read_items AS x"
+    " WHERE {is_type} AND x.tombstone = 0 AND {{before}} ORDER BY x.created_at_ms DESC"
     " LIMIT :number) AS w"
 )
 _SPANS: Final = Sql(
-    _SPAN.format(is_type="i.type = :type"),
-    _SPAN.format(is_type="left(i.type, 64) = :type"),
+    _SPAN.format(is_type="x.type = :type"),
+    _SPAN.format(is_type="left(x.type, 64) = :type"),
 )
 #: Items in the first span; each further one has four times as many.
 _FIRST: Final = 1000
@@ -151,7 +151,7 @@ def _asked(  # noqa: PLR0917
         return
     number, before = _FIRST, "1 = 1"
     while True:
-        spans = Sql(*(each.format(before=before.replace("x.", "i.")) for each in _SPANS))
+        spans = Sql(*(each.format(before=before) for each in _SPANS))
         asked = {**values, "type": kind, "number": number}
         ((first, found),) = db.rows(spans, asked)
         here = [*conditions, before]

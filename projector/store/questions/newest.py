@@ -144,9 +144,9 @@ def failed(db: Connection, thread_ids: Sequence[str]) -> set[str]:
 def keys(db: Connection, span: Span, first: int = FIRST) -> Iterator[list[Key]]:
     """Yield the threads of a span in pages that grow, most recently changed first.
 
-    `first`: threads in the first page. Of a host that is rare each thread is far from the next.
-
     Those without a readable time come last. Between two pages other questions may be asked.
+
+    `first`: threads in the first page. Of a host that is rare each thread is far from the next.
     """
     return _paged(db, *_conditions(span), first)
 
