@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -61,6 +61,15 @@ class _Writer:
         return (_cpu_of(pid) - began) / number * 1000
 
 
+async def _begun(stores: Mapping[str, PostgresStore]) -> dict[str, _Writer]:
+    """Give writers of these stores, whose tables have a few rows and statistics of them."""
+    writers = {name: _Writer(store) for name, store in stores.items()}
+    for name, store in stores.items():
+        await writers[name].commits(10)
+        _sql(store.url, "VACUUM ANALYZE")
+    return writers
+
+
 @benchmark("postgres-commit", "server CPU of a commit of ten records: planned each time, and once")
 def planned(run: Run) -> None:
     """Commit by turns through a connection that prepares statements and one that may not.
@@ -76,11 +85,8 @@ async def _by_turns(run: Run, server: Server) -> None:
     with server.database() as one, server.database() as other:
         stores = {name: await PostgresStore.open(url) for name, url in zip(
             ("prepared", "not prepared"), (one, other), strict=True)}  # fmt: skip
-        writers = {name: _Writer(store) for name, store in stores.items()}
         stores["not prepared"]._wire._may_prepare = False  # type: ignore[union-attr] # is open
-        for name, url in (("prepared", one), ("not prepared", other)):
-            await writers[name].commits(10)
-            _sql(url, "VACUUM ANALYZE")
+        writers = await _begun(stores)
         await writers["prepared"].commits(100)  # looks for statistics, then plans
         for _ in run.rounds():
             for name, writer in writers.items():
@@ -105,11 +111,9 @@ async def _beside(run: Run, server: Server) -> None:
     with server.database() as one, server.database() as other:
         urls = {"none": one, "dead rows": other}
         stores = {name: await PostgresStore.open(url) for name, url in urls.items()}
-        writers = {name: _Writer(store) for name, store in stores.items()}
-        for name, url in urls.items():
-            await writers[name].commits(10)
-            _sql(url, "VACUUM ANALYZE")
-            await writers[name].commits(100)
+        writers = await _begun(stores)
+        for writer in writers.values():
+            await writer.commits(100)
         with _snapshot(one), _snapshot(other):
             number = run.scaled(1_000_000, 100_000)
             _sql(other, f"INSERT INTO _settling SELECT generate_series(1, {number})")
