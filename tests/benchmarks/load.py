@@ -1,22 +1,28 @@
 """Loads a PostgreSQL server as a fleet does: `python -m tests.benchmarks.load --seconds 600`.
 
-Many sources commit ten records at a time, in turns, over as many connections as a pooler would
-hold, and a report keeps a snapshot half of the time, so that rows that die cannot be vacuumed. Told
-ten times: commits, what one cost the server, dead rows, and the size; at the end growth by table,
-and what a year is by the second half, when every source is known and there are dead rows.
-`--url` names a database of your own; else a server is started, set as one that keeps data.
+Many sources commit ten records at a time, in turns, from several processes, over as many
+connections as a pooler would hold, and a report keeps a snapshot half of the time, so that rows
+that die cannot be vacuumed. Told ten times: commits, what one cost the server, dead rows, and the
+size; at the end growth by table, and what a year is by the second half, when every source is known
+and there are dead rows. `--url` names a database of your own; else a server is started, set as one
+that keeps data.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from ctypes import c_longlong
+from dataclasses import dataclass
+from itertools import chain, count
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import psycopg
 
@@ -40,6 +46,9 @@ _SIZE: Final = (
     " FROM pg_stat_user_tables WHERE schemaname = current_schema()"
 )
 _STEPS: Final = 10
+#: How long processes may take to end their last commits.
+_PATIENCE_S: Final = 60
+_FORK: Final = multiprocessing.get_context("fork")
 
 
 class _Sample(NamedTuple):
@@ -54,33 +63,49 @@ class _Sample(NamedTuple):
     """Dead rows, as the server counts them."""
 
 
-class _Load:
-    """Sources, how far each is, and what was done."""
+@dataclass(frozen=True)
+class _Work:
+    """What a process does: sources commit in turns, over some connections."""
 
-    def __init__(self, url: str, pid: int, sources: int, seconds: float) -> None:
+    commits: ClassVar[Synchronized[int]] = _FORK.Value(c_longlong, 0)
+    """Those of all processes."""
+    url: str
+    shares: list[list[int]]
+    """The sources of each connection."""
+    until: float
+
+    def done(self) -> list[float]:
+        """Commit until the time is over; give how long each commit took, seconds."""
+        return asyncio.run(self._all())
+
+    async def _all(self) -> list[float]:
+        return [*chain.from_iterable(await asyncio.gather(*map(self._in_turns, self.shares)))]
+
+    async def _in_turns(self, mine: list[int]) -> list[float]:
+        waits: list[float] = []
+        turns = ((number, first) for first in count(0, _EACH) for number in mine)
+        while time.monotonic() < self.until:
+            number, first = next(turns)
+            store = await PostgresStore.open(self.url, source=f"host-{number}")
+            for step in range(first, first + _EACH):
+                began = time.perf_counter()
+                await store.commit([_told(number, step)])
+                waits.append(time.perf_counter() - began)
+                with self.commits:
+                    self.commits.value += 1
+            await store.close()
+        return waits
+
+
+class _Load:
+    """A server that is worked for, and how it goes."""
+
+    def __init__(self, url: str, pid: int, seconds: float) -> None:
         self.url = url
         self.pid = pid
         """The server's process; 0: not on this machine."""
         self.seconds = seconds
-        self.steps = dict.fromkeys(range(1, sources + 1), 0)
         self.until = time.monotonic() + seconds
-        self.commits = 0
-        self.waits: list[float] = []
-
-    async def work(self, mine: list[int]) -> None:
-        """Commit for some sources in turns, until the time is over."""
-        while True:
-            for number in mine:
-                store = await PostgresStore.open(self.url, source=f"host-{number}")
-                for _ in range(_EACH):
-                    began = time.perf_counter()
-                    await store.commit([_told(number, self.steps[number])])
-                    self.waits.append(time.perf_counter() - began)
-                    self.steps[number] += 1
-                    self.commits += 1
-                await store.close()
-                if time.monotonic() > self.until:
-                    return
 
     async def report(self) -> None:
         """Hold a snapshot for ten seconds, again and again."""
@@ -91,7 +116,7 @@ class _Load:
                 await asyncio.sleep(10)
             await asyncio.sleep(10)
 
-    async def watch(self, say: Callable[[str], object]) -> list[_Sample]:
+    async def watched(self, say: Callable[[str], object]) -> list[_Sample]:
         """Tell again and again how it goes."""
         began = time.monotonic()
         found = [await self._sample(began)]
@@ -113,7 +138,7 @@ class _Load:
             row = await (await db.execute(_SIZE)).fetchone()
         assert row is not None
         cpu_s = _cpu(self.pid) if self.pid else 0.0
-        return _Sample(time.monotonic() - began, self.commits, cpu_s, *row)
+        return _Sample(time.monotonic() - began, _Work.commits.value, cpu_s, *row)
 
 
 def _told(number: int, step: int) -> Batch:
@@ -134,14 +159,13 @@ def _cpu(pid: int) -> float:
     return sum(map(int, fields[11:15])) / 100
 
 
-async def _run(load: _Load, connections: int, say: Callable[[str], object]) -> list[_Sample]:
-    numbers = [*load.steps]
-    shares = [numbers[at::connections] for at in range(connections)]
-    store = await PostgresStore.open(load.url, source="host-1")  # makes the tables
-    await store.close()
-    watching = asyncio.create_task(load.watch(say))
-    await asyncio.gather(load.report(), *(load.work(share) for share in shares if share))
-    return await watching
+async def _seen(load: _Load, say: Callable[[str], object]) -> list[_Sample]:
+    samples, _ = await asyncio.gather(load.watched(say), load.report())
+    return samples
+
+
+async def _with_tables(url: str) -> None:
+    await (await PostgresStore.open(url, source="host-1")).close()
 
 
 def main() -> None:
@@ -149,25 +173,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--sources", type=int, default=1000)
-    parser.add_argument("--connections", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=20, help="of all processes")
     parser.add_argument("--url", default="")
     told = parser.parse_args()
+    connections = min(told.connections, told.sources)
+    shares = [[*range(1 + at, 1 + told.sources, connections)] for at in range(connections)]
     with ExitStack() as stack:
+        # Made first: what it inherits of a server would keep it alive.
+        pool = stack.enter_context(_FORK.Pool(told.processes))
         url, pid = told.url, 0
         if not url:
             server = stack.enter_context(closing(Server(**LASTING)))
             url = server.make_database(server.template())
             pid = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
-        load = _Load(url, pid, told.sources, told.seconds)
+        asyncio.run(_with_tables(url))
+        load = _Load(url, pid, told.seconds)
+        parts = (shares[at :: told.processes] for at in range(told.processes))
+        done = pool.map_async(_Work.done, [_Work(url, part, load.until) for part in parts])
         say = sys.stdout.write
-        samples = asyncio.run(_run(load, told.connections, say))
+        samples = asyncio.run(_seen(load, say))
+        waits = sorted(chain.from_iterable(done.get(_PATIENCE_S)))
         with psycopg.connect(url) as db:
             tables = db.execute(_TABLES).fetchall()
-    waits = sorted(load.waits)
     half, last = samples[_STEPS // 2], samples[-1]
     commits = max(last.commits - half.commits, 1)
-    say(f"{load.commits:,} commits of ten records by {told.sources:,} sources\n")
-    say(f"{load.commits / last.seconds:,.0f} a second, of which a fleet of 1,000 has 12\n")
+    say(f"{last.commits:,} commits of ten records by {told.sources:,} sources\n")
+    say(f"{last.commits / last.seconds:,.0f} a second, of which a fleet of 1,000 has 12\n")
     median, most = (waits[len(waits) * share // 100] * 1000 for share in (50, 99))
     say(f"median {median:.1f} ms, 99 % {most:.1f} ms\n")
     if pid:
