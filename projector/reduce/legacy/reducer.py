@@ -114,7 +114,8 @@ class LegacyReducer:
         self._lost |= {key for key in self._missing_items() if key.item in asked.items}
 
     def _missing_turns(self) -> set[str]:
-        if self._rows.whole:
+        evicted = self._rows.evicted
+        if evicted.is_empty:
             return set()
         state = self._state
         needed = self._named()
@@ -125,7 +126,7 @@ class LegacyReducer:
         needed.update(call.turn for call in state.calls.values())
         needed.update(each.turn for each in state.sessions.values())
         needed.update(each.turn for each in self._goes_back_to())
-        return needed - self._rows.turns.keys()
+        return {name for name in needed - self._rows.turns.keys() if name in evicted}
 
     def _named(self) -> set[str]:
         """Return the turns named in the records."""
@@ -140,7 +141,7 @@ class LegacyReducer:
 
     def _missing_items(self) -> set[ItemKey]:
         # Items of open calls are held from the first byte on, an old reasoning is not.
-        needed = set() if self._rows.whole else self._state.open_items()
+        needed = set() if self._rows.is_whole else self._state.open_items()
         for back in self._goes_back_to():
             if back.reasoning is not None:
                 needed.add(ItemKey(back.turn, back.reasoning))

@@ -1,7 +1,6 @@
 """Living rows of a legacy rollout that later lines may change; changes go to `ChangeBuffer`.
 
-In memory are turns (the last thousands, and that others do not exist as long as none was evicted)
-and the items that later lines may still change: open calls, running processes, the reasoning to
+In memory are turns (the last thousands, and which ones were evicted: others do not exist) and the items that later lines may still change: open calls, running processes, the reasoning to
 which texts are appended.
 """
 
@@ -29,6 +28,7 @@ from projector.model.changes import (
 )
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
 from projector.reduce.change_buffer import ChangeBuffer
+from projector.reduce.evicted_turns import EvictedTurns
 from projector.reduce.legacy.state import ItemKey
 from projector.reduce.turn_states import LEGACY, Cause, TurnState, state_of
 from projector.reduce.turn_states import step as turn_step
@@ -216,8 +216,9 @@ class RowBuffer:
     def __init__(self, rollout_id: RolloutId, changes: ChangeBuffer, *, whole: bool) -> None:
         self._rollout = rollout_id
         self._changes = changes
-        self.whole = whole
-        """True if every turn of the rollout is in memory: others do not exist."""
+        self.is_whole: Final = whole
+        """True if the rollout is read from its first byte."""
+        self.evicted = EvictedTurns(whole=whole)
         self.turns: dict[str, BufferedTurn] = {}
         self.items: dict[ItemKey, BufferedItem] = {}
 
@@ -247,10 +248,10 @@ class RowBuffer:
         """Evict the turns named longest ago, if there are too many."""
         if len(self.turns) <= TURNS_MAX:
             return
-        self.whole = False
-        for turn_id in list(self.turns)[:TURNS_FORGOTTEN]:
-            if turn_id not in kept:
-                del self.turns[turn_id]
+        names = [name for name in list(self.turns)[:TURNS_FORGOTTEN] if name not in kept]
+        self.evicted.add(names)
+        for name in names:
+            del self.turns[name]
 
     # Items
 

@@ -25,6 +25,7 @@ from projector.model.changes import (
 )
 from projector.model.ids import Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.model.revisions import SeenKinds
+from projector.reduce.evicted_turns import EvictedTurns
 from projector.reduce.paginated import irregular_lines
 from projector.reduce.paginated.context import STAMP, ReducerContext
 from projector.reduce.paginated.handlers import EVENTS, RECORDS, Handler
@@ -109,7 +110,7 @@ class PaginatedReducer:
     ) -> None:
         """`saved`: state of an earlier process; None: reading starts at the first byte."""
         self._ctx = ReducerContext(rollout_id, thread_id, SavedState() if saved is None else saved)
-        self._remembers_all = saved is None
+        self._evicted = EvictedTurns(whole=saved is None)
         self.kinds = self._ctx.kinds
         """Kinds of records, events and items in the lines so far."""
         self._handlers = _Handlers(self.kinds)
@@ -152,14 +153,15 @@ class PaginatedReducer:
         """
         turns = self._ctx.turns
         if len(turns) > _TURNS_MAX:
-            for name in list(turns)[: len(turns) - _TURNS_KEPT]:
+            names = list(turns)[: len(turns) - _TURNS_KEPT]
+            self._evicted.add(names)
+            for name in names:
                 del turns[name]
-            self._remembers_all = False
         return self._ctx.saved.dump()
 
     def lookup(self, lines: Sequence[Line]) -> Lookup:
         """Return the turns that are needed before `lines` are applied."""
-        if self._remembers_all:
+        if self._evicted.is_empty:
             return Lookup()
         if self._decoded is None or self._decoded[0] is not lines:
             self._decoded = (lines, [_loads(line) for line in lines])
@@ -172,7 +174,7 @@ class PaginatedReducer:
             )
             for each in records:
                 name = self._names(each)
-                if name is not None and name not in self._ctx.turns:
+                if name is not None and name not in self._ctx.turns and name in self._evicted:
                     named.add(TurnId(name))
         return Lookup(turns=frozenset(named))
 
