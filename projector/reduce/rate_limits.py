@@ -6,9 +6,8 @@ oldest the percentages beside each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
-
-import orjson
 
 from projector.decode.fields import Object
 from projector.model.changes import LimitRow
@@ -25,39 +24,29 @@ _TEXT_MAX: Final = 64
 _MOST: Final = 1 << 40
 #: The last second of the year 9999.
 _SECONDS_MAX: Final = 253_402_300_799
-#: A reset that is told from the time of the record on.
-_RELATIVE: Final = b"resets_in_seconds"
 
 #: Last state of each limit's windows: used percent, minutes, reset, plan.
 Limits = dict[str, list[Any]]
 
 
-def spelled(payload: Object) -> bytes | None:
-    """Return the limits of a `token_count` as JSON: spelled alike, they change nothing again.
-
-    None: they may, because they mean another time in another record; or they cannot be spelled.
-    """
-    try:
-        told = orjson.dumps(payload.get("rate_limits"))
-    except TypeError:
-        return None
-    return None if _RELATIVE in told else told
-
-
-def changed(limits: Limits, payload: Object, offset: Offset, at_ms: int | None) -> list[LimitRow]:
+def changed(
+    limits: Limits, payload: Object, offset: Offset, at_ms: int | None
+) -> Sequence[LimitRow]:
     """Return a row for each window of a `token_count` that differs from its last state.
 
     `limits`: updated. `at_ms`: time of the record.
     """
     told = payload.get("rate_limits")
     if type(told) is not dict:
-        return []
+        return ()
     rows = []
-    limit_id = _text(told.get("limit_id"))
     for window in WINDOWS:
+        if _repeats(limits, told, window):
+            continue
         now = _state(told, window, at_ms)
         if now is None:
             continue
+        limit_id = _text(told.get("limit_id"))
         key = f"{window} {limit_id or ''}"
         if _same(limits.get(key), now):
             continue
@@ -68,6 +57,29 @@ def changed(limits: Limits, payload: Object, offset: Offset, at_ms: int | None) 
         used, minutes, resets_at_ms, plan = now
         rows.append(LimitRow(offset, window, limit_id, minutes, used, resets_at_ms, plan, at_ms))
     return rows
+
+
+def _repeats(limits: Limits, told: Object, window: str) -> bool:
+    """True if a window is as it was, at a glance: that of nearly every record is."""
+    found, limit_id = told.get(window), told.get("limit_id")
+    was = limits.get(f"{window} {limit_id}") if type(limit_id) is str else None
+    if was is None or type(found) is not dict:
+        return False
+    used, minutes, at, reset = (
+        found.get("used_percent"),
+        found.get("window_minutes"),
+        found.get("resets_at"),
+        was[2],
+    )
+    return (
+        used == was[0]
+        and minutes == was[1]
+        and told.get("plan_type") == was[3]
+        and type(at) is int is type(reset) is type(minutes)
+        and at >= 0
+        and abs(at * 1000 - reset) < _SAME_RESET_MS
+        and type(used) is not bool
+    )
 
 
 def _state(told: Object, window: str, at_ms: int | None) -> list[Any] | None:

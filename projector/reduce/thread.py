@@ -13,6 +13,7 @@ import orjson
 from projector.decode.fields import Object
 from projector.model.changes import SessionHeader, ThreadMetadata
 from projector.model.whitespace import WHITE_SPACE
+from projector.reduce.rate_limits import WINDOWS
 
 #: Codex's editor plugins put their context before this line.
 _REQUEST: Final = "## My request for Codex:"
@@ -83,7 +84,7 @@ def has_odd_rate(payload: Object, line: bytes) -> bool:
     limits = payload.get("rate_limits")
     if type(limits) is not dict:
         return False
-    for name in ("primary", "secondary"):
+    for name in WINDOWS:
         window = limits.get(name)
         if type(window) is dict:
             used = window.get("used_percent")

@@ -41,7 +41,7 @@ _COUNTS: Final = (
     "total_tokens",
 )
 _counts_of: Final = itemgetter(*_COUNTS)
-_INTEGERS: Final = {int}
+_INTEGERS: Final = (int,) * len(_COUNTS)
 _CACHE_WRITE: Final = "cache_write_input_tokens"
 #: Turns held in memory with the source of their usage.
 _TURNS_MAX: Final = 16
@@ -69,8 +69,9 @@ class Tokens(NamedTuple):
         return self.counts[0] != 0 or self.counts[2] != 0
 
 
-# Tokens(...), in a third of the time.
+# Tokens(...) and UsageRow(...), in a third of the time.
 _tokens = partial(tuple.__new__, Tokens)
+_row = partial(tuple.__new__, UsageRow)
 
 
 class Source(NamedTuple):
@@ -88,10 +89,14 @@ class Source(NamedTuple):
     """Provider of the thread's model at this record."""
 
 
+# Source(...), in a third of the time.
+new_source = partial(tuple.__new__, Source)
+
+
 class TokenState(Struct, kw_only=True):
     """State that later records depend on; saved with the checkpoint. Bounded."""
 
-    totals: list[int] | None = None
+    totals: Sequence[int] | None = None
     """`total_token_usage` of the last token_count, or `thread_token_usage` of a record."""
     turn: str | None = None
     """The turn that started last."""
@@ -133,18 +138,17 @@ class TokenState(Struct, kw_only=True):
         return (NameUsage(model, offset),)
 
     def record(
-        self, payload: Object, told_by: Callable[[], Source], active: str | None, *, copied: bool
+        self, payload: Object, source: Source, active: str | None, *, copied: bool
     ) -> list[Change]:
-        """Apply a `token_usage_record`. `told_by`: gives it; `active`: the running turn."""
+        """Apply a `token_usage_record`. `source`: the record; `active`: the running turn."""
         found = read_usage(payload.get("usage"))
-        source = told_by()
         if found is None:
             if copied:
                 return []
             return [_note(source, "refused_record", "a token_usage_record that cannot be read")]
         totals = read_usage(payload.get("thread_token_usage"))
         if totals is not None:
-            self.totals = [*totals.counts]
+            self.totals = list(totals.counts)
         named = payload.get("turn_id")
         turn_id = named if type(named) is str else active
         changes: list[Change] = []
@@ -164,13 +168,14 @@ class TokenState(Struct, kw_only=True):
             return changes
         response = payload.get("response_id")
         tier = _tier(payload.get("service_tier")) or self.tier
-        return changes + self._row(
+        row = self._row(
             found,
             source,
             TurnId(named) if type(named) is str else None,
             response if type(response) is str else None,
             tier,
         )
+        return changes + row if changes else row
 
     def count(
         self,
@@ -197,7 +202,7 @@ class TokenState(Struct, kw_only=True):
             last = read_usage(info.get("last_token_usage"))
         now = last if total is None else total
         if now is not None:
-            self.totals = [*now.counts]
+            self.totals = list(now.counts)
         if not told or last is None or not last.is_response or self.totals == before:
             return []
         if key is None and continues:
@@ -223,21 +228,27 @@ class TokenState(Struct, kw_only=True):
     ) -> list[Change]:
         self.nameless = self.nameless or source.model is None
         counts, write = tokens
-        row = UsageRow(
-            source.uid,
-            turn_id,
-            source.offset,
-            source.ordinal,
-            response_id,
-            source.model,
-            *counts,
-            source.at_ms,
-            write,
-            tier,
-            source.provider,
+        uid, offset, _, ordinal, model, at_ms, provider = source
+        row = _row(
+            (
+                uid,
+                turn_id,
+                offset,
+                ordinal,
+                response_id,
+                model,
+                *counts,
+                at_ms,
+                write,
+                tier,
+                provider,
+            )
         )
-        all_counts = counts if write is None else (*counts, write)
-        if min(all_counts) >= -MOST_TOKENS and max(all_counts) <= MOST_TOKENS:
+        if (
+            min(counts) >= -MOST_TOKENS
+            and max(counts) <= MOST_TOKENS
+            and (write is None or -MOST_TOKENS <= write <= MOST_TOKENS)
+        ):
             return [row]
         spent, cached, given, reasoned, total = map(_cut, counts)
         row = row._replace(
@@ -289,7 +300,7 @@ def read_usage(usage: Any) -> Tokens | None:
         counts = _counts_of(usage)
     except KeyError:
         return _irregular(usage)
-    if {*map(type, counts)} != _INTEGERS:
+    if (*map(type, counts),) != _INTEGERS:
         return _irregular(usage)
     write = usage.get(_CACHE_WRITE)
     return _tokens((counts, None if write is None else _integer(write)))

@@ -1,7 +1,8 @@
 """Living rows of a legacy rollout that later lines may change; changes go to `ChangeBuffer`.
 
-In memory are turns (the last thousands, and which ones were evicted: others do not exist) and the items that later lines may still change: open calls, running processes, the reasoning to
-which texts are appended.
+In memory are turns (the last thousands; those that were evicted are known, others do not exist) and
+the items that later lines may still change: open calls, running processes, the reasoning to which
+texts are appended.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class ThreadRecords:
         """Apply a `token_usage_record`, which releases since 0.154 write before the token_count."""
         state = self._state
         changes = state.tokens.record(
-            payload, self._source, self._active(), copied=state.inherited is True
+            payload, self._source(), self._active(), copied=state.inherited is True
         )
         self._add(changes)
 

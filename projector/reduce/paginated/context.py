@@ -51,8 +51,6 @@ class ReducerContext:
         self.strange = set(saved.strange)
         self._fields_left = _FIELDS_MAX - sum(map(_is_field, saved.strange))
         self.turns: dict[str, OpenTurn] = {}
-        self.limits_told: bytes | None = None
-        """Rate limits as they were spelled last, if the same again changes nothing."""
         self.changes = ChangeBuffer(rollout_id)
         self.lines: Sequence[Line] = ()
         self.timed = 0

@@ -11,7 +11,7 @@ from projector.model.ids import ThreadId
 from projector.reduce import header as headers
 from projector.reduce import rate_limits, thread
 from projector.reduce.paginated.context import Place, ReducerContext, ordinal_of
-from projector.reduce.tokens import Source, reported_total
+from projector.reduce.tokens import Source, new_source, reported_total
 
 
 def begin(ctx: ReducerContext, record: Object, payload: Object | None, place: Place) -> None:
@@ -89,7 +89,12 @@ def tokens(ctx: ReducerContext, payload: Object, record: Object, place: Place, i
     )
     if made:
         ctx.changes.extend(made)
-    odd_rate = _limits(ctx, payload, record, place, index)
+    if saved.copied is not True:
+        at_ms = to_ms(record.get("timestamp"))
+        limits = rate_limits.changed(saved.tokens.limits, payload, place.offset, at_ms)
+        if limits:
+            ctx.changes.extend(limits)
+    odd_rate = thread.has_odd_rate(payload, ctx.lines[index].data)
     if cut:
         ctx.note("cut_number", place, "a total of tokens beyond what a column holds")
     # Refused ones have stopped whole histories: docs on files, section 5.
@@ -99,37 +104,24 @@ def tokens(ctx: ReducerContext, payload: Object, record: Object, place: Place, i
         ctx.refused("token_count", "info" if odd else "rate_limits", place, record)
 
 
-def _limits(ctx: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> bool:
-    """Apply the rate limits of a `token_count`; True if Codex refuses how a rate is spelled."""
-    saved = ctx.saved
-    told = rate_limits.spelled(payload)
-    if told is not None and told == ctx.limits_told:
-        return False
-    ctx.limits_told = None
-    if saved.copied is not True:
-        at_ms = to_ms(record.get("timestamp"))
-        ctx.changes.extend(rate_limits.changed(saved.tokens.limits, payload, place.offset, at_ms))
-        if not thread.has_odd_rate(payload, b""):  # whatever the line is
-            ctx.limits_told = told
-    return thread.has_odd_rate(payload, ctx.lines[index].data)
-
-
 def usage(ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:
     """Apply a `token_usage_record`: the tokens of one response."""
     saved = ctx.saved
-    source = partial(_source, ctx, record, place)
+    source = _source(ctx, record, place)
     copied = saved.copied is True
     ctx.changes.extend(saved.tokens.record(payload, source, saved.active, copied=copied))
 
 
 def _source(ctx: ReducerContext, record: Object, place: Place) -> Source:
-    offset = place.offset
-    return Source(
-        ctx.usage_uid(offset),
-        offset,
-        place.end - offset,
-        ordinal_of(record),
-        ctx.saved.meta.model,
-        to_ms(record.get("timestamp")),
-        ctx.saved.meta.model_provider,
+    offset, meta = place.offset, ctx.saved.meta
+    return new_source(
+        (
+            ctx.usage_uid(offset),
+            offset,
+            place.end - offset,
+            ordinal_of(record),
+            meta.model,
+            to_ms(record.get("timestamp")),
+            meta.model_provider,
+        )
     )

@@ -20,7 +20,7 @@ def snapshot(used: Any = 12.5, **more: Any) -> dict[str, Any]:
 
 
 def rows(limits: Limits, told: Any, at: int = 7) -> list[LimitRow]:
-    return changed(limits, {"rate_limits": told}, Offset(at), AT)
+    return [*changed(limits, {"rate_limits": told}, Offset(at), AT)]
 
 
 def one(**fields: Any) -> LimitRow:

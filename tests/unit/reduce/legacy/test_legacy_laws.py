@@ -368,6 +368,22 @@ def test_turns_beyond_what_is_remembered_are_asked_for(monkeypatch: pytest.Monke
     assert [turn.turn_id for turn in whole.living_turns()][:1] == ["t0"]
 
 
+def test_only_turns_that_were_forgotten_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are new: whoever reads ahead of the store could not go on."""
+    records = [event("task_started", turn_id=f"t{each}") for each in range(12)]
+    lines = lines_from([*records, ran("c1", "t1", "agent")])
+    monkeypatch.setattr("projector.reduce.legacy.row_buffer.TURNS_MAX", 2)
+    monkeypatch.setattr("projector.reduce.legacy.row_buffer.TURNS_FORGOTTEN", 2)
+    made = LegacyReducer(RolloutId(ROLLOUT), ThreadId(ROLLOUT))
+
+    asked = []
+    for line in lines_of(lines):
+        asked.append(made.lookup([line]).turns)
+        made.apply([line])
+
+    assert asked == [frozenset()] * len(records) + [{"t1"}]
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     """The rollout is then projected anew."""
     with pytest.raises(IncompatibleState):

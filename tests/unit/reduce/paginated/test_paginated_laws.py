@@ -165,6 +165,23 @@ def test_forgotten_turns_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expected == facts(*fold(lines, list(range(len(lines))), []))
 
 
+def test_only_turns_that_were_forgotten_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are new: whoever reads ahead of the store could not go on."""
+    names = [f"T{at}" for at in range(12)]
+    lines = lines_of(written([meta(), *(started(name) for name in names), complete("T0")]))
+    monkeypatch.setattr(reducer, "_TURNS_MAX", 4)
+    monkeypatch.setattr(reducer, "_TURNS_KEPT", 2)
+    made = start(ROLLOUT, THREAD)
+
+    asked = []
+    for line in lines:
+        asked.append(made.lookup([line]).turns)
+        made.apply([line])
+        made.dump_state()
+
+    assert asked == [frozenset()] * (len(lines) - 1) + [{"T0"}]
+
+
 @given(
     st.lists(
         st.fixed_dictionaries(
