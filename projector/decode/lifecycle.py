@@ -81,9 +81,19 @@ class _Members:
                 self.refused = str(error)
             return None
 
+    def text(self, name: str) -> str | None:
+        """Return a string."""
+        value = self.payload.get(name)
+        return value if type(value) is str or value is None else self.get(opt_text, name)
+
+    def integer(self, name: str) -> int | None:
+        """Return an integer."""
+        value = self.payload.get(name)
+        return None if value is None else self.get(opt_integer, name)
+
     def turn(self, name: str) -> TurnId | None:
         """Return the id of a turn."""
-        told = self.get(opt_text, name)
+        told = self.text(name)
         return None if told is None else TurnId(told)
 
 
@@ -95,23 +105,22 @@ def started(payload: Object) -> Started:
     """
     turn = text(payload, "turn_id")
     members = _Members(payload)
-    members.get(opt_integer, "model_context_window")
-    members.get(opt_text, "trace_id")
-    members.get(_check_attribution)
+    members.integer("model_context_window")
+    members.text("trace_id")
+    if payload.get("turn_attribution") is not None:
+        members.get(_check_attribution)
     if "collaboration_mode_kind" in payload:
         members.get(choice, "collaboration_mode_kind", _MODES)
     return Started(
         turn_id=TurnId(turn),
-        started_at=members.get(opt_integer, "started_at"),
+        started_at=members.integer("started_at"),
         root_turn_id=members.turn("root_turn_id"),
         refused=members.refused,
     )
 
 
 def _check_attribution(payload: Object) -> None:
-    attribution = payload.get("turn_attribution")
-    if attribution is None:
-        return
+    attribution = payload["turn_attribution"]
     if type(attribution) is not dict:
         raise DecodeError("turn_attribution")
     try:
@@ -132,8 +141,8 @@ def completed(payload: Object) -> Ended:
     """
     text(payload, "turn_id")
     members = _Members(payload)
-    members.get(opt_integer, "time_to_first_token_ms")
-    members.get(opt_text, "last_agent_message")
+    members.integer("time_to_first_token_ms")
+    members.text("last_agent_message")
     failed = payload.get("error") is not None
     return _ended(members, "failed" if failed else "completed", None)
 
@@ -148,7 +157,7 @@ def aborted(payload: Object) -> Ended:
     members = _Members(payload)
     reason = members.get(choice, "reason", _REASONS)
     if reason is None:  # of a later release
-        reason = members.get(opt_text, "reason")
+        reason = members.text("reason")
     return _ended(members, "interrupted", reason)
 
 
@@ -160,9 +169,9 @@ def _ended(members: _Members, status: Status, reason: str | None) -> Ended:
     return Ended(
         turn_id=members.turn("turn_id"),
         status=status,
-        started_at=members.get(opt_integer, "started_at"),
-        completed_at=members.get(opt_integer, "completed_at"),
-        duration_ms=members.get(opt_integer, "duration_ms"),
+        started_at=members.integer("started_at"),
+        completed_at=members.integer("completed_at"),
+        duration_ms=members.integer("duration_ms"),
         root_turn_id=members.turn("root_turn_id"),
         error_json=told,
         error=error,

@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 500
 CODEX_DEPTH: Final = 127
 #: An integer beyond 64 bits has so many digits.
 _DIGITS_64: Final = 19
+_ZEROS: Final = _DIGITS_64 * b"0"
 #: Makes one of all digits, and another byte of all else.
 _AS_ZERO: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{"))
@@ -201,17 +202,17 @@ def refused_integer(data: bytes) -> bool:
 
 def _brackets(data: bytes) -> int:
     """Return how many objects and lists begin in a line, at most."""
-    return sum(
-        len(data[at : at + _PIECE].translate(None, _NO_BRACKETS))
-        for at in range(0, len(data), _PIECE)
-    )
+    if len(data) <= _PIECE:
+        return len(data.translate(None, _NO_BRACKETS))
+    return sum(_brackets(data[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
 
 
 def _has_long_integer(data: bytes) -> bool:
     """True if a line may hold an integer beyond 64 bits."""
+    if len(data) <= _PIECE + _DIGITS_64:
+        return _ZEROS in data.translate(_AS_ZERO)
     return any(
-        _DIGITS_64 * b"0" in data[at : at + _PIECE + _DIGITS_64].translate(_AS_ZERO)
-        for at in range(0, len(data), _PIECE)
+        _has_long_integer(data[at : at + _PIECE + _DIGITS_64]) for at in range(0, len(data), _PIECE)
     )
 
 

@@ -10,13 +10,13 @@ tables.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from projector.model.changes import EventType, Status
 
 
-class TurnState(Enum):
+class TurnState(StrEnum):
     """Status of a turn's row, and whether the turn has ended. The values are for people."""
 
     ABSENT = "no row"
@@ -77,7 +77,7 @@ class Step(NamedTuple):
     """Events that are told of it, in this order."""
 
 
-class Cause(Enum):
+class Cause(StrEnum):
     """What can happen to a turn. The values are for people."""
 
     STARTED = "task_started"

@@ -66,24 +66,13 @@ def reader_at(file: RolloutFile, checkpoint: Checkpoint | None, limits: Limits) 
     )
 
 
-def batch_of(
-    file: RolloutFile,
-    start: Checkpoint | None,
-    reader: RolloutReader,
-    reducer: Reducer,
-    lines: Sequence[Line],
-    *,
-    limits: Limits,
-    generation: int,
-    notes: Sequence[Change] = (),
-) -> Batch:
-    """Reduce lines to a batch. The reducer must have all rows that it needs.
+def reduced(reducer: Reducer, lines: Sequence[Line], indexing: Indexing | None) -> list[Change]:
+    """Return the changes that lines make. The reducer must have all rows that it needs.
 
-    `lines`: the lines returned last by the reader, or a prefix. `notes`: changes inserted before
-    theirs.
+    Rows of items have their words if they are indexed, and no snapshot beside their JSON.
     """
-    changes = [*notes, *reducer.apply(lines)]
-    words = None if limits.indexing is None else limits.indexing.words
+    changes = reducer.apply(lines)
+    words = None if indexing is None else indexing.words
     for at, change in enumerate(changes):
         if type(change) is not ItemRow:
             continue
@@ -93,6 +82,29 @@ def batch_of(
             changes[at] = _row((*row, None, made))
         elif words is not None and is_too_long(change.json):
             changes[at] = _row((*row, None, b""))  # nor need the store read it to find that out
+    return changes
+
+
+def batch_of(
+    file: RolloutFile,
+    start: Checkpoint | None,
+    reader: RolloutReader,
+    reducer: Reducer,
+    lines: Sequence[Line],
+    *,
+    limits: Limits,
+    generation: int,
+    before: Sequence[Change] = (),
+    records: int = 0,
+) -> Batch:
+    """Reduce lines to a batch. The reducer must have all rows that it needs.
+
+    `lines`: the lines returned last by the reader, or a prefix. `before`: changes inserted before
+    theirs, and `records`: those that made them.
+    """
+    changes = reduced(reducer, lines, limits.indexing)
+    if before:
+        changes = [*before, *changes]
     end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,
@@ -110,12 +122,12 @@ def batch_of(
         header=reducer.header,
         meta=reducer.meta,
         changes=changes,
-        records=_records(lines),
+        records=records + records_of(lines),
         indexing=limits.indexing,
     )
 
 
-def _records(lines: Sequence[Line]) -> int:
+def records_of(lines: Sequence[Line]) -> int:
     """Return the number of lines that are not blank."""
     data = list(map(_data, lines))
     blank = sum(map(bytes.isspace, data))

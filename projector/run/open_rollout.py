@@ -394,7 +394,7 @@ class OpenRollout:
             lines,
             limits=self._limits,
             generation=generation,
-            notes=notes,
+            before=notes,
         )
 
 

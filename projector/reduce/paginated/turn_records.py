@@ -50,7 +50,7 @@ def started(
     step = turns.start(
         turn,
         told,
-        uid=ctx.turn_uid(turn_id),
+        uid=ctx.turn_uid,
         offset=place.offset,
         ordinal=ordinal_of(record),
         model=saved.meta.model,
@@ -108,7 +108,7 @@ def _ended(
             turn,
             ended,
             turn_id,
-            uid=ctx.turn_uid(turn_id),
+            uid=ctx.turn_uid,
             offset=place.offset,
             ordinal=ordinal_of(record),
             end_offset=place.end,

@@ -11,7 +11,8 @@ Source: docs on paginated rollouts, section 3. Two things are meant to differ fr
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from projector.decode.fields import Object
 from projector.decode.lifecycle import Ended, Started
@@ -104,7 +105,7 @@ def start(
     turn: OpenTurn,
     record: Started,
     *,
-    uid: bytes,
+    uid: Callable[[TurnId], bytes],
     offset: Offset,
     ordinal: Ordinal | None,
     model: str | None,
@@ -114,9 +115,10 @@ def start(
     if step is None:
         return None
     row = turn.row
+    first, final = _messages(turn, ended=False)
     if row is None:
-        row = TurnRow(
-            uid=uid,
+        turn.row = TurnRow(
+            uid=uid(record.turn_id),
             turn_id=record.turn_id,
             offset=offset,
             ordinal=ordinal,
@@ -125,24 +127,25 @@ def start(
             started_at=record.started_at,
             completed_at=None,
             duration_ms=None,
-            first_user_item_id=None,
-            final_agent_item_id=None,
+            first_user_item_id=first,
+            final_agent_item_id=final,
             end_ordinal=None,
             end_offset=None,
             root_turn_id=record.root_turn_id,
             model=model,
         )
     else:
-        row = row._replace(
+        turn.row = row._replace(
             status=step.after.status,
             error_json=None,
             started_at=row.started_at if record.started_at is None else record.started_at,
             completed_at=None,
             duration_ms=None,
+            first_user_item_id=first,
+            final_agent_item_id=final,
             root_turn_id=record.root_turn_id if row.root_turn_id is None else row.root_turn_id,
             model=row.model if row.model is not None else model,
         )
-    turn.row = _computed(turn, row)
     return step
 
 
@@ -151,7 +154,7 @@ def end(
     record: Ended,
     turn_id: TurnId,
     *,
-    uid: bytes,
+    uid: Callable[[TurnId], bytes],
     offset: Offset,
     ordinal: Ordinal | None,
     end_offset: Offset,
@@ -162,9 +165,10 @@ def end(
     if step is None:
         return None
     row = turn.row
+    first, final = _messages(turn, ended=True)
     if row is None:
-        row = TurnRow(
-            uid=uid,
+        turn.row = TurnRow(
+            uid=uid(turn_id),
             turn_id=turn_id,
             offset=offset,
             ordinal=ordinal,
@@ -173,18 +177,21 @@ def end(
             started_at=record.started_at,
             completed_at=record.completed_at,
             duration_ms=record.duration_ms,
-            first_user_item_id=None,
-            final_agent_item_id=None,
+            first_user_item_id=first,
+            final_agent_item_id=final,
             end_ordinal=ordinal,
             end_offset=end_offset,
             root_turn_id=record.root_turn_id,
             model=model,
         )
     else:
-        row = _concluded(row, record, step.after.status, model)._replace(
-            end_ordinal=ordinal, end_offset=end_offset
+        turn.row = row._replace(
+            **_conclusion(row, record, step.after.status, model),
+            first_user_item_id=first,
+            final_agent_item_id=final,
+            end_ordinal=ordinal,
+            end_offset=end_offset,
         )
-    turn.row = _computed(turn, row)
     turn.items = None
     return step
 
@@ -195,24 +202,24 @@ def end_refused(turn: OpenTurn, record: Ended, *, model: str | None) -> Step | N
     step = turn_step(PAGINATED, turn.state, REFUSED_ENDS[record.status])
     if row is None or step is None:
         return None
-    turn.row = _concluded(row, record, step.after.status, model)
+    turn.row = row._replace(**_conclusion(row, record, step.after.status, model))
     return step
 
 
-def _concluded(row: TurnRow, record: Ended, status: Status, model: str | None) -> TurnRow:
-    """Return the row of a turn with what its end tells."""
+def _conclusion(row: TurnRow, record: Ended, status: Status, model: str | None) -> dict[str, Any]:
+    """Return what the end of a turn tells of its row."""
     error = record.error_json
     if row.status == "failed" and error is None:  # by an `error` event
         error = row.error_json
-    return row._replace(
-        status=status,
-        error_json=error,
-        started_at=row.started_at if record.started_at is None else record.started_at,
-        completed_at=record.completed_at,
-        duration_ms=record.duration_ms,
-        root_turn_id=record.root_turn_id if row.root_turn_id is None else row.root_turn_id,
-        model=row.model if row.model is not None else model,
-    )
+    return {
+        "status": status,
+        "error_json": error,
+        "started_at": row.started_at if record.started_at is None else record.started_at,
+        "completed_at": record.completed_at,
+        "duration_ms": record.duration_ms,
+        "root_turn_id": record.root_turn_id if row.root_turn_id is None else row.root_turn_id,
+        "model": row.model if row.model is not None else model,
+    }
 
 
 def fail(turn: OpenTurn, error_json: str) -> Step | None:
@@ -224,19 +231,23 @@ def fail(turn: OpenTurn, error_json: str) -> Step | None:
     return step
 
 
-def _computed(turn: OpenTurn, row: TurnRow) -> TurnRow:
-    """Return the row with its first user item and final agent item, from the items so far."""
-    items = turn.items or {}
-    first = row.first_user_item_id
-    if first is None:
-        first = next((ItemId(key) for key, counts in items.items() if counts == "user"), None)
-    final = _last(items, "final")
-    if final is None and row.end_offset is not None:
-        final = _last(items, "plain")
-    if final is None:
+def _messages(turn: OpenTurn, *, ended: bool) -> tuple[ItemId | None, ItemId | None]:
+    """Return the first user item and the final agent item, from the row and the items so far.
+
+    `ended`: a message of no phase can be the final one, if there is no other.
+    """
+    row = turn.row
+    first = None if row is None else row.first_user_item_id
+    final = plain = None
+    for item_id, counts in (turn.items or {}).items():
+        if counts == "user":
+            first = first or ItemId(item_id)
+        elif counts == "final":
+            final = ItemId(item_id)
+        elif counts == "plain":
+            plain = ItemId(item_id)
+    if final is None and ended:
+        final = plain
+    if final is None and row is not None:
         final = row.final_agent_item_id
-    return row._replace(first_user_item_id=first, final_agent_item_id=final)
-
-
-def _last(items: dict[str, Counts], wanted: Counts) -> ItemId | None:
-    return next((ItemId(key) for key in reversed(items) if items[key] == wanted), None)
+    return first, final
