@@ -37,8 +37,8 @@ _CONVERTERS: Final[dict[str, Callable[[Object], Object]]] = {
     "ContextCompaction": messages.context_compaction,
 }
 
-#: Fields of a `ThreadItem` with values of any kind, including numbers.
-_FREE: Final = {
+#: Fields of a `ThreadItem` with values of any kind, including numbers: see `needs_exact`.
+FREE: Final = {
     "dynamicToolCall": ("arguments",),
     "mcpToolCall": ("arguments", "result"),
     "webSearch": ("results",),
@@ -74,7 +74,7 @@ def to_thread_item(item: Any) -> Object:
 
 def needs_exact(shown: Object) -> bool:
     """True if numbers in the item may have been spelled differently from orjson's output."""
-    free = _FREE.get(shown["type"])
+    free = FREE.get(shown["type"])
     return free is not None and any(exact.has_float(shown[name]) for name in free)
 
 

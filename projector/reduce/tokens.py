@@ -40,9 +40,9 @@ _COUNTS: Final = (
     "reasoning_output_tokens",
     "total_tokens",
 )
-_counts_of: Final = itemgetter(*_COUNTS)
-_INTEGERS: Final = (int,) * len(_COUNTS)
 _CACHE_WRITE: Final = "cache_write_input_tokens"
+_all_of: Final = itemgetter(*_COUNTS, _CACHE_WRITE)
+_INTEGERS: Final = (int,) * (len(_COUNTS) + 1)
 #: Turns held in memory with the source of their usage.
 _TURNS_MAX: Final = 16
 #: Longer turn ids are held as a digest.
@@ -244,18 +244,19 @@ class TokenState(Struct, kw_only=True):
                 provider,
             )
         )
-        if (
-            min(counts) >= -MOST_TOKENS
-            and max(counts) <= MOST_TOKENS
-            and (write is None or -MOST_TOKENS <= write <= MOST_TOKENS)
-        ):
+        fresh, cached, output, reasoning, total = counts
+        # Of numbers that are not negative none is greater than all of their bits together.
+        if 0 <= (fresh | cached | output | reasoning | total | (write or 0)) <= MOST_TOKENS:
             return [row]
-        spent, cached, given, reasoned, total = map(_cut, counts)
+        all_counts = counts if write is None else (*counts, write)
+        if min(all_counts) >= -MOST_TOKENS and max(all_counts) <= MOST_TOKENS:
+            return [row]
+        fresh, cached, output, reasoning, total = map(_cut, counts)
         row = row._replace(
-            input_tokens=spent,
+            input_tokens=fresh,
             cached_input_tokens=cached,
-            output_tokens=given,
-            reasoning_output_tokens=reasoned,
+            output_tokens=output,
+            reasoning_output_tokens=reasoning,
             total_tokens=total,
             cache_write_input_tokens=None if write is None else _cut(write),
         )
@@ -297,13 +298,12 @@ def read_usage(usage: Any) -> Tokens | None:
     if type(usage) is not dict:
         return None
     try:
-        counts = _counts_of(usage)
+        numbers = _all_of(usage)
     except KeyError:
         return _irregular(usage)
-    if (*map(type, counts),) != _INTEGERS:
+    if (*map(type, numbers),) != _INTEGERS:
         return _irregular(usage)
-    write = usage.get(_CACHE_WRITE)
-    return _tokens((counts, None if write is None else _integer(write)))
+    return _tokens((numbers[:-1], numbers[-1]))
 
 
 def _irregular(usage: Object) -> Tokens | None:
@@ -322,7 +322,9 @@ def reported_total(payload: Object) -> tuple[int | None, bool]:
     """Return the thread's tokens reported by a `token_count`, and True if they were cut."""
     info = payload.get("info")
     usage = info.get("total_token_usage") if type(info) is dict else None
-    total = _integer(usage.get("total_tokens")) if type(usage) is dict else None
+    if type(usage) is not dict:
+        return None, False
+    total = _integer(usage.get("total_tokens"))
     if total is None:
         return None, False
     held = max(-I64_MAX, min(total, I64_MAX))

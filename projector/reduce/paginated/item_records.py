@@ -31,9 +31,8 @@ _SNAPSHOT: Final = ("snapshot", None, False)
 def item(ctx: ReducerContext, payload: Object, record: Object, place: Place, index: int) -> None:
     """Apply an `item_completed`."""
     ctx.kinds.see_item(payload)
-    if isinstance(record, LongItem):
-        ctx.note_fields(record.unknown, place)
-        _put(ctx, payload, record, place, index, shown=record.shown, text=record.json)
+    if record.__class__ is LongItem:
+        _put_long(ctx, payload, record, place, index)
         return
     try:
         lifecycle.check_item_completed(payload, ctx.thread)
@@ -42,8 +41,9 @@ def item(ctx: ReducerContext, payload: Object, record: Object, place: Place, ind
         _keep(ctx, payload, record, place, index, error=error)
         return
     unknown = members.keep_of_item(record, payload, shown)
-    odd = items.needs_exact(shown) or (unknown and exact.has_float(shown))
+    odd = shown["type"] in items.FREE and items.needs_exact(shown)
     if unknown:
+        odd = odd or exact.has_float(shown)
         ctx.note_fields(unknown, place)
     if odd:
         shown = _exactly(ctx, shown, index)
@@ -51,7 +51,17 @@ def item(ctx: ReducerContext, payload: Object, record: Object, place: Place, ind
             why = "Codex refuses it: an integer too large"
             ctx.note("refused_item", place, why, undecoded=record)
     # What orjson did not read may hold numbers that it would read otherwise.
-    _put(ctx, payload, record, place, index, shown=shown, plain=not odd and type(place) is Line)
+    plain = not odd and type(place) is Line
+    times = payload.get("started_at_ms"), payload.get("completed_at_ms")  # as they were checked
+    _put(ctx, payload, record, place, index, times=times, shown=shown, plain=plain)
+
+
+def _put_long(
+    ctx: ReducerContext, payload: Object, record: LongItem, place: Place, index: int
+) -> None:
+    ctx.note_fields(record.unknown, place)
+    times = payload.get("started_at_ms"), payload.get("completed_at_ms")  # as they were checked
+    _put(ctx, payload, record, place, index, times=times, shown=record.shown, text=record.json)
 
 
 def _keep(
@@ -78,7 +88,8 @@ def _keep(
     ctx.note_fields(members.keep_around_item(record, payload, shown), place)
     if exact.has_float(shown):
         shown = _exactly(ctx, shown, index)
-    _put(ctx, payload, record, place, index, shown=shown)
+    times = _i64(payload.get("started_at_ms")), _i64(payload.get("completed_at_ms"))
+    _put(ctx, payload, record, place, index, times=times, shown=shown)
 
 
 def _exactly(ctx: ReducerContext, shown: Object, index: int) -> Object:
@@ -108,20 +119,20 @@ def _put(
     place: Place,
     index: int,
     *,
+    times: tuple[int | None, int | None],
     shown: Object,
     text: str | bytes = b"",
     plain: bool = False,
 ) -> None:
     """Append an item's row; update its turn and its thread.
 
-    `shown`: its snapshot; `text`: its JSON, if already written; `plain`: parsing its JSON gives the
-    same snapshot.
+    `times`: when it started and completed, as columns hold them; `shown`: its snapshot; `text`: its
+    JSON, if already written; `plain`: parsing its JSON gives the same snapshot.
     """
     turn_id: TurnId = payload["turn_id"]
     item_id: ItemId = shown["id"]
     kind: str = shown["type"]
-    started = _i64(payload.get("started_at_ms"))
-    completed = _i64(payload.get("completed_at_ms"))
+    started, completed = times
     created = started
     if created is None:
         created = to_ms(record.get("timestamp"))
@@ -158,7 +169,11 @@ def _put(
         if meta.preview is not None:
             meta.preview_offset = place.offset
     turn = ctx.turns.get(turn_id) or ctx.turn(turn_id)
-    if turn.items is not None and turns.item_counts(turn, item_id, turns.counts_as(shown)):
+    if turn.items is None:
+        return
+    if kind not in turns.COUNTED:
+        turn.items[item_id] = ""
+    elif turns.item_counts(turn, item_id, turns.counts_as(shown)):
         ctx.put(turn)
 
 

@@ -12,7 +12,7 @@ Source: docs on paginated rollouts, section 3. Two things are meant to differ fr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from projector.decode.fields import Object
 from projector.decode.lifecycle import Ended, Started
@@ -71,6 +71,10 @@ class OpenTurn:
             for message in known.messages:
                 turn.items[message.item_id] = message.counts
         return turn
+
+
+#: Types of items that count.
+COUNTED: Final = frozenset({"agentMessage", "userMessage"})
 
 
 def counts_as(shown: Object) -> Counts:
