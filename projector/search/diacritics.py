@@ -74,10 +74,11 @@ _PIECE: Final = 256 * 1024
 
 def has_other_bytes(text: str, known: bytes) -> bool:
     """True if a text has bytes in UTF-8 that are not among `known`."""
-    return not text.isascii() and any(
-        text[at : at + _PIECE].encode("utf-8", "surrogatepass").translate(None, known)
-        for at in range(0, len(text), _PIECE)
-    )
+    if text.isascii():
+        return False
+    if len(text) <= _PIECE:
+        return bool(text.encode("utf-8", "surrogatepass").translate(None, known))
+    return any(has_other_bytes(text[at : at + _PIECE], known) for at in range(0, len(text), _PIECE))
 
 
 def composed(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.bench import Failed, Home, Run, benchmark
+from tests.benchmarks.bench import ROOT, Failed, Home, Run, benchmark
 from tests.benchmarks.contestants import AGENTS_VIEW, ALL, PROJECTOR, Contestant
+from tests.benchmarks.following import backfilled
 from tests.benchmarks.processes import Cost
 from tests.benchmarks.results import number
 
@@ -91,6 +94,29 @@ def backfill_100mb(run: Run) -> None:
     run.result.compare("agentsview", "projector", "wall", at_least=2.1)
     run.result.compare("bare loop", "projector", "wall", at_least=0.5)
     run.result.promise("projector", "peak memory", at_most=150)
+
+
+def _least(what: str, *paths: Path) -> float:
+    command = [sys.executable, "-m", "tests.benchmarks.least", what, *map(str, paths)]
+    return float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+
+
+@benchmark("limit-100mb", "what no projection of 100 MB in Python can do without")
+def limit_100mb(run: Run) -> None:
+    """Measure how far the machine's limit is: parsing each line, and writing the same rows."""
+    home = run.home("--size", run.scaled("100MB", "10MB"))
+    with run.folder() as scratch:
+        finished = backfilled(home.path, scratch)
+        for _ in run.rounds():
+            with run.folder() as fresh:
+                run.result.sample("projector", "wall", PROJECTOR.run(home, fresh).wall, "s")
+                for who, words in (
+                    ("parsing alone", ("parse", home.path)),
+                    ("writing alone", ("write", finished, fresh / "limit.sqlite")),
+                ):
+                    run.result.sample(who, "wall", _least(*words), "s")
+    run.result.compare("parsing alone", "projector", "wall")
+    run.result.compare("writing alone", "projector", "wall")
 
 
 @benchmark("backfill-1gb", "1 GB in 40 paginated rollouts, whole process")
