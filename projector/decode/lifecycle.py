@@ -89,7 +89,9 @@ class _Members:
     def integer(self, name: str) -> int | None:
         """Return an integer."""
         value = self.payload.get(name)
-        return None if value is None else self.get(opt_integer, name)
+        if value is None or (type(value) is int and I64_MIN <= value <= I64_MAX):
+            return value
+        return self.get(opt_integer, name)
 
     def turn(self, name: str) -> TurnId | None:
         """Return the id of a turn."""

@@ -55,10 +55,10 @@ def started(
         ordinal=ordinal_of(record),
         model=saved.meta.model,
     )
+    at_ms = to_ms(record.get("timestamp"))
     if step is not None:
         saved.active = turn_id
-        _put_step(ctx, turn, step, place, record, told=more)
-    at_ms = to_ms(record.get("timestamp"))
+        _put_step(ctx, turn, step, place, at_ms, told=more)
     if at_ms is not None:
         saved.meta.last_turn_at_ms = at_ms
 
@@ -116,7 +116,7 @@ def _ended(
         )
     if step is not None:
         told = {"reason": ended.reason, **_error(ended.error), **more}
-        _put_step(ctx, turn, step, place, record, told=told)
+        _put_step(ctx, turn, step, place, to_ms(record.get("timestamp")), told=told)
 
 
 def failed(ctx: ReducerContext, payload: Object, record: Object, place: Place, _index: int) -> None:
@@ -135,7 +135,8 @@ def failed(ctx: ReducerContext, payload: Object, record: Object, place: Place, _
     if why is not None:
         ctx.refused("error", why, place, record)
     elif (step := turns.fail(turn, error)) is not None:
-        _put_step(ctx, turn, step, place, record, told=_error(payload))
+        at_ms = to_ms(record.get("timestamp"))
+        _put_step(ctx, turn, step, place, at_ms, told=_error(payload))
 
 
 def context(
@@ -203,11 +204,14 @@ def _put_step(
     turn: OpenTurn,
     step: Step,
     place: Place,
-    record: Object,
+    at_ms: int | None,
     *,
     told: Object,
 ) -> None:
-    """Append a turn's row and the events of a step. `told`: more members of their payload."""
+    """Append a turn's row and the events of a step.
+
+    `at_ms`: time of the record; `told`: more members of the events' payload.
+    """
     ctx.put(turn)
     row = turn.row
     if row is None or not step.events:
@@ -221,7 +225,6 @@ def _put_step(
         "model": row.model,
         **told,
     }
-    at_ms = to_ms(record.get("timestamp"))
     for event in step.events:
         ctx.event(event, row.turn_id, told, place, at_ms)
 

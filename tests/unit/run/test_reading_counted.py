@@ -18,7 +18,7 @@ from projector.run.batches import limits_of
 from tests.support.generator.rollouts import MIXES, Rollout
 
 #: Calls of functions, ours and built in ones, of one record, by Python 3.11.
-BOUNDS = {"typical": 53, "short": 49, "bulky": 81, "session": 53, "small": 59}
+BOUNDS = {"typical": 45, "short": 41, "bulky": 69, "session": 44, "small": 48}
 
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="what traces calls counts as well")
