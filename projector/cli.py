@@ -18,6 +18,7 @@ from projector.commands import output
 from projector.commands.groups import GROUPS, epilog
 from projector.commands.options import common as _common
 from projector.commands.options import inherit as _inherit
+from projector.commands.options import refuse_empty as _refuse_empty
 from projector.model.errors import AlreadyRunning, ProjectorError, UsageError
 
 FAILED: Final = 1
@@ -169,7 +170,7 @@ class Commands(click.Group):
         found = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         assert isinstance(found, click.Command)
         found.epilog = found.epilog or epilog(cmd_name)
-        return found
+        return _refuse_empty(found)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -213,3 +214,6 @@ def app(context: click.Context, codex_home: tuple[str, ...], database: str | Non
     """
     given: dict[str, Any] = {"codex_home": codex_home, "database": database}
     _inherit(context, **{name: value for name, value in given.items() if value})
+
+
+_refuse_empty(app)

@@ -47,6 +47,26 @@ class Seconds(click.FloatRange):
         return min(seconds, _LONGEST_S)
 
 
+class Text(click.types.StringParamType):
+    """A text that says something: an empty one is a variable of a script that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if value == "":
+            self.fail("is empty", param, ctx)
+        return str(super().convert(value, param, ctx))
+
+
+def refuse_empty(command: click.Command) -> click.Command:
+    """Let no option of a command that takes a text take an empty one."""
+    for option in command.params:
+        if not isinstance(option, click.Option) or option.is_flag or option.nargs != 1:
+            continue
+        if option.type is click.STRING and option.default != "":
+            option.type = Text()
+    return command
+
+
 def common(command: _Command) -> _Command:
     """Add the common options to a command."""
     return codex_home(database(settings_file(command)))
