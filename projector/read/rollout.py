@@ -87,6 +87,8 @@ class RolloutReader:
         self._known: Fingerprint | None = None if at is None else at.fingerprint
         self._checksum: int | None = 0 if at is None else at.fingerprint.checksum
         """CRC-32 of all bytes before `offset`."""
+        self._checksum_before: int | None = None
+        """That of those before the last lines."""
         self._skipping: tuple[Unpacked, int | None, bytes, bytes] | None = None
         """Progress on the way to `offset`: stream, file size if known, head, tail so far."""
         self._offset = Offset(0) if at is None else at.offset
@@ -138,13 +140,18 @@ class RolloutReader:
         return None if self._stream is None else self._stream.anomaly
 
     def fingerprint(self, end: Offset | None = None) -> Fingerprint:
-        """Return the fingerprint at a line's end of the last `read`; None: at `offset`."""
+        """Return the fingerprint where the last `read` began, or at the end of a line of it.
+
+        None: at `offset`.
+        """
         place = self._offset if end is None else end
         if place == self._offset and self._known is not None:
             return self._known
         if place == self._offset:
             self._known = fingerprint(place, self._head, self._tail, self._checksum)
             return self._known
+        if self._batch and place == self._batch[0].offset:
+            return fingerprint(place, self._head, self._before, self._checksum_before)
         return fingerprint(place, self._head, self._tail_at(place), None)
 
     # Resuming --------------------------------------------------------------------------------
@@ -336,7 +343,7 @@ class RolloutReader:
                 ]
             self._tail = self._tail_at(lines[-1].end)
             self._offset, self._known = lines[-1].end, None
-            self._checksum = self._splitter.checksum
+            self._checksum_before, self._checksum = self._checksum, self._splitter.checksum
         return lines
 
     def _pull(self, length: int) -> bytes:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 
 from projector.model import revisions
-from projector.model.changes import Change, ItemRow
+from projector.model.changes import Change, ItemRow, LookupResult
 from projector.model.database_url import is_postgres
-from projector.model.ids import Checkpoint, Line, RolloutFile
+from projector.model.errors import RolloutUnreadable
+from projector.model.ids import Checkpoint, Line, Offset, RolloutFile
 from projector.model.settings import Settings
 from projector.search.text import Indexing, is_too_long
 from projector.store.protocol import Batch
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from projector.read.rollout import RolloutReader
     from projector.reduce.protocol import Reducer
 
+#: Bytes that are read and reduced at a time.
+_PIECE_BYTES: Final = 256 * 1024
 
+_JSON: Final = ItemRow._fields.index("json")
 _data = itemgetter(2)
 # ItemRow(...), in a third of the time: called once per item.
 _row = partial(tuple.__new__, ItemRow)
@@ -79,10 +84,67 @@ def reduced(reducer: Reducer, lines: Sequence[Line], indexing: Indexing | None) 
         *row, shown, _ = change
         if shown is not None:
             made = None if words is None else words(change.type, shown)
+            if type(json := row[_JSON]) is bytes:
+                # What orjson returns takes 4 KiB at least, and eight times its length: so much lay
+                # in memory for each item of a batch.
+                row[_JSON] = b"".join((json, b""))
             changes[at] = _row((*row, None, made))
         elif words is not None and is_too_long(change.json):
             changes[at] = _row((*row, None, b""))  # nor need the store read it to find that out
     return changes
+
+
+class Reduced(NamedTuple):
+    """Lines that were reduced, for one batch."""
+
+    changes: Sequence[Change]
+    records: int
+    end: Offset
+    """Of the last of them."""
+
+
+def gather(
+    reader: RolloutReader, reducer: Reducer, limits: Limits, max_bytes: int, most: int
+) -> tuple[Reduced | None, list[Line]]:
+    """Read the next lines of a rollout, from at most `max_bytes`, and reduce them in pieces.
+
+    A piece is reduced while it is in the processor's cache: a tenth of the time. And it is gone
+    before the next one is read.
+
+    Returns what was reduced, None: nothing; and lines that come after that, were read last and are
+    not reduced: they need earlier rows, which may be among those that were reduced, or have more
+    than `most` bytes in all. Where nothing was reduced, all lines are among them that one batch may
+    have, so that rows are asked for once.
+
+    Raises:
+        RolloutUnreadable: the disk or the network failed.
+    """
+    begin = end = reader.offset
+    changes: list[Change] = []
+    records = 0
+    while max_bytes > 0 and records < limits.batch_records and not reader.at_end:
+        read = reader.bytes_read
+        try:
+            lines = reader.read(min(max_bytes, _PIECE_BYTES), limits.batch_records - records)
+        except RolloutUnreadable:
+            if end > begin:
+                break  # a lasting fault will occur again
+            raise
+        max_bytes -= (reader.bytes_read - read) or limits.chunk_bytes
+        if not lines:
+            continue
+        while not end and (wants := reducer.lookup(lines)):
+            reducer.provide(wants, LookupResult())  # before the first line there is nothing
+        if lines[-1].end - lines[0].offset > most or reducer.lookup(lines):
+            if end > begin:
+                return Reduced(changes, records, end), lines
+            with suppress(RolloutUnreadable):
+                lines = [*lines, *reader.read(max_bytes, limits.batch_records - len(lines))]
+            return None, lines
+        changes += reduced(reducer, lines, limits.indexing)
+        records += records_of(lines)
+        end = lines[-1].end
+    return (Reduced(changes, records, end) if end > begin else None), []
 
 
 def batch_of(
@@ -90,30 +152,23 @@ def batch_of(
     start: Checkpoint | None,
     reader: RolloutReader,
     reducer: Reducer,
-    lines: Sequence[Line],
+    made: Reduced,
     *,
     limits: Limits,
     generation: int,
-    before: Sequence[Change] = (),
-    records: int = 0,
 ) -> Batch:
-    """Reduce lines to a batch. The reducer must have all rows that it needs.
+    """Return the batch of the lines that were reduced last.
 
-    `lines`: the lines returned last by the reader, or a prefix. `before`: changes inserted before
-    theirs, and `records`: those that made them.
+    They end where the last `read` did, or began, or at the end of a line of it.
     """
-    changes = reduced(reducer, lines, limits.indexing)
-    if before:
-        changes = [*before, *changes]
-    end = lines[-1].end if lines else reader.offset
     return Batch(
         file=file,
         start=start,
         end=Checkpoint(
             generation=generation,
-            offset=end,
+            offset=made.end,
             next_ordinal=reducer.next_ordinal,
-            fingerprint=reader.fingerprint(end),
+            fingerprint=reader.fingerprint(made.end),
             state=reducer.dump_state(),
             revision=revisions.current(),
             mode=reducer.header.mode,
@@ -121,8 +176,8 @@ def batch_of(
         ),
         header=reducer.header,
         meta=reducer.meta,
-        changes=changes,
-        records=records + records_of(lines),
+        changes=made.changes,
+        records=made.records,
         indexing=limits.indexing,
     )
 

@@ -32,7 +32,15 @@ from projector.model.ids import (
 )
 from projector.model.revisions import ProjectedBy
 from projector.read.resume import Restart, Undecided
-from projector.run.batches import Limits, batch_of, reader_at
+from projector.run.batches import (
+    Limits,
+    Reduced,
+    batch_of,
+    gather,
+    reader_at,
+    records_of,
+    reduced,
+)
 from projector.store.protocol import Batch, Store
 
 if TYPE_CHECKING:
@@ -72,7 +80,8 @@ class OpenRollout:
         self._reducer = reducer
         self._bytes_of_closed = 0
         self._lines: list[Line] = []
-        """Lines that were read and are in no batch: the store must be asked for rows first."""
+        """Lines that were read and are in no batch: the store must be asked for rows first, or they
+        are long."""
         self._partial_line: Line | None = None
         self.is_outdated = is_outdated
         """Its rows were made by older rules: it is to be projected again before it is read on."""
@@ -157,7 +166,7 @@ class OpenRollout:
     @property
     def at_end(self) -> bool:
         """True if all complete lines found by `look` are in batches."""
-        return self._reader.at_end
+        return self._reader.at_end and not self._lines
 
     @property
     def has_long_lines(self) -> bool:
@@ -222,11 +231,7 @@ class OpenRollout:
         found = self.look(file)
         if found is not None or self.is_outdated or self._lines:
             return found
-        lines = self.read()
-        if self._is_long(lines) or (lines and self._reducer.lookup(lines)):
-            self._lines = lines
-            return None
-        return self._made(self._checkpoint, lines, self._generation) if lines else None
+        return self._gathered(self._checkpoint, self._generation)
 
     def read(self, max_lines: int | None = None) -> list[Line]:
         """Read the next complete lines, at most a batch or `max_lines`. Blocks.
@@ -237,21 +242,21 @@ class OpenRollout:
         most = self._limits.batch_records if max_lines is None else max_lines
         return self._reader.read(self._limits.batch_bytes, most)
 
-    async def read_on(self) -> None:
-        """Read the next lines for `next`, unless some are in no batch yet.
+    async def read_on(self) -> Batch | None:
+        """Return the next batch, as far as it needs no lookup in the store, and has no long lines.
 
-        A call reads at most the bytes of one batch, complete lines or not.
+        None: there is nothing, or nothing yet (`at_end` tells); or `next` goes on with what was
+        read. A call reads at most the bytes of one batch, complete lines or not.
 
         Raises:
             RolloutUnreadable: the disk or the network failed.
         """
-        if not self._lines and not self._reader.at_end:
-            self._lines = await asyncio.to_thread(self.read)
+        if self._lines or self._reader.at_end:
+            return None
+        return await asyncio.to_thread(self._gathered, self._checkpoint, self._generation)
 
     async def next(self) -> Batch | None:
-        """Return the lines that were read as a batch that begins where the last one ended.
-
-        None: there are none, or none yet: `at_end` tells.
+        """Return the batch of lines that `read_on` has left; None: there are none.
 
         Raises:
             StoreUnavailable: earlier rows that are needed cannot be had.
@@ -319,14 +324,17 @@ class OpenRollout:
             notes = (Anomaly("replaced", Offset(0), 0, why.reason),)
         before: Checkpoint | None = None
         while True:
-            lines = await asyncio.to_thread(self.read)
-            if lines or (self._reader.at_end and (notes or before is None)):
-                batch = await self._batch(before, lines, generation, notes)
+            batch = None
+            if not self._lines:
+                batch = await asyncio.to_thread(self._gathered, before, generation, notes)
+            if batch is None:
+                lines, self._lines = self._lines, []
+                if lines or (self._reader.at_end and (notes or before is None)):
+                    batch = await self._batch(before, lines, generation, notes)
+            if batch is not None:
                 before, notes = batch.end, ()
-                yield batch
-            else:
-                yield None
-            if self._reader.at_end:
+            yield batch
+            if self.at_end:
                 return
 
     def acknowledge(self, batch: Batch) -> None:
@@ -374,9 +382,23 @@ class OpenRollout:
         return work(*args, **kwargs)
 
     def _is_long(self, lines: list[Line]) -> bool:
-        """True if lines, those of one `read`, take long: there is a very long one among them."""
-        least = max(_LONG_BYTES, 2 * self._limits.batch_bytes)
-        return bool(lines) and lines[-1].end - lines[0].offset >= least
+        """True if lines, those of one batch, take long: there is a very long one among them."""
+        return bool(lines) and lines[-1].end - lines[0].offset > self._most
+
+    @property
+    def _most(self) -> int:
+        """Return how many bytes lines may have that do not take long."""
+        return max(_LONG_BYTES, 2 * self._limits.batch_bytes) - 1
+
+    def _gathered(
+        self, start: Checkpoint | None, generation: int, notes: tuple[Change, ...] = ()
+    ) -> Batch | None:
+        """Read and reduce the next batch, up to lines that need the store, or are long. Blocks."""
+        assert not self._lines, "they come first"
+        made, self._lines = gather(
+            self._reader, self._reducer, self._limits, self._limits.batch_bytes, self._most
+        )
+        return None if made is None else self._batch_of(start, made, generation, notes)
 
     def _made(
         self,
@@ -386,16 +408,24 @@ class OpenRollout:
         notes: tuple[Change, ...] = (),
     ) -> Batch:
         """Return the batch of lines whose reducer has the rows that it looks up."""
+        changes = reduced(self._reducer, lines, self._limits.indexing)
+        end = lines[-1].end if lines else self._reader.offset
+        made = Reduced(changes, records_of(lines), end)
+        return self._batch_of(start, made, generation, notes)
+
+    def _batch_of(
+        self,
+        start: Checkpoint | None,
+        made: Reduced,
+        generation: int,
+        notes: tuple[Change, ...],
+    ) -> Batch:
+        if notes:
+            made = made._replace(changes=[*notes, *made.changes])
         return batch_of(
-            self.file,
-            start,
-            self._reader,
-            self._reducer,
-            lines,
-            limits=self._limits,
-            generation=generation,
-            before=notes,
-        )
+            self.file, start, self._reader, self._reducer, made,
+            limits=self._limits, generation=generation,
+        )  # fmt: skip
 
 
 class Reprojection(Struct, frozen=True):

@@ -27,6 +27,7 @@ for the interpreter's lock up to 5 ms each time that another thread computes.
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import signal
@@ -48,6 +49,8 @@ if TYPE_CHECKING:  # imported after the fork
 WORTH: Final = 64 * 1024
 #: Rollouts that the other process knows of beside the one that is open.
 _KNOWN: Final = 2
+#: Longer messages than this are rare: a batch has 4 MiB of lines, or a long line.
+_ROOM_BYTES: Final = 8 * 1024 * 1024
 #: Before each message: its length.
 LENGTH: Final = 8
 
@@ -107,7 +110,7 @@ def message(said: Message) -> tuple[bytes, bytes]:
     return len(data).to_bytes(LENGTH, "little"), data
 
 
-def decode(data: bytes) -> Message | None:
+def decode(data: bytes | memoryview) -> Message | None:
     """Read a message, without its length; None: it is none, or not whole."""
     said: Message
     try:
@@ -156,7 +159,10 @@ class Prefetcher:
         """Small rollouts that were asked for together, and not taken yet."""
         self._whole: Whole | None = None
         """What came of them."""
-        self._coming: asyncio.Future[bytes] | None = None
+        self._coming: asyncio.Future[memoryview] | None = None
+        self._room = mmap.mmap(-1, _ROOM_BYTES)
+        """For messages, one after the other. A piece of the heap for each would stay a hole of that
+        size: in the part of the heap that belongs to each of the threads that receive them."""
         self.bytes_read = 0
         """Uncompressed bytes that were read of the open rollout."""
 
@@ -318,22 +324,27 @@ class Prefetcher:
     def _send(self, said: Request | Group) -> None:
         os.write(self._asked_at, b"".join(message(said)))
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> memoryview:
         coming, self._coming = self._coming or self._begin_to_receive(), None
         return await coming
 
-    def _begin_to_receive(self) -> asyncio.Future[bytes]:
+    def _begin_to_receive(self) -> asyncio.Future[memoryview]:
         import asyncio  # noqa: PLC0415 - after the fork
 
         return asyncio.get_running_loop().run_in_executor(None, self._answer)
 
-    def _answer(self) -> bytes:
-        """Wait for the next message; empty: the other process is gone."""
+    def _answer(self) -> memoryview:
+        """Wait for the next message; empty or cut: the other process is gone.
+
+        It is valid until the next call.
+        """
         try:
             length = int.from_bytes(self._answers.read(LENGTH), "little")
-            return self._answers.read(length)
+            room = self._room if length <= _ROOM_BYTES else mmap.mmap(-1, length)
+            data = memoryview(room)[:length]
+            return data[: self._answers.readinto(data)]
         except (OSError, ValueError):
-            return b""
+            return memoryview(b"")
 
 
 def _is_known(settings: Settings) -> bool:

@@ -14,17 +14,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from time import perf_counter
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from projector.model.changes import Change, LookupResult
-from projector.model.ids import Checkpoint, Line, RolloutFile
+from projector.model.ids import Checkpoint, RolloutFile
 from projector.model.settings import Settings
-from projector.read.rollout import RolloutReader
 from projector.reduce import detect as reducers
-from projector.reduce.protocol import Reducer
-from projector.run.batches import Limits, batch_of, limits_of, reader_at, records_of, reduced
+from projector.run.batches import Limits, batch_of, gather, limits_of, reader_at
 from projector.run.collector import settle
 from projector.run.file_catalog import FileCatalog
 from projector.run.prefetch import (
@@ -44,9 +40,6 @@ from projector.store.protocol import Batch
 _PIPE_BYTES = 1024 * 1024
 #: A batch with more bytes than so many times the limit (a long line) would be in memory twice.
 _LARGE = 4
-#: Bytes that are read and reduced at a time: at most, and at least.
-_PIECE_BYTES = 256 * 1024
-_LEAST_BYTES = 4096
 #: Bytes of the very first batch.
 _SMALL_BYTES = 256 * 1024
 #: So many batches are made before the first request at most.
@@ -209,6 +202,7 @@ def batches(
     """
     wordless = replace(limits, indexing=None)
     size = min(limits.batch_bytes, _SMALL_BYTES) if begins else limits.batch_bytes
+    most = _LARGE * limits.batch_bytes
     reducer = reducers.start(file.name.rollout_id, file.name.thread_id)
     at: Checkpoint | None = None
     try:
@@ -217,58 +211,12 @@ def batches(
             while not reader.at_end:
                 bare = pace is not None and pace.is_waited_for
                 how = wordless if bare else limits
-                gathered = _gather(reader, reducer, size, how, is_first=at is None)
-                if gathered is None:
-                    return
-                lines, changes, records = gathered
-                if lines or records:
-                    batch = batch_of(
-                        file, at, reader, reducer, lines,
-                        limits=how, generation=0, before=changes, records=records,
-                    )  # fmt: skip
+                made, left = gather(reader, reducer, how, size, most)
+                if made is not None:
+                    batch = batch_of(file, at, reader, reducer, made, limits=how, generation=0)
                     at, size = batch.end, limits.batch_bytes
-                    yield batch, reader.bytes_read, reader.at_end
+                    yield batch, reader.bytes_read, not left and reader.at_end
+                if left or reader.partial_bytes > most:
+                    return
     except Exception:  # noqa: BLE001 - rule 3: whatever it is, it is met again
         return
-
-
-class _Gathered(NamedTuple):
-    """What makes a batch."""
-
-    lines: list[Line]
-    """The last of them, which are not reduced yet."""
-    changes: list[Change]
-    """Those of the lines before."""
-    records: int
-    """Those that made them."""
-
-
-def _gather(
-    reader: RolloutReader, reducer: Reducer, size: int, limits: Limits, *, is_first: bool
-) -> _Gathered | None:
-    """Read the lines of a batch of `size` bytes, and reduce all but the last of them.
-
-    In pieces, each of which is reduced while it is in the processor's cache: a tenth of the time.
-    None: something is out of the ordinary. `is_first`: no batch was made yet, and before it the
-    store has nothing.
-    """
-    changes: list[Change] = []
-    records = 0
-    end = reader.offset + size
-    while True:
-        left = max(end - reader.offset, _LEAST_BYTES)
-        lines = reader.read(min(left, _PIECE_BYTES), limits.batch_records - records)
-        if lines and lines[-1].end - lines[0].offset > _LARGE * limits.batch_bytes:
-            return None
-        if reader.partial_bytes > _LARGE * limits.batch_bytes:
-            return None
-        while wants := reducer.lookup(lines):
-            if not is_first:
-                return None
-            reducer.provide(wants, LookupResult())
-        found = records + records_of(lines)
-        is_full = reader.offset >= end or found >= limits.batch_records
-        if is_full or reader.at_end:
-            return _Gathered(lines, changes, records)
-        changes += reduced(reducer, lines, limits.indexing)
-        records = found

@@ -199,7 +199,8 @@ class Tailer:
             return Reprojection(rollout, why)
         batch = found if isinstance(found, Batch) else None
         if batch is None:
-            await rollout.read_on()
+            batch = await rollout.read_on()
+        if batch is None:
             if rollout.has_long_lines and not may_take_long:
                 return Progress.LONG
             batch = await rollout.next()

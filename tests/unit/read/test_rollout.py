@@ -152,6 +152,20 @@ def test_the_fingerprint_of_an_overlong_line_is_of_its_bytes(tmp_path: Path) -> 
     assert overlong == kept
 
 
+@pytest.mark.parametrize("lines", [1, 2, 7])
+def test_the_fingerprint_before_the_last_lines_is_that_of_those_before(
+    tmp_path: Path, lines: int
+) -> None:
+    path = put(tmp_path, NAME, DATA)
+    with RolloutReader(str(path), compressed=False) as reader:
+        reader.resume()
+        reader.read(max_lines=lines)
+        before, end = reader.fingerprint(), reader.offset
+        reader.read(max_lines=lines)
+
+        assert reader.fingerprint(end) == before
+
+
 def test_of_a_line_never_given_there_is_no_fingerprint(tmp_path: Path) -> None:
     path = put(tmp_path, NAME, DATA)
     with RolloutReader(str(path), compressed=False) as reader:

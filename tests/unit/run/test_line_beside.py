@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from projector.discover.scan import scan
+from projector.model.changes import Change
 from projector.model.ids import RolloutId
 from projector.run import open_rollout, scheduler
-from projector.run.batches import batch_of, limits_of
+from projector.run.batches import limits_of, reduced
 from projector.run.file_catalog import FileCatalog
 from projector.run.scheduler import RolloutState, Scheduler
-from projector.store.protocol import Batch
 from projector.store.sqlite.store import SqliteStore
 from tests.support.following import World, following
 from tests.support.generator.rollouts import MB, Rollout
@@ -50,17 +50,15 @@ class Gate:
 
 @contextmanager
 def gated() -> Iterator[Gate]:
-    """Hold long lines back before they become batches."""
+    """Hold long lines back before they are reduced."""
     gate = Gate()
 
-    def held_back(
-        file: Any, start: Any, reader: Any, reducer: Any, lines: Any, **how: Any
-    ) -> Batch:
+    def held_back(reducer: Any, lines: Any, indexing: Any) -> list[Change]:
         gate.passes(lines)
-        return batch_of(file, start, reader, reducer, lines, **how)
+        return reduced(reducer, lines, indexing)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projector.run.open_rollout.batch_of", held_back)
+        patch.setattr("projector.run.open_rollout.reduced", held_back)
         patch.setattr(open_rollout, "_LONG_BYTES", LONG)
         patch.setattr(scheduler, "RISKY_BYTES", LONG)
         try:

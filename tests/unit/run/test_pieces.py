@@ -17,11 +17,16 @@ from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
 from projector.discover.scan import scan
+from projector.reduce.legacy import rollback_stack, row_buffer
+from projector.reduce.paginated import reducer as paginated
+from projector.run import batches as batches_of
 from projector.run import scheduler as rounds_of
 from projector.run import tailer_cache
 from projector.run.batches import limits_of
 from projector.run.file_catalog import FileCatalog
 from projector.run.open_files import OpenFiles
+from projector.run.progress import Silent
+from projector.run.rebuild import rebuild
 from projector.run.scheduler import Scheduler
 from projector.store.sqlite.store import SqliteStore
 from tests.support.examples import examples
@@ -184,17 +189,21 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 #: Rollouts read side by side, and reducers kept for their next news.
 ROOMS = st.sampled_from([(64, 1_024), (2, 3), (1, 1)])
 
+#: Bytes that are reduced at a time, of those of a batch.
+PIECES = st.sampled_from([1_000, 300, 256 * 1024])
+
 
 @examples(12, phases=PHASES)
-@given(seed=st.integers(0, 1 << 32), room=ROOMS, drawn=DRAWN)
-@example(seed=1, room=(64, 1_024), drawn=(b"", b""))
+@given(seed=st.integers(0, 1 << 32), room=ROOMS, piece=PIECES, drawn=DRAWN)
+@example(seed=1, room=(64, 1_024), piece=1_000, drawn=(b"", b""))
 def test_in_pieces_the_rows_are_those_of_a_backfill(
-    seed: int, room: tuple[int, int], drawn: tuple[bytes, bytes]
+    seed: int, room: tuple[int, int], piece: int, drawn: tuple[bytes, bytes]
 ) -> None:
     chance = Random(seed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds_of, "share_of", lambda _: OpenFiles(*room))
         patch.setattr(tailer_cache, "HOT_TAILS", room[1])
+        patch.setattr(batches_of, "_PIECE_BYTES", piece)
         home, database = Path(folder, "home"), Path(folder, "pieces.db")
         writers = [
             Writer(home, at, data, chance)
@@ -208,3 +217,42 @@ def test_in_pieces_the_rows_are_those_of_a_backfill(
 
     for view, rows in whole.items():
         assert pieces[view] == rows, view
+
+
+async def rebuilt(home: Path, database: Path) -> None:
+    """Project all rollouts again."""
+    store = await SqliteStore.open(database)
+    try:
+        settings = settings_for(home, database)
+        made = await rebuild(store, settings, chosen=None, progress=Silent())
+        assert not made.faults
+    finally:
+        await store.close()
+
+
+@examples(6, phases=PHASES)
+@given(seed=st.integers(0, 1 << 32), piece=PIECES, drawn=DRAWN)
+@example(seed=1, piece=1_000, drawn=(b"", b""))
+def test_rows_that_are_asked_for_within_a_batch_are_those_of_the_lines_before(
+    seed: int, piece: int, drawn: tuple[bytes, bytes]
+) -> None:
+    """Turns leave the memory with each piece, and come back from the store."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        home, database = Path(folder, "home"), Path(folder, "pieces.db")
+        chance = Random(seed)
+        for at, data in enumerate(contents(chance, drawn)):
+            writer = Writer(home, at, data, chance)
+            while data and writer.write():
+                pass
+        backfilled(home, Path(folder, "whole.db"))
+        patch.setattr(batches_of, "_PIECE_BYTES", piece)
+        patch.setattr(paginated, "_TURNS_MAX", 2)
+        patch.setattr(paginated, "_TURNS_KEPT", 1)
+        for module, name in ((row_buffer, "TURNS"), (rollback_stack, "FRAMES")):
+            patch.setattr(module, f"{name}_MAX", 2)
+            patch.setattr(module, f"{name}_FORGOTTEN", 1)
+        backfilled(home, database)
+        assert rows_of(database) == rows_of(Path(folder, "whole.db"))
+        asyncio.run(rebuilt(home, database))
+
+        assert rows_of(database) == rows_of(Path(folder, "whole.db"))
