@@ -61,6 +61,19 @@ def uids(
     return give
 
 
+def uuids(namespace: uuid.UUID) -> Callable[[str], str]:
+    """Return a faster `str(uuid.uuid5(namespace, name))` for many names."""
+    copy = hashlib.sha1(namespace.bytes, usedforsecurity=False).copy
+
+    def give(name: str) -> str:
+        made = copy()
+        made.update(name.encode())
+        digits = _uuid5(made.digest()).hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    return give
+
+
 def _uuid5(digest: bytes) -> bytes:
     """Return the UUID of a SHA-1 digest: its first 16 bytes, with version and variant."""
     return (int.from_bytes(digest, "big") >> 32 & _KEPT | _VERSION_5).to_bytes(16, "big")

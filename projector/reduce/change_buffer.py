@@ -84,7 +84,8 @@ class ChangeBuffer:
     def _pass_on(self) -> None:
         for at, latest in self._pending.values():
             row = self._out[at] = latest()
-            self._holes |= row is None
+            if row is None:
+                self._holes = True
         self._pending.clear()
 
     def drain(self) -> list[Change]:

@@ -11,7 +11,7 @@ from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
 from projector.decode.record_types import rollouts_named
 from projector.decode.times import to_ms
-from projector.model.changes import EventType, Provenance
+from projector.model.changes import EventType, Provenance, uids, uuids
 from projector.model.ids import Offset, RolloutId, TurnId
 from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
@@ -19,9 +19,6 @@ from projector.reduce.legacy.state import ID_MAX, KIND_MAX, ItemKey, State
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
-#: Length of the minute in a time as Codex writes it: `2026-11-20T09:24:24.573Z`.
-_TIME_LENGTH: Final = 24
-_MINUTE_MS: Final = "60000"
 _NO_ENVELOPE: Final[Json] = {}
 _NOWHERE: Final = Record("nothing", "", {}, 0, 0, None)
 
@@ -40,9 +37,10 @@ class ReducerContext:
         """Offset of the first line of the current batch."""
         self.now_ms: int | None = None
         """Time of the record, else the last valid one; None: bare lines have none."""
-        self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}")
-        self._minute = ""
-        self._minute_ms = 0
+        self.usage_uid = uids("usage", rollout_id)
+        self._made = uuids(uuid.uuid5(uuid.NAMESPACE_URL, f"codex-rollout:{rollout_id}"))
+        self._last_ms = state.last_ms
+        """The last valid time of a record; the state has it from `leave` on."""
         self._born_ms = _born_ms(rollout_id)
 
     @property
@@ -61,35 +59,21 @@ class ReducerContext:
     def take(self, record: Record) -> None:
         """Make a record the current one."""
         self.record = record
-        if record.form == "bare item":
+        at_ms = to_ms(record.time)
+        if at_ms is not None:
+            self.now_ms = self._last_ms = at_ms
+        elif record.form == "bare item":
             self.now_ms = None
-            return
-        state = self.state
-        if record.time is not None:
-            at_ms = self._ms(record.time)
-            if at_ms is None:
+        else:
+            if record.time is not None:
                 self.note("bad_timestamp", "not a time; the last good one counts")
-            else:
-                self.now_ms = at_ms
-                state.note_time(at_ms)
-                return
-        self.now_ms = state.last_ms if state.last_ms is not None else state.created_ms
+            self.now_ms = self.state.created_ms if self._last_ms is None else self._last_ms
 
     def leave(self) -> None:
-        """Release the current record: it may be very long."""
+        """Release the current record, which may be very long, and save the time of the last one."""
         self.record = _NOWHERE
-
-    def _ms(self, time: str) -> int | None:
-        """Parse a time; fast if it is in the same minute as the previous one."""
-        written = len(time) == _TIME_LENGTH and time[10] == "T" and time[23] == "Z"
-        if written and time[:17] == self._minute and time[19] == ".":
-            rest = time[17:19] + time[20:23]
-            if rest.isascii() and rest.isdigit() and rest < _MINUTE_MS:
-                return self._minute_ms + int(rest)
-        at_ms = to_ms(time)
-        if at_ms is not None and written and time[17:19] < "60":
-            self._minute, self._minute_ms = time[:17], at_ms - at_ms % int(_MINUTE_MS)
-        return at_ms
+        if self._last_ms is not None:
+            self.state.note_time(self._last_ms)
 
     def made_id(self, kind: str) -> str:
         """Return an id for what this line creates, if the file has none.
@@ -97,7 +81,7 @@ class ReducerContext:
         A UUIDv5 of the line's byte offset and the kind: the same on every host, after every
         rebuild.
         """
-        return str(uuid.uuid5(self._namespace, f"{self.record.offset}:{kind}"))
+        return self._made(f"{self.record.offset}:{kind}")
 
     def item(
         self,
@@ -113,16 +97,15 @@ class ReducerContext:
         record = self.record
         at = record.offset if offset is None else offset
         now = self.row_ms
-        item = BufferedItem(
+        return self.rows.put(
             ItemKey(turn.turn_id, json["id"]),
             json,
             provenance,
             offset=at,
             owner=self.owner_of(turn, at) if owner is None else owner,
             created_ms=now if created_ms is None else created_ms,
+            completed_ms=now,
         )
-        item.completed_ms = now
-        return self.rows.put(item)
 
     def owner_of(self, turn: BufferedTurn, offset: int) -> int:
         """Return the key of the rollback frame that owns what a line at `offset` adds to a turn."""

@@ -25,7 +25,7 @@ from projector.model.changes import (
     Tombstone,
     TombstoneFrames,
     TurnRow,
-    uid,
+    uids,
 )
 from projector.model.ids import ItemId, Offset, RolloutId, TurnId
 from projector.reduce.change_buffer import ChangeBuffer
@@ -37,6 +37,11 @@ from projector.reduce.turn_states import step as turn_step
 #: Maximum number of turns in memory, and how many are evicted at once.
 TURNS_MAX: Final = 8_192
 TURNS_FORGOTTEN: Final = 4_096
+
+# ItemRow(...), in a third of the time: called once per item.
+_row = partial(tuple.__new__, ItemRow)
+#: Last members of an item's row: see `ItemRow`.
+_NEWEST_WINS: Final = (True, None, None, None)
 
 
 class BufferedTurn:
@@ -165,28 +170,32 @@ class BufferedItem:
         "owner",
         "provenance",
         "started_ms",
+        "uid",
     )
 
     def __init__(
         self,
         key: ItemKey,
+        item_uid: bytes,
         json: Json,
         provenance: Provenance,
         *,
         offset: int,
         owner: int,
         created_ms: int,
+        completed_ms: int | None = None,
     ) -> None:
         self.key = key
+        self.uid = item_uid
         self.json = json
         self.provenance: Provenance = provenance
         self.offset = offset
         self.owner = owner
         self.created_ms = created_ms
         self.started_ms: int | None = None
-        self.completed_ms: int | None = None
+        self.completed_ms = completed_ms
 
-    def row(self, rollout_id: RolloutId) -> ItemRow:
+    def row(self) -> ItemRow:
         """Return the row in its current form."""
         json = self.json
         text: str | bytes
@@ -194,28 +203,31 @@ class BufferedItem:
             text = orjson.dumps(json)
         except TypeError:  # nested deeper than orjson's limit
             text = exact.dumps(json)
-        return ItemRow(
-            uid("item", rollout_id, *self.key),
-            TurnId(self.key.turn),
-            ItemId(self.key.item),
-            Offset(self.offset),
-            None,
-            self.created_ms,
-            self.started_ms,
-            self.completed_ms,
-            json["type"],
-            text,
-            self.provenance,
-            self.owner,
-            completed_wins=True,
+        row: ItemRow = _row(
+            (
+                self.uid,
+                *self.key,
+                self.offset,
+                None,
+                self.created_ms,
+                self.started_ms,
+                self.completed_ms,
+                json["type"],
+                text,
+                self.provenance,
+                self.owner,
+                *_NEWEST_WINS,
+            )
         )
+        return row
 
 
 class RowBuffer:
     """Turns and items of one rollout."""
 
     def __init__(self, rollout_id: RolloutId, changes: ChangeBuffer, *, whole: bool) -> None:
-        self._rollout = rollout_id
+        self._turn_uid = uids("turn", rollout_id)
+        self._item_uid = uids("item", rollout_id)
         self._changes = changes
         self.is_whole: Final = whole
         """True if the rollout is read from its first byte."""
@@ -229,7 +241,7 @@ class RowBuffer:
         """Return a turn; one that is not in memory has no row."""
         found = self.turns.get(turn_id)
         if found is None:
-            found = BufferedTurn(turn_id, uid("turn", self._rollout, turn_id))
+            found = BufferedTurn(turn_id, self._turn_uid(turn_id))
             self.turns[turn_id] = found
         return found
 
@@ -260,29 +272,40 @@ class RowBuffer:
         """Return an item in memory."""
         return self.items.get(ItemKey(turn_id, item_id))
 
-    def put(self, item: BufferedItem) -> BufferedItem:
+    def put(
+        self,
+        key: ItemKey,
+        json: Json,
+        provenance: Provenance,
+        *,
+        offset: int,
+        owner: int,
+        created_ms: int,
+        completed_ms: int,
+    ) -> BufferedItem:
         """Insert an item, or replace the one with its id in its turn, keeping its position."""
-        key = item.key
-        old = self.items[key] if self._changes.is_pending(key) else None
-        if old is not None:
-            old.json, old.provenance = item.json, item.provenance
-            old.completed_ms = item.completed_ms
-            if old.started_ms is None:
-                old.started_ms = item.started_ms
-            return old
-        self.items[key] = item
-        self._changed(item)
+        if self._changes.is_pending(key):
+            item = self.items[key]
+            item.json, item.provenance, item.completed_ms = json, provenance, completed_ms
+            return item
+        item = self.items[key] = BufferedItem(
+            key,
+            self._item_uid(*key),
+            json,
+            provenance,
+            offset=offset,
+            owner=owner,
+            created_ms=created_ms,
+            completed_ms=completed_ms,
+        )
+        self._changes.put(key, item.row)
         return item
-
-    def _changed(self, item: BufferedItem) -> None:
-        if not self._changes.is_pending(item.key):
-            self._changes.put(item.key, partial(item.row, self._rollout))
 
     def change_item(self, item: BufferedItem, json: Json, now_ms: int) -> None:
         """Replace the snapshot of an item in memory."""
         item.json = json
         item.completed_ms = now_ms
-        self._changed(item)
+        self._changes.put(item.key, item.row)
 
     def learn_item(self, known: StoredItem) -> None:
         """Store the stored item, unless it is in memory."""
@@ -291,6 +314,7 @@ class RowBuffer:
             return
         self.items[key] = BufferedItem(
             key,
+            self._item_uid(*key),
             _snapshot(known.json),
             known.provenance,
             offset=known.offset,
@@ -301,13 +325,13 @@ class RowBuffer:
     def keep_items(self, kept: Collection[ItemKey]) -> None:
         """Evict all items except these."""
         if len(self.items) > len(kept):
-            self.items = {each: item for each, item in self.items.items() if each in kept}
+            self.items = {each: self.items[each] for each in kept if each in self.items}
 
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
         """Remove an item from the history."""
         self._changes.seal()
         self.items.pop(ItemKey(turn_id, item_id), None)
-        self._changes.add(Tombstone(uid("item", self._rollout, turn_id, item_id), Offset(at)))
+        self._changes.add(Tombstone(self._item_uid(turn_id, item_id), Offset(at)))
 
     def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:
         """Remove an item that is `put` again at once: it then has its new position.

@@ -17,7 +17,6 @@ Source: docs on legacy rollouts, b7 and b8; docs on rollout files, section 4.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -25,14 +24,13 @@ from msgspec.structs import replace
 from projector.decode.legacy.fields import Json
 from projector.decode.legacy.records import Record
 from projector.decode.legacy.tool_calls import plain_mcp
-from projector.model.changes import Change, uid
 from projector.model.ids import Offset, ThreadId
 from projector.reduce import header as headers
 from projector.reduce import rate_limits
 from projector.reduce import thread as meta
 from projector.reduce.legacy.context import ReducerContext, named_turn
 from projector.reduce.legacy.state import ID_MAX, PATH_MAX, TOOLS_MAX
-from projector.reduce.tokens import Source, reported_total
+from projector.reduce.tokens import Source, new_source, reported_total
 
 _TOOL_MAX: Final = 128
 _NAME_MAX: Final = 1_024
@@ -164,58 +162,62 @@ class ThreadRecords:
     def usage(self, payload: Json) -> None:
         """Apply a `token_usage_record`, which releases since 0.154 write before the token_count."""
         state = self._state
-        changes = state.tokens.record(
-            payload, self._source(), self._active(), copied=state.inherited is True
+        active = state.active
+        self._ctx.changes.extend(
+            state.tokens.record(
+                payload,
+                self._source(),
+                None if active is None else active.turn,
+                copied=state.inherited is True,
+            )
         )
-        self._add(changes)
 
     def tokens(self, payload: Json) -> None:
         """Apply a `token_count`."""
-        state = self._state
+        ctx, state = self._ctx, self._state
         total, cut = reported_total(payload)
         if total is not None:
             state.meta.reported_total_tokens = total
-        changes = state.tokens.count(
+        active = state.active
+        made = state.tokens.count(
             payload,
             self._source,
-            self._active(),
+            None if active is None else active.turn,
             copied=state.inherited if state.headed else bool(state.inherited),
             continues=False,
             cli_version=state.header.cli_version,
         )
-        self._add(changes)
+        if made:
+            ctx.changes.extend(made)
         if state.inherited is not True:
-            record = self._ctx.record
-            self._add(
-                rate_limits.changed(
-                    state.tokens.limits, payload, Offset(record.offset), self._ctx.now_ms
-                )
+            limits = rate_limits.changed(
+                state.tokens.limits, payload, Offset(ctx.record.offset), ctx.now_ms
             )
+            if limits:
+                ctx.changes.extend(limits)
         if cut:
-            self._ctx.note("cut_number", "a total of tokens beyond what a column holds")
-
-    def _active(self) -> str | None:
-        active = self._state.active
-        return None if active is None else active.turn
+            ctx.note("cut_number", "a total of tokens beyond what a column holds")
 
     def _source(self) -> Source:
         record = self._ctx.record
-        return Source(
-            uid("usage", self._ctx.rollout_id, record.offset),
-            Offset(record.offset),
-            record.end - record.offset,
-            None,
-            self._state.meta.model,
-            self._ctx.now_ms,
-            self._state.meta.model_provider,
+        offset, meta = record.offset, self._state.meta
+        source: Source = new_source(
+            (
+                self._ctx.usage_uid(offset),
+                offset,
+                record.end - offset,
+                None,
+                meta.model,
+                self._ctx.now_ms,
+                meta.model_provider,
+            )
         )
-
-    def _add(self, changes: Iterable[Change]) -> None:
-        self._ctx.changes.extend(changes)
+        return source
 
     def _named(self) -> None:
         state = self._state
-        self._add(state.tokens.named(state.meta.model, Offset(self._ctx.record.offset)))
+        at = Offset(self._ctx.record.offset)
+        self._ctx.changes.extend(state.tokens.named(state.meta.model, at))
 
 
 def _thread_id(value: Any) -> str | None:

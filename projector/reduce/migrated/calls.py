@@ -122,6 +122,7 @@ class Calls:
 
     def end_batch(self) -> None:
         """Evict what no later line can change."""
+        self._ctx.leave()
         open_items = self._state.open_items()
         self._rows.keep_items(open_items)
         self._rows.turns.clear()
