@@ -15,6 +15,7 @@ from projector.decode.fields import opt_integer, opt_text, text
 from projector.decode.legacy import agents, messages, tools
 from projector.decode.legacy import user_context as prompts
 from projector.decode.legacy.fields import Json
+from projector.decode.record_types import EVENT_TYPES, RECORD_TYPES
 from projector.decode.review import review_text
 from projector.model.changes import Provenance
 from projector.reduce.legacy.context import ReducerContext, named_turn
@@ -26,6 +27,10 @@ from projector.reduce.legacy.tool_call_recovery import ToolCallRecovery
 from projector.reduce.legacy.turns import Turns
 
 _NO_ENVELOPE: Final[Json] = {}
+#: Records and events removed before the release whose list we have.
+_RETIRED: Final = frozenset(
+    {"session_state", "undo_started", "undo_completed", "thread_name_updated", "background_event"}
+)
 #: Known response items without any effect.
 _SILENT: Final = frozenset(
     {
@@ -40,6 +45,9 @@ _SILENT: Final = frozenset(
     }
 )
 
+#: Applies the payload of a record.
+Handler = Callable[[Json], object]
+
 
 class EventHandlers:
     """Applies the records of one rollout."""
@@ -52,7 +60,7 @@ class EventHandlers:
         self.boundaries = RollbackStack(ctx, self.turns, whole=whole)
         self.recovery = ToolCallRecovery(ctx, self.turns, self.thread)
         item = self._event_item
-        self.events: dict[str, Callable[[Json], object]] = {
+        self._events: dict[str, Handler] = {
             "user_message": self._user_message,
             "agent_message": self._agent_message,
             "agent_reasoning": self._summary,
@@ -82,12 +90,41 @@ class EventHandlers:
             "thread_name_updated": self.thread.named,
             "thread_settings_applied": self.thread.settings,
         }
-        self.records: dict[str, Callable[[Json], object]] = {
+        for event, tool in agents.ENDED.items():
+            self._events[event] = self._agent_call(tool)
+        self._items: dict[str, Handler] = {
+            "message": self._message,
+            "agent_message": lambda _: self.boundaries.open(),
+            **self.recovery.items,
+        }
+        self._records: dict[str, Handler] = {
+            "session_meta": self.thread.head,
+            "turn_context": self._turn_context,
             "inter_agent_communication": lambda _: self.boundaries.open(),
             "token_usage_record": self.thread.usage,
         }
-        for event, tool in agents.ENDED.items():
-            self.events[event] = self._agent_call(tool)
+
+    def of(self, kind: str, inner: str | None) -> Handler | None:
+        """Return what applies the payloads of records of a kind; None: nothing need be done.
+
+        `inner`: the type of the payload; None: it has none that is a string.
+        """
+        if kind == "event_msg":
+            if inner is None:
+                return _untyped
+            known = inner in EVENT_TYPES or inner in _RETIRED
+            return self._events.get(inner, None if known else self._unknown("event", inner))
+        if kind == "response_item":
+            return _untyped if inner is None else self._of_item(inner)
+        known = kind in RECORD_TYPES or kind in _RETIRED
+        return self._records.get(kind, None if known else self._unknown("record", kind))
+
+    def _of_item(self, kind: str) -> Handler | None:
+        known = kind in _SILENT
+        return self._items.get(kind, None if known else self._unknown("response item", kind))
+
+    def _unknown(self, what: str, name: str) -> Handler:
+        return lambda _: self._ctx.note_unknown(what, name)
 
     # Events
 
@@ -258,14 +295,10 @@ class EventHandlers:
 
     # The model's input
 
-    def response_item(self, kind: str, payload: Json) -> None:
-        """Apply a response item."""
-        if kind == "message":
-            self._message(payload)
-        elif kind == "agent_message":
-            self.boundaries.open()
-        elif not self.recovery.take(kind, payload) and kind not in _SILENT:
-            self._ctx.note_unknown("response item", kind)
+    def _turn_context(self, payload: Json) -> None:
+        model = self.thread.context(payload)
+        if model is not None:
+            self.turns.model(model)
 
     def _message(self, payload: Json) -> None:
         if payload.get("role") != "user":
@@ -298,8 +331,8 @@ class EventHandlers:
             self._bare_message(payload)
         elif kind == "reasoning":
             self._bare_reasoning(payload)
-        else:
-            self.response_item(kind, payload)
+        elif (handle := self._of_item(kind)) is not None:
+            handle(payload)
 
     def _bare_message(self, payload: Json) -> None:
         words = prompts.texts_of(payload.get("content"))
@@ -348,6 +381,10 @@ class EventHandlers:
         own = payload.get("id")
         kept = type(own) is str and 0 < len(own) <= ID_MAX
         return str(own) if kept else self._ctx.made_id(kind)
+
+
+def _untyped(_payload: Json) -> None:
+    raise DecodeError("type")
 
 
 def _turn_of(payload: Json) -> str | None:

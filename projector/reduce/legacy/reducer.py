@@ -6,11 +6,11 @@ Source: docs on legacy rollouts; the laws of `reduce.protocol` hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
 
 from projector.decode.errors import DecodeError
-from projector.decode.legacy.records import Record, read_into
-from projector.decode.record_types import EVENT_TYPES, RECORD_TYPES
+from projector.decode.legacy.fields import Json
+from projector.decode.legacy.records import Record, read_records
 from projector.model.changes import (
     Anomaly,
     Change,
@@ -22,14 +22,35 @@ from projector.model.changes import (
 from projector.model.ids import ItemId, Line, Ordinal, RolloutId, ThreadId, TurnId
 from projector.model.revisions import SeenKinds
 from projector.reduce.legacy.context import ReducerContext, named_turn, passed_turn
-from projector.reduce.legacy.event_handlers import EventHandlers
+from projector.reduce.legacy.event_handlers import EventHandlers, Handler
 from projector.reduce.legacy.rollback_stack import rollback_of
 from projector.reduce.legacy.state import Active, ItemKey, State, dumped, loaded
 
-#: Records and events removed before the release whose list we have.
-_RETIRED: Final = frozenset(
-    {"session_state", "undo_started", "undo_completed", "thread_name_updated", "background_event"}
-)
+
+class _Handlers(dict[tuple[str, str | None], Handler | None]):
+    """Handlers of the kinds of records that were seen already: one look-up for each record."""
+
+    def __init__(self, kinds: SeenKinds, handlers: EventHandlers) -> None:
+        self._kinds = kinds
+        self._handlers = handlers
+
+    def __missing__(self, pair: tuple[str, str | None]) -> Handler | None:
+        """Note a kind, and return its handler."""
+        kind, inner = pair
+        if kind:
+            self._kinds.see(kind, inner)
+        handle = self._handlers.of(kind, inner)
+        if inner == "item_completed":
+            handle = partial(self._completed, handle)
+        if pair in self._kinds.pairs:  # of others each one is counted
+            self[pair] = handle
+        return handle
+
+    def _completed(self, handle: Handler | None, payload: Json) -> None:
+        """Note of which kind an item is, before its record is applied."""
+        self._kinds.see_item(payload)
+        if handle is not None:
+            handle(payload)
 
 
 class LegacyReducer:
@@ -45,6 +66,7 @@ class LegacyReducer:
         self._ctx = ReducerContext(rollout_id, self._state, whole=whole)
         self._rows = self._ctx.rows
         self._handlers = EventHandlers(self._ctx, whole=whole)
+        self._of_kind = _Handlers(self.kinds, self._handlers)
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
         """Lines that `_read` was decoded from: a cache, the only thing that `lookup` changes."""
@@ -176,9 +198,7 @@ class LegacyReducer:
         if read_for == self._read_for:
             return
         self._read_for = read_for
-        read = self._read = []
-        for line in lines:
-            read_into(read, line)
+        self._read = read_records(lines)
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Apply complete lines in file order; return their changes."""
@@ -202,67 +222,34 @@ class LegacyReducer:
         """Do nothing: legacy records are not numbered."""
 
     def _take(self) -> None:
-        ctx, state = self._ctx, self._state
+        ctx, state, handlers = self._ctx, self._state, self._of_kind
+        handle: Handler | None
         for record in self._read:
             if isinstance(record, Anomaly):
                 ctx.changes.add(record)
                 continue
             ctx.take(record)
-            self._see(record)
             pair = state.pair
-            if record.form == "nothing":
-                if pair is not None:
-                    state.expire_pair(pair)
-                continue
-            if not state.begun:
-                self._handlers.thread.begin(record)
-            try:
-                self._dispatch(record)
-            except DecodeError as error:
-                ctx.note("malformed", f"{error} is missing or not as it should be")
+            form, kind, payload, _, _, _ = record
+            if form == "bare item":
+                handle = self._of_bare_item(kind, payload)
+            else:
+                inner = payload.get("type")
+                handle = handlers[kind, inner if inner.__class__ is str else None]
+            if form != "nothing":
+                if not state.begun:
+                    self._handlers.thread.begin(record)
+                if handle is not None:
+                    try:
+                        handle(payload)
+                    except DecodeError as error:
+                        ctx.note("malformed", f"{error} is missing or not as it should be")
             if pair is not None:
                 state.expire_pair(pair)
 
-    def _see(self, record: Record) -> None:
-        """Note of which kind a record is."""
-        kind, inner = record.type, record.payload.get("type")
-        if record.form == "bare item":
-            kind, inner = "response_item", kind
-        if inner.__class__ is not str:
-            inner = None
-        if (kind, inner) not in self.kinds.pairs and kind:
-            self.kinds.see(kind, inner)
-        if inner == "item_completed":
-            self.kinds.see_item(record.payload)
-
-    def _dispatch(self, record: Record) -> None:
-        payload, kind = record.payload, record.type
-        if kind == "event_msg" and record.form == "record":
-            self._event(payload)
-        elif kind == "response_item" and record.form == "record":
-            inner = payload.get("type")
-            if type(inner) is not str:
-                raise DecodeError("type")
-            self._handlers.response_item(inner, payload)
-        elif record.form == "bare item":
-            self._handlers.bare_item(kind, payload)
-        elif kind == "session_meta":
-            self._handlers.thread.head(payload)
-        elif kind == "turn_context":
-            model = self._handlers.thread.context(payload)
-            if model is not None:
-                self._handlers.turns.model(model)
-        elif (take := self._handlers.records.get(kind)) is not None:
-            take(payload)
-        elif kind not in RECORD_TYPES and kind not in _RETIRED:
-            self._ctx.note_unknown("record", kind)
-
-    def _event(self, payload: dict[str, object]) -> None:
-        kind = payload.get("type")
-        if type(kind) is not str:
-            raise DecodeError("type")
-        take = self._handlers.events.get(kind)
-        if take is not None:
-            take(payload)
-        elif kind not in EVENT_TYPES and kind not in _RETIRED:
-            self._ctx.note_unknown("event", kind)
+    def _of_bare_item(self, kind: str, payload: Json) -> Handler:
+        """Note of which kind a bare item is, and return its handler."""
+        self.kinds.see("response_item", kind)
+        if kind == "item_completed":
+            self.kinds.see_item(payload)
+        return partial(self._handlers.bare_item, kind)

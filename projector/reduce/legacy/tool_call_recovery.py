@@ -12,6 +12,7 @@ whose events and outputs come in any order.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from projector.decode import item_types
@@ -38,9 +39,6 @@ from projector.reduce.legacy.state import ID_MAX, OpenCall, Session
 from projector.reduce.legacy.thread import ThreadRecords
 from projector.reduce.legacy.turns import Turns
 
-CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
-OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
-
 
 class ToolCallRecovery:
     """The open calls of one rollout."""
@@ -49,20 +47,16 @@ class ToolCallRecovery:
         self._ctx = ctx
         self._turns = turns
         self._thread = thread
-
-    def take(self, kind: str, payload: Json) -> bool:
-        """Apply a response item; return True if it is a call or output."""
-        if kind in CALLS:
-            self.call(payload)
-        elif kind in OUTPUTS:
-            self.output(payload)
-        elif kind == "web_search_call":
-            self.search(payload)
-        elif kind == "image_generation_call":
-            self.image(payload)
-        else:
-            return False
-        return True
+        self.items: Final[Mapping[str, Callable[[Json], None]]] = {
+            "function_call": self.call,
+            "custom_tool_call": self.call,
+            "local_shell_call": self.call,
+            "function_call_output": self.output,
+            "custom_tool_call_output": self.output,
+            "web_search_call": self.search,
+            "image_generation_call": self.image,
+        }
+        """What applies response items that are calls or outputs, by type."""
 
     def context(self, payload: Json, words: str) -> None:
         """Apply a text about the folder, or about a command that the person ran."""

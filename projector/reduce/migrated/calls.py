@@ -181,7 +181,10 @@ class Calls:
             if payload.get("role") == "user":
                 for words in prompts.texts_of(payload.get("content")):
                     self._recovery.context(payload, words)
-        elif type(kind) is str and self._recovery.take(kind, payload) and state.calls:
+        elif type(kind) is str and (handle := self._recovery.items.get(kind)) is not None:
+            handle(payload)
+            if not state.calls:
+                return
             call_id = next(reversed(state.calls))
             if state.calls[call_id].offset == self._ctx.record.offset:
                 self._ordinals[call_id] = ordinal
