@@ -27,17 +27,28 @@ _I32: Final = 2**31
 _NESTED_MAX: Final = 3
 _SECONDS_MAX: Final = 1e12
 
+_EXITED: Final = "Process exited with code "
+_RUNNING: Final = "Process running with session ID "
 _HEADERS: Final = (
     "Command: ",
     "Chunk ID: ",
     "Wall time: ",
-    "Process exited with code ",
-    "Process running with session ID ",
+    _EXITED,
+    _RUNNING,
     "Original token count: ",
     "Exit code: ",
     "Total output lines: ",
     "Warning: truncated output (original token count: ",
 )
+#: Headers of the form `NAME: VALUE`, and what their values are.
+_NAMED: Final = {
+    "Wall time": "ms",
+    "Exit code": "code",
+    "Command": "command",
+    "Chunk ID": "",
+    "Original token count": "",
+    "Total output lines": "",
+}
 _SESSION_KEYS: Final = frozenset({"chunk_id", "wall_time_seconds", "session_id"})
 _NEVER_RAN: Final = (
     "unsupported call:",
@@ -149,51 +160,29 @@ def _of_json(value: Json) -> Output | None:
     return Output("completed" if session is None else "running", text, None, ms, session)
 
 
-class _Headers:
-    """The lines before `Output:`, parsed one by one."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-        self.ms: int | None = None
-        self.session: str | None = None
-        self.command: str | None = None
-
-    def take(self, line: str) -> bool:
-        """Parse one line; return True if it is a header."""
-        if line.startswith("Wall time: "):
-            self.ms = _ms_of(line[11:])
-        elif line.startswith("Process exited with code "):
-            self.code = _code_of(line[25:])
-        elif line.startswith("Exit code: "):
-            self.code = _code_of(line[11:])
-        elif line.startswith("Process running with session ID "):
-            self.session = line[32:].strip() or None
-        elif line.startswith("Command: "):
-            self.command = line[9:]
-        elif not line.startswith(_HEADERS):
-            if self.command is None or self.ms is not None:
-                return False
-            self.command += "\n" + line  # a command of several lines is included unchanged
-        return True
-
-
 def _of_headers(text: str, depth: int) -> Output | None:
-    headers = _Headers()
+    headers: dict[str, str] = {}
     at = 0
     while True:
         end = text.find("\n", at)
         line = text[at:] if end < 0 else text[at:end]
         if line == "Output:":
             break
-        if end < 0 or not headers.take(line):
+        if end < 0:
+            return _aborted(text)
+        name, colon, value = line.partition(": ")
+        if colon and name in _NAMED:
+            headers[_NAMED[name]] = value
+        elif not _add_header(headers, line):
             return _aborted(text)
         at = end + 1
     rest = "" if end < 0 else text[end + 1 :]
-    ms, command = headers.ms, headers.command
-    if headers.code is not None:
-        return _ended(headers.code, rest, ms, command)
-    if headers.session is not None:
-        return Output("running", rest, None, ms, headers.session, command)
+    code, ms, command = _code_of(headers.get("code", "")), _wall_ms(headers), headers.get("command")
+    session = headers.get("session", "").strip() or None
+    if code is not None:
+        return _ended(code, rest, ms, command)
+    if session is not None:
+        return Output("running", rest, None, ms, session, command)
     if depth >= _NESTED_MAX:
         return Output("completed", rest, None, ms, None, command)
     inner = read_output(rest, depth + 1)
@@ -201,6 +190,24 @@ def _of_headers(text: str, depth: int) -> Output | None:
         duration_ms=inner.duration_ms if inner.duration_ms is not None else ms,
         command=inner.command or command,
     )
+
+
+def _add_header(headers: dict[str, str], line: str) -> bool:
+    """Add a header of another form, or a further line of a command; False: it is neither."""
+    if line.startswith(_EXITED):
+        headers["code"] = line[len(_EXITED) :]
+    elif line.startswith(_RUNNING):
+        headers["session"] = line[len(_RUNNING) :]
+    elif not line.startswith(_HEADERS):
+        if "command" not in headers or _wall_ms(headers) is not None:
+            return False
+        headers["command"] += "\n" + line  # a command of several lines is included unchanged
+    return True
+
+
+def _wall_ms(headers: dict[str, str]) -> int | None:
+    told = headers.get("ms")
+    return None if told is None else _ms_of(told)
 
 
 def _aborted(text: str) -> Output | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -95,6 +96,7 @@ class Setting(NamedTuple):
 NOTHING: Final = Called("nothing")
 
 
+@lru_cache(maxsize=64)  # asked for each call, and releases are few
 def plain_mcp(cli_version: str | None) -> bool:
     """True if a release named MCP tools SERVER__TOOL."""
     found = None if cli_version is None else _VERSION(cli_version)

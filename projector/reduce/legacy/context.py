@@ -109,13 +109,11 @@ class ReducerContext:
 
     def owner_of(self, turn: BufferedTurn, offset: int) -> int:
         """Return the key of the rollback frame that owns what a line at `offset` adds to a turn."""
-        if turn.frame is not None and turn.frame < offset and not self._is_newest(turn):
-            return turn.frame
-        return offset
-
-    def _is_newest(self, turn: BufferedTurn) -> bool:
+        if turn.frame is None or turn.frame >= offset:
+            return offset
         active = self.state.active
-        return active is not None and active.turn == turn.turn_id
+        is_newest = active is not None and active.turn == turn.turn_id
+        return offset if is_newest else turn.frame
 
     def note(self, kind: str, detail: str) -> None:
         """Add an anomaly of the current record."""

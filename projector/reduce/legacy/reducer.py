@@ -70,6 +70,8 @@ class LegacyReducer:
         self._read: list[Record | Anomaly] = []
         self._read_for: tuple[Line, ...] = ()
         """Lines that `_read` was decoded from: a cache, the only thing that `lookup` changes."""
+        self._rolled_back = 0
+        """Maximum number of boundaries that the records of `_read` roll back."""
         self._lost: set[ItemKey] = set()
         """Items of open calls that are missing in the store."""
 
@@ -169,26 +171,16 @@ class LegacyReducer:
                 needed.add(ItemKey(back.turn, back.reasoning))
         return needed - self._rows.items.keys() - self._lost
 
-    def _rolls_back(self) -> int:
-        """Return the maximum number of boundaries that the records roll back."""
-        return sum(
-            (rollback_of(record.payload) or 0)
-            for record in self._read
-            if not isinstance(record, Anomaly)
-            and record.type == "event_msg"
-            and record.payload.get("type") == "thread_rolled_back"
-        )
-
     def _goes_back_to(self) -> list[Active]:
         """Return the turns that rollbacks among the records may reactivate."""
-        count = self._rolls_back()
+        count = self._rolled_back
         back = self._handlers.boundaries.before(count)
         if count and self._state.before_start is not None:
             back.append(self._state.before_start)
         return back
 
     def _missing_frames(self) -> int:
-        count = self._rolls_back()
+        count = self._rolled_back
         return count if self._handlers.boundaries.missing(count) else 0
 
     # Applying lines
@@ -199,6 +191,15 @@ class LegacyReducer:
             return
         self._read_for = read_for
         self._read = read_records(lines)
+        self._rolled_back = sum(
+            [
+                rollback_of(record.payload) or 0
+                for record in self._read
+                if not isinstance(record, Anomaly)
+                and record.type == "event_msg"
+                and record.payload.get("type") == "thread_rolled_back"
+            ]
+        )
 
     def apply(self, lines: Sequence[Line]) -> list[Change]:
         """Apply complete lines in file order; return their changes."""

@@ -233,7 +233,8 @@ class RowBuffer:
         """True if the rollout is read from its first byte."""
         self.evicted = EvictedTurns(whole=whole)
         self.turns: dict[str, BufferedTurn] = {}
-        self.items: dict[ItemKey, BufferedItem] = {}
+        self.items: dict[tuple[str, str], BufferedItem] = {}
+        """By `ItemKey`."""
 
     # Turns
 
@@ -270,7 +271,7 @@ class RowBuffer:
 
     def item(self, turn_id: str, item_id: str) -> BufferedItem | None:
         """Return an item in memory."""
-        return self.items.get(ItemKey(turn_id, item_id))
+        return self.items.get((turn_id, item_id))
 
     def put(
         self,
@@ -330,7 +331,7 @@ class RowBuffer:
     def drop(self, turn_id: str, item_id: str, at: int) -> None:
         """Remove an item from the history."""
         self._changes.seal()
-        self.items.pop(ItemKey(turn_id, item_id), None)
+        self.items.pop((turn_id, item_id), None)
         self._changes.add(Tombstone(self._item_uid(turn_id, item_id), Offset(at)))
 
     def replace(self, turn: BufferedTurn, item_id: str, at: int, batch: int) -> None:

@@ -125,21 +125,23 @@ class ToolCallRecovery:
         if call.kind == "stdin":
             self._more(call, output)
         elif call.kind == "command":
-            self._command(call_id, call, output)
+            self._goes_on(call, self._answer(call_id, call, output))
         elif call.kind == "commands":
             self._commands(call_id, call, output)
         elif call.kind != "nothing":
             self._answer(call_id, call, output)
 
-    def _answer(self, call_id: str, call: OpenCall, output: Any) -> None:
+    def _answer(self, call_id: str, call: OpenCall, output: Any) -> BufferedItem | None:
+        """Complete the item of a call; return it if it is still in the history."""
         state, rows = self._ctx.state, self._ctx.rows
         item = rows.item(call.turn, call_id) if call.shown else None
         if call.shown and item is None:
-            return  # removed by a rollback
+            return None  # removed by a rollback
         made = answered(call.kind, call_id, None if item is None else item.json, call.note, output)
         if item is not None:
             if made is None:
                 rows.drop(call.turn, call_id, self._ctx.record.offset)
+                item = None
             else:
                 rows.change_item(item, made, self._ctx.row_ms)
         elif made is not None:
@@ -148,13 +150,10 @@ class ToolCallRecovery:
             if call.offset < self._ctx.batch:
                 # The store expects new rows at the position of the batch, unless older ones change.
                 rows.drop(call.turn, call_id, self._ctx.record.offset)
-            self._ctx.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
+            item = self._ctx.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
             state.remember_rebuilt(call.turn, call_id)
         self._touch(call.turn)
-
-    def _command(self, call_id: str, call: OpenCall, output: Any) -> None:
-        self._answer(call_id, call, output)
-        self._goes_on(call, self._ctx.rows.item(call.turn, call_id))
+        return item
 
     def _commands(self, call_id: str, call: OpenCall, output: Any) -> None:
         """Show the commands of a script one by one, or its output whole.
@@ -226,7 +225,9 @@ class ToolCallRecovery:
         self._turns.touch(turn)
 
     def _touch(self, turn_id: str) -> None:
-        self._turns.touch(self._ctx.rows.turn(turn_id))
+        active = self._ctx.state.active
+        if active is not None and active.turn == turn_id:
+            self._turns.touch(self._ctx.rows.turn(turn_id))
 
     def told(self, turn: BufferedTurn, item_id: str) -> None:
         """Replace the item rebuilt from a call by the event's item with its id.
@@ -247,7 +248,9 @@ class ToolCallRecovery:
                 rows.replace(turn, item_id, record.offset, self._ctx.batch)
             else:
                 rows.drop(turn_id, item_id, record.offset)
-        for number in range(2, COMMANDS_MAX + 1) if made else ():
+        # Few calls are scripts of several commands, whose ids begin with that of the call.
+        has_further = made and f"{item_id}/" in " ".join(state.rebuilt)
+        for number in range(2, COMMANDS_MAX + 1) if has_further else ():
             further = further_id(item_id, number)
             owner = state.rebuilt.get(further)
             if owner in made:
