@@ -15,6 +15,8 @@ from projector.model.ids import Offset
 
 #: Windows that a snapshot has.
 WINDOWS: Final = ("primary", "secondary")
+#: Where the oldest releases write the percentage of a window.
+_OLD_PERCENT: Final = {window: f"{window}_used_percent" for window in WINDOWS}
 #: Limits whose last state is remembered; a thread has one or two.
 _LIMITS_MAX: Final = 16
 #: Resets that are closer are the same one: computed from a rest in whole seconds, it wanders.
@@ -60,8 +62,10 @@ def changed(
 
 
 def _repeats(limits: Limits, told: Object, window: str) -> bool:
-    """True if a window is as it was, at a glance: that of nearly every record is."""
+    """True if a window is as it was, or not there, at a glance: that of nearly every record is."""
     found, limit_id = told.get(window), told.get("limit_id")
+    if found is None and _OLD_PERCENT[window] not in told:
+        return True
     was = limits.get(f"{window} {limit_id}") if type(limit_id) is str else None
     if was is None or type(found) is not dict:
         return False
@@ -87,7 +91,7 @@ def _state(told: Object, window: str, at_ms: int | None) -> list[Any] | None:
     found = told.get(window)
     if type(found) is not dict:
         found = {
-            "used_percent": told.get(f"{window}_used_percent"),
+            "used_percent": told.get(_OLD_PERCENT[window]),
             "window_minutes": told.get(f"{window}_window_minutes"),
         }
     used = _number(found.get("used_percent"), -_MOST, _MOST)

@@ -81,8 +81,9 @@ def reduced(reducer: Reducer, lines: Sequence[Line], indexing: Indexing | None) 
     for at, change in enumerate(changes):
         if type(change) is not ItemRow:
             continue
-        *row, shown, _ = change
+        shown = change.shown
         if shown is not None:
+            *row, _, _ = change
             made = None if words is None else words(change.type, shown)
             if type(json := row[_JSON]) is bytes:
                 # What orjson returns takes 4 KiB at least, and eight times its length: so much lay
@@ -90,7 +91,8 @@ def reduced(reducer: Reducer, lines: Sequence[Line], indexing: Indexing | None) 
                 row[_JSON] = b"".join((json, b""))
             changes[at] = _row((*row, None, made))
         elif words is not None and is_too_long(change.json):
-            changes[at] = _row((*row, None, b""))  # nor need the store read it to find that out
+            # Nor need the store read it to find that out.
+            changes[at] = change._replace(words=b"")
     return changes
 
 

@@ -59,10 +59,10 @@ _NO_PAYLOAD: Final[Json] = {}
 #: What a line that is not read has behind its time: type of the record, and a payload with no more
 #: than its type.
 _UNREAD: Final[dict[bytes, tuple[str, Json]]] = {
-    _ITEM + b'reasoning"': ("response_item", {"type": "reasoning"}),
-    _MESSAGE: ("response_item", {"type": "message"}),
-    _ITEM + b'compaction"': ("response_item", {"type": "compaction"}),
-    _ITEM + b'ghost_snapshot"': ("response_item", {"type": "ghost_snapshot"}),
+    **{
+        _ITEM + kind.encode() + b'"': ("response_item", {"type": kind})
+        for kind in ("reasoning", "message", "compaction", "ghost_snapshot")
+    },
     b'","type":"compacted"': ("compacted", _NO_PAYLOAD),
     b'","type":"world_state"': ("world_state", _NO_PAYLOAD),
 }
@@ -129,8 +129,7 @@ def record_of(value: dict[str, Any], offset: int, end: int) -> Record | None:
     if "record_type" in value:
         return Record("nothing", "", _NO_PAYLOAD, offset, end, None)
     if type(payload) is dict and type(kind) is str and type(time) is str:
-        record: Record = _record(("record", kind, payload, offset, end, time))
-        return record
+        return _record(("record", kind, payload, offset, end, time))
     if type(kind) is str:
         if "payload" in value:
             return None

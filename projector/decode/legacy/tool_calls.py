@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -92,6 +92,10 @@ class Setting(NamedTuple):
     plain_mcp: bool
     """True if MCP tools are named SERVER__TOOL in this thread."""
 
+
+# Called(...) and Setting(...), in a third of the time: called once per call.
+_called = partial(tuple.__new__, Called)
+new_setting = partial(tuple.__new__, Setting)
 
 NOTHING: Final = Called("nothing")
 
@@ -332,7 +336,7 @@ def _command(call_id: str, command: Argv, workdir: Any, source: str, setting: Se
         # A release that did not know the form ran it: then the output is that of a command.
         note = orjson.dumps((command, folder, source)).decode()
         return Called("patch", patch.item, note)
-    return Called("command", item)
+    return _called(("command", item, ""))
 
 
 def command_item(call_id: str, command: Argv, cwd: str, source: str) -> tuple[Json, str]:

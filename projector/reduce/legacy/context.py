@@ -15,7 +15,7 @@ from projector.model.changes import EventType, Provenance, uids, uuids
 from projector.model.ids import Offset, RolloutId, TurnId
 from projector.reduce.change_buffer import ChangeBuffer
 from projector.reduce.legacy.row_buffer import BufferedItem, BufferedTurn, RowBuffer
-from projector.reduce.legacy.state import ID_MAX, KIND_MAX, ItemKey, State
+from projector.reduce.legacy.state import ID_MAX, KIND_MAX, State, item_key
 
 _V7: Final = 7
 _MS_SHIFT: Final = 80
@@ -98,7 +98,7 @@ class ReducerContext:
         at = record.offset if offset is None else offset
         now = self.row_ms
         return self.rows.put(
-            ItemKey(turn.turn_id, json["id"]),
+            item_key((turn.turn_id, json["id"])),
             json,
             provenance,
             offset=at,

@@ -203,7 +203,7 @@ class BufferedItem:
             text = orjson.dumps(json)
         except TypeError:  # nested deeper than orjson's limit
             text = exact.dumps(json)
-        row: ItemRow = _row(
+        return _row(
             (
                 self.uid,
                 *self.key,
@@ -219,7 +219,6 @@ class BufferedItem:
                 *_NEWEST_WINS,
             )
         )
-        return row
 
 
 class RowBuffer:

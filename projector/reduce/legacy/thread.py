@@ -201,7 +201,7 @@ class ThreadRecords:
     def _source(self) -> Source:
         record = self._ctx.record
         offset, meta = record.offset, self._state.meta
-        source: Source = new_source(
+        return new_source(
             (
                 self._ctx.usage_uid(offset),
                 offset,
@@ -212,7 +212,6 @@ class ThreadRecords:
                 meta.model_provider,
             )
         )
-        return source
 
     def _named(self) -> None:
         state = self._state

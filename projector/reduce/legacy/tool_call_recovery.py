@@ -29,6 +29,7 @@ from projector.decode.legacy.tool_calls import (
     called,
     command_item,
     further_id,
+    new_setting,
 )
 from projector.decode.legacy.tool_results import answered, answered_each, polled
 from projector.decode.legacy.user_context import ShellCommand, folder_of, shell_command
@@ -108,7 +109,7 @@ class ToolCallRecovery:
 
     def _setting(self) -> Setting:
         state = self._ctx.state
-        return Setting(state.cwd, state.thread_id, state.tools, self._thread.plain_mcp)
+        return new_setting((state.cwd, state.thread_id, state.tools, self._thread.plain_mcp))
 
     def output(self, payload: Json) -> None:
         """Apply the output of a call."""
