@@ -152,7 +152,8 @@ class TokenState(Struct, kw_only=True):
         named = payload.get("turn_id")
         turn_id = named if type(named) is str else active
         changes: list[Change] = []
-        if turn_id is not None and not self._is_recorded(key := _key(turn_id)):
+        if turn_id is not None and not self._is_recorded(turn_id):
+            key = _key(turn_id)
             if key in self.counted or (key == self.turn and self.loose is not None):
                 since = self.loose if key == self.turn else None
                 changes.append(
@@ -196,8 +197,8 @@ class TokenState(Struct, kw_only=True):
         if type(info) is not dict:
             return []
         before, total, last = self.totals, read_usage(info.get("total_token_usage")), None
-        key = self.turn if active is None else _key(active)
-        told = not copied and (key is None or not self._is_recorded(key))
+        turn_id = self.turn if active is None else active
+        told = not copied and (turn_id is None or not self._is_recorded(turn_id))
         if told or total is None:
             last = read_usage(info.get("last_token_usage"))
         now = last if total is None else total
@@ -205,17 +206,17 @@ class TokenState(Struct, kw_only=True):
             self.totals = list(now.counts)
         if not told or last is None or not last.is_response or self.totals == before:
             return []
-        if key is None and continues:
+        if turn_id is None and continues:
             return []
-        if key is None and copied is None and total is not None and total.counts != last.counts:
+        if turn_id is None and copied is None and total is not None and total.counts != last.counts:
             return []  # there was more before, and not here
         if before is None and continues and writes_records(cli_version):
             return []
         source = told_by()
         if active is None:
             self.loose = source.offset if self.loose is None else self.loose
-        elif key is not None:
-            self._remember(self.counted, key)
+        else:
+            self._remember(self.counted, _key(active))
         return self._row(last, source, None if active is None else TurnId(active), None, self.tier)
 
     def _row(
@@ -262,10 +263,10 @@ class TokenState(Struct, kw_only=True):
         )
         return [row, _note(source, "cut_number", "tokens beyond what a column holds")]
 
-    def _is_recorded(self, key: str) -> bool:
+    def _is_recorded(self, turn_id: str) -> bool:
         """True if a turn had a token_usage_record; nearly always it is the last that had one."""
         recorded = self.recorded
-        return bool(recorded) and (recorded[-1] == key or key in recorded)
+        return bool(recorded) and (recorded[-1] == turn_id or _key(turn_id) in recorded)
 
     def _remember(self, turns: list[str], key: str) -> None:
         if key in turns:
@@ -327,8 +328,9 @@ def reported_total(payload: Object) -> tuple[int | None, bool]:
     total = _integer(usage.get("total_tokens"))
     if total is None:
         return None, False
-    held = max(-I64_MAX, min(total, I64_MAX))
-    return held, held != total
+    if -I64_MAX <= total <= I64_MAX:
+        return total, False
+    return max(-I64_MAX, min(total, I64_MAX)), True
 
 
 def writes_records(cli_version: str | None) -> bool:

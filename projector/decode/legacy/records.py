@@ -125,9 +125,9 @@ def _add_damaged(records: list[Record | Anomaly], line: Line) -> None:
 
 def record_of(value: dict[str, Any], offset: int, end: int) -> Record | None:
     """Return the record of an object; None if its format is unknown."""
-    kind, time, payload = value.get("type"), value.get("timestamp"), value.get("payload")
     if "record_type" in value:
         return Record("nothing", "", _NO_PAYLOAD, offset, end, None)
+    kind, time, payload = value.get("type"), value.get("timestamp"), value.get("payload")
     if type(payload) is dict and type(kind) is str and type(time) is str:
         return _record(("record", kind, payload, offset, end, time))
     if type(kind) is str:

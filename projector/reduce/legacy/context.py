@@ -96,7 +96,7 @@ class ReducerContext:
         """Insert or replace an item of a turn. `owner`: None: what `owner_of` gives now."""
         record = self.record
         at = record.offset if offset is None else offset
-        now = self.row_ms
+        now = self.row_ms if self.now_ms is None else self.now_ms
         return self.rows.put(
             item_key((turn.turn_id, json["id"])),
             json,

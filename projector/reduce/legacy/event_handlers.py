@@ -152,7 +152,7 @@ class EventHandlers:
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
             self._state.end_reasoning()
-        self.turns.touch(turn)
+        self.turns.touch(turn.turn_id)
         return item
 
     def _task_started(self, payload: Json) -> None:
@@ -211,7 +211,7 @@ class EventHandlers:
             if item is not None:
                 item.json[part].append(words)
                 rows.change_item(item, item.json, self._ctx.row_ms)
-                self.turns.touch(turn)
+                self.turns.touch(turn.turn_id)
                 return
         json = item_types.reasoning(self._ctx.made_id("reasoning"), [], [])
         json[part].append(words)
@@ -285,7 +285,7 @@ class EventHandlers:
         row.started_ms = started if row.started_ms is None else row.started_ms
         if completed is not None:
             row.completed_ms = completed
-        self.turns.touch(turn)
+        self.turns.touch(turn.turn_id)
         active = self._state.active
         if active is not None and active.turn == turn.turn_id:
             if json["type"] == "agentMessage":

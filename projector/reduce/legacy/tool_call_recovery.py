@@ -153,7 +153,7 @@ class ToolCallRecovery:
                 rows.drop(call.turn, call_id, self._ctx.record.offset)
             item = self._ctx.item(turn, made, "response_item", offset=call.offset, created_ms=at_ms)
             state.remember_rebuilt(call.turn, call_id)
-        self._touch(call.turn)
+        self._turns.touch(call.turn)
         return item
 
     def _commands(self, call_id: str, call: OpenCall, output: Any) -> None:
@@ -184,7 +184,7 @@ class ToolCallRecovery:
             )
             state.remember_rebuilt(call.turn, further["id"])
             self._goes_on(call, item)
-        self._touch(call.turn)
+        self._turns.touch(call.turn)
 
     def _goes_on(self, call: OpenCall, item: BufferedItem | None) -> None:
         """Remember the process of a command that outlives its call."""
@@ -215,7 +215,7 @@ class ToolCallRecovery:
         if made is None:
             return
         rows.change_item(item, made, self._ctx.row_ms)
-        self._touch(session.turn)
+        self._turns.touch(session.turn)
         if made["status"] != "inProgress":
             state.close_session(call.note)
 
@@ -223,12 +223,7 @@ class ToolCallRecovery:
         """Insert an item at this line."""
         self._ctx.item(turn, item, "response_item")
         self._ctx.state.remember_rebuilt(turn.turn_id, item["id"])
-        self._turns.touch(turn)
-
-    def _touch(self, turn_id: str) -> None:
-        active = self._ctx.state.active
-        if active is not None and active.turn == turn_id:
-            self._turns.touch(self._ctx.rows.turn(turn_id))
+        self._turns.touch(turn.turn_id)
 
     def told(self, turn: BufferedTurn, item_id: str) -> None:
         """Replace the item rebuilt from a call by the event's item with its id.
@@ -270,7 +265,7 @@ class ToolCallRecovery:
         if turn is None or type(item_id) is not str or not 0 < len(item_id) <= ID_MAX:
             return
         self._ctx.item(turn, tools.review_of_call(payload, item_id), "event")
-        self._turns.touch(turn)
+        self._turns.touch(turn.turn_id)
 
     def search(self, payload: Json) -> None:
         """Apply a `web_search_call`: its event, if there is one, comes right before."""

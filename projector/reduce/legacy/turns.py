@@ -83,12 +83,12 @@ class Turns:
         turn = self._rows.turn(passed)
         return turn if turn.made and not turn.popped else None
 
-    def touch(self, turn: BufferedTurn) -> None:
+    def touch(self, turn_id: str) -> None:
         """Record that an item of a turn changed: an implicit turn lasts until now."""
         active = self._state.active
-        if active is None or active.explicit or active.turn != turn.turn_id:
+        if active is None or active.explicit or active.turn != turn_id:
             return
-        now = self._ctx.now_s
+        turn, now = self._rows.turn(turn_id), self._ctx.now_s
         if turn.completed_at != now:
             turn.completed_at = now
             active.lasts_until(now)
