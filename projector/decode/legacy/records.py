@@ -74,10 +74,9 @@ def read_records(lines: Sequence[Line]) -> list[Record | Anomaly]:
     records: list[Record | Anomaly] = []
     for line in lines:
         offset, end, data, _ = line
-        if data.startswith(_UNREAD_STARTS, _AFTER_TIME) and _is_unread(data):
-            kind, payload = _kind_of(data)
+        if data.startswith(_UNREAD_STARTS, _AFTER_TIME) and (found := _unread(data)) is not None:
             time = data[_TIME].decode("ascii", "replace")
-            records.append(_record(("nothing", kind, payload, offset, end, time)))
+            records.append(_record(("nothing", *found, offset, end, time)))
             continue
         try:
             value = orjson.loads(data if begins_object(data) else b"")
@@ -89,21 +88,20 @@ def read_records(lines: Sequence[Line]) -> list[Record | Anomaly]:
     return records
 
 
-def _is_unread(data: bytes) -> bool:
-    """True if a line that begins as those that are not read is whole, and no message of a user."""
+def _unread(data: bytes) -> tuple[str, Json] | None:
+    """Return type and payload of the record if its line need not be read; None: it must be."""
     if not data.endswith(_ENDS):
-        return False
-    if not data.startswith(_MESSAGE, _AFTER_TIME):
-        return True
-    head = data[_ROLE]
-    return _UNREAD_ROLES[0] in head or _UNREAD_ROLES[1] in head
-
-
-def _kind_of(data: bytes) -> tuple[str, Json]:
+        return None
     for start, found in _UNREAD.items():
         if data.startswith(start, _AFTER_TIME):
-            return found
-    raise AssertionError("it begins as one of them")
+            return found if start != _MESSAGE or _is_of_no_user(data) else None
+    return None
+
+
+def _is_of_no_user(data: bytes) -> bool:
+    """True if a message is the model's or Codex's own."""
+    head = data[_ROLE]
+    return _UNREAD_ROLES[0] in head or _UNREAD_ROLES[1] in head
 
 
 def _add_damaged(records: list[Record | Anomaly], line: Line) -> None:
