@@ -41,8 +41,11 @@ _COUNTS: Final = (
     "total_tokens",
 )
 _CACHE_WRITE: Final = "cache_write_input_tokens"
+_counts_of: Final = itemgetter(*_COUNTS)
 _all_of: Final = itemgetter(*_COUNTS, _CACHE_WRITE)
-_INTEGERS: Final = (int,) * (len(_COUNTS) + 1)
+#: Types of the numbers of a usage as Codex writes it; older releases do not tell the last one.
+_INTEGERS: Final = (int,) * len(_COUNTS)
+_REGULAR: Final = ((*_INTEGERS, int), (*_INTEGERS, type(None)))
 #: Turns held in memory with the source of their usage.
 _TURNS_MAX: Final = 16
 #: Longer turn ids are held as a digest.
@@ -299,10 +302,10 @@ def read_usage(usage: Any) -> Tokens | None:
     if type(usage) is not dict:
         return None
     try:
-        numbers = _all_of(usage)
+        numbers = _all_of(usage) if _CACHE_WRITE in usage else (*_counts_of(usage), None)
     except KeyError:
         return _irregular(usage)
-    if (*map(type, numbers),) != _INTEGERS:
+    if (*map(type, numbers),) not in _REGULAR:
         return _irregular(usage)
     return _tokens((numbers[:-1], numbers[-1]))
 
