@@ -171,13 +171,13 @@ class TokenState(Struct, kw_only=True):
         if copied or not found.is_response:
             return changes
         response = payload.get("response_id")
-        tier = _tier(payload.get("service_tier")) or self.tier
+        tier = payload.get("service_tier")
         row = self._row(
             found,
             source,
             TurnId(named) if type(named) is str else None,
             response if type(response) is str else None,
-            tier,
+            self.tier if tier is None else _tier(tier) or self.tier,
         )
         return changes + row if changes else row
 

@@ -30,6 +30,8 @@ _SECONDS_MAX: Final = 1e12
 
 _EXITED: Final = "Process exited with code "
 _RUNNING: Final = "Process running with session ID "
+#: The line between the headers and what the command has written.
+_BEFORE_OUTPUT: Final = "\nOutput:\n"
 _HEADERS: Final = (
     "Command: ",
     "Chunk ID: ",
@@ -166,22 +168,20 @@ def _of_json(value: Json) -> Output | None:
 
 
 def _of_headers(text: str, depth: int) -> Output | None:
-    headers: dict[str, str] = {}
-    at = 0
-    while True:
-        end = text.find("\n", at)
-        line = text[at:] if end < 0 else text[at:end]
-        if line == "Output:":
-            break
-        if end < 0:
+    head, behind, rest = text.partition(_BEFORE_OUTPUT)
+    if not behind:
+        head = text.removesuffix(_BEFORE_OUTPUT[:-1])
+        if head == text:
             return _aborted(text)
+    headers: dict[str, str] = {}
+    for line in head.split("\n"):
         name, colon, value = line.partition(": ")
         if colon and name in _NAMED:
             headers[_NAMED[name]] = value
+        elif line.startswith(_EXITED):
+            headers["code"] = line[len(_EXITED) :]
         elif not _add_header(headers, line):
             return _aborted(text)
-        at = end + 1
-    rest = "" if end < 0 else text[end + 1 :]
     code, ms, command = _code_of(headers.get("code", "")), _wall_ms(headers), headers.get("command")
     session = headers.get("session", "").strip() or None
     if code is not None:
@@ -199,9 +199,7 @@ def _of_headers(text: str, depth: int) -> Output | None:
 
 def _add_header(headers: dict[str, str], line: str) -> bool:
     """Add a header of another form, or a further line of a command; False: it is neither."""
-    if line.startswith(_EXITED):
-        headers["code"] = line[len(_EXITED) :]
-    elif line.startswith(_RUNNING):
+    if line.startswith(_RUNNING):
         headers["session"] = line[len(_RUNNING) :]
     elif not line.startswith(_HEADERS):
         if "command" not in headers or _wall_ms(headers) is not None:
@@ -253,7 +251,8 @@ def _ms(value: Any) -> int | None:
 
 def _ms_of(text: str) -> int | None:
     found = _SECONDS(text.strip())
-    return None if found is None else _ms(float(found[1]))
+    seconds = _SECONDS_MAX if found is None else float(found[1])
+    return round(seconds * _MS) if seconds < _SECONDS_MAX else None
 
 
 def _session(value: Any) -> str | None:
