@@ -16,6 +16,7 @@ import orjson
 from projector.decode import lossless_json as exact
 from projector.decode.legacy.fields import Json
 from projector.model.changes import (
+    LONG,
     ItemRow,
     Provenance,
     RollbackFrame,
@@ -201,6 +202,9 @@ class BufferedItem:
         text: str | bytes
         try:
             text = orjson.dumps(json)
+            if len(text) < LONG:
+                # What orjson returns takes 4 KiB at least, and lies in memory until its batch ends.
+                text = b"".join((text, b""))
         except TypeError:  # nested deeper than orjson's limit
             text = exact.dumps(json)
         return _row(
