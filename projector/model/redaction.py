@@ -15,6 +15,7 @@ Never applied to the content of a rollout: that is data, and printed unchanged.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -26,9 +27,8 @@ ANYWHERE: Final = 12
 #: Minimum length, in characters, of a value that is hidden as a word in every message.
 WORD: Final = 4
 
-
-#: Runs of blanks: messages often collapse them into one.
-_BLANKS: Final = r"(?:\s|\\[tnrvf]|\\[xu][0-9a-fA-F]+|%[0-9a-fA-F]{2})+?"
+#: The last character of Unicode that is a blank: U+3000.
+_LAST_BLANK: Final = 0x3000
 
 
 class Redactor:
@@ -54,10 +54,26 @@ def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(found)) if found else None
 
 
+@functools.cache
+def _blanks() -> str:
+    """Return a regular expression for a run of blanks: messages often collapse it into one."""
+    blanks = [one for one in map(chr, range(_LAST_BLANK + 1)) if one.isspace()]
+    codes = [
+        code
+        for one in blanks
+        for code in (
+            "".join(f"%{byte:02x}" for byte in one.encode()),
+            rf"\\u{ord(one):04x}",
+            rf"\\x{ord(one):02x}",
+        )
+    ]
+    return rf"(?:\s|\\[tnrvf]|(?i:{'|'.join(codes)}))+?"
+
+
 def _spelled(value: str) -> str:
     """Return a regular expression for all spellings of a value."""
     words = ("".join(map(_character, word)) for word in value.split())
-    whole = _BLANKS.join(words)
+    whole = _blanks().join(words)
     if len(value) >= ANYWHERE:
         return whole
     before = r"(?<!\w)" if value[:1].isalnum() else ""

@@ -18,6 +18,8 @@ from projector.store.postgres.passwords import passwords
 @given(st.text(st.sampled_from(string.printable + "é漢"), min_size=WORD, max_size=12))
 @example("00 >")
 @example("0000000000 x")
+@example("< 00")
+@example("x\u3000y\u00a0z")
 def test_a_value_is_found_however_it_is_spelled(value: str) -> None:
     if len(value.strip()) < WORD:
         return
