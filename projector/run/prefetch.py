@@ -7,8 +7,8 @@ A backfill takes as long as the longer half of its work, not as both.
 2. It is told of the rollouts that come next, and is a batch or two ahead: while one is committed
    the next is on its way here and the one behind it is being made. Then it waits. For a database
    that is not there yet, or a server that nothing was written to from here, it begins by itself,
-   with the oldest rollout. The very first batch is a small one, so that this process soon has
-   something to write. While the other one is behind, this one reads other rollouts itself
+   with the oldest rollout. The very first batches are small ones, so that this process soon
+   has something to write. While the other one is behind, this one reads other rollouts itself
    (`Scheduler._meanwhile`).
 3. Whatever is out of the ordinary there ends the stream without an error: a file that cannot be
    read, a reducer that asks for earlier rows, a long line, an end by a signal. The tail goes on

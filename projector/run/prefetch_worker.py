@@ -40,10 +40,12 @@ from projector.store.protocol import Batch
 _PIPE_BYTES = 1024 * 1024
 #: A batch with more bytes than so many times the limit (a long line) would be in memory twice.
 _LARGE = 4
-#: Bytes of the very first batch.
-_SMALL_BYTES = 256 * 1024
+#: Bytes of the very first batch, and how many times as many each next one has, up to the limit:
+#: the other process has nothing to do before the first, and soon something.
+_SMALL_BYTES = 64 * 1024
+_GROWTH = 4
 #: So many batches are made before the first request at most.
-_GUESSED = 3
+_GUESSED = 5
 #: The other process waits for batches if it takes one within this part of the time it took to make.
 _TAKEN_AT_ONCE = 1 / 8
 
@@ -197,7 +199,7 @@ def batches(
     """Yield the batches of a rollout from its first byte on, as long as all is in order.
 
     With each comes how many bytes were read so far, and whether it is the last one. `begins`: the
-    first batch is a small one, because the other process waits for it. `pace`: batches that are
+    first batches are small ones, because the other process waits for them. `pace`: batches that are
     waited for come without the words of their items.
     """
     wordless = replace(limits, indexing=None)
@@ -214,7 +216,7 @@ def batches(
                 made, left = gather(reader, reducer, how, size, most)
                 if made is not None:
                     batch = batch_of(file, at, reader, reducer, made, limits=how, generation=0)
-                    at, size = batch.end, limits.batch_bytes
+                    at, size = batch.end, min(_GROWTH * size, limits.batch_bytes)
                     yield batch, reader.bytes_read, not left and reader.at_end
                 if left or reader.partial_bytes > most:
                     return
