@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import itemgetter
@@ -106,12 +106,18 @@ class Reduced(NamedTuple):
 
 
 def gather(
-    reader: RolloutReader, reducer: Reducer, limits: Limits, max_bytes: int, most: int
+    reader: RolloutReader,
+    reducer: Reducer,
+    limits: Limits,
+    max_bytes: int,
+    *,
+    most: int,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> tuple[Reduced | None, list[Line]]:
     """Read the next lines of a rollout, from at most `max_bytes`, and reduce them in pieces.
 
     A piece is reduced while it is in the processor's cache: a tenth of the time. And it is gone
-    before the next one is read.
+    before the next one is read. `is_enough` ends it after any of them.
 
     Returns what was reduced, None: nothing; and lines that come after that, were read last and are
     not reduced: they need earlier rows, which may be among those that were reduced, or have more
@@ -146,6 +152,8 @@ def gather(
         changes += reduced(reducer, lines, limits.indexing)
         records += records_of(lines)
         end = lines[-1].end
+        if is_enough():
+            break
     return (Reduced(changes, records, end) if end > begin else None), []
 
 

@@ -396,7 +396,7 @@ class OpenRollout:
         """Read and reduce the next batch, up to lines that need the store, or are long. Blocks."""
         assert not self._lines, "they come first"
         made, self._lines = gather(
-            self._reader, self._reducer, self._limits, self._limits.batch_bytes, self._most
+            self._reader, self._reducer, self._limits, self._limits.batch_bytes, most=self._most
         )
         return None if made is None else self._batch_of(start, made, generation, notes)
 
