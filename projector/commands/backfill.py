@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -98,8 +96,7 @@ def _refuse_sample(path: Sequence[str], homes: str, *, any_rollout: bool) -> Non
 def _project(
     settings: Settings, selection: Sequence[str], ahead: Prefetcher | None, *, silent: bool
 ) -> Summary:
-    with _without_tls():
-        import asyncio  # noqa: PLC0415 - see the package's docstring
+    import asyncio  # noqa: PLC0415 - see the package's docstring
 
     from projector.logs import events as log  # noqa: PLC0415
     from projector.run import progress  # noqa: PLC0415
@@ -124,22 +121,6 @@ def _project(
             await store.close()
 
     return asyncio.run(once())
-
-
-@contextmanager
-def _without_tls() -> Iterator[None]:
-    """Import asyncio as where Python was built without TLS: nothing here needs it, and it is slow.
-
-    5 ms until the first commit, and a megabyte. libpq has its own.
-    """
-    if "ssl" in sys.modules:
-        yield
-        return
-    sys.modules["ssl"] = None  # type: ignore[assignment]  # documented: its import fails
-    try:
-        yield
-    finally:
-        del sys.modules["ssl"]
 
 
 def _any_rollout(homes: Sequence[str]) -> bool:
