@@ -124,7 +124,7 @@ REFUSED = [
     (["--turn", "0"],                                  2, "numbered from 1"),
     (["--turn", "1", "--limit", "1"],                  2, "exclude each other"),
     (["--around", "ffffffff"],                         1, "no such item"),
-    (["--around", ""],                                 2, "several items"),
+    (["--around", ""],                                 2, "is empty"),
     (["--context", "1"],                               2, "Give --around"),
     (["--format", "events", "--turn", "1"],            2, "tells everything"),
     (["--follow", "--format", "json"],                 2, "only with --format text"),

@@ -27,13 +27,13 @@ Scheduler.round = hang
 
 #: Each piece of a rollout takes its time.
 SLOW = """
-import asyncio
+import time
 from projector.run.open_rollout import OpenRollout
-batch = OpenRollout._batch
-async def slow(self, *arguments):
-    await asyncio.sleep(0.2)
-    return await batch(self, *arguments)
-OpenRollout._batch = slow
+gathered = OpenRollout._gathered
+def slow(self, *arguments):
+    time.sleep(0.2)
+    return gathered(self, *arguments)
+OpenRollout._gathered = slow
 """
 
 

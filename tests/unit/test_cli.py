@@ -425,7 +425,7 @@ def test_backfill_imports_nothing_that_it_does_not_need() -> None:
         f"cli.run(['backfill', '--codex-home', {str(SAMPLE)!r}, '--json']);"
         "print([m for m in ('backports.zstd', 'importlib.metadata', 'importlib.resources',"
         " 'projector.serve', 'projector.store.check', 'projector.store.sqlite.replace', 'rich',"
-        " 'ssl', 'structlog', 'tempfile', 'watchfiles', 'zipfile') if m in sys.modules])"
+        " 'structlog', 'tempfile', 'watchfiles', 'zipfile') if m in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
