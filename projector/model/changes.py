@@ -51,12 +51,12 @@ def uids(
     begun = hashlib.sha1(
         _SEED + orjson.dumps((kind, rollout_id))[:-1] + b",", usedforsecurity=False
     )
-    copy, dumps, number = begun.copy, orjson.dumps, int.from_bytes
+    copy, dumps = begun.copy, orjson.dumps
 
     def give(*name: str | int) -> bytes:
         made = copy()
         made.update(dumps(name)[1:])
-        return (number(made.digest(), "big") >> 32 & _KEPT | _VERSION_5).to_bytes(16, "big")
+        return _uuid5(made.digest())
 
     return give
 
